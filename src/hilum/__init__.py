@@ -1,0 +1,1 @@
+"""hilum: chest X-ray classifiers that show where they look."""

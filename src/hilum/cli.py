@@ -1,0 +1,75 @@
+"""The command line: one sub-command per verb, its stage imported only when called."""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+VERBS = {
+    "check": "validate params.yaml and what it names; write data/facts.json",
+    "acquire": "bring one source of films under data/raw/",
+    "prepare": "decode, square and resize the films; write the manifest",
+    "split": "split the films by patient and prove it",
+    "pretrain": "train backbones on the findings of another source",
+    "tune": "search one arm's spaces",
+    "train": "train one arm",
+    "evaluate": "measure one arm on validation and test films",
+    "explain": "explain one arm's verdicts on the chosen films",
+    "compare": "compare every arm with the reference",
+    "publish": "give the tracking store every run that it lacks",
+    "predict": "answer for a folder of films",
+    "experiment": "run the pipeline under changed parameters, leaving this folder as it is",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all verbs."""
+    parser = argparse.ArgumentParser(prog="hilum", description="chest X-ray classifiers that show where they look")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    added = {verb: verbs.add_parser(verb, help=text, description=text) for verb, text in VERBS.items()}
+    added["acquire"].add_argument("--source", required=True, help="name in acquire.sources")
+    for verb in ("tune", "train", "evaluate", "explain"):
+        added[verb].add_argument("--arm", required=True, help="name in arms")
+    predict = added["predict"]
+    predict.add_argument("--model", required=True, help="a .keras file, a run id or models:/hilum@champion")
+    predict.add_argument("--images", required=True, type=Path, help="folder of films")
+    predict.add_argument("--out", required=True, type=Path, help="the CSV to write; continued if it is there")
+    predict.add_argument("--explain", default="", metavar="METHODS", help="methods separated by commas: panels beside the CSV")
+    experiment = added["experiment"]
+    experiment.add_argument("--recipe", default="", help="name of a file in recipes/")
+    experiment.add_argument("--set", default="", help="key=value pairs separated by spaces, keys dotted as in params.yaml")
+    experiment.add_argument("named", nargs="*", metavar="NAME=VALUE", help="named parameters, as MLproject lists them")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit status: 0, 1 for a refusal with its reason, 130 if interrupted."""
+    parsed, unknown = build_parser().parse_known_args(arguments)
+    chosen = vars(parsed)
+    verb = chosen.pop("verb")
+    if unknown:  # `mlflow run -P zz=1` hands over what MLproject does not declare as `--zz 1`
+        print(f"hilum {verb}: {' '.join(unknown)} is no parameter; `hilum {verb} --help` lists them", file=sys.stderr)
+        return 2
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    signal.signal(signal.SIGTERM, _interrupt)
+    stage = importlib.import_module(f"hilum.stages.{verb}")
+    try:
+        stage.run(**chosen)
+    except ValueError as refusal:
+        print(f"hilum {verb}: {refusal}", file=sys.stderr)
+        if os.environ.get("HILUM_DEBUG"):
+            raise
+        return 1
+    except KeyboardInterrupt:
+        print(f"hilum {verb}: interrupted; what is finished is kept, run the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

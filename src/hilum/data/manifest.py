@@ -1,0 +1,251 @@
+"""One table of all films: sources joined, films prepared, findings mapped to classes, copies removed, all left out listed."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hilum.data.copies import PROBLEMS, find_copies
+from hilum.data.images import check_square, prepare_film, prepare_mask
+from hilum.data.labels import map_labels
+from hilum.records import MANIFEST, Films, Masks
+
+MASK_KINDS = ("lung_mask", "lesion_mask")
+
+
+@dataclass(frozen=True)
+class PackedMasks:
+    """The masks of those films that have one, eight pixels to a byte.
+
+    image_id: (M,) strings. bits: (M, size, ceil(size / 8)) uint8, as numpy.packbits makes them. size: side in pixels.
+    """
+
+    image_id: NDArray[np.str_]
+    bits: NDArray[np.uint8]
+    size: int
+
+    def unpack(self, image_ids: Sequence[str]) -> Masks:
+        """The masks (N, size, size) of these films, in this order.
+
+        Raises:
+            ValueError: a film without a mask.
+        """
+        row = {image_id: index for index, image_id in enumerate(self.image_id)}
+        absent = [image_id for image_id in image_ids if image_id not in row]
+        if absent:
+            raise ValueError(f"every film must have a mask, got {len(absent)} without one, such as {absent[0]}; leave them out")
+        chosen = self.bits[np.array([row[image_id] for image_id in image_ids], int)]
+        return np.unpackbits(chosen, axis=-1, count=self.size).astype(bool)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `build_manifest` makes.
+
+    manifest: one row per kept film, columns records.MANIFEST, sorted by image_id; all strings but width and height.
+    films: (N, size, size) uint8 grey levels 0-255, in the manifest's order.
+    masks: "lung_mask" and "lesion_mask" -> the masks there are.
+    problems: columns image_id, path, problem, detail; every film and mask left out, and every film of two rules.
+    findings: columns finding, label, source, films; counted before anything is left out, label empty where no class names it.
+    linked_patients: columns patient_id, other; names of patients who share a film and must go into the same split.
+    notes: sentences for a person.
+    """
+
+    manifest: pd.DataFrame
+    films: Films
+    masks: Mapping[str, PackedMasks]
+    problems: pd.DataFrame
+    findings: pd.DataFrame
+    linked_patients: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    sha256: str = ""
+    pixel_sha256: str = ""
+    width: int = 0
+    height: int = 0
+    broken: str = ""
+    masks: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    mask_faults: dict[str, str] = field(default_factory=dict)
+
+
+def build_manifest(
+    tables: Mapping[str, tuple[Path, pd.DataFrame]],
+    size: int,
+    square: str,
+    labels: Mapping[str, Sequence[str]],
+    unmatched: str,
+    broken_share: float,
+    workers: int,
+    on_film: Callable[[int, int], None] | None = None,
+) -> Prepared:
+    """Join the sources, give each film its class, decode it, and remove copies.
+
+    tables: source name -> (root, table of a reader of `sources`). size: side of the prepared film, pixels.
+    square: pad or stretch. labels, unmatched: see `map_labels`. broken_share: of the films with a class, 0 to 1.
+    workers: threads that decode (Pillow lets other threads run while it decodes). on_film: called with (films done, all films).
+
+    Raises:
+        ValueError: what `join_sources` and `map_labels` refuse, too many broken films, or a class left without films.
+    """
+    check_square(square)
+    rows = join_sources(tables)
+    mapping = map_labels(rows.set_index("image_id")["finding"], labels, unmatched)
+    rows["label"] = mapping.label.to_numpy()
+    paths = rows.set_index("image_id")["path"]
+    named = mapping.problems.assign(path=mapping.problems["image_id"].map(paths))
+    findings = rows.groupby(["finding", "label", "source"]).size().reset_index(name="films")
+    rows = rows[rows["label"] != ""].reset_index(drop=True)
+
+    films = np.zeros((len(rows), size, size), np.uint8)
+    decoded = _decode_all(rows, films, square, workers, on_film)
+    broken = _list_faults(rows, [one.broken for one in decoded], "broken film")
+    _check_broken(broken, len(rows), broken_share)
+    faults = [_list_faults(rows, [one.mask_faults.get(kind, "") for one in decoded], f"broken {kind}") for kind in MASK_KINDS]
+    for name in ("sha256", "pixel_sha256", "width", "height"):
+        rows[name] = [getattr(one, name) for one in decoded]
+    for kind in MASK_KINDS:
+        rows[kind] = [path if kind in one.masks else "" for path, one in zip(rows[kind], decoded, strict=True)]
+
+    whole = rows[~rows["image_id"].isin(broken["image_id"])]
+    copies, linked = find_copies(whole)
+    kept = whole[~whole["image_id"].isin(copies["image_id"])]
+    _check_classes(kept, labels)
+    masks = {
+        kind: _pack_masks(kept["image_id"], [decoded[row].masks.get(kind) for row in kept.index], size) for kind in MASK_KINDS
+    }
+    problems = pd.concat([named, broken, *faults, copies], ignore_index=True)[list(PROBLEMS)]
+    notes = [f"{source}: {note}" for source, (_, table) in tables.items() for note in table.attrs.get("notes", [])]
+    films = _keep_rows(films, kept.index.to_numpy())
+    return Prepared(kept[list(MANIFEST)].reset_index(drop=True), films, masks, problems, findings, linked, tuple(notes))
+
+
+def join_sources(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
+    """All readers' rows in one table: the columns of records.MANIFEST with the source's name in front, and `root`.
+
+    A film without a patient becomes a patient of its own.
+
+    Raises:
+        ValueError: no source, a source without rows, a column that the manifest does not know, an image_id used twice.
+    """
+    if not tables:
+        raise ValueError("at least one source must be named, got none; name one under `prepare.sources`")
+    parts = [_name_source(source, Path(root), table) for source, (root, table) in tables.items()]
+    rows = pd.concat(parts, ignore_index=True).sort_values("image_id", ignore_index=True)
+    twice = rows["image_id"][rows["image_id"].duplicated()].tolist()
+    if twice:
+        raise ValueError(f"there must be one row per film, got {len(twice)} rows more, such as a second {twice[0]}")
+    return rows
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """A manifest from its CSV file: all columns strings, empty for no information, but width and height integers."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False).astype({"width": int, "height": int})
+
+
+def _name_source(source: str, root: Path, table: pd.DataFrame) -> pd.DataFrame:
+    unknown = sorted(set(table.columns) - set(MANIFEST))
+    if unknown or not len(table):
+        raise ValueError(
+            f"a reader must give rows in the columns of the manifest, got {len(table)} rows from {source} and the unknown "
+            f"columns {unknown}; the legal ones are {', '.join(MANIFEST)}"
+        )
+    rows = table.reindex(columns=list(MANIFEST), fill_value="").fillna("").astype(str)
+    parts = sorted(set(rows["official_split"]) - {"", "train", "test"})
+    if parts:
+        raise ValueError(f"an official split must be train, test or empty, got {', '.join(parts)} from {source}; mend its reader")
+    patient = rows["patient_id"].where(rows["patient_id"] != "", rows["image_id"])
+    rows = rows.assign(source=source, patient_id=source + "/" + patient, root=str(root))
+    for name in ("image_id", "path"):
+        rows[name] = source + "/" + rows[name]
+    for kind in MASK_KINDS:
+        rows[kind] = [f"{source}/{path}" if path else "" for path in rows[kind]]
+    return rows
+
+
+def _decode_all(
+    rows: pd.DataFrame, films: Films, square: str, workers: int, on_film: Callable[[int, int], None] | None
+) -> list[_Decoded]:
+    """Decode into `films` in place: nothing but the prepared films, one raw film per thread and the packed masks is in memory."""
+    tasks = rows[["root", "source", "path", *MASK_KINDS]].to_dict("records")
+
+    def decode(index: int) -> _Decoded:
+        task = tasks[index]
+        there = [name for name in ("path", *MASK_KINDS) if task[name]]
+        files = {name: Path(task["root"]) / str(task[name]).removeprefix(f"{task['source']}/") for name in there}
+        return _decode(files.pop("path"), files, films[index], square)
+
+    decoded = []
+    with ThreadPoolExecutor(max_workers=workers) as threads:
+        try:
+            for one in threads.map(decode, range(len(tasks))):
+                decoded.append(one)
+                if on_film is not None:
+                    on_film(len(decoded), len(tasks))
+        except BaseException:
+            threads.shutdown(cancel_futures=True)  # an interrupt must not wait for the films still in the queue
+            raise
+    return decoded
+
+
+def _decode(path: Path, mask_files: Mapping[str, Path], out: NDArray[np.uint8], square: str) -> _Decoded:
+    try:
+        raw = path.read_bytes()
+        film, geometry = prepare_film(BytesIO(raw), len(out), square)
+    except FileNotFoundError:
+        return _Decoded(broken="the file is missing")
+    except (OSError, ValueError) as error:
+        return _Decoded(broken=str(error))
+    out[:] = film
+    masks, faults = {}, {}
+    for kind, file in mask_files.items():
+        try:
+            masks[kind] = np.packbits(prepare_mask(file, geometry), axis=-1)
+        except ValueError as error:
+            faults[kind] = str(error)
+    digests = hashlib.sha256(raw).hexdigest(), hashlib.sha256(film.tobytes()).hexdigest()
+    return _Decoded(*digests, geometry.width, geometry.height, "", masks, faults)
+
+
+def _list_faults(rows: pd.DataFrame, faults: Sequence[str], problem: str) -> pd.DataFrame:
+    table = rows[["image_id", "path"]].assign(problem=problem, detail=faults)
+    return table[table["detail"] != ""]
+
+
+def _check_broken(broken: pd.DataFrame, count: int, broken_share: float) -> None:
+    if len(broken) > broken_share * count:
+        examples = "; ".join(f"{row.path}: {row.detail}" for row in broken.head(5).itertuples())
+        raise ValueError(
+            f"at most a share of {broken_share} of the films may be broken, got {len(broken)} of {count}: {examples}; "
+            "mend or remove the files, or raise `prepare.broken_share`"
+        )
+
+
+def _check_classes(kept: pd.DataFrame, labels: Mapping[str, Sequence[str]]) -> None:
+    empty = sorted(set(labels) - set(kept["label"]))
+    if empty:
+        raise ValueError(
+            f"every class must keep a film, got none for {', '.join(empty)} after broken films and copies of conflicting labels "
+            "were left out; mend the files, or correct `prepare.labels`"
+        )
+
+
+def _keep_rows(films: Films, rows: NDArray[np.int64]) -> Films:
+    """The chosen rows, moved up in place: a second array of all films may not fit into memory."""
+    for new, old in enumerate(rows):
+        films[new] = films[old]
+    return films[: len(rows)]
+
+
+def _pack_masks(image_ids: pd.Series, packed: Sequence[NDArray[np.uint8] | None], size: int) -> PackedMasks:
+    there = [(name, bits) for name, bits in zip(image_ids, packed, strict=True) if bits is not None]
+    bits = np.stack([bits for _, bits in there]) if there else np.zeros((0, size, (size + 7) // 8), np.uint8)
+    return PackedMasks(np.array([name for name, _ in there], dtype=str), bits, size)

@@ -1,0 +1,65 @@
+"""The prepared films on disk: written by `prepare`, split by `split`, read by every later stage."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hilum.data.batches import Rows
+from hilum.data.manifest import PackedMasks, Prepared
+from hilum.records import Films, Masks
+
+LISTED = ("image_id", "patient_id", "label", "pixel_sha256", "row")  # columns of data/split/<split>.csv
+
+
+@dataclass(frozen=True)
+class SplitFilms:
+    """One split: table with the columns LISTED, and its films in the same order."""
+
+    table: pd.DataFrame
+    rows: Rows
+
+
+def write_prepared(prepared: Prepared, folder: Path) -> None:
+    """Write films.npy, manifest.csv, masks.npz and the tables of what was left out; equal content gives equal bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "films.npy", prepared.films)
+    prepared.manifest.to_csv(folder / "manifest.csv", index=False)
+    prepared.problems.to_csv(folder / "problems.csv", index=False)
+    prepared.linked_patients.to_csv(folder / "linked_patients.csv", index=False)
+    for kind, masks in prepared.masks.items():
+        np.savez(folder / f"{kind}s.npz", image_id=masks.image_id.astype(str), bits=masks.bits, size=masks.size)
+
+
+def load_films(folder: Path) -> Films:
+    """All prepared films (N, size, size) uint8, mapped from the file, in the manifest's order."""
+    return np.load(folder / "films.npy", mmap_mode="r")
+
+
+def load_masks(folder: Path, kind: str, image_ids: list[str]) -> dict[str, Masks]:
+    """Those of the films that have a mask: image_id -> (size, size) bool. kind: lung_mask or lesion_mask."""
+    with np.load(folder / f"{kind}s.npz") as stored:
+        masks = PackedMasks(stored["image_id"], stored["bits"], int(stored["size"]))
+    known = set(masks.image_id.tolist())
+    having = [image_id for image_id in image_ids if image_id in known]
+    return dict(zip(having, masks.unpack(having), strict=True)) if having else {}
+
+
+def load_split(prepared: Path, split: Path, name: str, classes: list[str]) -> SplitFilms:
+    """Read the films of one split. name: train, val or test; or explain, the chosen test films."""
+    file = split / f"{name}.csv"
+    if not file.is_file():
+        raise ValueError(f"{file} must be there before this stage runs; run `dvc repro`")
+    table = pd.read_csv(file, dtype={"image_id": str, "patient_id": str, "label": str, "pixel_sha256": str})
+    index = {label: k for k, label in enumerate(classes)}
+    films = load_films(prepared)[table["row"].to_numpy()]
+    rows = Rows(films, table["label"].map(index).to_numpy(np.int64), tuple(table["pixel_sha256"]))
+    return SplitFilms(table, rows)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Metrics, intervals, comparison and their figures. No TensorFlow here."""

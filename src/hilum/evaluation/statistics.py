@@ -1,0 +1,188 @@
+"""How sure a number is: intervals over patients, paired differences of two arms, and an exact test of their verdicts.
+
+Patients, not films, are drawn: two films of one patient are no two independent observations.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from hilum.evaluation.checks import check_pair, check_predictions
+from hilum.evaluation.decisions import THRESHOLD_RULES, choose_threshold, majority_baseline, one_vs_rest_thresholds, verdict
+from hilum.evaluation.metrics import METRICS, Metric, metric_names, metric_values
+from hilum.records import Predictions
+
+__all__ = [
+    "THRESHOLD_RULES",
+    "Difference",
+    "Interval",
+    "McNemar",
+    "choose_threshold",
+    "majority_baseline",
+    "mcnemar_exact",
+    "one_vs_rest_thresholds",
+    "paired_bootstrap",
+    "patient_bootstrap",
+    "verdict",
+]
+
+OnResample = Callable[[int, int], None]  # resamples done, resamples in all
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A metric, its percentile interval over patients, and the share of resamples in which it was undefined (left out)."""
+
+    value: float
+    low: float
+    high: float
+    undefined: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Metric of b minus metric of a on the same resamples.
+
+    share_not_above: share of the defined resamples in which b's metric was not above a's (difference <= 0).
+    undefined: share of resamples in which either was undefined (left out).
+    """
+
+    a: float
+    b: float
+    value: float
+    low: float
+    high: float
+    undefined: float
+    share_not_above: float
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Verdicts of two arms on one film per patient: how often each was right, and the exact two-sided p."""
+
+    films: int
+    both_right: int
+    only_a: int
+    only_b: int
+    both_wrong: int
+    p_value: float
+
+
+def patient_bootstrap(
+    predictions: Predictions,
+    resamples: int,
+    confidence: float,
+    seed: int,
+    metrics: Mapping[str, Metric] = METRICS,
+    on_resample: OnResample | None = None,
+) -> dict[str, Interval]:
+    """Every metric with its percentile interval; patients are drawn with replacement, all films of a patient together.
+
+    One set of resamples serves all metrics. confidence: 0 to 1, such as 0.95. Keys as in `evaluate_all`.
+    A resample in which a metric is undefined is left out of that metric's interval and counted in `undefined`.
+
+    Raises:
+        ValueError: predictions that do not fit together, fewer than one resample, confidence outside 0..1.
+
+    Source: Efron and Tibshirani 1993, chapter 13 (percentile interval); Field and Welsh 2007, doi
+        10.1111/j.1467-9868.2007.00593.x (drawing clusters).
+    """
+    check_predictions(predictions)
+    _check_settings(resamples, confidence)
+    value = _values(predictions, slice(None), metrics)
+    drawn = np.empty((resamples, len(value)))
+    for i, films in enumerate(_resampled_films(predictions, resamples, seed)):
+        drawn[i] = _values(predictions, films, metrics)
+        if on_resample:
+            on_resample(i + 1, resamples)
+    low, high = _percentiles(drawn, confidence)
+    rows = zip(value, low, high, np.isnan(drawn).mean(axis=0), strict=True)
+    names = metric_names(predictions.classes, metrics)
+    return {name: Interval(*map(float, row)) for name, row in zip(names, rows, strict=True)}
+
+
+def paired_bootstrap(
+    a: Predictions,
+    b: Predictions,
+    resamples: int,
+    confidence: float,
+    seed: int,
+    metrics: Mapping[str, Metric] = METRICS,
+    on_resample: OnResample | None = None,
+) -> dict[str, Difference]:
+    """Every metric of b minus that of a, with its percentile interval: both arms are measured on the same drawn patients.
+
+    a, b: the same films in any order. The intervals are those of each metric alone, not corrected for their number.
+
+    Raises:
+        ValueError: arms that do not hold the same films, labels, patients and class order, or settings as above.
+    """
+    b = check_pair(a, b)
+    _check_settings(resamples, confidence)
+    of_a, of_b = _values(a, slice(None), metrics), _values(b, slice(None), metrics)
+    drawn = np.empty((resamples, len(of_a)))
+    for i, films in enumerate(_resampled_films(a, resamples, seed)):
+        drawn[i] = _values(b, films, metrics) - _values(a, films, metrics)
+        if on_resample:
+            on_resample(i + 1, resamples)
+    low, high = _percentiles(drawn, confidence)
+    missing = np.isnan(drawn)
+    defined = (~missing).sum(axis=0)
+    not_above = np.where(defined > 0, (drawn <= 0).sum(axis=0) / np.maximum(defined, 1), np.nan)
+    rows = zip(of_a, of_b, of_b - of_a, low, high, missing.mean(axis=0), not_above, strict=True)
+    return {n: Difference(*map(float, row)) for n, row in zip(metric_names(a.classes, metrics), rows, strict=True)}
+
+
+def mcnemar_exact(a: Predictions, b: Predictions, seed: int) -> McNemar:
+    """McNemar's exact test: are films that only a gets right as frequent as films that only b gets right?
+
+    The test needs independent films, so each patient enters with one: films in the order of their image ids get a seeded random
+    number each, and a patient's film with the lowest number is taken. Without a discordant film p is 1.
+
+    Raises:
+        ValueError: arms that do not hold the same films, labels, patients and class order.
+
+    Source: McNemar 1947, doi 10.1007/BF02295996; the exact form is a binomial test of the discordant films.
+    """
+    b = check_pair(a, b)
+    order = np.argsort(a.image_id)
+    order = order[np.argsort(np.random.default_rng(seed).random(len(order)))]
+    films = order[np.unique(a.patient_id[order], return_index=True)[1]]
+    right_a, right_b = (arm.y_pred[films] == arm.y_true[films] for arm in (a, b))
+    only_a, only_b = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))
+    p_value = float(binomtest(only_a, only_a + only_b, 0.5).pvalue) if only_a + only_b else 1.0
+    return McNemar(len(films), int(np.sum(right_a & right_b)), only_a, only_b, int(np.sum(~right_a & ~right_b)), p_value)
+
+
+def _resampled_films(predictions: Predictions, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Row indices of each resample; the draws depend on the seed and the sorted patients, not on the order of rows."""
+    patients, of_film = np.unique(predictions.patient_id, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    rows = np.arange(len(of_film))
+    for _ in range(resamples):
+        times = np.bincount(rng.integers(0, len(patients), len(patients)), minlength=len(patients))
+        yield np.repeat(rows, times[of_film])
+
+
+def _values(predictions: Predictions, films: NDArray[np.int64] | slice, metrics: Mapping[str, Metric]) -> NDArray[np.float64]:
+    return metric_values(predictions.y_true[films], predictions.y_prob[films], predictions.y_pred[films], metrics)
+
+
+def _percentiles(drawn: NDArray[np.float64], confidence: float) -> NDArray[np.float64]:
+    """(2, M) lower and upper percentile of the defined values of each column; NaN where a column has none."""
+    tail = (1 - confidence) / 2
+    bounds = np.full((2, drawn.shape[1]), np.nan)
+    some = ~np.isnan(drawn).all(axis=0)
+    bounds[:, some] = np.nanquantile(drawn[:, some], [tail, 1 - tail], axis=0)
+    return bounds
+
+
+def _check_settings(resamples: int, confidence: float) -> None:
+    if resamples < 1 or not 0 < confidence < 1:
+        raise ValueError(
+            f"a bootstrap must have at least 1 resample and a confidence between 0 and 1, got {resamples} and {confidence};"
+            " use for example 1000 and 0.95."
+        )

@@ -1,0 +1,1 @@
+"""Methods of explanation and measures of what they are worth."""

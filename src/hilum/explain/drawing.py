@@ -1,0 +1,183 @@
+"""Pictures of explanations, from ready arrays: a film with its maps, or the same film under several models."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.explain.heat import DPI, GREY, INK, NOTE, block_sums, draw_bar, draw_film, draw_heat, plain
+from hilum.explain.methods import METHODS
+from hilum.records import Attribution, Predictions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+RIGHT, WRONG = "#1b7837", "#b2182b"
+
+SIDE, GAP, MARGIN = 2.55, 0.22, 0.15  # inches: of a film, between films, around all
+HEADING, TITLE, BAR, CAPTION = 0.50, 0.22, 0.34, 0.46  # inches of height: above a row, above a film, below it
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said of one film, in words.
+
+    film: its name; predicted: class of the verdict, with its probability 0-1; true: class, None where nobody knows;
+    target: class that the maps explain.
+    """
+
+    film: str
+    predicted: str
+    probability: float
+    target: str
+    true: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """right, wrong or unknown."""
+        if self.true is None:
+            return "unknown"
+        return "right" if self.true == self.predicted else "wrong"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model's maps of the film at `index` of each attribution; name is the arm's."""
+
+    name: str
+    attributions: Sequence[Attribution]
+    index: int
+    answer: Answer
+
+
+def answer_of(predictions: Predictions, row: int, target: int) -> Answer:
+    """What the model said of one film, in words."""
+    names = predictions.classes
+    said, true = int(predictions.y_pred[row]), int(predictions.y_true[row])
+    return Answer(
+        str(predictions.image_id[row]), names[said], float(predictions.y_prob[row, said]), names[target], true=names[true]
+    )
+
+
+def draw_panel(
+    film: NDArray[np.generic],
+    attributions: Sequence[Attribution],
+    index: int,
+    answer: Answer,
+    outline: NDArray[np.bool_] | None = None,
+    outline_name: str = "mask",
+) -> "Figure":
+    """The film and one map per method.
+
+    film: (H, W) grey levels 0-255; index: which film of each attribution; outline: (H, W) mask drawn as a line.
+    Raises: ValueError if a map has another size than the film.
+    """
+    return draw_rows(film, [Row("", attributions, index, answer)], outline, outline_name)
+
+
+@plain
+def draw_rows(
+    film: NDArray[np.generic],
+    rows: Sequence[Row],
+    outline: NDArray[np.bool_] | None = None,
+    outline_name: str = "mask",
+) -> "Figure":
+    """The same film under several models, a row each, so that verdicts and maps can be compared.
+
+    film: (H, W) grey levels 0-255; outline: (H, W) mask drawn as a line.
+    Raises: ValueError if there is no row, or a map has another size than the film.
+    """
+    from matplotlib.figure import Figure
+
+    if not rows:
+        raise ValueError("rows must hold at least one model, got none")
+    columns = 1 + max(len(row.attributions) for row in rows)
+    width = 2 * MARGIN + columns * SIDE + (columns - 1) * GAP
+    block = HEADING + TITLE + SIDE + BAR + CAPTION
+    height = 2 * MARGIN + len(rows) * block + 0.18
+    figure = Figure((width, height), dpi=DPI, facecolor="white")
+
+    def place(column: int, top: float, tall: float) -> "Axes":
+        left = MARGIN + column * (SIDE + GAP)
+        return figure.add_axes((left / width, 1 - (top + tall) / height, SIDE / width, tall / height))
+
+    for number, row in enumerate(rows):
+        top = MARGIN + number * block
+        _write_heading(figure, row, MARGIN / width, 1 - top / height)
+        at = top + HEADING + TITLE
+        axes = place(0, at, SIDE)
+        draw_film(axes, film, outline)
+        _title(axes, "film")
+        if outline is not None:
+            axes.text(0, -0.02, f"outline: {outline_name}", transform=axes.transAxes, va="top", fontsize=7.5, color=GREY)
+        for column, attribution in enumerate(row.attributions, start=1):
+            method = METHODS[attribution.method]
+            values = attribution.values[row.index]
+            if values.shape != film.shape:
+                raise ValueError(f"maps must have the size of the film {film.shape}, got {values.shape}")
+            unit = method.unit
+            if method.blocks:
+                side = max(1, round(film.shape[0] / method.blocks))
+                values, unit = block_sums(values, side), f"{unit} {side}x{side} pixels"
+            axes = place(column, at, SIDE)
+            draw_film(axes, film, outline)
+            top_value = draw_heat(axes, values, attribution.signed)
+            _title(axes, f"{method.title}, for {row.answer.target}")
+            draw_bar(place(column, at + SIDE + 0.07, 0.09), top_value, attribution.signed, unit)
+            axes.text(
+                0,
+                -(BAR + 0.12) / SIDE,
+                caption(attribution, row.index),
+                transform=axes.transAxes,
+                va="top",
+                fontsize=7.5,
+                color=GREY,
+                linespacing=1.25,
+            )
+    figure.text(MARGIN / width, 0.5 * MARGIN / height, NOTE, fontsize=7, color=GREY, va="bottom")
+    return figure
+
+
+def caption(attribution: Attribution, index: int) -> str:
+    """One or two lines on how far a map can be trusted, from its own numbers."""
+    numbers = {name: float(values[index]) for name, values in attribution.numbers.items()}
+    lines = []
+    if "local_fit" in numbers:
+        fit = "undefined" if np.isnan(numbers["local_fit"]) else f"{numbers['local_fit']:.2f}"
+        shown = attribution.parameters["features"]
+        lines = [
+            f"local fit R² {fit}; the probability moved by {numbers['spread']:.2f}",
+            f"strongest {shown} of {numbers['superpixels']:.0f} superpixels",
+        ]
+    if "additivity_error" in numbers:
+        lines = [
+            f"additivity error {numbers['additivity_error']:+.2f} of {numbers['difference']:+.2f} logits",
+            f"against {attribution.parameters['background']} background films",
+        ]
+    if "layer" in attribution.parameters:
+        cells = attribution.parameters["cells"]
+        lines = [f"layer {attribution.parameters['layer']}, {cells[0]}x{cells[1]} cells"]
+    return "\n".join(lines)
+
+
+def _title(axes: "Axes", text: str) -> None:
+    axes.set_title(text, fontsize=9, pad=3, loc="left", color=INK)
+
+
+def _write_heading(figure: "Figure", row: Row, x: float, y: float) -> None:
+    """Two lines: which film (and arm); what was predicted, what is true, and whether that is right."""
+    answer = row.answer
+    first = f"{row.name}  ·  {answer.film}" if row.name else answer.film
+    figure.text(x, y, first, fontsize=10.5, weight="bold", va="top", color=INK)
+    truth = "true class unknown" if answer.true is None else f"true {answer.true}"
+    below = y - 0.24 / figure.get_figheight()
+    left = x
+    if answer.verdict != "unknown":
+        colour = RIGHT if answer.verdict == "right" else WRONG
+        figure.text(x, below, answer.verdict, fontsize=9.5, va="top", weight="bold", color=colour)
+        left = x + 0.52 / figure.get_figwidth()
+    text = f"predicted {answer.predicted} {answer.probability:.1%}  ·  {truth}"
+    figure.text(left, below, text, fontsize=9.5, va="top", color=INK)

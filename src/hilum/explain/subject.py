@@ -1,0 +1,76 @@
+"""What an explainer is given: the model it explains, and the films, checked once at the border."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hilum.records import Images, Labels, Probabilities
+
+if TYPE_CHECKING:
+    import keras
+
+Predict = Callable[[Images], Probabilities]
+OnFilm = Callable[[int, int], None]  # films done, films in all
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained model as explainers see it.
+
+    predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities; all that a black box method reads.
+    model: the flat Keras graph with layers `logits` and `probabilities`; white box methods need it.
+    background: (B, H, W, 1) training films that SHAP measures against.
+    """
+
+    predict: Predict
+    model: "keras.Model | None" = None
+    background: Images | None = None
+
+
+def check_films(images: Images, targets: Labels) -> None:
+    """Refuse films or targets of a wrong shape, type or range.
+
+    images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices.
+    Raises: ValueError naming what was expected and what came.
+    """
+    if images.ndim != 4 or images.shape[-1] != 1 or images.dtype != np.float32:
+        raise ValueError(f"images must be (N, H, W, 1) float32, got {images.shape} {images.dtype}")
+    if targets.shape != images.shape[:1] or not np.issubdtype(targets.dtype, np.integer):
+        raise ValueError(f"targets must be {images.shape[:1]} class indices, got {targets.shape} {targets.dtype}")
+    if len(images) == 0:
+        raise ValueError("images must hold at least one film, got 0")
+    low, high = float(images.min()), float(images.max())
+    if not (low >= 0 and high <= 255):
+        raise ValueError(f"images must be grey levels 0-255, got values from {low:g} to {high:g}; do not scale them")
+    if int(targets.min()) < 0:
+        raise ValueError(f"targets must be class indices from 0, got {int(targets.min())}")
+
+
+def check_settings(method: str, settings: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Refuse settings that lack a name or hold one that the method does not read.
+
+    Raises: ValueError naming the legal ones.
+    """
+    legal = sorted(names)
+    if sorted(settings) != legal:
+        raise ValueError(f"explain.{method} must hold {', '.join(legal)}, got {', '.join(sorted(settings)) or 'nothing'}")
+
+
+def check_model(method: str, subject: Subject, targets: Labels) -> "keras.Model":
+    """The model of a white box method, with as many logits as the targets ask for.
+
+    Raises: ValueError if there is no model or a target is beyond its classes.
+    """
+    if subject.model is None:
+        raise ValueError(f"{method} must have the model, got its predict function only; use a black box method such as lime")
+    classes = int(subject.model.get_layer("logits").output.shape[-1])
+    check_targets(targets, classes)
+    return subject.model
+
+
+def check_targets(targets: Labels, classes: int) -> None:
+    """Refuse a target beyond the model's classes."""
+    if int(targets.max()) >= classes:
+        raise ValueError(f"targets must be class indices below {classes}, got {int(targets.max())}")

@@ -1,0 +1,1 @@
+"""Networks: flat Keras graphs over named backbones, cut at named tensors."""

@@ -1,0 +1,77 @@
+"""The words every part shares: column names, array aliases and two records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Films = NDArray[np.uint8]  # (N, H, W) grey levels 0-255
+Images = NDArray[np.float32]  # (N, H, W, 1) grey levels 0-255, what a model takes
+Maps = NDArray[np.float32]  # (N, H, W) relevance of each pixel, any unit
+Masks = NDArray[np.bool_]  # (N, H, W)
+Labels = NDArray[np.int64]  # (N,) indices into the class order
+Probabilities = NDArray[np.float64]  # (N, K) rows sum to 1, columns in class order
+
+MANIFEST = (
+    "image_id",  # unique; <source>/<path of the raw film without its ending>
+    "path",  # of the raw film, relative to data/raw
+    "sha256",  # of the raw file's bytes
+    "pixel_sha256",  # of the prepared film's pixels
+    "patient_id",  # <source>/<patient>
+    "source",
+    "official_split",  # train, test or empty
+    "view",
+    "finding",  # as the source says it, a path such as pneumonia/viral
+    "label",  # class that the rules gave it
+    "age",  # years
+    "sex",  # F or M
+    "license",
+    "width",  # of the raw film, pixels
+    "height",
+    "boxes",  # JSON list of [x, y, width, height], raw pixels
+    "lung_mask",  # path relative to data/raw; empty: no information
+    "lesion_mask",
+)
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What one method says about a batch of films.
+
+    values: (N, H, W) float32, one map per film at the film's own size.
+    method: name in the registry.
+    targets: (N,) class index that each map explains.
+    signed: True if negative values argue against the target, False if all values are >= 0.
+    parameters: the settings that made the maps, JSON-ready.
+    numbers: per film, name -> (N,), such as LIME's local fit or a flag for an all-zero map.
+    regions: (N, H, W) int32 superpixels where the method used them, else None.
+    """
+
+    values: Maps
+    method: str
+    targets: Labels
+    signed: bool
+    parameters: Mapping[str, Any]
+    numbers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    regions: NDArray[np.int32] | None = None
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A model's answers on the films of one split.
+
+    image_id, patient_id: (N,) strings.
+    y_true: (N,) class indices; y_prob: (N, K) probabilities; y_pred: (N,) class index of the verdict.
+    classes: K names in the model's class order.
+    """
+
+    image_id: NDArray[np.str_]
+    patient_id: NDArray[np.str_]
+    y_true: Labels
+    y_prob: Probabilities
+    y_pred: Labels
+    classes: tuple[str, ...]

@@ -1,0 +1,100 @@
+"""Folders of results: their settings, digest and metrics. What is in the files links DVC's world with MLflow's."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hilum.records import Predictions
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Sorted, indented, the same bytes for equal values; NaN becomes null."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(_plain(values), indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def read_json(path: Path) -> Any:
+    """Raises ValueError if the file is not there: the stage that writes it has not run."""
+    if not path.is_file():
+        raise ValueError(f"{path} must be there before this stage runs; run `dvc repro`")
+    return json.loads(path.read_text())
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """CSV with every digit that a number has."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, lineterminator="\n")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV of `write_table`; text stays text and an empty cell is an empty string in text columns."""
+    if not path.is_file():
+        raise ValueError(f"{path} must be there before this stage runs; run `dvc repro`")
+    return pd.read_csv(path, dtype={"image_id": str, "patient_id": str, "sha256": str}, keep_default_na=False, na_values=["nan"])
+
+
+def digest(values: Any) -> str:
+    """Hash of a JSON-ready value."""
+    return hashlib.sha256(json.dumps(_plain(values), sort_keys=True).encode()).hexdigest()
+
+
+def folder_digest(folder: Path) -> str:
+    """Hash over the relative paths and bytes of all files below a folder."""
+    hasher = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ".gitignore"):
+        hasher.update(file.relative_to(folder).as_posix().encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return hasher.hexdigest()
+
+
+def table_of(predictions: Predictions, split: str) -> pd.DataFrame:
+    """One row per film: image_id, patient_id, split, label, predicted, p_<class> for each class in class order."""
+    names = np.array(predictions.classes)
+    table = pd.DataFrame({"image_id": predictions.image_id, "patient_id": predictions.patient_id, "split": split})
+    table["label"], table["predicted"] = names[predictions.y_true], names[predictions.y_pred]
+    for k, name in enumerate(predictions.classes):
+        table[f"p_{name}"] = predictions.y_prob[:, k]
+    return table
+
+
+def read_predictions(path: Path, split: str, classes: tuple[str, ...]) -> Predictions:
+    """The predictions of one split from a table of `table_of`."""
+    table = read_table(path)
+    rows = table[table["split"] == split]
+    index = {name: k for k, name in enumerate(classes)}
+    return Predictions(
+        rows["image_id"].to_numpy(str),
+        rows["patient_id"].to_numpy(str),
+        rows["label"].map(index).to_numpy().astype(np.int64),
+        rows[[f"p_{name}" for name in classes]].to_numpy(np.float64),
+        rows["predicted"].map(index).to_numpy().astype(np.int64),
+        classes,
+    )
+
+
+def pick_films(predictions: Predictions, image_ids: Sequence[str]) -> Predictions:
+    """The rows of these films, in this order, paired by name."""
+    place = {image_id: row for row, image_id in enumerate(predictions.image_id)}
+    rows = np.array([place[image_id] for image_id in image_ids], int)
+    return Predictions(
+        predictions.image_id[rows],
+        predictions.patient_id[rows],
+        predictions.y_true[rows],
+        predictions.y_prob[rows],
+        predictions.y_pred[rows],
+        predictions.classes,
+    )

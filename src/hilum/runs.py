@@ -1,0 +1,153 @@
+"""Which run a folder of results belongs to, and what of a folder is logged: the same for a stage and for `publish`."""
+
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from PIL import Image
+
+from hilum.config import Params, flatten, spaces
+from hilum.results import digest, folder_digest, read_json, read_table
+from hilum.tracking import Run, Store
+from hilum.workspace import Workspace
+
+FOLDERS = ("tuning", "training", "evaluation", "explanations")
+INTERRUPTIONS = ("KILLED", "FAILED")
+
+
+def run_key(settings: Mapping[str, Any]) -> str:
+    """The identity of an arm's run: arm, model, model.json, versions and every parameter that led to the model."""
+    return digest({key: settings[key] for key in ("arm", "model_sha256", "model", "params")})[:32]
+
+
+def base_tags(workspace: Workspace, role: str, versions: Mapping[str, Any]) -> dict[str, str]:
+    """Tags that every run carries."""
+    return {
+        "role": role,
+        "data_version": versions["data_version"],
+        "split_version": versions["split_version"],
+        "mlflow.source.git.commit": git_commit(workspace.home),
+    }
+
+
+def git_commit(folder: Path) -> str:
+    """The commit of the project, empty where there is none."""
+    answer = subprocess.run(["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+def log_results(run: Run, folder: Path, name: str) -> None:
+    """Log one results folder: its files as artifacts, its parameters, metrics and key pictures; and its digest as a tag."""
+    settings = read_json(folder / "settings.json")
+    run.log_params(settings.get("params", {}))
+    run.log_folder(folder, name)
+    if (folder / "metrics.json").is_file():
+        run.log_metrics({key: value for key, value in read_json(folder / "metrics.json").items() if value is not None})
+    for picture in sorted((folder / "keys").glob("*.png")):
+        run.log_image(np.asarray(Image.open(picture).convert("RGB")), key=picture.stem)
+    run.tag({f"digest.{name}": folder_digest(folder)})
+
+
+def training_tags(settings: Mapping[str, Any]) -> dict[str, str]:
+    """What a run says of its model once that is saved."""
+    return {"run_key": run_key(settings), "model_sha256": settings["model_sha256"], **settings["tags"]}
+
+
+def log_training(store: Store, run: Run, workspace: Workspace, arm: str, model_name: str) -> None:
+    """Log what led to an arm's model and the model itself: configuration, data, search and training; register it once."""
+    settings = read_json(workspace.arm(arm, "training") / "settings.json")
+    run.tag(training_tags(settings))
+    run.log_dict(settings["params"], "config/params.json")
+    run.log_dict(settings["origins"], "config/origins.json")
+    for part in ("train", "val"):
+        table = read_table(workspace.split / f"{part}.csv")
+        run.log_data(table[["image_id", "patient_id", "label"]], "films", part, settings["model"]["split_version"][:12])
+    for name in ("proof.json", "versions.json"):
+        run.log_dict(read_json(workspace.split / name), f"data/{name}")
+    log_results(run, workspace.arm(arm, "tuning"), "tuning")
+    log_results(run, workspace.arm(arm, "training"), "training")
+    if not store.versions(model_name, run_key(settings)):
+        register(run, workspace, arm, model_name, settings)
+
+
+def register(run: Run, workspace: Workspace, arm: str, model_name: str, settings: Mapping[str, Any]) -> None:
+    """Log the Keras model with the facts of model.json and register it."""
+    from hilum.models.classifier import load_classifier
+    from hilum.models.forward import predictor
+
+    model = load_classifier(workspace.arm(arm, "training") / "model.keras")
+    means = workspace.arm(arm, "training") / "mean_films.npz"
+    with np.load(means) as stored:
+        example = stored["films"][:1].astype(np.float32)
+    metadata = {**settings["model"], "run_key": run_key(settings), "arm": arm}
+    version = run.log_model(model, example, predictor(model)(example), metadata, means, model_name)
+    run.tag({"registered_version": version})
+
+
+@contextmanager
+def arm_run(store: Store, workspace: Workspace, arm: str, name: str, model_name: str) -> Iterator[Run]:
+    """The run that one more folder of an arm belongs in: the newest with this model, unless it holds another such folder.
+
+    Where there is none, or it is taken, a new run is opened and filled with what led to the model (and with those folders
+    whose settings fit the same model).
+    """
+    settings = read_json(workspace.arm(arm, "training") / "settings.json")
+    found = find_arm_run(store, settings, workspace.arm(arm, name), name)
+    if found is not None:
+        store.link(found.info.run_id)
+        with store.resume(found.info.run_id) as run:
+            yield run
+        return
+    with store.start(arm, settings["tags"]) as run:
+        log_history(run, workspace, arm)
+        log_training(store, run, workspace, arm, model_name)
+        if name == "explanations" and fits(workspace.arm(arm, "evaluation"), settings):
+            log_results(run, workspace.arm(arm, "evaluation"), "evaluation")
+        yield run
+
+
+def find_arm_run(store: Store, settings: Mapping[str, Any], folder: Path, name: str) -> Any:
+    """The newest finished run with this key that holds this very folder or none of its name; None if there is none."""
+    runs = [run for run in store.find({"run_key": run_key(settings)}) if run.info.status not in INTERRUPTIONS]
+    if folder.is_dir() and (folder / "settings.json").is_file():
+        wanted = folder_digest(folder)
+        for run in runs:
+            if run.data.tags.get(f"digest.{name}") == wanted:
+                return run
+    if runs and f"digest.{name}" not in runs[0].data.tags:
+        return runs[0]
+    return None
+
+
+def fits(folder: Path, training: Mapping[str, Any]) -> bool:
+    """Whether a folder was made from this model."""
+    file = folder / "settings.json"
+    return file.is_file() and read_json(file)["model_sha256"] == training["model_sha256"]
+
+
+def log_history(run: Run, workspace: Workspace, arm: str) -> None:
+    """Per-epoch metrics from the file, for a run that did not see the training."""
+    run.log_history(epoch_metrics(read_table(workspace.arm(arm, "training") / "history.csv")))
+
+
+def epoch_metrics(history: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a history that are logged as metrics."""
+    return history.drop(columns=["phase", "epoch", "trial", "state"], errors="ignore")
+
+
+def log_search(parent: Run, folder: Path, params: Params, arm: str) -> None:
+    """What the parent run of a search holds, from its folder."""
+    searched = spaces(params.arms[arm])
+    parent.log_params({f"space.{key}": space.model_dump(exclude_defaults=True) for key, space in searched.items()})
+    parent.log_params(flatten(params.tune, "tune"))
+    parent.log_folder(folder, "tuning")
+    best = yaml.safe_load((folder / "best.yaml").read_text())
+    parent.log_params({f"best.{key}": value for key, value in best.items()})
+    complete = read_table(folder / "trials.csv").query("state == 'COMPLETE'")
+    parent.log_metrics({f"val/{params.tune.metric}": complete["value"].max()})
+    parent.tag({"digest.tuning": folder_digest(folder)})

@@ -1,0 +1,98 @@
+"""check: validate everything that can be validated in a moment, and write the facts that later stages watch."""
+
+import hashlib
+from pathlib import Path
+
+from hilum.config import Choices, Params, PhantomSource, Range, read_params
+from hilum.data.phantom import FINDINGS
+from hilum.data.prepared import file_sha256
+from hilum.evaluation.metrics import VALIDATION_METRICS
+from hilum.explain.methods import METHODS
+from hilum.models.backbones import BACKBONES
+from hilum.progress import say
+from hilum.results import write_json
+from hilum.workspace import Workspace, find_workspace
+
+KNOWN_WEIGHTS = ("pretrained", "imagenet", "none")
+
+
+def run() -> None:
+    workspace = find_workspace(Path.cwd())
+    params = read_params(workspace.params)
+    faults = [*find_faults(params), *find_missing(params, workspace)]
+    if faults:
+        raise ValueError("params.yaml does not hold:\n" + "\n".join(f"  {fault}" for fault in faults))
+    write_json(workspace.facts, gather_facts(params, workspace))
+    say(f"params.yaml holds; arms: {', '.join(params.arms)}; sources: {', '.join(params.prepare.sources)}")
+
+
+def find_faults(params: Params) -> list[str]:
+    """What names something that no registry knows."""
+    faults = []
+    for key, metric in (("tune.metric", params.tune.metric), ("train.select", params.train.select)):
+        if metric not in VALIDATION_METRICS:
+            faults.append(f"{key} must be one of {', '.join(VALIDATION_METRICS)}, got {metric!r}")
+    for method in params.explain.methods:
+        if method not in METHODS:
+            faults.append(f"explain.methods must be out of {', '.join(METHODS)}, got {method!r}")
+    for name, source in params.acquire.sources.items():
+        strange = set(source.findings) - set(FINDINGS) if isinstance(source, PhantomSource) else set()
+        if strange:
+            faults.append(
+                f"acquire.sources.{name}.findings must be out of {', '.join(FINDINGS)}, got {', '.join(sorted(strange))}"
+            )
+    for name, arm in params.arms.items():
+        backbone = BACKBONES.get(arm.backbone)
+        if backbone is None:
+            faults.append(f"arms.{name}.backbone must be one of {', '.join(BACKBONES)}, got {arm.backbone!r}")
+            continue
+        for i, phase in enumerate(arm.phases):
+            legal = phase.unfreeze in ("head", "all", *backbone.blocks) or (
+                isinstance(phase.unfreeze, int) and phase.unfreeze <= len(backbone.blocks)
+            )
+            if not legal:
+                faults.append(
+                    f"arms.{name}.phases.{i}.unfreeze must be head, all, 1 to {len(backbone.blocks)} or one of "
+                    f"{', '.join(backbone.blocks)}, got {phase.unfreeze!r}"
+                )
+            if isinstance(phase.learning_rate, Choices | Range) and not params.tune.trials:
+                say(f"arms.{name}.phases.{i}.learning_rate is a space, but tune.trials is 0: its start is used")
+    return faults
+
+
+def find_missing(params: Params, workspace: Workspace) -> list[str]:
+    """Folders and files that are named but not there."""
+    faults = []
+    for name, source in params.acquire.sources.items():
+        if not isinstance(source, PhantomSource) and not workspace.at_home(source.root).is_dir():
+            faults.append(f"acquire.sources.{name}.root must be a folder, got {workspace.at_home(source.root)}")
+    for name, arm in params.arms.items():
+        if arm.weights not in KNOWN_WEIGHTS and not workspace.at_home(arm.weights).is_file():
+            faults.append(
+                f"arms.{name}.weights must be {', '.join(KNOWN_WEIGHTS)} or a file, got {workspace.at_home(arm.weights)}, "
+                "which does not exist"
+            )
+    return faults
+
+
+def gather_facts(params: Params, workspace: Workspace) -> dict[str, object]:
+    """What later stages watch and params.yaml does not say: the films below each root, the bytes of weight files."""
+    sources = {
+        name: {"fingerprint": "generated" if isinstance(source, PhantomSource) else fingerprint(workspace.at_home(source.root))}
+        for name, source in params.acquire.sources.items()
+    }
+    weights = {
+        name: arm.weights if arm.weights in KNOWN_WEIGHTS else file_sha256(workspace.at_home(arm.weights))
+        for name, arm in params.arms.items()
+    }
+    return {"sources": sources, "weights": weights, "pretrain": params.pretrains()}
+
+
+def fingerprint(root: Path) -> str:
+    """Hash over path, size and time of every file below a root: changes when a film is added, removed or rewritten."""
+    lines = []
+    for path in sorted(root.rglob("*")):
+        if path.is_file():
+            stat = path.stat()
+            lines.append(f"{path.relative_to(root).as_posix()} {stat.st_size} {stat.st_mtime_ns}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,330 @@
+"""compare: every arm against the reference: tables, figures, one page, and a run that holds them."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hilum.config import Compare, Params, flatten, read_params
+from hilum.data.prepared import load_masks, load_split
+from hilum.evaluation.arm_figures import confusion_arms_figure, difference_figure, metrics_figure
+from hilum.evaluation.comparison import compare_arms, mcnemar_table, verdict_changes
+from hilum.evaluation.metrics import higher_is_better
+from hilum.evaluation.page import LEVEL, ArmSummary, ComparisonPage, HeadlineRow, headline_rows, render_comparison
+from hilum.evaluation.statistics import Interval
+from hilum.evaluation.style import to_png
+from hilum.evaluation.tables import confusion_matrix
+from hilum.explain.drawing import Row, answer_of, draw_rows
+from hilum.explain.heat import png_bytes
+from hilum.explain.methods import METHODS
+from hilum.progress import bar, say
+from hilum.records import Attribution, Predictions
+from hilum.results import pick_films, read_json, read_predictions, read_table, write_json, write_table
+from hilum.runs import base_tags, git_commit, log_results, run_key
+from hilum.tracking import Store, open_store
+from hilum.workspace import Workspace, find_workspace
+
+HEADLINE = ("auroc_macro", "auprc_macro", "balanced_accuracy", "accuracy", "mcc", "brier", "ece")
+DRAWN = (*HEADLINE[:5], "sensitivity_macro", "specificity_macro", "f1_macro", *HEADLINE[5:])
+PAGE = "comparison.html"
+
+
+@dataclass(frozen=True)
+class ArmResults:
+    """What the page says of one arm, read from its folders."""
+
+    settings: dict[str, Any]
+    metrics: dict[str, float | None]
+    test: Predictions
+    maps: dict[str, Attribution]
+    explained: list[str]
+    folder: dict[str, Path]
+
+
+def run() -> None:
+    workspace = find_workspace(Path.cwd())
+    params = read_params(workspace.params)
+    versions = read_json(workspace.split / "versions.json")
+    store = open_store(workspace, params.tracking)
+    arms = {name: read_arm(workspace, name, versions["classes"]) for name in params.arms}
+    folder = workspace.comparison
+    shutil.rmtree(folder, ignore_errors=True)
+    with store.start(
+        "comparison", {**base_tags(workspace, "comparison", versions), "reference": params.compare.reference}
+    ) as opened:
+        write_comparison(folder, arms, params, workspace, versions)
+        log_results(opened, folder, "comparison")
+    crown(store, params, arms)
+    say(f"{len(arms)} arms compared: results/comparison/{PAGE}")
+
+
+def read_arm(workspace: Workspace, arm: str, classes: list[str]) -> ArmResults:
+    """Read one arm's results."""
+    folders = {name: workspace.arm(arm, name) for name in ("tuning", "training", "evaluation", "explanations")}
+    maps, explained = {}, []
+    for file in sorted(folders["explanations"].glob("*.npz")):
+        if file.stem in METHODS:
+            maps[file.stem], explained = load_map(file)
+    return ArmResults(
+        read_json(folders["training"] / "settings.json"),
+        read_json(folders["evaluation"] / "metrics.json"),
+        read_predictions(folders["evaluation"] / "predictions.csv", "test", tuple(classes)),
+        {name: maps[name] for name in METHODS if name in maps},
+        explained,
+        folders,
+    )
+
+
+def load_map(file: Path) -> tuple[Attribution, list[str]]:
+    """An attribution that `explain` saved, and the films it is of."""
+    described = read_json(file.with_suffix(".json"))
+    with np.load(file) as stored:
+        numbers = {key.removeprefix("number_"): stored[key] for key in stored.files if key.startswith("number_")}
+        attribution = Attribution(
+            stored["values"],
+            file.stem,
+            stored["targets"],
+            described["signed"],
+            described["parameters"],
+            numbers,
+            stored["regions"] if "regions" in stored.files else None,
+        )
+        return attribution, stored["image_id"].tolist()
+
+
+def write_comparison(
+    folder: Path, arms: dict[str, ArmResults], params: Params, workspace: Workspace, versions: dict[str, Any]
+) -> None:
+    """differences, McNemar, verdict changes, metrics of all arms, figures, panels with a row per arm, and the page."""
+    settings, reference = params.compare, params.compare.reference
+    predictions = {name: arm.test for name, arm in arms.items()}
+    report = bar("patients resampled for the differences")
+    differences = compare_arms(
+        predictions,
+        reference,
+        settings.bootstrap,
+        settings.confidence,
+        params.seed,
+        on_resample=lambda arm, done, total: report(done, total),
+    )
+    mcnemar = mcnemar_table(predictions, reference, params.seed)
+    others = [name for name in arms if name != reference]
+    changes = {name: verdict_changes(predictions[reference], predictions[name]) for name in others}
+    write_table(folder / "differences.csv", differences)
+    write_table(folder / "mcnemar.csv", mcnemar)
+    for name, table in changes.items():
+        write_table(folder / f"changes_{name}.csv", table)
+    write_json(folder / "arms.json", {name: nested(arm.metrics) for name, arm in arms.items()})
+    history = [read_table(arm.folder["training"] / "history.csv").assign(arm=name) for name, arm in arms.items()]
+    write_table(folder / "history.csv", pd.concat(history))
+    roc = [read_table(arm.folder["evaluation"] / "roc.csv").assign(arm=name) for name, arm in arms.items()]
+    write_table(folder / "roc.csv", pd.concat(roc).assign(curve=lambda t: t["arm"] + ": " + t["class"]))
+    classes = list(versions["classes"])
+    figures = draw_figures(arms, differences, classes, settings)
+    for name in ("differences", "metrics", "confusion"):
+        if name in figures:
+            (folder / f"{name}.png").write_bytes(figures[name])
+    panels = draw_arm_panels(folder, arms, workspace, classes)
+    explanation = explanation_table(arms)
+    write_table(folder / "explanations.csv", explanation)
+    page = ComparisonPage(
+        title="hilum: " + " and ".join(arms),
+        classes=classes,
+        reference=reference,
+        headline=headline(arms, differences, reference),
+        facts=gather_facts(params, workspace, versions),
+        arms=[summarise_arm(name, arm, params, sum(versions["train_counts"])) for name, arm in arms.items()],
+        class_tables={name: read_table(arm.folder["evaluation"] / "test_classes.csv") for name, arm in arms.items()},
+        differences=differences,
+        mcnemar=mcnemar,
+        changes=changes,
+        explanation=explanation,
+        figures=figures,
+        panels=panels,
+        warnings=find_warnings(arms, params, workspace),
+    )
+    (folder / PAGE).write_text(render_comparison(page))
+    write_json(folder / "metrics.json", flat_differences(differences))
+    write_json(
+        folder / "settings.json",
+        {"params": flatten(settings, "compare"), "models": {n: a.settings["model_sha256"] for n, a in arms.items()}},
+    )
+
+
+def nested(metrics: dict[str, float | None]) -> dict[str, Any]:
+    """Dotted DVC metrics: {"test": {"auroc_macro": 0.9}}; intervals stay in each arm's own folder."""
+    tree: dict[str, Any] = {}
+    for key, value in metrics.items():
+        if "." not in key and value is not None:
+            part, _, name = key.partition("/")
+            tree.setdefault(part, {})[name] = value
+    return tree
+
+
+def flat_differences(differences: pd.DataFrame) -> dict[str, float]:
+    """`difference/<arm>/<metric>` with .low and .high."""
+    flat: dict[str, float] = {}
+    for row in differences.to_dict("records"):
+        key = f"difference/{row['arm']}/{row['metric']}"
+        flat |= {key: row["difference"], f"{key}.low": row["low"], f"{key}.high": row["high"]}
+    return flat
+
+
+def interval(metrics: dict[str, float | None], key: str) -> Interval:
+    """A metric of metrics.json with its interval."""
+    value, low, high = (float("nan") if metrics.get(k) is None else metrics[k] for k in (key, f"{key}.low", f"{key}.high"))
+    return Interval(value, low, high, 0.0)  # type: ignore[arg-type]
+
+
+def draw_figures(
+    arms: dict[str, ArmResults], differences: pd.DataFrame, classes: list[str], settings: Compare
+) -> dict[str, bytes]:
+    """The pictures of the page by the keys it knows."""
+    names = list(arms)
+    matrices = {name: confusion_matrix(arm.test) for name, arm in arms.items()}
+    values = {name: {m: interval(arm.metrics, f"test/{m}") for m in DRAWN} for name, arm in arms.items()}
+    figures = {
+        "confusion": to_png(confusion_arms_figure(matrices, classes, "test films")),
+        "metrics": to_png(metrics_figure(values, DRAWN, names, settings.confidence, "test films")),
+    }
+    if len(arms) > 1:
+        rows = differences[differences["metric"].isin(DRAWN)]
+        title = f"difference from {settings.reference}, test films"
+        figures["differences"] = to_png(difference_figure(rows, settings.reference, names, settings.confidence, title))
+    for name, arm in arms.items():
+        for kind, file in (("roc", "roc.png"), ("pr", "pr.png"), ("calibration", "calibration.png")):
+            figures[f"{kind}/{name}"] = (arm.folder["evaluation"] / file).read_bytes()
+        figures[f"learning/{name}"] = (arm.folder["evaluation"] / "curves.png").read_bytes()
+    return figures
+
+
+def draw_arm_panels(
+    folder: Path, arms: dict[str, ArmResults], workspace: Workspace, classes: list[str]
+) -> list[tuple[str, bytes]]:
+    """One picture per explained film with a row per arm."""
+    films = load_split(workspace.prepared, workspace.split, "explain", classes)
+    image_ids = list(films.table["image_id"])
+    lungs = load_masks(workspace.prepared, "lung_mask", image_ids)
+    lesions = load_masks(workspace.prepared, "lesion_mask", image_ids)
+    (folder / "panels").mkdir(parents=True)
+    panels = []
+    for index, image_id in enumerate(image_ids):
+        rows = []
+        for name, arm in arms.items():
+            chosen = pick_films(arm.test, [image_id])
+            maps = list(arm.maps.values())
+            target = int(maps[0].targets[index]) if maps else int(chosen.y_pred[0])
+            rows.append(Row(name, maps, index, answer_of(chosen, 0, target)))
+        mask, outline = (lesions[image_id], "lesion") if image_id in lesions else (lungs.get(image_id), "lungs")
+        picture = png_bytes(draw_rows(films.rows.films[index], rows, mask, outline))
+        (folder / "panels" / f"{image_id.replace('/', '_')}.png").write_bytes(picture)
+        panels.append((f"{image_id}, true class {films.table['label'][index]}", picture))
+    return panels
+
+
+def explanation_table(arms: dict[str, ArmResults]) -> pd.DataFrame:
+    """Every measure of every method and arm, beside what a random map and a map of the centre reach."""
+    tables = []
+    for name, arm in arms.items():
+        table = read_table(arm.folder["explanations"] / "summary.csv")
+        known = table.set_index(["method", "measure"])["value"]
+        rows = table[table["method"].isin(METHODS)].assign(arm=name)
+        rows["chance_random"] = [known.get(("random", measure)) for measure in rows["measure"]]
+        rows["chance_centre"] = [known.get(("centre", measure)) for measure in rows["measure"]]
+        tables.append(rows)
+    columns = ["arm", "method", "measure", "value", "low", "high", "films", "chance_random", "chance_centre"]
+    return pd.concat(tables, ignore_index=True)[columns].apply(lambda c: pd.to_numeric(c) if c.name in columns[3:] else c)
+
+
+def headline(arms: dict[str, ArmResults], differences: pd.DataFrame, reference: str) -> list[HeadlineRow]:
+    """The metrics that a person wants first."""
+    values = {name: {m: interval(arm.metrics, f"test/{m}") for m in HEADLINE} for name, arm in arms.items()}
+    majority = {m: interval(arms[reference].metrics, f"majority/{m}").value for m in HEADLINE}
+    return headline_rows(values, majority, differences, HEADLINE)
+
+
+def headline_text(arms: dict[str, ArmResults], differences: pd.DataFrame, params: Params) -> str:
+    """The table that ends `make repro`."""
+    reference = params.compare.reference
+    frame = {}
+    for row in headline(arms, differences, reference):
+        cells = {**row["arms"], "majority class": row["majority"]}
+        cells |= {f"{name} - {reference}": " ".join(told) for name, told in row["differences"].items()}
+        frame[row["name"]] = cells
+    return (
+        f"\ntest films, {100 * params.compare.confidence:g} % intervals over patients\n"
+        + pd.DataFrame(frame).T.to_string()
+        + "\n"
+    )
+
+
+def gather_facts(params: Params, workspace: Workspace, versions: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the page says of the data and the method."""
+    proof = read_json(workspace.split / "proof.json")
+    facts = [(f"{part} films", f"{c['films']} of {c['patients']} patients") for part, c in proof["splits"].items()]
+    facts += [("test part", ", ".join(f"{source}: {kind}" for source, kind in proof["test_part"].items()))]
+    facts += [("film size", f"{versions['size']} px, {versions['square']}"), ("seed", str(params.seed))]
+    facts += [("data version", versions["data_version"][:16]), ("split version", versions["split_version"][:16])]
+    facts += [("git commit", git_commit(workspace.home)[:12] or "none")]
+    facts += [(LEVEL, f"{100 * params.compare.confidence:g} %")]
+    return [*facts, ("resamples of patients", str(params.compare.bootstrap))]
+
+
+def summarise_arm(name: str, arm: ArmResults, params: Params, films: int) -> ArmSummary:
+    """An arm's settings in words."""
+    logged, model = arm.settings["params"], arm.settings["model"]
+    count = len({key.split(".")[1] for key in logged if key.startswith("phases.")})
+    phases = []
+    for i in range(count):
+        phase = {key: logged[f"phases.{i}.{key}"] for key in ("unfreeze", "epochs", "learning_rate", "batch_norm")}
+        phases.append(
+            f"{phase['epochs']} epochs at {float(phase['learning_rate']):.2g}, unfrozen: {phase['unfreeze']}, "
+            f"batch norm {phase['batch_norm']}; {len(arm.settings['trained'][i])} layers trained"
+        )
+    history = read_table(arm.folder["training"] / "history.csv").set_index("step")
+    best = history.loc[arm.settings["best_step"]]
+    origins = arm.settings["origins"]
+    return ArmSummary(
+        name=name,
+        backbone=model["backbone"],
+        weights=str(logged["weights"]),
+        phases=phases,
+        films_trained_on=films,
+        best_epoch=f"phase {best['phase'] + 1:.0f}, epoch {best['epoch'] + 1:.0f}, val/{params.train.select} "
+        f"{best[f'val/{params.train.select}']:.3f}",
+        model_sha256=model["model_sha256"],
+        threshold=model["threshold"],
+        values=[(key, str(value), origins[key]) for key, value in logged.items()],
+        notes=[],
+    )
+
+
+def find_warnings(arms: dict[str, ArmResults], params: Params, workspace: Workspace) -> list[str]:
+    """What a reader must know before believing the page."""
+    warnings = []
+    reference = arms[params.compare.reference].settings["params"]
+    for name, arm in arms.items():
+        own = arm.settings["params"]
+        shared = sorted(k for k in set(own) & set(reference) if own[k] != reference[k] and not k.startswith("phases."))
+        first = sorted(k for k in set(own) & set(reference) if own[k] != reference[k] and k.startswith("phases."))
+        if shared or first:
+            told = ", ".join(f"{k} ({reference[k]} and {own[k]})" for k in (shared + first)[:5])
+            warnings.append(f"{name} differs from {params.compare.reference} in more than further phases: {told}")
+    notes = workspace.prepared / "notes.txt"
+    return warnings + [line for line in notes.read_text().splitlines() if line]
+
+
+def crown(store: Store, params: Params, arms: dict[str, ArmResults]) -> None:
+    """Name a champion by the validation metric if the registered model has none; a person's choice is never overruled."""
+    model = params.tracking.model
+    if store.champion(model):
+        return
+    sign = 1 if higher_is_better(params.train.select) else -1
+    best = max(arms, key=lambda name: sign * (arms[name].metrics[f"val/{params.train.select}"] or -np.inf))
+    versions = store.versions(model, run_key(arms[best].settings))
+    if versions:
+        store.crown(model, versions[0])
+        say(f"models:/{model}@champion is {best} (by val/{params.train.select})")

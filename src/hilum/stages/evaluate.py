@@ -1,0 +1,135 @@
+"""evaluate: one arm's answers on validation and test films, every metric with its interval, and the figures."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hilum.config import Evaluate, flatten, read_params
+from hilum.data.batches import as_images
+from hilum.data.prepared import SplitFilms, load_split
+from hilum.evaluation.decisions import majority_baseline, one_vs_rest_thresholds, verdict
+from hilum.evaluation.figures import calibration_figure, confusion_figure, learning_figure, pr_figure, roc_figure
+from hilum.evaluation.metrics import evaluate_all, with_bins
+from hilum.evaluation.statistics import Interval, patient_bootstrap
+from hilum.evaluation.style import to_png
+from hilum.evaluation.tables import class_table, confusion_matrix, interval_table, pr_by_class, reliability_table, roc_by_class
+from hilum.models.classifier import load_classifier
+from hilum.models.forward import predictor
+from hilum.progress import bar, say
+from hilum.records import Predictions
+from hilum.results import read_json, read_table, table_of, write_json, write_table
+from hilum.runs import arm_run, log_results
+from hilum.tracking import open_store
+from hilum.workspace import find_workspace
+
+PARTS = ("val", "test")
+
+
+def run(arm: str) -> None:
+    workspace = find_workspace(Path.cwd())
+    params = read_params(workspace.params)
+    training = workspace.arm(arm, "training")
+    description = read_json(training / "model.json")
+    store = open_store(workspace, params.tracking)
+    folder = workspace.arm(arm, "evaluation")
+    shutil.rmtree(folder, ignore_errors=True)
+    with arm_run(store, workspace, arm, "evaluation", params.tracking.model) as opened:
+        predict = predictor(load_classifier(training / "model.keras"))
+        answers = {}
+        for part in PARTS:
+            films = load_split(workspace.prepared, workspace.split, part, description["classes"])
+            answers[part] = answer(predict, films, description)
+        write_evaluation(folder, answers, params.evaluate, params.seed, description, workspace.split)
+        draw_learning(folder, read_table(training / "history.csv"), read_json(training / "settings.json"), arm)
+        write_json(
+            folder / "settings.json",
+            {"arm": arm, "model_sha256": description["model_sha256"], "params": flatten(params.evaluate, "evaluate")},
+        )
+        test = pd.read_csv(workspace.split / "test.csv")[["image_id", "patient_id", "label"]]
+        opened.log_data(test, "films", "test", description["split_version"][:12])
+        log_results(opened, folder, "evaluation")
+    metrics = read_json(folder / "metrics.json")
+    for name in ("auroc_macro", "balanced_accuracy"):
+        low, high = metrics[f"test/{name}.low"], metrics[f"test/{name}.high"]
+        say(f"{arm}: test/{name} {metrics[f'test/{name}']:.3f} [{low:.3f}, {high:.3f}]")
+
+
+def answer(predict: Any, films: SplitFilms, description: dict[str, Any]) -> Predictions:
+    """The model's probabilities and verdicts on the films of one split."""
+    probabilities = predict(as_images(films.rows.films))
+    return Predictions(
+        films.table["image_id"].to_numpy(str),
+        films.table["patient_id"].to_numpy(str),
+        films.rows.labels,
+        probabilities,
+        verdict(probabilities, description["threshold"]),
+        tuple(description["classes"]),
+    )
+
+
+def write_evaluation(
+    folder: Path,
+    answers: dict[str, Predictions],
+    settings: Evaluate,
+    seed: int,
+    description: dict[str, Any],
+    split: Path,
+) -> None:
+    """predictions.csv, metrics.json, intervals, per-class tables, matrices and figures."""
+    metrics = with_bins(settings.calibration_bins)
+    write_table(folder / "predictions.csv", pd.concat([table_of(p, part) for part, p in answers.items()]))
+    counts = read_json(split / "versions.json")["train_counts"]
+    majority = majority_baseline(np.repeat(np.arange(len(counts)), counts), answers["test"])
+    flat: dict[str, float] = {f"majority/{k}": v for k, v in evaluate_all(majority, metrics).items() if "/" not in k}
+    for part, predictions in answers.items():
+        found = patient_bootstrap(
+            predictions, settings.bootstrap, settings.confidence, seed, metrics, bar(f"{part}: patients resampled")
+        )
+        flat |= flat_metrics(found, part)
+        write_table(folder / f"{part}_intervals.csv", interval_table(predictions, found))
+        thresholds = one_vs_rest_thresholds("youden", answers["val"].y_true, answers["val"].y_prob)
+        write_table(folder / f"{part}_classes.csv", class_table(predictions, found, thresholds, metrics))
+        matrix = confusion_matrix(predictions)
+        names = list(predictions.classes)
+        write_table(folder / f"{part}_confusion.csv", pd.DataFrame(matrix, columns=names).assign(true=names))
+        (folder / f"{part}_confusion.png").write_bytes(to_png(confusion_figure(matrix, names, f"{description['arm']}: {part}")))
+        if part == "test":
+            draw_curves(folder, predictions, found, settings, description["arm"])
+    write_json(folder / "metrics.json", flat)
+
+
+def flat_metrics(found: dict[str, Interval], part: str) -> dict[str, float]:
+    """`test/auroc_macro` with `test/auroc_macro.low` and `.high`."""
+    flat = {}
+    for name, interval in found.items():
+        flat |= {f"{part}/{name}": interval.value}
+        flat |= {f"{part}/{name}.low": interval.low, f"{part}/{name}.high": interval.high}
+    return flat
+
+
+def draw_curves(folder: Path, predictions: Predictions, found: dict[str, Interval], settings: Evaluate, arm: str) -> None:
+    """ROC, precision-recall and calibration of the test films, as pictures and as points."""
+    roc, pr = roc_by_class(predictions, found), pr_by_class(predictions, found)
+    (folder / "roc.png").write_bytes(to_png(roc_figure(roc, settings.confidence, f"{arm}: ROC, test films")))
+    (folder / "pr.png").write_bytes(to_png(pr_figure(pr, settings.confidence, f"{arm}: precision and recall, test films")))
+    table = reliability_table(predictions, settings.calibration_bins)
+    write_table(folder / "calibration.csv", table)
+    (folder / "calibration.png").write_bytes(
+        to_png(calibration_figure(table, found["ece"].value, f"{arm}: calibration, test films"))
+    )
+    points = [
+        pd.DataFrame({"class": name, "false_positive_rate": curve.x, "sensitivity": curve.y}) for name, curve in roc.items()
+    ]
+    write_table(folder / "roc.csv", pd.concat(points))
+
+
+def draw_learning(folder: Path, history: pd.DataFrame, settings: dict[str, Any], arm: str) -> None:
+    """The training's curves with the kept epoch marked."""
+    select = f"val/{settings['params']['train.select']}"
+    shown = history.assign(phase=history["phase"] + 1, epoch=history["step"] + 1)
+    metrics = list(dict.fromkeys([select, "val/balanced_accuracy"]))
+    figure = learning_figure(shown, ["train/loss", "val/log_loss"], metrics, settings["best_step"] + 1, f"{arm}: learning curves")
+    (folder / "curves.png").write_bytes(to_png(figure))

@@ -1,0 +1,197 @@
+"""explain: why one arm said what it said about the chosen films: arrays, panels, grids, and what the maps are worth."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hilum.config import Explain, flatten, read_params
+from hilum.data.batches import as_images
+from hilum.data.prepared import SplitFilms, load_films, load_masks, load_split
+from hilum.explain.cells import Tile, choose_cells, draw_grid
+from hilum.explain.drawing import answer_of, draw_panel
+from hilum.explain.heat import png_bytes
+from hilum.explain.measures import deletion_and_insertion, reference_maps, share_inside
+from hilum.explain.methods import METHODS
+from hilum.explain.subject import Subject
+from hilum.explain.summary import summarise_measures
+from hilum.models.classifier import load_classifier
+from hilum.models.forward import predictor
+from hilum.progress import bar, say
+from hilum.records import Attribution, Films, Labels, Masks, Predictions
+from hilum.results import pick_films, read_json, read_predictions, write_json, write_table
+from hilum.runs import arm_run, log_results
+from hilum.tracking import open_store
+from hilum.workspace import find_workspace
+
+
+def run(arm: str) -> None:
+    workspace = find_workspace(Path.cwd())
+    params = read_params(workspace.params)
+    settings = params.explain
+    training = workspace.arm(arm, "training")
+    description = read_json(training / "model.json")
+    classes = description["classes"]
+    store = open_store(workspace, params.tracking)
+    folder = workspace.arm(arm, "explanations")
+    shutil.rmtree(folder, ignore_errors=True)
+    with arm_run(store, workspace, arm, "explanations", params.tracking.model) as opened:
+        model = load_classifier(training / "model.keras")
+        train = load_split(workspace.prepared, workspace.split, "train", classes)
+        background = draw_background(train, settings.shap.background, params.seed)
+        subject = Subject(predictor(model), model, background)
+        films = load_split(workspace.prepared, workspace.split, "explain", classes)
+        answers = read_predictions(workspace.arm(arm, "evaluation") / "predictions.csv", "test", tuple(classes))
+        chosen = pick_films(answers, list(films.table["image_id"]))
+        targets = chosen.y_pred if settings.target == "predicted" else chosen.y_true
+        found = explain_films(subject, films.rows.films, targets, settings, params.seed)
+        save_arrays(folder, found, list(chosen.image_id))
+        lungs = load_masks(workspace.prepared, "lung_mask", list(chosen.image_id))
+        lesions = load_masks(workspace.prepared, "lesion_mask", list(chosen.image_id))
+        table = measure(subject, films.rows.films, found, targets, chosen, lungs, lesions, settings.steps, params.seed)
+        write_table(folder / "measures.csv", table)
+        summary = summarise_measures(table, settings.bootstrap, settings.confidence, params.seed)
+        write_table(folder / "summary.csv", summary)
+        write_json(folder / "metrics.json", flat_summary(summary))
+        draw_panels(folder, films.rows.films, found, targets, chosen, lungs, lesions)
+        draw_grids(folder, subject, load_films(workspace.prepared), workspace.split, answers, settings, params.seed)
+        write_json(
+            folder / "settings.json",
+            {"arm": arm, "model_sha256": description["model_sha256"], "params": flatten(settings, "explain")},
+        )
+        log_results(opened, folder, "explanations")
+    say(f"{arm}: {len(chosen.image_id)} films explained by {', '.join(settings.methods)}")
+
+
+def draw_background(train: SplitFilms, count: int, seed: int) -> np.ndarray:
+    """A seeded sample of training films: what SHAP measures against."""
+    rows = np.random.default_rng(seed).permutation(len(train.table))[:count]
+    return as_images(train.rows.films[np.sort(rows)])
+
+
+def explain_films(subject: Subject, films: Films, targets: Labels, settings: Explain, seed: int) -> dict[str, Attribution]:
+    """Every wanted method on every film."""
+    images = as_images(films)
+    found = {}
+    for name in settings.methods:
+        own: Mapping[str, Any] = getattr(settings, name).model_dump()
+        found[name] = METHODS[name].explain(subject, images, targets, own, seed, bar(METHODS[name].title))
+    return found
+
+
+def save_arrays(folder: Path, found: Mapping[str, Attribution], image_ids: list[str]) -> None:
+    """One .npz and one .json per method: maps, targets, numbers, regions; and the parameters that made them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, attribution in found.items():
+        regions = {} if attribution.regions is None else {"regions": attribution.regions}
+        np.savez_compressed(
+            folder / f"{name}.npz",
+            image_id=np.array(image_ids),
+            values=attribution.values,
+            targets=attribution.targets,
+            **{f"number_{key}": value for key, value in attribution.numbers.items()},
+            **regions,
+        )
+        write_json(
+            folder / f"{name}.json", {"method": name, "signed": attribution.signed, "parameters": dict(attribution.parameters)}
+        )
+
+
+def measure(
+    subject: Subject,
+    films: Films,
+    found: Mapping[str, Attribution],
+    targets: Labels,
+    chosen: Predictions,
+    lungs: Mapping[str, Masks],
+    lesions: Mapping[str, Masks],
+    steps: int,
+    seed: int,
+) -> pd.DataFrame:
+    """One row per film and method, and for two maps that know nothing: what is no better than these is worth nothing."""
+    images = as_images(films)
+    maps = {name: attribution.values for name, attribution in found.items()} | reference_maps(films.shape, seed)  # type: ignore[arg-type]
+    empty = np.zeros(films.shape[1:], bool)
+    tables = []
+    for name, values in maps.items():
+        curves = deletion_and_insertion(subject.predict, images, values, targets, steps, seed)
+        shares = {}
+        for column, masks in (("share_in_lungs", lungs), ("share_in_lesion", lesions)):
+            shares[column] = share_inside(values, np.stack([masks.get(image_id, empty) for image_id in chosen.image_id]))
+        tables.append(
+            pd.DataFrame(
+                {
+                    "image_id": chosen.image_id,
+                    "patient_id": chosen.patient_id,
+                    "method": name,
+                    "target": np.array(chosen.classes)[targets],
+                    "deletion_auc": curves.deletion_auc,
+                    "insertion_auc": curves.insertion_auc,
+                    **shares,
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def flat_summary(summary: pd.DataFrame) -> dict[str, float]:
+    """`explain/insertion_auc/gradcam` with .low, .high; and `explain/share_in_lungs/films`."""
+    flat: dict[str, float] = {}
+    for row in summary.to_dict("records"):
+        key = f"explain/{row['measure']}/{row['method']}"
+        flat |= {key: row["value"], f"{key}.low": row["low"], f"{key}.high": row["high"], f"{key}.films": row["films"]}
+    return flat
+
+
+def draw_panels(
+    folder: Path,
+    films: Films,
+    found: Mapping[str, Attribution],
+    targets: Labels,
+    chosen: Predictions,
+    lungs: Mapping[str, Masks],
+    lesions: Mapping[str, Masks],
+) -> None:
+    """One panel per film; and, for the first film of each class, one per method, which mlflow ui shows beside other runs'."""
+    (folder / "panels").mkdir()
+    (folder / "keys").mkdir()
+    seen: set[int] = set()
+    for row, image_id in enumerate(chosen.image_id):
+        mask, name = (lesions[image_id], "lesion") if image_id in lesions else (lungs.get(image_id), "lungs")
+        answer = answer_of(chosen, row, int(targets[row]))
+        figure = draw_panel(films[row], list(found.values()), row, answer, mask, name)
+        (folder / "panels" / f"{image_id.replace('/', '_')}.png").write_bytes(png_bytes(figure))
+        if int(chosen.y_true[row]) not in seen:
+            seen.add(int(chosen.y_true[row]))
+            for method, attribution in found.items():
+                figure = draw_panel(films[row], [attribution], row, answer, mask, name)
+                (folder / "keys" / f"{method}_{answer.true}.png").write_bytes(png_bytes(figure))
+
+
+def draw_grids(
+    folder: Path, subject: Subject, films: Films, split: Path, answers: Predictions, settings: Explain, seed: int
+) -> None:
+    """Per class, Grad-CAM for that class on films drawn from its true and false positives and negatives."""
+    (folder / "grids").mkdir()
+    rows = pd.read_csv(split / "test.csv").set_index("image_id")["row"]
+    for k, name in enumerate(answers.classes):
+        cells = choose_cells(answers, k, settings.grid_films, seed)
+        tiles: dict[str, list[Tile]] = {}
+        for cell, chosen in cells.items():
+            if not len(chosen):
+                tiles[cell] = []
+                continue
+            shown = films[rows.loc[answers.image_id[chosen]].to_numpy()]
+            method = METHODS["gradcam"]
+            maps = method.explain(
+                subject, as_images(shown), np.full(len(chosen), k), settings.gradcam.model_dump(), seed, lambda done, total: None
+            )
+            tiles[cell] = [
+                Tile(film, values, f"{answers.image_id[i]}\np({name}) = {answers.y_prob[i, k]:.2f}")
+                for film, values, i in zip(shown, maps.values, chosen, strict=True)
+            ]
+        figure = draw_grid(tiles, settings.grid_films, f"Grad-CAM for {name}, test films", signed=False)
+        (folder / "grids" / f"{name}.png").write_bytes(png_bytes(figure))

@@ -1,0 +1,143 @@
+"""predict: a model's answer for every film of a folder, a row per file, written as it goes and continued if interrupted."""
+
+import csv
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hilum.config import Params, read_params
+from hilum.data.batches import as_images
+from hilum.data.images import prepare_film
+from hilum.data.sources import list_films
+from hilum.evaluation.decisions import verdict
+from hilum.explain.drawing import Answer, draw_panel
+from hilum.explain.heat import png_bytes
+from hilum.explain.methods import METHODS
+from hilum.explain.subject import Subject
+from hilum.models.classifier import load_classifier
+from hilum.models.forward import BATCH, predictor
+from hilum.progress import bar, say
+from hilum.results import read_json
+from hilum.tracking import fetch_model
+from hilum.workspace import find_workspace
+
+
+def run(model: str, images: Path, out: Path, explain: str) -> None:
+    workspace = find_workspace(Path.cwd())
+    params = read_params(workspace.params)
+    methods = [name.strip() for name in explain.split(",") if name.strip()]
+    unknown = [name for name in methods if name not in METHODS]
+    if unknown:
+        raise ValueError(f"--explain takes methods out of {', '.join(METHODS)}, got {', '.join(unknown)}")
+    if not images.is_dir():
+        raise ValueError(f"--images must be a folder of films, got {images}")
+    with tempfile.TemporaryDirectory() as temporary:
+        if model.endswith(".keras"):
+            folder = Path(model).resolve().parent
+            described = read_json(folder / "model.json")
+            file = Path(model)
+        else:
+            folder, described = fetch_model(model, workspace, params.tracking, Path(temporary))
+            file = folder / "model.keras"
+        network = load_classifier(file)
+        with np.load(folder / "mean_films.npz") as stored:
+            subject = Subject(predictor(network), network, stored["films"].astype(np.float32))
+        predict_folder(subject, described, images, out, methods, params)
+
+
+def predict_folder(
+    subject: Subject, described: dict[str, Any], images: Path, out: Path, methods: list[str], params: Params
+) -> None:
+    """Answer for every film below a folder that the CSV does not hold yet."""
+    classes = list(described["classes"])
+    header = ["file", "predicted", *(f"p_{name}" for name in classes), "error", "model_sha256"]
+    done = read_done(out, header, described["model_sha256"])
+    names = [str(path) for path in list_films(images)]
+    if not names:
+        raise ValueError(f"--images must hold films (.png, .jpg, .jpeg), got none below {images}")
+    todo = [name for name in names if name not in done]
+    say(f"{len(names)} films, {len(done & set(names))} answered before")
+    report = bar("films answered")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("a", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if not done and file.tell() == 0:
+            writer.writerow(header)
+        for start in range(0, len(todo), BATCH):
+            for row in answer_batch(subject, described, images, todo[start : start + BATCH], methods, params, out):
+                writer.writerow([*row, described["model_sha256"]])
+            file.flush()
+            report(min(start + BATCH, len(todo)), len(todo))
+
+
+def read_done(out: Path, header: list[str], model_sha256: str) -> set[str]:
+    """The files that a CSV holds already; a line that was cut off is dropped.
+
+    Raises:
+        ValueError: the CSV has other columns or comes from another model.
+    """
+    if not out.is_file() or not out.stat().st_size:
+        return set()
+    text = out.read_text()
+    if not text.endswith("\n"):
+        text = text[: text.rfind("\n") + 1]
+        out.write_text(text)
+    rows = list(csv.reader(text.splitlines()))
+    if rows and rows[0] != header:
+        raise ValueError(f"{out} must have the columns {', '.join(header)}, got {', '.join(rows[0])}; name another file")
+    strange = {row[-1] for row in rows[1:]} - {model_sha256}
+    if strange:
+        raise ValueError(f"{out} holds answers of another model ({min(strange)[:12]}); name another file")
+    return {row[0] for row in rows[1:]}
+
+
+def answer_batch(
+    subject: Subject, described: dict[str, Any], images: Path, names: list[str], methods: list[str], params: Params, out: Path
+) -> list[list[str]]:
+    """A row per file, in the order of the names: the verdict and probabilities, or the error."""
+    films: dict[str, np.ndarray] = {}
+    errors: dict[str, str] = {}
+    for name in names:
+        try:
+            films[name] = prepare_film(images / name, described["size"], described["square"])[0]
+        except ValueError as fault:
+            errors[name] = str(fault)
+    classes = list(described["classes"])
+    answers: dict[str, list[str]] = {name: [name, "", *("" for _ in classes), error] for name, error in errors.items()}
+    if films:
+        stack = np.stack(list(films.values()))
+        probabilities = subject.predict(as_images(stack))
+        verdicts = verdict(probabilities, described["threshold"])
+        for name, row, k in zip(films, probabilities, verdicts, strict=True):
+            answers[name] = [name, classes[k], *(f"{p:.6g}" for p in row), ""]
+        if methods:
+            draw_explanations(subject, stack, list(films), probabilities, verdicts, classes, methods, params, out)
+    return [answers[name] for name in names]
+
+
+def draw_explanations(
+    subject: Subject,
+    films: np.ndarray,
+    names: list[str],
+    probabilities: np.ndarray,
+    verdicts: np.ndarray,
+    classes: list[str],
+    methods: list[str],
+    params: Params,
+    out: Path,
+) -> None:
+    """One panel per film beside the CSV, in <name of the CSV>_panels/."""
+    folder = out.with_name(f"{out.stem}_panels")
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for method in methods:
+        settings = getattr(params.explain, method).model_dump()
+        explained = METHODS[method].explain(
+            subject, as_images(films), verdicts, settings, params.seed, bar(METHODS[method].title)
+        )
+        found.append(explained)
+    for index, (name, k) in enumerate(zip(names, verdicts, strict=True)):
+        answer = Answer(name, classes[k], float(probabilities[index, k]), classes[k])
+        (folder / f"{name.replace('/', '_')}.png").write_bytes(png_bytes(draw_panel(films[index], found, index, answer)))

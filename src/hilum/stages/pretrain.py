@@ -1,0 +1,95 @@
+"""pretrain: give each backbone that some arm wants `pretrained` weights that know films, from findings of another source."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from hilum.config import Arm, Head, Params, Phase, Train, read_params
+from hilum.data.batches import Rows
+from hilum.data.manifest import build_manifest
+from hilum.data.splits import split_by_patient
+from hilum.models.classifier import save_backbone
+from hilum.progress import bar, say
+from hilum.results import write_json, write_table
+from hilum.stages.prepare import read_source
+from hilum.stages.scoring import epoch_line, score_epoch
+from hilum.training.arms import Task, train_arm
+from hilum.training.fit import begin_training
+from hilum.workspace import Workspace, find_workspace
+
+
+def run() -> None:
+    workspace = find_workspace(Path.cwd())
+    params = read_params(workspace.params)
+    folder = workspace.pretrained
+    shutil.rmtree(folder, ignore_errors=True)
+    backbones = params.pretrains()
+    if not backbones:
+        write_json(folder / "summary.json", {})
+        say("no arm wants pretrained weights: nothing to do")
+        return
+    begin_training(params.seed)
+    train, val, classes = load_rows(params, workspace)
+    summary = {}
+    for backbone in backbones:
+        summary[backbone] = pretrain_backbone(backbone, train, val, classes, params, folder)
+    write_json(folder / "summary.json", summary)
+
+
+def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[str]]:
+    """The source's films, split by patient; a class for each of its findings."""
+    name = params.pretrain.source
+    table = read_source(name, params, workspace)
+    classes = sorted(set(table[1]["finding"]))
+    prepared = build_manifest(
+        {name: table},
+        size=params.prepare.size,
+        square=params.prepare.square,
+        labels={finding: [finding] for finding in classes},
+        unmatched="stop",
+        broken_share=params.prepare.broken_share,
+        workers=2,
+        on_film=bar(f"{name}: films prepared"),
+    )
+    splits = split_by_patient(prepared.manifest, params.pretrain.validation, 0.01, params.seed, prepared.linked_patients)
+    part = prepared.manifest.merge(splits.table, on="image_id")["split"].to_numpy()
+    rows = Rows(
+        prepared.films,
+        prepared.manifest["label"].map({label: k for k, label in enumerate(classes)}).to_numpy(np.int64),
+        tuple(prepared.manifest["pixel_sha256"]),
+    )
+    return rows.take(np.flatnonzero(part != "val")), rows.take(np.flatnonzero(part == "val")), classes
+
+
+def pretrain_backbone(
+    backbone: str, train: Rows, val: Rows, classes: list[str], params: Params, folder: Path
+) -> dict[str, object]:
+    """Train all of one backbone from random weights and save it without its head; returns what was reached."""
+    settings = params.pretrain
+    phase = Phase(unfreeze="all", epochs=settings.epochs, learning_rate=settings.learning_rate, batch_norm="train")
+    arm = Arm(backbone=backbone, weights="none", head=Head(dropout=0.1, weight_decay=1e-4), phases=[phase])
+    recipe = Train(
+        batch_size=settings.batch_size,
+        imbalance="none",
+        select="auroc_macro",
+        patience=settings.epochs,
+        threshold_rule="half",
+        augment=params.train.augment,
+    )
+    task = Task(train, val, classes, None, recipe, params.seed, cache=None)
+
+    def on_epoch(step: int, metrics: dict[str, float]) -> None:
+        say(f"{backbone}: {epoch_line(metrics, 'auroc_macro')}")
+
+    model, fitted = train_arm(arm, task, 1, score_epoch("auroc_macro"), on_epoch, bar(f"{backbone}: films"))
+    folder.mkdir(parents=True, exist_ok=True)
+    save_backbone(model, folder / f"{backbone}.weights.h5")
+    write_table(folder / f"{backbone}_history.csv", fitted.history)
+    best = fitted.history.set_index("step").loc[fitted.best_step]
+    return {
+        "classes": classes,
+        "films": len(train.keys),
+        "best_epoch": fitted.best_step,
+        "val/auroc_macro": best["val/auroc_macro"],
+    }

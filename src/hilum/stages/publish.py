@@ -1,0 +1,103 @@
+"""publish: give the tracking store every run that it lacks, from the files; what it has already stays as it is."""
+
+from pathlib import Path
+from typing import Any
+
+from hilum.config import Params, read_params, spaces
+from hilum.progress import say
+from hilum.results import folder_digest, read_json, read_table
+from hilum.runs import base_tags, epoch_metrics, fits, log_history, log_results, log_search, log_training
+from hilum.stages.compare import PAGE, crown, headline_text, read_arm
+from hilum.tracking import Store, open_store
+from hilum.workspace import Workspace, find_workspace
+
+
+def run() -> None:
+    workspace = find_workspace(Path.cwd())
+    params = read_params(workspace.params)
+    publish(workspace, params)
+    print_headline(workspace, params)
+
+
+def print_headline(workspace: Workspace, params: Params) -> None:
+    """The comparison in a few lines, where the page is, and how to open the runs."""
+    versions = read_json(workspace.split / "versions.json")
+    arms = {arm: read_arm(workspace, arm, versions["classes"]) for arm in params.arms}
+    print(headline_text(arms, read_table(workspace.comparison / "differences.csv"), params), flush=True)
+    if workspace.root == workspace.home:
+        say(f"the comparison: {workspace.comparison / PAGE}")
+    say("the runs: make ui")
+
+
+def publish(workspace: Workspace, params: Params) -> None:
+    """Publish a workspace's results into the store that its home names."""
+    store = open_store(workspace, params.tracking)
+    versions = read_json(workspace.split / "versions.json")
+    new = 0
+    for arm in params.arms:
+        new += publish_search(store, workspace, params, arm, versions)
+        new += publish_arm(store, workspace, params, arm)
+    new += publish_comparison(store, workspace, params, versions)
+    crown(store, params, {name: read_arm(workspace, name, versions["classes"]) for name in params.arms})
+    say(f"{new} runs published" if new else "the store has every run already")
+
+
+def publish_search(store: Store, workspace: Workspace, params: Params, arm: str, versions: dict[str, Any]) -> int:
+    """The parent run of a search and its trials."""
+    folder = workspace.arm(arm, "tuning")
+    trials = read_table(folder / "trials.csv")
+    if not len(trials):
+        return 0
+    known = store.find({"role": "tune", "arm": arm, "digest.tuning": folder_digest(folder)})
+    if known:
+        store.link(known[0].info.run_id)
+        return 0
+    searched = spaces(params.arms[arm])
+    tags = {
+        **base_tags(workspace, "tune", versions),
+        "arm": arm,
+        "backbone": params.arms[arm].backbone,
+        "metric": params.tune.metric,
+    }
+    history = read_table(folder / "trial_history.csv")
+    with store.start(f"tune-{arm}", tags) as parent:
+        log_search(parent, folder, params, arm)
+        for row in trials.to_dict("records"):
+            trial_tags = {**tags, "role": "trial", "state": row["state"]}
+            with store.start(f"trial-{row['number']:03d}", trial_tags, parent=parent.id) as trial:
+                trial.log_params({key: row[key] for key in searched})
+                trial.log_history(epoch_metrics(history[history["trial"] == row["number"]]))
+                trial.log_metrics({f"best/{key}": row[key] for key in row if key.startswith("val/")})
+    return 1
+
+
+def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) -> int:
+    """One run per arm that holds training, evaluation and explanations as they are in the files."""
+    settings = read_json(workspace.arm(arm, "training") / "settings.json")
+    folders = [name for name in ("evaluation", "explanations") if fits(workspace.arm(arm, name), settings)]
+    for run in store.find({"role": "arm", "arm": arm}):
+        digests = {f"digest.{name}": folder_digest(workspace.arm(arm, name)) for name in ("training", *folders)}
+        if all(run.data.tags.get(key) == value for key, value in digests.items()) and run.info.status == "FINISHED":
+            store.link(run.info.run_id)
+            return 0
+    with store.start(arm, {**settings["tags"], "mlflow.source.git.commit": ""}) as opened:
+        opened.log_params(settings["params"])
+        log_history(opened, workspace, arm)
+        log_training(store, opened, workspace, arm, params.tracking.model)
+        for name in folders:
+            log_results(opened, workspace.arm(arm, name), name)
+    return 1
+
+
+def publish_comparison(store: Store, workspace: Workspace, params: Params, versions: dict[str, Any]) -> int:
+    """The comparison run."""
+    digest = folder_digest(workspace.comparison)
+    known = store.find({"role": "comparison", "digest.comparison": digest})
+    if known:
+        store.link(known[0].info.run_id)
+        return 0
+    with store.start(
+        "comparison", {**base_tags(workspace, "comparison", versions), "reference": params.compare.reference}
+    ) as opened:
+        log_results(opened, workspace.comparison, "comparison")
+    return 1

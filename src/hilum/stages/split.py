@@ -1,0 +1,49 @@
+"""split: by patient, proven disjoint; the films to explain are chosen here, before any model exists."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from hilum.config import read_params
+from hilum.data.manifest import read_manifest
+from hilum.data.prepared import LISTED, file_sha256
+from hilum.data.splits import choose_explain_films, prove_disjoint, split_by_patient
+from hilum.progress import say
+from hilum.records import SPLITS
+from hilum.results import digest, write_json, write_table
+from hilum.workspace import find_workspace
+
+
+def run() -> None:
+    workspace = find_workspace(Path.cwd())
+    params = read_params(workspace.params)
+    manifest = read_manifest(workspace.prepared / "manifest.csv")
+    linked = pd.read_csv(workspace.prepared / "linked_patients.csv", dtype=str)
+    splits = split_by_patient(manifest, params.split.validation, params.split.test, params.seed, linked)
+    proof = prove_disjoint(manifest, splits.table)
+    chosen = choose_explain_films(manifest, splits.table, params.split.explain_films, params.seed)
+
+    folder = workspace.split
+    shutil.rmtree(folder, ignore_errors=True)
+    listed = manifest.assign(row=range(len(manifest))).merge(splits.table, on="image_id")
+    for name in SPLITS:
+        write_table(folder / f"{name}.csv", listed.loc[listed["split"] == name, list(LISTED)])
+    explain = listed.set_index("image_id").loc[chosen].reset_index()
+    write_table(folder / "explain.csv", explain[list(LISTED)])
+    write_table(folder / "left_out.csv", splits.left_out)
+    write_json(folder / "proof.json", {**proof, "test_part": dict(splits.test_part), "left_out": len(splits.left_out)})
+    classes = list(params.prepare.labels)
+    train = listed.loc[listed["split"] == "train", "label"].value_counts()
+    versions = {
+        "classes": classes,
+        "train_counts": [int(train[name]) for name in classes],
+        "data_version": file_sha256(workspace.prepared / "manifest.csv"),
+        "split_version": digest([file_sha256(folder / f"{name}.csv") for name in SPLITS]),
+        "size": params.prepare.size,
+        "square": params.prepare.square,
+    }
+    write_json(folder / "versions.json", versions)
+    for name, counts in proof["splits"].items():
+        say(f"{name}: {counts['films']} films of {counts['patients']} patients")
+    say(f"no patient, bytes or pixels shared; test part: {', '.join(f'{k} {v}' for k, v in splits.test_part.items())}")

@@ -1,0 +1,121 @@
+"""train: one arm with its settled values; the run opens first, every epoch is in it while it trains."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from hilum.config import Arm, Params, flatten, read_params, settle, spaces
+from hilum.data.batches import Rows, as_images
+from hilum.evaluation.decisions import choose_threshold
+from hilum.models.classifier import model_sha256, save_classifier
+from hilum.models.forward import predictor
+from hilum.progress import bar, say
+from hilum.results import read_json, write_json, write_table
+from hilum.runs import base_tags, log_training
+from hilum.stages.scoring import epoch_line, score_epoch
+from hilum.stages.tune import find_arm, load_task
+from hilum.tracking import open_store
+from hilum.training.arms import train_arm
+from hilum.training.fit import Fitted, begin_training
+from hilum.workspace import find_workspace
+
+
+def run(arm: str) -> None:
+    workspace = find_workspace(Path.cwd())
+    params = read_params(workspace.params)
+    wanted = find_arm(params, arm)
+    best = yaml.safe_load((workspace.arm(arm, "tuning") / "best.yaml").read_text()) or {}
+    settled = settle(wanted, best)
+    versions = read_json(workspace.split / "versions.json")
+    folder = workspace.arm(arm, "training")
+    logged = logged_params(params, settled)
+    tags = {
+        **base_tags(workspace, "arm", versions),
+        "arm": arm,
+        "backbone": settled.backbone,
+        "selected_by": f"val/{params.train.select}",
+    }
+    store = open_store(workspace, params.tracking)
+    with store.start(arm, tags) as opened:
+        opened.log_params(logged)
+        begin_training(params.seed)
+        task = load_task(params, settled, workspace, versions)
+
+        def on_epoch(step: int, metrics: dict[str, float]) -> None:
+            opened.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
+            say(f"{arm}: {epoch_line(metrics, params.train.select)}")
+
+        score = score_epoch(params.train.select)
+        model, fitted = train_arm(settled, task, len(settled.phases), score, on_epoch, bar(f"{arm}: activations"))
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        save_classifier(model, folder / "model.keras")
+        described = {
+            "arm": arm,
+            "backbone": settled.backbone,
+            "classes": versions["classes"],
+            "data_version": versions["data_version"],
+            "model_sha256": model_sha256(model),
+            "scaling": "inside the model: give it grey levels 0-255",
+            "size": versions["size"],
+            "split_version": versions["split_version"],
+            "square": versions["square"],
+            "threshold": find_threshold(params, task.val, predictor(model)(as_images(task.val.films))),
+            "threshold_rule": params.train.threshold_rule if len(versions["classes"]) == 2 else "argmax",
+        }
+        write_json(folder / "model.json", described)
+        settings = {
+            "arm": arm,
+            "params": logged,
+            "origins": origins(logged, wanted),
+            "model": described,
+            "model_sha256": described["model_sha256"],
+            "tags": {key: value for key, value in tags.items() if key != "mlflow.source.git.commit"},
+            "trained": fitted.trained,
+            "cuts": fitted.cuts,
+            "best_step": fitted.best_step,
+        }
+        write_json(folder / "settings.json", settings)
+        write_training(folder, fitted, task.train, versions["classes"])
+        log_training(store, opened, workspace, arm, params.tracking.model)
+    kept = fitted.history.set_index("step").loc[fitted.best_step]
+    say(f"{arm}: kept phase {kept['phase'] + 1:.0f} epoch {kept['epoch'] + 1:.0f}, val/{params.train.select} "
+        f"{kept[f'val/{params.train.select}']:.4f}")  # fmt: skip
+
+
+def logged_params(params: Params, arm: Arm) -> dict[str, Any]:
+    """Every parameter that led to the model; the arm's own without its name in front, so that arms share columns."""
+    sources = {name: params.acquire.sources[name].model_dump() for name in params.prepare.sources}
+    return {
+        **flatten(arm),
+        "seed": params.seed,
+        **flatten(sources, "source"),
+        **flatten(params.prepare.model_dump(include={"size", "square", "labels"}), "prepare"),
+        **flatten(params.split.model_dump(exclude={"explain_films"}), "split"),
+        **flatten(params.train, "train"),
+        **(flatten(params.pretrain, "pretrain") if arm.weights == "pretrained" else {}),
+    }
+
+
+def origins(logged: dict[str, Any], wanted: Arm) -> dict[str, str]:
+    """Of each logged value, whether it stood in params.yaml or was found by the search."""
+    return {key: "search" if key in spaces(wanted) else "params" for key in logged}
+
+
+def find_threshold(params: Params, val: Rows, probabilities: np.ndarray) -> float | None:
+    """Two classes: the threshold of the second one, by rule on validation. More: None, the most probable class decides."""
+    if probabilities.shape[1] != 2:
+        return None
+    return choose_threshold(params.train.threshold_rule, val.labels, probabilities[:, 1])
+
+
+def write_training(folder: Path, fitted: Fitted, train: Rows, classes: list[str]) -> None:
+    """The history, and the mean film of each class: SHAP's background where no patient's film may go."""
+    write_table(folder / "history.csv", fitted.history)
+    means = np.stack([train.films[train.labels == k].mean(axis=0) for k in range(len(classes))])
+    np.savez(folder / "mean_films.npz", films=as_images(means.round().astype(np.uint8)), classes=np.array(classes))
+    best = fitted.history.set_index("step").loc[fitted.best_step]
+    write_json(folder / "metrics.json", {f"best/{key}": best[key] for key in best.index if key.startswith("val/")})

@@ -1,0 +1,162 @@
+"""tune: search one arm's spaces; one parent run per study, a nested run per trial."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from hilum.config import Arm, Params, flatten, read_params, settle, spaces
+from hilum.data.prepared import load_split
+from hilum.evaluation.metrics import higher_is_better
+from hilum.progress import bar, say
+from hilum.results import folder_digest, read_json, write_json, write_table
+from hilum.runs import base_tags, epoch_metrics, log_search
+from hilum.stages.scoring import score_epoch
+from hilum.tracking import Run, Store, open_store
+from hilum.training.arms import Task, train_arm, weights_of
+from hilum.training.fit import begin_training
+from hilum.training.search import Found, Watch, search, study_name
+from hilum.workspace import Workspace, find_workspace
+
+
+def run(arm: str) -> None:
+    workspace = find_workspace(Path.cwd())
+    params = read_params(workspace.params)
+    settings = find_arm(params, arm)
+    store = open_store(workspace, params.tracking)
+    versions = read_json(workspace.split / "versions.json")
+    folder = workspace.arm(arm, "tuning")
+    shutil.rmtree(folder, ignore_errors=True)
+    searched = spaces(settings) if params.tune.trials else {}
+    if not searched:
+        write_found(folder, Found({key: space.start for key, space in spaces(settings).items()}, *empty_tables()), params, arm)
+        say(f"{arm}: nothing to search; start values are taken")
+        return
+    begin_training(params.seed)
+    task = load_task(params, settings, workspace, versions)
+    phases = searched_phases(settings)
+    tags = {**base_tags(workspace, "tune", versions), "arm": arm, "backbone": settings.backbone, "metric": params.tune.metric}
+    with store.start(f"tune-{arm}", tags) as parent:
+        parent.log_params({f"space.{key}": space.model_dump(exclude_defaults=True) for key, space in searched.items()})
+        parent.log_params(flatten(params.tune, "tune"))
+        trials = Trials(store, parent, params.tune.trials, tags)
+        try:
+            found = search(
+                study_name(arm, fixed_part(params, settings, versions, workspace)),
+                searched,
+                params.tune.trials,
+                params.tune.startup_trials,
+                params.tune.seed,
+                workspace.cache / "studies.db",
+                lambda values, report: train_trial(settings, values, task, phases, params, report),
+                trials.watch(),
+            )
+        finally:
+            trials.close()
+        write_found(folder, found, params, arm)
+        log_search(parent, folder, params, arm)
+    say(f"{arm}: best {', '.join(f'{key} = {value:.4g}' for key, value in found.best.items())}")
+
+
+def find_arm(params: Params, arm: str) -> Arm:
+    """The arm's settings. Raises ValueError naming the arms there are."""
+    if arm not in params.arms:
+        raise ValueError(f"--arm must be one of {', '.join(params.arms)}, got {arm!r}")
+    return params.arms[arm]
+
+
+def load_task(params: Params, arm: Arm, workspace: Workspace, versions: dict[str, Any]) -> Task:
+    """The arm's films and settings. The test rows stay closed."""
+    classes = versions["classes"]
+    return Task(
+        load_split(workspace.prepared, workspace.split, "train", classes).rows,
+        load_split(workspace.prepared, workspace.split, "val", classes).rows,
+        classes,
+        weights_of(arm, workspace.pretrained, workspace.at_home),
+        params.train,
+        params.seed,
+        workspace.cache / "features",
+    )
+
+
+def searched_phases(arm: Arm) -> int:
+    """A trial trains up to the last phase that holds a space; the head's spaces count to the first."""
+    places = [int(key.split(".")[1]) for key in spaces(arm) if key.startswith("phases.")]
+    return max(places, default=0) + 1
+
+
+def fixed_part(params: Params, arm: Arm, versions: dict[str, Any], workspace: Workspace) -> dict[str, Any]:
+    """All that decides what a trial with given values reaches."""
+    return {
+        "arm": {**arm.model_dump(), "phases": arm.model_dump()["phases"][: searched_phases(arm)]},
+        "train": params.train.model_dump(exclude={"threshold_rule"}),
+        "tune": params.tune.model_dump(exclude={"trials"}),
+        "seed": params.seed,
+        "versions": versions,
+        "weights": folder_digest(workspace.pretrained) if arm.weights == "pretrained" else read_json(workspace.facts)["weights"],
+    }
+
+
+def train_trial(
+    arm: Arm, values: dict[str, Any], task: Task, phases: int, params: Params, report: Callable[[int, dict[str, float]], None]
+) -> dict[str, float]:
+    """One trial: the best epoch's validation metrics."""
+    score = score_epoch(params.tune.metric)
+    _, fitted = train_arm(settle(arm, values), task, phases, score, report, bar("activations"))
+    best = fitted.history.set_index("step").loc[fitted.best_step]
+    metrics = {key: float(best[key]) for key in best.index if key.startswith("val/")}
+    return {**metrics, "select": (1 if higher_is_better(params.tune.metric) else -1) * metrics[f"val/{params.tune.metric}"]}
+
+
+class Trials:
+    """The nested runs of a search: opened, fed and closed as the search reports."""
+
+    def __init__(self, store: Store, parent: Run, count: int, tags: dict[str, str]) -> None:
+        self.store, self.parent, self.count, self.tags = store, parent, count, tags
+        self.open: AbstractContextManager[Run] | None = None
+        self.run: Run | None = None
+
+    def watch(self) -> Watch:
+        return Watch(self.begin, self.epoch, self.end)
+
+    def begin(self, number: int, values: dict[str, Any]) -> None:
+        self.open = self.store.start(f"trial-{number:03d}", {**self.tags, "role": "trial"}, parent=self.parent.id)
+        self.run = self.open.__enter__()
+        self.run.log_params(values)
+
+    def epoch(self, number: int, step: int, metrics: dict[str, float]) -> None:
+        if self.run:
+            self.run.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
+
+    def end(self, number: int, state: str, metrics: dict[str, float]) -> None:
+        if self.run and self.open:
+            self.run.tag({"state": state})
+            shown = {key: value for key, value in metrics.items() if key.startswith("val/")}
+            self.run.log_metrics({f"best/{key}": value for key, value in shown.items()})
+            self.open.__exit__(None, None, None)
+            self.open = None
+            say(f"trial {number + 1}/{self.count}  {state.lower()}  " + "  ".join(f"{k} {v:.4f}" for k, v in shown.items()))
+
+    def close(self) -> None:
+        """End a trial that was cut off."""
+        if self.open:
+            self.open.__exit__(*sys.exc_info())
+
+
+def empty_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What a search without trials found."""
+    return pd.DataFrame(columns=["number", "state", "value"]), pd.DataFrame(columns=["trial", "step"])
+
+
+def write_found(folder: Path, found: Found, params: Params, arm: str) -> None:
+    """best.yaml, trials.csv, trial_history.csv and settings.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "best.yaml").write_text(yaml.safe_dump(found.best))
+    write_table(folder / "trials.csv", found.trials)
+    write_table(folder / "trial_history.csv", epoch_metrics(found.history).assign(trial=found.history["trial"]))
+    write_json(folder / "settings.json", {"arm": arm, "params": flatten(params.tune, "tune")})

@@ -1,0 +1,256 @@
+"""The only door to MLflow: one store, runs that end as they should, and what can be written into them."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hilum.config import Tracking
+from hilum.workspace import Workspace
+
+BATCH = 1000  # most metrics that MLflow takes in one call
+LONGEST = 6000  # characters that a parameter's value may have
+
+
+@dataclass(frozen=True)
+class Run:
+    """An open run: what a stage writes into. client is MLflow's."""
+
+    client: Any
+    id: str
+
+    def tag(self, tags: Mapping[str, Any]) -> None:
+        for key, value in tags.items():
+            self.client.set_tag(self.id, key, str(value))
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        from mlflow.entities import Param
+
+        known = self.client.get_run(self.id).data.params
+        new = [Param(key, str(value)[:LONGEST]) for key, value in params.items() if known.get(key) != str(value)[:LONGEST]]
+        for i in range(0, len(new), 100):
+            self.client.log_batch(self.id, params=new[i : i + 100])
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Values that are NaN (undefined) are left out: MLflow would draw them as numbers."""
+        self.log_history(pd.DataFrame([{"step": step, **metrics}]))
+
+    def log_history(self, rows: pd.DataFrame) -> None:
+        """Every numeric column but `step` as a metric, one point per row."""
+        from mlflow.entities import Metric
+
+        now = int(pd.Timestamp.now().timestamp() * 1000)
+        points = [
+            Metric(str(key), float(value), now, int(row["step"]))
+            for row in rows.to_dict("records")
+            for key, value in row.items()
+            if key != "step" and isinstance(value, int | float | np.number) and np.isfinite(value)
+        ]
+        for i in range(0, len(points), BATCH):
+            self.client.log_batch(self.id, metrics=points[i : i + BATCH])
+
+    def log_folder(self, folder: Path, place: str) -> None:
+        """Upload a folder: it stands in the run's artifacts under `place`."""
+        self.client.log_artifacts(self.id, str(folder), place)
+
+    def log_dict(self, values: Mapping[str, Any], place: str) -> None:
+        self.client.log_dict(self.id, dict(values), place)
+
+    def log_image(self, image: NDArray[np.uint8], key: str) -> None:
+        """A picture that `mlflow ui` shows beside the same key of other runs; image: (H, W, 3) uint8."""
+        self.client.log_image(self.id, image, key=key, step=0)
+
+    def log_data(self, table: pd.DataFrame, name: str, context: str, digest: str) -> None:
+        """Name the films that were used as an input of the run."""
+        from mlflow.data.code_dataset_source import CodeDatasetSource
+        from mlflow.data.pandas_dataset import PandasDataset
+        from mlflow.entities import DatasetInput, InputTag
+
+        source = CodeDatasetSource({"file": f"data/split/{context}.csv"})
+        data = PandasDataset(table, source=source, name=name, digest=digest)
+        entry = DatasetInput(data._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])
+        self.client.log_inputs(self.id, [entry])
+
+    def log_model(
+        self,
+        model: Any,
+        example: NDArray[np.float32],
+        answer: NDArray[np.float64],
+        metadata: Mapping[str, Any],
+        beside: Path,
+        name: str,
+    ) -> str:
+        """Log a Keras model with signature, input example and metadata, and register it as `name`; returns the version.
+
+        beside: a file that travels with the model.
+        """
+        import keras
+        import mlflow.keras
+        from mlflow.entities import LoggedModelOutput
+        from mlflow.exceptions import MlflowException
+        from mlflow.models import Model, infer_signature
+
+        run = self.client.get_run(self.id)
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "model"
+            place.mkdir()  # mlflow.keras 3.17 writes the example before it makes the folder
+            import tensorflow
+
+            needs = [f"keras=={keras.__version__}", f"tensorflow=={tensorflow.__version__}", f"numpy=={np.__version__}"]
+            signature = infer_signature(example, answer.astype(np.float32))
+            mlflow.keras.save_model(
+                model, str(place), input_example=example, signature=signature, pip_requirements=needs, metadata=dict(metadata)
+            )
+            logged = self.client.create_logged_model(run.info.experiment_id, name="model", source_run_id=self.id)
+            description = Model.load(str(place))
+            description.run_id, description.model_id = self.id, logged.model_id
+            description.artifact_path = logged.artifact_location
+            description.save(str(place / "MLmodel"))
+            shutil.copy(beside, place / beside.name)
+            self.client.log_model_artifacts(logged.model_id, str(place))
+        self.client.finalize_logged_model(logged.model_id, "READY")
+        self.client.log_outputs(self.id, [LoggedModelOutput(logged.model_id, 0)])
+        try:
+            self.client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        version = self.client.create_model_version(
+            name, f"models:/{logged.model_id}", run_id=self.id, model_id=logged.model_id, tags={"run_key": metadata["run_key"]}
+        )
+        return str(version.version)
+
+
+@dataclass(frozen=True)
+class Store:
+    """The tracking store of a project: where runs are found and opened. parent: the run that `mlflow run` opened, if any."""
+
+    client: Any
+    experiment: str
+    parent: str | None
+
+    @contextmanager
+    def start(self, name: str, tags: Mapping[str, Any], parent: str | None = None) -> Iterator[Run]:
+        """Open a run; it ends FINISHED, KILLED if interrupted, or FAILED."""
+        above = parent or self.parent
+        all_tags = {"mlflow.source.name": "hilum", "mlflow.source.type": "PROJECT", **tags}
+        if above:
+            all_tags["mlflow.parentRunId"] = above
+        run = self.client.create_run(self.experiment, run_name=name, tags={k: str(v) for k, v in all_tags.items()})
+        with self._until_end(run.info.run_id):
+            yield Run(self.client, run.info.run_id)
+
+    @contextmanager
+    def resume(self, run_id: str) -> Iterator[Run]:
+        """Write into a run that has ended; it ends again as `start` says."""
+        self.client.update_run(run_id, status="RUNNING")
+        with self._until_end(run_id):
+            yield Run(self.client, run_id)
+
+    @contextmanager
+    def _until_end(self, run_id: str) -> Iterator[None]:
+        status = "FAILED"
+        try:
+            yield
+            status = "FINISHED"
+        except (KeyboardInterrupt, SystemExit):
+            status = "KILLED"
+            raise
+        finally:
+            self.client.set_terminated(run_id, status)
+
+    def find(self, tags: Mapping[str, str]) -> list[Any]:
+        """Runs of the experiment with all these tags, newest first, deleted ones excluded."""
+        question = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+        return list(self.client.search_runs([self.experiment], question, order_by=["attributes.start_time DESC"]))
+
+    def link(self, run_id: str) -> None:
+        """Note in the run of `mlflow run` that it used this run, which an earlier call made."""
+        if self.parent and self.parent != run_id:
+            run = self.client.get_run(run_id)
+            if run.data.tags.get("mlflow.parentRunId") != self.parent:
+                known = self.client.get_run(self.parent).data.tags.get("reused_runs", "").split()
+                self.client.set_tag(self.parent, "reused_runs", " ".join(dict.fromkeys([*known, run_id])))
+
+    def versions(self, model: str, run_key: str) -> list[str]:
+        """Registered versions of the model made from runs with this key."""
+        found = self.client.search_model_versions(f"name = '{model}'")
+        return [str(version.version) for version in found if version.tags.get("run_key") == run_key]
+
+    def champion(self, model: str) -> str | None:
+        """The version that the alias `champion` names, None if there is none."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(self.client.get_model_version_by_alias(model, "champion").version)
+        except MlflowException:
+            return None
+
+    def crown(self, model: str, version: str) -> None:
+        self.client.set_registered_model_alias(model, "champion", version)
+
+
+def store_uri(workspace: Workspace) -> str:
+    """MLFLOW_TRACKING_URI, else MLflow's own default at home: mlflow.db with mlruns/ beside it."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.home / 'mlflow.db'}"
+
+
+def open_store(workspace: Workspace, tracking: Tracking) -> Store:
+    """Connect to the store and make the experiment if it is not there.
+
+    A run id in the environment (from `mlflow run`) becomes the parent: MLflow would resume that one run in every stage.
+    """
+    parent = os.environ.pop("MLFLOW_RUN_ID", None)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    import mlflow
+
+    uri = store_uri(workspace)
+    mlflow.set_tracking_uri(uri)
+    client = mlflow.MlflowClient(uri)
+    experiment = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    if not experiment:
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or tracking.experiment
+        known = client.get_experiment_by_name(name)
+        experiment = known.experiment_id if known else client.create_experiment(name, artifact_location=_beside(uri, name))
+    return Store(client, str(experiment), parent)
+
+
+def _beside(uri: str, experiment: str) -> str | None:
+    """mlruns/ beside the store's database file; None leaves the place to the server."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlruns" / experiment).as_uri()
+
+
+def fetch_model(uri: str, workspace: Workspace, tracking: Tracking, into: Path) -> tuple[Path, dict[str, Any]]:
+    """Copy a logged model (`models:/hilum@champion`, `models:/hilum/3` or a run id) into a folder.
+
+    Returns the folder with model.keras and what travelled beside it, and the facts of its model.json.
+
+    Raises:
+        ValueError: the store has no such model or run.
+    """
+    store = open_store(workspace, tracking)
+    import mlflow.artifacts
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import Model
+
+    try:
+        if not uri.startswith("models:/"):
+            outputs = store.client.get_run(uri).outputs.model_outputs
+            if not outputs:
+                raise ValueError(f"a run must hold a model, but run {uri} has none; name the run of an arm")
+            uri = f"models:/{outputs[0].model_id}"
+        folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(into)))
+    except MlflowException as error:
+        raise ValueError(f"--model must name a file, a run or a registered model, got {uri!r}: {error.message}") from None
+    shutil.copy(folder / "data" / "model.keras", folder / "model.keras")
+    return folder, dict(Model.load(str(folder)).metadata)

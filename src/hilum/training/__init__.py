@@ -1,0 +1,1 @@
+"""Fitting the phases of an arm, with cached activations and a search over its spaces."""

@@ -1,0 +1,177 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hilum.data.report import (
+    choose_samples,
+    count_films,
+    count_knowledge,
+    draw_counts,
+    draw_samples,
+    draw_sizes,
+    encode_png,
+    measure_sizes,
+    render_report,
+    warn_of_confounding,
+)
+from hilum.records import MANIFEST
+
+CLASSES = ["normal", "ill"]
+
+
+@pytest.fixture
+def manifest() -> pd.DataFrame:
+    rows = [
+        {
+            "image_id": f"{source}/{label}{number}",
+            "patient_id": f"{source}/{label}{number // 2}",
+            "source": source,
+            "label": label,
+        }
+        for source, label, count in (("s", "ill", 2), ("s", "normal", 6), ("t", "normal", 4))
+        for number in range(count)
+    ]
+    table = pd.DataFrame(rows).reindex(columns=list(MANIFEST), fill_value="")
+    return table.assign(
+        width=[200 + 10 * row for row in range(12)], height=100, finding=table["label"], view=["AP"] * 8 + [""] * 4
+    )
+
+
+@pytest.fixture
+def films() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (12, 16, 16), np.uint8)
+
+
+NO_PROBLEMS = pd.DataFrame(columns=["image_id", "path", "problem", "detail"])
+
+
+def render(manifest: pd.DataFrame, films: np.ndarray, **settings: object) -> str:
+    findings = manifest.groupby(["finding", "label", "source"]).size().reset_index(name="films")
+    given = {
+        "problems": NO_PROBLEMS,
+        "findings": findings,
+        "classes": CLASSES,
+        "notes": (),
+        "per_class": 3,
+        "seed": 1,
+        **settings,
+    }
+    return render_report(manifest, films, **given)  # type: ignore[arg-type]
+
+
+def test_films_and_patients_are_counted_by_class_source_and_split(manifest: pd.DataFrame) -> None:
+    splits = pd.DataFrame({"image_id": manifest["image_id"], "split": ["train", "val"] + ["train"] * 4 + ["test"] * 5 + ["val"]})
+    counts = count_films(manifest, splits).set_index(["label", "source", "split"])
+    assert counts["films"].to_dict() == {
+        ("ill", "s", "train"): 1,
+        ("ill", "s", "val"): 1,
+        ("normal", "s", "train"): 4,
+        ("normal", "s", "test"): 2,
+        ("normal", "t", "test"): 3,
+        ("normal", "t", "val"): 1,
+    }
+    assert counts["patients"][("normal", "s", "train")] == 2
+    assert set(count_films(manifest)["split"]) == {""}
+    assert count_films(manifest, splits.head(3))["films"].sum() == 3
+
+
+def test_a_class_from_one_source_is_warned_about(manifest: pd.DataFrame) -> None:
+    warnings = warn_of_confounding(manifest)
+    assert len(warnings) == 1
+    assert warnings[0].startswith("The class ill comes from the source s only")
+    mixed = manifest.assign(source=["s", "t"] * 6)
+    assert warn_of_confounding(mixed) == []
+    assert "the one source s" in warn_of_confounding(manifest.assign(source="s"))[0]
+
+
+def test_sizes_and_knowledge_by_hand(manifest: pd.DataFrame) -> None:
+    sizes = measure_sizes(manifest).set_index(["source", "measure"])
+    assert sizes.loc[("s", "width")].to_dict() == {"smallest": 200, "median": 235, "largest": 270}
+    assert sizes.loc[("t", "height_by_width")].to_dict() == {"smallest": 0.32, "median": 0.34, "largest": 0.36}
+    knowledge = count_knowledge(manifest).set_index("source")
+    assert knowledge.loc["s", ["films", "view", "age"]].tolist() == [8, 8, 0]
+    assert knowledge.loc["t", "view"] == 0
+
+
+def test_samples_are_seeded_without_replacement_and_of_different_patients_first(manifest: pd.DataFrame) -> None:
+    samples = choose_samples(manifest, CLASSES, 5, seed=1)
+    assert len(set(samples["normal"])) == 5
+    assert manifest.set_index("image_id").loc[samples["normal"], "patient_id"].is_unique
+    assert sorted(choose_samples(manifest, CLASSES, 50, seed=1)["normal"]) == sorted(manifest["image_id"][2:])
+    assert samples == choose_samples(manifest.sample(frac=1, random_state=1), CLASSES, 5, seed=1)
+    assert samples["normal"] != choose_samples(manifest, CLASSES, 5, seed=2)["normal"]
+
+
+def test_an_empty_cell_says_so_and_every_film_has_its_name(manifest: pd.DataFrame, films: np.ndarray) -> None:
+    samples = choose_samples(manifest, [*CLASSES, "absent"], 4, seed=1)
+    figure = draw_samples(manifest, films, samples)
+    assert len(figure.axes) == 12
+    said = [[text.get_text() for text in axis.texts] for axis in figure.axes]
+    assert sum(texts == ["no further film"] for texts in said) == 2 + 4
+    names = ["".join(axis.get_xlabel().split("\n")) for axis in figure.axes if axis.images]
+    assert names == [*samples["normal"], *samples["ill"]]
+    row = manifest.index[manifest["image_id"] == samples["normal"][1]][0]
+    np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), films[row])
+
+
+def test_figures_give_the_same_bytes_twice(manifest: pd.DataFrame, films: np.ndarray) -> None:
+    def encode() -> list[bytes]:
+        samples = choose_samples(manifest, CLASSES, 3, seed=1)
+        figures = draw_counts(count_films(manifest), CLASSES), draw_sizes(manifest), draw_samples(manifest, films, samples)
+        return [encode_png(figure) for figure in figures]
+
+    first = encode()
+    assert all(png.startswith(b"\x89PNG") for png in first)
+    assert first == encode()
+
+
+def test_bars_are_as_long_as_the_counts_in_class_order(manifest: pd.DataFrame) -> None:
+    axis = draw_counts(count_films(manifest), CLASSES).axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["ill  (s)", "normal  (t)", "normal  (s)"]
+    assert [bar.get_width() for bar in axis.patches] == [2, 4, 6]
+
+
+def test_the_page_needs_no_other_file_and_tells_everything(manifest: pd.DataFrame, films: np.ndarray) -> None:
+    problems = pd.DataFrame(
+        {"image_id": ["s/x"], "path": ["s/x.png"], "problem": ["broken film"], "detail": ["cut <off> at byte 3"]},
+    )
+    splits = pd.DataFrame({"image_id": manifest["image_id"], "split": ["train", "val", "test"] * 4})
+    page = render(
+        manifest, films, problems=problems, notes=["s: no pattern"], splits=splits, test_part={"s": "official", "t": "internal"}
+    )
+    assert page.startswith("<!doctype html>")
+    assert all(url.startswith("data:image/png;base64,") for url in re.findall(r'(?:src|href)="([^"]*)"', page))
+    assert "http" not in page
+    for told in (
+        "The class ill comes from the source s only",
+        "s: no pattern",
+        "s/x.png",
+        "cut &lt;off&gt; at byte 3",
+        "train films",
+        "carved here by patient",
+        "the one that the source itself has",
+    ):
+        assert told in page
+    assert page == render(
+        manifest, films, problems=problems, notes=["s: no pattern"], splits=splits, test_part={"s": "official", "t": "internal"}
+    )
+
+
+def test_a_finding_that_was_left_out_is_in_the_table(manifest: pd.DataFrame, films: np.ndarray) -> None:
+    findings = pd.DataFrame({"finding": ["normal", "todo"], "label": ["normal", ""], "source": ["s", "s"], "films": [1, 1234]})
+    page = render(manifest, films, findings=findings)
+    row = re.search(r'<tr class="out">(.*?)</tr>', page, re.DOTALL)
+    assert row is not None
+    assert re.findall(r">\s*([^<\s][^<]*)<", row[1]) == ["todo", "left out", "s", "1,234"]
+
+
+def test_a_long_problem_list_is_cut_and_says_so(manifest: pd.DataFrame, films: np.ndarray) -> None:
+    problems = pd.DataFrame({"image_id": "x", "path": "x.png", "problem": "copy", "detail": "y"}, index=range(1234))
+    page = render(manifest, films, problems=problems)
+    assert page.count("x.png") == 200
+    assert "1,034 more" in page
+    rare = pd.concat([problems, pd.DataFrame({"image_id": ["b"], "path": "b.png", "problem": "broken film", "detail": "z"})])
+    assert "b.png" in render(manifest, films, problems=rare)
+    assert "None: every film was read" in render(manifest, films)

@@ -1,0 +1,101 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+from hilum.explain.drawing import Answer, Row, draw_panel, draw_rows
+from hilum.explain.heat import png_bytes, strongest
+from hilum.explain.methods import METHODS
+from hilum.records import Attribution
+
+FILM = np.random.default_rng(0).integers(0, 256, (32, 32)).astype(np.uint8)
+ANSWER = Answer("phantom/p1-2", "viral", 0.876, "viral", "bacterial")
+NUMBERS = {
+    "gradcam": ({"layer": "conv", "cells": [4, 4]}, {"maximum": 1.0}),
+    "lime": ({"features": 10}, {"local_fit": 0.714, "superpixels": 57.0, "spread": 0.35}),
+    "shap": ({"background": 50}, {"additivity_error": -0.21, "difference": 1.5}),
+}
+
+
+def attribution(method, low=0.0):
+    values = np.linspace(low, 1, 2 * 32 * 32, dtype=np.float32).reshape(2, 32, 32)
+    parameters, numbers = NUMBERS[method]
+    numbers = {name: np.array([np.nan, value]) for name, value in numbers.items()}
+    return Attribution(values, method, np.array([2, 2]), METHODS[method].signed, parameters, numbers)
+
+
+def every():
+    return [attribution(name, -1.0 if METHODS[name].signed else 0.0) for name in NUMBERS]
+
+
+def texts(figure):
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+def test_every_method_can_be_drawn():
+    assert set(NUMBERS) == set(METHODS)
+
+
+def test_a_panel_says_what_a_reader_needs():
+    said = texts(draw_panel(FILM, every(), 1, ANSWER, np.eye(32, dtype=bool), "lung mask"))
+    for words in (
+        "phantom/p1-2",
+        "predicted viral 87.6%",
+        "true bacterial",
+        "wrong",
+        "Grad-CAM, for viral",
+        "layer conv, 4x4 cells",
+        "local fit R² 0.71",
+        "of 57 superpixels",
+        "additivity error -0.21 of +1.50 logits",
+        "against 50 background films",
+        "outline: lung mask",
+        "opacity",
+    ):
+        assert words in said
+
+
+def test_an_undefined_local_fit_is_called_so():
+    assert "local fit R² undefined" in texts(draw_panel(FILM, [attribution("lime")], 0, ANSWER))
+
+
+@pytest.mark.parametrize(("true", "verdict"), [("viral", "right"), ("bacterial", "wrong"), (None, "unknown")])
+def test_the_verdict_is_right_wrong_or_unknown(true, verdict):
+    assert dataclasses.replace(ANSWER, true=true).verdict == verdict
+
+
+def test_rows_name_their_arms():
+    said = texts(draw_rows(FILM, [Row("baseline", every(), 0, ANSWER), Row("finetuned", every(), 1, ANSWER)]))
+    assert "baseline" in said
+    assert "finetuned" in said
+
+
+def test_equal_figures_give_equal_bytes():
+    assert png_bytes(draw_panel(FILM, every(), 1, ANSWER)) == png_bytes(draw_panel(FILM, every(), 1, ANSWER))
+
+
+def test_a_zero_map_is_drawn_and_says_so():
+    empty = dataclasses.replace(attribution("gradcam"), values=np.zeros((2, 32, 32), np.float32))
+    figure = draw_panel(FILM, [empty], 0, ANSWER)
+    assert "map is zero" in texts(figure)
+    assert png_bytes(figure)
+
+
+def test_a_map_of_another_size_is_refused():
+    with pytest.raises(ValueError, match="size of the film"):
+        draw_panel(FILM[:16], [attribution("gradcam")], 0, ANSWER)
+
+
+def test_no_rows_are_refused():
+    with pytest.raises(ValueError, match="at least one model"):
+        draw_rows(FILM, [])
+
+
+def test_the_colour_scale_carries_the_map_s_numbers():
+    said = texts(draw_panel(FILM, [attribution("lime", -1.0)], 1, ANSWER)).replace("−", "-")
+    assert "probability per superpixel" in said
+    assert "against" in said
+    top = f"{strongest(attribution('lime', -1.0).values[1]):.2g}"
+    assert top in said
+    assert f"-{top}" in said
