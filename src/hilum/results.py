@@ -36,9 +36,9 @@ def read_json(path: Path) -> Any:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """CSV with every digit that a number has."""
+    """CSV with every digit that a number has; a missing number is `nan`, so that an empty cell stays an empty text."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, lineterminator="\n")
+    table.to_csv(path, index=False, lineterminator="\n", na_rep="nan")
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -59,9 +59,9 @@ BUILD: dict[str, tuple[float, float]] = {
 }
 # What differs between films of one patient.
 POSITION: dict[str, tuple[float, float]] = {
-    "shift_x": (-0.05, 0.05),
-    "shift_y": (-0.06, 0.06),
-    "zoom": (0.93, 1.05),
+    "shift_x": (-0.08, 0.08),
+    "shift_y": (-0.10, 0.08),
+    "zoom": (0.90, 1.04),
     "tilt": (-0.045, 0.045),
     "breath": (-0.05, 0.05),  # moves the diaphragm
 }
@@ -79,7 +79,7 @@ LESION: dict[str, tuple[float, float]] = {
     "asymmetry": (-1.0, 1.0),
     "sparing": (0.0, 1.0),
 }
-CLOUDS: dict[str, int] = {"warp": 11, "patch": 10, "mottle": 24, "mesh": 36, "weave": 36}  # texture -> knots per film side
+CLOUDS: dict[str, int] = {"warp": 11, "patch": 10, "mottle": 24, "mesh": 42, "weave": 42}  # texture -> knots per film side
 
 
 @dataclass(frozen=True)
@@ -281,15 +281,15 @@ def _consolidation(thorax: Thorax, lesion: Draw) -> tuple[Plane, Plane]:
     deep = np.choose(lobe.astype(np.int64), [0.20, 0.10, 0.25]).astype(np.float32)
     v0 = top + deep * lesion["along"]
     # the lesion's place in lung coordinates becomes a distance in film lengths
-    radius = 0.20 + 0.22 * lesion["extent"]
+    radius = 0.18 + 0.20 * lesion["extent"]
     dx = (thorax.across - lesion["across"]) * 0.30
     dy = (thorax.along - v0) * 1.35
     r = np.sqrt(_squared_radius(dx, dy, radius, radius * lesion["flat"], lesion["angle"])) + 0.22 * thorax.clouds["patch"]
-    body = ramp((1.2 - r) / 0.6)
+    body = ramp((1.15 - r) / 0.45)
     cut = np.where(lobe == 0, 0.47 - thorax.along, np.where(lobe == 1, thorax.along - 0.44, 1)) / 0.03
     body = np.where(lesion["fissure"] > 0.5, body * ramp(cut + 0.5), body)
     air = 1 - 0.45 * np.clip(thorax.vessels, 0, 1) + 0.22 * thorax.clouds["mottle"]
-    amount = 0.45 + 0.45 * lesion["severity"]
+    amount = 0.60 + 0.38 * lesion["severity"]
     return side * body * amount * np.clip(air, 0.2, 1.6), side * body
 
 
@@ -298,9 +298,9 @@ def _interstitial(thorax: Thorax, lesion: Draw) -> tuple[Plane, Plane]:
     zone = np.exp(-(((thorax.across + 0.4) / 0.9) ** 2)) * (0.5 + 0.5 * ramp((thorax.along - 0.1) / 0.5))
     tilt = 1 + 0.3 * lesion["asymmetry"] * _pick(thorax.right, 1, -1)
     patchy = np.clip(1 + 0.45 * thorax.clouds["patch"], 0.25, 1.8)
-    amount = 0.22 + 0.36 * lesion["severity"]
+    amount = 0.20 + 0.34 * lesion["severity"]
     net = septa(thorax)
-    return zone * tilt * patchy * amount * (net + 0.25), zone * tilt * patchy
+    return zone * tilt * patchy * amount * (net + 0.18), zone * tilt * patchy
 
 
 def _effusion(thorax: Thorax, lesion: Draw) -> tuple[Plane, Plane]:

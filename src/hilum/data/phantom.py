@@ -197,7 +197,7 @@ def _rows(thorax: Thorax, rows: NDArray[np.bool_]) -> Thorax:
 def _attenuation(thorax: Thorax, build: Draw, share: Plane) -> Plane:
     """Optical depth along each ray; `share` of the lung's air is replaced by the finding."""
     scar_r = np.hypot(thorax.x - np.sign(build["old_scar_side"]) * build["old_scar_x"], thorax.y - build["old_scar_y"])
-    scar = np.clip(build["old_scar"], 0, None) * 0.11 * np.exp(-((scar_r / build["old_scar_size"]) ** 2))
+    scar = np.clip(build["old_scar"], 0, None) * 0.08 * np.exp(-((scar_r / build["old_scar_size"]) ** 2))
     dot = np.hypot(thorax.x - np.sign(build["granuloma_side"]) * build["granuloma_x"], thorax.y - build["granuloma_y"])
     stone = np.clip(build["granuloma"], 0, None) * 0.04 * ramp((0.028 - dot) / 0.012)
     blunt = np.clip(build["blunting"], 0, None) * ramp((thorax.along - 0.86) / 0.1) * ramp((thorax.across - 0.2) / 0.6)

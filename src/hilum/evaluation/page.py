@@ -15,7 +15,7 @@ from hilum.evaluation.statistics import Interval
 from hilum.evaluation.style import arm_colour, with_interval
 
 SHOWN_CHANGES = 100  # rows of a list of changed verdicts on the page
-LEVEL = "confidence level"  # the fact that names the intervals in every sentence
+LEVEL = "confidence level"  # the fact that every sentence names its intervals by, such as `95 %`
 FIGURES = ("differences", "metrics", "confusion")
 ARM_FIGURES = {"roc": "ROC", "pr": "Precision and recall", "calibration": "Calibration", "learning": "Learning curves"}
 
@@ -31,7 +31,7 @@ MEASURES: dict[str, tuple[bool, str]] = {
         "Area under the target's probability while a blurred film regains its pixels, the most relevant first: higher is better. "
         "It depends on how confident the model is: compare it with chance in its own row, not across arms.",
     ),
-    "inside": (
+    "share": (
         True,
         "Share of the positive relevance that lies inside the mask: higher is better. "
         "Only films that have a mask count, and a large mask catches much of any map, as the chance levels show.",
@@ -78,7 +78,7 @@ class ComparisonPage:
     """Everything that the page shows, ready made.
 
     headline: of `headline_rows`; its first row is the metric that the conclusion speaks of.
-    facts: (what, value); a fact named `confidence level`, such as 95 %, is said with the intervals.
+    facts: (what, value); the fact `LEVEL` is said with the intervals.
     class_tables: arm -> `tables.class_table`; differences: `comparison.compare_arms`; mcnemar: `comparison.mcnemar_table`;
     changes: arm -> `comparison.verdict_changes`.
     explanation: columns arm, method, measure, value, low, high, films, chance_random, chance_centre; may be empty.
@@ -124,14 +124,14 @@ def headline_rows(
     """
     rows: list[HeadlineRow] = []
     for metric in metrics:
-        found = differences[differences["metric"] == metric]
+        found = _rows(differences[differences["metric"] == metric])
         rows.append(
             {
                 "metric": metric,
                 "name": metric_title(metric),
                 "arms": {arm: with_interval(values[metric]) for arm, values in intervals.items()},
                 "majority": number(majority[metric]),
-                "differences": {str(row["arm"]): (difference_text(row), row["judgement"]) for _, row in found.iterrows()},
+                "differences": {row["arm"]: (difference_text(row), row["judgement"]) for row in found},
             }
         )
     return rows
@@ -154,8 +154,7 @@ def conclude(page: ComparisonPage) -> list[Conclusion]:
 
 
 def _conclude_arm(page: ComparisonPage, main: HeadlineRow, arm: str) -> Conclusion:
-    table = page.differences
-    row = table[(table["arm"] == arm) & (table["metric"] == main["metric"])].iloc[0]
+    row = next(row for row in _rows(page.differences) if (row["arm"], row["metric"]) == (arm, main["metric"]))
     names = {
         what: [line["name"] for line in page.headline if line["differences"][arm][1] == what]
         for what in ("better", "worse", "unclear")
@@ -241,8 +240,8 @@ def render_comparison(page: ComparisonPage) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"number": number, "setting": _setting, "p": _p_value, "uri": _uri}
-    environment.globals |= {"title_of": metric_title, "less": lambda name: not higher_is_better(name)}
+    environment.filters.update(number=number, setting=_setting, p=_p_value, uri=_uri)
+    environment.globals.update(title_of=metric_title, less=lambda name: not higher_is_better(name))
     return environment.get_template("comparison.html").render(
         page=page,
         arms=arms,
@@ -255,9 +254,11 @@ def render_comparison(page: ComparisonPage) -> str:
         figure_titles=ARM_FIGURES,
         class_metrics=[(name, row.title) for name, row in METRICS.items() if row.kind == "per_class"],
         class_rows=_class_rows(page, arms),
-        differences=_rows(page.differences, difference=difference_text),
+        differences=_rows(page.differences, text=difference_text),
         mcnemar=_rows(page.mcnemar),
-        changes={arm: (change_counts(table), len(table), _rows(table.head(SHOWN_CHANGES))) for arm, table in page.changes.items()},
+        changes={
+            arm: (change_counts(table), len(table), _rows(table.head(SHOWN_CHANGES))) for arm, table in page.changes.items()
+        },
         measures=_measures(page.explanation),
         settings=_settings(page.arms),
     )
@@ -265,7 +266,11 @@ def render_comparison(page: ComparisonPage) -> str:
 
 def _class_rows(page: ComparisonPage, arms: Sequence[str]) -> list[tuple[str, list[tuple[str, dict[str, Any]]]]]:
     """Per class the rows of all arms, so that arms stand below each other."""
-    tables = {arm: {row["class"]: row for row in _rows(page.class_tables[arm])} for arm in arms if arm in page.class_tables}
+    tables = {
+        arm: {row["class"]: row for row in _rows(_numeric(page.class_tables[arm], ("class", "note")))}
+        for arm in arms
+        if arm in page.class_tables
+    }
     return [(name, [(arm, rows[name]) for arm, rows in tables.items()]) for name in page.classes] if tables else []
 
 
@@ -274,7 +279,13 @@ def _measures(table: pd.DataFrame) -> list[tuple[str, str, list[dict[str, Any]]]
     found = []
     for measure in dict.fromkeys(table["measure"] if len(table) else ()):
         said = next((text for word, (_, text) in MEASURES.items() if word in str(measure).lower()), "")
-        found.append((measure, said, _rows(table[table["measure"] == measure], verdict=against_chance)))
+        found.append(
+            (
+                str(measure).replace("_", " ").replace("auc", "AUC"),
+                said,
+                _rows(table[table["measure"] == measure], verdict=against_chance),
+            )
+        )
     return found
 
 
@@ -292,7 +303,13 @@ def _settings(arms: Sequence[ArmSummary]) -> dict[str, list[tuple[str, list[tupl
 
 def _rows(table: pd.DataFrame, **more: Any) -> list[dict[str, Any]]:
     """The table's rows as mappings, with further columns computed from a row."""
-    return [row | {name: make(row) for name, make in more.items()} for row in table.to_dict("records")]
+    records = [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+    return [row | {name: make(row) for name, make in more.items()} for row in records]
+
+
+def _numeric(table: pd.DataFrame, texts: Sequence[str]) -> pd.DataFrame:
+    """Numbers in all columns but these: a table that was read from CSV has empty text where a number is undefined."""
+    return table.assign(**{name: pd.to_numeric(table[name]) for name in table.columns if name not in texts})
 
 
 def _setting(value: Any) -> str:
