@@ -242,7 +242,7 @@ def test_undefined_numbers_are_words(page):
 
 
 def test_class_table_from_csv_is_the_same_page(page, tmp_path):
-    """A CSV has an empty cell where a number is undefined, so its column comes back as text."""
+    """An undefined number in a CSV must come back as a number, or the page cannot show its column."""
     for arm, table in page.class_tables.items():
         write_table(tmp_path / f"{arm}.csv", table)
     tables = {arm: read_table(tmp_path / f"{arm}.csv") for arm in page.class_tables}

@@ -266,11 +266,7 @@ def render_comparison(page: ComparisonPage) -> str:
 
 def _class_rows(page: ComparisonPage, arms: Sequence[str]) -> list[tuple[str, list[tuple[str, dict[str, Any]]]]]:
     """Per class the rows of all arms, so that arms stand below each other."""
-    tables = {
-        arm: {row["class"]: row for row in _rows(_numeric(page.class_tables[arm], ("class", "note")))}
-        for arm in arms
-        if arm in page.class_tables
-    }
+    tables = {arm: {row["class"]: row for row in _rows(page.class_tables[arm])} for arm in arms if arm in page.class_tables}
     return [(name, [(arm, rows[name]) for arm, rows in tables.items()]) for name in page.classes] if tables else []
 
 
@@ -305,11 +301,6 @@ def _rows(table: pd.DataFrame, **more: Any) -> list[dict[str, Any]]:
     """The table's rows as mappings, with further columns computed from a row."""
     records = [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
     return [row | {name: make(row) for name, make in more.items()} for row in records]
-
-
-def _numeric(table: pd.DataFrame, texts: Sequence[str]) -> pd.DataFrame:
-    """Numbers in all columns but these: a table that was read from CSV has empty text where a number is undefined."""
-    return table.assign(**{name: pd.to_numeric(table[name]) for name in table.columns if name not in texts})
 
 
 def _setting(value: Any) -> str:
