@@ -55,12 +55,12 @@ class Choices(Section):
 
 def _kind(value: Any) -> str:
     keys = value if isinstance(value, Mapping) else type(value).model_fields if isinstance(value, Section) else ()
-    return "range" if "low" in keys or "high" in keys else "choices" if "choices" in keys else "value"
+    return "range" if "low" in keys or "high" in keys else "list" if "choices" in keys else "value"
 
 
 T = TypeVar("T")
 Searched = Annotated[
-    Annotated[T, Tag("value")] | Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")], Discriminator(_kind)
+    Annotated[T, Tag("value")] | Annotated[Range, Tag("range")] | Annotated[Choices, Tag("list")], Discriminator(_kind)
 ]
 
 
@@ -278,6 +278,8 @@ def _fault(item: Mapping[str, Any], values: Any) -> str:
         near = difflib.get_close_matches(path[-1], legal, 1)
         hint = f"; did you mean {'.'.join([*path[:-1], near[0]])}?" if near else ";"
         return f"{key} is not a known key{hint} Legal here: {', '.join(legal)}"
+    if item["type"] == "union_tag_not_found":
+        key, item = f"{key}.reader", {**item, "type": "missing"}
     if item["type"] == "missing":
         return f"{key} is missing; add it (the repository's params.yaml shows its value)"
     message = item["msg"].removeprefix("Value error, ")

@@ -12,6 +12,8 @@ import yaml
 from PIL import Image
 
 from hilum.config import Params, flatten, spaces
+from hilum.data.prepared import file_sha256
+from hilum.data.prepared import file_sha256
 from hilum.results import digest, folder_digest, read_json, read_table
 from hilum.tracking import Run, Store
 from hilum.workspace import Workspace
@@ -66,13 +68,20 @@ def log_training(store: Store, run: Run, workspace: Workspace, arm: str, model_n
     run.log_dict(settings["origins"], "config/origins.json")
     for part in ("train", "val"):
         table = read_table(workspace.split / f"{part}.csv")
-        run.log_data(table[["image_id", "patient_id", "label"]], "films", part, settings["model"]["split_version"][:12])
+        # MLflow takes two data sets of one name and digest for the same, so the digest is that of the part.
+        run.log_data(table[["image_id", "patient_id", "label"]], "films", part, file_sha256(workspace.split / f"{part}.csv")[:12])
     for name in ("proof.json", "versions.json"):
         run.log_dict(read_json(workspace.split / name), f"data/{name}")
     log_results(run, workspace.arm(arm, "tuning"), "tuning")
     log_results(run, workspace.arm(arm, "training"), "training")
     if not store.versions(model_name, run_key(settings)):
         register(run, workspace, arm, model_name, settings)
+
+
+def log_films(run: Run, workspace: Workspace, part: str) -> None:
+    """Name the films of one split as an input of the run, with the hash of the list."""
+    file = workspace.split / f"{part}.csv"
+    run.log_data(read_table(file)[["image_id", "patient_id", "label"]], f"films-{part}", part, file_sha256(file)[:12])
 
 
 def register(run: Run, workspace: Workspace, arm: str, model_name: str, settings: Mapping[str, Any]) -> None:

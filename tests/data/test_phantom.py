@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from hilum.data.exposure import mark_place
+from hilum.data.patients import film_counts
 from hilum.data.phantom import (
     COLUMNS,
     FINDINGS,
@@ -16,8 +18,6 @@ from hilum.data.phantom import (
     DrawnFilms,
     draw_films,
     draw_population,
-    film_counts,
-    mark_place,
     read_phantom,
     write_phantoms,
 )
@@ -60,7 +60,10 @@ def everyone() -> tuple[pd.DataFrame, DrawnFilms]:
     ("films", "expected"),
     [
         (100, {"normal": 36, "bacterial": 36, "viral": 28}),
-        (10, {"normal": 4, "bacterial": 3, "viral": 3}),  # 3.6, 3.6, 2.8: viral is nearest to its next whole, then normal, first of two
+        (
+            10,
+            {"normal": 4, "bacterial": 3, "viral": 3},
+        ),  # 3.6, 3.6, 2.8: two films are left over, for viral and the first of the others
         (1500, {"normal": 540, "bacterial": 540, "viral": 420}),
     ],
 )
@@ -229,5 +232,3 @@ def test_reading_refuses_a_folder_without_films(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("image_id\np0001-1\n")
     with pytest.raises(ValueError, match="no column path"):
         read_phantom(tmp_path)
-
-

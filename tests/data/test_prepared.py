@@ -25,7 +25,9 @@ def make_prepared() -> Prepared:
             "lung_mask": PackedMasks(np.array(ids)[[1, 3]], np.packbits(LUNGS, axis=-1), SIZE),
             "lesion_mask": PackedMasks(np.array([], object), np.zeros((0, SIZE, 2), np.uint8), SIZE),
         },
-        problems=pd.DataFrame([("clinic/9", "9.png", "broken film", "a comma, and a line")], columns=["image_id", "path", "problem", "detail"]),
+        problems=pd.DataFrame(
+            [("clinic/9", "9.png", "broken film", "a comma, and a line")], columns=["image_id", "path", "problem", "detail"]
+        ),
         findings=pd.DataFrame(columns=["finding", "label", "source", "films"]),
         linked_patients=pd.DataFrame([("clinic/0", "clinic/1")], columns=["patient_id", "other"]),
         notes=("clinic: 5 films",),

@@ -1,6 +1,7 @@
 """The contract of every backbone in the registry."""
 
 import importlib
+import itertools
 from pathlib import Path
 
 import keras
@@ -55,7 +56,7 @@ def test_every_backbone_layer_is_in_one_block_and_blocks_do_not_interleave(name:
     position = {layer.name: i for i, layer in enumerate(model.layers)}
     blocks = [[position[layer] for layer in layers] for layers in backbone_blocks(model).values()]
     assert sorted(i for block in blocks for i in block) == [position[layer.name] for layer in backbone_layers(model)]
-    for lower, upper in zip(blocks, blocks[1:], strict=False):
+    for lower, upper in itertools.pairwise(blocks):
         assert max(lower) < min(upper)
 
 

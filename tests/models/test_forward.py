@@ -76,4 +76,6 @@ def test_a_predictor_gives_probabilities_that_sum_to_one() -> None:
 
 def test_a_film_read_as_integers_gets_the_same_answer() -> None:
     films = draw_films(2)
-    np.testing.assert_array_equal(predictor(graph("mobilenet_025"))(films.astype(np.uint8)), predictor(graph("mobilenet_025"))(films))
+    np.testing.assert_array_equal(
+        predictor(graph("mobilenet_025"))(films.astype(np.uint8)), predictor(graph("mobilenet_025"))(films)
+    )

@@ -46,7 +46,9 @@ class Diary:
 
 def run(folder: Path, trials: int, diary: Diary, train: Any = None, **given: Any) -> Found:
     settings = {"name": "baseline-1", "spaces": SPACES, "startup_trials": 2, "seed": 7, **given}
-    return search(trials=trials, database=folder / "deep" / "studies.db", train=train or diary.train, watch=diary.watch(), **settings)
+    return search(
+        trials=trials, database=folder / "deep" / "studies.db", train=train or diary.train, watch=diary.watch(), **settings
+    )
 
 
 def test_no_trials_and_no_spaces_take_every_start(tmp_path: Path) -> None:
@@ -83,6 +85,7 @@ def test_values_stay_in_their_spaces(tmp_path: Path) -> None:
         assert values["head.weight_decay"] in [0.0, 1e-4, 1e-2]
         rates.append(values["phases.0.learning_rate"])
     assert min(rates) < 1e-3 < max(rates)
+    assert len(set(rates)) == 12  # the sampler is seeded anew for each trial, but not with the same number
     assert isinstance(found.best["phases.0.epochs"], int)
 
 

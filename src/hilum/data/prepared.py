@@ -48,12 +48,19 @@ def load_masks(folder: Path, kind: str, image_ids: list[str]) -> dict[str, Masks
 
 
 def load_split(prepared: Path, split: Path, name: str, classes: list[str]) -> SplitFilms:
-    """Read the films of one split. name: train, val or test; or explain, the chosen test films."""
+    """Read the films of one split. name: train, val or test; or explain, the chosen test films.
+
+    Raises:
+        ValueError: there is no such file, or it holds a label that is no class.
+    """
     file = split / f"{name}.csv"
     if not file.is_file():
         raise ValueError(f"{file} must be there before this stage runs; run `dvc repro`")
     table = pd.read_csv(file, dtype={"image_id": str, "patient_id": str, "label": str, "pixel_sha256": str})
     index = {label: k for k, label in enumerate(classes)}
+    unknown = sorted(set(table["label"].astype(str)) - set(index))
+    if unknown:
+        raise ValueError(f"labels must be of {', '.join(classes)}, got {', '.join(unknown)} in {file}; run `dvc repro`")
     films = load_films(prepared)[table["row"].to_numpy()]
     rows = Rows(films, table["label"].map(index).to_numpy(np.int64), tuple(table["pixel_sha256"]))
     return SplitFilms(table, rows)

@@ -43,6 +43,7 @@ def build_classifier(
     scaled = keras.layers.Rescaling(*row.scaling, name="scale")(grey)
     colour = keras.layers.Concatenate(name="three_channels")([scaled, scaled, scaled])
     body = application(backbone)(input_tensor=colour, include_top=False, weights=None, **row.options)
+    _name_by_place(body)
     if weights is not None:
         body.set_weights(_backbone_weights(backbone, size, str(weights)))
     pooled = keras.layers.GlobalAveragePooling2D(name="pool")(body.output)
@@ -58,13 +59,24 @@ def build_classifier(
     return keras.Model(grey, probabilities, name=backbone)
 
 
+def _name_by_place(body: keras.Model) -> None:
+    """Name the layers that Keras numbers through the process (ResNet's shortcuts) after the layer that reads them."""
+    for layer in body.layers:
+        if layer.name.replace("_", "").startswith(type(layer).__name__.lower()):
+            layer.name = f"{layer._outbound_nodes[0].operation.name}_{type(layer).__name__.lower()}"
+
+
 def _backbone_weights(backbone: str, size: int, weights: str) -> list[NDArray[np.float32]]:
     if weights != "imagenet" and not Path(weights).is_file():
         raise ValueError(f"weights must be pretrained, imagenet, none or a file, got {weights!r}, which does not exist")
     options = find_backbone(backbone).options
     # Weights do not depend on the input size; ImageNet files of MobileNets are published for 224 px and refuse odd sizes.
     side = 224 if weights == "imagenet" else size
-    whole = application(backbone)(input_shape=(side, side, 3), include_top=False, weights=weights, **options)
+    try:
+        whole = application(backbone)(input_shape=(side, side, 3), include_top=False, weights=weights, **options)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"weights must be a file of {backbone} without top, got {weights}: {reason}") from error
     return whole.get_weights()
 
 
@@ -126,13 +138,14 @@ def legal_cuts(model: keras.Model) -> list[str]:
 
 
 def frozen_cut(model: keras.Model) -> str | None:
-    """The highest legal cut with nothing trainable below it; None if that is the input itself."""
+    """The highest legal cut with nothing trainable below it; None if no frozen weights are below it either."""
     position = {layer.name: i for i, layer in enumerate(model.layers)}
     lowest = min(position[layer.name] for layer in model.layers if layer.trainable and layer.weights)
     # Dropout acts in training only, so what lies above it cannot be cached.
     lowest = min(lowest, position["dropout"])
-    cuts = [name for name in legal_cuts(model) if position[name] < lowest]
-    return cuts[-1] if cuts[-1] not in ENTRY else None
+    highest = [name for name in legal_cuts(model) if position[name] < lowest][-1]
+    # Without weights below it there is no work to save: ResNet pads before its first convolution.
+    return highest if any(layer.weights for layer in model.layers[: position[highest] + 1]) else None
 
 
 def cut(model: keras.Model, name: str) -> tuple[keras.Model, keras.Model]:

@@ -27,7 +27,9 @@ def compile_forward(model: keras.Model, constants: bool) -> Forward:
     def forward(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         if batch.shape[1:] != tuple(model.input_shape[1:]):
             raise ValueError(f"a batch must have shape (N, {model.input_shape[1:]}), got {batch.shape}")
-        starts = range(0, max(len(batch), 1), BATCH)
+        if not len(batch):  # TensorFlow's convolutions refuse an empty batch
+            return np.zeros((0, *model.output_shape[1:]), np.float32)
+        starts = range(0, len(batch), BATCH)
         answers = [tf.nest.flatten(run(tf.constant(batch[i : i + BATCH], tf.float32)))[0].numpy() for i in starts]
         return np.concatenate(answers)
 

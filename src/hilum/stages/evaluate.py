@@ -21,7 +21,7 @@ from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Predictions
 from hilum.results import read_json, read_table, table_of, write_json, write_table
-from hilum.runs import arm_run, log_results
+from hilum.runs import arm_run, log_films, log_results
 from hilum.tracking import open_store
 from hilum.workspace import find_workspace
 
@@ -48,8 +48,7 @@ def run(arm: str) -> None:
             folder / "settings.json",
             {"arm": arm, "model_sha256": description["model_sha256"], "params": flatten(params.evaluate, "evaluate")},
         )
-        test = pd.read_csv(workspace.split / "test.csv")[["image_id", "patient_id", "label"]]
-        opened.log_data(test, "films", "test", description["split_version"][:12])
+        log_films(opened, workspace, "test")
         log_results(opened, folder, "evaluation")
     metrics = read_json(folder / "metrics.json")
     for name in ("auroc_macro", "balanced_accuracy"):

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -156,7 +157,8 @@ def literal(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
         return repr(value)
-    quoted = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    # In Hydra's quotes a backslash is one, unless backslashes lead up to a quote: those are doubled.
+    quoted = re.sub(r"(\\*)('|\Z)", lambda end: end[1] * 2 + end[2].replace("'", "\\'"), str(value))
     return f"'{quoted}'"
 
 

@@ -50,6 +50,11 @@ def run(arm: str) -> None:
 
         score = score_epoch(params.train.select)
         model, fitted = train_arm(settled, task, len(settled.phases), score, on_epoch, bar(f"{arm}: activations"))
+        kept = fitted.history.set_index("step").loc[fitted.best_step]
+        if not np.isfinite(kept[f"val/{params.train.select}"]):
+            raise ValueError(
+                f"val/{params.train.select} must be defined in one epoch at least, but it never was; lower the learning rate"
+            )
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         save_classifier(model, folder / "model.keras")
@@ -81,7 +86,6 @@ def run(arm: str) -> None:
         write_json(folder / "settings.json", settings)
         write_training(folder, fitted, task.train, versions["classes"])
         log_training(store, opened, workspace, arm, params.tracking.model)
-    kept = fitted.history.set_index("step").loc[fitted.best_step]
     say(f"{arm}: kept phase {kept['phase'] + 1:.0f} epoch {kept['epoch'] + 1:.0f}, val/{params.train.select} "
         f"{kept[f'val/{params.train.select}']:.4f}")  # fmt: skip
 

@@ -39,12 +39,15 @@ def cached_features(
         forward = compile_forward(prefix, constants=False)
         partial = file.with_suffix(f".{os.getpid()}.partial")
         shape = (len(films), *prefix.output_shape[1:])
-        array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
-        for i in range(0, len(films), BATCH):
-            array[i : i + BATCH] = forward(as_images(films[i : i + BATCH]))
-            on_film(min(i + BATCH, len(films)), len(films))
-        array.flush()
-        partial.replace(file)
+        try:
+            array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
+            for i in range(0, len(films), BATCH):
+                array[i : i + BATCH] = forward(as_images(films[i : i + BATCH]))
+                on_film(min(i + BATCH, len(films)), len(films))
+            array.flush()
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
         _trim(folder, keep=file)
     os.utime(file)  # marks it as used
     return np.load(file, mmap_mode="r")

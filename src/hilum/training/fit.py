@@ -119,8 +119,8 @@ def fit_phases(
             }
             history.append(row)
             since += 1
-            if value > best:
-                best, best_step, best_weights, since = value, step, model.get_weights(), 0
+            if value > best or best_step < 0:  # an undefined metric (NaN) is above nothing, yet some epoch must stay
+                best, best_step, best_weights, since = np.nan_to_num(value, nan=-np.inf), step, model.get_weights(), 0
             on_epoch(step, {**row, "select": value})
             if since >= settings.patience:
                 break

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import DatabaseError
 
 from hilum.config import Choices, Range
 
@@ -62,13 +64,13 @@ def search(
         return Found(start, pd.DataFrame(columns=["number", "state", "value"]), pd.DataFrame(columns=["trial", "step"]))
     database.parent.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        storage=f"sqlite:///{database}",
-        study_name=name,
-        load_if_exists=True,
-        direction="maximize",
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=startup_trials, n_warmup_steps=3),
-    )
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=startup_trials, n_warmup_steps=3)
+    try:
+        study = optuna.create_study(
+            storage=f"sqlite:///{database}", study_name=name, load_if_exists=True, direction="maximize", pruner=pruner
+        )
+    except DatabaseError as error:
+        raise ValueError(f"studies must be readable, got {error.orig} for {database}; delete it to search anew") from error
     for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
         study.tell(trial.number, state=TrialState.FAIL)
         study.enqueue_trial(trial.params, user_attrs={"again": trial.number})
@@ -102,7 +104,8 @@ def _run(study: optuna.Study, spaces: Mapping[str, Range | Choices], seed: int, 
 
     try:
         metrics = train(values, on_epoch)
-        state = TrialState.COMPLETE
+        # A training that diverged has no value to compare, which Optuna's database allows of pruned trials only.
+        state = TrialState.COMPLETE if math.isfinite(metrics["select"]) else TrialState.PRUNED
     except optuna.TrialPruned:
         metrics, state = {key: value for key, value in history[-1].items() if key != "step"}, TrialState.PRUNED
     trial.set_user_attr("history", history)

@@ -1,0 +1,227 @@
+"""Which run a folder belongs to, and what of it is logged; the model itself is left to the tests of the stages."""
+
+import copy
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import fake_results as fake
+import pandas as pd
+import pytest
+import yaml
+from empty_store import forget_environment, make_store
+
+from hilum import runs
+from hilum.config import Tracking, read_params
+from hilum.results import folder_digest
+from hilum.runs import arm_run, base_tags, epoch_metrics, find_arm_run, fits, git_commit, log_results, log_search, run_key
+from hilum.tracking import Run, Store, open_store
+from hilum.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    forget_environment(monkeypatch)
+    make_store(tmp_path)
+    monkeypatch.setattr(runs, "register", lambda run, *rest: run.tag({"registered_version": "1"}))
+    return Workspace(tmp_path, tmp_path)
+
+
+@pytest.fixture
+def store(workspace: Workspace) -> Store:
+    return open_store(workspace, Tracking(experiment="hilum", model="hilum"))
+
+
+def open_arm(store: Store, settings: dict[str, Any], **tags: str) -> str:
+    """A run as `train` leaves it."""
+    with store.start("baseline", {**settings["tags"], "run_key": run_key(settings), **tags}) as run:
+        pass
+    return run.id
+
+
+def vary(value: Any) -> Any:
+    return f"{value}x" if isinstance(value, str) else [*value, "x"] if isinstance(value, list) else value + 1
+
+
+SETTINGS = fake.training_settings("baseline")
+
+
+@pytest.mark.parametrize("key", ["arm", "model_sha256", *(f"model/{k}" for k in SETTINGS["model"]), *(f"params/{k}" for k in SETTINGS["params"])])
+def test_the_key_changes_with_model_versions_and_every_parameter(key: str) -> None:
+    other = copy.deepcopy(SETTINGS)
+    place, _, name = key.partition("/")
+    if name:
+        other[place][name] = vary(other[place][name])
+    else:
+        other[place] = vary(other[place])
+    assert run_key(other) != run_key(SETTINGS)
+
+
+def test_the_key_changes_with_nothing_else() -> None:
+    other = {**copy.deepcopy(SETTINGS), "tags": {"git": "x"}, "cuts": [], "best_step": 9, "origins": {}, "trained": ["a"]}
+    other["params"] = dict(reversed(other["params"].items()))
+    assert run_key(other) == run_key(SETTINGS)
+    assert len(run_key(SETTINGS)) == 32
+
+
+def test_the_key_survives_its_way_through_a_file(workspace: Workspace) -> None:
+    written = fake.write_training(workspace, "baseline")
+    read = json.loads((workspace.arm("baseline", "training") / "settings.json").read_text())
+    assert run_key(read) == run_key(written)
+
+
+def test_a_folder_joins_the_newest_run_that_has_none_of_its_name(workspace: Workspace, store: Store) -> None:
+    folder = fake.write_measured(workspace, "baseline", "evaluation", {"test/mcc": 0.5})
+    open_arm(store, SETTINGS)
+    newest = open_arm(store, SETTINGS)
+    open_arm(store, fake.training_settings("baseline", model_sha256="n" * 64))
+    assert find_arm_run(store, SETTINGS, folder, "evaluation").info.run_id == newest
+
+
+def test_a_folder_that_a_run_holds_already_joins_that_run_again(workspace: Workspace, store: Store) -> None:
+    folder = fake.write_measured(workspace, "baseline", "evaluation", {"test/mcc": 0.5})
+    older = open_arm(store, SETTINGS, **{"digest.evaluation": folder_digest(folder)})
+    open_arm(store, SETTINGS, **{"digest.evaluation": "another"})
+    assert find_arm_run(store, SETTINGS, folder, "evaluation").info.run_id == older
+
+
+def test_a_folder_does_not_join_a_run_that_holds_another(workspace: Workspace, store: Store) -> None:
+    folder = fake.write_measured(workspace, "baseline", "evaluation", {"test/mcc": 0.5})
+    taken = open_arm(store, SETTINGS, **{"digest.evaluation": "another"})
+    assert find_arm_run(store, SETTINGS, folder, "evaluation") is None
+    assert find_arm_run(store, SETTINGS, workspace.arm("baseline", "explanations"), "explanations").info.run_id == taken
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
+def test_an_interrupted_run_is_never_joined(workspace: Workspace, store: Store, failure: type[BaseException]) -> None:
+    with pytest.raises(failure), store.start("baseline", {"run_key": run_key(SETTINGS)}):
+        raise failure
+    assert find_arm_run(store, SETTINGS, workspace.arm("baseline", "evaluation"), "evaluation") is None
+
+
+def log_evaluation(store: Store, workspace: Workspace, name: str = "evaluation") -> str:
+    with arm_run(store, workspace, "baseline", name, "hilum") as run:
+        log_results(run, workspace.arm("baseline", name), name)
+    return run.id
+
+
+def test_two_evaluations_of_one_model_are_two_runs_that_both_hold_the_training(workspace: Workspace, store: Store) -> None:
+    fake.write_results(workspace, ["baseline"])
+    first = log_evaluation(store, workspace)
+    assert log_evaluation(store, workspace) == first
+    assert log_evaluation(store, workspace, "explanations") == first
+    fake.write_measured(
+        workspace, "baseline", "evaluation", {"test/auroc_macro": 0.84}, params={"evaluation.bootstrap": 200}
+    )  # an old run refuses a changed parameter
+    second = log_evaluation(store, workspace)
+    assert second != first
+    for run_id, count, value in ((first, "100", 0.85), (second, "200", 0.84)):
+        run = store.client.get_run(run_id)
+        assert run.info.status == "FINISHED"
+        assert run.data.params["evaluation.bootstrap"] == count
+        assert run.data.metrics["test/auroc_macro"] == value
+        assert run.data.params["phases.0.learning_rate"] == "0.002"
+        assert run.data.tags["run_key"] == run_key(SETTINGS)
+        history = [(point.step, point.value) for point in store.client.get_metric_history(run_id, "val/auroc_macro")]
+        assert history == [(0, 0.75), (1, 0.8)]
+
+
+def test_explanations_in_a_new_run_bring_the_evaluation_of_the_same_model_along(workspace: Workspace, store: Store) -> None:
+    fake.write_results(workspace, ["baseline"])
+    run = store.client.get_run(log_evaluation(store, workspace, "explanations"))
+    assert run.data.metrics["test/auroc_macro"] == 0.85
+    fake.write_measured(workspace, "baseline", "evaluation", {"test/auroc_macro": 0.1}, model_sha256="n" * 64)
+    fake.write_measured(workspace, "baseline", "explanations", {"explain/gradcam/lung_share": 0.4})
+    run = store.client.get_run(log_evaluation(store, workspace, "explanations"))
+    assert "test/auroc_macro" not in run.data.metrics, "another model's evaluation must stay out"
+
+
+def test_the_artifact_tree_is_the_results_folder(workspace: Workspace, store: Store, tmp_path: Path) -> None:
+    fake.write_results(workspace, ["baseline"])
+    run_id = log_evaluation(store, workspace)
+    local = Path(store.client.download_artifacts(run_id, "", str(tmp_path / "down")))
+    for name in ("tuning", "training", "evaluation"):
+        assert folder_digest(local / name) == folder_digest(workspace.arm("baseline", name))
+    assert json.loads((local / "config" / "params.json").read_text()) == SETTINGS["params"]
+    assert json.loads((local / "config" / "origins.json").read_text())["head.dropout"] == "search"
+    assert json.loads((local / "data" / "versions.json").read_text()) == fake.VERSIONS
+
+
+def test_training_and_validation_films_are_both_named_as_inputs(workspace: Workspace, store: Store) -> None:
+    fake.write_results(workspace, ["baseline"])
+    inputs = store.client.get_run(log_evaluation(store, workspace)).inputs.dataset_inputs
+    assert sorted(tag.value for item in inputs for tag in item.tags) == ["train", "val"]
+    assert len({item.dataset.digest for item in inputs}) == 2
+
+
+def test_the_test_films_are_no_input_of_the_training(workspace: Workspace, store: Store) -> None:  # defect 10
+    fake.write_results(workspace, ["baseline"])
+    (workspace.split / "test.csv").unlink()
+    log_evaluation(store, workspace)
+
+
+def test_undefined_metrics_are_null_in_the_file_and_absent_in_the_run(workspace: Workspace, store: Store) -> None:
+    fake.write_results(workspace, ["baseline"])
+    run = store.client.get_run(log_evaluation(store, workspace))
+    assert "test/mcc" not in run.data.metrics
+    assert run.data.tags["digest.evaluation"] == folder_digest(workspace.arm("baseline", "evaluation"))
+
+
+def test_key_pictures_are_logged_under_their_name(workspace: Workspace, store: Store) -> None:
+    fake.write_results(workspace, ["baseline"])
+    images = [entry.path for entry in store.client.list_artifacts(log_evaluation(store, workspace), "images")]
+    assert [path for path in images if "evaluation-viral" in path]
+
+
+def test_a_run_that_was_used_again_is_noted_in_the_project_run(
+    workspace: Workspace, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.write_results(workspace, ["baseline"])
+    first = log_evaluation(store, workspace)
+    project = store.client.create_run(store.experiment).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", project)
+    assert log_evaluation(open_store(workspace, Tracking(experiment="hilum", model="hilum")), workspace) == first
+    assert store.client.get_run(project).data.tags["reused_runs"] == first
+
+
+def test_a_folder_fits_the_model_that_it_was_made_from(workspace: Workspace) -> None:
+    folder = workspace.arm("baseline", "evaluation")
+    assert not fits(folder, SETTINGS)
+    fake.write_measured(workspace, "baseline", "evaluation", {})
+    assert fits(folder, SETTINGS)
+    assert not fits(folder, fake.training_settings("baseline", model_sha256="n" * 64))
+
+
+def test_the_history_is_logged_without_its_bookkeeping() -> None:
+    history = pd.DataFrame({"step": [0], "phase": [0], "epoch": [0], "trial": [1], "state": ["x"], "val/mcc": [0.1]})
+    assert list(epoch_metrics(history).columns) == ["step", "val/mcc"]
+
+
+def test_a_search_says_its_spaces_and_what_it_found(workspace: Workspace, store: Store) -> None:
+    folder = fake.write_tuning(workspace, "baseline")
+    with store.start("tune-baseline", {}) as run:
+        log_search(run, folder, read_params(ROOT / "params.yaml"), "baseline")
+    logged = store.client.get_run(run.id).data
+    space = yaml.safe_load(logged.params["space.phases.0.learning_rate"])
+    assert {key: float(value) for key, value in space.items()} == {"low": 1e-4, "high": 1e-2, "log": 1.0, "start": 1e-3}
+    assert logged.params["best.head.dropout"] == "0.25"
+    assert logged.params["tune.metric"] == "auroc_macro"
+    assert logged.metrics == {"val/auroc_macro": 0.8}, "a pruned trial is no best one"
+    assert logged.tags["digest.tuning"] == folder_digest(folder)
+
+
+def test_every_run_says_data_split_and_commit(tmp_path: Path) -> None:
+    assert git_commit(tmp_path) == ""
+    for command in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    tags = base_tags(Workspace(tmp_path / "copy", tmp_path), "comparison", fake.VERSIONS)
+    assert len(tags.pop("mlflow.source.git.commit")) == 40
+    assert tags == {"role": "comparison", "data_version": "d" * 64, "split_version": "s" * 64}
+
+
+def test_a_run_is_what_a_stage_writes_into(store: Store) -> None:
+    with store.start("baseline", {}) as run:
+        assert isinstance(run, Run)
