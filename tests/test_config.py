@@ -134,7 +134,10 @@ def test_a_number_that_yaml_reads_as_text_is_a_number() -> None:
 @pytest.mark.parametrize(
     ("space", "rule"),
     [
-        ({"low": 0.1, "high": 0.1, "start": 0.1}, "low must be below high, got low=0.1, high=0.1; a single value needs no search"),
+        (
+            {"low": 0.1, "high": 0.1, "start": 0.1},
+            "low must be below high, got low=0.1, high=0.1; a single value needs no search",
+        ),
         ({"low": 0.2, "high": 0.1, "start": 0.1}, "low must be below high, got low=0.2, high=0.1"),
         ({"low": 0.1, "high": 0.2, "start": 0.3}, "start must lie within low..high, got start=0.3 for 0.1..0.2"),
         ({"low": 0.0, "high": 0.2, "log": True, "start": 0.1}, "a logarithmic range must have low above 0, got low=0.0"),

@@ -49,9 +49,10 @@ def artifacts_of(run: Any) -> dict[str, str]:
 
 
 def state_of(root: Path) -> str:
-    """Hash over everything that belongs to the caller."""
-    files = [root / "params.yaml", root / "dvc.lock", *sorted((root / "data").rglob("*")), *sorted((root / "results").rglob("*"))]
-    lines = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files if path.is_file()]
+    """Hash over everything that belongs to the caller: bytes of parameters and lock, size and time of data and results."""
+    lines = [(root / name).read_text() for name in ("params.yaml", "dvc.lock")]
+    files = [path for part in ("data", "results") for path in sorted((root / part).rglob("*")) if path.is_file()]
+    lines += [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -265,6 +266,7 @@ def test_an_arm_is_added_and_removed_in_params_alone(project: Project) -> None:
         params = yaml.safe_load(before)
         params["arms"]["third"] = params["arms"]["baseline"]
         (project.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        project.hilum("check")
         planned = stages_run(project.run("dvc", "repro", "--dry").stdout)
         assert {"tune@third", "train@third"} <= planned and "train@baseline" not in planned
         del params["arms"]["third"], params["arms"]["finetuned"]
@@ -277,3 +279,4 @@ def test_an_arm_is_added_and_removed_in_params_alone(project: Project) -> None:
         assert refused.returncode == 1 and "compare.reference" in refused.stderr
     finally:
         (project.root / "params.yaml").write_text(before)
+        project.hilum("check")

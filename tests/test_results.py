@@ -110,7 +110,7 @@ def test_a_table_keeps_every_digit_a_missing_number_and_an_empty_text(tmp_path: 
             "image_id": ["007", "1e5", "NA"],
             "value": [0.1 + 0.2, np.nan, 1e-17],
             "third": [1 / 3, 2 / 3, np.pi],
-            "note": ["", "a, \"quoted\" text", "NA"],
+            "note": ["", 'a, "quoted" text', "NA"],
             "count": [1, 2, 3],
         }
     )

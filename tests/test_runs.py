@@ -6,17 +6,17 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import fake_results as fake
 import pandas as pd
 import pytest
 import yaml
-from empty_store import forget_environment, make_store
 
+import fake_results as fake
+from empty_store import forget_environment, make_store
 from hilum import runs
 from hilum.config import Tracking, read_params
 from hilum.results import folder_digest
 from hilum.runs import arm_run, base_tags, epoch_metrics, find_arm_run, fits, git_commit, log_results, log_search, run_key
-from hilum.tracking import Run, Store, open_store
+from hilum.tracking import Store, open_store
 from hilum.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,7 +49,9 @@ def vary(value: Any) -> Any:
 SETTINGS = fake.training_settings("baseline")
 
 
-@pytest.mark.parametrize("key", ["arm", "model_sha256", *(f"model/{k}" for k in SETTINGS["model"]), *(f"params/{k}" for k in SETTINGS["params"])])
+@pytest.mark.parametrize(
+    "key", ["arm", "model_sha256", *(f"model/{k}" for k in SETTINGS["model"]), *(f"params/{k}" for k in SETTINGS["params"])]
+)
 def test_the_key_changes_with_model_versions_and_every_parameter(key: str) -> None:
     other = copy.deepcopy(SETTINGS)
     place, _, name = key.partition("/")
@@ -220,8 +222,3 @@ def test_every_run_says_data_split_and_commit(tmp_path: Path) -> None:
     tags = base_tags(Workspace(tmp_path / "copy", tmp_path), "comparison", fake.VERSIONS)
     assert len(tags.pop("mlflow.source.git.commit")) == 40
     assert tags == {"role": "comparison", "data_version": "d" * 64, "split_version": "s" * 64}
-
-
-def test_a_run_is_what_a_stage_writes_into(store: Store) -> None:
-    with store.start("baseline", {}) as run:
-        assert isinstance(run, Run)

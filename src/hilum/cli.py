@@ -5,7 +5,8 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -55,10 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:  # `mlflow run -P zz=1` hands over what MLproject does not declare as `--zz 1`
         print(f"hilum {verb}: {' '.join(unknown)} is no parameter; `hilum {verb} --help` lists them", file=sys.stderr)
         return 2
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     signal.signal(signal.SIGTERM, _interrupt)
-    stage = importlib.import_module(f"hilum.stages.{verb}")
     try:
+        with _without_banners():
+            stage = importlib.import_module(f"hilum.stages.{verb}")
         stage.run(**chosen)
     except ValueError as refusal:
         print(f"hilum {verb}: {refusal}", file=sys.stderr)
@@ -69,6 +70,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"hilum {verb}: interrupted; what is finished is kept, run the same command again to go on", file=sys.stderr)
         return 130
     return 0
+
+
+@contextmanager
+def _without_banners() -> Iterator[None]:
+    """Keep TensorFlow's start-up lines about processors from the terminal; what fails still raises."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

@@ -13,7 +13,6 @@ from PIL import Image
 
 from hilum.config import Params, flatten, spaces
 from hilum.data.prepared import file_sha256
-from hilum.data.prepared import file_sha256
 from hilum.results import digest, folder_digest, read_json, read_table
 from hilum.tracking import Run, Store
 from hilum.workspace import Workspace
@@ -67,9 +66,7 @@ def log_training(store: Store, run: Run, workspace: Workspace, arm: str, model_n
     run.log_dict(settings["params"], "config/params.json")
     run.log_dict(settings["origins"], "config/origins.json")
     for part in ("train", "val"):
-        table = read_table(workspace.split / f"{part}.csv")
-        # MLflow takes two data sets of one name and digest for the same, so the digest is that of the part.
-        run.log_data(table[["image_id", "patient_id", "label"]], "films", part, file_sha256(workspace.split / f"{part}.csv")[:12])
+        log_films(run, workspace, part)
     for name in ("proof.json", "versions.json"):
         run.log_dict(read_json(workspace.split / name), f"data/{name}")
     log_results(run, workspace.arm(arm, "tuning"), "tuning")

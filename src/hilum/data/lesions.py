@@ -12,7 +12,7 @@ LESION: dict[str, tuple[float, float]] = {
     "extent": (0.0, 1.0),
     "side": (-1.0, 1.0),
     "lobe": (0.0, 3.0),
-    "across": (-0.55, 0.45),
+    "across": (-0.40, 0.45),
     "along": (0.0, 1.0),
     "angle": (0.0, 3.14),
     "flat": (0.6, 1.0),
@@ -33,8 +33,8 @@ def _consolidation(thorax: Thorax, lesion: Draw) -> tuple[Plane, Plane]:
     radius = 0.21 + 0.22 * lesion["extent"]
     dx = (thorax.across - lesion["across"]) * HALF_WIDTH
     dy = (thorax.along - top - deep * lesion["along"]) * HEIGHT
-    r = np.sqrt(squared_radius(dx, dy, radius, radius * lesion["flat"], lesion["angle"])) + 0.22 * thorax.clouds["patch"]
-    body = ramp((1.15 - r) / 0.45)
+    r = np.sqrt(squared_radius(dx, dy, radius, radius * lesion["flat"], lesion["angle"])) + 0.30 * thorax.clouds["patch"]
+    body = ramp((1.2 - r) / 0.6)
     cut = np.where(lobe == 0, 0.47 - thorax.along, np.where(lobe == 1, thorax.along - 0.44, 1)) / 0.03
     body = np.where(lesion["fissure"] > 0.5, body * ramp(cut + 0.5), body)
     filled = 1 - 0.35 * np.clip(thorax.vessels, 0, 1) + 0.15 * thorax.clouds["mottle"]
@@ -69,7 +69,7 @@ def _nodule(thorax: Thorax, lesion: Draw) -> tuple[Plane, Plane]:
         mirror, shift = (-1) ** number, 0.37 * number
         side = thorax.right == (lesion["side"] * mirror < 0)
         radius = (0.05 + 0.09 * lesion["extent"]) * (1 - 0.09 * number)
-        dx = (thorax.across - lesion["across"] * mirror * 1.2) * HALF_WIDTH
+        dx = (thorax.across - 0.15 - lesion["across"] * mirror) * HALF_WIDTH
         dy = (thorax.along - 0.22 - 0.58 * ((lesion["along"] + shift) % 1)) * HEIGHT
         ball = side * chord(squared_radius(dx, dy, radius, radius * (0.6 + 0.4 * lesion["flat"]), lesion["angle"] + number))
         total = np.maximum(total, np.where(6 * lesion["fissure"] >= number, ball, 0))

@@ -5,7 +5,9 @@ Views: PA. Labels: the finding that was drawn, so without error. Patients: one f
 Hospitals: two that differ in letter, noise, scatter and grey curve, whatever the finding.
 """
 
+import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +48,7 @@ COLUMNS = (
     "lung_mask",
     "lesion_mask",
 )
-CHUNK = 4  # films drawn at once, so that their planes stay in the processor's cache
+CHUNK = 2  # films drawn at once, so that their planes stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ def draw_films(population: pd.DataFrame, *, size: int, shortcut_kind: str) -> Dr
     for name in sorted(set(finding)):
         rows = finding == name
         share[rows], belongs[rows] = SHADOWS[name](_rows(thorax, rows), {k: v[rows] for k, v in lesion.items()})
-    lesions = (belongs > 0.35) & (thorax.lung_mask | (finding == "cardiomegaly")[:, None, None])
+    belongs = np.where(thorax.lung_mask | (finding == "cardiomegaly")[:, None, None], belongs, 0)
+    lesions = belongs > 0.35 * np.clip(belongs.max(axis=(1, 2), keepdims=True), 1e-6, 1)
     hospitals = population["hospital"].tolist()
     grey = expose(attenuate(thorax, build, share), exposure, hospitals, _noise(film, 2, size))
     burn_letters(grey, hospitals, exposure)
@@ -157,18 +160,28 @@ def write_phantoms(
     folders = ["films", "lung_masks", "lesion_masks"] + (["mark_masks"] if shortcut_kind != "none" else [])
     for folder in folders:
         (root / folder).mkdir(parents=True, exist_ok=True)
-    has_lesion = np.zeros(films, bool)
-    for start in range(0, films, CHUNK):
-        rows = population.iloc[start : start + CHUNK]
-        drawn = draw_films(rows, size=size, shortcut_kind=shortcut_kind)
-        has_lesion[start : start + CHUNK] = drawn.lesion_masks.any(axis=(1, 2))
-        for i, name in enumerate(rows["image_id"]):
-            Image.fromarray(drawn.films[i]).save(root / "films" / f"{name}.png", compress_level=3)
-            for folder, masks in zip(folders[1:], (drawn.lung_masks, drawn.lesion_masks, drawn.mark_masks), strict=False):
-                if folder != "lesion_masks" or has_lesion[start + i]:
-                    Image.fromarray(masks[i]).save(root / folder / f"{name}.png")
-        on_film(start + len(rows), films)
-    _metadata(population, has_lesion).to_csv(root / "metadata.csv", index=False, lineterminator="\n")
+    chunks = [population.iloc[start : start + CHUNK] for start in range(0, films, CHUNK)]
+    has_lesion: list[bool] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy and Pillow leave the interpreter free while they work
+        for found in pool.map(lambda rows: _write_chunk(root, rows, size, shortcut_kind), chunks):
+            has_lesion.extend(found)
+            on_film(len(has_lesion), films)
+    _metadata(population, np.array(has_lesion)).to_csv(root / "metadata.csv", index=False, lineterminator="\n")
+
+
+def _write_chunk(root: Path, rows: pd.DataFrame, size: int, shortcut_kind: str) -> list[bool]:
+    """Draw and write a few films and their masks; returns which of them show a lesion."""
+    drawn = draw_films(rows, size=size, shortcut_kind=shortcut_kind)
+    has_lesion = [bool(mask.any()) for mask in drawn.lesion_masks]
+    for i, name in enumerate(rows["image_id"]):
+        file = f"{name}.png"
+        Image.fromarray(drawn.films[i]).save(root / "films" / file, compress_level=3)
+        Image.fromarray(drawn.lung_masks[i]).save(root / "lung_masks" / file)
+        if has_lesion[i]:
+            Image.fromarray(drawn.lesion_masks[i]).save(root / "lesion_masks" / file)
+        if shortcut_kind != "none":
+            Image.fromarray(drawn.mark_masks[i]).save(root / "mark_masks" / file)
+    return has_lesion
 
 
 def _metadata(population: pd.DataFrame, has_lesion: NDArray[np.bool_]) -> pd.DataFrame:

@@ -48,7 +48,7 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
     trials = read_table(folder / "trials.csv")
     if not len(trials):
         return 0
-    known = store.find({"role": "tune", "arm": arm, "digest.tuning": folder_digest(folder)})
+    known = finished(store, {"role": "tune", "arm": arm, "digest.tuning": folder_digest(folder)})
     if known:
         store.link(known[0].info.run_id)
         return 0
@@ -69,6 +69,11 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
                 trial.log_history(epoch_metrics(history[history["trial"] == row["number"]]))
                 trial.log_metrics({f"best/{key}": row[key] for key in row if key.startswith("val/")})
     return 1
+
+
+def finished(store: Store, tags: dict[str, str]) -> list[Any]:
+    """Runs with these tags that were not cut off, newest first."""
+    return [run for run in store.find(tags) if run.info.status == "FINISHED"]
 
 
 def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) -> int:
@@ -92,7 +97,7 @@ def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) ->
 def publish_comparison(store: Store, workspace: Workspace, params: Params, versions: dict[str, Any]) -> int:
     """The comparison run."""
     digest = folder_digest(workspace.comparison)
-    known = store.find({"role": "comparison", "digest.comparison": digest})
+    known = finished(store, {"role": "comparison", "digest.comparison": digest})
     if known:
         store.link(known[0].info.run_id)
         return 0

@@ -1,0 +1,59 @@
+"""A small project with phantom films, brought as far as its splits once per session."""
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hilum.stages import acquire, check, prepare, split
+from hilum.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+FILMS = 60
+
+
+@pytest.fixture(scope="session")
+def make_project() -> Callable[..., Workspace]:
+    """A function that writes params.yaml (the repository's with some values replaced) and dvc.yaml into a folder."""
+
+    def make(root: Path, **changes: Any) -> Workspace:
+        values = yaml.safe_load((ROOT / "params.yaml").read_text())
+        values["acquire"]["sources"]["phantom"].update(films=FILMS, size=64)
+        values["prepare"]["size"] = 64
+        values["split"]["explain_films"] = 4
+        for key, value in changes.items():
+            *path, last = key.split("__")
+            place = values
+            for step in path:
+                place = place[step]
+            place[last] = value
+        root.mkdir(parents=True, exist_ok=True)
+        (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+        shutil.copy(ROOT / "dvc.yaml", root / "dvc.yaml")
+        return Workspace(root.resolve(), root.resolve())
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def split_project(tmp_path_factory: pytest.TempPathFactory, make_project: Callable[..., Workspace]) -> Workspace:
+    """check, acquire, prepare and split have run here; tests read it and change nothing."""
+    workspace = make_project(tmp_path_factory.mktemp("phantom"))
+    with contextlib.chdir(workspace.root):
+        check.run()
+        acquire.run(source="phantom")
+        prepare.run()
+        split.run()
+    return workspace
+
+
+@pytest.fixture
+def own_copy(split_project: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A copy of that project, and the working folder of the test."""
+    shutil.copytree(split_project.root, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    return Workspace(tmp_path.resolve() / "project", tmp_path.resolve() / "project")

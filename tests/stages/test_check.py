@@ -1,0 +1,172 @@
+"""check: every name and file of params.yaml is looked up, and facts.json changes with the films and weights."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hilum.config import check_params
+from hilum.results import read_json
+from hilum.stages import check
+from hilum.stages.check import find_faults, fingerprint
+from hilum.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+Make = Callable[..., Workspace]
+FOLDER = {"reader": "folder", "root": "films", "mode": "copy"}
+
+
+def faults_of(**changes: Any) -> list[str]:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for key, value in changes.items():
+        *path, last = key.split("__")
+        place = values
+        for step in path:
+            place = place[int(step)] if isinstance(place, list) else place[step]
+        place[last] = value
+    return find_faults(check_params(values))
+
+
+def write_films(root: Path) -> Path:
+    for name in ("normal/a.png", "viral/b.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    return root
+
+
+def test_the_repositorys_values_hold_and_name_what_the_registries_know() -> None:
+    assert faults_of() == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("tune__metric", "auc", "tune.metric must be one of "),
+        ("train__select", "loss", "train.select must be one of "),
+        ("explain__methods", ["lime", "saliency"], "explain.methods must be out of gradcam, lime, shap, got 'saliency'"),
+        ("arms__baseline__backbone", "vgg16", "arms.baseline.backbone must be one of mobilenet_025, mobilenet, "),
+        ("arms__finetuned__phases__1__unfreeze", "block_99", "arms.finetuned.phases.1.unfreeze must be head, all, 1 to 14 or "),
+        ("arms__finetuned__phases__1__unfreeze", 15, "arms.finetuned.phases.1.unfreeze must be head, all, 1 to 14 or "),
+        (
+            "acquire__sources__phantom__findings",
+            {"normal": 0.5, "fracture": 0.5},
+            "acquire.sources.phantom.findings must be out of ",
+        ),
+    ],
+)
+def test_a_name_that_no_registry_knows_is_told_with_the_legal_ones(key: str, value: Any, told: str) -> None:
+    faults = faults_of(**{key: value})
+    assert len(faults) == 1
+    assert faults[0].startswith(told)
+    wrong = {"saliency", "fracture"} & set(value) if isinstance(value, list | dict) else {value}
+    assert f"got {next(iter(wrong))!r}" in faults[0] or f"got {next(iter(wrong))}" in faults[0]
+
+
+@pytest.mark.parametrize("extent", ["head", "all", "stem", "block_13", 1, 14])
+def test_every_legal_extent_is_taken(extent: str | int) -> None:
+    assert faults_of(arms__finetuned__phases__1__unfreeze=extent) == []
+
+
+def test_all_faults_are_told_at_once_and_nothing_is_written(
+    tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = make_project(
+        tmp_path,
+        tune__metric="auc",
+        arms__baseline__weights="weights/none.h5",
+        acquire__sources__mine=FOLDER,
+        explain__methods=["saliency"],
+    )
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError) as refused:
+        check.run()
+    told = str(refused.value).splitlines()
+    assert len(told) == 5
+    for part in (
+        "tune.metric",
+        "explain.methods",
+        f"acquire.sources.mine.root must be a folder, got {workspace.home / 'films'}",
+        f"arms.baseline.weights must be pretrained, imagenet, none or a file, got {workspace.home / 'weights/none.h5'}",
+    ):
+        assert any(part in line for line in told)
+    assert not workspace.facts.exists()
+
+
+def test_roots_and_weights_resolve_against_home_and_not_against_a_copy(tmp_path: Path, make_project: Make) -> None:
+    copy = tmp_path / ".dvc" / "tmp" / "exps" / "x"
+    made = make_project(copy, acquire__sources__mine=FOLDER, arms__baseline__weights="w.h5")
+    params = check.read_params(made.params)
+    assert len(check.find_missing(params, Workspace(copy, tmp_path))) == 2
+    write_films(tmp_path / "films")
+    (tmp_path / "w.h5").write_text("weights")
+    assert check.find_missing(params, Workspace(copy, tmp_path)) == []
+
+
+def test_the_facts_are_what_later_stages_watch(tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = make_project(tmp_path, acquire__sources__mine=FOLDER, arms__baseline__weights="w.h5")
+    write_films(tmp_path / "films")
+    (tmp_path / "w.h5").write_text("weights")
+    monkeypatch.chdir(tmp_path)
+    check.run()
+    facts = read_json(workspace.facts)
+    assert facts["sources"]["phantom"] == {"fingerprint": "generated"}
+    assert facts["weights"] == {"baseline": hashlib.sha256(b"weights").hexdigest(), "finetuned": "pretrained"}
+    assert facts["pretrain"] == ["mobilenet_025"]
+    before = workspace.facts.read_bytes()
+    check.run()
+    assert workspace.facts.read_bytes() == before
+    (tmp_path / "w.h5").write_text("Weights")
+    (tmp_path / "films" / "viral" / "c.png").write_text("new")
+    check.run()
+    after = read_json(workspace.facts)
+    assert after["weights"]["baseline"] != facts["weights"]["baseline"]
+    assert after["sources"]["mine"] != facts["sources"]["mine"]
+    assert after["sources"]["phantom"] == facts["sources"]["phantom"]
+    assert after["pretrain"] == facts["pretrain"]
+
+
+def test_facts_hold_every_key_that_a_stage_declares() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    wanted = set()
+    for body in stages.values():
+        for entry in body.get("do", body).get("params", []):
+            wanted |= {key.split(".")[0] for key in entry.get("data/facts.json", [])} if isinstance(entry, dict) else set()
+    assert wanted == {"sources", "weights", "pretrain"}
+
+
+def test_a_fingerprint_changes_when_a_film_is_added_removed_renamed_or_rewritten(tmp_path: Path) -> None:
+    root = write_films(tmp_path / "films")
+    seen = [fingerprint(root)]
+    assert fingerprint(root) == seen[0]
+    (root / "viral" / "c.png").write_text("new")
+    seen.append(fingerprint(root))
+    (root / "viral" / "c.png").rename(root / "normal" / "c.png")
+    seen.append(fingerprint(root))
+    time.sleep(0.01)
+    (root / "normal" / "c.png").write_text("NEW")  # as many bytes
+    seen.append(fingerprint(root))
+    (root / "normal" / "c.png").unlink()
+    os.utime(root / "normal" / "a.png", (1, 1))
+    seen.append(fingerprint(root))
+    assert len(set(seen)) == len(seen)
+
+
+def test_a_fingerprint_does_not_depend_on_where_the_root_is(tmp_path: Path) -> None:
+    before = fingerprint(write_films(tmp_path / "films"))
+    (tmp_path / "films").rename(tmp_path / "elsewhere")
+    assert fingerprint(tmp_path / "elsewhere") == before
+
+
+def test_a_check_takes_less_than_a_second(tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    begun = time.process_time()
+    check.run()
+    assert time.process_time() - begun < 1
+    assert json.loads((tmp_path / "data" / "facts.json").read_text())

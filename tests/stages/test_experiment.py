@@ -1,0 +1,346 @@
+"""The door of `mlflow run`: overrides are merged, checked and handed to DVC as the leaves that differ."""
+
+import copy
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dvc.utils.cli_parse import to_path_overrides
+from dvc.utils.hydra import apply_overrides as apply_dvc_overrides
+from dvc.utils.serialize import load_yaml
+
+from hilum.config import check_params
+from hilum.stages import experiment
+from hilum.stages.experiment import NAMED, apply_overrides, call_dvc, fetch_results, list_changes, put
+from hilum.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "params.yaml").read_text()
+WRITTEN = yaml.safe_load(TEXT)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of the test's own, with a recipe and a commit."""
+    (tmp_path / "params.yaml").write_text(TEXT)
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / ".git").mkdir()
+    write_recipe(tmp_path, {"train": {"batch_size": 8, "patience": 3}, "arms": {"finetuned": None}})
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_recipe(root: Path, changes: Any, name: str = "small") -> None:
+    (root / "recipes" / f"{name}.yaml").write_text(yaml.safe_dump(changes, sort_keys=False))
+
+
+def override(root: Path, recipe: str = "", pairs: str = "", named: list[str] | None = None) -> Any:
+    return apply_overrides(WRITTEN, root, recipe, pairs, named or [])
+
+
+def test_a_recipe_gives_way_to_a_named_parameter_and_that_to_set(project: Path) -> None:
+    write_recipe(project, {"seed": 1, "tune": {"trials": 1}, "prepare": {"size": 64}})
+    values = override(project, "small", "seed=3", ["seed=2", "trials=2"])
+    assert (values["seed"], values["tune"]["trials"], values["prepare"]["size"]) == (3, 2, 64)
+    assert values["train"] == WRITTEN["train"]
+
+
+def test_the_written_values_are_left_as_they_are(project: Path) -> None:
+    before = copy.deepcopy(WRITTEN)
+    override(project, "small", "arms.baseline.phases.0.epochs=1", ["films=100"])
+    assert before == WRITTEN
+
+
+def test_an_empty_value_means_what_params_yaml_says(project: Path) -> None:
+    assert override(project, "", "", [f"{name}=" for name in NAMED]) == WRITTEN
+
+
+def test_a_recipe_merges_and_its_null_removes(project: Path) -> None:
+    values = override(project, "small")
+    assert list(values["arms"]) == ["baseline"]
+    assert values["train"] == {**WRITTEN["train"], "batch_size": 8, "patience": 3}
+    check_params(values)
+
+
+def test_a_recipe_can_put_other_classes_in_the_place_of_these(project: Path) -> None:
+    write_recipe(project, {"prepare": {"labels": {"bacterial": None, "viral": None, "pneumonia": ["pneumonia"]}}})
+    assert override(project, "small")["prepare"]["labels"] == {"normal": ["normal"], "pneumonia": ["pneumonia"]}
+
+
+def test_list_items_are_set_by_number(project: Path) -> None:
+    values = override(project, "", "arms.finetuned.phases.1.unfreeze=block_11 explain.methods.2=lime")
+    assert values["arms"]["finetuned"]["phases"][1]["unfreeze"] == "block_11"
+    assert values["arms"]["finetuned"]["phases"][0] == WRITTEN["arms"]["finetuned"]["phases"][0]
+    assert values["explain"]["methods"] == ["gradcam", "lime", "lime"]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_named_parameter_has_its_place(project: Path, name: str) -> None:
+    put(copy.deepcopy(WRITTEN), NAMED[name], 1)
+    values = override(project, "", "", [f"{name}=5"])
+    assert list_changes(WRITTEN, values) and all(NAMED[name] in change for change in list_changes(WRITTEN, values))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"recipe": "large"}, "recipe must be one of small, got 'large'"),
+        ({"named": ["epochs=3"]}, "a named parameter must be one of seed, films, size, .*, got 'epochs'; use set for any other"),
+        ({"pairs": "trian.patience=3"}, r"at the top there is seed, tracking, .*, not 'trian'"),
+        ({"pairs": "train.augmen.views=3"}, r"at train there is batch_size, .*, not 'augmen'"),
+        ({"pairs": "arms.baseline.phases.1.epochs=3"}, r"at arms\.baseline\.phases there is 0, not '1'"),
+        ({"pairs": "arms.finetuned.phases.7=3"}, r"at arms\.finetuned\.phases there is 0, 1, not '7'"),
+        ({"pairs": "seed.low=3"}, r"seed\.low must name a value of params\.yaml, but seed is 2026, not a section"),
+        ({"pairs": "seed.a.b=3"}, r"at seed there is nothing, not 'a'"),
+        ({"pairs": "seed"}, r"set takes key=value pairs separated by spaces, got 'seed'"),
+    ],
+)
+def test_a_misspelt_name_is_refused_with_the_legal_ones(project: Path, arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        override(project, **arguments)
+
+
+def through_dvc(folder: Path, changes: list[str], text: str = TEXT) -> Any:
+    """What DVC makes of params.yaml when it is handed these changes with `-S`."""
+    file = folder / "params.yaml"
+    file.write_text(text)
+    grouped = to_path_overrides(changes)
+    assert set(grouped) <= {"params.yaml"}, "a colon before the first = names another file"
+    apply_dvc_overrides(str(file), grouped.get("params.yaml", []))
+    return load_yaml(str(file))  # as DVC reads it: PyYAML takes the 1e-05 that DVC writes for text
+
+
+RATE = "arms.baseline.phases.0.learning_rate"
+PHASE = {"unfreeze": "head", "epochs": 3, "learning_rate": 0.001, "batch_norm": "frozen"}
+SOURCE = {"reader": "folder", "root": "../my films, old/a=b", "mode": "reference", "pattern": r"(?P<patient>[^_']+)_\d+\.png$"}
+CHANGES: dict[str, dict[str, Any]] = {
+    "number": {"seed": 7},
+    "small number": {"pretrain.learning_rate": 1e-5},
+    "text": {"arms.baseline.weights": "imagenet"},
+    "text with comma, space, equals and colon": {"arms.baseline.weights": "my weights, v2 (a=b): {x} [y].h5"},
+    "text with quotes": {"tracking.experiment": """it's "mine\""""},
+    "text that ends in a backslash": {"tracking.experiment": "a\\"},
+    "text that looks like a number": {"tracking.experiment": "1e-3"},
+    "text that looks like null": {"tracking.experiment": "null"},
+    "empty text": {"arms.baseline.weights": ""},
+    "text beyond ASCII": {"tracking.experiment": "Lungenflügel ~ 肺"},
+    "truth": {"train.augment.flip": True},
+    "a whole number in place of a broken one": {"train.augment.rotate": 0},
+    "item of a list": {"explain.methods.1": "gradcam"},
+    "shorter list": {"explain.methods": ["lime"]},
+    "number over a space": {RATE: 0.002},
+    "space over a number": {"arms.finetuned.phases.1.learning_rate": {"low": 1e-5, "high": 1e-3, "log": True, "start": 3e-4}},
+    "another kind of space": {RATE: {"choices": [0.001, 0.01], "start": 0.01}},
+    "space without log": {"arms.baseline.head.dropout": {"low": 0.0, "high": 0.4, "start": 0.2}},
+    "longer list of phases": {"arms.baseline.phases": [PHASE, {**PHASE, "unfreeze": 2}]},
+    "shorter list of phases": {"arms.finetuned.phases": [PHASE]},
+    "a space inside a new list of phases": {"arms.finetuned.phases": [{**PHASE, "epochs": {"choices": [3, 5], "start": 3}}]},
+    "new source": {"acquire.sources.my-films_2": SOURCE},
+    "source of another reader": {"acquire.sources.phantom": SOURCE},
+    "removed source": {
+        "acquire.sources.phantom-findings": ...,
+        "arms.baseline.weights": "none",
+        "arms.finetuned.weights": "none",
+    },
+    "new arm": {"arms.third": WRITTEN["arms"]["finetuned"]},
+    "removed arm": {"arms.finetuned": ...},
+    "other classes": {"prepare.labels": {"normal": ["normal", "No Finding"], "COVID-19": ["pneumonia/viral/COVID-19"]}},
+    "other findings": {"acquire.sources.phantom.findings": {"normal": 0.5, "effusion": 0.5}},
+    "several at once": {"seed": 3, RATE: 0.5, "arms.finetuned": ..., "explain.methods": ["lime", "shap"], "prepare.size": 96},
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_dvc_makes_of_the_changes_what_was_wanted(tmp_path: Path, name: str) -> None:
+    wanted = copy.deepcopy(WRITTEN)
+    for key, value in CHANGES[name].items():
+        if value is ...:
+            place = wanted
+            *path, last = key.split(".")
+            for step in path:
+                place = place[step]
+            del place[last]
+        else:
+            put(wanted, key, value)
+    changes = list_changes(WRITTEN, wanted)
+    assert changes
+    got = through_dvc(tmp_path, changes)
+    assert got == wanted
+    assert typed(got) == typed(wanted)
+    assert list_changes(got, wanted) == []
+    assert check_params(yaml.safe_load((tmp_path / "params.yaml").read_text())) == check_params(wanted)
+
+
+def typed(value: Any) -> Any:
+    """The same tree with types in the place of values: 1, 1.0 and True are equal in Python."""
+    if isinstance(value, dict):
+        return {key: typed(item) for key, item in value.items()}
+    return [typed(item) for item in value] if isinstance(value, list) else type(value).__name__
+
+
+def test_no_change_is_no_change() -> None:
+    assert list_changes(WRITTEN, copy.deepcopy(WRITTEN)) == []
+
+
+def test_only_the_leaves_that_differ_are_handed_over() -> None:
+    wanted = copy.deepcopy(WRITTEN)
+    wanted["arms"]["baseline"]["phases"][0]["epochs"] = 3
+    wanted["train"]["augment"]["flip"] = True
+    del wanted["arms"]["finetuned"]
+    wanted["tracking"]["extra"] = "a b"
+    assert list_changes(WRITTEN, wanted) == [
+        "+tracking.extra='a b'",
+        "train.augment.flip=true",
+        "arms.baseline.phases.0.epochs=3",
+        "~arms.finetuned",
+    ]
+
+
+def test_a_key_can_go_from_an_item_of_a_list_and_come_back(tmp_path: Path) -> None:
+    without = copy.deepcopy(WRITTEN)
+    del without["arms"]["baseline"]["phases"][0]["learning_rate"]["log"]
+    assert list_changes(WRITTEN, without) == [f"~{RATE}.log"]
+    assert through_dvc(tmp_path, [f"~{RATE}.log"]) == without
+    back = list_changes(without, WRITTEN)
+    assert back == [f"+{RATE}.log=true"]
+    assert through_dvc(tmp_path, back, yaml.safe_dump(without, sort_keys=False)) == WRITTEN
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What `run` hands to DVC, the store and the person, none of which is really called."""
+    made: list[Any] = []
+    monkeypatch.setattr(experiment, "call_dvc", lambda arguments, workspace: made.append(arguments))
+    monkeypatch.setattr(experiment, "publish", lambda workspace, params: made.append(("publish", workspace, params)))
+    monkeypatch.setattr(experiment, "print_headline", lambda workspace, params: made.append("headline"))
+    return made
+
+
+def test_without_overrides_it_is_a_repro_and_a_publish(project: Path, calls: list[Any]) -> None:
+    experiment.run(recipe="", set="", named=["seed=", "films="])
+    assert calls[0] == ["repro"]
+    assert calls[1][:2] == ("publish", Workspace(project, project))
+    assert calls[2] == "headline"
+
+
+def test_an_override_runs_in_a_copy_and_its_results_are_fetched(project: Path, calls: list[Any]) -> None:
+    experiment.run(recipe="", set="arms.baseline.weights=none train.patience=2", named=["finetuned_epochs=2"])
+    head, name, changes = calls[0][:4], calls[0][4], calls[0][5:]
+    assert head == ["exp", "run", "--temp", "-n"]
+    assert name.startswith("hilum-")
+    assert changes == ["-S", "train.patience=2", "-S", "arms.baseline.weights='none'", "-S", "arms.finetuned.phases.1.epochs=2"]
+    gets = [call for call in calls if call[0] == "get"]
+    assert [(call[2], call[4]) for call in gets] == [("results", name), ("data/split", name)]
+    published = next(call for call in calls if call[0] == "publish")
+    assert published[1].home == project
+    assert published[1].root != project
+    assert published[2].train.patience == 2
+    assert calls[-1] == "headline"
+    assert (project / "params.yaml").read_text() == TEXT, "the caller's files stay as they are"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"set": "train.batchsize=3"}, r"train\.batchsize is not a known key; did you mean train\.batch_size\?"),
+        ({"set": "prepare.square=crop"}, r"prepare\.square: .*'pad' or 'stretch', got 'crop'"),
+        ({"set": "train.select=auc"}, r"train\.select must be one of .*auroc_macro.*, got 'auc'"),
+        ({"set": "arms.baseline.backbone=vgg"}, r"arms\.baseline\.backbone must be one of mobilenet_025.*, got 'vgg'"),
+        ({"set": "arms.baseline.weights=nowhere.h5"}, r"arms\.baseline\.weights must be .* or a file, got .*nowhere\.h5"),
+        ({"named": ["finetuned_unfreeze=block_99"]}, r"unfreeze must be head, all, 1 to 14 or one of stem, .*, got 'block_99'"),
+        ({"named": ["films=many"]}, r"acquire\.sources\.phantom\.films: .*, got 'many'"),
+        ({"recipe": "removes"}, r"compare\.reference must be one of the arms finetuned"),
+    ],
+)
+def test_a_misspelt_value_fails_before_any_stage(project: Path, calls: list[Any], arguments: dict[str, Any], told: str) -> None:
+    write_recipe(project, {"arms": {"baseline": None}}, "removes")
+    with pytest.raises(ValueError, match=told):
+        experiment.run(**{"recipe": "", "set": "", "named": [], **arguments})
+    assert calls == []
+
+
+def test_an_override_without_git_is_refused(project: Path, calls: list[Any]) -> None:
+    (project / ".git").rmdir()
+    with pytest.raises(ValueError, match="an override needs a git repository with a commit; run `git init`"):
+        experiment.run(recipe="", set="seed=1", named=[])
+    assert calls == []
+
+
+def test_results_are_fetched_with_the_parameters_that_made_them(tmp_path: Path, calls: list[Any]) -> None:
+    wanted = {**WRITTEN, "seed": 3}
+    got = fetch_results("hilum-1", wanted, Workspace(tmp_path, tmp_path), tmp_path / "fetched")
+    assert got == Workspace(tmp_path / "fetched", tmp_path)
+    assert yaml.safe_load(got.params.read_text()) == wanted
+    assert list(yaml.safe_load(got.params.read_text())) == list(WRITTEN)
+    assert calls == [
+        ["get", ".", part, "--rev", "hilum-1", "-o", str(tmp_path / "fetched" / part), "-q"] for part in ("results", "data/split")
+    ]
+
+
+FAKE_DVC = """
+import os, signal, sys, time
+from pathlib import Path
+
+def stop(number, frame):
+    Path("tidied").write_text(signal.Signals(number).name)
+    sys.exit(3)
+
+if sys.argv[1] == "fail":
+    sys.exit(4)
+if sys.argv[1] == "wait":
+    signal.signal(signal.SIGINT, stop)
+    Path("ready").write_text(str(os.getpid()))
+    time.sleep(30)
+Path("called").write_text(" ".join(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Workspace:
+    """A folder in which `python -m dvc` is a program of the test's own."""
+    (tmp_path / "dvc.py").write_text(FAKE_DVC)
+    return Workspace(tmp_path, tmp_path)
+
+
+def test_dvc_is_called_in_the_project(stand_in: Workspace) -> None:
+    call_dvc(["repro", "-S", "a='b c'"], stand_in)
+    assert (stand_in.root / "called").read_text() == "repro -S a='b c'"
+
+
+def test_a_failure_of_dvc_is_told(stand_in: Workspace) -> None:
+    with pytest.raises(ValueError, match=r"`dvc fail now` ended with status 4; the reason stands above"):
+        call_dvc(["fail", "now", "then"], stand_in)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupt_waits_until_dvc_has_tidied_up(stand_in: Workspace, number: signal.Signals) -> None:
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+
+    def interrupt() -> None:
+        while not (stand_in.root / "ready").is_file() or not (stand_in.root / "ready").read_text():
+            time.sleep(0.02)
+        os.kill(os.getpid(), number)
+        if number == signal.SIGINT:  # Ctrl-C reaches the child from the terminal, which is not there
+            os.kill(int((stand_in.root / "ready").read_text()), number)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        call_dvc(["wait"], stand_in)
+    thread.join()
+    assert (stand_in.root / "tidied").read_text() == "SIGINT"
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_the_door_starts_without_tensorflow_and_mlflow() -> None:
+    code = "import sys; import hilum.stages.experiment; sys.exit('tensorflow' in sys.modules or 'mlflow' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0

@@ -1,0 +1,169 @@
+"""prepare: films of every source in one manifest, the same bytes each time, and nothing half-written."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from hilum.data.manifest import read_manifest
+from hilum.data.prepared import load_films, load_masks
+from hilum.results import folder_digest, read_json, read_table, write_json
+from hilum.stages import acquire, prepare
+from hilum.stages.prepare import verify_pinned
+from hilum.workspace import Workspace
+
+Make = Callable[..., Workspace]
+LABELS = {"normal": ["normal"], "viral": ["viral"]}
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    """A class-per-folder root of 12 films of 6 patients, two of the files broken in turn by the tests."""
+    rng = np.random.default_rng(0)
+    for finding in ("normal", "viral"):
+        (tmp_path / "films" / finding).mkdir(parents=True)
+        for i in range(6):
+            film = rng.integers(0, 256, (20, 30), np.uint8)
+            Image.fromarray(film).save(tmp_path / "films" / finding / f"{finding[0]}{i // 2}_{i}.png")
+    return tmp_path / "films"
+
+
+@pytest.fixture
+def project(films: Path, tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    source = {"reader": "folder", "root": str(films), "mode": "reference", "pattern": "(?P<patient>[nv][0-9]+)_"}
+    made = make_project(
+        tmp_path / "project", acquire__sources__mine=source, prepare__sources=["mine"], prepare__labels=LABELS, prepare__size=32
+    )
+    monkeypatch.chdir(made.root)
+    acquire.run(source="mine")
+    return made
+
+
+def change(workspace: Workspace, section: str, **changes: object) -> None:
+    values = yaml.safe_load(workspace.params.read_text())
+    values[section].update(changes)
+    workspace.params.write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def test_preparing_twice_gives_the_same_bytes(own_copy: Workspace) -> None:
+    before = folder_digest(own_copy.prepared)
+    (own_copy.prepared / "stray.csv").write_text("left over")
+    prepare.run()
+    assert folder_digest(own_copy.prepared) == before
+
+
+def test_films_manifest_and_masks_belong_together(split_project: Workspace) -> None:
+    manifest = read_manifest(split_project.prepared / "manifest.csv")
+    films = load_films(split_project.prepared)
+    assert films.shape == (len(manifest), 64, 64)
+    assert films.dtype == np.uint8
+    assert set(manifest["label"]) == {"normal", "bacterial", "viral"}
+    lungs = load_masks(split_project.prepared, "lung_mask", list(manifest["image_id"]))
+    lesions = load_masks(split_project.prepared, "lesion_mask", list(manifest["image_id"]))
+    assert set(lungs) == set(manifest["image_id"])
+    assert set(lesions) <= set(manifest.loc[manifest["label"] != "normal", "image_id"])
+    row = manifest.iloc[5]
+    with Image.open(split_project.root / "data" / "raw" / row["path"]) as film:
+        assert np.array_equal(films[5], np.asarray(film))  # 64 px already: nothing to resize
+
+
+def test_what_was_left_out_and_what_the_findings_became_is_written(split_project: Workspace) -> None:
+    findings = read_table(split_project.prepared / "findings.csv")
+    assert list(findings.columns) == ["finding", "label", "source", "films"]
+    assert findings["films"].sum() == 60
+    assert (split_project.prepared / "problems.csv").is_file()
+    assert (split_project.prepared / "notes.txt").is_file()
+
+
+def test_films_left_in_place_are_read_there(project: Workspace, films: Path) -> None:
+    prepare.run()
+    manifest = read_manifest(project.prepared / "manifest.csv")
+    assert len(manifest) == 12
+    assert set(manifest["patient_id"]) == {f"mine/{kind}{i}" for kind in "nv" for i in range(3)}
+    assert sorted(path.name for path in project.raw("mine").rglob("*")) == [acquire.PINNED]
+    assert verify_pinned(project.raw("mine"), project) == films
+
+
+@pytest.mark.parametrize("deed", ["rewritten", "one byte, same size and time", "gone"])
+def test_a_changed_film_that_was_left_in_place_is_refused_by_name(project: Workspace, films: Path, deed: str) -> None:
+    film = films / "viral" / "v1_3.png"
+    if deed == "gone":
+        film.unlink()
+    elif deed == "rewritten":
+        Image.fromarray(np.zeros((20, 30), np.uint8)).save(film)
+    else:  # what DVC, which trusts size and time, does not see
+        stat, content = film.stat(), bytearray(film.read_bytes())
+        content[-20] ^= 1
+        film.write_bytes(content)
+        os.utime(film, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(ValueError, match=r"1 below .* changed or are gone, such as viral/v1_3\.png; restore them, or run"):
+        prepare.run()
+    assert not project.prepared.exists()
+
+
+def test_a_pin_that_is_missing_is_told(project: Workspace) -> None:
+    (project.raw("mine") / acquire.PINNED).unlink()
+    with pytest.raises(ValueError, match="run `dvc repro`"):
+        prepare.run()
+
+
+def test_copied_and_referenced_films_give_the_same_prepared_films(project: Workspace) -> None:
+    prepare.run()
+    before = folder_digest(project.prepared)
+    values = yaml.safe_load(project.params.read_text())
+    values["acquire"]["sources"]["mine"]["mode"] = "copy"
+    project.params.write_text(yaml.safe_dump(values, sort_keys=False))
+    acquire.run(source="mine")
+    prepare.run()
+    assert folder_digest(project.prepared) == before
+
+
+def test_a_finding_that_no_class_names_is_never_a_class(project: Workspace) -> None:  # defect 1
+    change(project, "prepare", labels={"normal": ["normal"], "other": ["bacterial"]})
+    with pytest.raises(ValueError, match="viral"):
+        prepare.run()
+    assert not project.prepared.exists()
+
+
+def test_an_excluded_finding_is_listed(project: Workspace, films: Path) -> None:
+    (films / "effusion").mkdir()
+    Image.fromarray(np.full((9, 9), 7, np.uint8)).save(films / "effusion" / "n9_1.png")
+    acquire.run(source="mine")
+    change(project, "prepare", unmatched="exclude")
+    prepare.run()
+    problems = pd.read_csv(project.prepared / "problems.csv")
+    assert problems["image_id"].tolist() == ["mine/effusion/n9_1"]
+    assert len(read_manifest(project.prepared / "manifest.csv")) == 12
+
+
+def test_too_many_broken_films_stop_the_stage_and_leave_the_earlier_result(project: Workspace, films: Path) -> None:
+    prepare.run()
+    before = folder_digest(project.prepared)
+    (films / "normal" / "n0_0.png").write_text("no picture")
+    acquire.run(source="mine")
+    with pytest.raises(ValueError, match=r"got 1 of 12: mine/normal/n0_0\.png"):
+        prepare.run()
+    assert folder_digest(project.prepared) == before
+
+
+def test_a_few_broken_films_are_listed_with_their_reason(project: Workspace, films: Path) -> None:
+    (films / "normal" / "n0_0.png").write_text("no picture")
+    acquire.run(source="mine")
+    change(project, "prepare", broken_share=0.1)
+    prepare.run()
+    problems = pd.read_csv(project.prepared / "problems.csv")
+    assert problems[["image_id", "problem"]].values.tolist() == [["mine/normal/n0_0", "broken film"]]
+    assert len(load_films(project.prepared)) == 11
+
+
+def test_the_pin_is_what_is_checked(project: Workspace) -> None:
+    pinned = read_json(project.raw("mine") / acquire.PINNED)
+    pinned["files"]["normal/n0_0.png"] = "0" * 64
+    write_json(project.raw("mine") / acquire.PINNED, pinned)
+    with pytest.raises(ValueError, match=r"such as normal/n0_0\.png"):
+        verify_pinned(project.raw("mine"), project)

@@ -1,0 +1,129 @@
+"""split: disjoint by patient, bytes and pixels, proven in a file; versions change with what they name and nothing else."""
+
+import pandas as pd
+import pytest
+import yaml
+
+from hilum.data.manifest import read_manifest
+from hilum.data.prepared import LISTED, load_split
+from hilum.records import SPLITS
+from hilum.results import folder_digest, read_json
+from hilum.stages import prepare, split
+from hilum.workspace import Workspace
+
+
+def tables(workspace: Workspace) -> dict[str, pd.DataFrame]:
+    return {name: pd.read_csv(workspace.split / f"{name}.csv", dtype=str) for name in (*SPLITS, "explain")}
+
+
+def change(workspace: Workspace, section: str, **changes: object) -> None:
+    values = yaml.safe_load(workspace.params.read_text())
+    if section:
+        values[section].update(changes)
+    else:
+        values.update(changes)
+    workspace.params.write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def versions(workspace: Workspace) -> tuple[str, str]:
+    written = read_json(workspace.split / "versions.json")
+    return written["data_version"], written["split_version"]
+
+
+def test_no_film_patient_or_pixels_are_in_two_splits(split_project: Workspace) -> None:  # defect 2
+    parts = tables(split_project)
+    for column in ("image_id", "patient_id", "pixel_sha256", "row"):
+        for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+            assert not set(parts[one][column]) & set(parts[other][column]), (column, one, other)
+    manifest = read_manifest(split_project.prepared / "manifest.csv")
+    assert sorted(pd.concat([parts[name] for name in SPLITS])["image_id"]) == sorted(manifest["image_id"])
+
+
+def test_every_class_is_in_every_split(split_project: Workspace) -> None:
+    assert all(set(part["label"]) == {"normal", "bacterial", "viral"} for part in tables(split_project).values())
+
+
+def test_the_films_to_explain_are_test_films_of_different_patients_with_a_mask(split_project: Workspace) -> None:
+    parts = tables(split_project)
+    assert len(parts["explain"]) == 4
+    assert set(parts["explain"]["image_id"]) <= set(parts["test"]["image_id"])
+    assert parts["explain"]["patient_id"].is_unique
+    manifest = read_manifest(split_project.prepared / "manifest.csv").set_index("image_id")
+    assert (manifest.loc[parts["explain"]["image_id"], "lung_mask"] != "").all()
+
+
+def test_rows_lead_to_the_films_that_they_name(split_project: Workspace) -> None:
+    manifest = read_manifest(split_project.prepared / "manifest.csv")
+    for part in tables(split_project).values():
+        assert list(part.columns) == list(LISTED)
+        assert list(manifest["image_id"].iloc[part["row"].astype(int)]) == list(part["image_id"])
+    classes = ["normal", "bacterial", "viral"]
+    films = load_split(split_project.prepared, split_project.split, "test", classes)
+    assert [classes[k] for k in films.rows.labels] == list(films.table["label"])
+
+
+def test_the_proof_is_counted_from_the_tables(split_project: Workspace) -> None:
+    proof, parts = read_json(split_project.split / "proof.json"), tables(split_project)
+    assert proof["shared"] == {"patients": 0, "bytes": 0, "pixels": 0}
+    assert proof["test_part"] == {"phantom": "internal"}
+    for name in SPLITS:
+        assert proof["splits"][name] == {"films": len(parts[name]), "patients": parts[name]["patient_id"].nunique()}
+
+
+def test_versions_hold_the_class_order_and_its_counts_in_training(split_project: Workspace) -> None:  # defect 8
+    written, train = read_json(split_project.split / "versions.json"), tables(split_project)["train"]
+    assert written["classes"] == ["normal", "bacterial", "viral"], "the order of params.yaml, not the alphabet's"
+    assert written["train_counts"] == [int((train["label"] == name).sum()) for name in written["classes"]]
+    assert (written["size"], written["square"]) == (64, "pad")
+
+
+def test_splitting_twice_gives_the_same_bytes(own_copy: Workspace) -> None:
+    before = folder_digest(own_copy.split)
+    split.run()
+    assert folder_digest(own_copy.split) == before
+
+
+def test_another_seed_is_another_split_of_the_same_data(own_copy: Workspace) -> None:
+    data, parts = versions(own_copy)
+    change(own_copy, "", seed=7)
+    split.run()
+    assert versions(own_copy)[0] == data
+    assert versions(own_copy)[1] != parts
+
+
+def test_settings_that_move_no_film_change_no_version(own_copy: Workspace) -> None:
+    before, parts = versions(own_copy), tables(own_copy)
+    change(own_copy, "split", explain_films=2)
+    change(own_copy, "train", batch_size=4)
+    split.run()
+    assert versions(own_copy) == before
+    assert len(tables(own_copy)["explain"]) == 2
+    assert set(tables(own_copy)["explain"]["image_id"]) <= set(parts["explain"]["image_id"])
+
+
+def test_other_pixels_are_another_version_of_the_data(own_copy: Workspace) -> None:
+    data, parts = versions(own_copy)
+    change(own_copy, "prepare", size=48)
+    prepare.run()
+    split.run()
+    assert versions(own_copy)[0] != data
+    assert versions(own_copy)[1] != parts
+
+
+def test_a_split_that_leaves_a_class_out_is_refused_and_the_earlier_one_stays(own_copy: Workspace) -> None:
+    before = folder_digest(own_copy.split)
+    manifest = pd.read_csv(own_copy.prepared / "manifest.csv", dtype=str, keep_default_na=False)
+    manifest.loc[manifest["label"] == "viral", "patient_id"] = "phantom/one"
+    manifest.to_csv(own_copy.prepared / "manifest.csv", index=False)
+    with pytest.raises(ValueError, match=r"every class must have a patient in each split, got .*viral"):
+        split.run()
+    assert folder_digest(own_copy.split) == before
+
+
+def test_films_of_linked_patients_stay_together(own_copy: Workspace) -> None:
+    parts = tables(own_copy)
+    one, other = parts["train"]["patient_id"].iloc[0], parts["test"]["patient_id"].iloc[0]
+    pd.DataFrame({"patient_id": [one], "other": [other]}).to_csv(own_copy.prepared / "linked_patients.csv", index=False)
+    split.run()
+    holding = [name for name in SPLITS if {one, other} & set(tables(own_copy)[name]["patient_id"])]
+    assert len(holding) == 1

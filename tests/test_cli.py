@@ -1,0 +1,154 @@
+"""The command line: one sub-command per verb, refusals in one line with exit status 1, unknown options with 2."""
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hilum.cli import VERBS, build_parser, main
+
+ROOT = Path(__file__).resolve().parents[1]
+CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
+    **{verb: ([], {}) for verb in ("check", "prepare", "split", "pretrain", "compare", "publish")},
+    **{verb: (["--arm", "baseline"], {"arm": "baseline"}) for verb in ("tune", "train", "evaluate", "explain")},
+    "acquire": (["--source", "phantom"], {"source": "phantom"}),
+    "predict": (
+        ["--model", "m.keras", "--images", "films", "--out", "a/b.csv", "--explain", "lime,shap"],
+        {"model": "m.keras", "images": Path("films"), "out": Path("a/b.csv"), "explain": "lime,shap"},
+    ),
+    "experiment": (
+        ["--recipe", "", "--set", "a=1 b=2", "seed=", "films=3"],
+        {"recipe": "", "set": "a=1 b=2", "named": ["seed=", "films=3"]},
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """`main` sets a handler and a variable for its process, which here is pytest's."""
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
+    monkeypatch.delenv("HILUM_DEBUG", raising=False)
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+class Stage:
+    """Stands for a stage's module, so that none is really imported."""
+
+    def __init__(self, failure: BaseException | None = None) -> None:
+        self.failure = failure
+        self.imported: list[str] = []
+        self.calls: list[dict[str, Any]] = []
+
+    def run(self, **arguments: Any) -> None:
+        self.calls.append(arguments)
+        if self.failure:
+            raise self.failure
+
+    def import_module(self, name: str) -> "Stage":
+        self.imported.append(name)
+        return self
+
+
+def put_in_place(monkeypatch: pytest.MonkeyPatch, failure: BaseException | None = None) -> Stage:
+    stage = Stage(failure)
+    monkeypatch.setattr(importlib, "import_module", stage.import_module)
+    return stage
+
+
+def test_every_verb_is_called_here() -> None:
+    assert set(CALLS) == set(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_imports_its_stage_alone_and_hands_its_options_over(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = put_in_place(monkeypatch)
+    given, wanted = CALLS[verb]
+    assert main([verb, *given]) == 0
+    assert stage.imported == [f"hilum.stages.{verb}"]
+    assert stage.calls == [wanted]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_unknown_option_is_refused_before_the_stage_is_imported(
+    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = put_in_place(monkeypatch)
+    assert main([verb, *CALLS[verb][0], "--zz", "1"]) == 2  # as `mlflow run -P zz=1` hands it over
+    assert stage.imported == []
+    told = capsys.readouterr().err
+    assert told.startswith(f"hilum {verb}: --zz")
+    assert f"`hilum {verb} --help` lists them" in told
+
+
+@pytest.mark.parametrize("arguments", [[], ["trian"], ["train"], ["acquire"], ["predict", "--model", "m.keras"]])
+def test_an_unknown_verb_or_a_missing_option_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_a_refusal_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    put_in_place(monkeypatch, ValueError("size must be even, got 3; use 4"))
+    assert main(["check"]) == 1
+    assert capsys.readouterr().err == "hilum check: size must be even, got 3; use 4\n"
+
+
+def test_the_traceback_is_there_for_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_in_place(monkeypatch, ValueError("size"))
+    monkeypatch.setenv("HILUM_DEBUG", "1")
+    with pytest.raises(ValueError, match="size"):
+        main(["check"])
+
+
+def test_a_mistake_of_the_program_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_in_place(monkeypatch, TypeError("a bug"))
+    with pytest.raises(TypeError):
+        main(["check"])
+
+
+def test_an_interrupt_ends_with_130_and_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_in_place(monkeypatch, KeyboardInterrupt())
+    assert main(["train", "--arm", "baseline"]) == 130
+    assert "interrupted; what is finished is kept, run the same command again" in capsys.readouterr().err
+
+
+def test_a_sigterm_is_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = put_in_place(monkeypatch)
+    monkeypatch.setattr(stage, "run", lambda **_: os.kill(os.getpid(), signal.SIGTERM))
+    assert main(["check"]) == 130
+
+
+def test_help_lists_every_verb() -> None:
+    text = " ".join(build_parser().format_help().split())
+    assert all(f" {verb} {what}" in text for verb, what in VERBS.items())
+
+
+def call(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "src" / "hilum"), *arguments]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_folder_of_the_package_is_a_program(tmp_path: Path) -> None:
+    answer = call(["check", "--help"], tmp_path)
+    assert answer.returncode == 0
+    assert answer.stdout.startswith("usage: hilum check")
+
+
+def test_a_refusal_is_a_line_and_no_traceback(tmp_path: Path) -> None:
+    answer = call(["check"], tmp_path)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("hilum check: hilum runs inside a project with params.yaml and dvc.yaml")
+    assert len(answer.stderr.splitlines()) == 1
+    assert answer.stdout == ""

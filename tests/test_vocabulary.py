@@ -1,0 +1,138 @@
+"""A verb has one name wherever it appears, and a stage declares the parameters that it reads."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hilum.cli import VERBS, build_parser
+from hilum.config import Params
+from hilum.stages.experiment import NAMED
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES = ROOT / "src" / "hilum" / "stages"
+BESIDE = {"scoring"}  # what `tune`, `train` and `pretrain` share; no verb
+OUTSIDE = {"publish", "predict", "experiment"}  # of the graph: nothing depends on what they leave
+LOGGED = {"train": {"acquire", "pretrain"}}  # named in the run only: what they change arrives in data/split and data/pretrained
+NO_STAGE = {"seed", "tracking", "arms"}  # sections that several stages read
+DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+ENTRIES = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
+
+
+def tree(verb: str) -> ast.Module:
+    return ast.parse((STAGES / f"{verb}.py").read_text())
+
+
+def body(stage: str) -> dict[str, Any]:
+    return DVC[stage].get("do", DVC[stage])
+
+
+def parameters_of(verb: str) -> list[str]:
+    """The arguments of a stage's `run`."""
+    run = next(node for node in tree(verb).body if isinstance(node, ast.FunctionDef) and node.name == "run")
+    return [argument.arg for argument in run.args.args]
+
+
+def options_of(verb: str) -> list[str]:
+    verbs = next(action for action in build_parser()._actions if action.dest == "verb")
+    assert isinstance(verbs.choices, dict)
+    return [action.dest for action in verbs.choices[verb]._actions if action.dest != "help"]
+
+
+def sections_read(verb: str) -> set[str]:
+    """The sections of params.yaml that a stage's own file reads, as `params.<section>`."""
+    return {
+        node.attr
+        for node in ast.walk(tree(verb))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "params"
+    } & set(Params.model_fields)
+
+
+def sections_declared(stage: str) -> set[str]:
+    return {entry.split(".")[0] for entry in body(stage).get("params", []) if isinstance(entry, str)}
+
+
+def test_verbs_are_the_stage_files() -> None:
+    assert {path.stem for path in STAGES.glob("*.py")} - {"__init__"} - BESIDE == set(VERBS)
+
+
+def test_verbs_are_the_stages_of_dvc() -> None:
+    assert set(DVC) == set(VERBS) - OUTSIDE
+
+
+def test_verbs_are_the_entry_points_of_mlflow() -> None:
+    assert {"experiment" if name == "main" else name for name in ENTRIES} == set(VERBS)
+
+
+def test_sections_of_params_are_named_after_verbs() -> None:
+    assert set(Params.model_fields) - NO_STAGE <= set(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_command_line_knows_what_the_stage_takes(verb: str) -> None:
+    assert options_of(verb) == parameters_of(verb)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_entry_point_hands_over_what_the_stage_takes(verb: str) -> None:
+    entry = ENTRIES["main" if verb == "experiment" else verb]
+    command, given = entry["command"].split(), entry.get("parameters", {})
+    assert command[:3] == ["python", "src/hilum", verb]
+    for name in given:
+        assert f"{{{name}}}" in entry["command"], f"{name} is declared and not handed over"
+    options = [word.removeprefix("--") for word in command if word.startswith("--")]
+    assert options == [name for name in parameters_of(verb) if name != "named"]
+    assert set(options) <= set(given)
+
+
+@pytest.mark.parametrize("stage", DVC)
+def test_dvc_calls_the_verb_of_its_stage(stage: str) -> None:
+    command = body(stage)["cmd"].split()
+    assert command[:3] == ["python", "src/hilum", stage]
+    assert [word.removeprefix("--") for word in command if word.startswith("--")] == parameters_of(stage)
+    assert ("foreach" in DVC[stage]) == bool(parameters_of(stage))
+
+
+def test_the_named_parameters_are_those_of_mlproject() -> None:
+    assert list(ENTRIES["main"]["parameters"]) == ["recipe", "set", *NAMED]
+    for name in NAMED:
+        assert f"{name}={{{name}}}" in ENTRIES["main"]["command"]
+
+
+@pytest.mark.parametrize("name", [*ENTRIES["main"]["parameters"]])
+def test_an_override_is_left_out_by_default(name: str) -> None:
+    assert ENTRIES["main"]["parameters"][name] == {"type": "string", "default": ""}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_named_parameter_leads_to_a_value_that_is_there(name: str) -> None:
+    place = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for step in NAMED[name].split("."):
+        place = place[int(step)] if isinstance(place, list) else place[step]
+
+
+@pytest.mark.parametrize("stage", [verb for verb in DVC if verb in Params.model_fields])
+def test_a_stage_watches_the_section_of_its_name(stage: str) -> None:
+    assert stage in sections_declared(stage)
+
+
+@pytest.mark.parametrize("stage", [verb for verb in DVC if verb != "check"])
+def test_a_stage_watches_every_section_that_it_reads(stage: str) -> None:
+    read = sections_read(stage) - LOGGED.get(stage, set()) - {"tracking"}  # the door to the runs re-runs nothing
+    assert read <= sections_declared(stage), f"not declared in dvc.yaml: {sorted(read - sections_declared(stage))}"
+
+
+def test_a_stage_per_arm_watches_that_arm_only() -> None:
+    for stage in ("tune", "train"):
+        assert DVC[stage]["foreach"] == "${arms}"
+        assert "arms.${key}" in body(stage)["params"]
+        assert "arms" not in body(stage)["params"]
+    assert "arms" in body("compare")["params"], "a removed arm must be noticed"
+
+
+def test_an_explanation_does_not_watch_what_a_bootstrap_count_changes() -> None:
+    dependencies = body("explain")["deps"]
+    assert "results/arms/${key}/evaluation/predictions.csv" in dependencies
+    assert "results/arms/${key}/evaluation" not in dependencies
