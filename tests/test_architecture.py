@@ -72,7 +72,9 @@ def code_of(verb: str) -> set[str]:
         seen.add(module)
         if known[module].name not in EXEMPT:
             todo += [name for name in imports_of(known[module]) if name in known]
-    files = {known[module].relative_to(SRC.parent).as_posix() for module in seen}
+    paths = {known[module] for module in seen}
+    paths |= {template for path in paths for template in path.parent.glob("*.html") if template.name in path.read_text()}
+    files = {path.relative_to(SRC.parent).as_posix() for path in paths}
     return {file for file in files if Path(file).name not in EXEMPT and not file.endswith("__init__.py")}
 
 

@@ -5,14 +5,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.config import read_params
+from hilum.config import Params, read_params
 from hilum.data.manifest import read_manifest
-from hilum.data.prepared import LISTED, file_sha256
-from hilum.data.splits import choose_explain_films, prove_disjoint, split_by_patient
+from hilum.data.prepared import LISTED, file_sha256, load_films
+from hilum.data.report import render_report, warn_of_confounding
+from hilum.data.splits import Splits, choose_explain_films, prove_disjoint, split_by_patient
 from hilum.progress import say
 from hilum.records import SPLITS
-from hilum.results import digest, write_json, write_table
-from hilum.workspace import find_workspace
+from hilum.results import digest, read_table, write_json, write_table
+from hilum.workspace import Workspace, find_workspace
+
+SAMPLES = 8  # films of each class on the page
+REPORT = "report.html"
 
 
 def run() -> None:
@@ -44,6 +48,29 @@ def run() -> None:
         "square": params.prepare.square,
     }
     write_json(folder / "versions.json", versions)
+    write_report(workspace, params, manifest, splits)
     for name, counts in proof["splits"].items():
         say(f"{name}: {counts['films']} films of {counts['patients']} patients")
     say(f"no patient, bytes or pixels shared; test part: {', '.join(f'{k} {v}' for k, v in splits.test_part.items())}")
+
+
+def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, splits: Splits) -> None:
+    """The data report: one page with counts, sizes, samples, duplicates and every problem."""
+    prepared = workspace.prepared
+    problems = read_table(prepared / "problems.csv")
+    notes = (prepared / "notes.txt").read_text().splitlines()
+    page = render_report(
+        manifest,
+        load_films(prepared),
+        pd.concat([problems, splits.left_out], ignore_index=True),
+        read_table(prepared / "findings.csv"),
+        list(params.prepare.labels),
+        notes,
+        per_class=SAMPLES,
+        seed=params.seed,
+        splits=splits.table,
+        test_part=splits.test_part,
+    )
+    (workspace.split / REPORT).write_text(page)
+    for warning in warn_of_confounding(manifest):
+        say(warning)
