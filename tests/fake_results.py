@@ -21,6 +21,7 @@ def write_split(workspace: Workspace) -> None:
         write_table(workspace.split / f"{part}.csv", pd.DataFrame({**rows, "label": ["normal", "viral"] * (count // 2)}))
     write_json(workspace.split / "proof.json", {"shared": {"patients": 0}})
     write_json(workspace.split / "versions.json", VERSIONS)
+    (workspace.split / "report.html").write_text("<html></html>")
 
 
 def training_settings(arm: str, **changes: Any) -> dict[str, Any]:
