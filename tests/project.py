@@ -20,6 +20,7 @@ SMALL = {
     "prepare.size": 64,
     "split.explain_films": 4,
     "pretrain.epochs": 1,
+    "pretrain.size": 48,
     "tune.trials": 3,
     "train.patience": 3,
     "train.augment.views": 2,
@@ -54,7 +55,9 @@ class Project:
             command, cwd=self.root, env=clean_environment(**environment), capture_output=True, text=True, timeout=1500
         )
         if check and done.returncode:
-            raise AssertionError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}")
+            raise AssertionError(
+                f"{' '.join(command)} ended with {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+            )
         return done
 
     def hilum(self, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -88,7 +88,9 @@ def test_imports_go_down_only(module: str) -> None:
     own = floor_of(module)
     for name in imports_of(modules()[module]):
         if name.startswith("hilum.") and name in modules():
-            assert floor_of(name) > own or part_of(name) == part_of(module), f"{module} imports {name}, which stands above or beside it"
+            assert floor_of(name) > own or part_of(name) == part_of(module), (
+                f"{module} imports {name}, which stands above or beside it"
+            )
 
 
 @pytest.mark.parametrize("module", [m for m in modules() if m != "hilum"])
@@ -118,7 +120,9 @@ def test_light_modules_do_not_load_tensorflow(module: str) -> None:
     import sys
 
     code = f"import sys; import {module}; sys.exit('tensorflow' in sys.modules or 'mlflow' in sys.modules)"
-    answer = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(SRC), "PATH": ""}, capture_output=True, text=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(SRC), "PATH": ""}, capture_output=True, text=True
+    )
     assert answer.returncode == 0, answer.stderr
 
 

@@ -102,6 +102,12 @@ def test_a_refusal_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert capsys.readouterr().err == "hilum check: size must be even, got 3; use 4\n"
 
 
+def test_a_full_disk_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    put_in_place(monkeypatch, OSError(28, "No space left on device", "a.csv"))
+    assert main(["check"]) == 1
+    assert capsys.readouterr().err == "hilum check: [Errno 28] No space left on device: 'a.csv'\n"
+
+
 def test_the_traceback_is_there_for_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     put_in_place(monkeypatch, ValueError("size"))
     monkeypatch.setenv("HILUM_DEBUG", "1")

@@ -154,6 +154,21 @@ def test_a_space_that_cannot_be_searched_is_refused(space: Any, rule: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("key", "space", "value"),
+    [
+        ("head.dropout", {"low": 0.0, "high": 1.5, "start": 0.2}, "1.5"),
+        ("phases.0.learning_rate", {"low": -1.0, "high": 0.1, "start": 0.01}, "-1.0"),
+        ("phases.0.epochs", {"choices": [2, 0], "start": 2}, "0"),
+        ("phases.0.epochs", {"choices": ["few", "many"], "start": "few"}, "few"),
+        ("phases.0.epochs", {"low": 1.5, "high": 3, "start": 2}, "1.5"),
+    ],
+)
+def test_a_space_that_leaves_the_limits_of_its_value_is_refused(key: str, space: Any, value: str) -> None:  # defect 11
+    told = refusal(changed(**{f"arms.baseline.{key}".replace(".", "__"): space}))
+    assert f"arms.baseline: {key} must be legal anywhere in its space, got {value}: " in told
+
+
+@pytest.mark.parametrize(
     ("changes", "rule"),
     [
         ({"compare__reference": "old"}, "compare.reference must be one of the arms baseline, finetuned, got 'old'"),
@@ -188,6 +203,12 @@ def test_anything_but_a_mapping_is_refused(values: Any) -> None:
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"hilum runs where params\.yaml is.*change into the project's folder"):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_a_file_that_is_no_yaml_is_told(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("seed: [1\n")
+    with pytest.raises(ValueError, match=r"params\.yaml must be YAML, got .*line 2"):
         read_params(tmp_path / "params.yaml")
 
 

@@ -160,11 +160,14 @@ def test_mlflow_run_with_an_override_leaves_the_caller_alone(project: Project) -
 
 
 @pytest.mark.parametrize(
-    ("wrong", "named"), [("set=train.epochz=3", "epochz"), ("zz=1", "--zz"), ("recipe=nowhere", "nowhere"), ("trials=many", "many")]
+    ("wrong", "named"),
+    [("set=train.epochz=3", "epochz"), ("zz=1", "--zz"), ("recipe=nowhere", "nowhere"), ("trials=many", "many")],
 )
 def test_a_wrong_override_is_refused_before_anything_runs(project: Project, wrong: str, named: str) -> None:
     key, _, value = wrong.partition("=")
-    done = project.run("mlflow", "run", ".", "--env-manager", "local", "--experiment-name", "hilum", "-P", f"{key}={value}", check=False)
+    done = project.run(
+        "mlflow", "run", ".", "--env-manager", "local", "--experiment-name", "hilum", "-P", f"{key}={value}", check=False
+    )
     said = [line for line in done.stderr.splitlines() if "Running command" not in line]
     assert done.returncode and any(named in line for line in said)
     assert not stages_run(done.stdout) and "Traceback" not in "\n".join(said)
@@ -176,7 +179,10 @@ def test_publish_gives_an_empty_store_what_the_first_one_has(project: Project, t
     again = project.hilum("publish", MLFLOW_TRACKING_URI=elsewhere).stdout
     assert "has every run already" in again
     for role in ("arm", "tune", "trial", "comparison"):
-        copies = {copy.info.run_name + copy.data.tags.get("arm", ""): copy for copy in runs_of(project, f"tags.role = '{role}'", elsewhere)}
+        copies = {
+            copy.info.run_name + copy.data.tags.get("arm", ""): copy
+            for copy in runs_of(project, f"tags.role = '{role}'", elsewhere)
+        }
         assert copies
         for name, copy in copies.items():
             original = next(

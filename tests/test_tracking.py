@@ -96,6 +96,16 @@ def test_the_run_of_mlflow_run_becomes_the_parent_and_is_not_resumed(
     assert store.client.get_run(trial.id).data.tags["mlflow.parentRunId"] == run.id
 
 
+def test_an_unreadable_store_is_told(workspace: Workspace) -> None:
+    other = Workspace(workspace.root / "other", workspace.root / "other")
+    other.home.mkdir()
+    (other.home / "mlflow.db").write_text("no database")
+    with pytest.raises(
+        ValueError, match=r"the tracking store must be readable, got sqlite:///.*other/mlflow\.db: .*not a database"
+    ):
+        open_store(other, SETTINGS)
+
+
 def test_a_run_says_its_name_and_tags(store: Store) -> None:
     with store.start("baseline", {"role": "arm", "size": 128}) as run:
         assert store.client.get_run(run.id).info.status == "RUNNING"

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _without_banners():
             stage = importlib.import_module(f"hilum.stages.{verb}")
         stage.run(**chosen)
-    except ValueError as refusal:
+    except (ValueError, OSError) as refusal:  # OSError: a full disk, a file that may not be read
         print(f"hilum {verb}: {refusal}", file=sys.stderr)
         if os.environ.get("HILUM_DEBUG"):
             raise

@@ -121,6 +121,7 @@ class Split(Section):
 
 class Pretrain(Section):
     source: Name
+    size: Annotated[int, Field(ge=32, le=1024)]
     epochs: Count
     batch_size: Count
     learning_rate: Positive
@@ -171,6 +172,22 @@ class Arm(Section):
     weights: str
     head: Head
     phases: Annotated[list[Phase], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _searchable(self) -> "Arm":
+        """Every value that a space can give must be legal in its place: told here, not by a trial."""
+        starts = {key: space.start for key, space in spaces(self).items()}
+        for key, space in spaces(self).items():
+            for edge in space.choices if isinstance(space, Choices) else (space.low, space.high):
+                try:
+                    settle(self, {**starts, key: edge})
+                except ValidationError as error:
+                    fault = error.errors()[0]
+                    place = ".".join(str(step) for step in fault["loc"]).removesuffix(".value")
+                    raise ValueError(
+                        f"{place} must be legal anywhere in its space, got {fault['input']}: {fault['msg']}"
+                    ) from None
+        return self
 
 
 class Evaluate(Section):
@@ -258,7 +275,11 @@ def read_params(path: Path) -> Params:
     """Read and check params.yaml. Raises ValueError that lists every fault at once, with the key and the remedy."""
     if not path.is_file():
         raise ValueError(f"hilum runs where params.yaml is, got no {path}; change into the project's folder")
-    return check_params(yaml.safe_load(path.read_text()))
+    try:
+        values = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"params.yaml must be YAML, got {' '.join(str(error).split())}") from None
+    return check_params(values)
 
 
 def check_params(values: Any) -> Params:

@@ -67,8 +67,8 @@ def log_training(store: Store, run: Run, workspace: Workspace, arm: str, model_n
     run.log_dict(settings["origins"], "config/origins.json")
     for part in ("train", "val"):
         log_films(run, workspace, part)
-    for name in ("proof.json", "versions.json", "report.html"):
-        run.log_file(workspace.split / name, "data")
+    for name in ("proof.json", "versions.json"):
+        run.log_dict(read_json(workspace.split / name), f"data/{name}")
     log_results(run, workspace.arm(arm, "tuning"), "tuning")
     log_results(run, workspace.arm(arm, "training"), "training")
     if not store.versions(model_name, run_key(settings)):
@@ -113,6 +113,7 @@ def arm_run(store: Store, workspace: Workspace, arm: str, name: str, model_name:
         log_history(run, workspace, arm)
         log_training(store, run, workspace, arm, model_name)
         if name == "explanations" and fits(workspace.arm(arm, "evaluation"), settings):
+            log_films(run, workspace, "test")
             log_results(run, workspace.arm(arm, "evaluation"), "evaluation")
         yield run
 

@@ -61,10 +61,6 @@ class Run:
         """Upload a folder: it stands in the run's artifacts under `place`."""
         self.client.log_artifacts(self.id, str(folder), place)
 
-    def log_file(self, file: Path, place: str) -> None:
-        """Upload a file into the folder `place` of the run's artifacts."""
-        self.client.log_artifact(self.id, str(file), place)
-
     def log_dict(self, values: Mapping[str, Any], place: str) -> None:
         self.client.log_dict(self.id, dict(values), place)
 
@@ -218,12 +214,19 @@ def open_store(workspace: Workspace, tracking: Tracking) -> Store:
 
     uri = store_uri(workspace)
     mlflow.set_tracking_uri(uri)
-    client = mlflow.MlflowClient(uri)
-    experiment = os.environ.get("MLFLOW_EXPERIMENT_ID")
-    if not experiment:
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or tracking.experiment
-        known = client.get_experiment_by_name(name)
-        experiment = known.experiment_id if known else client.create_experiment(name, artifact_location=_beside(uri, name))
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        client = mlflow.MlflowClient(uri)
+        experiment = os.environ.get("MLFLOW_EXPERIMENT_ID")
+        if not experiment:
+            name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or tracking.experiment
+            known = client.get_experiment_by_name(name)
+            experiment = known.experiment_id if known else client.create_experiment(name, artifact_location=_beside(uri, name))
+    except (MlflowException, SQLAlchemyError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"the tracking store must be readable, got {uri}: {reason}; mend it or move it away") from None
     return Store(client, str(experiment), parent)
 
 

@@ -61,6 +61,20 @@ def test_a_reference_leaves_the_films_where_they_are_and_pins_their_bytes(
     assert pinned["files"] == {name: file_sha256(root / name) for name in files_below(root)}
 
 
+def test_a_missing_root_is_told_and_the_films_that_are_there_stay(
+    tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_root(tmp_path / "films")
+    project = make_project(tmp_path / "project", acquire__sources__mine={"reader": "folder", "root": str(root)})
+    monkeypatch.chdir(project.root)
+    acquire.run(source="mine")
+    before = files_below(project.raw("mine"))
+    root.rename(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=r"acquire\.sources\.mine\.root must be a folder, got .*films"):
+        acquire.run(source="mine")
+    assert files_below(project.raw("mine")) == before
+
+
 def test_an_unknown_source_is_refused_with_the_known_ones(own_copy: Workspace) -> None:
     before = folder_digest(own_copy.raw("phantom"))
     with pytest.raises(ValueError, match="--source must be one of phantom, phantom-findings, got 'phantoms'"):

@@ -75,6 +75,25 @@ def test_a_recipe_can_put_other_classes_in_the_place_of_these(project: Path) -> 
     assert override(project, "small")["prepare"]["labels"] == {"normal": ["normal"], "pneumonia": ["pneumonia"]}
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-4", 1e-4), ("3E+2", 300.0), ("1.5e3", 1500.0), ("1.0e-3", 1e-3), ("7", 7), ("v1e4", "v1e4"), ("null", None)],
+)
+def test_a_value_is_read_as_dvc_reads_it(project: Path, text: str, value: Any) -> None:
+    got = override(project, "", f"pretrain.learning_rate={text}")["pretrain"]["learning_rate"]
+    assert (got, type(got)) == (value, type(value))
+
+
+def test_a_value_that_is_written_otherwise_is_no_change(project: Path) -> None:
+    same = override(project, "", "pretrain.learning_rate=2e-3", ["finetuned_learning_rate=3e-4"])
+    assert list_changes(WRITTEN, same) == []
+
+
+def test_a_value_that_is_no_yaml_is_told(project: Path) -> None:
+    with pytest.raises(ValueError, match=r"with a value in YAML, got 'seed=\[1'"):
+        override(project, "", "seed=[1")
+
+
 def test_list_items_are_set_by_number(project: Path) -> None:
     values = override(project, "", "arms.finetuned.phases.1.unfreeze=block_11 explain.methods.2=lime")
     assert values["arms"]["finetuned"]["phases"][1]["unfreeze"] == "block_11"

@@ -180,6 +180,16 @@ def test_a_wrong_option_is_refused(
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_a_model_without_its_mean_films_is_refused(
+    films: Path, tmp_path: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = write_model(tmp_path / "training")
+    (tmp_path / "training" / "mean_films.npz").unlink()
+    monkeypatch.chdir(tmp_path / "project")
+    with pytest.raises(ValueError, match=r"--model must have mean_films\.npz beside it"):
+        predict.run(model=str(model), images=films, out=tmp_path / "out.csv", explain="")
+
+
 def test_a_folder_without_films_is_refused(tmp_path: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     model = write_model(tmp_path / "training")
     (tmp_path / "empty").mkdir()

@@ -69,6 +69,12 @@ def test_a_published_run_is_what_the_files_say(workspace: Workspace, params: Par
         assert folder_digest(local / name) == folder_digest(workspace.arm("baseline", name)), name
 
 
+def test_a_published_run_names_the_films_of_every_split(workspace: Workspace, params: Params) -> None:
+    publish(workspace, params)
+    inputs = found(workspace, params, role="arm", arm="baseline")[0].inputs.dataset_inputs
+    assert sorted(tag.value for item in inputs for tag in item.tags) == ["test", "train", "val"]
+
+
 def test_the_trials_of_a_search_are_nested_below_it_with_their_curves(workspace: Workspace, params: Params) -> None:
     publish(workspace, params)
     parent = found(workspace, params, role="tune", arm="baseline")[0]

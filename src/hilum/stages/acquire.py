@@ -19,6 +19,8 @@ def run(source: str) -> None:
     settings = params.acquire.sources.get(source)
     if settings is None:
         raise ValueError(f"--source must be one of {', '.join(params.acquire.sources)}, got {source!r}")
+    if not isinstance(settings, PhantomSource) and not workspace.at_home(settings.root).is_dir():
+        raise ValueError(f"acquire.sources.{source}.root must be a folder, got {workspace.at_home(settings.root)}; correct it")
     folder = workspace.raw(source)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -79,13 +79,24 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
         if key not in NAMED:
             raise ValueError(f"a named parameter must be one of {', '.join(NAMED)}, got {key!r}; use set for any other key")
         if text != "":
-            put(values, NAMED[key], yaml.safe_load(text))
+            put(values, NAMED[key], read_value(pair, text))
     for pair in shlex.split(pairs):
         key, equals, text = pair.partition("=")
         if not equals:
             raise ValueError(f"set takes key=value pairs separated by spaces, got {pair!r}")
-        put(values, key, yaml.safe_load(text))
+        put(values, key, read_value(pair, text))
     return values
+
+
+def read_value(pair: str, text: str) -> Any:
+    """A value as YAML 1.2 and DVC read it: PyYAML takes 1e-4 for text. Raises ValueError if it is no YAML."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(
+            f"an override must be key=value with a value in YAML, got {pair!r}: {str(error).splitlines()[0]}"
+        ) from None
+    return float(value) if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+", value) else value
 
 
 def merge(values: Any, changes: Any) -> Any:

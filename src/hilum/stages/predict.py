@@ -42,6 +42,10 @@ def run(model: str, images: Path, out: Path, explain: str) -> None:
             folder, described = fetch_model(model, workspace, params.tracking, Path(temporary))
             file = folder / "model.keras"
         network = load_classifier(file)
+        if not (folder / "mean_films.npz").is_file():
+            raise ValueError(
+                f"--model must have mean_films.npz beside it, got none in {folder}; name the folder that `train` wrote"
+            )
         with np.load(folder / "mean_films.npz") as stored:
             subject = Subject(predictor(network), network, stored["films"].astype(np.float32))
         predict_folder(subject, described, images, out, methods, params)

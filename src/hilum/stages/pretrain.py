@@ -44,7 +44,7 @@ def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[st
     classes = sorted(set(table[1]["finding"]))
     prepared = build_manifest(
         {name: table},
-        size=params.prepare.size,
+        size=params.pretrain.size,
         square=params.prepare.square,
         labels={finding: [finding] for finding in classes},
         unmatched="stop",

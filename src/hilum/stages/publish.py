@@ -6,7 +6,7 @@ from typing import Any
 from hilum.config import Params, read_params, spaces
 from hilum.progress import say
 from hilum.results import folder_digest, read_json, read_table
-from hilum.runs import base_tags, epoch_metrics, fits, log_history, log_results, log_search, log_training
+from hilum.runs import base_tags, epoch_metrics, fits, log_films, log_history, log_results, log_search, log_training
 from hilum.stages.compare import PAGE, crown, headline_text, read_arm
 from hilum.tracking import Store, open_store
 from hilum.workspace import Workspace, find_workspace
@@ -89,6 +89,8 @@ def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) ->
         opened.log_params(settings["params"])
         log_history(opened, workspace, arm)
         log_training(store, opened, workspace, arm, params.tracking.model)
+        if "evaluation" in folders:
+            log_films(opened, workspace, "test")
         for name in folders:
             log_results(opened, workspace.arm(arm, name), name)
     return 1
