@@ -260,4 +260,4 @@ def fetch_model(uri: str, workspace: Workspace, tracking: Tracking, into: Path) 
     except MlflowException as error:
         raise ValueError(f"--model must name a file, a run or a registered model, got {uri!r}: {error.message}") from None
     shutil.copy(folder / "data" / "model.keras", folder / "model.keras")
-    return folder, dict(Model.load(str(folder)).metadata)
+    return folder, dict(Model.load(str(folder)).metadata or {})

@@ -62,7 +62,7 @@ def load_split(prepared: Path, split: Path, name: str, classes: list[str]) -> Sp
     if unknown:
         raise ValueError(f"labels must be of {', '.join(classes)}, got {', '.join(unknown)} in {file}; run `dvc repro`")
     films = load_films(prepared)[table["row"].to_numpy()]
-    rows = Rows(films, table["label"].map(index).to_numpy(np.int64), tuple(table["pixel_sha256"]))
+    rows = Rows(films, np.array(table["label"].map(index), np.int64), tuple(table["pixel_sha256"]))
     return SplitFilms(table, rows)
 
 

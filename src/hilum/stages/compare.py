@@ -64,7 +64,8 @@ def run() -> None:
 def read_arm(workspace: Workspace, arm: str, classes: list[str]) -> ArmResults:
     """Read one arm's results."""
     folders = {name: workspace.arm(arm, name) for name in ("tuning", "training", "evaluation", "explanations")}
-    maps, explained = {}, []
+    maps: dict[str, Attribution] = {}
+    explained: list[str] = []
     for file in sorted(folders["explanations"].glob("*.npz")):
         if file.stem in METHODS:
             maps[file.stem], explained = load_map(file)
@@ -236,7 +237,8 @@ def explanation_table(arms: dict[str, ArmResults]) -> pd.DataFrame:
         rows["chance_centre"] = [known.get(("centre", measure)) for measure in rows["measure"]]
         tables.append(rows)
     columns = ["arm", "method", "measure", "value", "low", "high", "films", "chance_random", "chance_centre"]
-    return pd.concat(tables, ignore_index=True)[columns].apply(lambda c: pd.to_numeric(c) if c.name in columns[3:] else c)
+    table = pd.concat(tables, ignore_index=True)[columns]
+    return table.astype(dict.fromkeys(columns[3:], float))
 
 
 def headline(arms: dict[str, ArmResults], differences: pd.DataFrame, reference: str) -> list[HeadlineRow]:

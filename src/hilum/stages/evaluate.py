@@ -102,7 +102,7 @@ def write_evaluation(
 
 def flat_metrics(found: dict[str, Interval], part: str) -> dict[str, float]:
     """`test/auroc_macro` with `test/auroc_macro.low` and `.high`."""
-    flat = {}
+    flat: dict[str, float] = {}
     for name, interval in found.items():
         flat |= {f"{part}/{name}": interval.value}
         flat |= {f"{part}/{name}.low": interval.low, f"{part}/{name}.high": interval.high}

@@ -115,7 +115,8 @@ def merge(values: Any, changes: Any) -> Any:
 def put(values: Any, key: str, value: Any) -> None:
     """Set one dotted key in place; list items by number. Raises ValueError where the way to the key does not exist."""
     *path, last = key.split(".")
-    place, walked = values, []
+    place = values
+    walked: list[str] = []
     for step in path:
         place = step_into(place, step, walked, key)
         walked.append(step)

@@ -86,15 +86,11 @@ def save_arrays(folder: Path, found: Mapping[str, Attribution], image_ids: list[
     """One .npz and one .json per method: maps, targets, numbers, regions; and the parameters that made them."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, attribution in found.items():
-        regions = {} if attribution.regions is None else {"regions": attribution.regions}
-        np.savez_compressed(
-            folder / f"{name}.npz",
-            image_id=np.array(image_ids),
-            values=attribution.values,
-            targets=attribution.targets,
-            **{f"number_{key}": value for key, value in attribution.numbers.items()},
-            **regions,
-        )
+        arrays: dict[str, Any] = {f"number_{key}": value for key, value in attribution.numbers.items()}
+        arrays |= {"image_id": np.array(image_ids), "values": attribution.values, "targets": attribution.targets}
+        if attribution.regions is not None:
+            arrays["regions"] = attribution.regions
+        np.savez_compressed(folder / f"{name}.npz", **arrays)
         write_json(
             folder / f"{name}.json", {"method": name, "signed": attribution.signed, "parameters": dict(attribution.parameters)}
         )
@@ -113,7 +109,7 @@ def measure(
 ) -> pd.DataFrame:
     """One row per film and method, and for two maps that know nothing: what is no better than these is worth nothing."""
     images = as_images(films)
-    maps = {name: attribution.values for name, attribution in found.items()} | reference_maps(films.shape, seed)  # type: ignore[arg-type]
+    maps = {name: attribution.values for name, attribution in found.items()} | reference_maps(films.shape, seed)
     empty = np.zeros(films.shape[1:], bool)
     tables = []
     for name, values in maps.items():
@@ -184,7 +180,7 @@ def draw_grids(
             if not len(chosen):
                 tiles[cell] = []
                 continue
-            shown = films[rows.loc[answers.image_id[chosen]].to_numpy()]
+            shown = films[rows.loc[answers.image_id[chosen].tolist()].to_numpy()]
             method = METHODS["gradcam"]
             maps = method.explain(
                 subject, as_images(shown), np.full(len(chosen), k), settings.gradcam.model_dump(), seed, lambda done, total: None

@@ -67,7 +67,7 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
             with store.start(f"trial-{row['number']:03d}", trial_tags, parent=parent.id) as trial:
                 trial.log_params({key: row[key] for key in searched})
                 trial.log_history(epoch_metrics(history[history["trial"] == row["number"]]))
-                trial.log_metrics({f"best/{key}": row[key] for key in row if key.startswith("val/")})
+                trial.log_metrics({f"best/{key}": row[key] for key in trials.columns if key.startswith("val/")})
     return 1
 
 
