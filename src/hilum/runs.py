@@ -18,6 +18,11 @@ from hilum.tracking import Run, Store
 from hilum.workspace import Workspace
 
 FOLDERS = ("tuning", "training", "evaluation", "explanations")
+NOTES = {  # what stands on a run's page
+    "arm": "One model under one set of settings. Look at `evaluation/` for metrics and curves, `explanations/panels/` for maps.",
+    "tune": "A search: its trials are nested below, `tuning/` holds their table and the best values.",
+    "comparison": "Every arm against the reference: `comparison/comparison.html`.",
+}
 INTERRUPTIONS = ("KILLED", "FAILED")
 
 
@@ -33,6 +38,7 @@ def base_tags(workspace: Workspace, role: str, versions: Mapping[str, Any]) -> d
         "data_version": versions["data_version"],
         "split_version": versions["split_version"],
         "mlflow.source.git.commit": git_commit(workspace.home),
+        "mlflow.note.content": NOTES[role],
     }
 
 

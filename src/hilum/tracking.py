@@ -224,6 +224,8 @@ def open_store(workspace: Workspace, tracking: Tracking) -> Store:
             name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or tracking.experiment
             known = client.get_experiment_by_name(name)
             experiment = known.experiment_id if known else client.create_experiment(name, artifact_location=_beside(uri, name))
+        if "mlflow.experimentKind" not in client.get_experiment(experiment).tags:  # `mlflow ui` opens on runs, not on chats
+            client.set_experiment_tag(experiment, "mlflow.experimentKind", "custom_model_development")
     except (MlflowException, SQLAlchemyError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"the tracking store must be readable, got {uri}: {reason}; mend it or move it away") from None

@@ -153,7 +153,7 @@ def test_the_history_has_a_row_per_epoch(cache: Path) -> None:
     model = make_model()
     seen = Snapshots(model)
     fitted = fit(model, [make_phase(epochs=2), make_phase(1, 1, rate=1e-4)], cache, on_epoch=seen)
-    columns = ["step", "phase", "epoch", "learning_rate", "train/loss", "val/log_loss"]
+    columns = ["step", "phase", "epoch", "train/learning_rate", "train/loss", "val/log_loss"]
     assert list(fitted.history.columns) == columns
     assert fitted.history[columns[:4]].to_numpy().tolist() == [[0, 0, 0, 1e-2], [1, 0, 1, 1e-2], [2, 1, 0, 1e-4]]
     assert fitted.trained == [["logits"], ["conv_pw_13", "logits"]]

@@ -147,8 +147,8 @@ def write_phantoms(
 ) -> None:
     """Write films, masks and metadata.csv below `root`; the same arguments give the same bytes.
 
-    films/ID.png is 8 bit grey, size x size; lung_masks/ID.png, lesion_masks/ID.png (none for a normal film) and, with a
-    shortcut, mark_masks/ID.png are 1 bit. on_film(films done, films) is called as it goes.
+    films/ID.png is 8 bit grey, size x size; lung_masks/ID.png, lesion_masks/ID.png (none where there is nothing to see) and,
+    with a shortcut, mark_masks/ID.png are 1 bit. on_film(films done, films) is called as it goes.
 
     Raises: ValueError naming what is wrong with the arguments.
     """

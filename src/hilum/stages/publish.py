@@ -63,7 +63,7 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
     with store.start(f"tune-{arm}", tags) as parent:
         log_search(parent, folder, params, arm)
         for row in trials.to_dict("records"):
-            trial_tags = {**tags, "role": "trial", "state": row["state"]}
+            trial_tags = {**tags, "role": "trial", "mlflow.note.content": "", "state": row["state"]}
             with store.start(f"trial-{row['number']:03d}", trial_tags, parent=parent.id) as trial:
                 trial.log_params({key: row[key] for key in searched})
                 trial.log_history(epoch_metrics(history[history["trial"] == row["number"]]))

@@ -125,7 +125,9 @@ class Trials:
         return Watch(self.begin, self.epoch, self.end)
 
     def begin(self, number: int, values: dict[str, Any]) -> None:
-        self.open = self.store.start(f"trial-{number:03d}", {**self.tags, "role": "trial"}, parent=self.parent.id)
+        self.open = self.store.start(
+            f"trial-{number:03d}", {**self.tags, "role": "trial", "mlflow.note.content": ""}, parent=self.parent.id
+        )
         self.run = self.open.__enter__()
         self.run.log_params(values)
 

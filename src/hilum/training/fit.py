@@ -28,7 +28,7 @@ OnFilm = Callable[[int, int], None]
 class Fitted:
     """What a training was.
 
-    history: one row per epoch: step, phase, epoch, learning_rate, train/loss, val/...; best_step: the step whose weights stayed.
+    history: one row per epoch: step, phase, epoch, train/learning_rate, train/loss, val/...; best_step: whose weights stayed.
     trained: per phase the names of the layers it trained; cuts: per phase the cut whose activations were cached, or None.
     """
 
@@ -113,7 +113,7 @@ def fit_phases(
                 "step": step,
                 "phase": number,
                 "epoch": epoch,
-                "learning_rate": phase.learning_rate,
+                "train/learning_rate": phase.learning_rate,
                 "train/loss": loss,
                 **metrics,
             }
