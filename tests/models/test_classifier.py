@@ -136,6 +136,7 @@ def test_a_missing_weight_file_is_refused(tmp_path: Path) -> None:
         build("mobilenet_025", 32, weights=tmp_path / "none.h5")
 
 
+@pytest.mark.filterwarnings("ignore:Skipping")
 @pytest.mark.parametrize("kind", ["text", "another backbone", "empty"])
 def test_a_wrong_weight_file_is_refused_by_name(kind: str, tmp_path: Path) -> None:
     file = tmp_path / "wrong.weights.h5"

@@ -85,7 +85,7 @@ def test_a_value_is_read_as_dvc_reads_it(project: Path, text: str, value: Any) -
 
 
 def test_a_value_that_is_written_otherwise_is_no_change(project: Path) -> None:
-    same = override(project, "", "pretrain.learning_rate=2e-3", ["finetuned_learning_rate=3e-4"])
+    same = override(project, "", "pretrain.learning_rate=2e-3", ["finetuned_learning_rate=1e-3"])
     assert list_changes(WRITTEN, same) == []
 
 
