@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hilum.config import Phase, Train
 from hilum.data.batches import Changes, Rows, as_images, draw_views, epoch_order, epoch_views
 from hilum.models.classifier import cut, frozen_cut, unfreeze
+from hilum.models.forward import compile_forward
 from hilum.records import Labels, Probabilities
 from hilum.training.features import cached_features
 
@@ -44,19 +45,25 @@ def begin_training(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
-class Batches(keras.utils.PyDataset):
-    """The batches of one epoch: read(indices) -> inputs, in the order given."""
+def train_epoch(
+    learner: keras.Model,
+    read: Callable[[NDArray[np.intp]], Any],
+    labels: Labels,
+    weights: NDArray[np.float64],
+    order: NDArray[np.intp],
+    size: int,
+) -> float:
+    """One pass over the rows in this order, in batches of `size`; returns the mean loss, penalties included.
 
-    def __init__(self, read: Callable[[NDArray[np.intp]], Any], labels: Labels, weights: Any, order: Any, size: int) -> None:
-        super().__init__()
-        self.read, self.labels, self.weights, self.order, self.size = read, labels, weights, order, size
-
-    def __len__(self) -> int:
-        return -(-len(self.order) // self.size)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
-        chosen = self.order[index * self.size : (index + 1) * self.size]
-        return self.read(chosen), self.labels[chosen], self.weights[chosen]
+    read: from positions to a batch of inputs. Batch by batch, because `fit` costs more to start than a cached epoch to run.
+    """
+    total = 0.0
+    for start in range(0, len(order), size):
+        chosen = order[start : start + size]
+        learner.reset_metrics()
+        logs = learner.train_on_batch(read(chosen), labels[chosen], weights[chosen], return_dict=True)
+        total += float(logs["loss"]) * len(chosen)
+    return total / len(order)
 
 
 def fit_phases(
@@ -96,20 +103,20 @@ def fit_phases(
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             jit_compile=False,  # XLA is many times slower for these networks on a CPU
         )
+        forward = compile_forward(learner, constants=False)  # reads the weights as they are at each call
         since = 0
         for epoch in range(int(phase.epochs)):  # type: ignore[arg-type]
             step = len(history)
             views = epoch_views([train.keys[i] for i in sample], max(settings.augment.views, 1), step)
             order = epoch_order(len(sample), seed, step)
             read = feed.reader(sample, views)
-            batches = Batches(read, train.labels[sample], weights, order, settings.batch_size)
-            loss = learner.fit(batches, shuffle=False, verbose=0).history["loss"][0]
-            logits = learner.predict(feed.validation, batch_size=256, verbose=0).astype(np.float64)
+            loss = train_epoch(learner, read, train.labels[sample], weights, order, settings.batch_size)
+            logits = forward(feed.validation).astype(np.float64)
             probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
             probabilities /= probabilities.sum(axis=1, keepdims=True)
             metrics = score(val.labels, probabilities)
             value = metrics.pop("select")
-            row = {
+            row: dict[str, Any] = {
                 "step": step,
                 "phase": number,
                 "epoch": epoch,
