@@ -222,4 +222,5 @@ def test_every_run_says_data_split_and_commit(tmp_path: Path) -> None:
         subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
     tags = base_tags(Workspace(tmp_path / "copy", tmp_path), "comparison", fake.VERSIONS)
     assert len(tags.pop("mlflow.source.git.commit")) == 40
+    assert "comparison.html" in tags.pop("mlflow.note.content")
     assert tags == {"role": "comparison", "data_version": "d" * 64, "split_version": "s" * 64}

@@ -73,8 +73,8 @@ def log_training(store: Store, run: Run, workspace: Workspace, arm: str, model_n
     run.log_dict(settings["origins"], "config/origins.json")
     for part in ("train", "val"):
         log_films(run, workspace, part)
-    for name in ("proof.json", "versions.json"):
-        run.log_dict(read_json(workspace.split / name), f"data/{name}")
+    for name in ("proof.json", "versions.json", "report.html"):
+        run.log_file(workspace.split / name, "data")
     log_results(run, workspace.arm(arm, "tuning"), "tuning")
     log_results(run, workspace.arm(arm, "training"), "training")
     if not store.versions(model_name, run_key(settings)):

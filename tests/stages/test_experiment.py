@@ -104,7 +104,7 @@ def test_list_items_are_set_by_number(project: Path) -> None:
 @pytest.mark.parametrize("name", NAMED)
 def test_every_named_parameter_has_its_place(project: Path, name: str) -> None:
     put(copy.deepcopy(WRITTEN), NAMED[name], 1)
-    values = override(project, "", "", [f"{name}=5"])
+    values = override(project, "", "", [f"{name}=7"])
     assert list_changes(WRITTEN, values) and all(NAMED[name] in change for change in list_changes(WRITTEN, values))
 
 
