@@ -61,6 +61,10 @@ class Run:
         """Upload a folder: it stands in the run's artifacts under `place`."""
         self.client.log_artifacts(self.id, str(folder), place)
 
+    def log_file(self, file: Path, place: str) -> None:
+        """Upload a file into the folder `place` of the run's artifacts."""
+        self.client.log_artifact(self.id, str(file), place)
+
     def log_dict(self, values: Mapping[str, Any], place: str) -> None:
         self.client.log_dict(self.id, dict(values), place)
 
