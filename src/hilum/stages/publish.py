@@ -80,11 +80,11 @@ def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) ->
     """One run per arm that holds training, evaluation and explanations as they are in the files."""
     settings = read_json(workspace.arm(arm, "training") / "settings.json")
     folders = [name for name in ("evaluation", "explanations") if fits(workspace.arm(arm, name), settings)]
-    for run in store.find({"role": "arm", "arm": arm}):
-        digests = {f"digest.{name}": folder_digest(workspace.arm(arm, name)) for name in ("training", *folders)}
-        if all(run.data.tags.get(key) == value for key, value in digests.items()) and run.info.status == "FINISHED":
-            store.link(run.info.run_id)
-            return 0
+    digests = {f"digest.{name}": folder_digest(workspace.arm(arm, name)) for name in ("training", *folders)}
+    known = finished(store, {"role": "arm", "arm": arm, **digests})
+    if known:
+        store.link(known[0].info.run_id)
+        return 0
     with store.start(arm, {**settings["tags"], "mlflow.source.git.commit": ""}) as opened:
         opened.log_params(settings["params"])
         log_history(opened, workspace, arm)
