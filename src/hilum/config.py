@@ -1,98 +1,20 @@
 """params.yaml as checked, frozen values. No default lives here: params.yaml holds them all."""
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from hilum.faults import tell_fault
+from hilum.searched import Choices, Range, Searched, Section
+from hilum.source_settings import Positive, Source
 
 Share = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]  # what an override of DVC takes as a key
 Extent = Annotated[int, Field(ge=1)] | str
-
-
-class Section(BaseModel):
-    """Values of one mapping of params.yaml; a key it does not know is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Range(Section):
-    """A searched number in its own place: low and high inclusive, tried first at start, on a logarithmic scale if log."""
-
-    low: float
-    high: float
-    log: bool = False
-    start: float
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Range":
-        if not self.low < self.high:
-            raise ValueError(f"low must be below high, got low={self.low}, high={self.high}; a single value needs no search")
-        if not self.low <= self.start <= self.high:
-            raise ValueError(f"start must lie within low..high, got start={self.start} for {self.low}..{self.high}")
-        if self.log and self.low <= 0:
-            raise ValueError(f"a logarithmic range must have low above 0, got low={self.low}")
-        return self
-
-
-class Choices(Section):
-    """A searched value out of a list; start is tried first."""
-
-    choices: list[float | int | str]
-    start: float | int | str
-
-    @model_validator(mode="after")
-    def _contained(self) -> "Choices":
-        if len(set(self.choices)) < 2 or self.start not in self.choices:
-            raise ValueError(f"choices must be two or more that include start, got {self.choices} and start={self.start}")
-        return self
-
-
-def _kind(value: Any) -> str:
-    keys = value if isinstance(value, Mapping) else type(value).model_fields if isinstance(value, Section) else ()
-    return "range" if "low" in keys or "high" in keys else "list" if "choices" in keys else "value"
-
-
-T = TypeVar("T")
-Searched = Annotated[
-    Annotated[T, Tag("value")] | Annotated[Range, Tag("range")] | Annotated[Choices, Tag("list")], Discriminator(_kind)
-]
-
-
-class Shortcut(Section):
-    kind: Literal["none", "letter", "border", "texture"]
-    finding: str
-    strength: Annotated[float, Field(ge=0, le=1)]
-
-
-class PhantomSource(Section):
-    reader: Literal["phantom"]
-    films: Annotated[int, Field(ge=20)]
-    size: Annotated[int, Field(ge=64, le=1024)]
-    seed: int
-    findings: dict[str, Positive]
-    shortcut: Shortcut
-
-
-class KermanySource(Section):
-    reader: Literal["kermany"]
-    root: str
-    mode: Literal["copy", "reference"] = "copy"
-
-
-class FolderSource(Section):
-    reader: Literal["folder"]
-    root: str
-    mode: Literal["copy", "reference"] = "copy"
-    pattern: str = ""
-
-
-Source = Annotated[PhantomSource | KermanySource | FolderSource, Field(discriminator="reader")]
 
 
 class Tracking(Section):
@@ -287,60 +209,8 @@ def check_params(values: Any) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        lines = [_fault(item, values) for item in error.errors()]
+        lines = [tell_fault(item, values, Params) for item in error.errors()]
         raise ValueError("params.yaml does not hold:\n" + "\n".join(f"  {line}" for line in dict.fromkeys(lines))) from None
-
-
-def _fault(item: Mapping[str, Any], values: Any) -> str:
-    path = _written_path(item["loc"], values, item["type"] in ("missing", "extra_forbidden"))
-    key = ".".join(path)
-    if item["type"] == "extra_forbidden":
-        legal = _legal_keys(path[:-1], values)
-        near = difflib.get_close_matches(path[-1], legal, 1)
-        hint = f"; did you mean {'.'.join([*path[:-1], near[0]])}?" if near else ";"
-        return f"{key} is not a known key{hint} Legal here: {', '.join(legal)}"
-    if item["type"] == "union_tag_not_found":
-        key, item = f"{key}.reader", {**item, "type": "missing"}
-    if item["type"] == "missing":
-        return f"{key} is missing; add it (the repository's params.yaml shows its value)"
-    message = item["msg"].removeprefix("Value error, ")
-    if not key:
-        return message
-    return f"{key}: {message}" if "got" in message else f"{key}: {message}, got {item['input']!r}"
-
-
-def _written_path(location: tuple[int | str, ...], values: Any, absent: bool) -> list[str]:
-    """pydantic's location without the names of union members, which nobody wrote into params.yaml."""
-    path = []
-    for i, step in enumerate(location):
-        inside = (isinstance(values, Mapping) and step in values) or (isinstance(values, list) and isinstance(step, int))
-        if inside:
-            values = values[step]
-        if inside or (absent and i == len(location) - 1):
-            path.append(str(step))
-    return path
-
-
-def _legal_keys(path: list[str], values: Any) -> list[str]:
-    """The keys that the section at a place of params.yaml knows."""
-    known: Any = Params
-    for step in path:
-        values = values[int(step)] if isinstance(values, list) else values[step]
-        members = [known] if isinstance(known, type) else _members(known)
-        section = next((m for m in members if isinstance(m, type) and issubclass(m, Section) and step in m.model_fields), None)
-        known = section.model_fields[step].annotation if section else known
-    sections = [m for m in ([known] if isinstance(known, type) else _members(known)) if issubclass(m, Section)]
-    fits = [
-        m for m in sections if "reader" not in m.model_fields or values.get("reader") in str(m.model_fields["reader"].annotation)
-    ]
-    return [name for m in fits for name in m.model_fields]
-
-
-def _members(annotation: Any) -> list[type]:
-    """All classes that stand anywhere inside an annotation such as dict[str, A | B]."""
-    if isinstance(annotation, type) and not get_args(annotation):
-        return [annotation]
-    return [member for argument in get_args(annotation) for member in _members(argument)]
 
 
 def flatten(values: Any, prefix: str = "") -> dict[str, Any]:

@@ -8,7 +8,8 @@ from PIL import Image
 
 from hilum.data.images import prepare_film
 from hilum.data.manifest import PackedMasks, Prepared, build_manifest, join_sources, read_manifest
-from hilum.data.sources import read_folder, read_kermany
+from hilum.data.readers.folder import read_folder
+from hilum.data.readers.kermany import read_kermany
 from hilum.records import MANIFEST
 
 LABELS = {"normal": ["normal"], "ill": ["pneumonia"]}

@@ -7,7 +7,10 @@ import pytest
 from PIL import Image
 
 from hilum.data.phantom import write_phantoms
-from hilum.data.sources import READ_COLUMNS, SOURCES, list_films, read_folder, read_kermany
+from hilum.data.readers.folder import read_folder
+from hilum.data.readers.kermany import read_kermany
+from hilum.data.readers.listing import READ_COLUMNS, list_films
+from hilum.data.sources import SOURCES
 from hilum.records import MANIFEST
 
 

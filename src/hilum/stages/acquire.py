@@ -3,11 +3,12 @@
 import shutil
 from pathlib import Path
 
-from hilum.config import PhantomSource, read_params
+from hilum.config import read_params
 from hilum.data.phantom import write_phantoms
 from hilum.data.prepared import file_sha256
 from hilum.progress import bar, say
 from hilum.results import write_json
+from hilum.source_settings import PhantomSource
 from hilum.workspace import find_workspace
 
 PINNED = "pinned.json"  # of a source in mode `reference`: where its root is, and the SHA-256 of every file

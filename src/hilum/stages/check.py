@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from hilum.config import Choices, Params, PhantomSource, Range, read_params
+from hilum.config import Params, read_params
 from hilum.data.phantom import FINDINGS
 from hilum.data.prepared import file_sha256
 from hilum.evaluation.metrics import VALIDATION_METRICS
@@ -11,6 +11,8 @@ from hilum.explain.methods import METHODS
 from hilum.models.backbones import BACKBONES
 from hilum.progress import say
 from hilum.results import write_json
+from hilum.searched import Choices, Range
+from hilum.source_settings import PhantomSource
 from hilum.workspace import Workspace, find_workspace
 
 KNOWN_WEIGHTS = ("pretrained", "imagenet", "none")

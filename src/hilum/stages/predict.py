@@ -10,7 +10,7 @@ import numpy as np
 from hilum.config import Params, read_params
 from hilum.data.batches import as_images
 from hilum.data.images import prepare_film
-from hilum.data.sources import list_films
+from hilum.data.readers.listing import list_films
 from hilum.evaluation.decisions import verdict
 from hilum.explain.drawing import Answer, draw_panel
 from hilum.explain.heat import png_bytes

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.config import Params, PhantomSource, read_params
+from hilum.config import Params, read_params
 from hilum.data.manifest import build_manifest
 from hilum.data.prepared import file_sha256, write_prepared
 from hilum.data.sources import SOURCES
 from hilum.progress import bar, say
 from hilum.results import read_json, write_table
+from hilum.source_settings import PhantomSource
 from hilum.stages.acquire import PINNED
 from hilum.workspace import Workspace, find_workspace
 

@@ -1,0 +1,1 @@
+"""One reader per public data set or form of data set: a folder of films in, one row per film out."""

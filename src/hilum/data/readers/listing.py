@@ -1,0 +1,74 @@
+"""What every reader shares: which files below a root are films, and the table that a reader returns."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+SUFFIXES = (".png", ".jpg", ".jpeg")  # compared in lower case
+MASK_FOLDERS = ("lung_masks", "lesion_masks")  # beside the films; what lies in them is no film
+
+# What a reader may know of a film; prepare adds the rest of records.MANIFEST. An empty string means "no information".
+READ_COLUMNS = (
+    "image_id",  # path without its ending, until prepare puts the source's name in front
+    "path",  # relative to the root, with forward slashes
+    "patient_id",
+    "official_split",
+    "view",
+    "finding",
+    "age",
+    "sex",
+    "license",
+    "boxes",
+    "lung_mask",  # relative to the root
+    "lesion_mask",
+)
+
+
+def list_films(root: Path) -> list[PurePosixPath]:
+    """The PNG and JPEG files below a root, sorted, relative to it; masks, hidden files and hidden folders are no films.
+
+    Raises:
+        ValueError: the root is no folder or holds no film.
+    """
+    if not root.is_dir():
+        raise ValueError(f"the root of a source must be a folder, got {root}, which does not exist; check `root`")
+    films = sorted(path for path in _list_pictures(root) if path.parts[0].lower() not in MASK_FOLDERS)
+    if not films:
+        raise ValueError(f"a source must hold films, got none below {root}; looked for {', '.join(SUFFIXES)} in any case")
+    return films
+
+
+def list_masks(root: Path) -> list[PurePosixPath]:
+    """The PNG and JPEG files of the mask folders directly below a root, relative to it."""
+    return [path for path in _list_pictures(root) if path.parts[0].lower() in MASK_FOLDERS]
+
+
+def make_table(films: Sequence[PurePosixPath], rows: Iterable[dict[str, str]], **same: str) -> pd.DataFrame:
+    """The table that a reader returns: a row per film in READ_COLUMNS, `same` in every row, and an empty list of notes."""
+    table = pd.DataFrame(list(rows)).assign(image_id=_name_films(films), path=[str(path) for path in films], **same)
+    table = table.reindex(columns=list(READ_COLUMNS), fill_value="").astype(str)
+    table.attrs["notes"] = []
+    return table
+
+
+def name_some(paths: Sequence[PurePosixPath]) -> str:
+    """The first three paths, for a message."""
+    return ", ".join(str(path) for path in paths[:3])
+
+
+def _list_pictures(root: Path) -> list[PurePosixPath]:
+    pictures = []
+    for path in root.rglob("*"):
+        relative = PurePosixPath(path.relative_to(root).as_posix())
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if relative.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+            pictures.append(relative)
+    return pictures
+
+
+def _name_films(films: Sequence[PurePosixPath]) -> list[str]:
+    """Path without ending; two files that differ in the ending alone keep it, so that names stay unique."""
+    count = Counter(path.with_suffix("") for path in films)
+    return [str(path.with_suffix("") if count[path.with_suffix("")] == 1 else path) for path in films]

@@ -1,0 +1,55 @@
+"""Values of params.yaml that may be searched: a space stands in the place of a value."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Tag, model_validator
+
+
+class Section(BaseModel):
+    """Values of one mapping of params.yaml; a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Range(Section):
+    """A searched number in its own place: low and high inclusive, tried first at start, on a logarithmic scale if log."""
+
+    low: float
+    high: float
+    log: bool = False
+    start: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Range":
+        if not self.low < self.high:
+            raise ValueError(f"low must be below high, got low={self.low}, high={self.high}; a single value needs no search")
+        if not self.low <= self.start <= self.high:
+            raise ValueError(f"start must lie within low..high, got start={self.start} for {self.low}..{self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a logarithmic range must have low above 0, got low={self.low}")
+        return self
+
+
+class Choices(Section):
+    """A searched value out of a list; start is tried first."""
+
+    choices: list[float | int | str]
+    start: float | int | str
+
+    @model_validator(mode="after")
+    def _contained(self) -> "Choices":
+        if len(set(self.choices)) < 2 or self.start not in self.choices:
+            raise ValueError(f"choices must be two or more that include start, got {self.choices} and start={self.start}")
+        return self
+
+
+def _kind(value: Any) -> str:
+    keys = value if isinstance(value, Mapping) else type(value).model_fields if isinstance(value, Section) else ()
+    return "range" if "low" in keys or "high" in keys else "list" if "choices" in keys else "value"
+
+
+T = TypeVar("T")
+Searched = Annotated[
+    Annotated[T, Tag("value")] | Annotated[Range, Tag("range")] | Annotated[Choices, Tag("list")], Discriminator(_kind)
+]

@@ -1,0 +1,40 @@
+"""What params.yaml may say of a source of films: one settings class per reader."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hilum.searched import Section
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Shortcut(Section):
+    kind: Literal["none", "letter", "border", "texture"]
+    finding: str
+    strength: Annotated[float, Field(ge=0, le=1)]
+
+
+class PhantomSource(Section):
+    reader: Literal["phantom"]
+    films: Annotated[int, Field(ge=20)]
+    size: Annotated[int, Field(ge=64, le=1024)]
+    seed: int
+    findings: dict[str, Positive]
+    shortcut: Shortcut
+
+
+class KermanySource(Section):
+    reader: Literal["kermany"]
+    root: str
+    mode: Literal["copy", "reference"] = "copy"
+
+
+class FolderSource(Section):
+    reader: Literal["folder"]
+    root: str
+    mode: Literal["copy", "reference"] = "copy"
+    pattern: str = ""
+
+
+Source = Annotated[PhantomSource | KermanySource | FolderSource, Field(discriminator="reader")]
