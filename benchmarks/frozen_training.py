@@ -26,7 +26,7 @@ from hilum.data.batches import Rows, as_images, epoch_order
 from hilum.models.classifier import build_classifier, unfreeze
 from hilum.training.fit import begin_training, fit_phases
 
-CLASSES, SEED, WARM_UP = 3, 0, 32  # films of the step that runs before the clock starts
+CLASSES, SEED, RATE, WARM_UP = 3, 0, 1e-4, 32  # films of the step that runs before the clock starts
 EXPERIMENTS = {"mobilenetv2": (("head", 20), ("block_16", 10))}  # unfreeze, epochs
 
 
@@ -79,7 +79,7 @@ def learn_plainly(model: keras.Model, extent: str | int, epochs: int, train: Row
         )
     )
     learner = keras.Model(model.input, model.get_layer("logits").output)
-    learner.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    learner.compile(keras.optimizers.Adam(RATE), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     steps = -(-len(train.labels) // size)
     judged = (as_images(val.films), val.labels)
     learner.fit(batches, steps_per_epoch=steps, epochs=epochs, validation_data=judged, verbose=0)
@@ -91,7 +91,7 @@ def learn_cached(model: keras.Model, extent: str | int, epochs: int, train: Rows
     with tempfile.TemporaryDirectory() as folder:
         fit_phases(
             model,
-            [Phase(unfreeze=extent, epochs=epochs, learning_rate=1e-3, batch_norm="frozen")],
+            [Phase(unfreeze=extent, epochs=epochs, learning_rate=RATE, decay="none", batch_norm="frozen")],
             train,
             val,
             np.arange(len(train.labels)),

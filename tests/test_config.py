@@ -102,7 +102,11 @@ def test_every_fault_is_told_at_once() -> None:
         ("train__batchsize", "train.batch_size", "batch_size, imbalance, select"),
         ("train__augment__rotat", "train.augment.rotate", "views, rotate, shift"),
         ("arms__baseline__backbon", "arms.baseline.backbone", "backbone, weights, head, phases"),
-        ("arms__baseline__phases__0__epoch", "arms.baseline.phases.0.epochs", "unfreeze, epochs, learning_rate, batch_norm"),
+        (
+            "arms__baseline__phases__0__epoch",
+            "arms.baseline.phases.0.epochs",
+            "unfreeze, epochs, learning_rate, decay, batch_norm",
+        ),
         ("acquire__sources__phantom__film", "acquire.sources.phantom.films", "reader, films, size, seed, findings, shortcut"),
     ],
 )

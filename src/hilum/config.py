@@ -47,6 +47,7 @@ class Pretrain(Section):
     epochs: Count
     batch_size: Count
     learning_rate: Positive
+    decay: Literal["none", "cosine"]
     validation: Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -86,6 +87,7 @@ class Phase(Section):
     unfreeze: Extent
     epochs: Searched[Count]
     learning_rate: Searched[Positive]
+    decay: Literal["none", "cosine"]
     batch_norm: Literal["frozen", "train"]
 
 

@@ -138,7 +138,7 @@ def through_dvc(folder: Path, changes: list[str], text: str = TEXT) -> Any:
 
 
 RATE = "arms.baseline.phases.0.learning_rate"
-PHASE = {"unfreeze": "head", "epochs": 3, "learning_rate": 0.001, "batch_norm": "frozen"}
+PHASE = {"unfreeze": "head", "epochs": 3, "learning_rate": 0.001, "decay": "none", "batch_norm": "frozen"}
 SOURCE = {"reader": "folder", "root": "../my films, old/a=b", "mode": "reference", "pattern": r"(?P<patient>[^_']+)_\d+\.png$"}
 CHANGES: dict[str, dict[str, Any]] = {
     "number": {"seed": 7},

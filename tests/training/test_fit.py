@@ -240,3 +240,21 @@ def test_equal_seeds_give_equal_bytes_with_trained_batch_norm_too(root: Path) ->
     one, two = done.stdout.split()[-2:]
     assert len(one) == 64
     assert one == two
+
+
+def test_a_cosine_lets_the_learning_rate_fall_from_its_value_towards_nothing() -> None:
+    phase = make_phase(epochs=4, rate=0.1, decay="cosine")
+    model = make_model()
+    fitted = fit(model, [phase], None, score=Script(1, 2, 3, 4))
+    assert fitted.history["train/learning_rate"].tolist() == pytest.approx([0.1, 0.0853553, 0.05, 0.0146447], abs=1e-6)
+
+
+def test_a_falling_rate_is_what_the_optimizer_uses() -> None:
+    weights = {}
+    for decay in ("none", "cosine"):
+        model = make_model()
+        weights[decay] = Snapshots(model)
+        fit(model, [make_phase(epochs=3, decay=decay)], None, score=Script(1, 2, 3), on_epoch=weights[decay])
+    first, last = ([np.abs(a - b).max() for a, b in zip(*(w.weights[i] for w in weights.values()), strict=True)] for i in (0, 2))
+    assert max(first) == 0
+    assert max(last) > 0

@@ -34,8 +34,12 @@ def no_augmentation() -> Augment:
     return Augment(views=0, rotate=0, shift=0, zoom=0, gamma=0, brightness=0, noise=0, flip=False)
 
 
-def make_phase(unfreeze: str | int = "head", epochs: int = 2, rate: float = 1e-2, batch_norm: str = "frozen") -> Phase:
-    return Phase.model_validate({"unfreeze": unfreeze, "epochs": epochs, "learning_rate": rate, "batch_norm": batch_norm})
+def make_phase(
+    unfreeze: str | int = "head", epochs: int = 2, rate: float = 1e-2, batch_norm: str = "frozen", decay: str = "none"
+) -> Phase:
+    return Phase.model_validate(
+        {"unfreeze": unfreeze, "epochs": epochs, "learning_rate": rate, "decay": decay, "batch_norm": batch_norm}
+    )
 
 
 def make_arm(*phases: Phase, dropout: float = 0.3, weight_decay: float = 1e-4) -> Arm:

@@ -281,9 +281,10 @@ def summarise_arm(name: str, arm: ArmResults, params: Params, films: int) -> Arm
     count = len({key.split(".")[1] for key in logged if key.startswith("phases.")})
     phases = []
     for i in range(count):
-        phase = {key: logged[f"phases.{i}.{key}"] for key in ("unfreeze", "epochs", "learning_rate", "batch_norm")}
+        phase = {key: logged[f"phases.{i}.{key}"] for key in ("unfreeze", "epochs", "learning_rate", "decay", "batch_norm")}
         phases.append(
-            f"{phase['epochs']} epochs at {float(phase['learning_rate']):.2g}, unfrozen: {phase['unfreeze']}, "
+            f"{phase['epochs']} epochs at {float(phase['learning_rate']):.2g}"
+            f"{', falling' if phase['decay'] == 'cosine' else ''}, unfrozen: {phase['unfreeze']}, "
             f"batch norm {phase['batch_norm']}; {len(arm.settings['trained'][i])} layers trained"
         )
     history = read_table(arm.folder["training"] / "history.csv").set_index("step")

@@ -67,7 +67,13 @@ def pretrain_backbone(
 ) -> dict[str, object]:
     """Train all of one backbone from random weights and save it without its head; returns what was reached."""
     settings = params.pretrain
-    phase = Phase(unfreeze="all", epochs=settings.epochs, learning_rate=settings.learning_rate, batch_norm="train")
+    phase = Phase(
+        unfreeze="all",
+        epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        decay=settings.decay,
+        batch_norm="train",
+    )
     arm = Arm(backbone=backbone, weights="none", head=Head(dropout=0.1, weight_decay=1e-4), phases=[phase])
     recipe = Train(
         batch_size=settings.batch_size,

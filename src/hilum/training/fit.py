@@ -1,5 +1,6 @@
 """Fitting one arm: its phases one after another, the best epoch on validation kept."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,15 @@ def begin_training(seed: int) -> None:
     """Seed this process and run one operation at a time, so that equal seeds give equal bytes; call once, before any graph."""
     tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.set_random_seed(seed)
+
+
+def epoch_rate(phase: Phase, epoch: int) -> float:
+    """The learning rate of an epoch, counted from 0; with `decay: cosine` it falls along half a cosine over the phase's epochs.
+
+    Source: Loshchilov and Hutter 2017, arXiv 1608.03983, without restarts.
+    """
+    whole = 1.0 if phase.decay == "none" else 0.5 * (1 + math.cos(math.pi * epoch / int(phase.epochs)))  # type: ignore[arg-type]
+    return float(phase.learning_rate) * whole  # type: ignore[arg-type]
 
 
 def train_epoch(
@@ -107,6 +117,7 @@ def fit_phases(
         since = 0
         for epoch in range(int(phase.epochs)):  # type: ignore[arg-type]
             step = len(history)
+            learner.optimizer.learning_rate = epoch_rate(phase, epoch)
             views = epoch_views([train.keys[i] for i in sample], max(settings.augment.views, 1), step)
             order = epoch_order(len(sample), seed, step)
             read = feed.reader(sample, views)
@@ -120,7 +131,7 @@ def fit_phases(
                 "step": step,
                 "phase": number,
                 "epoch": epoch,
-                "train/learning_rate": phase.learning_rate,
+                "train/learning_rate": epoch_rate(phase, epoch),
                 "train/loss": loss,
                 **metrics,
             }
