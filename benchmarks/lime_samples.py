@@ -79,7 +79,6 @@ def run_usual(model: keras.Model, images: NDArray[np.float32], settings: dict[st
             num_features=settings["features"],
             num_samples=settings["samples"],
             segmentation_fn=lambda _, found=regions: found,
-            progress_bar=False,
             random_seed=SEED,
         )
         for region, weight in explanation.local_exp[0]:

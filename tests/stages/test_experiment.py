@@ -16,7 +16,7 @@ from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides as apply_dvc_overrides
 from dvc.utils.serialize import load_yaml
 
-from hilum.config import check_params
+from hilum.config import check_params, flatten
 from hilum.stages import experiment
 from hilum.stages.experiment import NAMED, apply_overrides, call_dvc, fetch_results, list_changes, put
 from hilum.workspace import Workspace
@@ -101,18 +101,67 @@ def test_list_items_are_set_by_number(project: Path) -> None:
     assert values["explain"]["methods"] == ["gradcam", "lime", "lime"]
 
 
+PLACES = {
+    "source": ["prepare.sources.0"],
+    "root": ["acquire.sources.phantom.root"],
+    "films": ["acquire.sources.phantom.films"],
+    "size": ["prepare.size"],
+    "batch_size": ["train.batch_size"],
+    "imbalance": ["train.imbalance"],
+    "trials": ["tune.trials"],
+    "seed": ["seed"],
+    "search_seed": ["tune.seed"],
+    "backbone": ["arms.baseline.backbone", "arms.finetuned.backbone"],
+    "weights": ["arms.baseline.weights", "arms.finetuned.weights"],
+    "baseline_epochs": ["arms.baseline.phases.0.epochs"],
+    "baseline_learning_rate": ["arms.baseline.phases.0.learning_rate"],
+    "baseline_unfreeze": ["arms.baseline.phases.0.unfreeze"],
+    "finetuned_epochs": ["arms.finetuned.phases.1.epochs"],
+    "finetuned_learning_rate": ["arms.finetuned.phases.1.learning_rate"],
+    "finetuned_unfreeze": ["arms.finetuned.phases.1.unfreeze"],
+}
+
+
 @pytest.mark.parametrize("name", NAMED)
-def test_every_named_parameter_has_its_place(project: Path, name: str) -> None:
-    put(copy.deepcopy(WRITTEN), NAMED[name], 1)
-    values = override(project, "", "", [f"{name}=7"])
-    assert list_changes(WRITTEN, values) and all(NAMED[name] in change for change in list_changes(WRITTEN, values))
+def test_every_named_parameter_changes_its_place_and_no_other(project: Path, name: str) -> None:
+    before, after = flatten(WRITTEN), flatten(override(project, "", "", [f"{name}=77"]))
+    # A space in the place of a number is replaced whole.
+    changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    assert {next(place for place in PLACES[name] if key.startswith(place.removesuffix(".0"))) for key in changed} == set(
+        PLACES[name]
+    )
+
+
+def test_the_last_phase_is_the_last_one_of_the_recipe(project: Path) -> None:
+    phase = WRITTEN["arms"]["finetuned"]["phases"][1]
+    write_recipe(project, {"arms": {"finetuned": {"phases": [phase, phase, phase]}}})
+    phases = override(project, "small", "", ["finetuned_epochs=7"])["arms"]["finetuned"]["phases"]
+    assert [one["epochs"] for one in phases] == [phase["epochs"], phase["epochs"], 7]
+
+
+def test_a_root_goes_to_the_source_that_the_recipe_names(project: Path) -> None:
+    write_recipe(
+        project,
+        {"acquire": {"sources": {"kermany": {"reader": "kermany", "root": "films"}}}, "prepare": {"sources": ["kermany"]}},
+    )
+    values = override(project, "small", "", ["root=/elsewhere"])
+    assert values["acquire"]["sources"]["kermany"] == {"reader": "kermany", "root": "/elsewhere"}
+    assert values["acquire"]["sources"]["phantom"] == WRITTEN["acquire"]["sources"]["phantom"]
+
+
+def test_a_named_parameter_of_an_arm_that_the_recipe_removed_is_refused(project: Path) -> None:
+    with pytest.raises(ValueError, match=r"at arms there is baseline, not 'finetuned'"):
+        override(project, "small", "", ["finetuned_epochs=3"])
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         ({"recipe": "large"}, "recipe must be one of small, got 'large'"),
-        ({"named": ["epochs=3"]}, "a named parameter must be one of seed, films, size, .*, got 'epochs'; use set for any other"),
+        (
+            {"named": ["epochs=3"]},
+            "a named parameter must be one of source, root, films, .*, got 'epochs'; use set for any other",
+        ),
         ({"pairs": "trian.patience=3"}, r"at the top there is seed, tracking, .*, not 'trian'"),
         ({"pairs": "train.augmen.views=3"}, r"at train there is batch_size, .*, not 'augmen'"),
         ({"pairs": "arms.baseline.phases.1.epochs=3"}, r"at arms\.baseline\.phases there is 0, not '1'"),

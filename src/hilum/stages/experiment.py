@@ -1,6 +1,5 @@
 """experiment: the door of `mlflow run`: the pipeline under changed parameters, in a copy; the caller's files stay."""
 
-import copy
 import os
 import re
 import shlex
@@ -23,17 +22,24 @@ from hilum.stages.check import find_faults, find_missing
 from hilum.stages.publish import print_headline, publish
 from hilum.workspace import Workspace, find_workspace
 
-NAMED = {  # parameters of MLproject -> place in params.yaml
-    "seed": "seed",
+# Parameters of MLproject -> place in params.yaml; `*`: every key there; `@`: the sources of the task; -1: the last phase.
+NAMED = {
+    "source": "prepare.sources",
+    "root": "acquire.sources.@.root",
     "films": "acquire.sources.phantom.films",
     "size": "prepare.size",
-    "trials": "tune.trials",
+    "batch_size": "train.batch_size",
     "imbalance": "train.imbalance",
-    "baseline_epochs": "arms.baseline.phases.0.epochs",
-    "baseline_learning_rate": "arms.baseline.phases.0.learning_rate",
-    "finetuned_epochs": "arms.finetuned.phases.1.epochs",
-    "finetuned_learning_rate": "arms.finetuned.phases.1.learning_rate",
-    "finetuned_unfreeze": "arms.finetuned.phases.1.unfreeze",
+    "trials": "tune.trials",
+    "seed": "seed",
+    "search_seed": "tune.seed",
+    "backbone": "arms.*.backbone",
+    "weights": "arms.*.weights",
+    **{
+        f"{arm}_{what}": f"arms.{arm}.phases.-1.{what}"
+        for arm in ("baseline", "finetuned")
+        for what in ("epochs", "learning_rate", "unfreeze")
+    },
 }
 MISSING = object()
 
@@ -67,25 +73,34 @@ def run(recipe: str, set: str, named: list[str]) -> None:
 
 def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: list[str]) -> Any:
     """params.yaml, then the recipe, then named parameters, then `set`, each over the one before."""
-    values = copy.deepcopy(written)
+    values = unshare(written)
     if recipe:
         file = root / "recipes" / f"{recipe}.yaml"
         if not file.is_file():
             known = ", ".join(sorted(path.stem for path in (root / "recipes").glob("*.yaml")))
             raise ValueError(f"recipe must be one of {known}, got {recipe!r}")
-        values = merge(values, yaml.safe_load(file.read_text()))
+        values = merge(values, unshare(yaml.safe_load(file.read_text())))
     for pair in named:
         key, _, text = pair.partition("=")
         if key not in NAMED:
             raise ValueError(f"a named parameter must be one of {', '.join(NAMED)}, got {key!r}; use set for any other key")
         if text != "":
-            put(values, NAMED[key], read_value(pair, text))
+            value = read_value(pair, text)
+            for place in find_places(values, NAMED[key]):
+                put(values, place, [value] if key == "source" else value)
     for pair in shlex.split(pairs):
         key, equals, text = pair.partition("=")
         if not equals:
             raise ValueError(f"set takes key=value pairs separated by spaces, got {pair!r}")
         put(values, key, read_value(pair, text))
     return values
+
+
+def unshare(values: Any) -> Any:
+    """A copy in which no two places are one object, as YAML's aliases make them: an override then changes one place alone."""
+    if isinstance(values, Mapping):
+        return {key: unshare(value) for key, value in values.items()}
+    return [unshare(value) for value in values] if isinstance(values, list) else values
 
 
 def read_value(pair: str, text: str) -> Any:
@@ -110,6 +125,21 @@ def merge(values: Any, changes: Any) -> Any:
         else:
             merged[key] = merge(merged.get(key), change)
     return merged
+
+
+def find_places(values: Any, place: str) -> list[str]:
+    """The keys that a place of NAMED stands for in these values; a part that is not there stays, and `put` says so."""
+    before, star, after = place.partition(".*.")
+    if star:
+        return [f"{before}.{key}.{after}" for key in values.get(before, {})]
+    before, at, after = place.partition(".@.")
+    if at:
+        return [f"{before}.{name}.{after}" for name in values["prepare"]["sources"]]
+    before, last, after = place.partition(".-1.")
+    if last:
+        arm = values["arms"].get(before.split(".")[1], {})
+        return [f"{before}.{max(len(arm.get('phases', [])) - 1, 0)}.{after}"]
+    return [place]
 
 
 def put(values: Any, key: str, value: Any) -> None:
