@@ -281,3 +281,15 @@ def test_a_value_without_a_space_is_searched_no_more() -> None:
 
 def test_every_section_has_a_place_in_params() -> None:
     assert list(Params.model_fields) == list(WRITTEN)
+
+
+@pytest.mark.parametrize(("weights", "settled"), [("none", "train"), ("imagenet", "frozen"), ("some.h5", "frozen")])
+def test_auto_trains_batch_norm_of_random_weights_alone(weights: str, settled: str) -> None:
+    phases = [
+        {"unfreeze": "all", "epochs": 1, "learning_rate": 0.1, "decay": "none", "batch_norm": word}
+        for word in ("auto", "train", "frozen")
+    ]
+    arm = Arm.model_validate(
+        {"backbone": "b", "weights": weights, "head": {"dropout": 0.1, "weight_decay": 0.0}, "phases": phases}
+    )
+    assert [phase.batch_norm for phase in arm.settled_phases()] == [settled, "train", "frozen"]

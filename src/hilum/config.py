@@ -88,7 +88,7 @@ class Phase(Section):
     epochs: Searched[Count]
     learning_rate: Searched[Positive]
     decay: Literal["none", "cosine"]
-    batch_norm: Literal["frozen", "train"]
+    batch_norm: Literal["auto", "frozen", "train"]
 
 
 class Arm(Section):
@@ -96,6 +96,11 @@ class Arm(Section):
     weights: str
     head: Head
     phases: Annotated[list[Phase], Field(min_length=1)]
+
+    def settled_phases(self) -> list[Phase]:
+        """The phases with `batch_norm: auto` made plain: random weights need trained statistics, others keep theirs."""
+        plain = "train" if self.weights == "none" else "frozen"
+        return [phase.model_copy(update={"batch_norm": plain}) if phase.batch_norm == "auto" else phase for phase in self.phases]
 
     @model_validator(mode="after")
     def _searchable(self) -> "Arm":

@@ -33,6 +33,15 @@ def faults_of(**changes: Any) -> list[str]:
     return find_faults(check_params(values))
 
 
+def test_random_weights_under_frozen_batch_norm_are_refused() -> None:
+    told = faults_of(arms__finetuned__weights="none", arms__finetuned__phases__1__batch_norm="frozen")
+    assert told == [
+        "arms.finetuned.phases.1.batch_norm must be auto or train where weights are none, got 'frozen': the statistics of random "
+        "weights normalise nothing"
+    ]
+    assert faults_of(arms__finetuned__weights="none") == []
+
+
 def write_films(root: Path) -> Path:
     for name in ("normal/a.png", "viral/b.png"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -57,6 +57,11 @@ def find_faults(params: Params) -> list[str]:
                     f"arms.{name}.phases.{i}.unfreeze must be head, all, 1 to {len(backbone.blocks)} or one of "
                     f"{', '.join(backbone.blocks)}, got {phase.unfreeze!r}"
                 )
+            if arm.weights == "none" and phase.batch_norm == "frozen" and phase.unfreeze != "head":
+                faults.append(
+                    f"arms.{name}.phases.{i}.batch_norm must be auto or train where weights are none, got 'frozen': the "
+                    "statistics of random weights normalise nothing"
+                )
             if isinstance(phase.learning_rate, Choices | Range) and not params.tune.trials:
                 say(f"arms.{name}.phases.{i}.learning_rate is a space, but tune.trials is 0: its start is used")
     return faults

@@ -192,7 +192,9 @@ def draw_figures(
         "metrics": to_png(metrics_figure(values, DRAWN, names, settings.confidence, "test films")),
     }
     if len(arms) > 1:
-        rows = differences[differences["metric"].isin(DRAWN)]
+        rows = differences[differences["metric"].isin(DRAWN)].sort_values(
+            "metric", key=lambda m: m.map(DRAWN.index), kind="stable"
+        )
         title = f"difference from {settings.reference}, test films"
         figures["differences"] = to_png(difference_figure(rows, settings.reference, names, settings.confidence, title))
     for name, arm in arms.items():
@@ -282,6 +284,8 @@ def summarise_arm(name: str, arm: ArmResults, params: Params, films: int) -> Arm
     phases = []
     for i in range(count):
         phase = {key: logged[f"phases.{i}.{key}"] for key in ("unfreeze", "epochs", "learning_rate", "decay", "batch_norm")}
+        if phase["batch_norm"] == "auto":
+            phase["batch_norm"] = "trained" if logged["weights"] == "none" else "frozen"
         phases.append(
             f"{phase['epochs']} epochs at {float(phase['learning_rate']):.2g}"
             f"{', falling' if phase['decay'] == 'cosine' else ''}, unfrozen: {phase['unfreeze']}, "
@@ -300,7 +304,7 @@ def summarise_arm(name: str, arm: ArmResults, params: Params, films: int) -> Arm
         f"{best[f'val/{params.train.select}']:.3f}",
         model_sha256=model["model_sha256"],
         threshold=model["threshold"],
-        values=[(key, str(value), origins[key]) for key, value in logged.items()],
+        values=[(key, f"{value:.6g}" if isinstance(value, float) else str(value), origins[key]) for key, value in logged.items()],
         notes=[],
     )
 

@@ -11,10 +11,10 @@ import pandas as pd
 import yaml
 
 from hilum.config import Arm, Params, flatten, read_params, settle, spaces
-from hilum.data.prepared import load_split
+from hilum.data.prepared import file_sha256, load_split
 from hilum.evaluation.metrics import higher_is_better
 from hilum.progress import bar, say
-from hilum.results import folder_digest, read_json, write_json, write_table
+from hilum.results import read_json, write_json, write_table
 from hilum.runs import base_tags, epoch_metrics, log_search
 from hilum.stages.scoring import score_epoch
 from hilum.tracking import Run, Store, open_store
@@ -47,7 +47,7 @@ def run(arm: str) -> None:
         trials = Trials(store, parent, params.tune.trials, tags)
         try:
             found = search(
-                study_name(arm, fixed_part(params, settings, versions, workspace)),
+                study_name(arm, fixed_part(params, arm, versions, workspace)),
                 searched,
                 params.tune.trials,
                 params.tune.startup_trials,
@@ -90,15 +90,20 @@ def searched_phases(arm: Arm) -> int:
     return max(places, default=0) + 1
 
 
-def fixed_part(params: Params, arm: Arm, versions: dict[str, Any], workspace: Workspace) -> dict[str, Any]:
-    """All that decides what a trial with given values reaches."""
+def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: Workspace) -> dict[str, Any]:
+    """All that decides what a trial of the arm of that name with given values reaches."""
+    arm = params.arms[name]
     return {
         "arm": {**arm.model_dump(), "phases": arm.model_dump()["phases"][: searched_phases(arm)]},
         "train": params.train.model_dump(exclude={"threshold_rule"}),
         "tune": params.tune.model_dump(exclude={"trials"}),
         "seed": params.seed,
         "versions": versions,
-        "weights": folder_digest(workspace.pretrained) if arm.weights == "pretrained" else read_json(workspace.facts)["weights"],
+        "weights": (
+            file_sha256(workspace.pretrained / f"{arm.backbone}.weights.h5")
+            if arm.weights == "pretrained"
+            else read_json(workspace.facts)["weights"][name]
+        ),
     }
 
 

@@ -71,7 +71,7 @@ def train_arm(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch
     )
     fitted = fit_phases(
         model,
-        arm.phases[:phases],
+        arm.settled_phases()[:phases],
         task.train,
         task.val,
         sample,
