@@ -15,7 +15,7 @@ from hilum.cli import VERBS, build_parser, main
 
 ROOT = Path(__file__).resolve().parents[1]
 CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
-    **{verb: ([], {}) for verb in ("check", "prepare", "split", "pretrain", "compare", "publish")},
+    **{verb: ([], {}) for verb in ("check", "verify", "prepare", "split", "pretrain", "compare", "publish")},
     **{verb: (["--arm", "baseline"], {"arm": "baseline"}) for verb in ("tune", "train", "evaluate", "explain")},
     "acquire": (["--source", "phantom"], {"source": "phantom"}),
     "predict": (

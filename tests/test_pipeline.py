@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import yaml
 from sklearn.metrics import accuracy_score, roc_auc_score
@@ -158,6 +160,42 @@ def test_mlflow_run_with_an_override_leaves_the_caller_alone(project: Project) -
     parent = newest.data.tags["mlflow.parentRunId"]
     reused = runs_of(project, "tags.role = 'arm' and tags.arm = 'baseline'")[0].info.run_id
     assert reused in mlflow.MlflowClient(project.store).get_run(parent).data.tags["reused_runs"].split()
+
+
+def test_an_interrupted_mlflow_run_leaves_no_process_and_no_copy_and_can_be_started_again(project: Project) -> None:
+    before = state_of(project.root)
+    door = ("mlflow", "run", ".", "--env-manager", "local", "--experiment-name", "hilum", "-P", "finetuned_learning_rate=0.0007")
+    child = subprocess.Popen(  # a session of its own, so that the signal reaches all that a Ctrl-C in a terminal would
+        door,
+        cwd=project.root,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert child.stdout
+    for line in child.stdout:
+        if "finetuned: phase 1 epoch 1" in line:
+            os.killpg(child.pid, signal.SIGINT)
+            break
+    child.communicate(timeout=120)
+    assert child.returncode
+    assert not [process for process in psutil.process_iter() if session_of(process) == child.pid]
+    assert not list((project.root / ".dvc/tmp/exps").glob("tmp*"))
+    assert state_of(project.root) == before
+    assert runs_of(project, "tags.role = 'arm' and tags.arm = 'finetuned'")[0].info.status == "KILLED"
+    again = project.run(*door)
+    assert "train@finetuned" in stages_run(again.stdout + again.stderr)
+    assert runs_of(project, "tags.role = 'arm' and tags.arm = 'finetuned'")[0].info.status == "FINISHED"
+
+
+def session_of(process: psutil.Process) -> int:
+    """The number of the session that a process belongs to, 0 if it has just ended."""
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:
+        return 0
 
 
 @pytest.mark.parametrize(

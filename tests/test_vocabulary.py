@@ -14,7 +14,7 @@ from hilum.stages.experiment import NAMED, find_places
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ROOT / "src" / "hilum" / "stages"
 BESIDE = {"scoring"}  # what `tune`, `train` and `pretrain` share; no verb
-OUTSIDE = {"publish", "predict", "experiment"}  # of the graph: nothing depends on what they leave
+OUTSIDE = {"publish", "verify", "predict", "experiment"}  # of the graph: nothing depends on what they leave
 LOGGED = {"train": {"acquire", "pretrain"}}  # named in the run only: what they change arrives in data/split and data/pretrained
 NO_STAGE = {"seed", "tracking", "arms"}  # sections that several stages read
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

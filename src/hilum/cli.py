@@ -23,6 +23,7 @@ VERBS = {
     "explain": "explain one arm's verdicts on the chosen films",
     "compare": "compare every arm with the reference",
     "publish": "give the tracking store every run that it lacks",
+    "verify": "read every file under DVC and compare its bytes with dvc.lock",
     "predict": "answer for a folder of films",
     "experiment": "run the pipeline under changed parameters, leaving this folder as it is",
 }
