@@ -94,7 +94,7 @@ def fixed_part(params: Params, arm: Arm, versions: dict[str, Any], workspace: Wo
     """All that decides what a trial with given values reaches."""
     return {
         "arm": {**arm.model_dump(), "phases": arm.model_dump()["phases"][: searched_phases(arm)]},
-        "train": params.train.model_dump(exclude={"threshold_rule"}),
+        "train": params.train.model_dump(exclude={"threshold_rule", "prevalence"}),
         "tune": params.tune.model_dump(exclude={"trials"}),
         "seed": params.seed,
         "versions": versions,
