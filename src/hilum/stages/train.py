@@ -153,6 +153,6 @@ def write_training(folder: Path, fitted: Fitted, train: Rows, classes: list[str]
     best = fitted.history.set_index("step").loc[fitted.best_step]
     metrics = {f"best/{key}": best[key] for key in best.index if key.startswith("val/")}
     for row in tables[fitted.kept_phase].to_dict("records"):
-        for key in ("rows", "made_up", "mean_copies", "most_copies", "weight"):
+        for key in ("mean_copies", "most_copies", "made_up", "weight"):
             metrics[f"imbalance/{key}/{row['label']}"] = row[key]
     write_json(folder / "metrics.json", metrics)
