@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from hilum.config import Phase, Train, read_params
 from hilum.data.batches import Rows, as_images, epoch_order
+from hilum.data.imbalance import Shown
 from hilum.models.classifier import build_classifier, unfreeze
 from hilum.training.fit import begin_training, fit_phases
 
@@ -94,8 +95,7 @@ def learn_cached(model: keras.Model, extent: str | int, epochs: int, train: Rows
             [Phase(unfreeze=extent, epochs=epochs, learning_rate=RATE, decay="none", batch_norm="frozen")],
             train,
             val,
-            np.arange(len(train.labels)),
-            np.ones(len(train.labels)),
+            [Shown("none", np.arange(len(train.labels)), np.ones(len(train.labels)))],
             settings(),
             SEED,
             Path(folder),

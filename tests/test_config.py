@@ -181,10 +181,35 @@ def test_a_space_that_leaves_the_limits_of_its_value_is_refused(key: str, space:
         ({"pretrain__source": "films"}, "a source must stand in acquire.sources (phantom, phantom-findings), got 'films'"),
         ({"pretrain__source": "phantom"}, "pretrain.source must hold other patients than prepare.sources, got 'phantom' in both"),
         ({"split__test": 0.9}, "split.validation + split.test must stay below 1, got 0.16 + 0.9"),
+        (
+            {"train__prevalence": {"normal": 0.5, "viral": 0.5}},
+            "train.prevalence must give every class (normal, bacterial, viral) a ",
+        ),
+        ({"train__prevalence": {"normal": 0.5, "bacterial": 0.3, "viral": 0.3}}, "a share, in all 1, got {'normal': 0.5, "),
+        (
+            {"train__balance__multiplier": {"covid": 2}},
+            "balance.multiplier must name classes (normal, bacterial, viral), got covid",
+        ),
+        (
+            {"train__balance__multiplier": {"viral": 2}, "train__imbalance": "oversample"},
+            "train.balance.multiplier belongs to class_weight, got it with train.imbalance oversample; make it {}",
+        ),
+        (
+            {"train__imbalance": "smote", "arms__baseline__phases__0__unfreeze": 2},
+            "in a phase that says `unfreeze: head`, but there is none in baseline; add one",
+        ),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(changes: dict[str, Any], rule: str) -> None:
     assert rule in refusal(changed(**changes))
+
+
+@pytest.mark.parametrize(("imbalance", "above"), [("class_weight", "none"), ("smote", "class_weight")])
+def test_a_multiplier_and_a_prevalence_may_stand_where_something_reads_them(imbalance: str, above: str) -> None:
+    train = {"imbalance": imbalance, "balance__smote_above_head": above, "balance__multiplier": {"viral": 2}}
+    train["prevalence"] = {"normal": 0.9, "bacterial": 0.06, "viral": 0.04}
+    params = check_params(changed(**{f"train__{key}": value for key, value in train.items()}))
+    assert params.train.prevalence["viral"] == 0.04
 
 
 def test_contradictions_are_told_together() -> None:

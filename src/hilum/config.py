@@ -64,17 +64,29 @@ class Augment(Section):
     shift: Annotated[float, Field(ge=0, le=0.3)]
     zoom: Annotated[float, Field(ge=0, le=0.5)]
     gamma: Annotated[float, Field(ge=0, lt=1)]
+    contrast: Annotated[float, Field(ge=0, lt=1)]
     brightness: Annotated[float, Field(ge=0, lt=1)]
     noise: Annotated[float, Field(ge=0, lt=1)]
     flip: bool
 
 
+class Balance(Section):
+    """What the answers to unequal classes take; see data/imbalance.py."""
+
+    multiplier: dict[Name, Positive]
+    smote_neighbours: Count
+    smote_above_head: Literal["none", "class_weight", "oversample", "undersample", "focal"]
+    focal_gamma: Annotated[float, Field(ge=0, le=10)]
+
+
 class Train(Section):
     batch_size: Count
-    imbalance: Literal["none", "class_weight", "oversample"]
+    imbalance: Literal["none", "class_weight", "oversample", "undersample", "smote", "focal"]
     select: str
     patience: Count
     threshold_rule: Literal["youden", "f1", "half"]
+    balance: Balance
+    prevalence: dict[Name, Annotated[float, Field(gt=0, lt=1)]]
     augment: Augment
 
 
@@ -191,6 +203,7 @@ class Params(Section):
             )
         if self.split.validation + self.split.test >= 1:
             faults.append(f"split.validation + split.test must stay below 1, got {self.split.validation} + {self.split.test}")
+        faults += _imbalance_faults(self.train, list(self.prepare.labels), self.arms)
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -198,6 +211,31 @@ class Params(Section):
     def pretrains(self) -> list[str]:
         """The backbones that some arm wants pretrained, sorted."""
         return sorted({arm.backbone for arm in self.arms.values() if arm.weights == "pretrained"})
+
+
+def _imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, Arm]) -> list[str]:
+    """Settings of `train` that name other classes than there are, or that nothing would read."""
+    faults = []
+    named = ", ".join(classes)
+    if train.prevalence and (set(train.prevalence) != set(classes) or abs(sum(train.prevalence.values()) - 1) > 1e-6):
+        faults.append(
+            f"train.prevalence must give every class ({named}) a share, in all 1, got {train.prevalence}; {{}} leaves it"
+        )
+    strange = set(train.balance.multiplier) - set(classes)
+    if strange:
+        faults.append(f"train.balance.multiplier must name classes ({named}), got {', '.join(sorted(strange))}")
+    strategies = {train.imbalance} | ({train.balance.smote_above_head} if train.imbalance == "smote" else set())
+    if train.balance.multiplier and "class_weight" not in strategies:
+        faults.append(
+            f"train.balance.multiplier belongs to class_weight, got it with train.imbalance {train.imbalance}; make it {{}}"
+        )
+    headless = [name for name, arm in arms.items() if all(phase.unfreeze != "head" for phase in arm.phases)]
+    if train.imbalance == "smote" and headless:
+        faults.append(
+            "train.imbalance smote makes films up in a phase that says `unfreeze: head`, but there is none in "
+            f"{', '.join(headless)}; add one, or use another word of train.imbalance"
+        )
+    return faults
 
 
 def read_params(path: Path) -> Params:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hilum.data.batches import Changes, Rows, as_images, draw_view, draw_views, epoch_order, epoch_views
+from hilum.data.batches import Changes, Rows, as_images, draw_view, draw_views, epoch_order, epoch_views, further_views
 
-NONE = {"rotate": 0.0, "shift": 0.0, "zoom": 0.0, "gamma": 0.0, "brightness": 0.0, "noise": 0.0, "flip": False}
-USUAL = Changes(rotate=7.0, shift=0.05, zoom=0.08, gamma=0.15, brightness=0.08, noise=0.01, flip=False)
+NONE = {"rotate": 0.0, "shift": 0.0, "zoom": 0.0, "gamma": 0.0, "contrast": 0.0, "brightness": 0.0, "noise": 0.0, "flip": False}
+USUAL = Changes(rotate=7.0, shift=0.05, zoom=0.08, gamma=0.15, contrast=0.08, brightness=0.08, noise=0.01, flip=False)
 
 
 def changes(**given: float | bool) -> Changes:
@@ -121,6 +121,16 @@ def test_gamma_and_brightness_change_levels_in_order_and_within_their_bounds() -
         assert lowest - 1 <= curved[128] <= highest + 1
 
 
+def test_contrast_turns_the_levels_about_mid_grey_and_within_its_bound() -> None:
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
+    slopes = []
+    for seed in range(40):
+        turned = view(ramp, seed, contrast=0.2)[0].astype(int)
+        assert abs(turned[127] - 127) <= 1
+        slopes.append((turned[180] - turned[80]) / 100)
+    assert 0.79 < min(slopes) < 0.9 < 1.1 < max(slopes) < 1.21
+
+
 def test_noise_has_the_stated_spread_and_no_drift() -> None:
     film = np.full((200, 200), 100, np.uint8)
     difference = view(film, 0, noise=0.02).astype(float) - 100
@@ -187,3 +197,22 @@ def test_copies_of_one_film_get_different_views() -> None:
     numbers = epoch_views((keys[0], keys[1], keys[0], keys[0], keys[2], keys[0]), 4, 7)
     assert sorted(numbers[[0, 2, 3, 5]]) == [0, 1, 2, 3]
     assert numbers[1] == epoch_views(keys, 4, 7)[1]
+
+
+def test_a_film_with_more_copies_than_views_gets_a_view_of_its_own_for_each() -> None:
+    keys = make_rows(3).keys
+    sample = np.array([0, 1, 0, 0, 2, 0, 0])
+    shown = tuple(keys[i] for i in sample)
+    for epoch in range(7):
+        numbers = epoch_views(shown, 2, epoch)
+        assert sorted(numbers[sample == 0]) == [0, 1, 2, 3, 4]
+        assert max(numbers[sample != 0]) < 2
+    films, views = further_views(sample, shown, 2)
+    assert (films.tolist(), views.tolist()) == ([0, 0, 0], [2, 3, 4])
+    assert [len(part) for part in further_views(sample, shown, 5)] == [0, 0]
+
+
+def test_no_two_copies_are_alike_in_pixels() -> None:
+    rows = make_rows(2).take(np.array([0] * 9))
+    drawn = draw_views(rows, epoch_views(rows.keys, 4, 3), 5, USUAL)
+    assert len({film.tobytes() for film in drawn}) == 9

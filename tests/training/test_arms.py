@@ -3,12 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_task import CLASSES, PRIOR, make_arm, make_phase, make_rows, make_settings, score, silent
+from tiny_task import BALANCE, CLASSES, PRIOR, make_arm, make_model, make_phase, make_rows, make_settings, score, silent
 
 from hilum.data.batches import as_images
-from hilum.models.classifier import model_sha256
+from hilum.data.imbalance import prior_shift
+from hilum.models.classifier import load_classifier, model_sha256, save_classifier
 from hilum.models.forward import predictor
-from hilum.training.arms import Task, draw_sample, train_arm, weights_of
+from hilum.training.arms import Task, correct_prior, plan_phases, train_arm, weights_of
 
 TRAIN, VAL = make_rows(24, seed=1), make_rows(12, seed=2)
 LABELS = np.array([0, 0, 0, 1, 1, 2])
@@ -18,23 +19,40 @@ def make_task(weights: Path | None, cache: Path, seed: int = 3, **given: object)
     return Task(TRAIN, VAL, CLASSES, weights, make_settings(**given), seed, cache)
 
 
-def test_class_weights_by_hand() -> None:
-    rows, weights = draw_sample(LABELS, 3, "class_weight", seed=0)
-    assert rows.tolist() == [0, 1, 2, 3, 4, 5]
-    np.testing.assert_allclose(weights, [2 / 3, 2 / 3, 2 / 3, 1, 1, 2])  # N / (K n_k)
+def test_every_phase_does_what_the_word_says() -> None:
+    phases = [make_phase("head"), make_phase(1)]
+    shown = plan_phases(phases, LABELS, CLASSES, make_settings(imbalance="class_weight"), seed=0)
+    for one in shown:
+        assert one.rows.tolist() == [0, 1, 2, 3, 4, 5]
+        np.testing.assert_allclose(one.weights, [2 / 3, 2 / 3, 2 / 3, 1, 1, 2])  # N / (K n_k)
 
 
-def test_oversampling_shows_every_class_as_often_as_the_largest_with_equal_weights() -> None:
-    rows, weights = draw_sample(LABELS, 3, "oversample", seed=0)
-    assert np.bincount(LABELS[rows]).tolist() == [3, 3, 3]
-    assert set(rows) == set(range(6))
-    assert weights.tolist() == [1.0] * 9
-    assert draw_sample(LABELS, 3, "oversample", seed=0)[0].tolist() == rows.tolist()
+@pytest.mark.parametrize("above", ["none", "class_weight", "oversample", "undersample", "focal"])
+def test_smote_works_in_phases_of_the_head_and_others_do_what_is_said_for_them(above: str) -> None:
+    balance = BALANCE.model_copy(update={"smote_above_head": above})
+    phases = [make_phase("head"), make_phase(1), make_phase("all")]
+    shown = plan_phases(phases, np.repeat([0, 1, 2], [6, 4, 3]), CLASSES, make_settings(imbalance="smote", balance=balance), 0)
+    assert [one.strategy for one in shown] == ["smote", above, above]
+    assert [len(one.made_up) for one in shown] == [5, 0, 0]
 
 
-def test_no_answer_to_imbalance_leaves_rows_and_weights_alone() -> None:
-    rows, weights = draw_sample(LABELS, 3, "none", seed=0)
-    assert (rows.tolist(), weights.tolist()) == ([0, 1, 2, 3, 4, 5], [1.0] * 6)
+def test_smote_with_too_few_films_is_refused_before_a_model_is_built(tmp_path: Path) -> None:
+    balance = BALANCE.model_copy(update={"smote_neighbours": 5})
+    task = make_task(tmp_path / "no such file", tmp_path, imbalance="smote", balance=balance)
+    with pytest.raises(ValueError, match=r"5 neighbours needs at least 6 training films .*, got 4 of viral; lower"):
+        train_arm(make_arm(make_phase()), task, 1, score, silent, silent)
+
+
+def test_the_output_answers_for_another_prevalence_in_the_saved_model_too(tmp_path: Path) -> None:
+    model = make_model()
+    images = as_images(VAL.films)
+    before = predictor(model)(images)
+    prevalence = {"normal": 0.9, "bacterial": 0.06, "viral": 0.04}
+    correct_prior(model, prior_shift(PRIOR, prevalence, CLASSES))
+    save_classifier(model, tmp_path / "model.keras")
+    by_hand = before * np.array([0.9, 0.06, 0.04]) / PRIOR
+    by_hand /= by_hand.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(predictor(load_classifier(tmp_path / "model.keras"))(images), by_hand, atol=1e-5)
 
 
 def test_first_weights_are_found_where_the_arm_says() -> None:
@@ -57,11 +75,12 @@ def test_a_task_has_no_place_for_test_rows() -> None:
     assert [field.name for field in fields(Task)] == ["train", "val", "classes", "weights", "settings", "seed", "cache"]
 
 
-def test_equal_arguments_give_an_equal_model_and_another_seed_another(weights: Path, cache: Path) -> None:
+@pytest.mark.parametrize("imbalance", ["oversample", "smote"])
+def test_equal_arguments_give_an_equal_model_and_another_seed_another(imbalance: str, weights: Path, cache: Path) -> None:
     arm = make_arm(make_phase("head", 2), make_phase(1, 1, rate=1e-3))
     hashes = []
     for seed in (3, 3, 4):
-        model, fitted = train_arm(arm, make_task(weights, cache, seed, imbalance="oversample"), 2, score, silent, silent)
+        model, fitted = train_arm(arm, make_task(weights, cache, seed, imbalance=imbalance), 2, score, silent, silent)
         hashes.append(model_sha256(model))
     assert hashes[0] == hashes[1] != hashes[2]
     assert fitted.cuts == ["pool", "conv_pw_12_relu"]

@@ -13,7 +13,7 @@ from hilum.models.forward import BATCH
 from hilum.training import features
 from hilum.training.features import cached_features
 
-CHANGES = Changes(rotate=7.0, shift=0.05, zoom=0.08, gamma=0.15, brightness=0.08, noise=0.01, flip=False)
+CHANGES = Changes(rotate=7.0, shift=0.05, zoom=0.08, gamma=0.15, contrast=0.08, brightness=0.08, noise=0.01, flip=False)
 
 
 def make_prefix(seed: int = 1) -> keras.Model:

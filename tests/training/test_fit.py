@@ -12,8 +12,9 @@ import pytest
 from tiny_task import log_loss, make_mobilenet, make_model, make_phase, make_rows, make_settings, no_augmentation, score, silent
 
 from hilum.data.batches import Rows, as_images
+from hilum.data.imbalance import Shown
 from hilum.models.forward import predictor
-from hilum.training.fit import Fitted, fit_phases
+from hilum.training.fit import Fitted, fit_phases, loss_of
 
 TRAIN, VAL = make_rows(24, seed=1), make_rows(12, seed=2)
 
@@ -21,6 +22,7 @@ TWICE = """
 import sys
 from pathlib import Path
 import numpy as np
+from hilum.data.imbalance import Shown
 from hilum.training.fit import begin_training, fit_phases
 begin_training(3)
 from hilum.models.classifier import model_sha256
@@ -29,15 +31,17 @@ for _ in range(2):
     model = make_mobilenet(None)
     rows = make_rows(24, 1)
     phases = [make_phase("all", 1, batch_norm="train")]
-    fit_phases(model, phases, rows, rows, np.arange(24), np.ones(24), make_settings(), 3, None, score, silent, silent)
+    shown = [Shown("none", np.arange(24), np.ones(24))]
+    fit_phases(model, phases, rows, rows, shown, make_settings(), 3, None, score, silent, silent)
     print(model_sha256(model))
 """
 
 
 def fit(model: keras.Model, phases: list, cache: Path | None, train: Rows = TRAIN, val: Rows = VAL, **given: Any) -> Fitted:
     sample = given.pop("sample", np.arange(len(train.keys)))
-    usual = {"weights": np.ones(len(sample)), "settings": make_settings(), "seed": 3, "score": score, "on_epoch": silent}
-    return fit_phases(model, phases, train, val, sample, cache=cache, **{**usual, "on_film": silent, **given})  # type: ignore[arg-type]
+    shown = given.pop("shown", None) or Shown("none", sample, given.pop("weights", np.ones(len(sample))))
+    usual = {"settings": make_settings(), "seed": 3, "score": score, "on_epoch": silent, "on_film": silent}
+    return fit_phases(model, phases, train, val, [shown] * len(phases), cache=cache, **{**usual, **given})  # type: ignore[arg-type]
 
 
 class Script:
@@ -69,10 +73,10 @@ def equal(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
 def test_training_on_cached_activations_gives_exactly_the_weights_of_training_through_the_frozen_part(
     weights: Path, tmp_path: Path
 ) -> None:
-    """Two phases, views, dropout, copies of rows, class weights and a last batch that is not full; every epoch is compared."""
+    """Two phases, views, dropout, more copies than views, class weights a last batch that is not full; each epoch compared."""
     phases = [make_phase("head", 2), make_phase("block_11", 2, rate=1e-3)]
-    sample = np.append(np.arange(24), [5, 11])
-    given = {"sample": sample, "weights": np.linspace(0.5, 1.5, 26)}
+    sample = np.append(np.arange(24), [5, 11, 11, 11])
+    given = {"sample": sample, "weights": np.linspace(0.5, 1.5, 28)}
     through, above = make_mobilenet(weights), make_mobilenet(weights)
     first = through.get_weights()
     seen, cached = Snapshots(through), Snapshots(above)
@@ -92,7 +96,7 @@ def test_training_on_cached_activations_gives_exactly_the_weights_of_training_th
     assert moved == {f"conv_{kind}_{block}" for kind in ("dw", "pw") for block in (11, 12, 13)} | {"logits"}
     assert plain.trained == quick.trained == [["logits"], quick.trained[1]]
     assert set(quick.trained[1]) == moved
-    assert len(list(tmp_path.glob("*.npy"))) == 2 * (2 + 1)  # two views and validation, at two cuts
+    assert len(list(tmp_path.glob("*.npy"))) == 2 * (2 + 1 + 1)  # two views, film 11's further ones, validation, at two cuts
 
 
 def test_activations_are_computed_once_for_all_epochs_and_trainings(tmp_path: Path) -> None:
@@ -230,6 +234,40 @@ def test_validation_films_choose_the_epoch_and_teach_nothing(cache: Path) -> Non
     fit(other, [make_phase()], cache, val=make_rows(9, seed=8), on_epoch=second)
     assert all(equal(a, b) for a, b in zip(first.weights, second.weights, strict=True))
     assert first.metrics[0]["val/log_loss"] != second.metrics[0]["val/log_loss"]
+
+
+def test_the_focal_loss_is_that_of_a_hand_computation() -> None:
+    logits = np.log(np.array([[0.9, 0.06, 0.04], [0.2, 0.5, 0.3]], np.float32))
+    said = loss_of(Shown("focal", np.arange(2), np.ones(2), gamma=2.0))(np.eye(3)[[0, 2]], logits)
+    assert float(said) == pytest.approx((0.1**2 * -np.log(0.9) + 0.7**2 * -np.log(0.3)) / 2, rel=1e-4)
+    plain = loss_of(Shown("none", np.arange(2), np.ones(2)))(np.array([0, 2]), logits)
+    assert float(plain) == pytest.approx((-np.log(0.9) - np.log(0.3)) / 2, rel=1e-4)
+
+
+def test_a_focal_phase_starts_with_the_focal_loss_of_the_prior(cache: Path) -> None:
+    shown = Shown("focal", np.arange(24), np.ones(24), gamma=2.0)
+    fitted = fit(make_model(dropout=0.0, weight_decay=0.0), [make_phase(epochs=1, rate=1e-12)], cache, shown=shown)
+    prior = np.array([1 / 2, 1 / 3, 1 / 6])
+    assert fitted.history["train/loss"][0] == pytest.approx((prior * (1 - prior) ** 2 * -np.log(prior)).sum(), rel=0.02)
+
+
+SMOTE = Shown("smote", np.arange(24), np.ones(24), made_up=np.repeat([1, 2], [4, 8]))
+
+
+def test_smote_makes_the_rare_class_be_said_more_often_and_gives_equal_weights_for_equal_seeds(cache: Path) -> None:
+    plain, one, two = make_model(), make_model(), make_model()
+    fit(plain, [make_phase(epochs=4)], cache, score=Script(1, 2, 3, 4))
+    fit(one, [make_phase(epochs=4)], cache, score=Script(1, 2, 3, 4), shown=SMOTE)
+    fit(two, [make_phase(epochs=4)], cache, score=Script(1, 2, 3, 4), shown=SMOTE)
+    assert equal(one.get_weights(), two.get_weights())
+    answers = [predictor(model)(as_images(VAL.films))[:, 2].mean() for model in (plain, one)]
+    assert answers[1] > answers[0] + 0.02
+
+
+@pytest.mark.parametrize(("unfreeze", "cached"), [(1, True), ("head", False)])
+def test_smote_is_refused_where_there_are_no_pooled_features(unfreeze: str | int, cached: bool, cache: Path) -> None:
+    with pytest.raises(ValueError, match=r"smote works on pooled features, .*train\.balance\.smote_above_head"):
+        fit(make_model(), [make_phase(unfreeze)], cache if cached else None, shown=SMOTE)
 
 
 @pytest.mark.slow

@@ -6,12 +6,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from hilum.config import Arm, Augment, Head, Phase, Train
+from hilum.config import Arm, Augment, Balance, Head, Phase, Train
 from hilum.data.batches import Rows
 from hilum.models.classifier import build_classifier, save_backbone
 from hilum.records import Labels, Probabilities
 
 SIZE = 32
+BALANCE = Balance(multiplier={}, smote_neighbours=2, smote_above_head="class_weight", focal_gamma=2.0)
 CLASSES = ("normal", "bacterial", "viral")
 
 
@@ -24,14 +25,16 @@ def make_rows(count: int, seed: int) -> Rows:
 
 
 def make_settings(**given: object) -> Train:
-    augment = {"views": 2, "rotate": 7.0, "shift": 0.05, "zoom": 0.08, "gamma": 0.15, "brightness": 0.08, "noise": 0.01}
+    augment = {"views": 2, "rotate": 7.0, "shift": 0.05, "zoom": 0.08, "gamma": 0.15, "contrast": 0.08}
+    augment |= {"brightness": 0.08, "noise": 0.01}
     usual = {"batch_size": 7, "imbalance": "none", "select": "log_loss", "patience": 9, "threshold_rule": "half"}
+    usual |= {"balance": BALANCE, "prevalence": {}}
     views = {"views": given.pop("views")} if "views" in given else {}
     return Train.model_validate({**usual, "augment": {**augment, "flip": False, **views}, **given})
 
 
 def no_augmentation() -> Augment:
-    return Augment(views=0, rotate=0, shift=0, zoom=0, gamma=0, brightness=0, noise=0, flip=False)
+    return Augment(views=0, rotate=0, shift=0, zoom=0, gamma=0, contrast=0, brightness=0, noise=0, flip=False)
 
 
 def make_phase(

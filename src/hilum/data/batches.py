@@ -1,5 +1,6 @@
 """What the network sees while it trains: augmented views of films, picked statelessly by seed and epoch."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,13 +15,15 @@ from hilum.records import Films, Images, Labels
 class Changes:
     """How far a training film may be changed; 0 turns a change off.
 
-    rotate: degrees; shift, zoom: share of the side; gamma: exponent 1 +- this; brightness, noise: share of the grey range.
+    rotate: degrees; shift, zoom: share of the side; gamma: exponent 1 +- this; contrast: slope 1 +- this about mid grey;
+    brightness, noise: share of the grey range.
     """
 
     rotate: float
     shift: float
     zoom: float
     gamma: float
+    contrast: float
     brightness: float
     noise: float
     flip: bool
@@ -60,7 +63,8 @@ def draw_view(film: NDArray[np.uint8], rng: np.random.Generator, changes: Change
     offset = centre - turn @ (centre + shift)
     coefficients = (turn[0, 0], turn[0, 1], offset[0], turn[1, 0], turn[1, 1], offset[1])
     # Grey levels change through a table of 256 entries, before the film is moved, so that the new corners stay black.
-    levels = (np.arange(256) / 255) ** (1 + rng.uniform(-1, 1) * changes.gamma) + rng.uniform(-1, 1) * changes.brightness
+    levels = (np.arange(256) / 255) ** (1 + rng.uniform(-1, 1) * changes.gamma)
+    levels = (levels - 0.5) * (1 + rng.uniform(-1, 1) * changes.contrast) + 0.5 + rng.uniform(-1, 1) * changes.brightness
     table = np.round(np.clip(levels, 0, 1) * 255).astype(np.uint8)
     picture = Image.fromarray(table[film])
     moved = np.asarray(picture.transform((width, height), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR))
@@ -84,14 +88,28 @@ def epoch_order(rows: int, seed: int, epoch: int) -> NDArray[np.intp]:
 
 
 def epoch_views(keys: Sequence[str], views: int, epoch: int) -> NDArray[np.intp]:
-    """Which view of each row an epoch uses, (N,) in 0..views-1.
+    """Which view of each row an epoch uses, (N,).
 
-    Each row walks through all its views; copies of one film (oversampling) are one view apart, so that they differ.
+    Each row walks through 0..views-1. Copies of one film (oversampling) are one view apart; a film with more copies than views
+    walks through as many views as it has copies, so that no two of its copies are alike in any epoch.
     """
+    copies = Counter(keys)
     seen: dict[str, int] = {}
     numbers = np.empty(len(keys), np.intp)
     for i, key in enumerate(keys):
         copy = seen.get(key, 0)
         seen[key] = copy + 1
-        numbers[i] = (int(key[:8], 16) + copy + epoch) % views
+        numbers[i] = (int(key[:8], 16) + copy + epoch) % max(views, copies[key])
     return numbers
+
+
+def further_views(sample: NDArray[np.intp], keys: Sequence[str], views: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The views beyond 0..views-1 that `epoch_views` asks for: (E,) positions of films, (E,) their view numbers.
+
+    sample: (M,) positions of the films that an epoch shows, copies repeated. keys: M hashes of their pixels.
+    """
+    copies = Counter(keys)
+    films = {int(film): copies[key] - views for film, key in zip(sample, keys, strict=True) if copies[key] > views}
+    positions = [film for film, more in films.items() for _ in range(more)]
+    numbers = [number for more in films.values() for number in range(views, views + more)]
+    return np.array(positions, np.intp), np.array(numbers, np.intp)

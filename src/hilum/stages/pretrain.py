@@ -81,6 +81,8 @@ def pretrain_backbone(
         select="auroc_macro",
         patience=settings.epochs,
         threshold_rule="half",
+        balance=params.train.balance,  # which `none` does not read
+        prevalence={},
         augment=params.train.augment,
     )
     task = Task(train, val, classes, None, recipe, params.seed, cache=None)

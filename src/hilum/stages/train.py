@@ -5,20 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 
 from hilum.config import Arm, Params, flatten, read_params, settle, spaces
 from hilum.data.batches import Rows, as_images
+from hilum.data.imbalance import copies_per_film, prior_shift, shown_prior
 from hilum.evaluation.decisions import choose_threshold
 from hilum.models.classifier import model_sha256, save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
+from hilum.records import Labels
 from hilum.results import read_json, write_json, write_table
 from hilum.runs import base_tags, log_training
 from hilum.stages.scoring import epoch_line, score_epoch
 from hilum.stages.tune import find_arm, load_task
 from hilum.tracking import open_store
-from hilum.training.arms import train_arm
+from hilum.training.arms import correct_prior, train_arm
+from hilum.training.contact_sheet import draw_contact_sheet
 from hilum.training.fit import Fitted, begin_training
 from hilum.workspace import find_workspace
 
@@ -57,6 +61,10 @@ def run(arm: str) -> None:
             )
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        prior = shown_prior(fitted.shown[fitted.kept_phase], task.train.labels, len(task.classes))
+        prevalence = params.train.prevalence
+        if prevalence:
+            correct_prior(model, prior_shift(prior, prevalence, task.classes))
         save_classifier(model, folder / "model.keras")
         described = {
             "arm": arm,
@@ -64,6 +72,8 @@ def run(arm: str) -> None:
             "classes": versions["classes"],
             "data_version": versions["data_version"],
             "model_sha256": model_sha256(model),
+            "prevalence": [prevalence[name] for name in task.classes] if prevalence else None,  # in class order, as all here
+            "prior": prior,
             "scaling": "inside the model: give it grey levels 0-255",
             "size": versions["size"],
             "split_version": versions["split_version"],
@@ -85,9 +95,23 @@ def run(arm: str) -> None:
         }
         write_json(folder / "settings.json", settings)
         write_training(folder, fitted, task.train, versions["classes"])
+        draw_contact_sheet(task.train, task.classes, params.train.augment, params.seed).save(folder / "views.png")
         log_training(store, opened, workspace, arm, params.tracking.model)
+    say(f"{arm}: {tell_balance(fitted, task.train.labels, versions['classes'])}")
     say(f"{arm}: kept phase {kept['phase'] + 1:.0f} epoch {kept['epoch'] + 1:.0f}, val/{params.train.select} "
         f"{kept[f'val/{params.train.select}']:.4f}")  # fmt: skip
+
+
+def tell_balance(fitted: Fitted, labels: Labels, classes: list[str]) -> str:
+    """`oversample; normal 41 films in 41 rows (at most 1 of one), ...`: what the kept phase showed in an epoch, in a line."""
+    shown = fitted.shown[fitted.kept_phase]
+    said = [
+        f"{row['label']} {row['films']} films in {row['rows']} rows (at most {row['most_copies']} of one)"
+        + (f" and {row['made_up']} made up" if row["made_up"] else "")
+        + (f" of weight {row['weight']:.2f}" if row["weight"] != 1 else "")
+        for row in copies_per_film(shown, labels, classes).to_dict("records")
+    ]
+    return f"{shown.strategy}; {', '.join(said)}"
 
 
 def logged_params(params: Params, arm: Arm) -> dict[str, Any]:
@@ -117,9 +141,18 @@ def find_threshold(params: Params, val: Rows, probabilities: np.ndarray) -> floa
 
 
 def write_training(folder: Path, fitted: Fitted, train: Rows, classes: list[str]) -> None:
-    """The history, and the mean film of each class: SHAP's background where no patient's film may go."""
+    """The history, what each phase showed of each class, the kept epoch's metrics, and the mean film of each class.
+
+    Mean films are SHAP's background where no patient's film may go.
+    """
     write_table(folder / "history.csv", fitted.history)
+    tables = [copies_per_film(shown, train.labels, classes).assign(phase=i) for i, shown in enumerate(fitted.shown)]
+    write_table(folder / "imbalance.csv", pd.concat(tables))
     means = np.stack([train.films[train.labels == k].mean(axis=0) for k in range(len(classes))])
     np.savez(folder / "mean_films.npz", films=as_images(means.round().astype(np.uint8)), classes=np.array(classes))
     best = fitted.history.set_index("step").loc[fitted.best_step]
-    write_json(folder / "metrics.json", {f"best/{key}": best[key] for key in best.index if key.startswith("val/")})
+    metrics = {f"best/{key}": best[key] for key in best.index if key.startswith("val/")}
+    for row in tables[fitted.kept_phase].to_dict("records"):
+        for key in ("mean_copies", "most_copies", "made_up", "weight"):
+            metrics[f"imbalance/{key}/{row['label']}"] = row[key]
+    write_json(folder / "metrics.json", metrics)

@@ -8,10 +8,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.config import Arm, Train
+from hilum.config import Arm, Phase, Train
 from hilum.data.batches import Rows
-from hilum.data.imbalance import class_weights, log_prior, oversample
+from hilum.data.imbalance import STRATEGIES, Shown, log_prior
 from hilum.models.classifier import build_classifier
+from hilum.records import Labels
 from hilum.training.fit import Fitted, OnEpoch, OnFilm, Score, fit_phases
 
 
@@ -41,24 +42,40 @@ def weights_of(arm: Arm, pretrained: Path, at_home: Callable[[str], Path]) -> st
     return named[arm.weights] if arm.weights in named else at_home(arm.weights)
 
 
-def draw_sample(
-    labels: NDArray[np.int64], classes: int, imbalance: str, seed: int
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The rows of one epoch and their weights in the loss: (M,) positions, (M,) weights.
+def plan_phases(phases: Sequence[Phase], labels: Labels, classes: Sequence[str], settings: Train, seed: int) -> list[Shown]:
+    """What an epoch of each phase shows of the training films, by the answer to unequal classes that `train` names.
 
-    imbalance: none, class_weight (w_k = N / (K n_k)) or oversample (copies of the rarer classes, drawn by imbalanced-learn).
+    SMOTE makes up features above a frozen backbone, so only a phase that trains the head alone can use it: any other phase does
+    what `train.balance.smote_above_head` says.
+
+    Raises:
+        ValueError: a class without a film, or with too few for SMOTE.
     """
-    rows = oversample(labels, seed) if imbalance == "oversample" else np.arange(len(labels))
-    weights = class_weights(labels, classes)[labels] if imbalance == "class_weight" else np.ones(len(rows))
-    return rows, weights
+    words = [
+        settings.balance.smote_above_head if settings.imbalance == "smote" and phase.unfreeze != "head" else settings.imbalance
+        for phase in phases
+    ]
+    return [STRATEGIES[word](labels, classes, settings.balance, seed) for word in words]
+
+
+def correct_prior(model: keras.Model, shift: NDArray[np.float64]) -> None:
+    """Add to the biases of the logits in place, so that everything that reads the model answers for another prevalence.
+
+    shift: (K,) from `imbalance.prior_shift`.
+    """
+    bias = model.get_layer("logits").bias
+    bias.assign(bias.numpy() + shift)
 
 
 def train_arm(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch, on_film: OnFilm) -> tuple[keras.Model, Fitted]:
     """Build an arm's model and train its first `phases` phases; equal arguments give equal weights.
 
     arm: without spaces, as `config.settle` makes it.
+
+    Raises:
+        ValueError: the training films do not allow what `train.imbalance` says; told before anything is trained.
     """
-    sample, weights = draw_sample(task.train.labels, len(task.classes), task.settings.imbalance, task.seed)
+    shown = plan_phases(arm.phases[:phases], task.train.labels, task.classes, task.settings, task.seed)
     model = build_classifier(
         arm.backbone,
         task.train.films.shape[1],
@@ -74,8 +91,7 @@ def train_arm(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch
         arm.settled_phases()[:phases],
         task.train,
         task.val,
-        sample,
-        weights,
+        shown,
         task.settings,
         task.seed,
         task.cache,

@@ -19,7 +19,7 @@ LIMIT = 8 * 1024**3  # bytes of all cached activations; the least recently used 
 def cached_features(
     prefix: keras.Model,
     rows: Rows,
-    view: int | None,
+    view: int | NDArray[np.intp] | None,
     seed: int,
     changes: Changes,
     folder: Path,
@@ -27,11 +27,12 @@ def cached_features(
 ) -> NDArray[np.float32]:
     """The prefix's activations for one view of every row, (N, ...) float32, read from or written to folder.
 
-    view: number of the augmented view, None for the films as they are.
+    view: number of the augmented view, (N,) one for each row, or None for the films as they are.
     The file is keyed by content: graph and weights of the prefix, the films' pixels, and what makes the view. An interrupted
     write leaves no file.
     """
-    made_of = [model_sha256(prefix), *rows.keys, "as is" if view is None else f"{view} {seed} {changes}"]
+    number = " ".join(map(str, view)) if isinstance(view, np.ndarray) else view
+    made_of = [model_sha256(prefix), *rows.keys, "as is" if view is None else f"{number} {seed} {changes}"]
     file = folder / f"{hashlib.sha256(chr(10).join(made_of).encode()).hexdigest()}.npy"
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)

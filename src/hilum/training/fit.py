@@ -13,11 +13,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from hilum.config import Phase, Train
-from hilum.data.batches import Changes, Rows, as_images, draw_views, epoch_order, epoch_views
-from hilum.models.classifier import cut, frozen_cut, unfreeze
+from hilum.data.batches import Rows, epoch_order
+from hilum.data.imbalance import Shown
+from hilum.models.classifier import frozen_cut, unfreeze
 from hilum.models.forward import compile_forward
 from hilum.records import Labels, Probabilities
-from hilum.training.features import cached_features
+from hilum.training.feed import Feed
 
 Score = Callable[
     [Labels, Probabilities], dict[str, float]
@@ -32,12 +33,19 @@ class Fitted:
 
     history: one row per epoch: step, phase, epoch, train/learning_rate, train/loss, val/...; best_step: whose weights stayed.
     trained: per phase the names of the layers it trained; cuts: per phase the cut whose activations were cached, or None.
+    shown: per phase what an epoch showed of the training films.
     """
 
     history: pd.DataFrame
     best_step: int
     trained: list[list[str]]
     cuts: list[str | None]
+    shown: list[Shown]
+
+    @property
+    def kept_phase(self) -> int:
+        """The phase of the epoch whose weights stayed."""
+        return int(self.history["phase"][self.history["step"] == self.best_step].iloc[0])
 
 
 def begin_training(seed: int) -> None:
@@ -58,14 +66,15 @@ def epoch_rate(phase: Phase, epoch: int) -> float:
 def train_epoch(
     learner: keras.Model,
     read: Callable[[NDArray[np.intp]], Any],
-    labels: Labels,
+    labels: NDArray[np.generic],
     weights: NDArray[np.float64],
     order: NDArray[np.intp],
     size: int,
 ) -> float:
     """One pass over the rows in this order, in batches of `size`; returns the mean loss, penalties included.
 
-    read: from positions to a batch of inputs. Batch by batch, because `fit` costs more to start than a cached epoch to run.
+    read: from positions to a batch of inputs. labels: what the learner's loss takes, a row per position.
+    Batch by batch, because `fit` costs more to start than a cached epoch to run.
     """
     total = 0.0
     for start in range(0, len(order), size):
@@ -81,8 +90,7 @@ def fit_phases(
     phases: list[Phase],
     train: Rows,
     val: Rows,
-    sample: NDArray[np.intp],
-    weights: NDArray[np.float64],
+    shown: list[Shown],
     settings: Train,
     seed: int,
     cache: Path | None,
@@ -92,36 +100,39 @@ def fit_phases(
 ) -> Fitted:
     """Train the model in place through its phases and leave it at the epoch that scored best on validation.
 
-    sample: (M,) positions in train that make an epoch (longer than train where a class is oversampled).
-    weights: (M,) weight of each of them in the loss.
+    shown: per phase the positions in train that make an epoch, their weights and the loss; SMOTE in phases of the head only.
     cache: folder for the activations of frozen parts; None trains through the frozen part (same result, slower).
     score: from labels and probabilities of the validation films to metrics, of which `select` decides.
     on_epoch: called with the step and the metrics of each epoch; what it raises ends the training.
     on_film: called with films done and to do while activations are computed.
+
+    Raises:
+        ValueError: SMOTE without a cache, or in a phase that trains more than the head.
     """
     history: list[dict[str, float]] = []
     trained, cuts = [], []
     best, best_step, best_weights = -np.inf, -1, model.get_weights()
-    for number, phase in enumerate(phases):
+    for number, (phase, drawn) in enumerate(zip(phases, shown, strict=True)):
         model.set_weights(best_weights)
         trained.append(unfreeze(model, phase.unfreeze, phase.batch_norm))
         cuts.append(frozen_cut(model) if cache is not None else None)
-        feed = _Feed(model, cuts[-1], train, val, settings, seed, cache, on_film)
+        feed = Feed(model, cuts[-1], train, val, drawn, settings, seed, cache, on_film)
         learner = keras.Model(feed.entry, model.get_layer("logits").output)
         learner.compile(
             keras.optimizers.Adam(phase.learning_rate),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            loss_of(drawn),
             jit_compile=False,  # XLA is many times slower for these networks on a CPU
         )
         forward = compile_forward(learner, constants=False)  # reads the weights as they are at each call
+        weights = np.append(drawn.weights, np.ones(len(drawn.made_up)))
+        # Keras has its focal loss for one-hot labels only.
+        labels = np.eye(int(model.output_shape[-1]))[feed.labels] if drawn.gamma else feed.labels
         since = 0
         for epoch in range(int(phase.epochs)):  # type: ignore[arg-type]
             step = len(history)
             learner.optimizer.learning_rate = epoch_rate(phase, epoch)
-            views = epoch_views([train.keys[i] for i in sample], max(settings.augment.views, 1), step)
-            order = epoch_order(len(sample), seed, step)
-            read = feed.reader(sample, views)
-            loss = train_epoch(learner, read, train.labels[sample], weights, order, settings.batch_size)
+            order = epoch_order(len(labels), seed, step)
+            loss = train_epoch(learner, feed.reader(step), labels, weights, order, settings.batch_size)
             logits = forward(feed.validation).astype(np.float64)
             probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
             probabilities /= probabilities.sum(axis=1, keepdims=True)
@@ -143,43 +154,14 @@ def fit_phases(
             if since >= settings.patience:
                 break
     model.set_weights(best_weights)
-    return Fitted(pd.DataFrame(history), best_step, trained, cuts)
+    return Fitted(pd.DataFrame(history), best_step, trained, cuts, shown)
 
 
-class _Feed:
-    """Where the inputs of one phase come from: cached activations above a frozen cut, or the films themselves."""
+def loss_of(shown: Shown) -> keras.losses.Loss:
+    """The log loss, or with a gamma above 0 the focal loss: the mean of -(1 - p)^gamma ln p, p the true class's probability.
 
-    def __init__(
-        self,
-        model: keras.Model,
-        name: str | None,
-        train: Rows,
-        val: Rows,
-        settings: Train,
-        seed: int,
-        cache: Path | None,
-        on_film: OnFilm,
-    ) -> None:
-        self.train, self.seed, self.count = train, seed, settings.augment.views
-        self.changes = Changes(**settings.augment.model_dump(exclude={"views"}))
-        self.stored: list[NDArray[np.float32]] | None = None
-        if name is None or cache is None:
-            self.entry, self.validation = model.input, as_images(val.films)
-            return
-        prefix, _ = cut(model, name)
-        self.entry = model.get_layer(name).output
-        numbers: list[int | None] = list(range(self.count)) or [None]
-        self.stored = [cached_features(prefix, train, view, seed, self.changes, cache, on_film) for view in numbers]
-        self.validation = np.asarray(cached_features(prefix, val, None, seed, self.changes, cache, on_film))
-
-    def reader(self, sample: NDArray[np.intp], views: NDArray[np.intp]) -> Callable[[NDArray[np.intp]], Any]:
-        """From positions in the sample to a batch of inputs, in this epoch's views."""
-
-        def read(chosen: NDArray[np.intp]) -> Any:
-            rows, numbers = sample[chosen], views[chosen]
-            if self.stored is not None:
-                return np.stack([self.stored[view][row] for row, view in zip(rows, numbers, strict=True)])
-            films = self.train.take(rows)
-            return as_images(draw_views(films, numbers, self.seed, self.changes) if self.count else films.films)
-
-        return read
+    Source: Lin et al. 2017, arXiv 1708.02002, equation 4.
+    """
+    if shown.gamma:
+        return keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=shown.gamma, from_logits=True)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)

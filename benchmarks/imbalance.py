@@ -1,0 +1,185 @@
+"""Answers to unequal classes compared: the head alone, on real films of children of which one class is made rare in training.
+
+Run: python benchmarks/imbalance.py --root FILMS --weights FILE [--backbone mobilenet_025] [--rare viral] [--kept 0.05]
+
+FILMS is a folder as the reader `kermany` takes it. One split by patient; of the rare class a share of the training films is
+kept, the same for all; validation and test stay as they are. Every answer is trained with three seeds, for the same number of
+epochs at most and the same patience; the epoch is chosen on validation as params.yaml says. A value is the mean over the seeds;
+its 95 % interval comes from resampling the test patients, the same ones for all answers and seeds, so the difference from
+`none` is paired. Prints a table in Markdown.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hilum.config import Arm, Params, read_params, settle, spaces
+from hilum.data.batches import Rows, as_images
+from hilum.data.imbalance import STRATEGIES, Shown, copies_per_film, prior_shift, shown_prior
+from hilum.data.manifest import build_manifest
+from hilum.data.sources import SOURCES
+from hilum.data.splits import split_by_patient
+from hilum.evaluation.metrics import METRICS, metric_names, metric_values
+from hilum.models.forward import predictor
+from hilum.progress import bar, say
+from hilum.records import Labels, Probabilities
+from hilum.stages.scoring import score_epoch
+from hilum.training.arms import Task, correct_prior, train_arm
+from hilum.training.fit import begin_training
+
+LABELS = {"normal": ["normal"], "bacterial": ["pneumonia/bacterial"], "viral": ["pneumonia/viral"]}
+SPLIT_SEED, SEEDS, RESAMPLES = 0, (1, 2, 3), 1000
+PATIENCE, RATE = 10, 3e-3  # epochs without improvement, learning rate: enough for 120 films to be learnt in 60 epochs
+SHOWN = {name: METRICS[name] for name in ("balanced_accuracy", "ece", "auroc", "sensitivity")}
+CORRECTED = "none, then prevalence"
+
+
+@dataclass(frozen=True)
+class Films:
+    """One split, thinned in training. patients: (N,) of the test films; shares: of the classes before films were left out."""
+
+    train: Rows
+    val: Rows
+    test: Rows
+    patients: NDArray[np.str_]
+    shares: dict[str, float]
+
+
+def main() -> None:
+    """Train every answer with every seed and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="films of the pediatric set")
+    parser.add_argument("--weights", type=Path, required=True, help="a file of the backbone without top")
+    parser.add_argument("--backbone", default="mobilenet_025")
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--rare", choices=list(LABELS), default="viral")
+    parser.add_argument("--kept", type=float, default=0.05, help="share of the rare class's training films")
+    parser.add_argument("--epochs", type=int, default=60, help="at most, for each answer")
+    asked = parser.parse_args()
+    params = read_params(Path(__file__).resolve().parents[1] / "params.yaml")
+    films = load_films(asked.root, asked.size, asked.rare, asked.kept, params)
+    counts = dict(zip(LABELS, np.bincount(films.train.labels).tolist(), strict=True))
+    say(f"training films: {counts}; test: {len(films.test.labels)} films of {len(np.unique(films.patients))} patients")
+    arm = head_only(params, asked.backbone, asked.epochs)
+    begin_training(SPLIT_SEED)
+    answers: dict[str, list[Probabilities]] = {name: [] for name in ("none", CORRECTED, *STRATEGIES)}
+    shown: dict[str, Shown] = {}
+    with tempfile.TemporaryDirectory() as cache:
+        for seed in SEEDS:
+            for word in STRATEGIES:
+                settings = params.train.model_copy(update={"imbalance": word, "patience": PATIENCE})
+                task = Task(films.train, films.val, list(LABELS), asked.weights, settings, seed, Path(cache))
+                model, fitted = train_arm(arm, task, 1, score_epoch(settings.select), lambda *_: None, bar("activations"))
+                predict = predictor(model)
+                answers[word].append(predict(as_images(films.test.films)))
+                shown[word] = fitted.shown[0]
+                say(f"seed {seed}, {word}: {len(fitted.history)} epochs, kept {fitted.best_step + 1}")
+                if word == "none":
+                    prior = shown_prior(fitted.shown[0], films.train.labels, len(LABELS))
+                    correct_prior(model, prior_shift(prior, films.shares, list(LABELS)))
+                    answers[CORRECTED].append(predictor(model)(as_images(films.test.films)))
+    shown[CORRECTED] = shown["none"]
+    print(write_table(answers, shown, films, asked.rare))
+
+
+def load_films(root: Path, size: int, rare: str, kept: float, params: Params) -> Films:
+    """Read, prepare and split the films by patient, then leave out most training films of the rare class."""
+    prepared = build_manifest(
+        {"films": (root, SOURCES["kermany"](root))},
+        size=size,
+        square=params.prepare.square,
+        labels=LABELS,
+        unmatched="exclude",
+        broken_share=params.prepare.broken_share,
+        workers=os.cpu_count() or 1,
+        on_film=bar("films prepared"),
+    )
+    table = prepared.manifest
+    splits = split_by_patient(table, params.split.validation, params.split.test, SPLIT_SEED, prepared.linked_patients)
+    part = table[["image_id"]].merge(splits.table, on="image_id", how="left")["split"].to_numpy()
+    labels = table["label"].map({name: k for k, name in enumerate(LABELS)}).to_numpy(np.int64)
+    rows = Rows(prepared.films, labels, tuple(table["pixel_sha256"]))
+    train, val, test = (np.flatnonzero(part == name) for name in ("train", "val", "test"))
+    shares = np.bincount(labels[train]) / len(train)
+    of_rare = train[labels[train] == list(LABELS).index(rare)]
+    gone = np.random.default_rng(SPLIT_SEED).permutation(of_rare)[round(kept * len(of_rare)) :]
+    return Films(
+        rows.take(np.setdiff1d(train, gone)),
+        rows.take(val),
+        rows.take(test),
+        table["patient_id"].to_numpy(str)[test],
+        dict(zip(LABELS, shares.tolist(), strict=True)),
+    )
+
+
+def head_only(params: Params, backbone: str, epochs: int) -> Arm:
+    """The project's baseline at its start values, its head alone, for at most so many epochs."""
+    arm = params.arms["baseline"]
+    arm = settle(arm, {key: space.start for key, space in spaces(arm).items()})
+    head = arm.phases[0].model_copy(update={"epochs": epochs, "learning_rate": RATE})
+    return arm.model_copy(update={"backbone": backbone, "phases": [head]})
+
+
+def resample(answers: Sequence[Probabilities], truth: Labels, patients: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Metrics (1 + RESAMPLES, M) as means over the seeds: of the test films, then of each resample of their patients."""
+    _, group = np.unique(patients, return_inverse=True)
+    films_of = [np.flatnonzero(group == g) for g in range(group.max() + 1)]
+    rng = np.random.default_rng(SPLIT_SEED)
+    drawn = [np.concatenate([films_of[g] for g in rng.integers(0, len(films_of), len(films_of))]) for _ in range(RESAMPLES)]
+    return np.array([mean_over_seeds([p[films] for p in answers], truth[films]) for films in [np.arange(len(truth)), *drawn]])
+
+
+def mean_over_seeds(answers: Sequence[Probabilities], truth: Labels) -> NDArray[np.float64]:
+    """The metrics of `SHOWN` (M,), each the mean over the seeds; the most probable class is the verdict."""
+    return np.mean([metric_values(truth, p, p.argmax(axis=1), SHOWN) for p in answers], axis=0)
+
+
+def write_table(answers: dict[str, list[Probabilities]], shown: dict[str, Shown], films: Films, rare: str) -> str:
+    """The comparison as a Markdown table."""
+    names = metric_names(tuple(LABELS), SHOWN)
+    truth = films.test.labels
+    values = {name: resample(found, truth, films.patients) for name, found in answers.items()}
+    chosen = [names.index(name) for name in ("auroc_macro", "balanced_accuracy", f"sensitivity/{rare}", "ece")]
+    middle = chosen[1]
+    lines = [
+        f"| answer | rows of {rare} in an epoch | AUROC, mean of classes | balanced accuracy | its seeds | minus `none` "
+        f"| sensitivity, {rare} | calibration error |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, found in values.items():
+        row = copies_per_film(shown[name], films.train.labels, list(LABELS)).set_index("label").loc[rare]
+        seeds = [mean_over_seeds([p], truth)[middle] for p in answers[name]]
+        auroc, balanced, sensitive, error = (interval(found[:, column]) for column in chosen)
+        apart = "" if name == "none" else interval(found[:, middle] - values["none"][:, middle], "+")
+        cells = [name, tell_rows(row), auroc, balanced, f"{min(seeds):.3f} to {max(seeds):.3f}", apart, sensitive, error]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def tell_rows(row: pd.Series) -> str:
+    """`40, weight 3.1` for weighted films, `520 (40 films, at most 20 times)` for copies, `40 + 480 made up` for SMOTE's."""
+    if row["most_copies"] > 1:
+        return f"{row['rows']} ({row['films']} films, at most {row['most_copies']} times)"
+    weight = f", weight {row['weight']:.1f}" if row["weight"] != 1 else ""
+    return f"{row['rows']}{weight}" + (f" + {row['made_up']} made up" if row["made_up"] else "")
+
+
+def interval(values: NDArray[np.float64], sign: str = "") -> str:
+    """`0.812 [0.790, 0.833]` from the value and its resamples."""
+    low, high = np.nanpercentile(values[1:], [2.5, 97.5])
+    return f"{values[0]:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+
+
+if __name__ == "__main__":
+    main()
