@@ -116,7 +116,7 @@ def test_an_unknown_key_of_a_source_is_told_the_keys_of_its_reader_only() -> Non
     folder = {"reader": "folder", "root": "films", "mode": "copy", "films": 3}
     told = refusal(changed(acquire__sources__mine=folder))
     assert "acquire.sources.mine.films is not a known key" in told
-    assert told.endswith("Legal here: reader, root, mode, pattern")
+    assert told.endswith("Legal here: reader, root, mode, pattern, table")
 
 
 def test_an_unknown_key_of_a_space_is_told_the_keys_of_a_space() -> None:
