@@ -183,6 +183,43 @@ def test_values_that_contradict_each_other_are_refused(changes: dict[str, Any], 
     assert rule in refusal(changed(**changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"prepare__labels": {"normal": ["normal"], "excluded": ["viral"]}}, "must hold two classes or more, got normal"),
+        ({"prepare__labels": {"a": ["x"], "b": []}}, "prepare.labels.b must name a finding, or a source of"),
+        ({"prepare__labels": {"a": ["x"], "b": [""]}}, "prepare.labels.b must name findings, got an empty one"),
+        ({"prepare__labels_by_source": {"films": {"viral": ["x"]}}}, "must be of prepare.sources (phantom), got 'films'"),
+        (
+            {"prepare__labels_by_source": {"phantom": {"virus": ["x"]}}},
+            "labels_by_source.phantom must hold classes of prepare.labels (normal, bacterial, viral) or excluded, got virus",
+        ),
+        ({"prepare__labels_by_source": {"phantom": {"viral": ["x"]}}}, "got rules that no source uses; empty them"),
+        ({"prepare__unused_rules": "ignore"}, "prepare.unused_rules: Input should be 'stop' or 'tell', got 'ignore'"),
+    ],
+)
+def test_rules_that_contradict_each_other_are_refused(changes: dict[str, Any], rule: str) -> None:
+    assert rule in refusal(changed(**changes))
+
+
+def test_excluded_is_no_class_and_may_hold_the_empty_finding() -> None:
+    labels = {"normal": ["normal"], "excluded": [""], "ill": ["viral", "bacterial"]}
+    assert check_params(changed(prepare__labels=labels)).prepare.classes() == ["normal", "ill"]
+
+
+@pytest.mark.parametrize(
+    ("source", "rule"),
+    [
+        ({"table": "t.csv", "path": "file"}, "by `finding` (one column) or `findings` (a column each)"),
+        ({"table": "t.csv", "path": "file", "finding": "a", "findings": ["b"]}, "name one of the two"),
+        ({"table": "t.csv", "path": "file", "finding": "a", "boxes": ["x", "y"]}, "the four of x, y, width and height"),
+        ({"path": "file", "finding": "a"}, "acquire.sources.mine.table is missing"),
+    ],
+)
+def test_a_table_must_be_mapped_without_contradiction(source: dict[str, Any], rule: str) -> None:
+    assert rule in refusal(changed(acquire__sources__mine={"reader": "csv", "root": "films", **source}))
+
+
 def test_contradictions_are_told_together() -> None:
     told = refusal(changed(compare__reference="old", split__test=0.9, prepare__sources=["films"]))
     assert all(part in told for part in ("compare.reference", "split.validation + split.test", "'films'"))
