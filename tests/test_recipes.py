@@ -80,7 +80,7 @@ def test_two_real_sources_with_rules_of_their_own(
     assert ways == [["covid", "kept", 35], ["covid", "excluded finding", 24], ["nih", "kept", 20]]
     said = capsys.readouterr().out
     assert "The class covid comes from the source covid only" in said
-    assert "every rule must cover a film" in said
+    assert "rules that cover no film: prepare.labels_by_source.covid.covid: 'Pneumonia/Viral/COVID-19'" in said
     page = (workspace.split / "report.html").read_text()
     assert "left out by rule" in page
     assert "The class covid comes from the source covid only" in page

@@ -142,15 +142,11 @@ def test_no_finding_told_may_be_excluded_and_nothing_else() -> None:
 def test_a_rule_that_covers_no_film_stops_or_is_told() -> None:
     rules = {"ill": ["pnuemonia", "pneumonia"], "normal": ["normal"], "excluded": ["todo"]}
     films = findings("pneumonia", "normal")
-    with pytest.raises(
-        ValueError, match=r"got 2 that cover none: prepare\.labels\.ill: 'pnuemonia', prepare\.labels\.excluded: 'todo'"
-    ):
+    with pytest.raises(ValueError, match=r"cover none: prepare\.labels\.ill: 'pnuemonia'; prepare\.labels\.excluded: 'todo'"):
         give_labels(films, rules, "stop", "stop")
     mapping = give_labels(films, rules, "stop", "tell")
     assert mapping.label.tolist() == ["ill", "normal"]
-    assert mapping.notes == (
-        "every rule must cover a film, got 2 that cover none: prepare.labels.ill: 'pnuemonia', prepare.labels.excluded: 'todo'",
-    )
+    assert mapping.notes == ("rules that cover no film: prepare.labels.ill: 'pnuemonia'; prepare.labels.excluded: 'todo'",)
 
 
 def test_all_faults_of_the_rules_are_told_at_once() -> None:
@@ -194,6 +190,21 @@ def test_the_same_films_make_a_binary_and_a_three_way_task_by_rules_alone() -> N
     assert give_labels(films, three, "stop").label.tolist() == ["normal", "bacterial", "viral", "viral"]
     two = {"normal": ["normal"], "pneumonia": ["pneumonia"]}
     assert give_labels(films, two, "stop").label.tolist() == ["normal", "pneumonia", "pneumonia", "pneumonia"]
+
+
+def test_rules_that_no_source_uses_are_told_as_well() -> None:
+    films = findings("a", "b", source="x")
+    with pytest.raises(ValueError, match=r"cover none: prepare\.labels\.one: 'c'"):
+        give_labels(films, {"one": ["c"], "two": []}, "stop", "stop", by_source={"x": {"one": ["a"], "two": ["b"]}})
+
+
+def test_what_there_is_is_listed_in_part_and_what_no_rule_names_in_full() -> None:
+    films = findings("a", "b", *(f"f{number}" for number in range(40)))
+    with pytest.raises(ValueError) as refused:
+        give_labels(films, {"one": ["a"], "two": ["z"]}, "stop", "stop")
+    told = str(refused.value)
+    assert "'f39'" in told.split("name them under")[0]
+    assert "and 22 more" in told
 
 
 def test_findings_are_counted_by_class_and_source() -> None:

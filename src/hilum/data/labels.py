@@ -10,6 +10,7 @@ from hilum.records import JOINT, UNCERTAIN
 
 UNMATCHED = ("stop", "exclude")
 UNUSED = ("stop", "tell")
+SHOWN = 20  # findings in a message that lists what there is; those that no rule names are all listed
 Rules = Mapping[str, Sequence[str]]  # class (or EXCLUDED) -> findings that belong to it, in the order in which they are tried
 
 
@@ -43,7 +44,7 @@ class _Match:
 
 @dataclass(frozen=True)
 class _Applied:
-    """What one set of rules makes of films. unnamed: pairs of finding and image_id. unused: rules that cover no film."""
+    """What one set of rules makes of films. unnamed: pairs of finding and image_id. unused: a text per class whose rules idle."""
 
     place: str
     label: pd.Series
@@ -78,17 +79,21 @@ def map_labels(
     check_rules(labels, unmatched, unused_rules, own)
     applied = [_apply_rules(f"prepare.labels_by_source.{name}", films[films["source"] == name], own[name]) for name in own]
     rest = films[~films["source"].isin(list(own))]
-    if len(rest) or not own:
+    if len(rest) or any(labels.values()):
         applied.insert(0, _apply_rules("prepare.labels", rest, labels))
     label = pd.concat([one.label for one in applied]).reindex(films.index)
     faults: list[str] = []
     notes: list[str] = []
     if unmatched == "stop":
         faults += _refuse_unnamed([row for one in applied for row in one.unnamed], [one.place for one in applied if one.unnamed])
-    if unused := [rule for one in applied for rule in one.unused]:
-        text = f"every rule must cover a film, got {len(unused)} that cover none: {', '.join(unused)}"
-        remedy = f"the findings are: {_list_findings(films)}; correct or remove them, or say `prepare.unused_rules: tell`"
-        (faults if unused_rules == "stop" else notes).append(f"{text}; {remedy}" if unused_rules == "stop" else text)
+    if unused := [said for one in applied for said in one.unused]:
+        if unused_rules == "tell":
+            notes.append(f"rules that cover no film: {'; '.join(unused)}")
+        else:
+            faults.append(
+                f"every rule must cover a film, got some that cover none: {'; '.join(unused)}; the findings are: "
+                f"{_list_findings(films)}; correct or remove them, or say `prepare.unused_rules: tell`"
+            )
     empty = [name for name in labels if name != EXCLUDED and not (label == name).any()]
     if empty:
         faults.append(
@@ -135,7 +140,8 @@ def _apply_rules(place: str, films: pd.DataFrame, rules: Rules) -> _Applied:
     matches = {finding: _match(finding, rules) for finding in films["finding"].unique()}
     label = films["finding"].map({finding: match.label for finding, match in matches.items()}).astype(object)
     used = {rule for match in matches.values() for rule in match.rules}
-    unused = [f"{place}.{name}: {rule!r}" for name, said in rules.items() for rule in said if (name, rule) not in used]
+    idle = {name: [rule for rule in said if (name, rule) not in used] for name, said in rules.items()}
+    unused = [f"{place}.{name}: {', '.join(map(repr, said))}" for name, said in idle.items() if said]
     problems, unnamed = [], []
     for image_id, finding in films["finding"].items():
         match = matches[finding]
@@ -213,4 +219,7 @@ def _count(films: pd.Series) -> list[str]:
 
 
 def _list_findings(films: pd.DataFrame) -> str:
-    return ", ".join(_count(pd.Series(films.index, films["finding"])))
+    counts = films["finding"].value_counts()
+    shown = films[films["finding"].isin(counts.index[:SHOWN])]
+    more = f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else ""
+    return ", ".join(_count(pd.Series(shown.index, shown["finding"]))) + more
