@@ -16,7 +16,7 @@ from hilum.records import SPLITS, Films
 
 SHOWN_PROBLEMS = 200  # rows of the problem list on the page; problems.csv has all
 SPLIT_COLOURS = {"train": "#3f6491", "val": "#d99a3d", "test": "#8b3f55", "": "#8a929c"}
-OPTIONAL = ("view", "age", "sex", "license", "boxes", "lung_mask", "lesion_mask")
+OPTIONAL = ("view", "age", "sex", "offset", "license", "boxes", "lung_mask", "lesion_mask")
 
 
 def count_films(manifest: pd.DataFrame, splits: pd.DataFrame | None = None) -> pd.DataFrame:
