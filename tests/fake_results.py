@@ -22,6 +22,9 @@ def write_split(workspace: Workspace) -> None:
     write_json(workspace.split / "proof.json", {"shared": {"patients": 0}})
     write_json(workspace.split / "versions.json", VERSIONS)
     (workspace.split / "report.html").write_text("<html></html>")
+    findings = pd.DataFrame({"finding": ["normal"], "label": ["normal"], "source": ["s"], "films": [14]})
+    write_table(workspace.split / "findings.csv", findings)
+    write_table(workspace.split / "sources.csv", pd.DataFrame({"source": ["s"], "what": ["kept"], "films": [14]}))
 
 
 def training_settings(arm: str, **changes: Any) -> dict[str, Any]:

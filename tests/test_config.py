@@ -120,7 +120,7 @@ def test_an_unknown_key_of_a_source_is_told_the_keys_of_its_reader_only() -> Non
     folder = {"reader": "folder", "root": "films", "mode": "copy", "films": 3}
     told = refusal(changed(acquire__sources__mine=folder))
     assert "acquire.sources.mine.films is not a known key" in told
-    assert told.endswith("Legal here: reader, root, mode, pattern")
+    assert told.endswith("Legal here: reader, root, mode, pattern, table")
 
 
 def test_an_unknown_key_of_a_space_is_told_the_keys_of_a_space() -> None:
@@ -210,6 +210,43 @@ def test_a_multiplier_and_a_prevalence_may_stand_where_something_reads_them(imba
     train["prevalence"] = {"normal": 0.9, "bacterial": 0.06, "viral": 0.04}
     params = check_params(changed(**{f"train__{key}": value for key, value in train.items()}))
     assert params.train.prevalence["viral"] == 0.04
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"prepare__labels": {"normal": ["normal"], "excluded": ["viral"]}}, "must hold two classes or more, got normal"),
+        ({"prepare__labels": {"a": ["x"], "b": []}}, "prepare.labels.b must name a finding, or a source of"),
+        ({"prepare__labels": {"a": ["x"], "b": [""]}}, "prepare.labels.b must name findings, got an empty one"),
+        ({"prepare__labels_by_source": {"films": {"viral": ["x"]}}}, "must be of prepare.sources (phantom), got 'films'"),
+        (
+            {"prepare__labels_by_source": {"phantom": {"virus": ["x"]}}},
+            "labels_by_source.phantom must hold classes of prepare.labels (normal, bacterial, viral) or excluded, got virus",
+        ),
+        ({"prepare__labels_by_source": {"phantom": {"viral": ["x"]}}}, "got rules that no source uses; empty them"),
+        ({"prepare__unused_rules": "ignore"}, "prepare.unused_rules: Input should be 'stop' or 'tell', got 'ignore'"),
+    ],
+)
+def test_rules_that_contradict_each_other_are_refused(changes: dict[str, Any], rule: str) -> None:
+    assert rule in refusal(changed(**changes))
+
+
+def test_excluded_is_no_class_and_may_hold_the_empty_finding() -> None:
+    labels = {"normal": ["normal"], "excluded": [""], "ill": ["viral", "bacterial"]}
+    assert check_params(changed(prepare__labels=labels)).prepare.classes() == ["normal", "ill"]
+
+
+@pytest.mark.parametrize(
+    ("source", "rule"),
+    [
+        ({"table": "t.csv", "path": "file"}, "by `finding` (one column) or `findings` (a column each)"),
+        ({"table": "t.csv", "path": "file", "finding": "a", "findings": ["b"]}, "name one of the two"),
+        ({"table": "t.csv", "path": "file", "finding": "a", "boxes": ["x", "y"]}, "the four of x, y, width and height"),
+        ({"path": "file", "finding": "a"}, "acquire.sources.mine.table is missing"),
+    ],
+)
+def test_a_table_must_be_mapped_without_contradiction(source: dict[str, Any], rule: str) -> None:
+    assert rule in refusal(changed(acquire__sources__mine={"reader": "csv", "root": "films", **source}))
 
 
 def test_contradictions_are_told_together() -> None:

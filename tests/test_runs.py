@@ -151,6 +151,8 @@ def test_the_artifact_tree_is_the_results_folder(workspace: Workspace, store: St
     assert json.loads((local / "config" / "origins.json").read_text())["head.dropout"] == "search"
     assert json.loads((local / "data" / "versions.json").read_text()) == fake.VERSIONS
     assert (local / "data" / "report.html").read_text() == "<html></html>"
+    for name in ("findings.csv", "sources.csv"):
+        assert (local / "data" / name).read_bytes() == (workspace.split / name).read_bytes()
 
 
 def test_training_and_validation_films_are_both_named_as_inputs(workspace: Workspace, store: Store) -> None:

@@ -1,5 +1,6 @@
 """params.yaml as checked, frozen values. No default lives here: params.yaml holds them all."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +15,7 @@ from hilum.source_settings import Positive, Source
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]  # what an override of DVC takes as a key
+EXCLUDED = "excluded"  # in `prepare.labels`, in the place of a class: findings to leave out
 Extent = Annotated[int, Field(ge=1)] | str
 
 
@@ -30,9 +32,53 @@ class Prepare(Section):
     sources: Annotated[list[Name], Field(min_length=1)]
     size: Annotated[int, Field(ge=32, le=1024)]
     square: Literal["pad", "stretch"]
-    labels: Annotated[dict[Name, list[str]], Field(min_length=2)]
+    labels: dict[Name, list[str]]
+    labels_by_source: dict[Name, dict[Name, list[str]]]
     unmatched: Literal["stop", "exclude"]
+    unused_rules: Literal["stop", "tell"]
     broken_share: Share
+
+    def classes(self) -> list[str]:
+        """The classes in their order."""
+        return [name for name in self.labels if name != EXCLUDED]
+
+    @model_validator(mode="after")
+    def _ruled(self) -> "Prepare":
+        faults = []
+        if len(self.classes()) < 2:
+            faults.append(
+                f"prepare.labels must hold two classes or more, got {', '.join(self.classes()) or 'none'}; name another"
+            )
+        for source, rules in self.labels_by_source.items():
+            if source not in self.sources:
+                faults.append(f"prepare.labels_by_source must be of prepare.sources ({', '.join(self.sources)}), got {source!r}")
+            if strange := [name for name in rules if name not in (*self.classes(), EXCLUDED)]:
+                faults.append(
+                    f"prepare.labels_by_source.{source} must hold classes of prepare.labels ({', '.join(self.classes())}) or "
+                    f"{EXCLUDED}, got {', '.join(strange)}"
+                )
+        for name in self.classes():
+            said = [self.labels[name], *(rules.get(name, []) for rules in self.labels_by_source.values())]
+            if not any(said):
+                faults.append(f"prepare.labels.{name} must name a finding, or a source of prepare.labels_by_source must")
+        for place, rules in (
+            ("", self.labels),
+            *((f"_by_source.{source}", own) for source, own in self.labels_by_source.items()),
+        ):
+            faults += [
+                f"prepare.labels{place}.{name} must name findings, got an empty one: no finding told is no class; leave such "
+                f'films out with `{EXCLUDED}: [""]`'
+                for name, said in rules.items()
+                if name != EXCLUDED and not all(re.search(r"\w", rule) for rule in said)
+            ]
+        if set(self.sources) <= set(self.labels_by_source) and any(self.labels.values()):
+            faults.append(
+                "prepare.labels must only name the classes (`name: []`) where every source has rules of its own, got rules that "
+                "no source uses; empty them"
+            )
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
 
 
 class Split(Section):
@@ -203,7 +249,7 @@ class Params(Section):
             )
         if self.split.validation + self.split.test >= 1:
             faults.append(f"split.validation + split.test must stay below 1, got {self.split.validation} + {self.split.test}")
-        faults += _imbalance_faults(self.train, list(self.prepare.labels), self.arms)
+        faults += _imbalance_faults(self.train, self.prepare.classes(), self.arms)
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -23,18 +23,22 @@ MANIFEST = (
     "source",
     "official_split",  # train, test or empty
     "view",
-    "finding",  # as the source says it, a path such as pneumonia/viral
+    "finding",  # as the source says it: paths such as pneumonia/viral, several of one film joined by JOINT
     "label",  # class that the rules gave it
     "age",  # years
     "sex",  # F or M
+    "offset",  # days since the first symptoms or the admission, as the source counts them
     "license",
     "width",  # of the raw film, pixels
     "height",
     "boxes",  # JSON list of [x, y, width, height], raw pixels
+    "box_findings",  # JSON list of the finding of each box, in the order of `boxes`; empty: no information
     "lung_mask",  # path relative to data/raw; empty: no information
     "lesion_mask",
 )
 
+JOINT = "|"  # between the findings of one film: Effusion|Pneumonia
+UNCERTAIN = "uncertain"  # last segment of a finding that its source is not sure of: Effusion/uncertain
 SPLITS = ("train", "val", "test")
 
 

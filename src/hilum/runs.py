@@ -73,7 +73,7 @@ def log_training(store: Store, run: Run, workspace: Workspace, arm: str, model_n
     run.log_dict(settings["origins"], "config/origins.json")
     for part in ("train", "val"):
         log_films(run, workspace, part)
-    for name in ("proof.json", "versions.json", "report.html"):
+    for name in ("proof.json", "versions.json", "report.html", "findings.csv", "sources.csv"):
         run.log_file(workspace.split / name, "data")
     log_results(run, workspace.arm(arm, "tuning"), "tuning")
     log_results(run, workspace.arm(arm, "training"), "training")

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hilum.searched import Section
 
 Positive = Annotated[float, Field(gt=0)]
+NOT_READ = {"reader", "root", "mode"}  # settings of a source that are not its reader's
 
 
 class Shortcut(Section):
@@ -35,6 +36,61 @@ class FolderSource(Section):
     root: str
     mode: Literal["copy", "reference"] = "copy"
     pattern: str = ""
+    table: str = ""
 
 
-Source = Annotated[PhantomSource | KermanySource | FolderSource, Field(discriminator="reader")]
+class CsvSource(Section):
+    reader: Literal["csv"]
+    root: str
+    mode: Literal["copy", "reference"] = "copy"
+    table: Annotated[str, Field(min_length=1)]
+    path: Annotated[str, Field(min_length=1)]
+    finding: str = ""
+    findings: list[str] = Field(default_factory=list)
+    separators: str = ""
+    pattern: str = ""
+    patient: str = ""
+    view: str | list[str] = ""
+    age: str = ""
+    sex: str = ""
+    license: str = ""
+    split: str = ""
+    boxes: str | list[str] = ""
+    lung_mask: str = ""
+    lesion_mask: str = ""
+
+    @model_validator(mode="after")
+    def _labelled(self) -> "CsvSource":
+        if bool(self.finding) == bool(self.findings):
+            raise ValueError(
+                f"a table must tell findings by `finding` (one column) or `findings` (a column each), got {self.finding!r} and "
+                f"{self.findings}; name one of the two"
+            )
+        if isinstance(self.boxes, list) and len(self.boxes) not in (1, 4):
+            raise ValueError(f"boxes must be one column or the four of x, y, width and height, got {self.boxes}; name four")
+        return self
+
+
+class CovidChestxraySource(Section):
+    reader: Literal["covid_chestxray"]
+    root: str
+    mode: Literal["copy", "reference"] = "copy"
+    licenses: list[str] = Field(default_factory=list)
+
+
+class Figure1Source(Section):
+    reader: Literal["figure1"]
+    root: str
+    mode: Literal["copy", "reference"] = "copy"
+
+
+class NihSource(Section):
+    reader: Literal["nih"]
+    root: str
+    mode: Literal["copy", "reference"] = "copy"
+
+
+Source = Annotated[
+    PhantomSource | KermanySource | FolderSource | CsvSource | CovidChestxraySource | Figure1Source | NihSource,
+    Field(discriminator="reader"),
+]

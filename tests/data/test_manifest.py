@@ -123,6 +123,25 @@ def test_an_unmatched_finding_stops_or_is_left_out(tmp_path: Path) -> None:
     assert prepared.findings.set_index("finding").loc["covid-19"].to_dict() == {"label": "", "source": "clinic", "films": 1}
 
 
+def test_what_a_reader_left_out_is_in_the_problem_list_under_its_source(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    table = read_folder(root)
+    gone = {"image_id": "x/gone", "path": "x/gone.png", "problem": "row without a film", "detail": "not there"}
+    table.attrs["left_out"] = [gone]
+    prepared = build_manifest({"clinic": (root, table)}, 16, "pad", LABELS, "stop", 0.5, 1)
+    assert prepared.problems.to_dict("records") == [{**gone, "image_id": "clinic/x/gone", "path": "clinic/x/gone.png"}]
+    assert len(prepared.manifest) == 6
+
+
+def test_an_excluded_finding_is_listed_and_counted(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    write_film(root / "todo" / "c.png", 50)
+    prepared = build({"clinic": root}, labels={**LABELS, "excluded": ["todo"]})
+    assert prepared.problems[["image_id", "problem"]].values.tolist() == [["clinic/todo/c", "excluded finding"]]
+    assert set(prepared.manifest["label"]) == {"normal", "ill"}
+    assert prepared.findings.set_index("finding").loc["todo", "label"] == "excluded"
+
+
 def test_copies_leave_and_link_their_patients(tmp_path: Path) -> None:
     root = write_root(tmp_path)
     (root / "normal" / "z.png").write_bytes((root / "normal" / "p0.png").read_bytes())

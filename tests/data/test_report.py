@@ -8,6 +8,7 @@ from hilum.data.report import (
     choose_samples,
     count_films,
     count_knowledge,
+    count_ways,
     draw_counts,
     draw_samples,
     draw_sizes,
@@ -165,6 +166,31 @@ def test_a_finding_that_was_left_out_is_in_the_table(manifest: pd.DataFrame, fil
     row = re.search(r'<tr class="out">(.*?)</tr>', page, re.DOTALL)
     assert row is not None
     assert re.findall(r">\s*([^<\s][^<]*)<", row[1]) == ["todo", "left out", "s", "1,234"]
+
+
+def test_a_finding_that_a_rule_left_out_is_told_from_one_that_no_rule_names(manifest: pd.DataFrame, films: np.ndarray) -> None:
+    findings = pd.DataFrame(
+        {"finding": ["normal", "mass"], "label": ["normal", "excluded"], "source": ["s", "s"], "films": [1, 2]}
+    )
+    page = render(manifest, films, findings=findings)
+    row = re.search(r'<tr class="out">(.*?)</tr>', page, re.DOTALL)
+    assert row is not None
+    assert "left out by rule" in row[1]
+
+
+def test_what_became_of_each_source_is_counted(manifest: pd.DataFrame, films: np.ndarray) -> None:
+    problems = pd.DataFrame(
+        [("t/a", "copy"), ("t/b", "lateral view"), ("t/c", "lateral view"), ("u/d", "row without a film")],
+        columns=["image_id", "problem"],
+    ).assign(path="x.png", detail="y")
+    assert count_ways(manifest, problems).values.tolist() == [
+        ["s", "kept", 8],
+        ["t", "kept", 4],
+        ["t", "lateral view", 2],
+        ["t", "copy", 1],
+        ["u", "row without a film", 1],
+    ]
+    assert "What became of each source" in render(manifest, films, problems=problems)
 
 
 def test_a_long_problem_list_is_cut_and_says_so(manifest: pd.DataFrame, films: np.ndarray) -> None:

@@ -3,15 +3,20 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
+from hilum.data.copies import PROBLEMS
 from hilum.data.phantom import write_phantoms
 from hilum.data.readers.folder import read_folder
 from hilum.data.readers.kermany import read_kermany
 from hilum.data.readers.listing import READ_COLUMNS, list_films
-from hilum.data.sources import SOURCES
+from hilum.data.sources import FAULTS, SOURCES
 from hilum.records import MANIFEST
+from small_films import write_films, write_lines
+
+OPTIONS = {"csv": {"table": "labels.csv", "path": "file", "finding": "said"}}  # what a reader cannot do without
 
 
 def write_film(path: Path) -> None:
@@ -45,6 +50,18 @@ def write_root(root: Path, reader: str) -> Path:
         )
     elif reader == "kermany":
         write_kermany(root)
+    elif reader == "csv":
+        write_films(root, "a.png", "b.png", "c.png")
+        write_lines(root / "labels.csv", "file,said", "a.png,normal", "b.png,ill", "gone.png,ill")
+    elif reader == "covid_chestxray":
+        write_films(root, "images/a.png", "images/b.png", "images/stray.png")
+        write_lines(root / "metadata.csv", "patientid,finding,view,filename", "1,COVID-19,PA,a.png", "1,COVID-19,L,b.png")
+    elif reader == "figure1":
+        write_films(root, "images/COVID-00001a.png", "images/COVID-00001b.png", "images/stray.png")
+        write_lines(root / "metadata.csv", "patientid,finding,view", "COVID-00001a,COVID-19,", "COVID-00001b,,AP erect")
+    elif reader == "nih":
+        write_films(root, "images/00000001_000.png", "images/00000002_000.png")
+        write_lines(root / "Data_Entry_2017.csv", "Image Index,Finding Labels,Patient ID", "00000001_000.png,No Finding,1")
     else:
         write_film(root / "normal" / "a.png")
     return root
@@ -53,12 +70,19 @@ def write_root(root: Path, reader: str) -> Path:
 @pytest.mark.parametrize("reader", SOURCES)
 def test_every_reader_gives_one_row_per_film_in_manifest_columns(reader: str, tmp_path: Path) -> None:
     root = write_root(tmp_path / "root", reader)
-    table = SOURCES[reader](root)
-    assert list(table.columns) == list(READ_COLUMNS)
-    assert set(table.columns) <= set(MANIFEST)
+    table = SOURCES[reader](root, **OPTIONS.get(reader, {}))
+    assert set(table.columns) <= set(READ_COLUMNS) <= set(MANIFEST)
+    assert {"image_id", "path", "patient_id", "finding"} <= set(table.columns)
     assert table["image_id"].is_unique
     assert table["path"].is_unique
-    assert sorted(table["path"]) == [str(path) for path in list_films(root)]
+    assert len(table)
+    left = pd.DataFrame(table.attrs.get("left_out", []), columns=list(PROBLEMS))
+    assert not set(left["path"]) & set(table["path"])
+    films = {str(path) for path in list_films(root)}
+    assert set(table["path"]) <= films <= {*table["path"], *left["path"]}, "a film that is in neither table is lost"
+    assert (left[["path", "problem", "detail"]] != "").all(axis=None)
+    for problem, count in left["problem"].value_counts().items():
+        assert any(note.startswith(f"{problem}: {count}, such as ") for note in table.attrs["notes"]), "left out and not said"
     assert all(isinstance(value, str) for value in table.to_numpy().ravel())
     assert (table["patient_id"] != "").all()
     assert set(table["official_split"]) <= {"", "train", "test"}
@@ -70,10 +94,25 @@ def test_every_reader_gives_one_row_per_film_in_manifest_columns(reader: str, tm
 def test_every_reader_refuses_a_root_without_films(reader: str, tmp_path: Path) -> None:
     (tmp_path / "lung_masks").mkdir()
     with pytest.raises(ValueError, match="must"):
-        SOURCES[reader](tmp_path)
+        SOURCES[reader](tmp_path, **OPTIONS.get(reader, {}))
 
 
-@pytest.mark.parametrize("reader", ["kermany", "folder"])
+@pytest.mark.parametrize("reader", FAULTS)
+def test_every_reader_tells_the_faults_of_a_root_without_raising(reader: str, tmp_path: Path) -> None:
+    root = write_root(tmp_path / "root", reader)
+    assert FAULTS[reader](root, **OPTIONS.get(reader, {})) == []
+    if reader != "folder":  # any tree may be one
+        assert all("got" in fault for fault in FAULTS[reader](tmp_path / "nowhere", **OPTIONS.get(reader, {})))
+        assert FAULTS[reader](tmp_path / "nowhere", **OPTIONS.get(reader, {}))
+
+
+@pytest.mark.parametrize("reader", sorted(set(SOURCES) - {"phantom"}))
+def test_every_reader_is_in_the_readme(reader: str) -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    assert f"| `{reader}` |" in readme
+
+
+@pytest.mark.parametrize("reader", sorted(set(SOURCES) - {"phantom"}))
 def test_a_data_sheet_names_patients_labels_and_views(reader: str) -> None:
     sheet = inspect.getdoc(SOURCES[reader]) or ""
     assert all(word in sheet for word in ("Images", "Patients", "iews", "Labels", "error rate", "icence"))

@@ -16,6 +16,7 @@ from hilum.results import read_json
 from hilum.stages import check
 from hilum.stages.check import find_faults, fingerprint
 from hilum.workspace import Workspace
+from small_films import write_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 Make = Callable[..., Workspace]
@@ -115,6 +116,37 @@ def test_roots_and_weights_resolve_against_home_and_not_against_a_copy(tmp_path:
     write_films(tmp_path / "films")
     (tmp_path / "w.h5").write_text("weights")
     assert check.find_missing(params, Workspace(copy, tmp_path)) == []
+
+
+def test_faults_of_tables_allow_lists_and_columns_are_told_at_once_with_the_rest(
+    tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lines(tmp_path / "covid" / "metadata.csv", "patientid,finding,view,filename,license", "1,COVID-19,PA,a.png,CC0")
+    write_lines(tmp_path / "mine" / "t.csv", "file,dx", "a,x")
+    write_lines(tmp_path / "nih" / "test_list.txt", "a.png")
+    table = {"reader": "csv", "root": "mine", "table": "t.csv", "path": "Path", "finding": "dx", "view": "AP/PA", "pattern": "("}
+    workspace = make_project(
+        tmp_path,
+        tune__metric="auc",
+        acquire__sources__covid={"reader": "covid_chestxray", "root": "covid", "licenses": ["CC0", "MIT"]},
+        acquire__sources__mine=table,
+        acquire__sources__nih={"reader": "nih", "root": "nih"},
+        acquire__sources__gone={"reader": "figure1", "root": "gone"},
+    )
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError) as refused:
+        check.run()
+    for part in (
+        "tune.metric must be",
+        "acquire.sources.covid: licenses must stand in metadata.csv (CC0), got MIT",
+        "acquire.sources.mine: columns of t.csv must be of file, dx, got Path, AP/PA; correct the names",
+        "acquire.sources.mine: `pattern` must be a regular expression",
+        "acquire.sources.nih: an nih root must hold Data_Entry_2017_v2020.csv or",
+        "acquire.sources.nih: the official split must be told by both",
+        "acquire.sources.gone.root must be a folder",
+    ):
+        assert part in str(refused.value)
+    assert not workspace.facts.exists()
 
 
 def test_the_facts_are_what_later_stages_watch(tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hilum.config import EXCLUDED
 from hilum.data.copies import PROBLEMS, find_copies
 from hilum.data.images import check_square, prepare_film, prepare_mask
-from hilum.data.labels import map_labels
+from hilum.data.labels import Rules, count_findings, map_labels
 from hilum.records import MANIFEST, Films, Masks
 
 MASK_KINDS = ("lung_mask", "lesion_mask")
@@ -51,8 +52,10 @@ class Prepared:
     manifest: one row per kept film, columns records.MANIFEST, sorted by image_id; all strings but width and height.
     films: (N, size, size) uint8 grey levels 0-255, in the manifest's order.
     masks: "lung_mask" and "lesion_mask" -> the masks there are.
-    problems: columns image_id, path, problem, detail; every film and mask left out, and every film of two rules.
-    findings: columns finding, label, source, films; counted before anything is left out, label empty where no class names it.
+    problems: columns image_id, path, problem, detail; every film and mask left out, by the reader as well, and every film of
+        two rules.
+    findings: columns finding, label, source, films; of the films that the readers give, counted before anything is left out;
+        label empty where no rule names the finding, EXCLUDED where a rule leaves it out.
     linked_patients: columns patient_id, other; names of patients who share a film and must go into the same split.
     notes: sentences for a person.
     """
@@ -81,16 +84,19 @@ def build_manifest(
     tables: Mapping[str, tuple[Path, pd.DataFrame]],
     size: int,
     square: str,
-    labels: Mapping[str, Sequence[str]],
+    labels: Rules,
     unmatched: str,
     broken_share: float,
     workers: int,
     on_film: Callable[[int, int], None] | None = None,
+    labels_by_source: Mapping[str, Rules] | None = None,
+    unused_rules: str = "stop",
 ) -> Prepared:
     """Join the sources, give each film its class, decode it, and remove copies.
 
     tables: source name -> (root, table of a reader of `sources`). size: side of the prepared film, pixels.
-    square: pad or stretch. labels, unmatched: see `map_labels`. broken_share: of the films with a class, 0 to 1.
+    square: pad or stretch. labels, unmatched, labels_by_source, unused_rules: see `map_labels`.
+    broken_share: of the films with a class, 0 to 1.
     workers: threads that decode (Pillow lets other threads run while it decodes). on_film: called with (films done, all films).
 
     Raises:
@@ -98,12 +104,12 @@ def build_manifest(
     """
     check_square(square)
     rows = join_sources(tables)
-    mapping = map_labels(rows.set_index("image_id")["finding"], labels, unmatched)
+    mapping = map_labels(rows.set_index("image_id")[["finding", "source"]], labels, unmatched, unused_rules, labels_by_source)
     rows["label"] = mapping.label.to_numpy()
     paths = rows.set_index("image_id")["path"]
     named = mapping.problems.assign(path=mapping.problems["image_id"].map(paths))
-    findings = rows.groupby(["finding", "label", "source"]).size().reset_index(name="films")
-    rows = rows[rows["label"] != ""].reset_index(drop=True)
+    findings = count_findings(rows)
+    rows = rows[~rows["label"].isin(["", EXCLUDED])].reset_index(drop=True)
 
     films = np.zeros((len(rows), size, size), np.uint8)
     decoded = _decode_all(rows, films, square, workers, on_film)
@@ -122,8 +128,9 @@ def build_manifest(
     masks = {
         kind: _pack_masks(kept["image_id"], [decoded[row].masks.get(kind) for row in kept.index], size) for kind in MASK_KINDS
     }
-    problems = pd.concat([named, broken, *faults, copies], ignore_index=True)[list(PROBLEMS)]
+    problems = pd.concat([_list_left_out(tables), named, broken, *faults, copies], ignore_index=True)[list(PROBLEMS)]
     notes = [f"{source}: {note}" for source, (_, table) in tables.items() for note in table.attrs.get("notes", [])]
+    notes += mapping.notes
     films = _keep_rows(films, kept.index.to_numpy())
     return Prepared(kept[list(MANIFEST)].reset_index(drop=True), films, masks, problems, findings, linked, tuple(notes))
 
@@ -159,6 +166,7 @@ def _name_source(source: str, root: Path, table: pd.DataFrame) -> pd.DataFrame:
             f"columns {unknown}; the legal ones are {', '.join(MANIFEST)}"
         )
     rows = table.reindex(columns=list(MANIFEST), fill_value="").fillna("").astype(str)
+    rows.attrs = {}  # notes and lists are no part of the joined table
     parts = sorted(set(rows["official_split"]) - {"", "train", "test"})
     if parts:
         raise ValueError(f"an official split must be train, test or empty, got {', '.join(parts)} from {source}; mend its reader")
@@ -229,8 +237,17 @@ def _check_broken(broken: pd.DataFrame, count: int, broken_share: float) -> None
         )
 
 
-def _check_classes(kept: pd.DataFrame, labels: Mapping[str, Sequence[str]]) -> None:
-    empty = sorted(set(labels) - set(kept["label"]))
+def _list_left_out(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
+    """What the readers did not take, with the source's name in front."""
+    parts = []
+    for source, (_, table) in tables.items():
+        part = pd.DataFrame(table.attrs.get("left_out", []), columns=list(PROBLEMS)).astype(str)
+        parts.append(part.assign(**{name: source + "/" + part[name] for name in ("image_id", "path")}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _check_classes(kept: pd.DataFrame, labels: Rules) -> None:
+    empty = sorted(set(labels) - {EXCLUDED} - set(kept["label"]))
     if empty:
         raise ValueError(
             f"every class must keep a film, got none for {', '.join(empty)} after broken films and copies of conflicting labels "

@@ -11,11 +11,12 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from hilum.config import EXCLUDED
 from hilum.records import SPLITS, Films
 
 SHOWN_PROBLEMS = 200  # rows of the problem list on the page; problems.csv has all
 SPLIT_COLOURS = {"train": "#3f6491", "val": "#d99a3d", "test": "#8b3f55", "": "#8a929c"}
-OPTIONAL = ("view", "age", "sex", "license", "boxes", "lung_mask", "lesion_mask")
+OPTIONAL = ("view", "age", "sex", "offset", "license", "boxes", "lung_mask", "lesion_mask")
 
 
 def count_films(manifest: pd.DataFrame, splits: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -33,6 +34,19 @@ def count_knowledge(manifest: pd.DataFrame) -> pd.DataFrame:
     table = (manifest[list(OPTIONAL)] != "").groupby(manifest["source"]).sum()
     table.insert(0, "films", manifest.groupby("source").size())
     return table.reset_index()
+
+
+def count_ways(manifest: pd.DataFrame, problems: pd.DataFrame) -> pd.DataFrame:
+    """What became of the films and rows of each source: columns source, what, films.
+
+    `kept` are those that the splits may use; then each reason of the problem list, the commonest first. Rows of tables that name
+    no film count as well; films of `rules of two classes` are among the kept ones.
+    """
+    kept = manifest.groupby("source").size().rename("films").reset_index().assign(what="kept")
+    rest = problems.assign(source=problems["image_id"].str.split("/").str[0], what=problems["problem"])
+    counted = rest.groupby(["source", "what"]).size().rename("films").reset_index()
+    table = pd.concat([kept, counted.sort_values(["films", "what"], ascending=[False, True])], ignore_index=True)
+    return table.sort_values("source", kind="stable", ignore_index=True)[["source", "what", "films"]]
 
 
 def measure_sizes(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -155,7 +169,7 @@ def render_report(
     counts = count_films(manifest, splits)
     page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
     kinds = problems.groupby("problem").size().reset_index(name="films")
-    left_out = findings.assign(label=findings["label"].where(findings["label"] != "", "left out"))
+    left_out = findings.assign(label=findings["label"].replace({"": "left out", EXCLUDED: "left out by rule"}))
     return page.get_template("report.html").render(
         headline={
             "films": len(manifest),
@@ -173,6 +187,7 @@ def render_report(
             "sizes": measure_sizes(manifest),
             "knowledge": count_knowledge(manifest),
             "kinds": kinds,
+            "ways": count_ways(manifest, problems),
             "problems": _rarest_first(problems)[["problem", "path", "detail"]].head(SHOWN_PROBLEMS),
         },
         hidden=max(0, len(problems) - SHOWN_PROBLEMS),

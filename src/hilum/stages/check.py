@@ -6,13 +6,14 @@ from pathlib import Path
 from hilum.config import Params, read_params
 from hilum.data.phantom import FINDINGS
 from hilum.data.prepared import file_sha256
+from hilum.data.sources import FAULTS
 from hilum.evaluation.metrics import VALIDATION_METRICS
 from hilum.explain.methods import METHODS
 from hilum.models.backbones import BACKBONES
 from hilum.progress import say
 from hilum.results import write_json
 from hilum.searched import Choices, Range
-from hilum.source_settings import PhantomSource
+from hilum.source_settings import NOT_READ, PhantomSource
 from hilum.workspace import Workspace, find_workspace
 
 KNOWN_WEIGHTS = ("pretrained", "imagenet", "none")
@@ -71,8 +72,14 @@ def find_missing(params: Params, workspace: Workspace) -> list[str]:
     """Folders and files that are named but not there."""
     faults = []
     for name, source in params.acquire.sources.items():
-        if not isinstance(source, PhantomSource) and not workspace.at_home(source.root).is_dir():
-            faults.append(f"acquire.sources.{name}.root must be a folder, got {workspace.at_home(source.root)}")
+        if isinstance(source, PhantomSource):
+            continue
+        root = workspace.at_home(source.root)
+        if not root.is_dir():
+            faults.append(f"acquire.sources.{name}.root must be a folder, got {root}")
+        elif source.reader in FAULTS:
+            found = FAULTS[source.reader](root, **source.model_dump(exclude=NOT_READ))
+            faults += [f"acquire.sources.{name}: {fault}" for fault in found]
     for name, arm in params.arms.items():
         if arm.weights not in KNOWN_WEIGHTS and not workspace.at_home(arm.weights).is_file():
             faults.append(

@@ -12,11 +12,9 @@ from hilum.data.prepared import file_sha256, write_prepared
 from hilum.data.sources import SOURCES
 from hilum.progress import bar, say
 from hilum.results import read_json, write_table
-from hilum.source_settings import PhantomSource
+from hilum.source_settings import NOT_READ, PhantomSource
 from hilum.stages.acquire import PINNED
 from hilum.workspace import Workspace, find_workspace
-
-OPTIONS = {"folder": ("pattern",)}  # reader -> its own settings
 
 
 def run() -> None:
@@ -30,6 +28,8 @@ def run() -> None:
         square=settings.square,
         labels=settings.labels,
         unmatched=settings.unmatched,
+        labels_by_source=settings.labels_by_source,
+        unused_rules=settings.unused_rules,
         broken_share=settings.broken_share,
         workers=os.cpu_count() or 1,
         on_film=bar("films prepared"),
@@ -51,10 +51,11 @@ def read_source(name: str, params: Params, workspace: Workspace) -> tuple[Path, 
     """Where a source's films are, and the reader's table of them."""
     source = params.acquire.sources[name]
     folder = workspace.raw(name)
-    if not isinstance(source, PhantomSource) and source.mode == "reference":
+    if isinstance(source, PhantomSource):
+        return folder, SOURCES[source.reader](folder)
+    if source.mode == "reference":
         folder = verify_pinned(folder, workspace)
-    options = {key: getattr(source, key) for key in OPTIONS.get(source.reader, ())}
-    return folder, SOURCES[source.reader](folder, **options)
+    return folder, SOURCES[source.reader](folder, **source.model_dump(exclude=NOT_READ))
 
 
 def verify_pinned(folder: Path, workspace: Workspace) -> Path:

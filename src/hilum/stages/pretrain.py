@@ -11,6 +11,7 @@ from hilum.data.manifest import build_manifest
 from hilum.data.splits import split_by_patient
 from hilum.models.classifier import save_backbone
 from hilum.progress import bar, say
+from hilum.records import JOINT
 from hilum.results import write_json, write_table
 from hilum.stages.prepare import read_source
 from hilum.stages.scoring import epoch_line, score_epoch
@@ -38,12 +39,15 @@ def run() -> None:
 
 
 def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[str]]:
-    """The source's films, split by patient; a class for each of its findings."""
+    """The source's films, split by patient; a class for each of its findings; films of several findings or none stay out."""
     name = params.pretrain.source
-    table = read_source(name, params, workspace)
-    classes = sorted(set(table[1]["finding"]))
+    root, table = read_source(name, params, workspace)
+    single = (table["finding"] != "") & ~table["finding"].str.contains(JOINT, regex=False)
+    classes = sorted(set(table["finding"][single]))
+    if not single.all():
+        say(f"{name}: {(~single).sum()} films of several findings or none are not pretrained on")
     prepared = build_manifest(
-        {name: table},
+        {name: (root, table[single])},
         size=params.pretrain.size,
         square=params.prepare.square,
         labels={finding: [finding] for finding in classes},

@@ -8,7 +8,7 @@ import pandas as pd
 from hilum.config import Params, read_params
 from hilum.data.manifest import read_manifest
 from hilum.data.prepared import LISTED, file_sha256, load_films
-from hilum.data.report import render_report, warn_of_confounding
+from hilum.data.report import count_ways, render_report, warn_of_confounding
 from hilum.data.splits import Splits, choose_explain_films, prove_disjoint, split_by_patient
 from hilum.progress import say
 from hilum.records import SPLITS
@@ -37,7 +37,7 @@ def run() -> None:
     write_table(folder / "explain.csv", explain[list(LISTED)])
     write_table(folder / "left_out.csv", splits.left_out)
     write_json(folder / "proof.json", {**proof, "test_part": dict(splits.test_part), "left_out": len(splits.left_out)})
-    classes = list(params.prepare.labels)
+    classes = params.prepare.classes()
     train = listed.loc[listed["split"] == "train", "label"].value_counts()
     versions = {
         "classes": classes,
@@ -58,13 +58,17 @@ def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, s
     """The data report: one page with counts, sizes, samples, duplicates and every problem."""
     prepared = workspace.prepared
     problems = read_table(prepared / "problems.csv")
+    problems = pd.concat([problems, splits.left_out], ignore_index=True)
+    findings = read_table(prepared / "findings.csv")
     notes = (prepared / "notes.txt").read_text().splitlines()
+    write_table(workspace.split / "findings.csv", findings)  # data/split goes wherever results go: runs log them from here
+    write_table(workspace.split / "sources.csv", count_ways(manifest, problems))
     page = render_report(
         manifest,
         load_films(prepared),
-        pd.concat([problems, splits.left_out], ignore_index=True),
-        read_table(prepared / "findings.csv"),
-        list(params.prepare.labels),
+        problems,
+        findings,
+        params.prepare.classes(),
         notes,
         per_class=SAMPLES,
         seed=params.seed,

@@ -1,70 +1,93 @@
 """The reader of any tree with a folder per class."""
 
-import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from hilum.data.readers.listing import list_films, list_masks, make_table, name_some
+from hilum.data.readers.sidecar import (
+    MASKS,
+    check_columns,
+    compile_patient,
+    leave_out_masks,
+    list_unmasked,
+    name_patients,
+    read_sidecar,
+)
+from hilum.data.readers.tables import NO_FILM, attach_rows, read_table
+
+PATH = "path"  # the column that a side-car table must have
+KNOWN = {"patient": "patient_id", **{name: name for name in ("view", "age", "sex", "license", "boxes", *MASKS)}}
+CORNERS = ("x", "y", "width", "height")  # instead of `boxes`: one row per box
 
 
-def read_folder(root: Path, pattern: str = "") -> pd.DataFrame:
+def read_folder(root: Path, pattern: str = "", table: str = "") -> pd.DataFrame:
     """Any tree with a folder per class: the finding of a film is the path of its folder below the root.
 
-    Images, views, licence: whatever the folder holds; nothing is known of them.
-    Patients: the named group `patient` of `pattern`, searched in the file name; without a pattern each film is a patient of its
-        own, which a note in `attrs["notes"]` says, because films of one patient may then be in training and in test.
+    Images, views, licence: whatever the folder holds; nothing is known of them but what a side-car table tells.
+    Patients: the named group `patient` of `pattern`, searched in the file name; a side-car table goes first. With neither each
+        film is a patient of its own, which a note says, because films of one patient may then be in training and in test.
     Labels: as the folders say; their error rate is unknown.
     Split: none. Folders called train, val or test are findings like any other: give each its own root or its own source.
     Masks: `lung_masks/<path of the film>.png` and `lesion_masks/<path of the film>.png` where present.
+    Side-car: `table` names a CSV file below the root with the column `path` and any of patient, view, age, sex, license, boxes
+        (JSON `[[x, y, width, height], ...]`; or x, y, width, height and one row per box), lung_mask, lesion_mask. Films without
+        a row stay and are counted; rows without a film are listed.
 
     Raises:
-        ValueError: no film below the root, films beside the class folders, a pattern without the group `patient`, or one that
-            does not match every file name.
+        ValueError: no film below the root, films beside the class folders, a pattern without the group `patient`, one that does
+            not match every film without a patient, or a side-car table that is not there or lacks `path`.
     """
-    expression = _compile_patient(pattern)
-    films = list_films(root)
+    compile_patient(pattern)
+    films, rows = list_films(root), None
+    if table:
+        rows = read_sidecar(root / table, _name_columns(root / table))
+        films = list_unmasked(root, rows)
     loose = [path for path in films if len(path.parts) == 1]
     if loose:
         raise ValueError(
             f"every film must lie in a folder named after its class, got {len(loose)} films directly below {root}, such as "
             f"{name_some(loose)}; make a folder per class"
         )
-    found = {path: expression.search(path.name) if expression else None for path in films}
-    missed = [path for path in films if expression and not (found[path] and found[path]["patient"])]  # type: ignore[index]
-    if missed:
-        raise ValueError(
-            f"the pattern {pattern!r} must find a patient in every file name, got {len(missed)} of {len(films)} without one, "
-            f"such as {name_some(missed)}; widen the pattern"
-        )
+    told = [{"film": str(path), "finding": str(path.parent), "problem": "", "detail": ""} for path in films]
+    if rows is None:
+        result = make_table(films, told)
+    else:
+        both = pd.concat([pd.DataFrame(told), rows.assign(finding="")], ignore_index=True)
+        result = attach_rows(films, both.astype(object).where(both.notna(), ""), table)
+        result.attrs["notes"] += [*rows.attrs["notes"], *_count_bare(len(films), rows, result, table)]
     masks = {path.parts[0].lower() + "/" + "/".join(path.with_suffix("").parts[1:]): str(path) for path in list_masks(root)}
-    rows = []
-    for path in films:
-        match, key = found[path], str(path.with_suffix(""))
-        rows.append(
-            {
-                "finding": str(path.parent),
-                "patient_id": match["patient"] if match else str(path),
-                "lung_mask": masks.get(f"lung_masks/{key}", ""),
-                "lesion_mask": masks.get(f"lesion_masks/{key}", ""),
-            }
-        )
-    table = make_table(films, rows)
-    if expression is None:
-        table.attrs["notes"].append(
-            "no pattern tells the patient, so each film counts as a patient of its own: films of one patient may be in training "
-            "and in test; give `pattern` with a group such as (?P<patient>[^_]+)"
-        )
-    return table
+    for kind in MASKS:
+        beside = [masks.get(f"{kind}s/{PurePosixPath(path).with_suffix('')}", "") for path in result["path"]]
+        result[kind] = result[kind].where(result[kind] != "", pd.Series(beside, index=result.index))
+    name_patients(result, pattern, "file name")
+    leave_out_masks(root, result)
+    return result
 
 
-def _compile_patient(pattern: str) -> re.Pattern[str] | None:
-    if not pattern:
-        return None
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"`pattern` must be a regular expression, got {pattern!r} ({error}); see Python's `re`") from error
-    if "patient" not in expression.groupindex:
-        raise ValueError(f"`pattern` must have a group named patient, got {pattern!r}; use one such as (?P<patient>[^_]+)")
-    return expression
+def find_folder_faults(root: Path, pattern: str = "", table: str = "") -> list[str]:
+    """What can be said at once against the settings: a pattern that is none, no side-car table, no column `path` in it."""
+    faults = []
+    for look in (lambda: compile_patient(pattern), lambda: _name_columns(root / table) if table else None):
+        try:
+            look()
+        except ValueError as error:
+            faults.append(str(error))
+    return faults
+
+
+def _name_columns(path: Path) -> dict[str, str | list[str]]:
+    """Which columns a side-car table has, by their names in the manifest."""
+    header = read_table(path, rows=0)
+    check_columns(header, {"film": PATH}, path)
+    columns: dict[str, str | list[str]] = {"film": PATH, **{new: name for name, new in KNOWN.items() if name in header}}
+    if set(CORNERS) <= set(header.columns) and "boxes" not in columns:
+        columns["boxes"] = list(CORNERS)
+    return columns
+
+
+def _count_bare(films: int, rows: pd.DataFrame, result: pd.DataFrame, table: str) -> list[str]:
+    """A note if there are films without a row."""
+    strays = {row["path"] for row in result.attrs["left_out"] if row["problem"] in NO_FILM}
+    bare = films - len(set(rows["film"]) - strays)
+    return [f"films of which {table} tells nothing: {bare} of {films}"] if bare > 0 else []

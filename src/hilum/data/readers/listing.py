@@ -19,8 +19,10 @@ READ_COLUMNS = (
     "finding",
     "age",
     "sex",
+    "offset",
     "license",
     "boxes",
+    "box_findings",
     "lung_mask",  # relative to the root
     "lesion_mask",
 )
@@ -46,11 +48,25 @@ def list_masks(root: Path) -> list[PurePosixPath]:
 
 
 def make_table(films: Sequence[PurePosixPath], rows: Iterable[dict[str, str]], **same: str) -> pd.DataFrame:
-    """The table that a reader returns: a row per film in READ_COLUMNS, `same` in every row, and an empty list of notes."""
+    """The table that a reader returns: a row per film in READ_COLUMNS and `same` in every row.
+
+    Its `attrs["notes"]` is an empty list of sentences for a person; its `attrs["left_out"]` an empty list of mappings with the
+    keys of copies.PROBLEMS, one for each film or row of a table that the reader did not take (see `name_left_out`).
+    """
     table = pd.DataFrame(list(rows)).assign(image_id=_name_films(films), path=[str(path) for path in films], **same)
-    table = table.reindex(columns=list(READ_COLUMNS), fill_value="").astype(str)
-    table.attrs["notes"] = []
+    table = table.reindex(columns=list(READ_COLUMNS), fill_value="").fillna("").astype(str)
+    table.attrs |= {"notes": [], "left_out": []}
     return table
+
+
+def name_left_out(path: str, problem: str, detail: str) -> dict[str, str]:
+    """One row of `attrs["left_out"]`: a film, or the name of a film that is not there, and why it is no row of the table."""
+    return {
+        "image_id": str(PurePosixPath(path).with_suffix("")) if path else "",
+        "path": path,
+        "problem": problem,
+        "detail": detail,
+    }
 
 
 def name_some(paths: Sequence[PurePosixPath]) -> str:

@@ -1,0 +1,144 @@
+"""A table of the user's own beside the films: which of its columns say what, read into the words of the manifest."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from hilum.data.readers.listing import list_films, name_left_out, name_some
+from hilum.data.readers.tables import count_odd, read_table
+from hilum.data.readers.values import make_box, read_age, read_boxes, read_sex, read_view, squeeze
+
+PLAIN = ("patient_id", "license", "lung_mask", "lesion_mask")  # taken as they stand
+MASKS = ("lung_mask", "lesion_mask")
+SPLITS = {"train": "train", **dict.fromkeys(("val", "valid", "validation", "dev"), "train"), "test": "test", "": ""}
+Columns = Mapping[str, str | Sequence[str]]  # column of the manifest -> name, or names where a value stands in several
+
+
+def read_sidecar(path: Path, columns: Columns, separators: str = "") -> pd.DataFrame:
+    """The rows of a table, as `attach_rows` takes them, without the column finding.
+
+    columns: `film` (the column with the path, name or name without ending) and any of patient_id, view (one column or several,
+    of which the last one that tells something stands), age, sex, license, official_split, lung_mask, lesion_mask, boxes (one
+    column with JSON `[[x, y, width, height], ...]`, or four with one box per row). Notes stand in `attrs["notes"]`.
+
+    Raises:
+        ValueError: no such table or columns, a box that is none, or a split that is neither train, validation nor test.
+    """
+    table = read_table(path)
+    check_columns(table, columns, path)
+    rows = pd.DataFrame({"film": table[_first(columns["film"])], "problem": "", "detail": ""}, index=table.index)
+    notes = []
+    for name in PLAIN:
+        if columns.get(name):
+            rows[name] = table[_first(columns[name])]
+    for name, read in (("age", read_age), ("sex", read_sex)):
+        if columns.get(name):
+            told = table[_first(columns[name])]
+            rows[name] = told.map(read)
+            notes += count_odd(told, rows[name], name)
+    if columns.get("view"):
+        rows[["view", "problem", "detail"]] = _read_views(table, columns["view"])
+    if columns.get("official_split"):
+        rows["official_split"] = [_read_split(text) for text in table[_first(columns["official_split"])]]
+    if columns.get("boxes"):
+        rows["boxes"] = pd.Series(_read_box_columns(table, columns["boxes"]), index=rows.index, dtype=object)
+    rows.attrs["notes"] = notes
+    return rows
+
+
+def check_columns(table: pd.DataFrame, columns: Columns, path: Path) -> None:
+    """Raise ValueError naming every column that a source says its table has and that is not there."""
+    wanted = [name for names in columns.values() for name in ([names] if isinstance(names, str) else names) if name]
+    missing = [name for name in dict.fromkeys(wanted) if name not in table.columns]
+    if missing:
+        raise ValueError(
+            f"columns of {path.name} must be of {', '.join(table.columns)}, got {', '.join(missing)}; correct the names"
+        )
+
+
+def list_unmasked(root: Path, rows: pd.DataFrame) -> list[PurePosixPath]:
+    """The films below a root, without the files that a table names as masks."""
+    masks = {str(PurePosixPath(path)) for kind in MASKS if kind in rows for path in rows[kind] if path}
+    return [path for path in list_films(root) if str(path) not in masks]
+
+
+def leave_out_masks(root: Path, table: pd.DataFrame) -> None:
+    """Empty the masks of a reader's table whose files are not there, and list them among what was left out, in place."""
+    for kind in MASKS:
+        gone = [bool(path) and not (root / path).is_file() for path in table[kind]]
+        for path, film in zip(table.loc[gone, kind], table.loc[gone, "path"], strict=True):
+            table.attrs["left_out"].append(name_left_out(path, f"missing {kind}", f"named as the mask of {film}, and not there"))
+        if any(gone):
+            table.attrs["notes"].append(f"missing {kind}: {sum(gone)}, such as {table.loc[gone, kind].iloc[0]}")
+        table.loc[gone, kind] = ""
+
+
+def name_patients(table: pd.DataFrame, pattern: str, where: str) -> None:
+    """Fill empty patient_ids of a reader's table by the pattern, or else each film by its own path, which a note says; in place.
+
+    pattern: its named group `patient` is the patient. where: what it is searched in, `path` (of the film) or `file name`.
+
+    Raises:
+        ValueError: a pattern that is none, or that does not match every film without a patient.
+    """
+    untold = table["patient_id"] == ""
+    expression = compile_patient(pattern)
+    if expression:
+        paths = [PurePosixPath(path) for path in table.loc[untold, "path"]]
+        found = {path: expression.search(str(path) if where == "path" else path.name) for path in paths}
+        missed = [path for path, match in found.items() if not (match and match["patient"])]
+        if missed:
+            raise ValueError(
+                f"the pattern {pattern!r} must find a patient in every {where}, got {len(missed)} of {len(found)} without one, "
+                f"such as {name_some(missed)}; widen the pattern"
+            )
+        table.loc[untold, "patient_id"] = [match["patient"] for match in found.values() if match]
+    elif untold.any():
+        table.loc[untold, "patient_id"] = table.loc[untold, "path"]
+        table.attrs["notes"].append(
+            f"nothing tells the patient of {untold.sum()} films, so each film counts as a patient of its own: films of one "
+            "patient may be in training and in test; give `pattern` with a group such as (?P<patient>[^_]+), or a table with "
+            "a column of patients"
+        )
+
+
+def compile_patient(pattern: str) -> re.Pattern[str] | None:
+    """The regular expression of a pattern with the group `patient`, None for an empty one. Raises ValueError if it is neither."""
+    if not pattern:
+        return None
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"`pattern` must be a regular expression, got {pattern!r} ({error}); see Python's `re`") from error
+    if "patient" not in expression.groupindex:
+        raise ValueError(f"`pattern` must have a group named patient, got {pattern!r}; use one such as (?P<patient>[^_]+)")
+    return expression
+
+
+def _read_views(table: pd.DataFrame, names: str | Sequence[str]) -> list[tuple[str, str, str]]:
+    """Of each row the view, and the problem and its detail where one of the columns tells a view that is not taken."""
+    told = []
+    for words in table[[names] if isinstance(names, str) else list(names)].to_numpy():
+        read = [(word, *read_view(word)) for word in words]
+        view = next((view for _, view, _ in reversed(read) if view), "")
+        told.append(next(((view, reason, f"view {word}") for word, _, reason in read if reason), (view, "", "")))
+    return told
+
+
+def _first(names: str | Sequence[str]) -> str:
+    return names if isinstance(names, str) else names[0]
+
+
+def _read_split(text: str) -> str:
+    if squeeze(text) not in SPLITS:
+        raise ValueError(f"a split must be train, val or test, got {text!r}; correct the table or leave the column out")
+    return SPLITS[squeeze(text)]
+
+
+def _read_box_columns(table: pd.DataFrame, names: str | Sequence[str]) -> list[list[list[float]]]:
+    """The boxes of each row: from one column of JSON, or from four columns, empty where all four are."""
+    if isinstance(names, str) or len(names) == 1:
+        return [read_boxes(text) for text in table[_first(names)]]
+    return [[make_box(row)] if any(row) else [] for row in table[list(names)].to_numpy().tolist()]
