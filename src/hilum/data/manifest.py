@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hilum.data.bounds import read_bounded
 from hilum.data.copies import PROBLEMS, find_copies
 from hilum.data.images import check_square, prepare_film, prepare_mask
 from hilum.data.labels import map_labels
@@ -198,7 +199,7 @@ def _decode_all(
 
 def _decode(path: Path, mask_files: Mapping[str, Path], out: NDArray[np.uint8], square: str) -> _Decoded:
     try:
-        raw = path.read_bytes()
+        raw = read_bounded(path)
         film, geometry = prepare_film(BytesIO(raw), len(out), square)
     except FileNotFoundError:
         return _Decoded(broken="the file is missing")
