@@ -37,4 +37,23 @@ class FolderSource(Section):
     pattern: str = ""
 
 
-Source = Annotated[PhantomSource | KermanySource | FolderSource, Field(discriminator="reader")]
+class DicomSource(Section):
+    reader: Literal["dicom"]
+    root: str
+    mode: Literal["copy", "reference"] = "reference"  # raw headers do not travel to a DVC remote unasked
+    labels: str
+    file_column: str = ""
+    uid_column: str = ""
+    finding_column: str
+    patient_column: str = ""
+
+
+class RsnaSource(Section):
+    reader: Literal["rsna"]
+    root: str
+    mode: Literal["copy", "reference"] = "reference"
+
+
+DICOM_SOURCES = (DicomSource, RsnaSource)  # their headers and paths carry names: pinned by hashes alone
+
+Source = Annotated[PhantomSource | KermanySource | FolderSource | DicomSource | RsnaSource, Field(discriminator="reader")]

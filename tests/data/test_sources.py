@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_roots import write_dicom_root, write_rsna_root
 from PIL import Image
 
 from hilum.data.phantom import write_phantoms
 from hilum.data.readers.folder import read_folder
 from hilum.data.readers.kermany import read_kermany
-from hilum.data.readers.listing import READ_COLUMNS, list_films
+from hilum.data.readers.listing import READ_COLUMNS, list_films, list_pictures_and_dicoms
 from hilum.data.sources import SOURCES
 from hilum.records import MANIFEST
 
@@ -45,6 +46,10 @@ def write_root(root: Path, reader: str) -> Path:
         )
     elif reader == "kermany":
         write_kermany(root)
+    elif reader == "dicom":
+        write_dicom_root(root)
+    elif reader == "rsna":
+        write_rsna_root(root)
     else:
         write_film(root / "normal" / "a.png")
     return root
@@ -58,7 +63,8 @@ def test_every_reader_gives_one_row_per_film_in_manifest_columns(reader: str, tm
     assert set(table.columns) <= set(MANIFEST)
     assert table["image_id"].is_unique
     assert table["path"].is_unique
-    assert sorted(table["path"]) == [str(path) for path in list_films(root)]
+    files = table.attrs.get("files", {path: path for path in table["path"]})  # where paths are hashes: the films behind them
+    assert sorted(files[path] for path in table["path"]) == [str(path) for path in list_pictures_and_dicoms(root)]
     assert all(isinstance(value, str) for value in table.to_numpy().ravel())
     assert (table["patient_id"] != "").all()
     assert set(table["official_split"]) <= {"", "train", "test"}
@@ -73,7 +79,7 @@ def test_every_reader_refuses_a_root_without_films(reader: str, tmp_path: Path) 
         SOURCES[reader](tmp_path)
 
 
-@pytest.mark.parametrize("reader", ["kermany", "folder"])
+@pytest.mark.parametrize("reader", ["kermany", "folder", "dicom", "rsna"])
 def test_a_data_sheet_names_patients_labels_and_views(reader: str) -> None:
     sheet = inspect.getdoc(SOURCES[reader]) or ""
     assert all(word in sheet for word in ("Images", "Patients", "iews", "Labels", "error rate", "icence"))

@@ -52,7 +52,8 @@ class Prepared:
     manifest: one row per kept film, columns records.MANIFEST, sorted by image_id; all strings but width and height.
     films: (N, size, size) uint8 grey levels 0-255, in the manifest's order.
     masks: "lung_mask" and "lesion_mask" -> the masks there are.
-    problems: columns image_id, path, problem, detail; every film and mask left out, and every film of two rules.
+    problems: columns image_id, path, problem, detail; every film and mask left out, every film of two
+        rules, and what readers remark on films that stay.
     findings: columns finding, label, source, films; counted before anything is left out, label empty where no class names it.
     linked_patients: columns patient_id, other; names of patients who share a film and must go into the same split.
     notes: sentences for a person.
@@ -123,14 +124,16 @@ def build_manifest(
     masks = {
         kind: _pack_masks(kept["image_id"], [decoded[row].masks.get(kind) for row in kept.index], size) for kind in MASK_KINDS
     }
-    problems = pd.concat([named, broken, *faults, copies], ignore_index=True)[list(PROBLEMS)]
+    remarks = _list_remarks(tables, paths)
+    problems = pd.concat([named, broken, *faults, copies, remarks], ignore_index=True)[list(PROBLEMS)]
     notes = [f"{source}: {note}" for source, (_, table) in tables.items() for note in table.attrs.get("notes", [])]
     films = _keep_rows(films, kept.index.to_numpy())
     return Prepared(kept[list(MANIFEST)].reset_index(drop=True), films, masks, problems, findings, linked, tuple(notes))
 
 
 def join_sources(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
-    """All readers' rows in one table: the columns of records.MANIFEST with the source's name in front, and `root`.
+    """All readers' rows in one table: the columns of records.MANIFEST with the source's name in front, `root`, and `file`, where
+    the film is below the root (a reader whose paths are hashes says so in `attrs["files"]`).
 
     A film without a patient becomes a patient of its own.
 
@@ -164,7 +167,9 @@ def _name_source(source: str, root: Path, table: pd.DataFrame) -> pd.DataFrame:
     if parts:
         raise ValueError(f"an official split must be train, test or empty, got {', '.join(parts)} from {source}; mend its reader")
     patient = rows["patient_id"].where(rows["patient_id"] != "", rows["image_id"])
-    rows = rows.assign(source=source, patient_id=source + "/" + patient, root=str(root))
+    files = table.attrs.get("files", {})
+    file = [files.get(path, path) for path in rows["path"]]
+    rows = rows.assign(source=source, patient_id=source + "/" + patient, root=str(root), file=file)
     for name in ("image_id", "path"):
         rows[name] = source + "/" + rows[name]
     for kind in MASK_KINDS:
@@ -176,13 +181,13 @@ def _decode_all(
     rows: pd.DataFrame, films: Films, square: str, workers: int, on_film: Callable[[int, int], None] | None
 ) -> list[_Decoded]:
     """Decode into `films` in place: nothing but the prepared films, one raw film per thread and the packed masks is in memory."""
-    tasks = rows[["root", "source", "path", *MASK_KINDS]].to_dict("records")
+    tasks = rows[["root", "source", "file", *MASK_KINDS]].to_dict("records")
 
     def decode(index: int) -> _Decoded:
         task = tasks[index]
-        there = [name for name in ("path", *MASK_KINDS) if task[name]]
-        files = {name: Path(task["root"]) / str(task[name]).removeprefix(f"{task['source']}/") for name in there}
-        return _decode(files.pop("path"), files, films[index], square)
+        root = Path(task["root"])
+        masks = {kind: root / str(task[kind]).removeprefix(f"{task['source']}/") for kind in MASK_KINDS if task[kind]}
+        return _decode(root / task["file"], masks, films[index], square)
 
     decoded = []
     with ThreadPoolExecutor(max_workers=workers) as threads:
@@ -219,6 +224,17 @@ def _decode(path: Path, mask_files: Mapping[str, Path], out: NDArray[np.uint8], 
 def _list_faults(rows: pd.DataFrame, faults: Sequence[str], problem: str) -> pd.DataFrame:
     table = rows[["image_id", "path"]].assign(problem=problem, detail=faults)
     return table[table["detail"] != ""]
+
+
+def _list_remarks(tables: Mapping[str, tuple[Path, pd.DataFrame]], paths: "pd.Series[str]") -> pd.DataFrame:
+    """What readers want a person to see of films that stay."""
+    told = [
+        (f"{source}/{image_id}", problem, detail)
+        for source, (_, table) in tables.items()
+        for image_id, problem, detail in table.attrs.get("problems", [])
+    ]
+    remarks = pd.DataFrame(told, columns=["image_id", "problem", "detail"])
+    return remarks.assign(path=remarks["image_id"].map(paths))
 
 
 def _check_broken(broken: pd.DataFrame, count: int, broken_share: float) -> None:
