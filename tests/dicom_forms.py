@@ -111,19 +111,17 @@ def jpeg_bytes(film: Dataset, quality: int = 95) -> bytes:
 
 
 def deflate(film: Dataset, repeated: bytes, times: int) -> bytes:
-    """A deflated file whose body is the data set's and then `repeated` many times, compressed without ever being in memory."""
-    whole = write(film, "explicit")
-    start = whole.index(uid.ExplicitVRLittleEndian.encode())
-    meta = BytesIO(whole)
-    pydicom.filereader.read_preamble(meta, False)
-    film.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
-    head = _save(film, uid.DeflatedExplicitVRLittleEndian)
-    assert start > 0
-    end = 132 + 12 + int.from_bytes(head[140:144], "little")
+    """A deflated file whose body is the data set's and then `repeated` many times, none of which is ever in memory."""
+    head = write(film, "deflated")
+    end = 144 + int.from_bytes(head[140:144], "little")
     body = zlib.decompressobj(-zlib.MAX_WBITS).decompress(head[end:])
-    deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    parts = [deflater.compress(body), *(deflater.compress(repeated) for _ in range(times)), deflater.flush()]
-    return head[:end] + b"".join(parts)
+    return head[:end] + raw_deflate(body) + raw_deflate(repeated) * times + zlib.compressobj(9, zlib.DEFLATED, -15).flush()
+
+
+def raw_deflate(content: bytes) -> bytes:
+    """Whole blocks of a raw deflate stream, which can be repeated and joined; the stream has no end yet."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packer.compress(content) + packer.flush(zlib.Z_FULL_FLUSH)
 
 
 def _save(film: Dataset, syntax: uid.UID) -> bytes:

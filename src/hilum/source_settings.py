@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hilum.searched import Section
 
@@ -46,6 +46,14 @@ class DicomSource(Section):
     uid_column: str = ""
     finding_column: str
     patient_column: str = ""
+
+    @model_validator(mode="after")
+    def _found_one_way(self) -> "DicomSource":
+        if bool(self.file_column) == bool(self.uid_column):
+            raise ValueError(
+                f"films are found by file_column or by uid_column, one of them, got {self.file_column!r} and {self.uid_column!r}"
+            )
+        return self
 
 
 class RsnaSource(Section):

