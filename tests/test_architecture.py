@@ -29,6 +29,7 @@ HOMES = {
     "lime": {"explain"},
     "tf_keras_vis": {"explain"},
     "skimage": {"explain"},
+    "pydicom": {"data"},
     "tensorflow": {"models", "training", "explain", "tracking"},
     "keras": {"models", "training", "explain", "tracking"},
 }

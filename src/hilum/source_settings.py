@@ -90,7 +90,42 @@ class NihSource(Section):
     mode: Literal["copy", "reference"] = "copy"
 
 
+class DicomSource(Section):
+    reader: Literal["dicom"]
+    root: str
+    mode: Literal["copy", "reference"] = "reference"  # raw headers do not travel to a DVC remote unasked
+    table: Annotated[str, Field(min_length=1)]
+    path: str = ""
+    uid: str = ""
+    finding: Annotated[str, Field(min_length=1)]
+    patient: str = ""
+
+    @model_validator(mode="after")
+    def _found_one_way(self) -> "DicomSource":
+        if bool(self.path) == bool(self.uid):
+            raise ValueError(
+                f"films are found by a column `path` or by a column `uid`, one of them, got {self.path!r} and {self.uid!r}"
+            )
+        return self
+
+
+class RsnaSource(Section):
+    reader: Literal["rsna"]
+    root: str
+    mode: Literal["copy", "reference"] = "reference"
+
+
+DICOM_SOURCES = (DicomSource, RsnaSource)  # their headers and paths carry names: pinned by hashes alone
+
 Source = Annotated[
-    PhantomSource | KermanySource | FolderSource | CsvSource | CovidChestxraySource | Figure1Source | NihSource,
+    PhantomSource
+    | KermanySource
+    | FolderSource
+    | CsvSource
+    | CovidChestxraySource
+    | Figure1Source
+    | NihSource
+    | DicomSource
+    | RsnaSource,
     Field(discriminator="reader"),
 ]

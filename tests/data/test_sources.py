@@ -7,16 +7,20 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from dicom_roots import write_dicom_root, write_rsna_root
 from hilum.data.copies import PROBLEMS
 from hilum.data.phantom import write_phantoms
 from hilum.data.readers.folder import read_folder
 from hilum.data.readers.kermany import read_kermany
-from hilum.data.readers.listing import READ_COLUMNS, list_films
+from hilum.data.readers.listing import READ_COLUMNS, list_films, list_pictures_and_dicoms
 from hilum.data.sources import FAULTS, SOURCES
 from hilum.records import MANIFEST
 from small_films import write_films, write_lines
 
-OPTIONS = {"csv": {"table": "labels.csv", "path": "file", "finding": "said"}}  # what a reader cannot do without
+OPTIONS = {
+    "csv": {"table": "labels.csv", "path": "file", "finding": "said"},
+    "dicom": {"table": "labels.csv", "path": "file", "finding": "finding"},
+}  # what a reader cannot do without
 
 
 def write_film(path: Path) -> None:
@@ -62,6 +66,10 @@ def write_root(root: Path, reader: str) -> Path:
     elif reader == "nih":
         write_films(root, "images/00000001_000.png", "images/00000002_000.png")
         write_lines(root / "Data_Entry_2017.csv", "Image Index,Finding Labels,Patient ID", "00000001_000.png,No Finding,1")
+    elif reader == "dicom":
+        write_dicom_root(root)
+    elif reader == "rsna":
+        write_rsna_root(root)
     else:
         write_film(root / "normal" / "a.png")
     return root
@@ -76,10 +84,12 @@ def test_every_reader_gives_one_row_per_film_in_manifest_columns(reader: str, tm
     assert table["image_id"].is_unique
     assert table["path"].is_unique
     assert len(table)
+    files = table.attrs.get("files", {path: path for path in table["path"]})  # where paths are hashes: the films behind them
+    kept = {files[path] for path in table["path"]}
     left = pd.DataFrame(table.attrs.get("left_out", []), columns=list(PROBLEMS))
     assert not set(left["path"]) & set(table["path"])
-    films = {str(path) for path in list_films(root)}
-    assert set(table["path"]) <= films <= {*table["path"], *left["path"]}, "a film that is in neither table is lost"
+    films = {str(path) for path in (list_pictures_and_dicoms if "files" in table.attrs else list_films)(root)}
+    assert kept <= films <= {*kept, *left["path"]}, "a film that is in neither table is lost"
     assert (left[["path", "problem", "detail"]] != "").all(axis=None)
     for problem, count in left["problem"].value_counts().items():
         assert any(note.startswith(f"{problem}: {count}, such as ") for note in table.attrs["notes"]), "left out and not said"

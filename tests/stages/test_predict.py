@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dicom_forms import describe, write
 from hilum.config import Params, read_params
 from hilum.explain.subject import Subject
 from hilum.models.classifier import save_classifier
@@ -78,6 +79,19 @@ def test_every_film_has_its_own_answer_whatever_the_case_of_its_ending(answer: C
         assert table[name]["predicted"] == CLASSES[grey > 127]
         assert table[name]["error"] == ""
         assert table[name]["model_sha256"] == "m" * 64
+
+
+def test_dicom_films_are_answered_whatever_their_name(answer: Callable[..., int], films: Path, tmp_path: Path) -> None:
+    window = {"WindowCenter": 2048, "WindowWidth": 4096}
+    for name, grey in (("g.dcm", 50), ("h", 180), ("i.DICOM", 220)):
+        (films / name).write_bytes(write(describe(np.full((SIZE, SIZE), grey * 4096 // 256, np.uint16), 12, **window)))
+    (films / "notes").write_text("no film, no ending")
+    (films / "broken.dcm").write_text("no film")
+    assert answer() == len(GREYS) + 3
+    table = rows(tmp_path / "new" / "out.csv")
+    assert set(table) == {*GREYS, "g.dcm", "h", "i.DICOM", "broken.dcm"}
+    assert float(table["h"]["p_bright"]) == pytest.approx(180 / 255, abs=0.01)
+    assert "DICOM" in table["broken.dcm"]["error"]
 
 
 def test_a_bad_file_is_a_row_with_its_error_and_shifts_no_other(answer: Callable[..., int], films: Path, tmp_path: Path) -> None:

@@ -2,16 +2,20 @@
 
 import struct
 import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from hilum.data.bounds import MAX_PIXELS, check_file, check_pixels, is_doubtful, stream_size
+from hilum.data.codestream import is_dicom, read_jpeg_frame
+from hilum.data.windowing import look_up
+
 SQUARES = ("pad", "stretch")
-MAX_PIXELS = 64_000_000  # the largest detectors give about 25 million; more is a mistake or an attack
 GREY_BITS = (8, 10, 12, 14, 16)  # bit depths that detectors use
 DRAFT_MARGIN = 2  # a JPEG is decoded at no less than this many times the wanted size
 
@@ -22,11 +26,11 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error,
 class FilmRead:
     """A decoded film.
 
-    grey: (H, W) uint8 grey levels; smaller than height x width where a draft was asked for.
+    grey: (H, W) uint8 grey levels; smaller than height x width where a draft was asked for. `read_levels` may give float32.
     width, height: of the whole film, upright, pixels.
     """
 
-    grey: NDArray[np.uint8]
+    grey: NDArray[Any]
     width: int
     height: int
 
@@ -104,33 +108,49 @@ def fit_square(width: int, height: int, size: int, square: str) -> Geometry:
 
 
 def read_film(film: Path | BinaryIO, max_pixels: int = MAX_PIXELS, draft: tuple[int, int] | None = None) -> FilmRead:
-    """Decode a PNG or JPEG to grey levels, upright.
+    """Decode a PNG, JPEG or DICOM to grey levels, upright; what it is, its content says, not its name.
 
     Colour and palette become grey by luminance (Rec. 601: 0.299 R + 0.587 G + 0.114 B), transparent pixels lie on black, EXIF
-    orientation is applied. Grey of 16 bits is divided by the range of the smallest bit depth in `GREY_BITS` that holds its
-    brightest pixel, so that films of 12 bits in a container of 16 are not nearly black.
+    orientation is applied. Grey of 16 bits in a PNG is divided by the range of the smallest bit depth in `GREY_BITS` that holds
+    its brightest pixel, so that films of 12 bits in a container of 16 are not nearly black. DICOM: see `decode_dicom`. A file
+    that would expand more than its bytes make likely is decoded in a child process (`guarded`).
 
     draft: (width, height) in pixels as stored; a JPEG may then be decoded at a half, a quarter or an eighth, but no smaller.
         The last row and column of a draft may stand for less than a whole step.
 
     Raises:
-        ValueError: no picture, broken, truncated, another format or more than `max_pixels`; the message says which.
+        ValueError: no picture, broken, truncated, another format, more than `max_pixels`, or more memory needed than a film may
+            take; the message says which.
+    """
+    return read_levels(film, max_pixels, draft, exact=False)
+
+
+def read_levels(
+    film: Path | BinaryIO, max_pixels: int, draft: tuple[int, int] | None, exact: bool, guard: bool = True
+) -> FilmRead:
+    """`read_film`; with `exact`, the grey levels of a grey DICOM are float32, to be rounded when they have been resized.
+
+    guard: hand a doubtful file to a child process; the child itself does not.
+
+    Raises:
+        ValueError: as `read_film`.
     """
     try:
-        with Image.open(film, formats=("PNG", "JPEG")) as picture:
-            width, height = picture.size
-            if width * height > max_pixels:
-                raise ValueError(f"a film must have at most {max_pixels:,} pixels, got {width} x {height}")
-            if draft is not None and picture.format in ("JPEG", "MPO"):
-                picture.draft("L", draft)  # the Y of YCbCr is the luminance of Rec. 601; other colour spaces are left alone
-            turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            grey = _to_grey(ImageOps.exif_transpose(picture))
+        with film.open("rb") if isinstance(film, Path) else nullcontext(film) as stream:
+            size = stream_size(stream)
+            check_file(size)
+            found = (_read_dicom if is_dicom(stream) else _read_picture)(stream, size, max_pixels, draft, exact, guard)
+            if found is not None:
+                return found
+            from hilum.data.guarded import read_guarded
+
+            stream.seek(0)
+            return FilmRead(*read_guarded(stream.read(), max_pixels, draft, exact))
     except _BROKEN as error:
         raise ValueError(_explain(error)) from error
-    return FilmRead(grey, *((height, width) if turned else (width, height)))
 
 
-def square_film(grey: NDArray[np.uint8], mode: str) -> NDArray[np.uint8]:
+def square_film(grey: NDArray[Any], mode: str) -> NDArray[Any]:
     """`pad`: black on both sides of the shorter axis until the film (H, W) is square; `stretch`: as it is, resizing does it.
 
     Raises:
@@ -145,8 +165,9 @@ def square_film(grey: NDArray[np.uint8], mode: str) -> NDArray[np.uint8]:
     return np.pad(grey, ((top, side - height - top), (left, side - width - left)))
 
 
-def resize_film(grey: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """A film (H, W) to (size, size) with Pillow's bilinear filter, whose support grows with the reduction (anti-aliased)."""
+def resize_film(grey: NDArray[Any], size: int) -> NDArray[Any]:
+    """A film (H, W), uint8 or float32, to (size, size) of that type with Pillow's bilinear filter, whose support grows with the
+    reduction (anti-aliased)."""
     if grey.shape == (size, size):
         return grey
     return np.asarray(Image.fromarray(grey).resize((size, size), Image.Resampling.BILINEAR))
@@ -158,15 +179,17 @@ def prepare_film(
     """Decode, square and resize one film: (size, size) uint8 grey levels 0-255, and where the raw film lies in them.
 
     A JPEG is decoded as a draft of at least `DRAFT_MARGIN` times the size, in about half the time; on films of up to 2,400
-    pixels this changed the grey levels by 0.2 to 0.4 on average and by at most 1.5 on average within one film.
+    pixels this changed the grey levels by 0.2 to 0.4 on average and by at most 1.5 on average within one film. The window of a
+    DICOM is kept in floating point until the film has its size.
 
     Raises:
         ValueError: what `read_film` refuses, or a square that is neither pad nor stretch.
     """
     check_square(square)
-    read = read_film(film, max_pixels, draft=(DRAFT_MARGIN * size, DRAFT_MARGIN * size))
-    grey = square_film(read.grey, square)
-    return resize_film(grey, size), fit_square(read.width, read.height, size, square)
+    read = read_levels(film, max_pixels, (DRAFT_MARGIN * size, DRAFT_MARGIN * size), exact=True)
+    grey = resize_film(square_film(read.grey, square), size)
+    whole = grey if grey.dtype == np.uint8 else np.rint(grey.clip(0, 255)).astype(np.uint8)
+    return whole, fit_square(read.width, read.height, size, square)
 
 
 def prepare_mask(mask: Path | BinaryIO, geometry: Geometry, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
@@ -178,25 +201,65 @@ def prepare_mask(mask: Path | BinaryIO, geometry: Geometry, max_pixels: int = MA
     return geometry.mask_to_prepared(read_film(mask, max_pixels).grey > 0)
 
 
+def _read_dicom(
+    stream: BinaryIO, size: int, max_pixels: int, draft: tuple[int, int] | None, exact: bool, guard: bool
+) -> FilmRead | None:
+    """None: doubtful, for a child to decode."""
+    from hilum.data.dicom import decode_dicom, open_dicom  # pydicom takes a quarter of a second
+
+    opened = open_dicom(stream, max_pixels)
+    if guard and is_doubtful(opened.decoded, opened.cost, size):
+        return None
+    return FilmRead(decode_dicom(opened, np.float32 if exact else np.uint8), opened.width, opened.height)
+
+
+def _read_picture(
+    stream: BinaryIO, size: int, max_pixels: int, draft: tuple[int, int] | None, exact: bool, guard: bool
+) -> FilmRead | None:
+    """None: doubtful, for a child to decode."""
+    with Image.open(stream, formats=("PNG", "JPEG")) as picture:
+        width, height = picture.size
+        check_pixels(width, height, max_pixels)
+        if picture.info.get("progressive"):
+            stream.seek(0)
+            read_jpeg_frame(stream.read())  # counts the scans
+        if guard and is_doubtful(*_estimate(picture), size):
+            return None
+        if draft is not None and picture.format in ("JPEG", "MPO"):
+            picture.draft("L", draft)  # the Y of YCbCr is the luminance of Rec. 601; other colour spaces are left alone
+        turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        ImageOps.exif_transpose(picture, in_place=True)
+        grey = _to_grey(picture)
+    return FilmRead(grey, *((height, width) if turned else (width, height)))
+
+
+def _estimate(picture: Image.Image) -> tuple[int, int]:
+    """Bytes of the decoded pixels, and what decoding needs, about."""
+    decoded = picture.width * picture.height * (2 if picture.mode.startswith("I") else len(picture.getbands()))
+    transparent = 2 * decoded if picture.has_transparency_data else 0
+    coefficients = 2 * decoded if picture.info.get("progressive") else 0  # kept for all pixels while the scans come in
+    return decoded, decoded + transparent + coefficients
+
+
 def _to_grey(picture: Image.Image) -> NDArray[np.uint8]:
     if picture.mode.startswith("I"):  # 16 bits, or 16 bits that Pillow widened to 32
-        values = np.asarray(picture).astype(np.float64)
-        bits = next((bits for bits in GREY_BITS if values.max() < 2**bits), GREY_BITS[-1])
-        return np.rint(values.clip(0, 2**bits - 1) * (255 / (2**bits - 1))).astype(np.uint8)
+        values = np.asarray(picture).clip(0, 2**16 - 1).astype(np.uint16)
+        bits = next(bits for bits in GREY_BITS if values.max() < 2**bits)
+        return look_up(np.rint(np.arange(2**bits) * (255 / (2**bits - 1))).astype(np.uint8), values)
     if picture.has_transparency_data:
         colour = picture.convert("RGBA")
         black = Image.new("RGBA", colour.size, (0, 0, 0, 255))
         picture = Image.alpha_composite(black, colour)
     if picture.mode not in ("1", "L"):
         picture = picture.convert("RGB")  # palettes and CMYK have no direct way to luminance
-    return np.asarray(picture.convert("L"))
+    return np.asarray(picture if picture.mode == "L" else picture.convert("L"))
 
 
 def _explain(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return "the file is missing"
     if isinstance(error, Image.UnidentifiedImageError):
-        return "the file is neither a PNG nor a JPEG, or its header is damaged"
+        return "the file is neither a PNG nor a JPEG nor a DICOM, or its header is damaged"
     if isinstance(error, Image.DecompressionBombError):
         return f"a film must have at most {MAX_PIXELS:,} pixels; {error}"
     return str(error) or type(error).__name__

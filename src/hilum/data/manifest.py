@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilum.config import EXCLUDED
+from hilum.data.bounds import read_bounded
 from hilum.data.copies import PROBLEMS, find_copies
 from hilum.data.images import check_square, prepare_film, prepare_mask
 from hilum.data.labels import Rules, count_findings, map_labels
@@ -53,7 +54,7 @@ class Prepared:
     films: (N, size, size) uint8 grey levels 0-255, in the manifest's order.
     masks: "lung_mask" and "lesion_mask" -> the masks there are.
     problems: columns image_id, path, problem, detail; every film and mask left out, by the reader as well, and every film of
-        two rules.
+        two rules; and what readers remark on films that stay.
     findings: columns finding, label, source, films; of the films that the readers give, counted before anything is left out;
         label empty where no rule names the finding, EXCLUDED where a rule leaves it out.
     linked_patients: columns patient_id, other; names of patients who share a film and must go into the same split.
@@ -128,7 +129,8 @@ def build_manifest(
     masks = {
         kind: _pack_masks(kept["image_id"], [decoded[row].masks.get(kind) for row in kept.index], size) for kind in MASK_KINDS
     }
-    problems = pd.concat([_list_left_out(tables), named, broken, *faults, copies], ignore_index=True)[list(PROBLEMS)]
+    remarks = _list_remarks(tables, paths)
+    problems = pd.concat([_list_left_out(tables), named, broken, *faults, copies, remarks], ignore_index=True)[list(PROBLEMS)]
     notes = [f"{source}: {note}" for source, (_, table) in tables.items() for note in table.attrs.get("notes", [])]
     notes += mapping.notes
     films = _keep_rows(films, kept.index.to_numpy())
@@ -136,7 +138,8 @@ def build_manifest(
 
 
 def join_sources(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
-    """All readers' rows in one table: the columns of records.MANIFEST with the source's name in front, and `root`.
+    """All readers' rows in one table: the columns of records.MANIFEST with the source's name in front, `root`, and `file`, where
+    the film is below the root (a reader whose paths are hashes says so in `attrs["files"]`).
 
     A film without a patient becomes a patient of its own.
 
@@ -171,7 +174,9 @@ def _name_source(source: str, root: Path, table: pd.DataFrame) -> pd.DataFrame:
     if parts:
         raise ValueError(f"an official split must be train, test or empty, got {', '.join(parts)} from {source}; mend its reader")
     patient = rows["patient_id"].where(rows["patient_id"] != "", rows["image_id"])
-    rows = rows.assign(source=source, patient_id=source + "/" + patient, root=str(root))
+    files = table.attrs.get("files", {})
+    file = [files.get(path, path) for path in rows["path"]]
+    rows = rows.assign(source=source, patient_id=source + "/" + patient, root=str(root), file=file)
     for name in ("image_id", "path"):
         rows[name] = source + "/" + rows[name]
     for kind in MASK_KINDS:
@@ -183,13 +188,13 @@ def _decode_all(
     rows: pd.DataFrame, films: Films, square: str, workers: int, on_film: Callable[[int, int], None] | None
 ) -> list[_Decoded]:
     """Decode into `films` in place: nothing but the prepared films, one raw film per thread and the packed masks is in memory."""
-    tasks = rows[["root", "source", "path", *MASK_KINDS]].to_dict("records")
+    tasks = rows[["root", "source", "file", *MASK_KINDS]].to_dict("records")
 
     def decode(index: int) -> _Decoded:
         task = tasks[index]
-        there = [name for name in ("path", *MASK_KINDS) if task[name]]
-        files = {name: Path(task["root"]) / str(task[name]).removeprefix(f"{task['source']}/") for name in there}
-        return _decode(files.pop("path"), files, films[index], square)
+        root = Path(task["root"])
+        masks = {kind: root / str(task[kind]).removeprefix(f"{task['source']}/") for kind in MASK_KINDS if task[kind]}
+        return _decode(root / task["file"], masks, films[index], square)
 
     decoded = []
     with ThreadPoolExecutor(max_workers=workers) as threads:
@@ -206,7 +211,7 @@ def _decode_all(
 
 def _decode(path: Path, mask_files: Mapping[str, Path], out: NDArray[np.uint8], square: str) -> _Decoded:
     try:
-        raw = path.read_bytes()
+        raw = read_bounded(path)
         film, geometry = prepare_film(BytesIO(raw), len(out), square)
     except FileNotFoundError:
         return _Decoded(broken="the file is missing")
@@ -226,6 +231,17 @@ def _decode(path: Path, mask_files: Mapping[str, Path], out: NDArray[np.uint8], 
 def _list_faults(rows: pd.DataFrame, faults: Sequence[str], problem: str) -> pd.DataFrame:
     table = rows[["image_id", "path"]].assign(problem=problem, detail=faults)
     return table[table["detail"] != ""]
+
+
+def _list_remarks(tables: Mapping[str, tuple[Path, pd.DataFrame]], paths: "pd.Series[str]") -> pd.DataFrame:
+    """What readers want a person to see of films that stay."""
+    told = [
+        (f"{source}/{image_id}", problem, detail)
+        for source, (_, table) in tables.items()
+        for image_id, problem, detail in table.attrs.get("problems", [])
+    ]
+    remarks = pd.DataFrame(told, columns=["image_id", "problem", "detail"])
+    return remarks.assign(path=remarks["image_id"].map(paths))
 
 
 def _check_broken(broken: pd.DataFrame, count: int, broken_share: float) -> None:

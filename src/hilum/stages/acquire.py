@@ -4,14 +4,17 @@ import shutil
 from pathlib import Path
 
 from hilum.config import read_params
+from hilum.data.identity import read_salt, write_key
 from hilum.data.phantom import write_phantoms
 from hilum.data.prepared import file_sha256
 from hilum.progress import bar, say
 from hilum.results import write_json
-from hilum.source_settings import PhantomSource
+from hilum.source_settings import DICOM_SOURCES, PhantomSource
 from hilum.workspace import find_workspace
 
-PINNED = "pinned.json"  # of a source in mode `reference`: where its root is, and the SHA-256 of every file
+PINNED = (
+    "pinned.json"  # of a source in mode `reference`: where its root is, and the SHA-256 of every file (without paths if DICOM)
+)
 
 
 def run(source: str) -> None:
@@ -22,6 +25,8 @@ def run(source: str) -> None:
         raise ValueError(f"--source must be one of {', '.join(params.acquire.sources)}, got {source!r}")
     if not isinstance(settings, PhantomSource) and not workspace.at_home(settings.root).is_dir():
         raise ValueError(f"acquire.sources.{source}.root must be a folder, got {workspace.at_home(settings.root)}; correct it")
+    if isinstance(settings, DICOM_SOURCES):
+        read_salt(workspace.at_home(settings.root))  # made now, where a folder that cannot be written is told before any work
     folder = workspace.raw(source)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -38,11 +43,26 @@ def run(source: str) -> None:
             on_film=bar(f"{source}: films drawn"),
         )
     elif settings.mode == "reference":
-        root = workspace.at_home(settings.root)
-        write_json(folder / PINNED, {"root": settings.root, "files": hash_files(root, source)})
+        write_json(
+            folder / PINNED,
+            pin_files(settings.root, workspace.at_home(settings.root), source, isinstance(settings, DICOM_SOURCES)),
+        )
     else:
         copy_files(workspace.at_home(settings.root), folder, source)
+        if isinstance(settings, DICOM_SOURCES):
+            write_key(workspace.at_home(settings.root), hash_files(folder, source))
+            say(f"{source}: DICOM headers and file names are under DVC now and travel with `dvc push`, as `mode: copy` says")
     say(f"{source}: {sum(path.is_file() for path in folder.rglob('*'))} files in data/raw/{source}")
+
+
+def pin_files(written: str, root: Path, source: str, hidden: bool) -> dict[str, object]:
+    """What pins a root that is left where it is: SHA-256 by path, or where paths may carry names the sorted hashes alone."""
+    hashes = hash_files(root, source)
+    if not hidden:
+        return {"root": written, "files": hashes}
+    key = write_key(root, hashes)
+    say(f"{source}: which hash is which file stands in {key}; keep it, and the salt beside it, with the films")
+    return {"root": written, "sha256": sorted(hashes.values())}
 
 
 def hash_files(root: Path, source: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 from hilum.config import Params, read_params
 from hilum.data.batches import as_images
 from hilum.data.images import prepare_film
-from hilum.data.readers.listing import list_films
+from hilum.data.readers.listing import list_pictures_and_dicoms
 from hilum.evaluation.decisions import verdict
 from hilum.explain.drawing import Answer, draw_panel
 from hilum.explain.heat import png_bytes
@@ -58,9 +58,9 @@ def predict_folder(
     classes = list(described["classes"])
     header = ["file", "predicted", *(f"p_{name}" for name in classes), "error", "model_sha256"]
     done = read_done(out, header, described["model_sha256"])
-    names = [str(path) for path in list_films(images)]
+    names = [str(path) for path in list_pictures_and_dicoms(images)]
     if not names:
-        raise ValueError(f"--images must hold films (.png, .jpg, .jpeg), got none below {images}")
+        raise ValueError(f"--images must hold films (PNG, JPEG, DICOM), got none below {images}")
     todo = [name for name in names if name not in done]
     say(f"{len(names)} films, {len(done & set(names))} answered before")
     report = bar("films answered")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from hilum.data.prepared import file_sha256, write_prepared
 from hilum.data.sources import SOURCES
 from hilum.progress import bar, say
 from hilum.results import read_json, write_table
-from hilum.source_settings import NOT_READ, PhantomSource
+from hilum.source_settings import DICOM_SOURCES, NOT_READ, PhantomSource
 from hilum.stages.acquire import PINNED
 from hilum.workspace import Workspace, find_workspace
 
@@ -55,13 +56,19 @@ def read_source(name: str, params: Params, workspace: Workspace) -> tuple[Path, 
         return folder, SOURCES[source.reader](folder)
     if source.mode == "reference":
         folder = verify_pinned(folder, workspace)
-    return folder, SOURCES[source.reader](folder, **source.model_dump(exclude=NOT_READ))
+    options = source.model_dump(exclude=NOT_READ)
+    if isinstance(source, DICOM_SOURCES):
+        options["keys"] = workspace.at_home(source.root)  # the salt lies beside the films themselves, not beside a copy
+    return folder, SOURCES[source.reader](folder, **options)
 
 
 def verify_pinned(folder: Path, workspace: Workspace) -> Path:
     """The root of a source that was left where it is. Raises ValueError naming the files that are no longer what was pinned."""
     pinned = read_json(folder / PINNED)
     root = workspace.at_home(pinned["root"])
+    if "sha256" in pinned:
+        verify_hashes(root, pinned["sha256"])
+        return root
     changed = [path for path, sha in pinned["files"].items() if not (root / path).is_file() or file_sha256(root / path) != sha]
     if changed:
         raise ValueError(
@@ -69,3 +76,15 @@ def verify_pinned(folder: Path, workspace: Workspace) -> Path:
             f"such as {changed[0]}; restore them, or run `dvc repro` to pin them anew"
         )
     return root
+
+
+def verify_hashes(root: Path, pinned: list[str]) -> None:
+    """Raises ValueError if the files below a root are not those that were pinned; it names no path, which may carry a name."""
+    there = Counter(file_sha256(path) for path in root.rglob("*") if path.is_file())
+    gone, new = Counter(pinned) - there, there - Counter(pinned)
+    if gone or new:
+        example = f", such as {next(iter(sorted(gone)))[:12]}" if gone else ""
+        raise ValueError(
+            f"films left in place must stay as they were pinned, but below {root} {gone.total()} changed or are gone{example}, "
+            f"and {new.total()} are new; restore them (the key beside the root says which file a hash is), or run `dvc repro`"
+        )

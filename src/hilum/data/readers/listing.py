@@ -6,7 +6,10 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from hilum.data.codestream import is_dicom
+
 SUFFIXES = (".png", ".jpg", ".jpeg")  # compared in lower case
+DICOM_SUFFIXES = (".dcm", ".dicom")  # a DICOM may have any other name or none
 MASK_FOLDERS = ("lung_masks", "lesion_masks")  # beside the films; what lies in them is no film
 
 # What a reader may know of a film; prepare adds the rest of records.MANIFEST. An empty string means "no information".
@@ -40,6 +43,43 @@ def list_films(root: Path) -> list[PurePosixPath]:
     if not films:
         raise ValueError(f"a source must hold films, got none below {root}; looked for {', '.join(SUFFIXES)} in any case")
     return films
+
+
+def list_pictures_and_dicoms(root: Path) -> list[PurePosixPath]:
+    """Everything below a root that may be a film, sorted, relative to it; for answers to a user who holds the files.
+
+    Raises:
+        ValueError: the root is no folder or holds no film.
+    """
+    dicoms = list_dicoms(root)
+    pictures = [path for path in _list_pictures(root) if path.parts[0].lower() not in MASK_FOLDERS]
+    if not dicoms and not pictures:
+        looked = ", ".join((*SUFFIXES, *DICOM_SUFFIXES))
+        raise ValueError(
+            f"a folder of films must hold some, got none below {root}; looked for {looked} in any case and for DICOM"
+        )
+    return sorted([*dicoms, *pictures])
+
+
+def list_dicoms(root: Path) -> list[PurePosixPath]:
+    """The DICOM files below a root, sorted, relative to it: by their content whatever their name, or by an ending of DICOM.
+
+    Raises:
+        ValueError: the root is no folder.
+    """
+    if not root.is_dir():
+        raise ValueError(f"the root of a source must be a folder, got {root}, which does not exist; check `root`")
+    found = []
+    for path in root.rglob("*"):
+        relative = PurePosixPath(path.relative_to(root).as_posix())
+        if any(part.startswith(".") for part in relative.parts) or not path.is_file():
+            continue
+        if relative.suffix.lower() in SUFFIXES:  # not opened: a folder may hold a hundred thousand of them
+            continue
+        with path.open("rb") as stream:
+            if is_dicom(stream) or relative.suffix.lower() in DICOM_SUFFIXES:
+                found.append(relative)
+    return sorted(found)
 
 
 def list_masks(root: Path) -> list[PurePosixPath]:

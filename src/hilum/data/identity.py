@@ -1,0 +1,104 @@
+"""Names that tell nothing: patients by salted hash, DICOM films by the hash of their content.
+
+The salt is a file beside the root of the films, as the key from hash to file is: who holds the films holds them, and nobody else
+can try out patient numbers. Neither lies below the root (which `mode: copy` copies), in git, prepared data or a tracking store.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+SALT_SUFFIX = ".hilum-salt"
+KEY_SUFFIX = ".hilum-films.csv"
+SALT_DIGITS = 64  # hexadecimal
+SHOWN_DIGITS = 16  # of a hash, in image_id and patient_id
+
+_REMEDY = "make that folder writable, or put a copy of the salt of whoever shares this data there"
+
+
+def salt_file(root: Path) -> Path:
+    """Where the salt of a root of films is: beside it, not below it."""
+    root = root.resolve()
+    return root.with_name(root.name + SALT_SUFFIX)
+
+
+def key_file(root: Path) -> Path:
+    """Where the table from a film's hash to its file is, for who holds the films."""
+    root = root.resolve()
+    return root.with_name(root.name + KEY_SUFFIX)
+
+
+def read_salt(root: Path) -> bytes:
+    """The salt of a root of films; made at random when there is none yet, readable by its owner only.
+
+    Raises:
+        ValueError: it cannot be read or written, or the file holds something else.
+    """
+    file = salt_file(root)
+    try:
+        if not file.exists():
+            _write_privately(file, secrets.token_hex(SALT_DIGITS // 2) + "\n")
+        text = file.read_text().strip()
+    except OSError as error:
+        raise ValueError(
+            f"patients' identifiers are hashed with a salt beside the films, but {file} cannot be read or written "
+            f"({error.strerror}); {_REMEDY}"
+        ) from None
+    if len(text) != SALT_DIGITS or set(text) - set("0123456789abcdef"):
+        raise ValueError(f"the salt must be {SALT_DIGITS} hexadecimal digits, got something else in {file}; {_REMEDY}")
+    return bytes.fromhex(text)
+
+
+def hide_patient(salt: bytes, patient: str) -> str:
+    """A patient's identifier as a salted hash (HMAC-SHA256, 16 hexadecimal digits); empty stays empty."""
+    patient = " ".join(patient.split())
+    return hmac.new(salt, patient.encode(), hashlib.sha256).hexdigest()[:SHOWN_DIGITS] if patient else ""
+
+
+def name_films(hashes: Sequence[str]) -> list[tuple[str, str]]:
+    """image_id and path of films from the hashes of their bytes; the second of two equal files has -2 behind it."""
+    seen: Counter[str] = Counter()
+    names = []
+    for sha in hashes:
+        seen[sha] += 1
+        more = f"-{seen[sha]}" if seen[sha] > 1 else ""
+        names.append((sha[:SHOWN_DIGITS] + more, f"{sha}{more}.dcm"))
+    return names
+
+
+def write_key(root: Path, hashes: Mapping[str, str]) -> Path:
+    """Write beside the root which hash is which file, for a person who must find a film that a list names.
+
+    hashes: path below the root -> SHA-256 of the file.
+
+    Raises:
+        ValueError: it cannot be written.
+    """
+    file = key_file(root)
+    lines = sorted(f'{sha[:SHOWN_DIGITS]},{sha},"{path.replace(chr(34), chr(34) * 2)}"' for path, sha in hashes.items())
+    try:
+        file.unlink(missing_ok=True)
+        _write_privately(file, "\n".join(["image_id,sha256,file", *lines]) + "\n")
+    except OSError as error:
+        raise ValueError(
+            f"the key from hash to film must stand beside the films, but {file} cannot be written ({error.strerror}); {_REMEDY}"
+        ) from None
+    return file
+
+
+def hash_films(root: Path, films: Sequence[PurePosixPath]) -> list[str]:
+    """SHA-256 of each film's bytes."""
+    hashes = []
+    for film in films:
+        with (root / film).open("rb") as file:
+            hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return hashes
+
+
+def _write_privately(file: Path, text: str) -> None:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(text)

@@ -1,0 +1,105 @@
+"""What the readers of DICOM share: which files are DICOM films, what their headers say, and a table without names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from hilum.data.film_header import FilmHeader, read_film_header
+from hilum.data.identity import hash_films, name_films, read_salt
+from hilum.data.readers.listing import READ_COLUMNS, list_dicoms
+
+
+@dataclass(frozen=True)
+class DicomFile:
+    """file: relative to the root, which may carry a name and stays in memory. header: empty if it cannot be read."""
+
+    file: PurePosixPath
+    header: FilmHeader
+
+
+def read_headers(root: Path, keys: Path | None, burnt_in: bool) -> tuple[list[DicomFile], list[str]]:
+    """Every DICOM film below a root with what its header says, and notes; objects without pixels are left out.
+
+    keys: root beside which the salt lies; the root itself if None. burnt_in: see `read_film_header`.
+
+    Raises:
+        ValueError: no DICOM film below the root, or no salt.
+    """
+    salt = read_salt(keys or root)
+    films, others = [], 0
+    for file in list_dicoms(root):
+        with (root / file).open("rb") as stream:
+            try:
+                header = read_film_header(stream, salt, burnt_in)
+            except ValueError:
+                header = FilmHeader(image=True)  # decoding it will say what is wrong
+        if header.image:
+            films.append(DicomFile(file, header))
+        others += not header.image
+    if not films:
+        raise ValueError(f"a source of DICOM films must hold some, got none below {root}; check `root`")
+    return films, [f"DICOM files without an image (reports, directories): {others}, left out"] if others else []
+
+
+def make_dicom_table(
+    root: Path, films: Sequence[DicomFile], rows: Sequence[dict[str, str]], notes: Sequence[str], **same: str
+) -> pd.DataFrame:
+    """The table that a reader of DICOM returns, a row per film in READ_COLUMNS, sorted by the films' hashes.
+
+    image_id and path come from the content. rows: what the source's tables say; a patient_id there is a hash already, and an
+    empty one gives way to the header's. `attrs`: notes; files (path in the table -> file below the root), which prepare opens
+    and writes nowhere; problems (image_id, problem, detail) for a person to see.
+    """
+    hashes = hash_films(root, [film.file for film in films])
+    ordered = sorted(zip(hashes, films, rows, strict=True), key=lambda one: (one[0], str(one[1].file)))
+    names = name_films([sha for sha, _, _ in ordered])
+    table = pd.DataFrame(
+        [
+            {
+                "view": film.header.view,
+                "age": film.header.age,
+                "sex": film.header.sex,
+                **row,
+                "patient_id": row.get("patient_id") or film.header.patient,
+                "image_id": image_id,
+                "path": path,
+            }
+            for (_, film, row), (image_id, path) in zip(ordered, names, strict=True)
+        ]
+    ).assign(**same)
+    table = table.reindex(columns=list(READ_COLUMNS), fill_value="").fillna("").astype(str)
+    nameless = int((table["patient_id"] == "").sum())
+    more = [f"films whose header names no patient: {nameless}; each counts as a patient of its own"] if nameless else []
+    table["patient_id"] = table["patient_id"].where(table["patient_id"] != "", table["image_id"])
+    table.attrs["notes"] = [*notes, *more]
+    table.attrs["files"] = {path: str(film.file) for (_, film, _), (_, path) in zip(ordered, names, strict=True)}
+    table.attrs["problems"] = [
+        (image_id, problem, detail)
+        for (_, film, _), (image_id, _) in zip(ordered, names, strict=True)
+        for problem, detail in film.header.remarks
+    ]
+    return table
+
+
+def read_labels(root: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
+    """A CSV below the root as strings, with the line of each row as index; messages name lines and columns, never values.
+
+    Raises:
+        ValueError: not below the root, not there, no UTF-8 or no table, or a column is missing.
+    """
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise ValueError(f"a table of labels must lie below the root, so that it is versioned with the films, got {name!r}")
+    if not (root / name).is_file():
+        raise ValueError(f"a table of labels must be below the root, got no {name} below {root}; name it, or put it there")
+    try:
+        table = pd.read_csv(root / name, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise ValueError(f"{name} must be a CSV in UTF-8 with a header line, got another file ({type(error).__name__})") from None
+    table.columns = [str(column).strip() for column in table.columns]
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise ValueError(f"{name} must have the columns {', '.join(columns)}, got {', '.join(table.columns)}; correct the names")
+    table.index = pd.RangeIndex(2, len(table) + 2)
+    return table.apply(lambda column: column.str.strip())
