@@ -46,8 +46,8 @@ DECODERS = {  # transfer syntax -> the one library that decodes it; empty: pydic
     uid.JPEGLosslessSV1: "gdcm",
     uid.JPEGLSLossless: "pyjpegls",
     uid.JPEGLSNearLossless: "pyjpegls",
-    uid.JPEG2000Lossless: "gdcm",
-    uid.JPEG2000: "gdcm",
+    uid.JPEG2000Lossless: "pylibjpeg",
+    uid.JPEG2000: "pylibjpeg",
 }
 PIXEL_TAGS = (
     *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns"),
