@@ -102,6 +102,21 @@ def test_a_refusal_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert capsys.readouterr().err == "hilum check: size must be even, got 3; use 4\n"
 
 
+def test_a_missing_package_is_told_with_the_way_to_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_in_place(monkeypatch, ModuleNotFoundError("No module named 'pandas'", name="pandas"))
+    assert main(["check"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"hilum check: {sys.executable} has no package pandas; activate the environment")
+
+
+def test_a_missing_part_of_hilum_is_no_matter_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_in_place(monkeypatch, ModuleNotFoundError("No module named 'hilum.x'", name="hilum.x"))
+    with pytest.raises(ModuleNotFoundError):
+        main(["check"])
+
+
 def test_a_full_disk_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     put_in_place(monkeypatch, OSError(28, "No space left on device", "a.csv"))
     assert main(["check"]) == 1

@@ -62,6 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _without_banners():
             stage = importlib.import_module(f"hilum.stages.{verb}")
         stage.run(**chosen)
+    except ModuleNotFoundError as absent:
+        if absent.name and absent.name.startswith("hilum"):
+            raise
+        print(
+            f"hilum {verb}: {sys.executable} has no package {absent.name}; activate the environment (`. .venv/bin/activate`) or "
+            "make it with `make repro`",
+            file=sys.stderr,
+        )
+        return 1
     except (ValueError, OSError) as refusal:  # OSError: a full disk, a file that may not be read
         print(f"hilum {verb}: {refusal}", file=sys.stderr)
         if os.environ.get("HILUM_DEBUG"):

@@ -101,7 +101,7 @@ def test_all_faults_are_told_at_once_and_nothing_is_written(
     for part in (
         "tune.metric",
         "explain.methods",
-        f"acquire.sources.mine.root must be a folder, got {workspace.home / 'films'}",
+        f"acquire.sources.mine.root must be a folder, got {workspace.home / 'films'}; put the films there or correct it",
         f"arms.baseline.weights must be pretrained, imagenet, none or a file, got {workspace.home / 'weights/none.h5'}",
     ):
         assert any(part in line for line in told)

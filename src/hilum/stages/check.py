@@ -76,7 +76,7 @@ def find_missing(params: Params, workspace: Workspace) -> list[str]:
             continue
         root = workspace.at_home(source.root)
         if not root.is_dir():
-            faults.append(f"acquire.sources.{name}.root must be a folder, got {root}")
+            faults.append(f"acquire.sources.{name}.root must be a folder, got {root}; put the films there or correct it")
         elif source.reader in FAULTS:
             found = FAULTS[source.reader](root, **source.model_dump(exclude=NOT_READ))
             faults += [f"acquire.sources.{name}: {fault}" for fault in found]
