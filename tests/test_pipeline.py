@@ -50,6 +50,11 @@ def artifacts_of(run: Any) -> dict[str, str]:
     return {path.relative_to(top).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def hear_interrupts() -> None:
+    """A shell starts what it puts into the background deaf to SIGINT, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def state_of(root: Path) -> str:
     """Hash over everything that belongs to the caller: bytes of parameters and lock, size and time of data and results."""
     lines = [(root / name).read_text() for name in ("params.yaml", "dvc.lock")]
@@ -161,43 +166,6 @@ def test_mlflow_run_with_an_override_leaves_the_caller_alone(project: Project) -
     assert reused in mlflow.MlflowClient(project.store).get_run(parent).data.tags["reused_runs"].split()
 
 
-def test_an_interrupted_mlflow_run_leaves_no_process_and_no_copy_and_can_be_started_again(project: Project) -> None:
-    before = state_of(project.root)
-    door = ("mlflow", "run", ".", "--env-manager", "local", "--experiment-name", "hilum", "-P", "trials=25")
-    child = subprocess.Popen(  # a session of its own, so that the signal reaches all that a Ctrl-C in a terminal would
-        door,
-        cwd=project.root,
-        env=clean_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    assert child.stdout
-    for line in child.stdout:
-        if "trial 2/25" in line:
-            os.killpg(child.pid, signal.SIGINT)
-            break
-    child.communicate(timeout=120)
-    assert child.returncode
-    assert not [process for process in psutil.process_iter() if session_of(process) == child.pid]
-    assert not list((project.root / ".dvc/tmp/exps").glob("tmp*"))
-    assert state_of(project.root) == before
-    assert runs_of(project, "tags.role = 'tune'")[0].info.status == "KILLED"
-    assert not runs_of(project, "attributes.status = 'RUNNING'")
-    again = project.run(*door)
-    assert {"tune@baseline", "tune@finetuned", "compare"} <= stages_run(again.stdout + again.stderr)
-    assert [run.info.status for run in runs_of(project, "tags.role = 'tune'")[:2]] == ["FINISHED", "FINISHED"]
-
-
-def session_of(process: psutil.Process) -> int:
-    """The number of the session that a process belongs to, 0 if it has just ended."""
-    try:
-        return os.getsid(process.pid)
-    except ProcessLookupError:
-        return 0
-
-
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [("set=train.epochz=3", "epochz"), ("zz=1", "--zz"), ("recipe=nowhere", "nowhere"), ("trials=many", "many")],
@@ -256,7 +224,13 @@ def test_an_interrupted_search_ends_killed_and_is_continued(project: Project) ->
         project.set({"tune.trials": 25, "tune.seed": 99})
         command = [sys.executable, "-u", "src/hilum", "tune", "--arm", "baseline"]
         child = subprocess.Popen(
-            command, cwd=project.root, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=project.root,
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=hear_interrupts,
         )
         assert child.stdout
         for line in child.stdout:
@@ -326,3 +300,41 @@ def test_an_arm_is_added_and_removed_in_params_alone(project: Project) -> None:
     finally:
         (project.root / "params.yaml").write_text(before)
         project.hilum("check")
+
+
+def test_an_interrupted_mlflow_run_leaves_no_process_and_no_copy_and_can_be_started_again(project: Project) -> None:
+    before = state_of(project.root)
+    door = ("mlflow", "run", ".", "--env-manager", "local", "--experiment-name", "hilum", "-P", "trials=25")
+    child = subprocess.Popen(  # a session of its own, so that the signal reaches all that a Ctrl-C in a terminal would
+        door,
+        cwd=project.root,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=hear_interrupts,
+    )
+    assert child.stdout
+    for line in child.stdout:
+        if "trial 2/25" in line:
+            os.killpg(child.pid, signal.SIGINT)
+            break
+    child.communicate(timeout=120)
+    assert child.returncode
+    assert not [process for process in psutil.process_iter() if session_of(process) == child.pid]
+    assert not list((project.root / ".dvc/tmp/exps").glob("tmp*"))
+    assert state_of(project.root) == before
+    assert runs_of(project, "tags.role = 'tune'")[0].info.status == "KILLED"
+    assert not runs_of(project, "attributes.status = 'RUNNING'")
+    again = project.run(*door)
+    assert {"tune@baseline", "tune@finetuned", "compare"} <= stages_run(again.stdout + again.stderr)
+    assert [run.info.status for run in runs_of(project, "tags.role = 'tune'")[:2]] == ["FINISHED", "FINISHED"]
+
+
+def session_of(process: psutil.Process) -> int:
+    """The number of the session that a process belongs to, 0 if it has just ended."""
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:
+        return 0
