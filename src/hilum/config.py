@@ -33,6 +33,8 @@ class Prepare(Section):
     labels: Annotated[dict[Name, list[str]], Field(min_length=2)]
     unmatched: Literal["stop", "exclude"]
     broken_share: Share
+    near_duplicates: Literal["group", "none"]
+    group_share: Annotated[float, Field(gt=0, le=1)]
 
 
 class Split(Section):
