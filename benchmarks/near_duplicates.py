@@ -27,7 +27,8 @@ from PIL import Image
 from changed_copies import CHANGES
 from hilum.data import near_duplicates
 from hilum.data.images import prepare_film
-from hilum.data.near_duplicates import find_near_duplicates, group_films
+from hilum.data.near_duplicates import find_near_duplicates
+from hilum.data.near_groups import group_films
 from hilum.data.phantom import draw_films, draw_population
 from hilum.data.readers.kermany import read_kermany
 

@@ -1,4 +1,4 @@
-"""Near duplicates: changed copies of phantoms and real films are found, other exposures are not, groups are told."""
+"""Near duplicates: changed copies of phantoms and real films are found, other exposures are not."""
 
 from pathlib import Path
 
@@ -9,14 +9,8 @@ from PIL import Image
 
 from changed_copies import CHANGES
 from hilum.data.images import prepare_film
-from hilum.data.near_duplicates import (
-    NEAR,
-    check_groups,
-    find_near_duplicates,
-    group_films,
-    link_patients,
-    tell_near_duplicates,
-)
+from hilum.data.near_duplicates import find_near_duplicates
+from hilum.data.near_groups import NEAR, group_films, link_patients
 from hilum.data.phantom import draw_films, draw_population
 from hilum.data.readers.kermany import read_kermany
 from hilum.records import Films
@@ -119,35 +113,6 @@ def test_blank_films_are_no_copies_of_each_other() -> None:
     films[1:, 2:5, 2:5] = [[[200]], [[90]]]
     rows = describe_rows(list("abc"), list("pqr"), [(64, 64)] * 3)
     assert find_near_duplicates(films[:, ::-1], rows, "pad", 1).query("image_id == 'a' or other == 'a'").empty
-
-
-def pairs(*ends: tuple[str, str], score: float = 0.97) -> pd.DataFrame:
-    table = pd.DataFrame([{"image_id": one, "other": other} for one, other in ends])
-    table = table.assign(score=score, patient_id=table["image_id"], other_patient=table["other"], label="x", other_label="x")
-    return table.reindex(columns=list(NEAR))
-
-
-def test_groups_are_chains_and_the_largest_is_told() -> None:
-    near = pairs(("a", "b"), ("c", "d"), ("b", "e"))
-    near.loc[1, "other_label"] = "y"
-    near.loc[0, "other_patient"] = "a"
-    assert group_films(near) == [["a", "b", "e"], ["c", "d"]]
-    assert link_patients(near).values.tolist() == [["c", "d"], ["b", "e"]]
-    told = tell_near_duplicates(near)
-    assert "3 pairs" in told[0]
-    assert "2 of them of two patients" in told[0]
-    assert "2 groups, the largest of 3 films: a, b, e" in told[0]
-    assert "c (x) and d (y)" in told[1]
-    assert tell_near_duplicates(near.head(0)) == ["near duplicates: none found"]
-
-
-def test_a_group_of_too_many_films_is_an_alarm_with_its_weakest_pairs() -> None:
-    near = pairs(*[(f"f{i:02d}", f"f{i + 1:02d}") for i in range(29)])
-    near.loc[7, "score"] = 0.951
-    check_groups(near, films=600, share=0.05)
-    with pytest.raises(ValueError, match=r"a group of 30 of 400 films; .*f07 and f08 \(score 0\.951\)"):
-        check_groups(near, films=400, share=0.05)
-    check_groups(near.head(9), films=12, share=0.05)  # ten films are few
 
 
 def test_full_resolution_films_are_joined_to_their_stretched_copies(shared: Path) -> None:

@@ -200,7 +200,7 @@ def test_changed_copies_are_kept_listed_and_link_their_patients(own_copy: Worksp
     }
     assert set(names) <= set(read_manifest(own_copy.prepared / "manifest.csv")["image_id"])
     assert len(read_table(own_copy.prepared / "linked_patients.csv")) == 6
-    assert "near duplicates: " in (own_copy.prepared / "notes.txt").read_text()
+    assert "Near duplicates: " in (own_copy.prepared / "notes.txt").read_text()
     split.run()
     part = pd.concat([pd.read_csv(own_copy.split / f"{name}.csv").assign(split=name) for name in ("train", "val", "test")])
     where = part.set_index("image_id")["split"]

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from hilum.data.manifest import read_manifest
-from hilum.data.near_duplicates import NEAR
+from hilum.data.near_groups import NEAR
 from hilum.data.prepared import LISTED, load_split
 from hilum.records import SPLITS
 from hilum.results import folder_digest, read_json

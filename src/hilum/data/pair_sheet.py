@@ -25,7 +25,7 @@ def choose_pairs(near: pd.DataFrame) -> pd.DataFrame:
 def draw_pairs(near: pd.DataFrame, manifest: pd.DataFrame, films: Films, splits: Mapping[str, str] | None = None) -> Figure:
     """Near duplicates side by side, each with its name and patient; above a pair, how alike the two are and what was done.
 
-    near: columns near_duplicates.NEAR, at least one row. films: (N, H, W) uint8 in the manifest's order.
+    near: columns near_groups.NEAR, at least one row. films: (N, H, W) uint8 in the manifest's order.
     splits: image_id -> split, told where given.
     """
     chosen = choose_pairs(near)

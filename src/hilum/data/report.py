@@ -11,6 +11,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from hilum.data.near_groups import tell_near_duplicates
 from hilum.data.pair_sheet import draw_pairs
 from hilum.records import SPLITS, Films
 
@@ -153,7 +154,7 @@ def render_report(
 
     manifest, films, problems, findings, notes: from `Prepared`. classes: in class order. per_class: sample films of a class.
     seed: of the samples. splits, test_part: from `split_by_patient`, once there are splits.
-    near: near duplicates, columns near_duplicates.NEAR; None leaves them off the page.
+    near: near duplicates, columns near_groups.NEAR; None leaves them off the page.
     """
     counts = count_films(manifest, splits)
     page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
@@ -186,6 +187,7 @@ def render_report(
             "near": "" if near is None or near.empty else _embed(draw_pairs(near, manifest, films, _name_splits(splits))),
         },
         near=near,
+        near_told="" if near is None else tell_near_duplicates(near),
         prepared_size=films.shape[1],
         seed=seed,
     )

@@ -9,7 +9,8 @@ import pandas as pd
 
 from hilum.config import Params, read_params
 from hilum.data.manifest import Prepared, build_manifest
-from hilum.data.near_duplicates import NEAR, check_groups, find_near_duplicates, link_patients, tell_near_duplicates
+from hilum.data.near_duplicates import find_near_duplicates
+from hilum.data.near_groups import NEAR, check_groups, link_patients, tell_near_duplicates, warn_of_near_duplicates
 from hilum.data.pair_sheet import draw_pairs, write_pairs
 from hilum.data.prepared import file_sha256, write_prepared
 from hilum.data.sources import SOURCES
@@ -44,7 +45,7 @@ def run() -> None:
     if settings.near_duplicates == "group":
         near = find_near(prepared, params, workspace)
         linked = pd.concat([prepared.linked_patients, link_patients(near)]).drop_duplicates(ignore_index=True)
-        prepared = replace(prepared, linked_patients=linked, notes=(*prepared.notes, *tell_near_duplicates(near)))
+        prepared = replace(prepared, linked_patients=linked, notes=(*prepared.notes, *warn_of_near_duplicates(near)))
     shutil.rmtree(workspace.prepared, ignore_errors=True)
     write_prepared(prepared, workspace.prepared)
     write_table(workspace.prepared / "findings.csv", prepared.findings)
@@ -53,6 +54,8 @@ def run() -> None:
     print(prepared.findings.to_string(index=False), flush=True)
     for note in prepared.notes:
         say(note)
+    if settings.near_duplicates == "group":
+        say(tell_near_duplicates(near))
     left_out = prepared.problems["problem"].value_counts()
     for problem, films in left_out.items():
         say(f"{problem}: {films} (data/prepared/problems.csv)")
