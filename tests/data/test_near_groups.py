@@ -26,7 +26,7 @@ def test_groups_are_chains_and_the_largest_is_told() -> None:
     told = tell_near_duplicates(near)
     assert "3 pairs" in told
     assert "2 of two patients" in told
-    assert "2 groups, the largest of 3 films: a, b, e" in told
+    assert "groups: 2, the largest of 3 films: a, b, e" in told
     assert tell_near_duplicates(near.head(0)) == "near duplicates: none found"
     warnings = warn_of_near_duplicates(near)
     assert "2 pairs" in warnings[0]

@@ -71,7 +71,7 @@ def tell_near_duplicates(near: pd.DataFrame) -> str:
     whose = f"{across} of two patients" if across else "none of two patients"
     return (
         f"near duplicates: {len(near)} pairs of films are as alike as copies, {whose}; "
-        f"{len(groups)} groups, the largest of {len(groups[0])} films: {named}"
+        f"groups: {len(groups)}, the largest of {len(groups[0])} films: {named}"
     )
 
 

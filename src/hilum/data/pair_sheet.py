@@ -31,8 +31,8 @@ def draw_pairs(near: pd.DataFrame, manifest: pd.DataFrame, films: Films, splits:
     chosen = choose_pairs(near)
     row_of = {image_id: row for row, image_id in enumerate(manifest["image_id"])}
     rows = -(-len(chosen) // ACROSS)
-    figure = Figure(figsize=(4.1 * min(ACROSS, len(chosen)), 2.9 * rows + 0.35), dpi=100, layout="constrained")
-    figure.suptitle(f"{len(chosen)} of {len(near)} pairs, those of two patients (red) and the least alike first", fontsize=9)
+    figure = Figure(figsize=(4.1 * min(ACROSS, len(chosen)), 2.75 * rows + 0.35), dpi=100, layout="constrained")
+    figure.suptitle(f"{len(chosen)} of {len(near)} pairs, those of two patients (red) and the least alike first", fontsize=8)
     for place, part in enumerate(figure.subfigures(rows, min(ACROSS, len(chosen)), squeeze=False).flat):
         if place >= len(chosen):
             continue
@@ -42,11 +42,10 @@ def draw_pairs(near: pd.DataFrame, manifest: pd.DataFrame, films: Films, splits:
         sides = (("image_id", "patient_id", "label"), ("other", "other_patient", "other_label"))
         for axis, (name, patient, label) in zip(part.subplots(1, 2), sides, strict=True):
             axis.imshow(films[row_of[pair[name]]], cmap="gray", vmin=0, vmax=255)
-            axis.set_xticks([])
-            axis.set_yticks([])
+            axis.set(xticks=[], yticks=[], anchor="N")
             where = f" ({splits[pair[name]]})" if splits and pair[name] in splits else ""
             told = [f"{pair[name]}{where}", f"patient {pair[patient]}, {pair[label]}"]
-            axis.set_xlabel("\n".join(textwrap.fill(line, 34, break_on_hyphens=False) for line in told), fontsize=6)
+            axis.set_xlabel("\n".join(_wrap(line) for line in told), fontsize=6)
             for spine in axis.spines.values():
                 spine.set_edgecolor(colour)
     return figure
@@ -56,6 +55,11 @@ def write_pairs(figure: Figure, path: Path) -> None:
     """Save a sheet as PNG; the same figure gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="png", metadata={"Software": None})
+
+
+def _wrap(text: str) -> str:
+    """Lines of at most 36 letters, broken at slashes where that is possible."""
+    return textwrap.fill(text.replace("/", "/ "), 36, break_on_hyphens=False).replace("/ ", "/")
 
 
 def _tell_change(pair: pd.Series) -> str:

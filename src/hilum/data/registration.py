@@ -24,7 +24,7 @@ STEPS = 0.08  # largest change of a scale or shift in one iteration
 BOUND = 0.2  # furthest that a scale or a shift may go, as a share of half the film
 QUIET = 2.0  # grey levels of local spread below which detail counts for little: there it is noise
 DAMPING = 1e-3  # of the normal equations, as a share of their mean diagonal
-PIXELS = 2**18  # of a batch, so that its arrays stay in the processor's cache
+PIXELS = 2**17  # of a batch, so that its arrays stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,13 @@ def fit_place(
     descent = np.stack([across * x, across, down * y, down], axis=1).reshape(len(first), 4, -1)
     descent -= descent.mean(axis=2, keepdims=True)
     goal = template.reshape(len(first), -1, 1)
-    descent -= (descent @ goal) @ goal.transpose(0, 2, 1) / goal.shape[1]  # what a change of contrast could do as well
+    descent -= (descent @ goal / goal.shape[1]) * goal.transpose(0, 2, 1)  # what a change of contrast could do as well
     curvature = descent @ descent.transpose(0, 2, 1)
     mean = np.trace(curvature, axis1=1, axis2=2).reshape(-1, 1, 1) / 4
-    damped = (curvature + (DAMPING * mean + 1e-6) * np.eye(4)).astype(np.float32)
-    solve = np.linalg.solve(damped, descent)
+    inverse = np.linalg.inv(curvature + (DAMPING * mean + 1e-6) * np.eye(4)).astype(np.float32)
     for _ in range(level.iterations):
         error = _standardise(_warp(second, place, axis, inner))[0].reshape(len(first), -1, 1) - goal
-        place = _compose(place, np.clip((solve @ error)[:, :, 0], -STEPS, STEPS))
+        place = _compose(place, np.clip((inverse @ (descent @ error))[:, :, 0], -STEPS, STEPS))
     laid = _standardise(_warp(second, place, axis, inner))[0]
     return place, (laid * template).mean(axis=(1, 2))
 
