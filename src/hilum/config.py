@@ -37,6 +37,8 @@ class Prepare(Section):
     unmatched: Literal["stop", "exclude"]
     unused_rules: Literal["stop", "tell"]
     broken_share: Share
+    near_duplicates: Literal["group", "none"]
+    group_share: Annotated[float, Field(gt=0, le=1)]
 
     def classes(self) -> list[str]:
         """The classes in their order."""

@@ -1,6 +1,12 @@
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
+from PIL import Image
 
 from hilum.data.copies import PROBLEMS, find_copies
+from hilum.data.manifest import build_manifest
+from hilum.data.readers.folder import read_folder
 
 
 def film(image_id: str, pixels: str, label: str = "a", part: str = "", patient: str = "", sha256: str = "") -> dict[str, str]:
@@ -47,3 +53,28 @@ def test_films_that_differ_all_stay() -> None:
     problems, linked = find_copies(pd.DataFrame([film("a", "x"), film("b", "y")]))
     assert problems.empty
     assert linked.empty
+
+
+def test_every_injected_copy_is_found_by_bytes_by_pixels_and_by_patient(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    injected = {}
+    for number in range(60):
+        finding = "abc"[number % 3]
+        (tmp_path / finding).mkdir(exist_ok=True)
+        file = tmp_path / finding / f"{number:02d}-1.png"
+        Image.fromarray(rng.integers(0, 256, (40, 30), np.uint8)).save(file, compress_level=9)
+        if number < 15:
+            (tmp_path / finding / f"x{number:02d}-1.png").write_bytes(file.read_bytes())
+        elif number < 30:  # other bytes, the same pixels
+            with Image.open(file) as film:
+                film.save(tmp_path / finding / f"x{number:02d}-1.PNG", compress_level=1)
+        if number < 30:
+            injected[f"s/{finding}/x{number:02d}-1"] = "bytes" if number < 15 else "pixels"
+    table = read_folder(tmp_path, "(?P<patient>x?[0-9]+)-")
+    labels = {name: [name] for name in "abc"}
+    prepared = build_manifest({"s": (tmp_path, table)}, 32, "pad", labels, "stop", 0.0, 2)
+    assert set(prepared.problems["image_id"]) == set(injected)
+    for row in prepared.problems.itertuples():
+        assert row.detail.startswith(f"the same {injected[row.image_id]} as ")
+    linked = {frozenset(pair) for pair in prepared.linked_patients.itertuples(index=False, name=None)}
+    assert linked == {frozenset({f"s/{number:02d}", f"s/x{number:02d}"}) for number in range(30)}

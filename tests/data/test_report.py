@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hilum.data.pair_sheet import draw_pairs
 from hilum.data.report import (
     choose_samples,
     count_films,
@@ -158,6 +159,25 @@ def test_the_page_needs_no_other_file_and_tells_everything(manifest: pd.DataFram
     assert page == render(
         manifest, films, problems=problems, notes=["s: no pattern"], splits=splits, test_part={"s": "official", "t": "internal"}
     )
+
+
+def test_near_duplicates_are_told_and_shown_side_by_side(manifest: pd.DataFrame, films: np.ndarray) -> None:
+    one, other, third = manifest["image_id"][[0, 5, 6]]
+    near = pd.DataFrame({"image_id": [one, one], "other": [other, third], "score": [0.97, 0.96], "mirrored": ["yes", "no"]})
+    near = near.assign(scale_x=1.02, scale_y=1.0, shift_x=0.0, shift_y=0.0, patient_id="p", other_patient=["p", "q"])
+    near = near.assign(label="ill", other_label="normal")
+    page = render(manifest, films, near=near)
+    assert "2 pairs of films are as alike as copies, 1 of two patients; groups: 1, the largest of 3 films" in page
+    assert "Near-duplicate films side by side" in page
+    assert "None was found" in render(manifest, films, near=near.head(0))
+    assert "Near duplicates" not in render(manifest, films)
+    figure = draw_pairs(near, manifest, films, {one: "train"})
+    parts = figure.subfigs
+    assert parts[0].get_suptitle() == "score 0.960, content +2.0% wide, +0.0% high"  # two patients come first
+    assert parts[1].get_suptitle() == "score 0.970, flipped, content +2.0% wide, +0.0% high"
+    shown = [axis.images[0].get_array() for axis in parts[0].axes]
+    np.testing.assert_array_equal(shown[1], films[6])
+    assert f"{one} (train)" in parts[0].axes[0].get_xlabel()
 
 
 def test_a_finding_that_was_left_out_is_in_the_table(manifest: pd.DataFrame, films: np.ndarray) -> None:

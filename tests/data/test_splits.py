@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.data.splits import choose_explain_films, group_patients, prove_disjoint, split_by_patient
+from hilum.data.splits import choose_explain_films, group_patients, pairs_across, prove_disjoint, split_by_patient
 
 COLUMNS = [
     "image_id",
@@ -16,6 +16,8 @@ COLUMNS = [
     "lung_mask",
     "lesion_mask",
 ]
+
+NO_PAIRS = pd.DataFrame(columns=["image_id", "other"])
 
 
 def make_manifest(patients: dict[str, int], films: int = 2, source: str = "s", part: str = "") -> pd.DataFrame:
@@ -96,7 +98,7 @@ def test_the_official_test_part_stays_and_its_patients_leave_train() -> None:
     assert set(result.left_out["image_id"]).isdisjoint(split.index)
     details = result.left_out.set_index("image_id")["detail"]
     assert details["s/traina0-0"] == "the same patient is in the official test part with s/testa0-0"
-    assert details["s/traina1-1"].startswith("s/testb1, who shares a film with this one,")
+    assert details["s/traina1-1"].startswith("s/testb1, who shares a film or its near duplicate with this one,")
     assert result.test_part == {"s": "official"}
     validation = manifest.merge(result.table[result.table["split"] == "val"], on="image_id")
     assert validation.groupby("label")["patient_id"].nunique().to_dict() == {"a": 2, "b": 2}
@@ -154,13 +156,13 @@ def test_shares_must_leave_films_to_train_on(shares: tuple[float, float]) -> Non
 def test_the_proof_counts_films_and_patients() -> None:
     manifest = make_manifest({"a": 10}, films=3)
     result = split_by_patient(manifest, 0.2, 0.3, seed=1)
-    assert prove_disjoint(manifest, result.table) == {
+    assert prove_disjoint(manifest, result.table, NO_PAIRS) == {
         "splits": {
             "train": {"films": 15, "patients": 5},
             "val": {"films": 6, "patients": 2},
             "test": {"films": 9, "patients": 3},
         },
-        "shared": {"patients": 0, "bytes": 0, "pixels": 0},
+        "shared": {"patients": 0, "bytes": 0, "pixels": 0, "near_duplicates": 0},
     }
 
 
@@ -171,8 +173,30 @@ def test_the_proof_fails_on_anything_shared_and_names_the_films(column: str, wha
     pair = [table["image_id"][table["split"] == split].iloc[0] for split in ("train", "test")]
     manifest.loc[manifest["image_id"].isin(pair), column] = "same"
     with pytest.raises(ValueError, match=f"got 1 {what} shared") as caught:
-        prove_disjoint(manifest, table)
+        prove_disjoint(manifest, table, NO_PAIRS)
     assert all(image_id in str(caught.value) for image_id in pair)
+
+
+def test_the_proof_fails_on_near_duplicates_in_two_splits_and_names_them() -> None:
+    manifest = make_manifest({"a": 10})
+    table = split_by_patient(manifest, 0.2, 0.3, seed=1).table
+    train, test = (table["image_id"][table["split"] == split].tolist() for split in ("train", "test"))
+    near = pd.DataFrame({"image_id": [train[0], train[0], train[1]], "other": [train[1], "left/out", test[0]]})
+    with pytest.raises(ValueError, match="got 1 near duplicates shared") as caught:
+        prove_disjoint(manifest, table, near)
+    assert f"{train[1]} (train) and {test[0]} (test)" in str(caught.value)
+    assert pairs_across(near, table)[["split", "other_split"]].values.tolist() == [["train", "test"]]
+    assert prove_disjoint(manifest, table, near.head(2))["shared"]["near_duplicates"] == 0
+
+
+def test_a_group_joined_by_likeness_on_both_sides_of_an_official_split_leaves_train() -> None:
+    manifest = pd.concat([make_manifest({"a": 20}, part="train"), make_manifest({"a": 8}, part="test")], ignore_index=True)
+    linked = pd.DataFrame({"patient_id": ["s/traina0", "s/traina1"], "other": ["s/traina1", "s/testa0"]})  # a chain
+    result = split_by_patient(manifest, 0.2, 0.3, seed=1, linked_patients=linked)
+    assert sorted(result.left_out["image_id"]) == ["s/traina0-0", "s/traina0-1", "s/traina1-0", "s/traina1-1"]
+    assert result.left_out["detail"][0].startswith("s/testa0, who shares a film or its near duplicate with this one,")
+    near = pd.DataFrame({"image_id": ["s/traina0-0", "s/traina1-1"], "other": ["s/traina1-0", "s/testa0-1"]})
+    assert prove_disjoint(manifest, result.table, near)["shared"]["near_duplicates"] == 0
 
 
 @pytest.mark.parametrize(
@@ -185,7 +209,7 @@ def test_the_proof_fails_on_anything_shared_and_names_the_films(column: str, wha
 )
 def test_the_proof_refuses_a_table_that_is_no_split(table: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="in one split of train, val, test"):
-        prove_disjoint(make_manifest({"a": 3}), table)
+        prove_disjoint(make_manifest({"a": 3}), table, NO_PAIRS)
 
 
 def with_masks(manifest: pd.DataFrame, image_ids: list[str]) -> pd.DataFrame:

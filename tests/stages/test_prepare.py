@@ -10,10 +10,12 @@ import pytest
 import yaml
 from PIL import Image
 
+from changed_copies import CHANGES
+from hilum.data import near_duplicates
 from hilum.data.manifest import read_manifest
 from hilum.data.prepared import load_films, load_masks
 from hilum.results import folder_digest, read_json, read_table, write_json
-from hilum.stages import acquire, prepare
+from hilum.stages import acquire, prepare, split
 from hilum.stages.prepare import verify_pinned
 from hilum.workspace import Workspace
 
@@ -167,3 +169,58 @@ def test_the_pin_is_what_is_checked(project: Workspace) -> None:
     write_json(project.raw("mine") / acquire.PINNED, pinned)
     with pytest.raises(ValueError, match=r"such as normal/n0_0\.png"):
         verify_pinned(project.raw("mine"), project)
+
+
+def change_copies(workspace: Workspace, count: int) -> list[str]:
+    """Put changed copies of phantoms, under patients of their own, beside the films; returns the image_ids of both."""
+    raw = workspace.raw("phantom")
+    table = pd.read_csv(raw / "metadata.csv", dtype=str, keep_default_na=False)
+    rows = table.drop_duplicates("patient_id").head(count)
+    for row in rows.itertuples():
+        with Image.open(raw / row.path) as film:
+            CHANGES["all together"](film, np.random.default_rng(1)).save(raw / "films" / f"copy-{row.image_id}.png")
+    copies = rows.assign(
+        image_id="copy-" + rows["image_id"],
+        patient_id="copy-" + rows["patient_id"],
+        path=[f"films/copy-{name}.png" for name in rows["image_id"]],
+        lung_mask="",
+        lesion_mask="",
+    )
+    pd.concat([table, copies]).to_csv(raw / "metadata.csv", index=False)
+    return [f"phantom/{name}" for name in (*rows["image_id"], *copies["image_id"])]
+
+
+def test_changed_copies_are_kept_listed_and_link_their_patients(own_copy: Workspace) -> None:
+    names = change_copies(own_copy, 6)
+    prepare.run()
+    near = read_table(own_copy.prepared / "near_duplicates.csv")
+    strangers = near[near["patient_id"] != near["other_patient"]]
+    assert {frozenset(ends) for ends in strangers[["image_id", "other"]].values.tolist()} == {
+        frozenset(ends) for ends in zip(names[:6], names[6:], strict=True)
+    }
+    assert set(names) <= set(read_manifest(own_copy.prepared / "manifest.csv")["image_id"])
+    assert len(read_table(own_copy.prepared / "linked_patients.csv")) == 6
+    assert "Near duplicates: " in (own_copy.prepared / "notes.txt").read_text()
+    split.run()
+    part = pd.concat([pd.read_csv(own_copy.split / f"{name}.csv").assign(split=name) for name in ("train", "val", "test")])
+    where = part.set_index("image_id")["split"]
+    assert [where[one] for one in names[:6]] == [where[other] for other in names[6:]]
+
+
+def test_near_duplicates_are_not_looked_for_unless_asked(own_copy: Workspace) -> None:
+    change_copies(own_copy, 2)
+    change(own_copy, "prepare", near_duplicates="none")
+    prepare.run()
+    assert read_table(own_copy.prepared / "near_duplicates.csv").empty
+    assert read_table(own_copy.prepared / "linked_patients.csv").empty
+
+
+def test_a_group_of_too_many_films_stops_the_stage_and_is_shown(own_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = folder_digest(own_copy.prepared)
+    monkeypatch.setattr(near_duplicates, "ALIKE", 0.3)  # a measure gone wrong: everything is a copy of everything
+    with pytest.raises(ValueError, match=r"at most a share of 0\.05 of the films into one group, got a group of") as caught:
+        prepare.run()
+    picture = own_copy.cache / prepare.ALARM
+    assert str(picture) in str(caught.value)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert folder_digest(own_copy.prepared) == before

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from hilum.data.manifest import read_manifest
+from hilum.data.near_groups import NEAR
 from hilum.data.prepared import LISTED, load_split
 from hilum.records import SPLITS
 from hilum.results import folder_digest, read_json
@@ -64,7 +65,7 @@ def test_rows_lead_to_the_films_that_they_name(split_project: Workspace) -> None
 
 def test_the_proof_is_counted_from_the_tables(split_project: Workspace) -> None:
     proof, parts = read_json(split_project.split / "proof.json"), tables(split_project)
-    assert proof["shared"] == {"patients": 0, "bytes": 0, "pixels": 0}
+    assert proof["shared"] == {"patients": 0, "bytes": 0, "pixels": 0, "near_duplicates": 0}
     assert proof["test_part"] == {"phantom": "internal"}
     for name in SPLITS:
         assert proof["splits"][name] == {"films": len(parts[name]), "patients": parts[name]["patient_id"].nunique()}
@@ -127,3 +128,35 @@ def test_films_of_linked_patients_stay_together(own_copy: Workspace) -> None:
     split.run()
     holding = [name for name in SPLITS if {one, other} & set(tables(own_copy)[name]["patient_id"])]
     assert len(holding) == 1
+
+
+def put_near(workspace: Workspace, one: str, other: str) -> None:
+    manifest = read_manifest(workspace.prepared / "manifest.csv").set_index("image_id")
+    told = {"image_id": one, "other": other, "score": 0.97, "mirrored": "no", **dict.fromkeys(["scale_x", "scale_y"], 1.0)}
+    told |= dict.fromkeys(["shift_x", "shift_y"], 0.0)
+    for name, film in (("", one), ("other_", other)):
+        told |= {f"{name}patient" if name else "patient_id": manifest.loc[film, "patient_id"]}
+        told |= {f"{name}label": manifest.loc[film, "label"]}
+    pd.DataFrame([told]).reindex(columns=list(NEAR)).to_csv(workspace.prepared / "near_duplicates.csv", index=False)
+
+
+def test_near_duplicates_that_a_split_parts_stop_the_stage_named_and_shown(own_copy: Workspace) -> None:
+    before, parts = folder_digest(own_copy.split), tables(own_copy)
+    one, other = sorted([parts["train"]["image_id"].iloc[0], parts["test"]["image_id"].iloc[0]])
+    put_near(own_copy, one, other)  # as if nobody had linked their patients
+    with pytest.raises(ValueError, match="got 1 near duplicates shared") as caught:
+        split.run()
+    assert one in str(caught.value)
+    assert other in str(caught.value)
+    assert (own_copy.cache / split.EVIDENCE).read_bytes().startswith(b"\x89PNG")
+    assert folder_digest(own_copy.split) == before
+
+
+def test_near_duplicates_in_one_split_are_on_a_sheet_and_on_the_page(own_copy: Workspace) -> None:
+    train = tables(own_copy)["train"]["image_id"]
+    put_near(own_copy, *sorted([train.iloc[0], train.iloc[1]]))
+    split.run()
+    assert (own_copy.split / split.SHEET).read_bytes().startswith(b"\x89PNG")
+    assert "Near-duplicate films side by side" in (own_copy.split / split.REPORT).read_text()
+    assert not (own_copy.cache / split.EVIDENCE).exists()
+    assert read_json(own_copy.split / "proof.json")["shared"]["near_duplicates"] == 0

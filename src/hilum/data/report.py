@@ -12,6 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from hilum.config import EXCLUDED
+from hilum.data.near_groups import tell_near_duplicates
+from hilum.data.pair_sheet import draw_pairs
 from hilum.records import SPLITS, Films
 
 SHOWN_PROBLEMS = 200  # rows of the problem list on the page; problems.csv has all
@@ -160,11 +162,13 @@ def render_report(
     seed: int,
     splits: pd.DataFrame | None = None,
     test_part: Mapping[str, str] | None = None,
+    near: pd.DataFrame | None = None,
 ) -> str:
     """The data report as one HTML page that needs no other file.
 
     manifest, films, problems, findings, notes: from `Prepared`. classes: in class order. per_class: sample films of a class.
     seed: of the samples. splits, test_part: from `split_by_patient`, once there are splits.
+    near: near duplicates, columns near_groups.NEAR; None leaves them off the page.
     """
     counts = count_films(manifest, splits)
     page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
@@ -195,10 +199,17 @@ def render_report(
             "counts": _embed(draw_counts(counts, classes)),
             "sizes": "" if len(manifest[["width", "height"]].drop_duplicates()) == 1 else _embed(draw_sizes(manifest)),
             "samples": _embed(draw_samples(manifest, films, choose_samples(manifest, classes, per_class, seed))),
+            "near": "" if near is None or near.empty else _embed(draw_pairs(near, manifest, films, _name_splits(splits))),
         },
+        near=near,
+        near_told="" if near is None else tell_near_duplicates(near),
         prepared_size=films.shape[1],
         seed=seed,
     )
+
+
+def _name_splits(splits: pd.DataFrame | None) -> dict[str, str]:
+    return {} if splits is None else dict(zip(splits["image_id"], splits["split"], strict=True))
 
 
 def _widen(counts: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

@@ -34,10 +34,10 @@ def split_by_patient(
 ) -> Splits:
     """Put every film into train, val or test, all films of a patient into the same.
 
-    Patients who share a film (the same bytes or pixels, or a row of `linked_patients`) count as one group. A source with an
-    official test part keeps it; the films of its patients that lie elsewhere are left out. From a source without one a test part
-    is carved. Groups are drawn within each class and, there, from each source in proportion; a group of several classes counts
-    for the rarest of them.
+    Patients who share a film (the same bytes or pixels, or a row of `linked_patients`: copies and near duplicates) count as one
+    group. A source with an official test part keeps it; the films of its patients that lie elsewhere are left out. From a source
+    without one a test part is carved. Groups are drawn within each class and, there, from each source in proportion; a group of
+    several classes counts for the rarest of them.
 
     manifest: columns of records.MANIFEST. validation: share of the groups that are in no official test part.
     test: share of the groups of a source without an official test part. linked_patients: columns patient_id, other.
@@ -77,11 +77,24 @@ def group_patients(manifest: pd.DataFrame, linked_patients: pd.DataFrame | None 
     return group[names.get_indexer(patients)].astype(np.int64)
 
 
-def prove_disjoint(manifest: pd.DataFrame, splits: pd.DataFrame) -> dict[str, Any]:
-    """Count films and patients of each split, and what two splits share: no patient, no bytes, no pixels.
+def pairs_across(near: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
+    """The near duplicates of which two splits hold one film each, with the further columns split and other_split.
+
+    near: columns image_id, other and more. splits: columns image_id, split; films may be missing.
+    """
+    part = splits.set_index("image_id")["split"]
+    placed = near.assign(split=near["image_id"].map(part), other_split=near["other"].map(part))
+    apart = placed["split"].notna() & placed["other_split"].notna() & (placed["split"] != placed["other_split"])
+    return placed[apart].reset_index(drop=True)
+
+
+def prove_disjoint(manifest: pd.DataFrame, splits: pd.DataFrame, near: pd.DataFrame) -> dict[str, Any]:
+    """Count films and patients of each split, and what two splits share: no patient, bytes, pixels or near duplicates.
 
     manifest: columns of records.MANIFEST. splits: columns image_id, split; films of the manifest may be missing.
-    Returns {"splits": {split: {"films", "patients"}}, "shared": {"patients": 0, "bytes": 0, "pixels": 0}}.
+    near: pairs of near duplicates, columns image_id, other.
+    Returns {"splits": {split: {"films", "patients"}},
+    "shared": {"patients": 0, "bytes": 0, "pixels": 0, "near_duplicates": 0}}.
 
     Raises:
         ValueError: something is shared (the message names films), a film is in two splits or not in the manifest, or a split
@@ -96,16 +109,23 @@ def prove_disjoint(manifest: pd.DataFrame, splits: pd.DataFrame) -> dict[str, An
             f"{strangers[:3]}, {len(twice)} films named twice {twice[:3]} and the splits {names}; run the stage `split` again"
         )
     films = manifest.merge(splits, on="image_id")
-    shared, faults = {}, []
+    shared: dict[str, int] = {}
+    faults = []
     for what, column in UNSHARED.items():
         spread = films.groupby(column)["split"].transform("nunique") > 1
         shared[what] = int(films[column][spread].nunique())
         if shared[what]:
-            told = ", ".join(f"{row.image_id} ({row.split})" for row in films[spread].sort_values(column).head(6).itertuples())
-            faults.append(f"{shared[what]} {what} shared, in films such as {told}")
+            named = [f"{row.image_id} ({row.split})" for row in films[spread].sort_values(column).head(6).itertuples()]
+            faults.append(f"{shared[what]} {what} shared, in films such as {', '.join(named)}")
+    apart = pairs_across(near, splits)
+    shared["near_duplicates"] = len(apart)
+    if len(apart):
+        told = [f"{row.image_id} ({row.split}) and {row.other} ({row.other_split})" for row in apart.head(6).itertuples()]
+        faults.append(f"{len(apart)} near duplicates shared, such as {'; '.join(told)}")
     if faults:
         raise ValueError(
-            f"no two splits may share a patient, bytes or pixels, got {'; '.join(faults)}; run the stage `split` again"
+            f"no two splits may share a patient, bytes, pixels or near duplicates, got {'; '.join(faults)}; "
+            "run the stages `prepare` and `split` again"
         )
     parts = {name: films[films["split"] == name] for name in SPLITS}
     counts = {name: {"films": len(part), "patients": int(part["patient_id"].nunique())} for name, part in parts.items()}
@@ -193,6 +213,8 @@ def _list_left_out(films: pd.DataFrame) -> pd.DataFrame:
     details = []
     for group, patient in zip(rows["group"], rows["patient_id"], strict=True):
         kept = tests[group]
-        who = "the same patient" if kept["patient_id"] == patient else f"{kept['patient_id']}, who shares a film with this one,"
+        who = "the same patient"
+        if kept["patient_id"] != patient:
+            who = f"{kept['patient_id']}, who shares a film or its near duplicate with this one,"
         details.append(f"{who} is in the official test part with {kept['image_id']}")
     return rows[["image_id", "path"]].assign(problem="patient in the official test part", detail=details).reset_index(drop=True)

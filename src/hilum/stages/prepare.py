@@ -1,14 +1,18 @@
-"""prepare: decode, square and resize the films, give each its class, remove copies, write the manifest."""
+"""prepare: decode, square and resize the films, give each its class, remove copies, find near duplicates, write the manifest."""
 
 import os
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from hilum.config import Params, read_params
-from hilum.data.manifest import build_manifest
+from hilum.data.manifest import Prepared, build_manifest
+from hilum.data.near_duplicates import find_near_duplicates
+from hilum.data.near_groups import NEAR, check_groups, link_patients, tell_near_duplicates, warn_of_near_duplicates
+from hilum.data.pair_sheet import draw_pairs, write_pairs
 from hilum.data.prepared import file_sha256, write_prepared
 from hilum.data.sources import SOURCES
 from hilum.progress import bar, say
@@ -16,6 +20,9 @@ from hilum.results import read_json, write_table
 from hilum.source_settings import DICOM_SOURCES, NOT_READ, PhantomSource
 from hilum.stages.acquire import PINNED
 from hilum.workspace import Workspace, find_workspace
+
+NEAR_FILE = "near_duplicates.csv"
+ALARM = "near_duplicates.png"  # below `Workspace.cache`, as DVC removes what a failed stage wrote
 
 
 def run() -> None:
@@ -35,17 +42,45 @@ def run() -> None:
         workers=os.cpu_count() or 1,
         on_film=bar("films prepared"),
     )
+    near = pd.DataFrame(columns=list(NEAR))
+    if settings.near_duplicates == "group":
+        near = find_near(prepared, params, workspace)
+        linked = pd.concat([prepared.linked_patients, link_patients(near)]).drop_duplicates(ignore_index=True)
+        prepared = replace(prepared, linked_patients=linked, notes=(*prepared.notes, *warn_of_near_duplicates(near)))
     shutil.rmtree(workspace.prepared, ignore_errors=True)
     write_prepared(prepared, workspace.prepared)
     write_table(workspace.prepared / "findings.csv", prepared.findings)
+    write_table(workspace.prepared / NEAR_FILE, near)
     (workspace.prepared / "notes.txt").write_text("".join(f"{note}\n" for note in prepared.notes))
     print(prepared.findings.to_string(index=False), flush=True)
     for note in prepared.notes:
         say(note)
+    if settings.near_duplicates == "group":
+        say(tell_near_duplicates(near))
     left_out = prepared.problems["problem"].value_counts()
     for problem, films in left_out.items():
         say(f"{problem}: {films} (data/prepared/problems.csv)")
     say(f"{len(prepared.manifest)} films of {prepared.manifest['patient_id'].nunique()} patients prepared")
+
+
+def find_near(prepared: Prepared, params: Params, workspace: Workspace) -> pd.DataFrame:
+    """The near duplicates; where they join too many films, their picture is written before the stage stops."""
+    manifest = prepared.manifest
+    near = find_near_duplicates(
+        prepared.films,
+        manifest,
+        params.prepare.square,
+        workers=os.cpu_count() or 1,
+        on_film=bar("films described"),
+        on_pair=bar("pairs of films compared"),
+    )
+    try:
+        check_groups(near, len(manifest), params.prepare.group_share)
+    except ValueError as error:
+        picture = workspace.cache / ALARM
+        write_pairs(draw_pairs(near, manifest, prepared.films), picture)
+        raise ValueError(f"{error}; they are shown in {picture}") from None
+    return near
 
 
 def read_source(name: str, params: Params, workspace: Workspace) -> tuple[Path, pd.DataFrame]:

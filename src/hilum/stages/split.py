@@ -7,9 +7,10 @@ import pandas as pd
 
 from hilum.config import Params, read_params
 from hilum.data.manifest import read_manifest
+from hilum.data.pair_sheet import draw_pairs, write_pairs
 from hilum.data.prepared import LISTED, file_sha256, load_films
 from hilum.data.report import count_ways, render_report, warn_of_confounding
-from hilum.data.splits import Splits, choose_explain_films, prove_disjoint, split_by_patient
+from hilum.data.splits import Splits, choose_explain_films, pairs_across, prove_disjoint, split_by_patient
 from hilum.progress import say
 from hilum.records import SPLITS
 from hilum.results import digest, read_table, write_json, write_table
@@ -17,6 +18,8 @@ from hilum.workspace import Workspace, find_workspace
 
 SAMPLES = 8  # films of each class on the page
 REPORT = "report.html"
+SHEET = "near_duplicates.png"
+EVIDENCE = "shared_films.png"  # below `Workspace.cache`: near duplicates that a split parted
 
 
 def run() -> None:
@@ -25,7 +28,9 @@ def run() -> None:
     manifest = read_manifest(workspace.prepared / "manifest.csv")
     linked = pd.read_csv(workspace.prepared / "linked_patients.csv", dtype=str)
     splits = split_by_patient(manifest, params.split.validation, params.split.test, params.seed, linked)
-    proof = prove_disjoint(manifest, splits.table)
+    near = read_table(workspace.prepared / "near_duplicates.csv")
+    show_parted(near, splits, manifest, workspace)
+    proof = prove_disjoint(manifest, splits.table, near)
     chosen = choose_explain_films(manifest, splits.table, params.split.explain_films, params.seed)
 
     folder = workspace.split
@@ -48,13 +53,30 @@ def run() -> None:
         "square": params.prepare.square,
     }
     write_json(folder / "versions.json", versions)
-    write_report(workspace, params, manifest, splits)
+    if len(near):
+        write_pairs(draw_pairs(near, manifest, load_films(workspace.prepared), split_names(splits)), folder / SHEET)
+    write_report(workspace, params, manifest, splits, near)
     for name, counts in proof["splits"].items():
         say(f"{name}: {counts['films']} films of {counts['patients']} patients")
-    say(f"no patient, bytes or pixels shared; test part: {', '.join(f'{k} {v}' for k, v in splits.test_part.items())}")
+    parts = ", ".join(f"{source} {part}" for source, part in splits.test_part.items())
+    say(f"no patient, bytes, pixels or near duplicates shared; test part: {parts}")
 
 
-def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, splits: Splits) -> None:
+def split_names(splits: Splits) -> dict[str, str]:
+    return dict(splits.table[["image_id", "split"]].itertuples(index=False, name=None))
+
+
+def show_parted(near: pd.DataFrame, splits: Splits, manifest: pd.DataFrame, workspace: Workspace) -> None:
+    """Before the proof fails on near duplicates in two splits, draw them."""
+    apart = pairs_across(near, splits.table)
+    picture = workspace.cache / EVIDENCE
+    picture.unlink(missing_ok=True)
+    if len(apart):
+        write_pairs(draw_pairs(apart, manifest, load_films(workspace.prepared), split_names(splits)), picture)
+        say(f"near duplicates in two splits are shown in {picture}")
+
+
+def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, splits: Splits, near: pd.DataFrame) -> None:
     """The data report: one page with counts, sizes, samples, duplicates and every problem."""
     prepared = workspace.prepared
     problems = read_table(prepared / "problems.csv")
@@ -74,6 +96,7 @@ def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, s
         seed=params.seed,
         splits=splits.table,
         test_part=splits.test_part,
+        near=near,
     )
     (workspace.split / REPORT).write_text(page)
     for warning in warn_of_confounding(manifest):
