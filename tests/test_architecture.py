@@ -25,6 +25,7 @@ HOMES = {
     "mlflow": {"tracking"},
     "optuna": {"training"},
     "imblearn": {"data"},
+    "cv2": {"data"},
     "shap": {"explain"},
     "lime": {"explain"},
     "tf_keras_vis": {"explain"},

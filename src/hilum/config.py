@@ -33,6 +33,7 @@ class Prepare(Section):
     labels: Annotated[dict[Name, list[str]], Field(min_length=2)]
     unmatched: Literal["stop", "exclude"]
     broken_share: Share
+    markers: Literal["keep", "inpaint"]
 
 
 class Split(Section):

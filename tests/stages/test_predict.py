@@ -20,7 +20,7 @@ from hilum.workspace import Workspace
 
 SIZE = 32
 CLASSES = ["dark", "bright"]
-DESCRIBED = {"classes": CLASSES, "size": SIZE, "square": "pad", "threshold": 0.5, "model_sha256": "m" * 64}
+DESCRIBED = {"classes": CLASSES, "size": SIZE, "square": "pad", "markers": "keep", "threshold": 0.5, "model_sha256": "m" * 64}
 GREYS = {"a.png": 20, "b/c.JPG": 200, "b/d.Jpeg": 30, "e.PNG": 240, "f.jpg": 128}
 
 

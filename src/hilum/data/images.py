@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -153,19 +154,24 @@ def resize_film(grey: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def prepare_film(
-    film: Path | BinaryIO, size: int, square: str, max_pixels: int = MAX_PIXELS
+    film: Path | BinaryIO,
+    size: int,
+    square: str,
+    max_pixels: int = MAX_PIXELS,
+    retouch: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
 ) -> tuple[NDArray[np.uint8], Geometry]:
     """Decode, square and resize one film: (size, size) uint8 grey levels 0-255, and where the raw film lies in them.
 
     A JPEG is decoded as a draft of at least `DRAFT_MARGIN` times the size, in about half the time; on films of up to 2,400
     pixels this changed the grey levels by 0.2 to 0.4 on average and by at most 1.5 on average within one film.
+    retouch: given the decoded film (H, W) uint8 before it is squared, returns one of the same size in its place.
 
     Raises:
         ValueError: what `read_film` refuses, or a square that is neither pad nor stretch.
     """
     check_square(square)
     read = read_film(film, max_pixels, draft=(DRAFT_MARGIN * size, DRAFT_MARGIN * size))
-    grey = square_film(read.grey, square)
+    grey = square_film(read.grey if retouch is None else retouch(read.grey), square)
     return resize_film(grey, size), fit_square(read.width, read.height, size, square)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -12,11 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilum.data.copies import PROBLEMS, find_copies
-from hilum.data.images import check_square, prepare_film, prepare_mask
+from hilum.data.images import Geometry, check_square, prepare_mask
 from hilum.data.labels import map_labels
+from hilum.data.markers import MARKER_COLUMNS, prepare_marked, tell_markers
 from hilum.records import MANIFEST, Films, Masks
 
 MASK_KINDS = ("lung_mask", "lesion_mask")
+GEOMETRY = ("image_id", "width", "height", "size", "scale_x", "scale_y", "offset_x", "offset_y")  # columns of geometry.csv
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Prepared:
     problems: columns image_id, path, problem, detail; every film and mask left out, and every film of two rules.
     findings: columns finding, label, source, films; counted before anything is left out, label empty where no class names it.
     linked_patients: columns patient_id, other; names of patients who share a film and must go into the same split.
+    geometry: one row per kept film, columns GEOMETRY: where the raw film lies in the prepared one.
+    markers: one row per kept film, columns markers.MARKER_COLUMNS: letters and marks burnt into the raw film.
     notes: sentences for a person.
     """
 
@@ -63,6 +67,8 @@ class Prepared:
     problems: pd.DataFrame
     findings: pd.DataFrame
     linked_patients: pd.DataFrame
+    geometry: pd.DataFrame
+    markers: pd.DataFrame
     notes: tuple[str, ...]
 
 
@@ -72,6 +78,8 @@ class _Decoded:
     pixel_sha256: str = ""
     width: int = 0
     height: int = 0
+    geometry: Geometry | None = None
+    markers: tuple[str, int, float, str, str] | None = None
     broken: str = ""
     masks: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
     mask_faults: dict[str, str] = field(default_factory=dict)
@@ -84,6 +92,7 @@ def build_manifest(
     labels: Mapping[str, Sequence[str]],
     unmatched: str,
     broken_share: float,
+    markers: str,
     workers: int,
     on_film: Callable[[int, int], None] | None = None,
 ) -> Prepared:
@@ -91,6 +100,7 @@ def build_manifest(
 
     tables: source name -> (root, table of a reader of `sources`). size: side of the prepared film, pixels.
     square: pad or stretch. labels, unmatched: see `map_labels`. broken_share: of the films with a class, 0 to 1.
+    markers: keep or inpaint what is burnt into a film.
     workers: threads that decode (Pillow lets other threads run while it decodes). on_film: called with (films done, all films).
 
     Raises:
@@ -106,7 +116,7 @@ def build_manifest(
     rows = rows[rows["label"] != ""].reset_index(drop=True)
 
     films = np.zeros((len(rows), size, size), np.uint8)
-    decoded = _decode_all(rows, films, square, workers, on_film)
+    decoded = _decode_all(rows, films, square, markers, workers, on_film)
     broken = _list_faults(rows, [one.broken for one in decoded], "broken film")
     _check_broken(broken, len(rows), broken_share)
     faults = [_list_faults(rows, [one.mask_faults.get(kind, "") for one in decoded], f"broken {kind}") for kind in MASK_KINDS]
@@ -125,7 +135,12 @@ def build_manifest(
     problems = pd.concat([named, broken, *faults, copies], ignore_index=True)[list(PROBLEMS)]
     notes = [f"{source}: {note}" for source, (_, table) in tables.items() for note in table.attrs.get("notes", [])]
     films = _keep_rows(films, kept.index.to_numpy())
-    return Prepared(kept[list(MANIFEST)].reset_index(drop=True), films, masks, problems, findings, linked, tuple(notes))
+    there = [decoded[row] for row in kept.index]
+    geometry = pd.DataFrame([(name, *astuple(one.geometry)) for name, one in zip(kept["image_id"], there, strict=True)])
+    marks = pd.DataFrame([one.markers for one in there], columns=list(MARKER_COLUMNS))
+    geometry.columns = pd.Index(GEOMETRY)
+    manifest = kept[list(MANIFEST)].reset_index(drop=True)
+    return Prepared(manifest, films, masks, problems, findings, linked, geometry, marks, tuple(notes))
 
 
 def join_sources(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
@@ -172,16 +187,16 @@ def _name_source(source: str, root: Path, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _decode_all(
-    rows: pd.DataFrame, films: Films, square: str, workers: int, on_film: Callable[[int, int], None] | None
+    rows: pd.DataFrame, films: Films, square: str, markers: str, workers: int, on_film: Callable[[int, int], None] | None
 ) -> list[_Decoded]:
     """Decode into `films` in place: nothing but the prepared films, one raw film per thread and the packed masks is in memory."""
-    tasks = rows[["root", "source", "path", *MASK_KINDS]].to_dict("records")
+    tasks = rows[["image_id", "root", "source", "path", *MASK_KINDS]].to_dict("records")
 
     def decode(index: int) -> _Decoded:
         task = tasks[index]
         there = [name for name in ("path", *MASK_KINDS) if task[name]]
         files = {name: Path(task["root"]) / str(task[name]).removeprefix(f"{task['source']}/") for name in there}
-        return _decode(files.pop("path"), files, films[index], square)
+        return _decode(str(task["image_id"]), files.pop("path"), files, films[index], square, markers)
 
     decoded = []
     with ThreadPoolExecutor(max_workers=workers) as threads:
@@ -196,23 +211,31 @@ def _decode_all(
     return decoded
 
 
-def _decode(path: Path, mask_files: Mapping[str, Path], out: NDArray[np.uint8], square: str) -> _Decoded:
+def _decode(
+    image_id: str, path: Path, mask_files: Mapping[str, Path], out: NDArray[np.uint8], square: str, markers: str
+) -> _Decoded:
     try:
         raw = path.read_bytes()
-        film, geometry = prepare_film(BytesIO(raw), len(out), square)
+        marked = prepare_marked(BytesIO(raw), len(out), square, markers)
     except FileNotFoundError:
         return _Decoded(broken="the file is missing")
     except (OSError, ValueError) as error:
         return _Decoded(broken=str(error))
-    out[:] = film
+    out[:] = marked.film
     masks, faults = {}, {}
     for kind, file in mask_files.items():
         try:
-            masks[kind] = np.packbits(prepare_mask(file, geometry), axis=-1)
+            masks[kind] = np.packbits(prepare_mask(file, marked.geometry), axis=-1)
         except ValueError as error:
             faults[kind] = str(error)
-    digests = hashlib.sha256(raw).hexdigest(), hashlib.sha256(film.tobytes()).hexdigest()
-    return _Decoded(*digests, geometry.width, geometry.height, "", masks, faults)
+    digests = hashlib.sha256(raw).hexdigest(), hashlib.sha256(marked.film.tobytes()).hexdigest()
+    geometry, told = marked.geometry, tell_markers(image_id, marked, _lungs(masks, len(out)))
+    return _Decoded(*digests, geometry.width, geometry.height, geometry, told, "", masks, faults)
+
+
+def _lungs(masks: Mapping[str, NDArray[np.uint8]], size: int) -> NDArray[np.bool_] | None:
+    packed = masks.get("lung_mask")
+    return None if packed is None else np.unpackbits(packed, axis=-1, count=size).astype(bool)
 
 
 def _list_faults(rows: pd.DataFrame, faults: Sequence[str], problem: str) -> pd.DataFrame:

@@ -31,6 +31,7 @@ def run() -> None:
         labels=settings.labels,
         unmatched=settings.unmatched,
         broken_share=settings.broken_share,
+        markers=settings.markers,
         workers=os.cpu_count() or 1,
         on_film=bar("films prepared"),
     )

@@ -49,6 +49,7 @@ def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[st
         labels={finding: [finding] for finding in classes},
         unmatched="stop",
         broken_share=params.prepare.broken_share,
+        markers=params.prepare.markers,
         workers=2,
         on_film=bar(f"{name}: films prepared"),
     )

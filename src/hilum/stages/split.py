@@ -46,6 +46,7 @@ def run() -> None:
         "split_version": digest([file_sha256(folder / f"{name}.csv") for name in SPLITS]),
         "size": params.prepare.size,
         "square": params.prepare.square,
+        "markers": params.prepare.markers,
     }
     write_json(folder / "versions.json", versions)
     write_report(workspace, params, manifest, splits)
