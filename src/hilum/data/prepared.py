@@ -56,6 +56,11 @@ def load_geometry(folder: Path) -> dict[str, Geometry]:
     return {str(row[0]): Geometry(*row[1:]) for row in table.itertuples(index=False, name=None)}
 
 
+def read_markers(folder: Path) -> pd.DataFrame:
+    """The marks of every prepared film: columns markers.MARKER_COLUMNS; lung_pixels is text, empty without a lung mask."""
+    return pd.read_csv(folder / "markers.csv", dtype={"image_id": str, "lung_pixels": str}, keep_default_na=False)
+
+
 def load_split(prepared: Path, split: Path, name: str, classes: list[str]) -> SplitFilms:
     """Read the films of one split. name: train, val or test; or explain, the chosen test films.
 

@@ -1,14 +1,21 @@
 """prepare: decode, square and resize the films, give each its class, remove copies, write the manifest."""
 
+import json
 import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from hilum.config import Params, read_params
-from hilum.data.manifest import build_manifest
-from hilum.data.prepared import file_sha256, write_prepared
+from hilum.data.images import prepare_film
+from hilum.data.manifest import MASK_KINDS, Prepared, build_manifest
+from hilum.data.markers import count_removal
+from hilum.data.oddities import choose_shown, list_odd_films
+from hilum.data.prepared import file_sha256, load_geometry, load_masks, write_prepared
+from hilum.data.sheets import choose_annotated, choose_marked, draw_annotated, draw_marked, draw_odd, encode_sheet, gather
 from hilum.data.sources import SOURCES
 from hilum.progress import bar, say
 from hilum.results import read_json, write_table
@@ -16,6 +23,7 @@ from hilum.source_settings import PhantomSource
 from hilum.stages.acquire import PINNED
 from hilum.workspace import Workspace, find_workspace
 
+SHOWN = 12  # films on a contact sheet
 OPTIONS = {"folder": ("pattern",)}  # reader -> its own settings
 
 
@@ -45,7 +53,39 @@ def run() -> None:
     left_out = prepared.problems["problem"].value_counts()
     for problem, films in left_out.items():
         say(f"{problem}: {films} (data/prepared/problems.csv)")
+    look_at_films(prepared, tables, params, workspace)
     say(f"{len(prepared.manifest)} films of {prepared.manifest['patient_id'].nunique()} patients prepared")
+
+
+def look_at_films(prepared: Prepared, tables: dict[str, tuple[Path, pd.DataFrame]], params: Params, workspace: Workspace) -> None:
+    """Write odd_films.csv and the contact sheets of marks, odd films, boxes and masks, for a person to see."""
+    manifest, ids = prepared.manifest, prepared.manifest["image_id"].tolist()
+    geometry = load_geometry(workspace.prepared)
+    odd = list_odd_films(manifest, prepared.films, geometry)
+    write_table(workspace.prepared / "odd_films.csv", odd)
+    sheets: dict[str, Figure] = {}
+    if shown := choose_shown(odd, SHOWN):
+        sheets["odd_films"] = draw_odd(gather(prepared.films, ids, shown), odd)
+    if shown := choose_marked(prepared.markers, SHOWN):
+        boxes = prepared.markers.set_index("image_id")["boxes"]
+        raw = {name: np.array(json.loads(boxes[name])) for name in shown}
+        after = gather(prepared.films, ids, shown) if params.prepare.markers == "inpaint" else None
+        paths = manifest.set_index("image_id").loc[shown, ["source", "path"]].itertuples()
+        files = {str(row.Index): tables[str(row.source)][0] / str(row.path).removeprefix(f"{row.source}/") for row in paths}
+        before = {name: prepare_film(file, params.prepare.size, params.prepare.square)[0] for name, file in files.items()}
+        sheets["markers"] = draw_marked(before, raw, geometry, after)
+    if shown := choose_annotated(manifest, SHOWN):
+        masks = {kind: load_masks(workspace.prepared, kind, shown) for kind in MASK_KINDS}
+        told = dict(zip(ids, manifest["boxes"], strict=True))
+        sheets["annotations"] = draw_annotated(gather(prepared.films, ids, shown), told, geometry, masks)
+    for name, sheet in sheets.items():
+        (workspace.prepared / f"{name}.png").write_bytes(encode_sheet(sheet))
+    for reason, films in odd["reason"].value_counts().items():
+        say(f"{reason}: {films} films to look at (data/prepared/odd_films.csv)")
+    counts = count_removal(prepared.markers)
+    say(f"letters or marks on {counts['films with marks']} of {counts['films']} films (data/prepared/markers.csv)")
+    if params.prepare.markers == "inpaint":
+        say(f"removed; {counts['lung pixels touched']} lung pixels of {counts['films whose lungs are touched']} films touched")
 
 
 def read_source(name: str, params: Params, workspace: Workspace) -> tuple[Path, pd.DataFrame]:
