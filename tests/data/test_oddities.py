@@ -68,7 +68,7 @@ def chests() -> np.ndarray:
 @pytest.fixture(scope="module")
 def children(shared: Path) -> np.ndarray:
     files = sorted((shared / "data" / "pediatric-pneumonia" / "train").rglob("*.jpeg"))
-    chosen = np.random.default_rng(4).choice(len(files), 300, replace=False)
+    chosen = np.random.default_rng(4).choice(len(files), 200, replace=False)
     return np.stack([prepare_film(files[i], SIZE, "pad")[0] for i in sorted(chosen)])
 
 

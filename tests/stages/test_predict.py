@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from hilum.config import Params, read_params
+from hilum.data.exposure import letter_shape
 from hilum.explain.subject import Subject
 from hilum.models.classifier import save_classifier
 from hilum.results import write_json
@@ -197,3 +198,18 @@ def test_a_folder_without_films_is_refused(tmp_path: Path, params: Params, monke
     with pytest.raises(ValueError, match="films"):
         predict.run(model=str(model), images=tmp_path / "empty", out=tmp_path / "out.csv", explain="")
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_model_of_films_without_letters_sees_none(answer: Callable[..., int], films: Path, tmp_path: Path) -> None:
+    marked = np.full((96, 96), 20, np.uint8)
+    marked[6:13, 8:13][letter_shape("R", 96)] = 240
+    Image.fromarray(marked).save(films / "a.png")
+    seen = {}
+    for mode in ("keep", "inpaint"):
+        answer({**DESCRIBED, "markers": mode}, out=tmp_path / f"{mode}.csv")
+        seen[mode] = 255 * float(rows(tmp_path / f"{mode}.csv")["a.png"]["p_bright"])
+    assert seen["keep"] == pytest.approx(marked.mean(), abs=0.05)
+    assert seen["inpaint"] == pytest.approx(20, abs=0.05)
+    old = {name: value for name, value in DESCRIBED.items() if name != "markers"}  # a model from before there was a choice
+    answer(old, out=tmp_path / "old.csv")
+    assert 255 * float(rows(tmp_path / "old.csv")["a.png"]["p_bright"]) == pytest.approx(marked.mean(), abs=0.05)

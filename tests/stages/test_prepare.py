@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from PIL import Image
+from PIL import Image, ImageOps
 
 from hilum.data.manifest import read_manifest
-from hilum.data.prepared import load_films, load_masks
+from hilum.data.markers import find_markers
+from hilum.data.oddities import ODD
+from hilum.data.prepared import load_films, load_geometry, load_masks, read_markers
 from hilum.results import folder_digest, read_json, read_table, write_json
 from hilum.stages import acquire, prepare
 from hilum.stages.prepare import verify_pinned
@@ -167,3 +169,48 @@ def test_the_pin_is_what_is_checked(project: Workspace) -> None:
     write_json(project.raw("mine") / acquire.PINNED, pinned)
     with pytest.raises(ValueError, match=r"such as normal/n0_0\.png"):
         verify_pinned(project.raw("mine"), project)
+
+
+def test_marks_odd_films_and_their_sheets_are_written(split_project: Workspace) -> None:
+    folder = split_project.prepared
+    ids = read_manifest(folder / "manifest.csv")["image_id"].tolist()
+    markers = read_markers(folder)
+    assert markers["image_id"].tolist() == ids
+    assert (markers["markers"] > 0).mean() >= 0.95  # every phantom film has its hospital's letter
+    assert (markers["lung_pixels"] != "").all()
+    assert list(load_geometry(folder)) == ids
+    assert list(read_table(folder / "odd_films.csv").columns) == list(ODD)
+    for sheet in ("markers", "annotations"):
+        with Image.open(folder / f"{sheet}.png") as picture:
+            assert picture.width > 600
+
+
+def test_letters_are_removed_where_the_user_says_so(own_copy: Workspace) -> None:
+    kept, before = load_films(own_copy.prepared).copy(), read_markers(own_copy.prepared)
+    sheet = (own_copy.prepared / "markers.png").read_bytes()
+    change(own_copy, "prepare", markers="inpaint")
+    prepare.run()
+    removed, after = load_films(own_copy.prepared), read_markers(own_copy.prepared)
+    pd.testing.assert_frame_equal(before, after)  # what was found, not what is left
+    marked = (before["markers"] > 0).to_numpy()
+    changed = (kept != removed).any(axis=(1, 2))
+    np.testing.assert_array_equal(changed, marked)
+    assert (kept != removed).mean() < 0.03
+    lungs = load_masks(own_copy.prepared, "lung_mask", list(after["image_id"]))
+    for row, name in enumerate(after["image_id"]):
+        assert ((kept[row] != removed[row]) & lungs[name]).sum() <= int(after["lung_pixels"].iloc[row])
+    assert sheet != (own_copy.prepared / "markers.png").read_bytes()
+    assert sum(len(find_markers(film)) > 0 for film in removed) <= 3
+
+
+def test_an_inverted_film_is_listed_and_stays(own_copy: Workspace) -> None:
+    manifest = read_manifest(own_copy.prepared / "manifest.csv")
+    path = own_copy.root / "data" / "raw" / manifest["path"].iloc[7]
+    with Image.open(path) as film:
+        inverted = ImageOps.invert(film.convert("L"))
+    inverted.save(path)
+    prepare.run()
+    odd = read_table(own_copy.prepared / "odd_films.csv")
+    assert odd[["image_id", "reason"]].to_numpy().tolist() == [[manifest["image_id"].iloc[7], "inverted"]]
+    assert (own_copy.prepared / "odd_films.png").is_file()
+    assert len(read_manifest(own_copy.prepared / "manifest.csv")) == len(manifest)

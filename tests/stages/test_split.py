@@ -1,5 +1,7 @@
 """split: disjoint by patient, bytes and pixels, proven in a file; versions change with what they name and nothing else."""
 
+import base64
+
 import pandas as pd
 import pytest
 import yaml
@@ -127,3 +129,12 @@ def test_films_of_linked_patients_stay_together(own_copy: Workspace) -> None:
     split.run()
     holding = [name for name in SPLITS if {one, other} & set(tables(own_copy)[name]["patient_id"])]
     assert len(holding) == 1
+
+
+def test_the_report_shows_marks_boxes_and_masks(split_project: Workspace) -> None:
+    page = (split_project.split / "report.html").read_text()
+    for title in ("Burnt-in letters and marks", "Odd films", "Boxes and masks"):
+        assert f"<h2>{title}</h2>" in page
+    for sheet in ("markers", "annotations"):
+        assert base64.b64encode((split_project.prepared / f"{sheet}.png").read_bytes()).decode() in page
+    assert "of the 60 films with a lung mask" in page

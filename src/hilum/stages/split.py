@@ -91,7 +91,7 @@ def make_sheets(prepared: Path, manifest: pd.DataFrame, kept: str) -> list[Sheet
     counts = count_removal(markers)
     done, would = ("removed", "touched") if kept == "inpaint" else ("kept", "would touch")
     marks = (
-        f"{counts['films with marks']:,} of {counts['films']:,} films carry letters or other marks near their edges. They were "
+        f"{counts['films with marks']:,} of {counts['films']:,} films show letters or other marks near their edges. They were "
         f"{done}; removal {would} {counts['lung pixels touched']:,} prepared pixels inside the lungs of "
         f"{counts['films whose lungs are touched']:,} of the {counts['films with a lung mask']:,} films with a lung mask."
     )
