@@ -68,8 +68,9 @@ def find_markers(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
     hat = cv2.morphologyEx(film, cv2.MORPH_TOPHAT, brush, borderType=cv2.BORDER_REPLICATE).astype(np.uint8)
     found = []
     for step in STEPS:
-        _, parts, sizes, places = cv2.connectedComponentsWithStats((hat > step).astype(np.uint8))
-        labels, stats, middles = parts.astype(np.int32), sizes.astype(np.int32), places.astype(np.float64)
+        bright = (hat > step).astype(np.uint8)
+        _, parts, sizes, places = cv2.connectedComponentsWithStats(bright, connectivity=8, ltype=cv2.CV_16U)  # 32: thrice slower
+        labels, stats, middles = np.asarray(parts), sizes.astype(np.int32), places.astype(np.float64)
         for label in np.flatnonzero(_fits(stats, middles, film.shape)):
             x, y, width, height = (int(v) for v in stats[label, :4])
             near = _distances(middles[[label]], film.shape)[0] < EDGE * side
@@ -176,12 +177,15 @@ def _distances(middles: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[
 def _is_letter(film: NDArray[np.uint8], hat: NDArray[np.uint8], part: NDArray[np.bool_], x: int, y: int, near: bool) -> bool:
     height, width = part.shape
     top, left = max(0, y - 2), max(0, x - 2)
-    around = film[top : y + height + 2, left : x + width + 2]
+    around, box = film[top : y + height + 2, left : x + width + 2], film[y : y + height, x : x + width]
+    inside = cv2.mean(box, part.astype(np.uint8))[0]
+    if inside - (int(around.sum()) - int(box.sum())) / (around.size - box.size) < CONTRAST:  # most end here
+        return False
     frame = np.ones(around.shape, bool)
     frame[y - top : y - top + height, x - left : x - left + width] = False
-    inside, outside = film[y : y + height, x : x + width][part].mean(), np.sort(around[frame])
+    outside = np.sort(around[frame])
     gap = inside - outside[min(len(outside) - 1, int(0.95 * len(outside)))]
-    if gap < GAP or inside - outside.mean() < CONTRAST:
+    if gap < GAP:
         return False
     letters, wanted = _letters()
     likeness = letters @ _normalise(hat[y : y + height, x : x + width])
