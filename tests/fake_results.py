@@ -11,7 +11,14 @@ from PIL import Image
 from hilum.results import write_json, write_table
 from hilum.workspace import Workspace
 
-VERSIONS = {"classes": ["normal", "viral"], "data_version": "d" * 64, "split_version": "s" * 64, "size": 64, "square": "pad"}
+VERSIONS = {
+    "classes": ["normal", "viral"],
+    "data_version": "d" * 64,
+    "split_version": "s" * 64,
+    "size": 64,
+    "square": "pad",
+    "markers": "keep",
+}
 BEST = {"head.dropout": 0.25, "phases.0.learning_rate": 0.002}
 
 

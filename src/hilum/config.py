@@ -38,6 +38,7 @@ class Prepare(Section):
     unused_rules: Literal["stop", "tell"]
     broken_share: Share
     near_duplicates: Literal["group", "none"]
+    markers: Literal["keep", "inpaint"]
     group_share: Annotated[float, Field(gt=0, le=1)]
 
     def classes(self) -> list[str]:

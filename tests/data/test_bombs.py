@@ -171,7 +171,7 @@ def test_a_bomb_is_a_row_in_the_problem_list(tmp_path: Path) -> None:
     for k in range(2):
         Image.fromarray(np.full((40, 40), 90 * k, np.uint8)).save(tmp_path / f"{k}.png")
     table = pd.DataFrame({"image_id": ["bomb", "0", "1"], "path": ["bomb.dcm", "0.png", "1.png"], "finding": ["a", "a", "b"]})
-    prepared = build_manifest({"clinic": (tmp_path, table)}, 16, "pad", {"a": ["a"], "b": ["b"]}, "stop", 0.5, 1)
+    prepared = build_manifest({"clinic": (tmp_path, table)}, 16, "pad", {"a": ["a"], "b": ["b"]}, "stop", 0.5, "keep", 1)
     assert prepared.problems[["image_id", "problem"]].to_numpy().tolist() == [["clinic/bomb", "broken film"]]
     assert "100 x 100" in prepared.problems["detail"][0]
 

@@ -29,7 +29,16 @@ def write_root(root: Path) -> Path:
 
 
 def build(tables: dict[str, Path], **settings: object) -> Prepared:
-    given = {"size": 16, "square": "pad", "labels": LABELS, "unmatched": "stop", "broken_share": 0.5, "workers": 2, **settings}
+    given = {
+        "size": 16,
+        "square": "pad",
+        "labels": LABELS,
+        "unmatched": "stop",
+        "broken_share": 0.5,
+        "markers": "keep",
+        "workers": 2,
+        **settings,
+    }
     return build_manifest({name: (root, read_folder(root)) for name, root in tables.items()}, **given)  # type: ignore[arg-type]
 
 
@@ -99,7 +108,7 @@ def test_a_file_that_vanished_is_broken(tmp_path: Path) -> None:
     root = write_root(tmp_path)
     table = read_folder(root)
     (root / "normal" / "p0.png").unlink()
-    prepared = build_manifest({"clinic": (root, table)}, 16, "pad", LABELS, "stop", 0.5, 1)
+    prepared = build_manifest({"clinic": (root, table)}, 16, "pad", LABELS, "stop", 0.5, "keep", 1)
     assert prepared.problems["detail"].tolist() == ["the file is missing"]
 
 
@@ -128,7 +137,7 @@ def test_what_a_reader_left_out_is_in_the_problem_list_under_its_source(tmp_path
     table = read_folder(root)
     gone = {"image_id": "x/gone", "path": "x/gone.png", "problem": "row without a film", "detail": "not there"}
     table.attrs["left_out"] = [gone]
-    prepared = build_manifest({"clinic": (root, table)}, 16, "pad", LABELS, "stop", 0.5, 1)
+    prepared = build_manifest({"clinic": (root, table)}, 16, "pad", LABELS, "stop", 0.5, "keep", 1)
     assert prepared.problems.to_dict("records") == [{**gone, "image_id": "clinic/x/gone", "path": "clinic/x/gone.png"}]
     assert len(prepared.manifest) == 6
 
@@ -240,7 +249,7 @@ def test_a_slice_of_the_real_films(shared: Path, tmp_path: Path) -> None:
     twins = table["path"].str.contains("person1159_virus_194")  # 1944 and 1945 are the same bytes
     part = pd.concat([table[twins], table[::150]]).drop_duplicates("image_id")
     labels = {"normal": ["normal"], "bacterial": ["pneumonia/bacterial"], "viral": ["pneumonia/viral"]}
-    prepared = build_manifest({"kermany": (root, part)}, 64, "pad", labels, "stop", 0.0, 2)
+    prepared = build_manifest({"kermany": (root, part)}, 64, "pad", labels, "stop", 0.0, "keep", 2)
     assert "kermany/train/PNEUMONIA/person1159_virus_1945" in set(prepared.problems["image_id"])
     assert set(prepared.problems["problem"]) == {"copy"}
     assert len(prepared.manifest) == len(part) - len(prepared.problems)

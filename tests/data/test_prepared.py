@@ -1,12 +1,15 @@
 import hashlib
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.data.manifest import PackedMasks, Prepared
-from hilum.data.prepared import LISTED, file_sha256, load_films, load_masks, load_split, write_prepared
+from hilum.data.images import fit_square
+from hilum.data.manifest import GEOMETRY, PackedMasks, Prepared
+from hilum.data.markers import MARKER_COLUMNS
+from hilum.data.prepared import LISTED, file_sha256, load_films, load_geometry, load_masks, load_split, write_prepared
 from hilum.records import MANIFEST
 
 SIZE = 10  # not a multiple of 8: the last byte of a packed row is only partly used
@@ -30,6 +33,10 @@ def make_prepared() -> Prepared:
         ),
         findings=pd.DataFrame(columns=["finding", "label", "source", "films"]),
         linked_patients=pd.DataFrame([("clinic/0", "clinic/1")], columns=["patient_id", "other"]),
+        geometry=pd.DataFrame(
+            [(name, *astuple(fit_square(1500, 901 + i, SIZE, "pad"))) for i, name in enumerate(ids)], columns=list(GEOMETRY)
+        ),
+        markers=pd.DataFrame([(name, 1, 0.01, "[[1.0, 2.0, 3.5, 4.0]]", "") for name in ids], columns=list(MARKER_COLUMNS)),
         notes=("clinic: 5 films",),
     )
 
@@ -57,10 +64,24 @@ def test_films_and_tables_come_back_as_they_were(folder: Path) -> None:
     assert pd.read_csv(folder / "linked_patients.csv").to_numpy().tolist() == [["clinic/0", "clinic/1"]]
 
 
+def test_every_film_keeps_the_geometry_that_prepared_it(folder: Path) -> None:
+    stored = load_geometry(folder)
+    assert stored == {f"clinic/{i:03d}": fit_square(1500, 901 + i, SIZE, "pad") for i in range(5)}
+
+
 def test_equal_content_is_written_as_equal_bytes(folder: Path, tmp_path: Path) -> None:
     write_prepared(make_prepared(), tmp_path / "again")
     names = sorted(file.name for file in folder.iterdir())
-    assert names == ["films.npy", "lesion_masks.npz", "linked_patients.csv", "lung_masks.npz", "manifest.csv", "problems.csv"]
+    assert names == [
+        "films.npy",
+        "geometry.csv",
+        "lesion_masks.npz",
+        "linked_patients.csv",
+        "lung_masks.npz",
+        "manifest.csv",
+        "markers.csv",
+        "problems.csv",
+    ]
     assert [file_sha256(folder / name) for name in names] == [file_sha256(tmp_path / "again" / name) for name in names]
 
 

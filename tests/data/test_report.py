@@ -1,3 +1,4 @@
+import base64
 import re
 
 import numpy as np
@@ -6,9 +7,11 @@ import pytest
 
 from hilum.data.pair_sheet import draw_pairs
 from hilum.data.report import (
+    Sheet,
     choose_samples,
     count_films,
     count_knowledge,
+    count_marked,
     count_ways,
     draw_counts,
     draw_samples,
@@ -221,3 +224,21 @@ def test_a_long_problem_list_is_cut_and_says_so(manifest: pd.DataFrame, films: n
     rare = pd.concat([problems, pd.DataFrame({"image_id": ["b"], "path": "b.png", "problem": "broken film", "detail": "z"})])
     assert "b.png" in render(manifest, films, problems=rare)
     assert "None: every film was read" in render(manifest, films)
+
+
+def test_films_with_marks_are_counted_by_class_and_source(manifest: pd.DataFrame) -> None:
+    markers = pd.DataFrame({"image_id": manifest["image_id"], "markers": [1, 0, 2, 1, 0, 0, 0, 0, 3, 1, 1, 1]})
+    counts = count_marked(manifest, markers).set_index(["label", "source"])
+    assert counts["with_marks"].to_dict() == {("ill", "s"): 1, ("normal", "s"): 2, ("normal", "t"): 4}
+    assert counts["percent"].to_dict() == {("ill", "s"): 50.0, ("normal", "s"): 33.3, ("normal", "t"): 100.0}
+
+
+def test_further_sections_stand_on_the_page_with_picture_and_table(manifest: pd.DataFrame, films: np.ndarray) -> None:
+    picture = encode_png(draw_counts(count_films(manifest), CLASSES))
+    table = pd.DataFrame({"reason": ["inverted <1>"], "score": [0.97]})
+    sheets = [Sheet("Odd films", "Listed to be seen.", picture, table), Sheet("Bare", "Nothing here.", b"", None)]
+    page = render(manifest, films, sheets=sheets)
+    assert re.findall("<h2>(Odd films|Bare)</h2>", page) == ["Odd films", "Bare"]
+    assert base64.b64encode(picture).decode() in page
+    assert "inverted &lt;1&gt;" in page
+    assert page.count("<img") == render(manifest, films).count("<img") + 1

@@ -7,6 +7,7 @@ import pytest
 
 from hilum.data.prepared import file_sha256
 from hilum.results import folder_digest, read_json
+from hilum.source_settings import PINNED
 from hilum.stages import acquire
 from hilum.workspace import Workspace
 
@@ -55,8 +56,8 @@ def test_a_reference_leaves_the_films_where_they_are_and_pins_their_bytes(
     project = make_project(tmp_path / "project", acquire__sources__mine=source)
     monkeypatch.chdir(project.root)
     acquire.run(source="mine")
-    assert list(files_below(project.raw("mine"))) == [acquire.PINNED]
-    pinned = read_json(project.raw("mine") / acquire.PINNED)
+    assert list(files_below(project.raw("mine"))) == [PINNED]
+    pinned = read_json(project.raw("mine") / PINNED)
     assert pinned["root"] == "films", "no absolute path: the pin is the same on another machine"
     assert pinned["files"] == {name: file_sha256(root / name) for name in files_below(root)}
 

@@ -12,7 +12,7 @@ from hilum.config import read_params
 from hilum.data.identity import key_file, read_salt, salt_file
 from hilum.data.manifest import read_manifest
 from hilum.results import folder_digest, read_json, read_table
-from hilum.source_settings import DICOM_SOURCES
+from hilum.source_settings import DICOM_SOURCES, PINNED
 from hilum.stages import acquire, prepare
 from hilum.workspace import Workspace
 
@@ -68,7 +68,7 @@ def test_nothing_that_names_a_patient_is_pinned_or_prepared(project: Workspace, 
     with (films / "labels.csv").open("a") as table:
         table.write("Roentgen_Anna_9/capture.dcm,normal,\n")
     run(project)
-    assert [path.name for path in project.raw("clinic").iterdir()] == [acquire.PINNED]
+    assert [path.name for path in project.raw("clinic").iterdir()] == [PINNED]
     assert not [*leaks(project.raw("clinic"), films), *leaks(project.prepared, films)]
     manifest = read_manifest(project.prepared / "manifest.csv")
     assert len(manifest) == 12
@@ -120,7 +120,7 @@ def test_films_that_are_not_those_that_were_pinned_are_refused(project: Workspac
 
 def test_a_pin_holds_hashes_alone(project: Workspace, films: Path) -> None:
     acquire.run(source="clinic")
-    pinned = read_json(project.raw("clinic") / acquire.PINNED)
+    pinned = read_json(project.raw("clinic") / PINNED)
     assert set(pinned) == {"root", "sha256"}
     assert len(pinned["sha256"]) == 13
     assert pinned["sha256"] == sorted(pinned["sha256"])

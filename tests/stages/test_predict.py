@@ -12,6 +12,7 @@ from PIL import Image
 
 from dicom_forms import describe, write
 from hilum.config import Params, read_params
+from hilum.data.exposure import letter_shape
 from hilum.explain.subject import Subject
 from hilum.models.classifier import save_classifier
 from hilum.results import write_json
@@ -21,7 +22,7 @@ from hilum.workspace import Workspace
 
 SIZE = 32
 CLASSES = ["dark", "bright"]
-DESCRIBED = {"classes": CLASSES, "size": SIZE, "square": "pad", "threshold": 0.5, "model_sha256": "m" * 64}
+DESCRIBED = {"classes": CLASSES, "size": SIZE, "square": "pad", "markers": "keep", "threshold": 0.5, "model_sha256": "m" * 64}
 GREYS = {"a.png": 20, "b/c.JPG": 200, "b/d.Jpeg": 30, "e.PNG": 240, "f.jpg": 128}
 
 
@@ -211,3 +212,18 @@ def test_a_folder_without_films_is_refused(tmp_path: Path, params: Params, monke
     with pytest.raises(ValueError, match="films"):
         predict.run(model=str(model), images=tmp_path / "empty", out=tmp_path / "out.csv", explain="")
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_model_of_films_without_letters_sees_none(answer: Callable[..., int], films: Path, tmp_path: Path) -> None:
+    marked = np.full((96, 96), 20, np.uint8)
+    marked[6:13, 8:13][letter_shape("R", 96)] = 240
+    Image.fromarray(marked).save(films / "a.png")
+    seen = {}
+    for mode in ("keep", "inpaint"):
+        answer({**DESCRIBED, "markers": mode}, out=tmp_path / f"{mode}.csv")
+        seen[mode] = 255 * float(rows(tmp_path / f"{mode}.csv")["a.png"]["p_bright"])
+    assert seen["keep"] == pytest.approx(marked.mean(), abs=0.05)
+    assert seen["inpaint"] == pytest.approx(20, abs=0.05)
+    old = {name: value for name, value in DESCRIBED.items() if name != "markers"}  # a model from before there was a choice
+    answer(old, out=tmp_path / "old.csv")
+    assert 255 * float(rows(tmp_path / "old.csv")["a.png"]["p_bright"]) == pytest.approx(marked.mean(), abs=0.05)

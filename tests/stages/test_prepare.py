@@ -8,15 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from PIL import Image
+from PIL import Image, ImageOps
 
 from changed_copies import CHANGES
 from hilum.data import near_duplicates
 from hilum.data.manifest import read_manifest
-from hilum.data.prepared import load_films, load_masks
+from hilum.data.markers import find_markers
+from hilum.data.oddities import ODD
+from hilum.data.prepared import load_films, load_geometry, load_masks, read_markers
+from hilum.data.raw_films import verify_pinned
 from hilum.results import folder_digest, read_json, read_table, write_json
+from hilum.source_settings import PINNED
 from hilum.stages import acquire, prepare, split
-from hilum.stages.prepare import verify_pinned
 from hilum.workspace import Workspace
 
 Make = Callable[..., Workspace]
@@ -87,7 +90,7 @@ def test_films_left_in_place_are_read_there(project: Workspace, films: Path) -> 
     manifest = read_manifest(project.prepared / "manifest.csv")
     assert len(manifest) == 12
     assert set(manifest["patient_id"]) == {f"mine/{kind}{i}" for kind in "nv" for i in range(3)}
-    assert sorted(path.name for path in project.raw("mine").rglob("*")) == [acquire.PINNED]
+    assert sorted(path.name for path in project.raw("mine").rglob("*")) == [PINNED]
     assert verify_pinned(project.raw("mine"), project) == films
 
 
@@ -109,7 +112,7 @@ def test_a_changed_film_that_was_left_in_place_is_refused_by_name(project: Works
 
 
 def test_a_pin_that_is_missing_is_told(project: Workspace) -> None:
-    (project.raw("mine") / acquire.PINNED).unlink()
+    (project.raw("mine") / PINNED).unlink()
     with pytest.raises(ValueError, match="run `dvc repro`"):
         prepare.run()
 
@@ -164,9 +167,9 @@ def test_a_few_broken_films_are_listed_with_their_reason(project: Workspace, fil
 
 
 def test_the_pin_is_what_is_checked(project: Workspace) -> None:
-    pinned = read_json(project.raw("mine") / acquire.PINNED)
+    pinned = read_json(project.raw("mine") / PINNED)
     pinned["files"]["normal/n0_0.png"] = "0" * 64
-    write_json(project.raw("mine") / acquire.PINNED, pinned)
+    write_json(project.raw("mine") / PINNED, pinned)
     with pytest.raises(ValueError, match=r"such as normal/n0_0\.png"):
         verify_pinned(project.raw("mine"), project)
 
@@ -224,3 +227,48 @@ def test_a_group_of_too_many_films_stops_the_stage_and_is_shown(own_copy: Worksp
     assert str(picture) in str(caught.value)
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert folder_digest(own_copy.prepared) == before
+
+
+def test_marks_odd_films_and_their_sheets_are_written(split_project: Workspace) -> None:
+    folder = split_project.prepared
+    ids = read_manifest(folder / "manifest.csv")["image_id"].tolist()
+    markers = read_markers(folder)
+    assert markers["image_id"].tolist() == ids
+    assert (markers["markers"] > 0).mean() >= 0.95  # every phantom film has its hospital's letter
+    assert (markers["lung_pixels"] != "").all()
+    assert list(load_geometry(folder)) == ids
+    assert list(read_table(folder / "odd_films.csv").columns) == list(ODD)
+    for sheet in ("markers", "annotations"):
+        with Image.open(folder / f"{sheet}.png") as picture:
+            assert picture.width > 600
+
+
+def test_letters_are_removed_where_the_user_says_so(own_copy: Workspace) -> None:
+    kept, before = load_films(own_copy.prepared).copy(), read_markers(own_copy.prepared)
+    sheet = (own_copy.prepared / "markers.png").read_bytes()
+    change(own_copy, "prepare", markers="inpaint")
+    prepare.run()
+    removed, after = load_films(own_copy.prepared), read_markers(own_copy.prepared)
+    pd.testing.assert_frame_equal(before, after)  # what was found, not what is left
+    marked = (before["markers"] > 0).to_numpy()
+    changed = (kept != removed).any(axis=(1, 2))
+    np.testing.assert_array_equal(changed, marked)
+    assert (kept != removed).mean() < 0.03
+    lungs = load_masks(own_copy.prepared, "lung_mask", list(after["image_id"]))
+    for row, name in enumerate(after["image_id"]):
+        assert ((kept[row] != removed[row]) & lungs[name]).sum() <= int(after["lung_pixels"].iloc[row])
+    assert sheet != (own_copy.prepared / "markers.png").read_bytes()
+    assert sum(len(find_markers(film)) > 0 for film in removed) <= 3
+
+
+def test_an_inverted_film_is_listed_and_stays(own_copy: Workspace) -> None:
+    manifest = read_manifest(own_copy.prepared / "manifest.csv")
+    path = own_copy.root / "data" / "raw" / manifest["path"].iloc[7]
+    with Image.open(path) as film:
+        inverted = ImageOps.invert(film.convert("L"))
+    inverted.save(path)
+    prepare.run()
+    odd = read_table(own_copy.prepared / "odd_films.csv")
+    assert odd[["image_id", "reason"]].to_numpy().tolist() == [[manifest["image_id"].iloc[7], "inverted"]]
+    assert (own_copy.prepared / "odd_films.png").is_file()
+    assert len(read_manifest(own_copy.prepared / "manifest.csv")) == len(manifest)

@@ -1,5 +1,7 @@
 """split: disjoint by patient, bytes and pixels, proven in a file; versions change with what they name and nothing else."""
 
+import base64
+
 import pandas as pd
 import pytest
 import yaml
@@ -160,3 +162,12 @@ def test_near_duplicates_in_one_split_are_on_a_sheet_and_on_the_page(own_copy: W
     assert "Near-duplicate films side by side" in (own_copy.split / split.REPORT).read_text()
     assert not (own_copy.cache / split.EVIDENCE).exists()
     assert read_json(own_copy.split / "proof.json")["shared"]["near_duplicates"] == 0
+
+
+def test_the_report_shows_marks_boxes_and_masks(split_project: Workspace) -> None:
+    page = (split_project.split / "report.html").read_text()
+    for title in ("Burnt-in letters and marks", "Odd films", "Boxes and masks"):
+        assert f"<h2>{title}</h2>" in page
+    for sheet in ("markers", "annotations"):
+        assert base64.b64encode((split_project.prepared / f"{sheet}.png").read_bytes()).decode() in page
+    assert "of the 60 films with a lung mask" in page

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,22 +175,34 @@ def resize_film(grey: NDArray[Any], size: int) -> NDArray[Any]:
 
 
 def prepare_film(
-    film: Path | BinaryIO, size: int, square: str, max_pixels: int = MAX_PIXELS
+    film: Path | BinaryIO,
+    size: int,
+    square: str,
+    max_pixels: int = MAX_PIXELS,
+    retouch: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
 ) -> tuple[NDArray[np.uint8], Geometry]:
     """Decode, square and resize one film: (size, size) uint8 grey levels 0-255, and where the raw film lies in them.
 
     A JPEG is decoded as a draft of at least `DRAFT_MARGIN` times the size, in about half the time; on films of up to 2,400
     pixels this changed the grey levels by 0.2 to 0.4 on average and by at most 1.5 on average within one film. The window of a
     DICOM is kept in floating point until the film has its size.
+    retouch: given the decoded film (H, W) uint8 before it is squared, returns one of the same size in its place.
 
     Raises:
         ValueError: what `read_film` refuses, or a square that is neither pad nor stretch.
     """
     check_square(square)
     read = read_levels(film, max_pixels, (DRAFT_MARGIN * size, DRAFT_MARGIN * size), exact=True)
-    grey = resize_film(square_film(read.grey, square), size)
-    whole = grey if grey.dtype == np.uint8 else np.rint(grey.clip(0, 255)).astype(np.uint8)
-    return whole, fit_square(read.width, read.height, size, square)
+    grey = read.grey
+    if retouch is not None:
+        rounded = _round_levels(grey)
+        retouched = retouch(rounded)
+        grey = np.where(retouched == rounded, grey, retouched)
+    return _round_levels(resize_film(square_film(grey, square), size)), fit_square(read.width, read.height, size, square)
+
+
+def _round_levels(grey: NDArray[Any]) -> NDArray[np.uint8]:
+    return grey if grey.dtype == np.uint8 else np.rint(grey.clip(0, 255)).astype(np.uint8)
 
 
 def prepare_mask(mask: Path | BinaryIO, geometry: Geometry, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:

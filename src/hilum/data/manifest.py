@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from hilum.config import EXCLUDED
 from hilum.data.bounds import read_bounded
 from hilum.data.copies import PROBLEMS, find_copies
-from hilum.data.images import check_square, prepare_film, prepare_mask
+from hilum.data.images import Geometry, check_square, prepare_mask
 from hilum.data.labels import Rules, count_findings, map_labels
+from hilum.data.markers import MARKER_COLUMNS, prepare_marked, tell_markers
 from hilum.records import MANIFEST, Films, Masks
 
 MASK_KINDS = ("lung_mask", "lesion_mask")
+GEOMETRY = ("image_id", "width", "height", "size", "scale_x", "scale_y", "offset_x", "offset_y")  # columns of geometry.csv
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Prepared:
     findings: columns finding, label, source, films; of the films that the readers give, counted before anything is left out;
         label empty where no rule names the finding, EXCLUDED where a rule leaves it out.
     linked_patients: columns patient_id, other; names of patients who share a film and must go into the same split.
+    geometry: one row per kept film, columns GEOMETRY: where the raw film lies in the prepared one.
+    markers: one row per kept film, columns markers.MARKER_COLUMNS: letters and marks burnt into the raw film.
     notes: sentences for a person.
     """
 
@@ -67,6 +71,8 @@ class Prepared:
     problems: pd.DataFrame
     findings: pd.DataFrame
     linked_patients: pd.DataFrame
+    geometry: pd.DataFrame
+    markers: pd.DataFrame
     notes: tuple[str, ...]
 
 
@@ -76,6 +82,8 @@ class _Decoded:
     pixel_sha256: str = ""
     width: int = 0
     height: int = 0
+    geometry: Geometry | None = None
+    markers: tuple[str, int, float, str, str] | None = None
     broken: str = ""
     masks: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
     mask_faults: dict[str, str] = field(default_factory=dict)
@@ -88,6 +96,7 @@ def build_manifest(
     labels: Rules,
     unmatched: str,
     broken_share: float,
+    markers: str,
     workers: int,
     on_film: Callable[[int, int], None] | None = None,
     labels_by_source: Mapping[str, Rules] | None = None,
@@ -98,6 +107,7 @@ def build_manifest(
     tables: source name -> (root, table of a reader of `sources`). size: side of the prepared film, pixels.
     square: pad or stretch. labels, unmatched, labels_by_source, unused_rules: see `map_labels`.
     broken_share: of the films with a class, 0 to 1.
+    markers: keep or inpaint what is burnt into a film.
     workers: threads that decode (Pillow lets other threads run while it decodes). on_film: called with (films done, all films).
 
     Raises:
@@ -113,7 +123,7 @@ def build_manifest(
     rows = rows[~rows["label"].isin(["", EXCLUDED])].reset_index(drop=True)
 
     films = np.zeros((len(rows), size, size), np.uint8)
-    decoded = _decode_all(rows, films, square, workers, on_film)
+    decoded = _decode_all(rows, films, square, markers, workers, on_film)
     broken = _list_faults(rows, [one.broken for one in decoded], "broken film")
     _check_broken(broken, len(rows), broken_share)
     faults = [_list_faults(rows, [one.mask_faults.get(kind, "") for one in decoded], f"broken {kind}") for kind in MASK_KINDS]
@@ -134,7 +144,12 @@ def build_manifest(
     notes = [f"{source}: {note}" for source, (_, table) in tables.items() for note in table.attrs.get("notes", [])]
     notes += mapping.notes
     films = _keep_rows(films, kept.index.to_numpy())
-    return Prepared(kept[list(MANIFEST)].reset_index(drop=True), films, masks, problems, findings, linked, tuple(notes))
+    there = [decoded[row] for row in kept.index]
+    geometry = pd.DataFrame([(name, *astuple(one.geometry)) for name, one in zip(kept["image_id"], there, strict=True)])
+    marks = pd.DataFrame([one.markers for one in there], columns=list(MARKER_COLUMNS))
+    geometry.columns = pd.Index(GEOMETRY)
+    manifest = kept[list(MANIFEST)].reset_index(drop=True)
+    return Prepared(manifest, films, masks, problems, findings, linked, geometry, marks, tuple(notes))
 
 
 def join_sources(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
@@ -185,16 +200,16 @@ def _name_source(source: str, root: Path, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _decode_all(
-    rows: pd.DataFrame, films: Films, square: str, workers: int, on_film: Callable[[int, int], None] | None
+    rows: pd.DataFrame, films: Films, square: str, markers: str, workers: int, on_film: Callable[[int, int], None] | None
 ) -> list[_Decoded]:
     """Decode into `films` in place: nothing but the prepared films, one raw film per thread and the packed masks is in memory."""
-    tasks = rows[["root", "source", "file", *MASK_KINDS]].to_dict("records")
+    tasks = rows[["image_id", "root", "source", "file", *MASK_KINDS]].to_dict("records")
 
     def decode(index: int) -> _Decoded:
         task = tasks[index]
         root = Path(task["root"])
         masks = {kind: root / str(task[kind]).removeprefix(f"{task['source']}/") for kind in MASK_KINDS if task[kind]}
-        return _decode(root / task["file"], masks, films[index], square)
+        return _decode(str(task["image_id"]), root / task["file"], masks, films[index], square, markers)
 
     decoded = []
     with ThreadPoolExecutor(max_workers=workers) as threads:
@@ -209,23 +224,31 @@ def _decode_all(
     return decoded
 
 
-def _decode(path: Path, mask_files: Mapping[str, Path], out: NDArray[np.uint8], square: str) -> _Decoded:
+def _decode(
+    image_id: str, path: Path, mask_files: Mapping[str, Path], out: NDArray[np.uint8], square: str, markers: str
+) -> _Decoded:
     try:
         raw = read_bounded(path)
-        film, geometry = prepare_film(BytesIO(raw), len(out), square)
+        marked = prepare_marked(BytesIO(raw), len(out), square, markers)
     except FileNotFoundError:
         return _Decoded(broken="the file is missing")
     except (OSError, ValueError) as error:
         return _Decoded(broken=str(error))
-    out[:] = film
+    out[:] = marked.film
     masks, faults = {}, {}
     for kind, file in mask_files.items():
         try:
-            masks[kind] = np.packbits(prepare_mask(file, geometry), axis=-1)
+            masks[kind] = np.packbits(prepare_mask(file, marked.geometry), axis=-1)
         except ValueError as error:
             faults[kind] = str(error)
-    digests = hashlib.sha256(raw).hexdigest(), hashlib.sha256(film.tobytes()).hexdigest()
-    return _Decoded(*digests, geometry.width, geometry.height, "", masks, faults)
+    digests = hashlib.sha256(raw).hexdigest(), hashlib.sha256(marked.film.tobytes()).hexdigest()
+    geometry, told = marked.geometry, tell_markers(image_id, marked, _lungs(masks, len(out)))
+    return _Decoded(*digests, geometry.width, geometry.height, geometry, told, "", masks, faults)
+
+
+def _lungs(masks: Mapping[str, NDArray[np.uint8]], size: int) -> NDArray[np.bool_] | None:
+    packed = masks.get("lung_mask")
+    return None if packed is None else np.unpackbits(packed, axis=-1, count=size).astype(bool)
 
 
 def _list_faults(rows: pd.DataFrame, faults: Sequence[str], problem: str) -> pd.DataFrame:

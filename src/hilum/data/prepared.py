@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hilum.data.batches import Rows
+from hilum.data.images import Geometry
 from hilum.data.manifest import PackedMasks, Prepared
 from hilum.records import Films, Masks
 
@@ -29,6 +30,8 @@ def write_prepared(prepared: Prepared, folder: Path) -> None:
     prepared.manifest.to_csv(folder / "manifest.csv", index=False)
     prepared.problems.to_csv(folder / "problems.csv", index=False)
     prepared.linked_patients.to_csv(folder / "linked_patients.csv", index=False)
+    prepared.geometry.to_csv(folder / "geometry.csv", index=False)
+    prepared.markers.to_csv(folder / "markers.csv", index=False)
     for kind, masks in prepared.masks.items():
         np.savez(folder / f"{kind}s.npz", image_id=masks.image_id.astype(str), bits=masks.bits, size=masks.size)
 
@@ -45,6 +48,17 @@ def load_masks(folder: Path, kind: str, image_ids: list[str]) -> dict[str, Masks
     known = set(masks.image_id.tolist())
     having = [image_id for image_id in image_ids if image_id in known]
     return dict(zip(having, masks.unpack(having), strict=True)) if having else {}
+
+
+def load_geometry(folder: Path) -> dict[str, Geometry]:
+    """Where each raw film lies in its prepared one, as `prepare` stored it: image_id -> geometry."""
+    table = pd.read_csv(folder / "geometry.csv", dtype={"image_id": str})
+    return {str(row[0]): Geometry(*row[1:]) for row in table.itertuples(index=False, name=None)}
+
+
+def read_markers(folder: Path) -> pd.DataFrame:
+    """The marks of every prepared film: columns markers.MARKER_COLUMNS; lung_pixels is text, empty without a lung mask."""
+    return pd.read_csv(folder / "markers.csv", dtype={"image_id": str, "lung_pixels": str}, keep_default_na=False)
 
 
 def load_split(prepared: Path, split: Path, name: str, classes: list[str]) -> SplitFilms:

@@ -3,6 +3,7 @@
 import base64
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -19,6 +20,16 @@ from hilum.records import SPLITS, Films
 SHOWN_PROBLEMS = 200  # rows of the problem list on the page; problems.csv has all
 SPLIT_COLOURS = {"train": "#3f6491", "val": "#d99a3d", "test": "#8b3f55", "": "#8a929c"}
 OPTIONAL = ("view", "age", "sex", "offset", "license", "boxes", "lung_mask", "lesion_mask")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A further section of the page. picture: PNG bytes, empty for none; table: None for none."""
+
+    title: str
+    text: str
+    picture: bytes
+    table: pd.DataFrame | None
 
 
 def count_films(manifest: pd.DataFrame, splits: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -163,12 +174,14 @@ def render_report(
     splits: pd.DataFrame | None = None,
     test_part: Mapping[str, str] | None = None,
     near: pd.DataFrame | None = None,
+    sheets: Sequence[Sheet] = (),
 ) -> str:
     """The data report as one HTML page that needs no other file.
 
     manifest, films, problems, findings, notes: from `Prepared`. classes: in class order. per_class: sample films of a class.
     seed: of the samples. splits, test_part: from `split_by_patient`, once there are splits.
     near: near duplicates, columns near_groups.NEAR; None leaves them off the page.
+    sheets: further sections, after the samples.
     """
     counts = count_films(manifest, splits)
     page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
@@ -203,6 +216,7 @@ def render_report(
         },
         near=near,
         near_told="" if near is None else tell_near_duplicates(near),
+        sheets=[(sheet.title, sheet.text, _embed_png(sheet.picture), sheet.table) for sheet in sheets],
         prepared_size=films.shape[1],
         seed=seed,
     )
@@ -232,5 +246,16 @@ def _wrap_path(path: str, width: int) -> str:
     return "\n".join(line.replace("/ ", "/") for line in spaced)
 
 
+def count_marked(manifest: pd.DataFrame, markers: pd.DataFrame) -> pd.DataFrame:
+    """Films and films with burnt-in marks of each class and source: columns label, source, films, with_marks, percent."""
+    films = manifest.merge(markers, on="image_id").assign(marked=lambda table: table["markers"] > 0)
+    table = films.groupby(["label", "source"]).agg(films=("marked", "size"), with_marks=("marked", "sum")).reset_index()
+    return table.assign(percent=(100 * table["with_marks"] / table["films"]).round(1))
+
+
 def _embed(figure: Figure) -> str:
-    return "data:image/png;base64," + base64.b64encode(encode_png(figure)).decode("ascii")
+    return _embed_png(encode_png(figure))
+
+
+def _embed_png(picture: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture).decode("ascii") if picture else ""

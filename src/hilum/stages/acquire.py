@@ -9,12 +9,8 @@ from hilum.data.phantom import write_phantoms
 from hilum.data.prepared import file_sha256
 from hilum.progress import bar, say
 from hilum.results import write_json
-from hilum.source_settings import DICOM_SOURCES, PhantomSource
+from hilum.source_settings import DICOM_SOURCES, PINNED, PhantomSource
 from hilum.workspace import find_workspace
-
-PINNED = (
-    "pinned.json"  # of a source in mode `reference`: where its root is, and the SHA-256 of every file (without paths if DICOM)
-)
 
 
 def run(source: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hilum.config import Params, read_params
 from hilum.data.batches import as_images
-from hilum.data.images import prepare_film
+from hilum.data.markers import prepare_marked
 from hilum.data.readers.listing import list_pictures_and_dicoms
 from hilum.evaluation.decisions import verdict
 from hilum.explain.drawing import Answer, draw_panel
@@ -105,7 +105,8 @@ def answer_batch(
     errors: dict[str, str] = {}
     for name in names:
         try:
-            films[name] = prepare_film(images / name, described["size"], described["square"])[0]
+            film = prepare_marked(images / name, described["size"], described["square"], described.get("markers", "keep"))
+            films[name] = film.film
         except ValueError as fault:
             errors[name] = str(fault)
     classes = list(described["classes"])

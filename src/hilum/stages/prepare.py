@@ -1,28 +1,33 @@
 """prepare: decode, square and resize the films, give each its class, remove copies, find near duplicates, write the manifest."""
 
+import json
 import os
 import shutil
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from hilum.config import Params, read_params
-from hilum.data.manifest import Prepared, build_manifest
+from hilum.data.images import prepare_film
+from hilum.data.manifest import MASK_KINDS, Prepared, build_manifest
+from hilum.data.markers import count_removal
 from hilum.data.near_duplicates import find_near_duplicates
 from hilum.data.near_groups import NEAR, check_groups, link_patients, tell_near_duplicates, warn_of_near_duplicates
+from hilum.data.oddities import choose_shown, list_odd_films
 from hilum.data.pair_sheet import draw_pairs, write_pairs
-from hilum.data.prepared import file_sha256, write_prepared
-from hilum.data.sources import SOURCES
+from hilum.data.prepared import load_geometry, load_masks, write_prepared
+from hilum.data.raw_films import locate_film, read_source
+from hilum.data.sheets import choose_annotated, choose_marked, draw_annotated, draw_marked, draw_odd, encode_sheet, gather
 from hilum.progress import bar, say
-from hilum.results import read_json, write_table
-from hilum.source_settings import DICOM_SOURCES, NOT_READ, PhantomSource
-from hilum.stages.acquire import PINNED
+from hilum.results import write_table
 from hilum.workspace import Workspace, find_workspace
 
 NEAR_FILE = "near_duplicates.csv"
 ALARM = "near_duplicates.png"  # below `Workspace.cache`, as DVC removes what a failed stage wrote
+SHOWN = 12  # films on a contact sheet
 
 
 def run() -> None:
@@ -39,6 +44,7 @@ def run() -> None:
         labels_by_source=settings.labels_by_source,
         unused_rules=settings.unused_rules,
         broken_share=settings.broken_share,
+        markers=settings.markers,
         workers=os.cpu_count() or 1,
         on_film=bar("films prepared"),
     )
@@ -60,6 +66,7 @@ def run() -> None:
     left_out = prepared.problems["problem"].value_counts()
     for problem, films in left_out.items():
         say(f"{problem}: {films} (data/prepared/problems.csv)")
+    look_at_films(prepared, tables, params, workspace)
     say(f"{len(prepared.manifest)} films of {prepared.manifest['patient_id'].nunique()} patients prepared")
 
 
@@ -83,43 +90,34 @@ def find_near(prepared: Prepared, params: Params, workspace: Workspace) -> pd.Da
     return near
 
 
-def read_source(name: str, params: Params, workspace: Workspace) -> tuple[Path, pd.DataFrame]:
-    """Where a source's films are, and the reader's table of them."""
-    source = params.acquire.sources[name]
-    folder = workspace.raw(name)
-    if isinstance(source, PhantomSource):
-        return folder, SOURCES[source.reader](folder)
-    if source.mode == "reference":
-        folder = verify_pinned(folder, workspace)
-    options = source.model_dump(exclude=NOT_READ)
-    if isinstance(source, DICOM_SOURCES):
-        options["keys"] = workspace.at_home(source.root)  # the salt lies beside the films themselves, not beside a copy
-    return folder, SOURCES[source.reader](folder, **options)
-
-
-def verify_pinned(folder: Path, workspace: Workspace) -> Path:
-    """The root of a source that was left where it is. Raises ValueError naming the files that are no longer what was pinned."""
-    pinned = read_json(folder / PINNED)
-    root = workspace.at_home(pinned["root"])
-    if "sha256" in pinned:
-        verify_hashes(root, pinned["sha256"])
-        return root
-    changed = [path for path, sha in pinned["files"].items() if not (root / path).is_file() or file_sha256(root / path) != sha]
-    if changed:
-        raise ValueError(
-            f"films left in place must stay as they were pinned, but {len(changed)} below {root} changed or are gone, "
-            f"such as {changed[0]}; restore them, or run `dvc repro` to pin them anew"
-        )
-    return root
-
-
-def verify_hashes(root: Path, pinned: list[str]) -> None:
-    """Raises ValueError if the files below a root are not those that were pinned; it names no path, which may carry a name."""
-    there = Counter(file_sha256(path) for path in root.rglob("*") if path.is_file())
-    gone, new = Counter(pinned) - there, there - Counter(pinned)
-    if gone or new:
-        example = f", such as {next(iter(sorted(gone)))[:12]}" if gone else ""
-        raise ValueError(
-            f"films left in place must stay as they were pinned, but below {root} {gone.total()} changed or are gone{example}, "
-            f"and {new.total()} are new; restore them (the key beside the root says which file a hash is), or run `dvc repro`"
-        )
+def look_at_films(prepared: Prepared, tables: dict[str, tuple[Path, pd.DataFrame]], params: Params, workspace: Workspace) -> None:
+    """Write odd_films.csv and the contact sheets of marks, odd films, boxes and masks, for a person to see."""
+    manifest, ids = prepared.manifest, prepared.manifest["image_id"].tolist()
+    geometry = load_geometry(workspace.prepared)
+    odd = list_odd_films(manifest, prepared.films, geometry)
+    write_table(workspace.prepared / "odd_films.csv", odd)
+    sheets: dict[str, Figure] = {}
+    if shown := choose_shown(odd, SHOWN):
+        sheets["odd_films"] = draw_odd(gather(prepared.films, ids, shown), odd)
+    if shown := choose_marked(prepared.markers, SHOWN):
+        boxes = prepared.markers.set_index("image_id")["boxes"]
+        raw = {name: np.array(json.loads(boxes[name])) for name in shown}
+        after = gather(prepared.films, ids, shown) if params.prepare.markers == "inpaint" else None
+        paths = manifest.set_index("image_id").loc[shown, ["source", "path"]].itertuples()
+        files = {
+            str(row.Index): locate_film(*tables[str(row.source)], str(row.path).removeprefix(f"{row.source}/")) for row in paths
+        }
+        before = {name: prepare_film(file, params.prepare.size, params.prepare.square)[0] for name, file in files.items()}
+        sheets["markers"] = draw_marked(before, raw, geometry, after)
+    if shown := choose_annotated(manifest, SHOWN):
+        masks = {kind: load_masks(workspace.prepared, kind, shown) for kind in MASK_KINDS}
+        told = dict(zip(ids, manifest["boxes"], strict=True))
+        sheets["annotations"] = draw_annotated(gather(prepared.films, ids, shown), told, geometry, masks)
+    for name, sheet in sheets.items():
+        (workspace.prepared / f"{name}.png").write_bytes(encode_sheet(sheet))
+    for reason, films in odd["reason"].value_counts().items():
+        say(f"{reason}: {films} films to look at (data/prepared/odd_films.csv)")
+    counts = count_removal(prepared.markers)
+    say(f"letters or marks on {counts['films with marks']} of {counts['films']} films (data/prepared/markers.csv)")
+    if params.prepare.markers == "inpaint":
+        say(f"removed; {counts['lung pixels touched']} lung pixels of {counts['films whose lungs are touched']} films touched")

@@ -8,12 +8,12 @@ import numpy as np
 from hilum.config import Arm, Head, Params, Phase, Train, read_params
 from hilum.data.batches import Rows
 from hilum.data.manifest import build_manifest
+from hilum.data.raw_films import read_source
 from hilum.data.splits import split_by_patient
 from hilum.models.classifier import save_backbone
 from hilum.progress import bar, say
 from hilum.records import JOINT
 from hilum.results import write_json, write_table
-from hilum.stages.prepare import read_source
 from hilum.stages.scoring import epoch_line, score_epoch
 from hilum.training.arms import Task, train_arm
 from hilum.training.fit import begin_training
@@ -53,6 +53,7 @@ def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[st
         labels={finding: [finding] for finding in classes},
         unmatched="stop",
         broken_share=params.prepare.broken_share,
+        markers=params.prepare.markers,
         workers=2,
         on_film=bar(f"{name}: films prepared"),
     )

@@ -7,9 +7,10 @@ import pandas as pd
 
 from hilum.config import Params, read_params
 from hilum.data.manifest import read_manifest
+from hilum.data.markers import count_removal
 from hilum.data.pair_sheet import draw_pairs, write_pairs
-from hilum.data.prepared import LISTED, file_sha256, load_films
-from hilum.data.report import count_ways, render_report, warn_of_confounding
+from hilum.data.prepared import LISTED, file_sha256, load_films, read_markers
+from hilum.data.report import Sheet, count_marked, count_ways, render_report, warn_of_confounding
 from hilum.data.splits import Splits, choose_explain_films, pairs_across, prove_disjoint, split_by_patient
 from hilum.progress import say
 from hilum.records import SPLITS
@@ -17,6 +18,7 @@ from hilum.results import digest, read_table, write_json, write_table
 from hilum.workspace import Workspace, find_workspace
 
 SAMPLES = 8  # films of each class on the page
+ODD_SHOWN = 100  # odd films on the page; odd_films.csv has all
 REPORT = "report.html"
 SHEET = "near_duplicates.png"
 EVIDENCE = "shared_films.png"  # below `Workspace.cache`: near duplicates that a split parted
@@ -51,6 +53,7 @@ def run() -> None:
         "split_version": digest([file_sha256(folder / f"{name}.csv") for name in SPLITS]),
         "size": params.prepare.size,
         "square": params.prepare.square,
+        "markers": params.prepare.markers,
     }
     write_json(folder / "versions.json", versions)
     if len(near):
@@ -97,7 +100,35 @@ def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, s
         splits=splits.table,
         test_part=splits.test_part,
         near=near,
+        sheets=make_sheets(prepared, manifest, params.prepare.markers),
     )
     (workspace.split / REPORT).write_text(page)
     for warning in warn_of_confounding(manifest):
         say(warning)
+
+
+def make_sheets(prepared: Path, manifest: pd.DataFrame, kept: str) -> list[Sheet]:
+    """The sections on marks, odd films, boxes and masks, from what `prepare` wrote. kept: keep or inpaint."""
+
+    def picture(name: str) -> bytes:
+        file = prepared / f"{name}.png"
+        return file.read_bytes() if file.is_file() else b""
+
+    markers, odd = read_markers(prepared), read_table(prepared / "odd_films.csv")
+    counts = count_removal(markers)
+    done, would = ("removed", "touched") if kept == "inpaint" else ("kept", "would touch")
+    marks = (
+        f"{counts['films with marks']:,} of {counts['films']:,} films show letters or other marks near their edges. They were "
+        f"{done}; removal {would} {counts['lung pixels touched']:,} prepared pixels inside the lungs of "
+        f"{counts['films whose lungs are touched']:,} of the {counts['films with a lung mask']:,} films with a lung mask."
+    )
+    seen = "For a person to see, kept in the data: blank, inverted, turned, lateral or unlike the other films of their source."
+    shown = odd.drop(columns="path").head(ODD_SHOWN)
+    sheets = [
+        Sheet("Burnt-in letters and marks", marks, picture("markers"), count_marked(manifest, markers)),
+        Sheet("Odd films", seen if len(odd) else "None was found.", picture("odd_films"), shown),
+    ]
+    if drawn := picture("annotations"):
+        told = "Boxes orange, lungs blue, lesions red, brought where their film went by the stored geometry."
+        sheets.append(Sheet("Boxes and masks", told, drawn, None))
+    return sheets

@@ -78,6 +78,7 @@ def run(arm: str) -> None:
             "size": versions["size"],
             "split_version": versions["split_version"],
             "square": versions["square"],
+            "markers": versions["markers"],
             "threshold": find_threshold(params, task.val, predictor(model)(as_images(task.val.films))),
             "threshold_rule": params.train.threshold_rule if len(versions["classes"]) == 2 else "argmax",
         }
@@ -121,7 +122,7 @@ def logged_params(params: Params, arm: Arm) -> dict[str, Any]:
         **flatten(arm),
         "seed": params.seed,
         **flatten(sources, "source"),
-        **flatten(params.prepare.model_dump(include={"size", "square", "labels", "labels_by_source"}), "prepare"),
+        **flatten(params.prepare.model_dump(include={"size", "square", "markers", "labels", "labels_by_source"}), "prepare"),
         **flatten(params.split.model_dump(exclude={"explain_films"}), "split"),
         **flatten(params.train, "train"),
         **(flatten(params.pretrain, "pretrain") if arm.weights == "pretrained" else {}),

@@ -1,0 +1,132 @@
+"""Contact sheets of prepared films: marks burnt in, odd films, boxes and masks."""
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from hilum.data.images import Geometry
+from hilum.records import Films
+
+COLUMNS = 6  # films side by side
+COLOURS = {"mark": "#ff5a4e", "box": "#ffb000", "lung_mask": "#4cc3ff", "lesion_mask": "#ff5a4e"}
+
+
+def choose_marked(markers: pd.DataFrame, most: int) -> list[str]:
+    """The image_ids of at most `most` films with marks, spread evenly over the table."""
+    return _spread(markers.loc[markers["markers"] > 0, "image_id"].tolist(), most)
+
+
+def choose_annotated(manifest: pd.DataFrame, most: int) -> list[str]:
+    """The image_ids of at most `most` films with boxes or masks: those with most to show, spread evenly over the table."""
+    has = pd.DataFrame({name: manifest[name] != "" for name in ("boxes", "lesion_mask", "lung_mask")})
+    worth = has["boxes"] * 4 + has["lesion_mask"] * 2 + has["lung_mask"]
+    chosen: list[str] = []
+    for value in sorted(set(worth[worth > 0]), reverse=True):
+        chosen += _spread(manifest.loc[worth == value, "image_id"].tolist(), most - len(chosen))
+    return chosen
+
+
+def draw_marked(
+    films: Mapping[str, NDArray[np.uint8]],
+    boxes: Mapping[str, NDArray[np.float64]],
+    geometry: Mapping[str, Geometry],
+    after: Mapping[str, NDArray[np.uint8]] | None = None,
+) -> Figure:
+    """Films with a box around each mark and, where marks were removed, the same film without them below it.
+
+    films, after: image_id -> (size, size) uint8. boxes: image_id -> (M, 4) raw pixels.
+    """
+    figure, rows = _start(len(films), 1 if after is None else 2)
+    for place, (name, film) in enumerate(films.items()):
+        cells = rows[place // COLUMNS]
+        _show(cells[0][place % COLUMNS], film, name)
+        _frame(cells[0][place % COLUMNS], geometry[name].boxes_to_prepared(boxes[name]), COLOURS["mark"], room=1.5)
+        if after is not None:
+            _show(cells[1][place % COLUMNS], after[name], "after removal")
+    return figure
+
+
+def draw_odd(films: Mapping[str, NDArray[np.uint8]], odd: pd.DataFrame) -> Figure:
+    """Films with the reason for which each is listed. odd: columns image_id, reason."""
+    reasons = odd.groupby("image_id")["reason"].first()
+    figure, rows = _start(len(films), 1, inches=2.35)
+    for place, (name, film) in enumerate(films.items()):
+        cell = rows[place // COLUMNS][0][place % COLUMNS]
+        _show(cell, film, name)
+        cell.set_title(textwrap.fill(reasons[name], 26), fontsize=7.5)
+    return figure
+
+
+def draw_annotated(
+    films: Mapping[str, NDArray[np.uint8]],
+    boxes: Mapping[str, str],
+    geometry: Mapping[str, Geometry],
+    masks: Mapping[str, Mapping[str, NDArray[np.bool_]]],
+) -> Figure:
+    """Films with their boxes and the outlines of their masks, brought where the film went.
+
+    boxes: image_id -> JSON list of [x, y, width, height], raw pixels, or empty. masks: kind -> image_id -> (size, size).
+    """
+    figure, rows = _start(len(films), 1)
+    for place, (name, film) in enumerate(films.items()):
+        cell = rows[place // COLUMNS][0][place % COLUMNS]
+        _show(cell, film, name)
+        for kind, known in masks.items():
+            if name in known and known[name].any():
+                cell.contour(known[name].astype(float), [0.5], colors=[COLOURS[kind]], linewidths=1.0)
+        if boxes[name]:
+            _frame(cell, geometry[name].boxes_to_prepared(np.array(json.loads(boxes[name]))), COLOURS["box"])
+    return figure
+
+
+def encode_sheet(figure: Figure) -> bytes:
+    """A sheet as PNG bytes; the same sheet gives the same bytes."""
+    stream = BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def gather(films: Films, image_ids: Sequence[str], wanted: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
+    """The wanted films by name. films: (N, size, size) in the order of image_ids."""
+    row = {name: i for i, name in enumerate(image_ids)}
+    return {name: np.asarray(films[row[name]]) for name in wanted}
+
+
+def _spread(names: Sequence[str], most: int) -> list[str]:
+    if len(names) <= most:
+        return list(names)
+    return [names[i] for i in np.linspace(0, len(names) - 1, most).round().astype(int)] if most > 0 else []
+
+
+def _start(films: int, high: int, inches: float = 2.0) -> tuple[Figure, list[list[list[Axes]]]]:
+    """A figure with cells [row of films][line of the row][column]; cells without a film are empty."""
+    rows = max(1, -(-films // COLUMNS))
+    figure = Figure(figsize=(1.72 * COLUMNS, inches * rows * high), dpi=110, layout="constrained")
+    cells = figure.subplots(rows * high, COLUMNS, squeeze=False)
+    for cell in cells.ravel():
+        cell.set_axis_off()
+    return figure, [[list(cells[row * high + line]) for line in range(high)] for row in range(rows)]
+
+
+def _show(cell: Axes, film: NDArray[np.uint8], name: str) -> None:
+    cell.set_axis_on()
+    cell.set_xticks([])
+    cell.set_yticks([])
+    cell.imshow(film, cmap="gray", vmin=0, vmax=255)
+    lines = textwrap.wrap(name.replace("/", "/ "), 28)
+    cell.set_xlabel("\n".join(line.replace("/ ", "/") for line in lines), fontsize=6.5)
+
+
+def _frame(cell: Axes, boxes: NDArray[np.float64], colour: str, room: float = 0.0) -> None:
+    """Rectangles around boxes (M, 4) of continuous prepared pixels; the middle of a drawn pixel is at its index."""
+    for x, y, width, height in boxes:
+        corner = (x - 0.5 - room, y - 0.5 - room)
+        cell.add_patch(Rectangle(corner, width + 2 * room, height + 2 * room, fill=False, edgecolor=colour, linewidth=1.1))
