@@ -22,6 +22,9 @@ def write_split(workspace: Workspace) -> None:
     write_json(workspace.split / "proof.json", {"shared": {"patients": 0}})
     write_json(workspace.split / "versions.json", VERSIONS)
     (workspace.split / "report.html").write_text("<html></html>")
+    confounding = {"factor": ["source", "age group"], "cramers_v": [float("nan"), 0.25], "judgement": ["undefined", "present"]}
+    write_table(workspace.split / "confounding.csv", pd.DataFrame(confounding))
+    write_table(workspace.split / "contingency.csv", pd.DataFrame({"factor": ["source"], "value": ["phantom"], "films": [14]}))
 
 
 def training_settings(arm: str, **changes: Any) -> dict[str, Any]:

@@ -35,10 +35,23 @@ class Prepare(Section):
     broken_share: Share
 
 
+class ConfoundingReport(Section):
+    bootstrap: Annotated[int, Field(ge=10)]
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    age_groups: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "ConfoundingReport":
+        if sorted(set(self.age_groups)) != self.age_groups:
+            raise ValueError(f"age_groups must ascend, got {self.age_groups}; write the lower bounds from young to old")
+        return self
+
+
 class Split(Section):
     validation: Annotated[float, Field(gt=0, lt=1)]
     test: Annotated[float, Field(gt=0, lt=1)]
     explain_films: Count
+    confounding: ConfoundingReport
 
 
 class Pretrain(Section):

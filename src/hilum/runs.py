@@ -73,8 +73,10 @@ def log_training(store: Store, run: Run, workspace: Workspace, arm: str, model_n
     run.log_dict(settings["origins"], "config/origins.json")
     for part in ("train", "val"):
         log_films(run, workspace, part)
-    for name in ("proof.json", "versions.json", "report.html"):
+    for name in ("proof.json", "versions.json", "confounding.csv", "contingency.csv", "report.html"):
         run.log_file(workspace.split / name, "data")
+    associations = read_table(workspace.split / "confounding.csv").set_index("factor")["cramers_v"].astype(float)
+    run.log_metrics({f"data/cramers_v/{str(factor).replace(' ', '_')}": value for factor, value in associations.items()})
     log_results(run, workspace.arm(arm, "tuning"), "tuning")
     log_results(run, workspace.arm(arm, "training"), "training")
     if not store.versions(model_name, run_key(settings)):

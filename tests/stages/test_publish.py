@@ -60,6 +60,8 @@ def test_a_published_run_is_what_the_files_say(workspace: Workspace, params: Par
     assert run.data.params == {**logged, "evaluation.bootstrap": "100", "explanations.bootstrap": "100"}
     assert run.data.metrics["test/auroc_macro"] == 0.85
     assert "test/mcc" not in run.data.metrics
+    assert run.data.metrics["data/cramers_v/age_group"] == 0.25
+    assert "data/cramers_v/source" not in run.data.metrics, "undefined"
     assert run.data.tags["run_key"] == runs.run_key(settings)
     store = open_store(workspace, params.tracking)
     history = [(point.step, point.value) for point in store.client.get_metric_history(run.info.run_id, "val/auroc_macro")]

@@ -7,7 +7,7 @@ import yaml
 from hilum.data.manifest import read_manifest
 from hilum.data.prepared import LISTED, load_split
 from hilum.records import SPLITS
-from hilum.results import folder_digest, read_json
+from hilum.results import folder_digest, read_json, read_table
 from hilum.stages import prepare, split
 from hilum.workspace import Workspace
 
@@ -127,3 +127,25 @@ def test_films_of_linked_patients_stay_together(own_copy: Workspace) -> None:
     split.run()
     holding = [name for name in SPLITS if {one, other} & set(tables(own_copy)[name]["patient_id"])]
     assert len(holding) == 1
+
+
+def test_confounding_is_measured_on_the_films_of_the_splits(split_project: Workspace) -> None:
+    table = read_table(split_project.split / "confounding.csv").set_index("factor")
+    assert set(table.index) == {"source", "view", "age group", "sex", "size", "aspect"}
+    assert (table["films"] == sum(len(tables(split_project)[name]) for name in SPLITS)).all()
+    assert table.loc["source", "judgement"] == "undefined", "one source only"
+    cells = read_table(split_project.split / "contingency.csv")
+    assert (cells.groupby("factor")["films"].sum() == table["films"].iloc[0]).all()
+    assert "What goes together with the class" in (split_project.split / "report.html").read_text()
+    assert "Nobody looked for burnt-in markers" in (split_project.split / "report.html").read_text()
+
+
+def test_markers_are_a_factor_where_prepare_looked_for_them(own_copy: Workspace) -> None:
+    manifest = read_manifest(own_copy.prepared / "manifest.csv")
+    markers = pd.DataFrame({"image_id": manifest["image_id"], "markers": (manifest["label"] == "viral").astype(int)})
+    markers.to_csv(own_copy.prepared / "markers.csv", index=False)
+    split.run()
+    table = read_table(own_copy.split / "confounding.csv").set_index("factor")
+    assert table.loc["marker", "judgement"] == "strong"
+    page = (own_copy.split / "report.html").read_text()
+    assert "The class and the marker go together" in page and "Nobody looked" not in page

@@ -146,11 +146,13 @@ def render_report(
     seed: int,
     splits: pd.DataFrame | None = None,
     test_part: Mapping[str, str] | None = None,
+    confounding: str = "",
 ) -> str:
     """The data report as one HTML page that needs no other file.
 
     manifest, films, problems, findings, notes: from `Prepared`. classes: in class order. per_class: sample films of a class.
     seed: of the samples. splits, test_part: from `split_by_patient`, once there are splits.
+    confounding: of `confounding_section.render_confounding`, once it was measured.
     """
     counts = count_films(manifest, splits)
     page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
@@ -181,6 +183,7 @@ def render_report(
             "sizes": "" if len(manifest[["width", "height"]].drop_duplicates()) == 1 else _embed(draw_sizes(manifest)),
             "samples": _embed(draw_samples(manifest, films, choose_samples(manifest, classes, per_class, seed))),
         },
+        confounding=confounding,
         prepared_size=films.shape[1],
         seed=seed,
     )

@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from hilum.config import Params, read_params
+from hilum.data.confounding import Confounding, measure_confounding, name_factors, tell_confounding
+from hilum.data.confounding_section import render_confounding
 from hilum.data.manifest import read_manifest
 from hilum.data.prepared import LISTED, file_sha256, load_films
 from hilum.data.report import render_report, warn_of_confounding
@@ -58,7 +60,8 @@ def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, s
     """The data report: one page with counts, sizes, samples, duplicates and every problem."""
     prepared = workspace.prepared
     problems = read_table(prepared / "problems.csv")
-    notes = (prepared / "notes.txt").read_text().splitlines()
+    confounding = find_confounding(workspace, params, manifest, splits)
+    notes = (prepared / "notes.txt").read_text().splitlines() + tell_confounding(confounding)
     page = render_report(
         manifest,
         load_films(prepared),
@@ -70,7 +73,20 @@ def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, s
         seed=params.seed,
         splits=splits.table,
         test_part=splits.test_part,
+        confounding=render_confounding(confounding, list(params.prepare.labels), params.split.confounding.confidence),
     )
     (workspace.split / REPORT).write_text(page)
-    for warning in warn_of_confounding(manifest):
+    for warning in [*warn_of_confounding(manifest), *tell_confounding(confounding)]:
         say(warning)
+
+
+def find_confounding(workspace: Workspace, params: Params, manifest: pd.DataFrame, splits: Splits) -> Confounding:
+    """What goes together with the class in the films of all splits: confounding.csv and contingency.csv."""
+    settings = params.split.confounding
+    films = manifest[manifest["image_id"].isin(splits.table["image_id"])]
+    markers = workspace.prepared / "markers.csv"
+    factors = name_factors(films, read_table(markers) if markers.is_file() else None, settings.age_groups)
+    found = measure_confounding(films, factors, settings.bootstrap, settings.confidence, params.seed)
+    write_table(workspace.split / "confounding.csv", found.table)
+    write_table(workspace.split / "contingency.csv", found.cells)
+    return found
