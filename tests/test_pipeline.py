@@ -94,6 +94,13 @@ def test_metrics_recomputed_from_the_predictions_are_those_of_files_mlflow_and_p
                 assert stored[key] == pytest.approx(value, abs=1e-12)
                 assert logged[key] == pytest.approx(value, abs=1e-12)
         assert f"{stored['test/auroc_macro']:.3f}" in page
+        blind = pd.read_csv(folder / "acquisition_only.csv")
+        each = [roc_auc_score(blind["label"] == name, blind[f"p_{name}"]) for name in classes]
+        for record in (stored, logged):
+            assert record["acquisition_only/auroc_macro"] == pytest.approx(float(np.mean(each)), abs=1e-12)
+        assert f"{stored['acquisition_only/auroc_macro']:.3f}" in page
+        assert stored["source_only/auroc_macro"] is None and not (folder / "source_only.csv").exists(), "there is one source"
+        assert sorted(blind["image_id"]) == sorted(table.loc[table["split"] == "test", "image_id"])
 
 
 def test_no_patient_is_in_two_splits(project: Project) -> None:

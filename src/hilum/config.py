@@ -125,10 +125,17 @@ class Arm(Section):
         return self
 
 
+class Acquisition(Section):
+    ring: Annotated[float, Field(gt=0, lt=0.5)]
+    bins: Annotated[int, Field(ge=2, le=256)]
+    margin: Annotated[float, Field(ge=0, lt=1)]
+
+
 class Evaluate(Section):
     bootstrap: Annotated[int, Field(ge=10)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     calibration_bins: Annotated[int, Field(ge=2, le=100)]
+    acquisition: Acquisition
 
 
 class GradCam(Section):

@@ -57,7 +57,7 @@ def log_results(run: Run, folder: Path, name: str) -> None:
         run.log_metrics({key: value for key, value in read_json(folder / "metrics.json").items() if value is not None})
     for picture in sorted((folder / "keys").glob("*.png")):
         run.log_image(np.asarray(Image.open(picture).convert("RGB")), key=picture.stem)
-    run.tag({f"digest.{name}": folder_digest(folder)})
+    run.tag({**settings.get("tags", {}), f"digest.{name}": folder_digest(folder)})
 
 
 def training_tags(settings: Mapping[str, Any]) -> dict[str, str]:
