@@ -52,6 +52,8 @@ class Split(Section):
     test: Annotated[float, Field(gt=0, lt=1)]
     explain_films: Count
     confounding: ConfoundingReport
+    folds: Annotated[int, Field(ge=0)]
+    fold_by: Literal["patient", "source"]
 
 
 class Pretrain(Section):
@@ -204,6 +206,13 @@ class Params(Section):
             )
         if self.split.validation + self.split.test >= 1:
             faults.append(f"split.validation + split.test must stay below 1, got {self.split.validation} + {self.split.test}")
+        if self.split.folds == 1:
+            faults.append("split.folds must be 0 (none) or 2 and more, got 1")
+        if self.split.folds and self.split.fold_by == "source" and self.split.folds != len(self.prepare.sources):
+            faults.append(
+                f"split.folds must be the number of prepare.sources where split.fold_by is source, got {self.split.folds} folds "
+                f"and {len(self.prepare.sources)} sources"
+            )
         if faults:
             raise ValueError("; ".join(faults))
         return self

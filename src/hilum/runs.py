@@ -21,6 +21,7 @@ FOLDERS = ("tuning", "training", "evaluation", "explanations")
 NOTES = {  # what stands on a run's page
     "arm": "One model under one set of settings. Look at `evaluation/` for metrics and curves, `explanations/panels/` for maps.",
     "tune": "A search: its trials are nested below, `tuning/` holds their table and the best values.",
+    "crossvalidation": "One arm trained and evaluated on every fold, nested below; `crossvalidation/` holds the pooled answers.",
     "comparison": "Every arm against the reference: `comparison/comparison.html`.",
 }
 INTERRUPTIONS = ("KILLED", "FAILED")
@@ -152,7 +153,7 @@ def log_history(run: Run, workspace: Workspace, arm: str) -> None:
 
 def epoch_metrics(history: pd.DataFrame) -> pd.DataFrame:
     """The columns of a history that are logged as metrics."""
-    return history.drop(columns=["phase", "epoch", "trial", "state"], errors="ignore")
+    return history.drop(columns=["phase", "epoch", "trial", "state", "fold"], errors="ignore")
 
 
 def log_search(parent: Run, folder: Path, params: Params, arm: str) -> None:
@@ -166,3 +167,8 @@ def log_search(parent: Run, folder: Path, params: Params, arm: str) -> None:
     complete = read_table(folder / "trials.csv").query("state == 'COMPLETE'")
     parent.log_metrics({f"val/{params.tune.metric}": complete["value"].max()})
     parent.tag({"digest.tuning": folder_digest(folder)})
+
+
+def fold_metrics(row: Mapping[str, Any]) -> dict[str, float]:
+    """What the run of one fold holds, from its row of folds.csv."""
+    return {f"out/{key}": float(value) for key, value in row.items() if key != "fold"}

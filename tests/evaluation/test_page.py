@@ -96,6 +96,7 @@ def make(arms, reference="baseline", figures=True):
         figures=dict.fromkeys(keys, png()) if figures else {},
         panels=[("film/000, true class normal", png())] if figures else [],
         warnings=["Every class comes from one source"],
+        folds="",
     )
 
 

@@ -97,7 +97,7 @@ class ComparisonPage:
     blind: of `blind_rows`; margin: how far an arm must be above the classifier that flags.
     explanation: columns arm, method, measure, value, low, high, films, chance_random, chance_centre; may be empty.
     figures: PNG by key: differences, metrics, confusion, and roc, pr, calibration, learning with `/<arm>`.
-    panels: (caption, PNG), one film each.
+    panels: (caption, PNG), one film each. folds: of `folds_section.render_folds`, empty where there were no folds.
     """
 
     title: str
@@ -116,6 +116,7 @@ class ComparisonPage:
     figures: dict[str, bytes]
     panels: list[tuple[str, bytes]]
     warnings: list[str]
+    folds: str
 
 
 @dataclass(frozen=True)
@@ -190,8 +191,8 @@ def flag_warnings(rows: Sequence[BlindRow], margin: float) -> list[str]:
     """A sentence for each flagged arm."""
     return [
         f"{row['arm']} is flagged: its AUROC of {row['own']} is not surely {margin:g} above the {row['blind']} that a classifier "
-        f"reaches which sees size, proportion and rim of the films and no lung (difference {row['difference']}). It may have "
-        "learnt how the films were taken"
+        f"reaches which sees size, proportion and rim of the films and no lung (difference {row['difference']}). How the "
+        "films were taken would explain it"
         for row in rows
         if row["verdict"] == "flagged"
     ]

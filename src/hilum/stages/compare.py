@@ -13,6 +13,7 @@ from hilum.data.prepared import load_masks, load_split
 from hilum.evaluation.arm_figures import confusion_arms_figure, difference_figure, metrics_figure
 from hilum.evaluation.blind import BLIND, MEASURED
 from hilum.evaluation.comparison import compare_arms, mcnemar_table, verdict_changes
+from hilum.evaluation.folds_section import FoldResults, render_folds
 from hilum.evaluation.metrics import higher_is_better
 from hilum.evaluation.page import (
     LEVEL,
@@ -161,6 +162,7 @@ def write_comparison(
         figures=figures,
         panels=panels,
         warnings=[*flag_warnings(blind, params.evaluate.acquisition.margin), *find_warnings(arms, params, workspace)],
+        folds=write_folds(folder, workspace, params, classes),
     )
     (folder / PAGE).write_text(render_comparison(page))
     write_json(folder / "metrics.json", flat_differences(differences))
@@ -317,6 +319,29 @@ def summarise_arm(name: str, arm: ArmResults, params: Params, films: int) -> Arm
         threshold=model["threshold"],
         values=[(key, str(value), origins[key]) for key, value in logged.items()],
         notes=[],
+    )
+
+
+def write_folds(folder: Path, workspace: Workspace, params: Params, classes: list[str]) -> str:
+    """Where folds ran: the arms' pooled held-out answers against the reference, as a table and as a part of the page."""
+    if not params.split.folds:
+        return ""
+    found = {arm: read_folds(workspace.arm(arm, "crossvalidation"), classes) for arm in params.arms}
+    settings, reference = params.compare, params.compare.reference
+    answers = {arm: one.answers for arm, one in found.items()}
+    differences = compare_arms(answers, reference, settings.bootstrap, settings.confidence, params.seed)
+    write_table(folder / "fold_differences.csv", differences)
+    level = f"{100 * params.evaluate.confidence:g} % interval"
+    return render_folds(found, reference, differences, HEADLINE, params.split.fold_by, level)
+
+
+def read_folds(folder: Path, classes: list[str]) -> FoldResults:
+    """One arm's cross-validation."""
+    return FoldResults(
+        read_json(folder / "metrics.json"),
+        read_predictions(folder / "predictions.csv", "out", tuple(classes)),
+        read_table(folder / "folds.csv"),
+        (folder / "contradictions.png").read_bytes(),
     )
 
 

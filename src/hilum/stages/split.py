@@ -8,10 +8,11 @@ import pandas as pd
 from hilum.config import Params, read_params
 from hilum.data.confounding import Confounding, measure_confounding, name_factors, tell_confounding
 from hilum.data.confounding_section import render_confounding
+from hilum.data.folds import draw_folds
 from hilum.data.manifest import read_manifest
 from hilum.data.prepared import LISTED, file_sha256, load_films
 from hilum.data.report import render_report, warn_of_confounding
-from hilum.data.splits import Splits, choose_explain_films, prove_disjoint, split_by_patient
+from hilum.data.splits import Splits, choose_explain_films, group_patients, prove_disjoint, split_by_patient
 from hilum.progress import say
 from hilum.records import SPLITS
 from hilum.results import digest, read_table, write_json, write_table
@@ -28,6 +29,7 @@ def run() -> None:
     linked = pd.read_csv(workspace.prepared / "linked_patients.csv", dtype=str)
     splits = split_by_patient(manifest, params.split.validation, params.split.test, params.seed, linked)
     proof = prove_disjoint(manifest, splits.table)
+    folds = list_folds(manifest, splits, linked, params)
     chosen = choose_explain_films(manifest, splits.table, params.split.explain_films, params.seed)
 
     folder = workspace.split
@@ -37,6 +39,7 @@ def run() -> None:
         write_table(folder / f"{name}.csv", listed.loc[listed["split"] == name, list(LISTED)])
     explain = listed.set_index("image_id").loc[chosen].reset_index()
     write_table(folder / "explain.csv", explain[list(LISTED)])
+    write_table(folder / "folds.csv", folds)
     write_table(folder / "left_out.csv", splits.left_out)
     write_json(folder / "proof.json", {**proof, "test_part": dict(splits.test_part), "left_out": len(splits.left_out)})
     classes = list(params.prepare.labels)
@@ -54,6 +57,16 @@ def run() -> None:
     for name, counts in proof["splits"].items():
         say(f"{name}: {counts['films']} films of {counts['patients']} patients")
     say(f"no patient, bytes or pixels shared; test part: {', '.join(f'{k} {v}' for k, v in splits.test_part.items())}")
+
+
+def list_folds(manifest: pd.DataFrame, splits: Splits, linked: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """The films outside the test part, and what each is in each fold; no row where there are no folds."""
+    films = manifest.assign(row=range(len(manifest)), group=group_patients(manifest, linked)).merge(splits.table, on="image_id")
+    films = films[films["split"] != "test"].sort_values("image_id", ignore_index=True)
+    if not params.split.folds:
+        return films.loc[[], [*LISTED, "source"]]
+    parts = draw_folds(films, params.split.folds, params.split.fold_by, params.split.validation, params.seed)
+    return films[[*LISTED, "source"]].join(parts)
 
 
 def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, splits: Splits) -> None:
