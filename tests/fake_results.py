@@ -32,6 +32,9 @@ def write_split(workspace: Workspace) -> None:
     findings = pd.DataFrame({"finding": ["normal"], "label": ["normal"], "source": ["s"], "films": [14]})
     write_table(workspace.split / "findings.csv", findings)
     write_table(workspace.split / "sources.csv", pd.DataFrame({"source": ["s"], "what": ["kept"], "films": [14]}))
+    confounding = {"factor": ["source", "age group"], "cramers_v": [float("nan"), 0.25], "judgement": ["undefined", "present"]}
+    write_table(workspace.split / "confounding.csv", pd.DataFrame(confounding))
+    write_table(workspace.split / "contingency.csv", pd.DataFrame({"factor": ["source"], "value": ["phantom"], "films": [14]}))
 
 
 def training_settings(arm: str, **changes: Any) -> dict[str, Any]:
@@ -85,6 +88,22 @@ def write_measured(workspace: Workspace, arm: str, name: str, metrics: dict[str,
     return folder
 
 
+def write_crossvalidation(workspace: Workspace, arm: str, folds: list[str]) -> Path:
+    """The folder of an arm's folds, or what stands there where there were none."""
+    folder = workspace.arm(arm, "crossvalidation")
+    if not folds:
+        write_json(folder / "settings.json", {"arm": arm, "folds": []})
+        return folder
+    tags = {"role": "crossvalidation", "arm": arm, "backbone": "mobilenet_025"}
+    write_json(folder / "settings.json", {"arm": arm, "folds": folds, "params": {"split.folds": len(folds)}, "tags": tags})
+    write_json(folder / "metrics.json", {"oof/auroc_macro": 0.7, "oof/mcc": None})
+    measured = {"films": 20, "patients": 9, "auroc_macro": [0.7, float("nan")][: len(folds)]}
+    write_table(folder / "folds.csv", pd.DataFrame({"fold": folds, **measured}))
+    history = {"step": [0, 1] * len(folds), "train/loss": [0.7, 0.6] * len(folds), "fold": np.repeat(folds, 2)}
+    write_table(folder / "history.csv", pd.DataFrame(history))
+    return folder
+
+
 def write_comparison(workspace: Workspace) -> Path:
     folder = workspace.comparison
     write_json(folder / "settings.json", {"params": {"compare.reference": "baseline"}})
@@ -101,4 +120,5 @@ def write_results(workspace: Workspace, arms: list[str]) -> None:
         write_training(workspace, arm)
         write_measured(workspace, arm, "evaluation", {"test/auroc_macro": 0.85, "test/mcc": None})
         write_measured(workspace, arm, "explanations", {"explain/gradcam/lung_share": 0.5})
+        write_crossvalidation(workspace, arm, [])
     write_comparison(workspace)

@@ -54,6 +54,18 @@ FREE = {("acquire", "sources"), ("prepare", "labels"), ("arms",)}
 OPTIONAL = {"log"}  # of a range: absent means a linear scale
 
 
+@pytest.mark.parametrize(
+    ("folds", "by", "told"),
+    [(1, "patient", "split.folds must be 0 (none) or 2 and more, got 1"), (3, "source", "got 3 folds and 1 sources")],
+)
+def test_folds_that_cannot_be_are_refused(folds: int, by: str, told: str) -> None:
+    assert told in refusal(changed(split__folds=folds, split__fold_by=by))
+
+
+def test_ages_must_ascend() -> None:
+    assert "age_groups must ascend, got [5.0, 1.0]" in refusal(changed(split__confounding__age_groups=[5, 1]))
+
+
 def test_the_repositorys_values_hold() -> None:
     params = read_params(Path(__file__).resolve().parents[1] / "params.yaml")
     assert list(params.arms) == ["baseline", "finetuned"]

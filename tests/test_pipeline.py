@@ -100,6 +100,13 @@ def test_metrics_recomputed_from_the_predictions_are_those_of_files_mlflow_and_p
                 assert stored[key] == pytest.approx(value, abs=1e-12)
                 assert logged[key] == pytest.approx(value, abs=1e-12)
         assert f"{stored['test/auroc_macro']:.3f}" in page
+        blind = pd.read_csv(folder / "acquisition_only.csv")
+        each = [roc_auc_score(blind["label"] == name, blind[f"p_{name}"]) for name in classes]
+        for record in (stored, logged):
+            assert record["acquisition_only/auroc_macro"] == pytest.approx(float(np.mean(each)), abs=1e-12)
+        assert f"{stored['acquisition_only/auroc_macro']:.3f}" in page
+        assert stored["source_only/auroc_macro"] is None and not (folder / "source_only.csv").exists(), "there is one source"
+        assert sorted(blind["image_id"]) == sorted(table.loc[table["split"] == "test", "image_id"])
 
 
 def test_no_patient_is_in_two_splits(project: Project) -> None:
@@ -122,13 +129,14 @@ def test_nothing_changed_runs_nothing_but_check(project: Project) -> None:
     ("key", "value", "wanted"),
     [
         ("explain.steps", 5, {"explain@baseline", "explain@finetuned", "compare"}),
-        ("evaluate.bootstrap", 70, {"evaluate@baseline", "evaluate@finetuned", "compare"}),
+        ("evaluate.bootstrap", 70, {*(f"{verb}@{arm}" for verb in ("evaluate", "crossvalidate") for arm in ARMS), "compare"}),
         ("compare.bootstrap", 70, {"compare"}),
+        ("split.folds", 3, {"split", "crossvalidate@baseline", "crossvalidate@finetuned", "compare"}),
         ("tracking.experiment", "elsewhere", set()),
         (
             "arms.finetuned.phases.1.learning_rate",
             5e-4,
-            {"tune@finetuned", "train@finetuned", "evaluate@finetuned", "explain@finetuned", "compare"},
+            {*(f"{verb}@finetuned" for verb in ("tune", "train", "evaluate", "crossvalidate", "explain")), "compare"},
         ),
     ],
 )
@@ -300,6 +308,36 @@ def test_an_arm_is_added_and_removed_in_params_alone(project: Project) -> None:
     finally:
         (project.root / "params.yaml").write_text(before)
         project.hilum("check")
+
+
+def test_folds_are_nested_runs_below_one_parent_and_the_test_part_stays_closed(project: Project) -> None:
+    assert not runs_of(project, "tags.role = 'crossvalidation'"), "no folds, no run"
+    before = (project.root / "params.yaml").read_text()
+    try:
+        project.set({"split.folds": 2})
+        ran = stages_run(project.run("dvc", "repro", "crossvalidate@baseline").stdout)
+        assert ran == {"check", "split", "crossvalidate@baseline"}, "the trained arm stays as it is"
+        parents, folds = (runs_of(project, f"tags.role = '{role}'") for role in ("crossvalidation", "fold"))
+        assert [run.data.tags["arm"] for run in parents] == ["baseline"]
+        assert {run.data.tags["mlflow.parentRunId"] for run in folds} == {parents[0].info.run_id} and len(folds) == 2
+        folder = project.root / "results/arms/baseline/crossvalidation"
+        table = pd.read_csv(folder / "predictions.csv")
+        parts = {name: set(pd.read_csv(project.root / f"data/split/{name}.csv")["image_id"]) for name in ("train", "val", "test")}
+        assert table["image_id"].is_unique and set(table["image_id"]) == parts["train"] | parts["val"]
+        names = [name for name in table.columns if name.startswith("p_")]
+        pooled = np.mean([roc_auc_score(table["label"] == name.removeprefix("p_"), table[name]) for name in names])
+        stored = json.loads((folder / "metrics.json").read_text())
+        for record in (stored, parents[0].data.metrics):
+            assert record["oof/auroc_macro"] == pytest.approx(pooled, abs=1e-12)
+        assert stored["oof/auroc_macro.low"] < pooled < stored["oof/auroc_macro.high"]
+        contradicted = pd.read_csv(folder / "contradictions.csv")
+        wrong = table[names].idxmax(axis=1).str.removeprefix("p_") != table["label"]
+        assert set(contradicted["image_id"]) == set(table.loc[wrong, "image_id"])
+        assert contradicted["margin"].is_monotonic_decreasing
+        assert {"crossvalidation/contradictions.png", "crossvalidation/contradictions.csv"} <= set(artifacts_of(parents[0]))
+    finally:
+        (project.root / "params.yaml").write_text(before)
+        project.run("dvc", "repro")
 
 
 def test_an_interrupted_mlflow_run_leaves_no_process_and_no_copy_and_can_be_started_again(project: Project) -> None:

@@ -13,6 +13,7 @@ from hilum.results import (
     digest,
     folder_digest,
     pick_films,
+    pool_predictions,
     read_json,
     read_predictions,
     read_table,
@@ -162,3 +163,12 @@ def test_films_are_paired_by_name_and_not_by_position() -> None:  # defect 17
 
 def test_no_film_picked_is_no_film() -> None:
     assert pick_films(make_predictions(), []).y_prob.shape == (0, 3)
+
+
+def test_pooled_answers_stand_one_after_another() -> None:
+    whole = make_predictions()
+    parts = [pick_films(whole, whole.image_id[rows].tolist()) for rows in (slice(0, 2), slice(2, 6))]
+    pooled = pool_predictions(parts)
+    for name in ("image_id", "patient_id", "y_true", "y_prob", "y_pred"):
+        np.testing.assert_array_equal(getattr(pooled, name), getattr(whole, name))
+    assert pooled.classes == whole.classes

@@ -13,7 +13,7 @@ from hilum.stages.experiment import NAMED, find_places
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ROOT / "src" / "hilum" / "stages"
-BESIDE = {"scoring"}  # what `tune`, `train` and `pretrain` share; no verb
+BESIDE = {"scoring", "folding"}  # what `tune`, `train` and `pretrain` share, and the heavy part of `crossvalidate`; no verbs
 OUTSIDE = {"publish", "verify", "predict", "experiment"}  # of the graph: nothing depends on what they leave
 LOGGED = {"train": {"acquire", "pretrain"}}  # named in the run only: what they change arrives in data/split and data/pretrained
 NO_STAGE = {"seed", "tracking", "arms"}  # sections that several stages read
@@ -129,7 +129,7 @@ def test_a_stage_watches_every_section_that_it_reads(stage: str) -> None:
 
 
 def test_a_stage_per_arm_watches_that_arm_only() -> None:
-    for stage in ("tune", "train"):
+    for stage in ("tune", "train", "crossvalidate"):
         assert DVC[stage]["foreach"] == "${arms}"
         assert "arms.${key}" in body(stage)["params"]
         assert "arms" not in body(stage)["params"]

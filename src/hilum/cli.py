@@ -20,6 +20,7 @@ VERBS = {
     "tune": "search one arm's spaces",
     "train": "train one arm",
     "evaluate": "measure one arm on validation and test films",
+    "crossvalidate": "train and evaluate one arm on every fold, where split.folds asks for some",
     "explain": "explain one arm's verdicts on the chosen films",
     "compare": "compare every arm with the reference",
     "publish": "give the tracking store every run that it lacks",
@@ -35,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     added = {verb: verbs.add_parser(verb, help=text, description=text) for verb, text in VERBS.items()}
     added["acquire"].add_argument("--source", required=True, help="name in acquire.sources")
-    for verb in ("tune", "train", "evaluate", "explain"):
+    for verb in ("tune", "train", "evaluate", "crossvalidate", "explain"):
         added[verb].add_argument("--arm", required=True, help="name in arms")
     predict = added["predict"]
     predict.add_argument("--model", required=True, help="a .keras file, a run id or models:/hilum@champion")

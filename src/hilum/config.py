@@ -84,10 +84,25 @@ class Prepare(Section):
         return self
 
 
+class ConfoundingReport(Section):
+    bootstrap: Annotated[int, Field(ge=10)]
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    age_groups: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "ConfoundingReport":
+        if sorted(set(self.age_groups)) != self.age_groups:
+            raise ValueError(f"age_groups must ascend, got {self.age_groups}; write the lower bounds from young to old")
+        return self
+
+
 class Split(Section):
     validation: Annotated[float, Field(gt=0, lt=1)]
     test: Annotated[float, Field(gt=0, lt=1)]
     explain_films: Count
+    confounding: ConfoundingReport
+    folds: Annotated[int, Field(ge=0)]
+    fold_by: Literal["patient", "source"]
 
 
 class Pretrain(Section):
@@ -180,10 +195,17 @@ class Arm(Section):
         return self
 
 
+class Acquisition(Section):
+    ring: Annotated[float, Field(gt=0, lt=0.5)]
+    bins: Annotated[int, Field(ge=2, le=256)]
+    margin: Annotated[float, Field(ge=0, lt=1)]
+
+
 class Evaluate(Section):
     bootstrap: Annotated[int, Field(ge=10)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     calibration_bins: Annotated[int, Field(ge=2, le=100)]
+    acquisition: Acquisition
 
 
 class GradCam(Section):
@@ -253,6 +275,13 @@ class Params(Section):
         if self.split.validation + self.split.test >= 1:
             faults.append(f"split.validation + split.test must stay below 1, got {self.split.validation} + {self.split.test}")
         faults += _imbalance_faults(self.train, self.prepare.classes(), self.arms)
+        if self.split.folds == 1:
+            faults.append("split.folds must be 0 (none) or 2 and more, got 1")
+        if self.split.folds and self.split.fold_by == "source" and self.split.folds != len(self.prepare.sources):
+            faults.append(
+                f"split.folds must be the number of prepare.sources where split.fold_by is source, got {self.split.folds} folds "
+                f"and {len(self.prepare.sources)} sources"
+            )
         if faults:
             raise ValueError("; ".join(faults))
         return self

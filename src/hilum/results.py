@@ -98,3 +98,15 @@ def pick_films(predictions: Predictions, image_ids: Sequence[str]) -> Prediction
         predictions.y_pred[rows],
         predictions.classes,
     )
+
+
+def pool_predictions(parts: Sequence[Predictions]) -> Predictions:
+    """The answers on several sets of films as one, in their order. All parts have one class order."""
+    return Predictions(
+        np.concatenate([part.image_id for part in parts]),
+        np.concatenate([part.patient_id for part in parts]),
+        np.concatenate([part.y_true for part in parts]),
+        np.concatenate([part.y_prob for part in parts]),
+        np.concatenate([part.y_pred for part in parts]),
+        parts[0].classes,
+    )

@@ -21,6 +21,7 @@ FOLDERS = ("tuning", "training", "evaluation", "explanations")
 NOTES = {  # what stands on a run's page
     "arm": "One model under one set of settings. Look at `evaluation/` for metrics and curves, `explanations/panels/` for maps.",
     "tune": "A search: its trials are nested below, `tuning/` holds their table and the best values.",
+    "crossvalidation": "One arm trained and evaluated on every fold, nested below; `crossvalidation/` holds the pooled answers.",
     "comparison": "Every arm against the reference: `comparison/comparison.html`.",
 }
 INTERRUPTIONS = ("KILLED", "FAILED")
@@ -57,7 +58,7 @@ def log_results(run: Run, folder: Path, name: str) -> None:
         run.log_metrics({key: value for key, value in read_json(folder / "metrics.json").items() if value is not None})
     for picture in sorted((folder / "keys").glob("*.png")):
         run.log_image(np.asarray(Image.open(picture).convert("RGB")), key=picture.stem)
-    run.tag({f"digest.{name}": folder_digest(folder)})
+    run.tag({**settings.get("tags", {}), f"digest.{name}": folder_digest(folder)})
 
 
 def training_tags(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -73,8 +74,11 @@ def log_training(store: Store, run: Run, workspace: Workspace, arm: str, model_n
     run.log_dict(settings["origins"], "config/origins.json")
     for part in ("train", "val"):
         log_films(run, workspace, part)
-    for name in ("proof.json", "versions.json", "report.html", "findings.csv", "sources.csv"):
+    names = ("proof.json", "versions.json", "report.html", "findings.csv", "sources.csv", "confounding.csv", "contingency.csv")
+    for name in names:
         run.log_file(workspace.split / name, "data")
+    associations = read_table(workspace.split / "confounding.csv").set_index("factor")["cramers_v"].astype(float)
+    run.log_metrics({f"data/cramers_v/{str(factor).replace(' ', '_')}": value for factor, value in associations.items()})
     log_results(run, workspace.arm(arm, "tuning"), "tuning")
     log_results(run, workspace.arm(arm, "training"), "training")
     if not store.versions(model_name, run_key(settings)):
@@ -150,7 +154,7 @@ def log_history(run: Run, workspace: Workspace, arm: str) -> None:
 
 def epoch_metrics(history: pd.DataFrame) -> pd.DataFrame:
     """The columns of a history that are logged as metrics."""
-    return history.drop(columns=["phase", "epoch", "trial", "state"], errors="ignore")
+    return history.drop(columns=["phase", "epoch", "trial", "state", "fold"], errors="ignore")
 
 
 def log_search(parent: Run, folder: Path, params: Params, arm: str) -> None:
@@ -164,3 +168,8 @@ def log_search(parent: Run, folder: Path, params: Params, arm: str) -> None:
     complete = read_table(folder / "trials.csv").query("state == 'COMPLETE'")
     parent.log_metrics({f"val/{params.tune.metric}": complete["value"].max()})
     parent.tag({"digest.tuning": folder_digest(folder)})
+
+
+def fold_metrics(row: Mapping[str, Any]) -> dict[str, float]:
+    """What the run of one fold holds, from its row of folds.csv."""
+    return {f"out/{key}": float(value) for key, value in row.items() if key != "fold"}

@@ -19,19 +19,31 @@ from hilum.evaluation.page import (
     ArmSummary,
     ComparisonPage,
     against_chance,
+    blind_rows,
     change_counts,
     conclude,
+    flag_warnings,
     headline_rows,
     interval_name,
     number,
     render_comparison,
 )
-from hilum.evaluation.statistics import patient_bootstrap
+from hilum.evaluation.statistics import Interval, patient_bootstrap
 from hilum.evaluation.tables import class_table
 from hilum.records import Predictions
 from hilum.results import read_table, write_table
 
 CLASSES = ("normal", "bacterial", "viral")
+BLIND_METRICS = {
+    "acquisition_only/auroc_macro": 0.7,
+    "acquisition_only/auroc_macro.low": 0.65,
+    "acquisition_only/auroc_macro.high": 0.75,
+    "above_acquisition_only/auroc_macro": 0.1,
+    "above_acquisition_only/auroc_macro.low": 0.04,
+    "above_acquisition_only/auroc_macro.high": 0.15,
+    "source_only/auroc_macro": None,
+    "flagged/acquisition_only": 1.0,
+}
 KEY = ["auroc_macro", "accuracy", "brier"]
 HOSTILE = "<script>alert('x')</script>"
 EXPLANATION = ["arm", "method", "measure", "value", "low", "high", "films", "chance_random", "chance_centre"]
@@ -69,19 +81,22 @@ def make(arms, reference="baseline", figures=True):
         title="Comparison",
         classes=list(CLASSES),
         reference=reference,
-        headline=headline_rows(found, majority, differences, KEY),
+        headline=headline_rows(found, majority, differences, KEY, {"acquisition only": {}, "source only": {}}),
         facts=[("data version", "4f3c2a19"), (LEVEL, "95 %")],
         arms=[summary(arm) for arm in arms],
         class_tables={arm: class_table(p, found[arm], np.array([0.3, 0.4, np.nan])) for arm, p in arms.items()},
         differences=differences,
         mcnemar=mcnemar_table(arms, reference, 1),
         changes={arm: verdict_changes(arms[reference], p) for arm, p in arms.items() if arm != reference},
+        blind=blind_rows(dict.fromkeys(arms, BLIND_METRICS), {arm: i["auroc_macro"] for arm, i in found.items()}),
+        margin=0.05,
         explanation=pd.DataFrame(
             [(arm, "lime", "deletion_auc", 0.4, 0.3, 0.5, 12, 0.6, 0.45) for arm in arms], columns=EXPLANATION
         ),
         figures=dict.fromkeys(keys, png()) if figures else {},
         panels=[("film/000, true class normal", png())] if figures else [],
         warnings=["Every class comes from one source"],
+        folds="",
     )
 
 
@@ -111,6 +126,7 @@ def only(page, *found):
             "name": row[1],
             "arms": {"baseline": number(row[2]), "finetuned": number(row[3])},
             "majority": "0.333",
+            "blind": {"acquisition only": "0.7", "source only": "undefined"},
             "differences": {"finetuned": ("", row[-1])},
         }
         for row in rows
@@ -140,6 +156,27 @@ def test_every_arm_class_metric_and_setting_is_named(page):
         for told in (row["name"], *row["arms"].values(), *(t for t, _ in row["differences"].values())):
             assert told in seen
     assert "train.batch_size 32 params" in seen and "4f3c2a19" in seen and "film/000, true class normal" in seen
+
+
+def test_an_arm_that_is_not_above_what_the_rim_tells_is_flagged_in_words(page):
+    seen = text(render_comparison(page))
+    assert "baseline acquisition only" in seen and "0.700 [0.650, 0.750] +0.100 [+0.040, +0.150] flagged" in seen
+    assert "source only" in seen and "reaches below +0.05" in seen
+    told = flag_warnings(page.blind, page.margin)
+    assert [line.split(" ")[0] for line in told] == ["baseline", "finetuned", "third"]
+    assert all("not surely 0.05 above the 0.700 [0.650, 0.750]" in line for line in told)
+    clear = [{**row, "verdict": "not flagged" if row["verdict"] else ""} for row in page.blind]
+    assert flag_warnings(clear, page.margin) == []
+    assert "not flagged" in text(render_comparison(dataclasses.replace(page, blind=clear)))
+
+
+def test_a_blind_classifier_stands_beside_the_majority_in_every_row():
+    predictions = films(0.8)
+    beside = {"acquisition only": {"auroc_macro": Interval(0.7, 0.6, 0.8, 0), "accuracy": Interval(0.5, np.nan, np.nan, 0)}}
+    empty = pd.DataFrame(columns=["arm", "metric"])
+    found = {"baseline": patient_bootstrap(predictions, 20, 0.95, 1)}
+    rows = headline_rows(found, evaluate_all(predictions), empty, KEY, beside)
+    assert [row["blind"]["acquisition only"] for row in rows] == ["0.700 [0.600, 0.800]", "0.500", "undefined"]
 
 
 def test_equal_pages_are_equal_texts(page):

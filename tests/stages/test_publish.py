@@ -60,6 +60,8 @@ def test_a_published_run_is_what_the_files_say(workspace: Workspace, params: Par
     assert run.data.params == {**logged, "evaluation.bootstrap": "100", "explanations.bootstrap": "100"}
     assert run.data.metrics["test/auroc_macro"] == 0.85
     assert "test/mcc" not in run.data.metrics
+    assert run.data.metrics["data/cramers_v/age_group"] == 0.25
+    assert "data/cramers_v/source" not in run.data.metrics, "undefined"
     assert run.data.tags["run_key"] == runs.run_key(settings)
     store = open_store(workspace, params.tracking)
     history = [(point.step, point.value) for point in store.client.get_metric_history(run.info.run_id, "val/auroc_macro")]
@@ -179,3 +181,17 @@ def test_results_that_are_not_there_are_told(workspace: Workspace, params: Param
     (workspace.split / "versions.json").unlink()
     with pytest.raises(ValueError, match="run `dvc repro`"):
         publish(workspace, params)
+
+
+def test_folds_are_published_below_one_parent_once(workspace: Workspace, params: Params) -> None:
+    fake.write_crossvalidation(workspace, "finetuned", ["1", "2"])
+    publish(workspace, params)
+    publish(workspace, params)
+    parents, folds = (found(workspace, params, role=role) for role in ("crossvalidation", "fold"))
+    assert [run.info.run_name for run in parents] == ["crossvalidate-finetuned"]
+    assert sorted(run.info.run_name for run in folds) == ["fold-1", "fold-2"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in folds} == {parents[0].info.run_id}
+    assert parents[0].data.metrics == {"oof/auroc_macro": 0.7} and parents[0].data.params == {"split.folds": "2"}
+    first = next(run for run in folds if run.data.tags["fold"] == "1")
+    assert first.data.metrics == {"train/loss": 0.6, "out/films": 20, "out/patients": 9, "out/auroc_macro": 0.7}
+    assert "out/auroc_macro" not in next(run for run in folds if run is not first).data.metrics, "undefined"

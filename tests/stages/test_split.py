@@ -8,9 +8,9 @@ import yaml
 
 from hilum.data.manifest import read_manifest
 from hilum.data.near_groups import NEAR
-from hilum.data.prepared import LISTED, load_split
+from hilum.data.prepared import LISTED, load_split, read_markers
 from hilum.records import SPLITS
-from hilum.results import folder_digest, read_json
+from hilum.results import folder_digest, read_json, read_table
 from hilum.stages import prepare, split
 from hilum.workspace import Workspace
 
@@ -171,3 +171,25 @@ def test_the_report_shows_marks_boxes_and_masks(split_project: Workspace) -> Non
     for sheet in ("markers", "annotations"):
         assert base64.b64encode((split_project.prepared / f"{sheet}.png").read_bytes()).decode() in page
     assert "of the 60 films with a lung mask" in page
+
+
+def test_confounding_is_measured_on_the_films_of_the_splits(split_project: Workspace) -> None:
+    table = read_table(split_project.split / "confounding.csv").set_index("factor")
+    assert set(table.index) == {"source", "view", "age group", "sex", "size", "aspect", "marker"}
+    assert (table["films"] == sum(len(tables(split_project)[name]) for name in SPLITS)).all()
+    assert table.loc["source", "judgement"] == "undefined", "one source only"
+    cells = read_table(split_project.split / "contingency.csv")
+    assert (cells.groupby("factor")["films"].sum() == table["films"].iloc[0]).all()
+    assert "What goes together with the class" in (split_project.split / "report.html").read_text()
+
+
+def test_markers_are_a_factor_where_prepare_looked_for_them(own_copy: Workspace) -> None:
+    manifest = read_manifest(own_copy.prepared / "manifest.csv")
+    markers = read_markers(own_copy.prepared).set_index("image_id")
+    markers["markers"] = (manifest.set_index("image_id")["label"] == "viral").astype(int)
+    markers.reset_index().to_csv(own_copy.prepared / "markers.csv", index=False)
+    split.run()
+    table = read_table(own_copy.split / "confounding.csv").set_index("factor")
+    assert table.loc["marker", "judgement"] == "strong"
+    page = (own_copy.split / "report.html").read_text()
+    assert "The class and the marker go together" in page

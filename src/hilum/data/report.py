@@ -175,6 +175,7 @@ def render_report(
     test_part: Mapping[str, str] | None = None,
     near: pd.DataFrame | None = None,
     sheets: Sequence[Sheet] = (),
+    confounding: str = "",
 ) -> str:
     """The data report as one HTML page that needs no other file.
 
@@ -182,6 +183,7 @@ def render_report(
     seed: of the samples. splits, test_part: from `split_by_patient`, once there are splits.
     near: near duplicates, columns near_groups.NEAR; None leaves them off the page.
     sheets: further sections, after the samples.
+    confounding: of `confounding_section.render_confounding`, once it was measured.
     """
     counts = count_films(manifest, splits)
     page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
@@ -217,6 +219,7 @@ def render_report(
         near=near,
         near_told="" if near is None else tell_near_duplicates(near),
         sheets=[(sheet.title, sheet.text, _embed_png(sheet.picture), sheet.table) for sheet in sheets],
+        confounding=confounding,
         prepared_size=films.shape[1],
         seed=seed,
     )

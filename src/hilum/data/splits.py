@@ -63,6 +63,14 @@ def split_by_patient(
     return Splits(kept[["image_id", "split"]].reset_index(drop=True), _list_left_out(films), test_part)
 
 
+def carve_validation(films: pd.DataFrame, validation: float, seed: int) -> dict[int, str]:
+    """Group -> `val` or `train`, drawn as `split_by_patient` does it: within each class and from each source in proportion.
+
+    films: columns group, label, source. validation: share of the groups, at least one of each class.
+    """
+    return _draw_groups(films, set(films["source"]), set(films["label"]), validation, 0.0, np.random.default_rng(seed))
+
+
 def group_patients(manifest: pd.DataFrame, linked_patients: pd.DataFrame | None = None) -> NDArray[np.int64]:
     """A number per film (N,), the same for films of one patient and of patients who share bytes, pixels or a link."""
     patients = manifest["patient_id"]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from hilum.evaluation.blind import BLIND, FLAGGING, MEASURED, tell_flag
 from hilum.evaluation.metrics import METRICS, higher_is_better, metric_title
 from hilum.evaluation.statistics import Interval
 from hilum.evaluation.style import arm_colour, with_interval
@@ -42,7 +43,7 @@ MEASURES: dict[str, tuple[bool, str]] = {
 class HeadlineRow(TypedDict):
     """One line of the headline table, as `headline_rows` makes it.
 
-    metric: flat name; name: what people read; arms: arm -> text; majority: text;
+    metric: flat name; name: what people read; arms: arm -> text; majority: text; blind: classifier that sees no lung -> text;
     differences: arm other than the reference -> (text, judgement: better, worse or unclear).
     """
 
@@ -50,7 +51,19 @@ class HeadlineRow(TypedDict):
     name: str
     arms: dict[str, str]
     majority: str
+    blind: dict[str, str]
     differences: dict[str, tuple[str, str]]
+
+
+class BlindRow(TypedDict):
+    """How far an arm is above a classifier that sees no lung: texts, and `flagged`, `not flagged`, `undefined` or empty."""
+
+    arm: str
+    classifier: str
+    own: str
+    blind: str
+    difference: str
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -81,9 +94,10 @@ class ComparisonPage:
     facts: (what, value); the fact `LEVEL` is said with the intervals.
     class_tables: arm -> `tables.class_table`; differences: `comparison.compare_arms`; mcnemar: `comparison.mcnemar_table`;
     changes: arm -> `comparison.verdict_changes`.
+    blind: of `blind_rows`; margin: how far an arm must be above the classifier that flags.
     explanation: columns arm, method, measure, value, low, high, films, chance_random, chance_centre; may be empty.
     figures: PNG by key: differences, metrics, confusion, and roc, pr, calibration, learning with `/<arm>`.
-    panels: (caption, PNG), one film each.
+    panels: (caption, PNG), one film each. folds: of `folds_section.render_folds`, empty where there were no folds.
     """
 
     title: str
@@ -96,10 +110,13 @@ class ComparisonPage:
     differences: pd.DataFrame
     mcnemar: pd.DataFrame
     changes: dict[str, pd.DataFrame]
+    blind: list[BlindRow]
+    margin: float
     explanation: pd.DataFrame
     figures: dict[str, bytes]
     panels: list[tuple[str, bytes]]
     warnings: list[str]
+    folds: str
 
 
 @dataclass(frozen=True)
@@ -116,11 +133,13 @@ def headline_rows(
     majority: Mapping[str, float],
     differences: pd.DataFrame,
     metrics: Sequence[str],
+    blind: Mapping[str, Mapping[str, Interval]],
 ) -> list[HeadlineRow]:
     """The headline table for these metrics (flat names), the most important first.
 
     intervals: arm -> flat name -> interval; majority: flat name -> value of the majority baseline;
-    differences: of `comparison.compare_arms`.
+    differences: of `comparison.compare_arms`; blind: name that people read -> flat name -> interval, NaN bounds where there is
+    none, and nothing where the classifier is undefined.
     """
     rows: list[HeadlineRow] = []
     for metric in metrics:
@@ -131,10 +150,52 @@ def headline_rows(
                 "name": metric_title(metric),
                 "arms": {arm: with_interval(values[metric]) for arm, values in intervals.items()},
                 "majority": number(majority[metric]),
+                "blind": {name: _bounded(values.get(metric)) for name, values in blind.items()},
                 "differences": {row["arm"]: (difference_text(row), row["judgement"]) for row in found},
             }
         )
     return rows
+
+
+def blind_rows(metrics: Mapping[str, Mapping[str, float | None]], intervals: Mapping[str, Interval]) -> list[BlindRow]:
+    """A row per arm and classifier that sees no lung.
+
+    metrics: arm -> flat metrics of `blind.measure_blind`. intervals: arm -> AUROC with interval.
+    """
+    rows: list[BlindRow] = []
+    for arm, found in metrics.items():
+        for key, name in BLIND.items():
+            value, above = interval_of(found, f"{key}/{MEASURED}"), interval_of(found, f"above_{key}/{MEASURED}")
+            told = "undefined" if np.isnan(above.value) else f"{above.value:+.3f} [{above.low:+.3f}, {above.high:+.3f}]"
+            rows.append(
+                {
+                    "arm": arm,
+                    "classifier": name,
+                    "own": with_interval(intervals[arm]),
+                    "blind": _bounded(value),
+                    "difference": told.replace("-", "−"),
+                    "verdict": tell_flag(found.get(f"flagged/{FLAGGING}")) if key == FLAGGING else "",
+                }
+            )
+    return rows
+
+
+def interval_of(metrics: Mapping[str, float | None], key: str) -> Interval:
+    """A flat metric with its `.low` and `.high`; NaN where there is none."""
+    bounds = (metrics.get(name) for name in (key, f"{key}.low", f"{key}.high"))
+    value, low, high = (float("nan") if bound is None else bound for bound in bounds)
+    return Interval(value, low, high, 0.0)
+
+
+def flag_warnings(rows: Sequence[BlindRow], margin: float) -> list[str]:
+    """A sentence for each flagged arm."""
+    return [
+        f"{row['arm']} is flagged: its AUROC of {row['own']} is not surely {margin:g} above the {row['blind']} that a classifier "
+        f"reaches which sees size, proportion and rim of the films and no lung (difference {row['difference']}). How the "
+        "films were taken would explain it"
+        for row in rows
+        if row["verdict"] == "flagged"
+    ]
 
 
 def conclude(page: ComparisonPage) -> list[Conclusion]:
@@ -220,6 +281,12 @@ def difference_text(row: Mapping[str, Any]) -> str:
     return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]".replace("-", "−")
 
 
+def _bounded(found: Interval | None) -> str:
+    if found is None or np.isnan(found.value):
+        return "undefined"
+    return number(found.value) if np.isnan(found.low) else with_interval(found)
+
+
 def interval_name(facts: Sequence[tuple[str, str]]) -> str:
     """`95 % interval` if the facts tell the level, else `interval`."""
     return f"{dict(facts).get(LEVEL, '')} interval".strip()
@@ -240,7 +307,7 @@ def render_comparison(page: ComparisonPage) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(number=number, setting=_setting, p=_p_value, uri=_uri)
+    environment.filters.update(number=number, setting=_setting, p=_p_value, uri=_uri, signed="{:+g}".format)
     environment.globals.update(title_of=metric_title, less=lambda name: not higher_is_better(name))
     return environment.get_template("comparison.html").render(
         page=page,
@@ -249,6 +316,7 @@ def render_comparison(page: ComparisonPage) -> str:
         colour={arm: arm_colour(arm, arms) for arm in arms},
         conclusions=conclude(page),
         interval=interval_name(page.facts),
+        blind_names=list(BLIND.values()),
         figures=page.figures,
         arm_figures={kind: [a for a in arms if f"{kind}/{a}" in page.figures] for kind in ARM_FIGURES},
         figure_titles=ARM_FIGURES,

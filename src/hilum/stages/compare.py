@@ -11,10 +11,22 @@ import pandas as pd
 from hilum.config import Compare, Params, flatten, read_params
 from hilum.data.prepared import load_masks, load_split
 from hilum.evaluation.arm_figures import confusion_arms_figure, difference_figure, metrics_figure
+from hilum.evaluation.blind import BLIND, MEASURED
 from hilum.evaluation.comparison import compare_arms, mcnemar_table, verdict_changes
+from hilum.evaluation.folds_section import FoldResults, render_folds
 from hilum.evaluation.metrics import higher_is_better
-from hilum.evaluation.page import LEVEL, ArmSummary, ComparisonPage, HeadlineRow, headline_rows, render_comparison
-from hilum.evaluation.statistics import Interval
+from hilum.evaluation.page import (
+    LEVEL,
+    ArmSummary,
+    BlindRow,
+    ComparisonPage,
+    HeadlineRow,
+    blind_rows,
+    flag_warnings,
+    headline_rows,
+    interval_of,
+    render_comparison,
+)
 from hilum.evaluation.style import to_png
 from hilum.evaluation.tables import confusion_matrix
 from hilum.explain.drawing import Row, answer_of, draw_rows
@@ -130,6 +142,8 @@ def write_comparison(
             (folder / f"{name}.png").write_bytes(figures[name])
     panels = draw_arm_panels(folder, arms, workspace, classes)
     explanation = explanation_table(arms)
+    blind = compare_blind(arms)
+    write_table(folder / "blind.csv", pd.DataFrame(blind))
     write_table(folder / "explanations.csv", explanation)
     page = ComparisonPage(
         title="hilum: " + " and ".join(arms),
@@ -142,10 +156,13 @@ def write_comparison(
         differences=differences,
         mcnemar=mcnemar,
         changes=changes,
+        blind=blind,
+        margin=params.evaluate.acquisition.margin,
         explanation=explanation,
         figures=figures,
         panels=panels,
-        warnings=find_warnings(arms, params, workspace),
+        warnings=[*flag_warnings(blind, params.evaluate.acquisition.margin), *find_warnings(arms, params, workspace)],
+        folds=write_folds(folder, workspace, params, classes),
     )
     (folder / PAGE).write_text(render_comparison(page))
     write_json(folder / "metrics.json", flat_differences(differences))
@@ -174,19 +191,13 @@ def flat_differences(differences: pd.DataFrame) -> dict[str, float]:
     return flat
 
 
-def interval(metrics: dict[str, float | None], key: str) -> Interval:
-    """A metric of metrics.json with its interval."""
-    value, low, high = (float("nan") if metrics.get(k) is None else metrics[k] for k in (key, f"{key}.low", f"{key}.high"))
-    return Interval(value, low, high, 0.0)  # type: ignore[arg-type]
-
-
 def draw_figures(
     arms: dict[str, ArmResults], differences: pd.DataFrame, classes: list[str], settings: Compare
 ) -> dict[str, bytes]:
     """The pictures of the page by the keys it knows."""
     names = list(arms)
     matrices = {name: confusion_matrix(arm.test) for name, arm in arms.items()}
-    values = {name: {m: interval(arm.metrics, f"test/{m}") for m in DRAWN} for name, arm in arms.items()}
+    values = {name: {m: interval_of(arm.metrics, f"test/{m}") for m in DRAWN} for name, arm in arms.items()}
     figures = {
         "confusion": to_png(confusion_arms_figure(matrices, classes, "test films")),
         "metrics": to_png(metrics_figure(values, DRAWN, names, settings.confidence, "test films")),
@@ -245,9 +256,16 @@ def explanation_table(arms: dict[str, ArmResults]) -> pd.DataFrame:
 
 def headline(arms: dict[str, ArmResults], differences: pd.DataFrame, reference: str) -> list[HeadlineRow]:
     """The metrics that a person wants first."""
-    values = {name: {m: interval(arm.metrics, f"test/{m}") for m in HEADLINE} for name, arm in arms.items()}
-    majority = {m: interval(arms[reference].metrics, f"majority/{m}").value for m in HEADLINE}
-    return headline_rows(values, majority, differences, HEADLINE)
+    values = {name: {m: interval_of(arm.metrics, f"test/{m}") for m in HEADLINE} for name, arm in arms.items()}
+    majority = {m: interval_of(arms[reference].metrics, f"majority/{m}").value for m in HEADLINE}
+    blind = {name: {m: interval_of(arms[reference].metrics, f"{key}/{m}") for m in HEADLINE} for key, name in BLIND.items()}
+    return headline_rows(values, majority, differences, HEADLINE, blind)
+
+
+def compare_blind(arms: dict[str, ArmResults]) -> list[BlindRow]:
+    """How far each arm is above the classifiers that see no lung."""
+    own = {name: interval_of(arm.metrics, f"test/{MEASURED}") for name, arm in arms.items()}
+    return blind_rows({name: arm.metrics for name, arm in arms.items()}, own)
 
 
 def headline_text(arms: dict[str, ArmResults], differences: pd.DataFrame, params: Params) -> str:
@@ -255,7 +273,7 @@ def headline_text(arms: dict[str, ArmResults], differences: pd.DataFrame, params
     reference = params.compare.reference
     frame = {}
     for row in headline(arms, differences, reference):
-        cells = {**row["arms"], "majority class": row["majority"]}
+        cells = {**row["arms"], "majority class": row["majority"], **row["blind"]}
         cells |= {f"{name} - {reference}": " ".join(told) for name, told in row["differences"].items()}
         frame[row["name"]] = cells
     return (
@@ -306,6 +324,29 @@ def summarise_arm(name: str, arm: ArmResults, params: Params, films: int) -> Arm
         threshold=model["threshold"],
         values=[(key, f"{value:.6g}" if isinstance(value, float) else str(value), origins[key]) for key, value in logged.items()],
         notes=[],
+    )
+
+
+def write_folds(folder: Path, workspace: Workspace, params: Params, classes: list[str]) -> str:
+    """Where folds ran: the arms' pooled held-out answers against the reference, as a table and as a part of the page."""
+    if not params.split.folds:
+        return ""
+    found = {arm: read_folds(workspace.arm(arm, "crossvalidation"), classes) for arm in params.arms}
+    settings, reference = params.compare, params.compare.reference
+    answers = {arm: one.answers for arm, one in found.items()}
+    differences = compare_arms(answers, reference, settings.bootstrap, settings.confidence, params.seed)
+    write_table(folder / "fold_differences.csv", differences)
+    level = f"{100 * params.evaluate.confidence:g} % interval"
+    return render_folds(found, reference, differences, HEADLINE, params.split.fold_by, level)
+
+
+def read_folds(folder: Path, classes: list[str]) -> FoldResults:
+    """One arm's cross-validation."""
+    return FoldResults(
+        read_json(folder / "metrics.json"),
+        read_predictions(folder / "predictions.csv", "out", tuple(classes)),
+        read_table(folder / "folds.csv"),
+        (folder / "contradictions.png").read_bytes(),
     )
 
 

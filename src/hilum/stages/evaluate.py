@@ -1,6 +1,7 @@
 """evaluate: one arm's answers on validation and test films, every metric with its interval, and the figures."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import pandas as pd
 
 from hilum.config import Evaluate, flatten, read_params
 from hilum.data.batches import as_images
-from hilum.data.prepared import SplitFilms, load_split
+from hilum.data.manifest import read_manifest
+from hilum.data.prepared import SplitFilms, load_films, load_split
+from hilum.evaluation.acquisition import acquisition_features, answer_by_features, source_features
+from hilum.evaluation.blind import FLAGGING, measure_blind, tell_flag
 from hilum.evaluation.decisions import majority_baseline, one_vs_rest_thresholds, verdict
 from hilum.evaluation.figures import calibration_figure, confusion_figure, learning_figure, pr_figure, roc_figure
 from hilum.evaluation.metrics import evaluate_all, with_bins
@@ -23,7 +27,7 @@ from hilum.records import Predictions
 from hilum.results import read_json, read_table, table_of, write_json, write_table
 from hilum.runs import arm_run, log_films, log_results
 from hilum.tracking import open_store
-from hilum.workspace import find_workspace
+from hilum.workspace import Workspace, find_workspace
 
 PARTS = ("val", "test")
 
@@ -43,17 +47,18 @@ def run(arm: str) -> None:
             films = load_split(workspace.prepared, workspace.split, part, description["classes"])
             answers[part] = answer(predict, films, description)
         write_evaluation(folder, answers, params.evaluate, params.seed, description, workspace.split)
+        flagged = write_blind(folder, answers["test"], params.evaluate, params.seed, description, workspace)
         draw_learning(folder, read_table(training / "history.csv"), read_json(training / "settings.json"), arm)
-        write_json(
-            folder / "settings.json",
-            {"arm": arm, "model_sha256": description["model_sha256"], "params": flatten(params.evaluate, "evaluate")},
-        )
+        settings = {"arm": arm, "model_sha256": description["model_sha256"], "params": flatten(params.evaluate, "evaluate")}
+        write_json(folder / "settings.json", {**settings, "tags": {FLAGGING: flagged}})
         log_films(opened, workspace, "test")
         log_results(opened, folder, "evaluation")
     metrics = read_json(folder / "metrics.json")
     for name in ("auroc_macro", "balanced_accuracy"):
         low, high = metrics[f"test/{name}.low"], metrics[f"test/{name}.high"]
         say(f"{arm}: test/{name} {metrics[f'test/{name}']:.3f} [{low:.3f}, {high:.3f}]")
+    if flagged == "flagged":
+        say(f"{arm}: flagged, not clearly above what size, proportion and rim of the films tell without the lungs")
 
 
 def answer(predict: Any, films: SplitFilms, description: dict[str, Any]) -> Predictions:
@@ -98,6 +103,47 @@ def write_evaluation(
         if part == "test":
             draw_curves(folder, predictions, found, settings, description["arm"])
     write_json(folder / "metrics.json", flat)
+
+
+def write_blind(
+    folder: Path, model: Predictions, settings: Evaluate, seed: int, description: dict[str, Any], workspace: Workspace
+) -> str:
+    """What classifiers that see no lung answer on the test films, and how far the model is above them; returns the flag."""
+    blind = answer_blindly(model, settings, description, workspace)
+    for name, answers in blind.items():
+        if answers is not None:
+            write_table(folder / f"{name}.csv", table_of(answers, "test"))
+    found = measure_blind(model, blind, settings.bootstrap, settings.confidence, seed, settings.acquisition.margin)
+    write_json(folder / "metrics.json", {**read_json(folder / "metrics.json"), **found})
+    return tell_flag(found[f"flagged/{FLAGGING}"])
+
+
+def answer_blindly(
+    model: Predictions, settings: Evaluate, description: dict[str, Any], workspace: Workspace
+) -> dict[str, Predictions | None]:
+    """The answers of both blind classifiers on the test films; None for the sources where training has one only."""
+    manifest = read_manifest(workspace.prepared / "manifest.csv").set_index("image_id")
+    tables = {part: read_table(workspace.split / f"{part}.csv") for part in ("train", "test")}
+    rows = {part: manifest.loc[table["image_id"]] for part, table in tables.items()}
+    films = load_films(workspace.prepared)
+    ring, bins = settings.acquisition.ring, settings.acquisition.bins
+    square = description["square"]
+    taken = {
+        part: acquisition_features(
+            films, tables[part]["row"].tolist(), rows[part]["width"].tolist(), rows[part]["height"].tolist(), square, ring, bins
+        )
+        for part in tables
+    }
+    known = sorted(set(rows["train"]["source"]))
+    sources = {part: source_features(rows[part]["source"].tolist(), known) for part in tables}
+    classes = description["classes"]
+    labels = tables["train"]["label"].astype(str).map({name: k for k, name in enumerate(classes)}).to_numpy(np.int64)
+
+    def answer(features: dict[str, Any]) -> Predictions:
+        found = answer_by_features(features["train"], labels, features["test"], len(classes))
+        return replace(model, y_prob=found, y_pred=verdict(found, None))
+
+    return {"acquisition_only": answer(taken), "source_only": answer(sources) if len(known) > 1 else None}
 
 
 def flat_metrics(found: dict[str, Interval], part: str) -> dict[str, float]:

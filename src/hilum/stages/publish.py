@@ -6,7 +6,7 @@ from typing import Any
 from hilum.config import Params, read_params, spaces
 from hilum.progress import say
 from hilum.results import folder_digest, read_json, read_table
-from hilum.runs import base_tags, epoch_metrics, fits, log_films, log_history, log_results, log_search, log_training
+from hilum.runs import base_tags, epoch_metrics, fits, fold_metrics, log_films, log_history, log_results, log_search, log_training
 from hilum.stages.compare import PAGE, crown, headline_text, read_arm
 from hilum.tracking import Store, open_store
 from hilum.workspace import Workspace, find_workspace
@@ -37,6 +37,7 @@ def publish(workspace: Workspace, params: Params) -> None:
     for arm in params.arms:
         new += publish_search(store, workspace, params, arm, versions)
         new += publish_arm(store, workspace, params, arm)
+        new += publish_crossvalidation(store, workspace, arm)
     new += publish_comparison(store, workspace, params, versions)
     crown(store, params, {name: read_arm(workspace, name, versions["classes"]) for name in params.arms})
     say(f"{new} runs published" if new else "the store has every run already")
@@ -93,6 +94,29 @@ def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) ->
             log_films(opened, workspace, "test")
         for name in folders:
             log_results(opened, workspace.arm(arm, name), name)
+    return 1
+
+
+def publish_crossvalidation(store: Store, workspace: Workspace, arm: str) -> int:
+    """The parent run of an arm's folds and a nested run per fold; nothing where there were no folds."""
+    folder = workspace.arm(arm, "crossvalidation")
+    settings = read_json(folder / "settings.json")
+    if not settings["folds"]:
+        return 0
+    known = finished(store, {"role": "crossvalidation", "arm": arm, "digest.crossvalidation": folder_digest(folder)})
+    if known:
+        store.link(known[0].info.run_id)
+        return 0
+    history = read_table(folder / "history.csv")
+    tags = {**settings["tags"], "mlflow.source.git.commit": ""}
+    with store.start(f"crossvalidate-{arm}", tags) as parent:
+        log_results(parent, folder, "crossvalidation")
+        for row in read_table(folder / "folds.csv").to_dict("records"):
+            fold = str(row["fold"])
+            fold_tags = {**tags, "role": "fold", "fold": fold, "mlflow.note.content": ""}
+            with store.start(f"fold-{fold}", fold_tags, parent=parent.id) as run:
+                run.log_history(epoch_metrics(history[history["fold"].astype(str) == fold]))
+                run.log_metrics(fold_metrics({str(key): value for key, value in row.items()}))
     return 1
 
 

@@ -6,12 +6,15 @@ from pathlib import Path
 import pandas as pd
 
 from hilum.config import Params, read_params
+from hilum.data.confounding import Confounding, measure_confounding, name_factors, tell_confounding
+from hilum.data.confounding_section import render_confounding
+from hilum.data.folds import draw_folds
 from hilum.data.manifest import read_manifest
 from hilum.data.markers import count_removal
 from hilum.data.pair_sheet import draw_pairs, write_pairs
 from hilum.data.prepared import LISTED, file_sha256, load_films, read_markers
 from hilum.data.report import Sheet, count_marked, count_ways, render_report, warn_of_confounding
-from hilum.data.splits import Splits, choose_explain_films, pairs_across, prove_disjoint, split_by_patient
+from hilum.data.splits import Splits, choose_explain_films, group_patients, pairs_across, prove_disjoint, split_by_patient
 from hilum.progress import say
 from hilum.records import SPLITS
 from hilum.results import digest, read_table, write_json, write_table
@@ -33,6 +36,7 @@ def run() -> None:
     near = read_table(workspace.prepared / "near_duplicates.csv")
     show_parted(near, splits, manifest, workspace)
     proof = prove_disjoint(manifest, splits.table, near)
+    folds = list_folds(manifest, splits, linked, params)
     chosen = choose_explain_films(manifest, splits.table, params.split.explain_films, params.seed)
 
     folder = workspace.split
@@ -42,6 +46,7 @@ def run() -> None:
         write_table(folder / f"{name}.csv", listed.loc[listed["split"] == name, list(LISTED)])
     explain = listed.set_index("image_id").loc[chosen].reset_index()
     write_table(folder / "explain.csv", explain[list(LISTED)])
+    write_table(folder / "folds.csv", folds)
     write_table(folder / "left_out.csv", splits.left_out)
     write_json(folder / "proof.json", {**proof, "test_part": dict(splits.test_part), "left_out": len(splits.left_out)})
     classes = params.prepare.classes()
@@ -79,13 +84,24 @@ def show_parted(near: pd.DataFrame, splits: Splits, manifest: pd.DataFrame, work
         say(f"near duplicates in two splits are shown in {picture}")
 
 
+def list_folds(manifest: pd.DataFrame, splits: Splits, linked: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """The films outside the test part, and what each is in each fold; no row where there are no folds."""
+    films = manifest.assign(row=range(len(manifest)), group=group_patients(manifest, linked)).merge(splits.table, on="image_id")
+    films = films[films["split"] != "test"].sort_values("image_id", ignore_index=True)
+    if not params.split.folds:
+        return films.loc[[], [*LISTED, "source"]]
+    parts = draw_folds(films, params.split.folds, params.split.fold_by, params.split.validation, params.seed)
+    return films[[*LISTED, "source"]].join(parts)
+
+
 def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, splits: Splits, near: pd.DataFrame) -> None:
     """The data report: one page with counts, sizes, samples, duplicates and every problem."""
     prepared = workspace.prepared
     problems = read_table(prepared / "problems.csv")
     problems = pd.concat([problems, splits.left_out], ignore_index=True)
     findings = read_table(prepared / "findings.csv")
-    notes = (prepared / "notes.txt").read_text().splitlines()
+    confounding = find_confounding(workspace, params, manifest, splits)
+    notes = (prepared / "notes.txt").read_text().splitlines() + tell_confounding(confounding)
     write_table(workspace.split / "findings.csv", findings)  # data/split goes wherever results go: runs log them from here
     write_table(workspace.split / "sources.csv", count_ways(manifest, problems))
     page = render_report(
@@ -101,9 +117,10 @@ def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, s
         test_part=splits.test_part,
         near=near,
         sheets=make_sheets(prepared, manifest, params.prepare.markers),
+        confounding=render_confounding(confounding, params.prepare.classes(), params.split.confounding.confidence),
     )
     (workspace.split / REPORT).write_text(page)
-    for warning in warn_of_confounding(manifest):
+    for warning in [*warn_of_confounding(manifest), *tell_confounding(confounding)]:
         say(warning)
 
 
@@ -132,3 +149,15 @@ def make_sheets(prepared: Path, manifest: pd.DataFrame, kept: str) -> list[Sheet
         told = "Boxes orange, lungs blue, lesions red, brought where their film went by the stored geometry."
         sheets.append(Sheet("Boxes and masks", told, drawn, None))
     return sheets
+
+
+def find_confounding(workspace: Workspace, params: Params, manifest: pd.DataFrame, splits: Splits) -> Confounding:
+    """What goes together with the class in the films of all splits: confounding.csv and contingency.csv."""
+    settings = params.split.confounding
+    films = manifest[manifest["image_id"].isin(splits.table["image_id"])]
+    markers = workspace.prepared / "markers.csv"
+    factors = name_factors(films, read_table(markers) if markers.is_file() else None, settings.age_groups)
+    found = measure_confounding(films, factors, settings.bootstrap, settings.confidence, params.seed)
+    write_table(workspace.split / "confounding.csv", found.table)
+    write_table(workspace.split / "contingency.csv", found.cells)
+    return found

@@ -1,0 +1,96 @@
+"""Which film is held out in which fold: by patient or by source, out of the films that are not in the test part."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from hilum.data.splits import carve_validation
+
+PREFIX = "fold "  # columns of data/split/folds.csv: `fold 1`, or `fold <source>`
+OUT, VALIDATES, TRAINS, ABSENT = "out", "val", "train", ""  # what a film is in a fold
+
+
+def draw_folds(films: pd.DataFrame, folds: int, fold_by: str, validation: float, seed: int) -> pd.DataFrame:
+    """A column per fold that says of every film whether it is held out (`out`), validates or trains; index as films'.
+
+    films: columns image_id, label, source, group (films of one group never part: patients who share films); no film of the test
+        part. folds: how many; one per source where `fold_by` is source. validation: share of the groups that are not held out.
+    By patient: every film is held out once; folds are stratified by class. By source: a fold holds out all films of a source, and
+        films of other sources that belong to a group of it are in no part of that fold (empty).
+
+    Raises:
+        ValueError: another word than patient or source; too few patients of a class; one source only, or another number of folds
+            than sources; a class that only the held-out source has.
+    """
+    if fold_by not in FOLD_BY:
+        raise ValueError(f"`fold_by` must be one of {', '.join(FOLD_BY)}, got {fold_by!r}")
+    ordered = films.sort_values("image_id")
+    held_out = FOLD_BY[fold_by](ordered, folds, seed)
+    parts, faults = {}, []
+    for name, out in held_out.items():
+        linked = ordered["group"].isin(ordered["group"][out]) & ~out
+        drawn = carve_validation(ordered[~out & ~linked], validation, seed)
+        part = ordered["group"].map(drawn).where(~linked, ABSENT).where(~out, OUT)
+        faults += _find_faults(name, part, ordered["label"])
+        parts[PREFIX + name] = part
+    if faults:
+        raise ValueError(
+            "in each fold every class must have films to learn from and to select by that are not held out, but "
+            f"{'; '.join(faults)}; add films of more patients or sources, leave the class out under `prepare.labels`, lower "
+            "`split.folds`, or set `split.fold_by` to patient"
+        )
+    return pd.DataFrame(parts).loc[films.index]
+
+
+def fold_names(table: pd.DataFrame) -> list[str]:
+    """The names of the folds in a table of folds.csv."""
+    return [str(column).removeprefix(PREFIX) for column in table.columns if str(column).startswith(PREFIX)]
+
+
+def rows_of_fold(table: pd.DataFrame, name: str, part: str) -> np.ndarray:
+    """Positions (M,) of the films that are `train`, `val` or `out` in a fold."""
+    return np.flatnonzero((table[PREFIX + name] == part).to_numpy())
+
+
+def _by_patient(films: pd.DataFrame, folds: int, seed: int) -> Mapping[str, pd.Series]:
+    groups = films.groupby("label")["group"].nunique()
+    scarce = groups[groups < folds]
+    if folds < 2 or len(scarce):
+        told = ", ".join(f"{label} {count}" for label, count in scarce.items()) or "no class with too few"
+        raise ValueError(
+            f"there must be two folds or more and a patient of every class for each, got {folds} folds and {told} (patients who "
+            "share a film count once, those of the test part do not count); lower `split.folds`"
+        )
+    drawing = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    held_out = {}
+    for number, (_, out) in enumerate(drawing.split(films, films["label"], films["group"]), start=1):
+        held_out[str(number)] = pd.Series(np.isin(np.arange(len(films)), out), films.index)
+    return held_out
+
+
+def _by_source(films: pd.DataFrame, folds: int, seed: int) -> Mapping[str, pd.Series]:
+    sources = sorted(set(films["source"]))
+    if len(sources) < 2 or folds != len(sources):
+        raise ValueError(
+            f"with `split.fold_by: source` there is one fold for each of two sources or more, got {folds} folds and the sources "
+            f"{', '.join(sources)} (outside the test part); set `split.folds` to {len(sources)}, or `split.fold_by` to patient"
+        )
+    return {source: films["source"] == source for source in sources}
+
+
+FOLD_BY = {"patient": _by_patient, "source": _by_source}
+
+
+def _find_faults(name: str, part: pd.Series, label: pd.Series) -> list[str]:
+    """The classes that a fold cannot learn or cannot select by."""
+    faults = []
+    alone = sorted(set(label) - set(label[part.isin([TRAINS, VALIDATES])]))
+    if alone:
+        faults.append(f"fold {name} holds out every film of {', '.join(alone)}")
+    for wanted in (TRAINS, VALIDATES):
+        absent = sorted(set(label) - set(label[part == wanted]) - set(alone))
+        if absent:
+            faults.append(f"fold {name} has no film of {', '.join(absent)} that is {wanted}")
+    return faults

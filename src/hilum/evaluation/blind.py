@@ -1,0 +1,58 @@
+"""A model beside classifiers that see no lung: their AUROC, how far the model is above it, and whether that is far enough."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from hilum.evaluation.metrics import METRICS, evaluate_all
+from hilum.evaluation.statistics import Difference, Interval, paired_bootstrap, patient_bootstrap
+from hilum.records import Predictions
+
+BLIND = {"acquisition_only": "acquisition only", "source_only": "source only"}  # key in files and metrics -> what people read
+FLAGGING = "acquisition_only"
+MEASURED = "auroc_macro"
+
+
+def measure_blind(
+    model: Predictions,
+    blind: Mapping[str, Predictions | None],
+    resamples: int,
+    confidence: float,
+    seed: int,
+    margin: float,
+) -> dict[str, float]:
+    """Flat metrics of a model beside blind classifiers on the same films.
+
+    blind: name of BLIND -> answers, None where it is undefined. margin: how far the model's AUROC must be above that of FLAGGING.
+    Keys: `<name>/<overall metric>`, `<name>/auroc_macro.low` and `.high`, `above_<name>/auroc_macro` (model minus blind, paired,
+    over patients) with `.low` and `.high`, and `flagged/acquisition_only`: 1 if that interval reaches below the margin, else 0,
+    NaN if it is undefined.
+    """
+    auroc = {"auroc": METRICS["auroc"]}
+    flat: dict[str, float] = {}
+    for name, answers in blind.items():
+        if answers is None:
+            flat[f"{name}/{MEASURED}"] = np.nan
+            continue
+        flat |= {f"{name}/{metric}": value for metric, value in evaluate_all(answers).items() if "/" not in metric}
+        own = patient_bootstrap(answers, resamples, confidence, seed, auroc)[MEASURED]
+        flat |= _bounds(f"{name}/{MEASURED}", own)
+        flat |= _bounds(
+            f"above_{name}/{MEASURED}", paired_bootstrap(answers, model, resamples, confidence, seed, auroc)[MEASURED]
+        )
+    flat[f"flagged/{FLAGGING}"] = flag(flat.get(f"above_{FLAGGING}/{MEASURED}.low", np.nan), margin)
+    return flat
+
+
+def flag(low: float, margin: float) -> float:
+    """1 if an interval of model minus blind classifier reaches below the margin, 0 if not, NaN if it is undefined."""
+    return np.nan if np.isnan(low) else float(low < margin)
+
+
+def tell_flag(flagged: float | None) -> str:
+    """`flagged`, `not flagged` or `undefined`, from the metric."""
+    return "undefined" if flagged is None or np.isnan(flagged) else "flagged" if flagged else "not flagged"
+
+
+def _bounds(key: str, found: Interval | Difference) -> dict[str, float]:
+    return {key: found.value, f"{key}.low": found.low, f"{key}.high": found.high}
