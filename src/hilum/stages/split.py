@@ -9,7 +9,7 @@ from hilum.config import Params, read_params
 from hilum.data.manifest import read_manifest
 from hilum.data.prepared import LISTED, file_sha256, load_films
 from hilum.data.report import count_ways, render_report, warn_of_confounding
-from hilum.data.splits import Splits, choose_explain_films, prove_disjoint, split_by_patient
+from hilum.data.splits import Splits, choose_explain_films, choose_marked_films, prove_disjoint, split_by_patient
 from hilum.progress import say
 from hilum.records import SPLITS
 from hilum.results import digest, read_table, write_json, write_table
@@ -26,15 +26,18 @@ def run() -> None:
     linked = pd.read_csv(workspace.prepared / "linked_patients.csv", dtype=str)
     splits = split_by_patient(manifest, params.split.validation, params.split.test, params.seed, linked)
     proof = prove_disjoint(manifest, splits.table)
-    chosen = choose_explain_films(manifest, splits.table, params.split.explain_films, params.seed)
+    chosen = {
+        "explain.csv": choose_explain_films(manifest, splits.table, params.split.explain_films, params.seed),
+        "explain_val.csv": choose_marked_films(manifest, splits.table, params.split.tuning_films, params.seed),
+    }
 
     folder = workspace.split
     shutil.rmtree(folder, ignore_errors=True)
     listed = manifest.assign(row=range(len(manifest))).merge(splits.table, on="image_id")
     for name in SPLITS:
         write_table(folder / f"{name}.csv", listed.loc[listed["split"] == name, list(LISTED)])
-    explain = listed.set_index("image_id").loc[chosen].reset_index()
-    write_table(folder / "explain.csv", explain[list(LISTED)])
+    for file, image_ids in chosen.items():
+        write_table(folder / file, listed.set_index("image_id").loc[image_ids].reset_index()[list(LISTED)])
     write_table(folder / "left_out.csv", splits.left_out)
     write_json(folder / "proof.json", {**proof, "test_part": dict(splits.test_part), "left_out": len(splits.left_out)})
     classes = params.prepare.classes()
