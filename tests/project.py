@@ -19,6 +19,7 @@ SMALL = {
     "acquire.sources.phantom-findings.size": 72,
     "prepare.size": 64,
     "split.explain_films": 4,
+    "split.tuning_films": 3,
     "pretrain.epochs": 1,
     "pretrain.size": 48,
     "tune.trials": 3,

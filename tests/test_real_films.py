@@ -97,7 +97,7 @@ def test_the_maps_of_real_films_are_finite_and_measured_inside_real_lungs(real: 
                 assert np.isfinite(stored["values"]).all()
                 assert stored["values"].shape[1:] == (64, 64)
         summary = pd.read_csv(folder / "summary.csv")
-        inside = summary[(summary["measure"] == "share_in_lungs") & summary["method"].isin(["gradcam", "lime", "shap"])]
+        inside = summary[(summary["measure"] == "relevance_mass_lungs") & summary["method"].isin(["gradcam", "lime", "shap"])]
         assert (inside["films"] > 0).all() and inside["value"].between(0, 1).all() and len(inside) == 3
 
 

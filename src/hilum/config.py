@@ -100,6 +100,7 @@ class Split(Section):
     validation: Annotated[float, Field(gt=0, lt=1)]
     test: Annotated[float, Field(gt=0, lt=1)]
     explain_films: Count
+    tuning_films: Annotated[int, Field(ge=0)]
     confounding: ConfoundingReport
     folds: Annotated[int, Field(ge=0)]
     fold_by: Literal["patient", "source"]
@@ -225,11 +226,33 @@ class Shap(Section):
     background: Count
 
 
+class MuFidelity(Section):
+    samples: Annotated[int, Field(ge=10)]
+    grid: Annotated[int, Field(ge=2)]
+    share: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Sensitivity(Section):
+    samples: Count
+    radius: Annotated[float, Field(gt=0, le=64)]
+
+
+class Randomisation(Section):
+    stops: Count
+    seeds: Count
+
+
 class Explain(Section):
     methods: Annotated[list[str], Field(min_length=1)]
     target: Literal["predicted", "true"]
     grid_films: Count
+    measures: list[str]
+    dear_films: Count
     steps: Annotated[int, Field(ge=2)]
+    mu_fidelity: MuFidelity
+    sensitivity: Sensitivity
+    repeats: Annotated[int, Field(ge=2)]
+    randomisation: Randomisation
     bootstrap: Annotated[int, Field(ge=10)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     gradcam: GradCam

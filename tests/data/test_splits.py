@@ -2,7 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.data.splits import choose_explain_films, group_patients, pairs_across, prove_disjoint, split_by_patient
+from hilum.data.splits import (
+    choose_explain_films,
+    choose_marked_films,
+    group_patients,
+    pairs_across,
+    prove_disjoint,
+    split_by_patient,
+)
 
 COLUMNS = [
     "image_id",
@@ -15,6 +22,7 @@ COLUMNS = [
     "path",
     "lung_mask",
     "lesion_mask",
+    "boxes",
 ]
 
 NO_PAIRS = pd.DataFrame(columns=["image_id", "other"])
@@ -26,8 +34,9 @@ def make_manifest(patients: dict[str, int], films: int = 2, source: str = "s", p
     for label, count in patients.items():
         for patient in range(count):
             for film in range(films):
-                name = f"{source}/{part}{label}{patient}-{film}"
-                rows.append((name, f"{source}/{part}{label}{patient}", label, source, part, name, name, f"{name}.png", "", ""))
+                owner = f"{source}/{part}{label}{patient}"
+                name = f"{owner}-{film}"
+                rows.append((name, owner, label, source, part, name, name, f"{name}.png", "", "", ""))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -238,3 +247,21 @@ def test_fewer_patients_than_films_to_explain_give_fewer_films() -> None:
     assert len(choose_explain_films(manifest, table, 50, seed=0)) == 6
     with pytest.raises(ValueError, match="at least 1"):
         choose_explain_films(manifest, table, 0, seed=0)
+
+
+def test_films_to_tune_on_are_marked_validation_films_of_different_patients() -> None:
+    manifest = with_masks(make_manifest({"a": 40, "b": 40}), [f"s/a{patient}-1" for patient in range(40)])
+    manifest.loc[manifest["image_id"].isin([f"s/b{patient}-0" for patient in range(40)]), "boxes"] = "[[1, 2, 3, 4]]"
+    manifest.loc[manifest["image_id"] == "s/b0-1", "boxes"] = "[]"
+    table = split_by_patient(manifest, 0.2, 0.3, seed=1).table
+    chosen = choose_marked_films(manifest, table, 6, seed=5)
+    films = manifest.set_index("image_id").loc[chosen]
+    assert set(table.set_index("image_id").loc[chosen, "split"]) == {"val"}
+    assert films["label"].value_counts().to_dict() == {"a": 3, "b": 3}
+    assert films["patient_id"].is_unique
+    assert (films["lung_mask"].ne("") | films["boxes"].str.startswith("[[")).all()
+    assert chosen == choose_marked_films(manifest.sample(frac=1, random_state=0), table, 6, seed=5)
+    assert choose_marked_films(manifest, table, 0, seed=5) == []
+    assert choose_marked_films(make_manifest({"a": 40, "b": 40}), table, 6, seed=5) == []
+    with pytest.raises(ValueError, match="at least 0"):
+        choose_marked_films(manifest, table, -1, seed=5)

@@ -12,20 +12,19 @@ import pytest
 from PIL import Image
 
 from hilum.evaluation.comparison import compare_arms, mcnemar_table, verdict_changes
+from hilum.evaluation.explanations import MeasureNote, agree, number
 from hilum.evaluation.metrics import METRICS, evaluate_all
 from hilum.evaluation.page import (
     LEVEL,
     SHOWN_CHANGES,
     ArmSummary,
     ComparisonPage,
-    against_chance,
     blind_rows,
     change_counts,
     conclude,
     flag_warnings,
     headline_rows,
     interval_name,
-    number,
     render_comparison,
 )
 from hilum.evaluation.statistics import Interval, patient_bootstrap
@@ -47,6 +46,14 @@ BLIND_METRICS = {
 KEY = ["auroc_macro", "accuracy", "brier"]
 HOSTILE = "<script>alert('x')</script>"
 EXPLANATION = ["arm", "method", "measure", "value", "low", "high", "films", "chance_random", "chance_centre"]
+
+DELETION = MeasureNote(
+    "deletion_blur", "deletion AUC", "Faithful?", "", "lower", True, "signed values", "0 to 1", "An area.", "half"
+)
+PAIRS = pd.DataFrame(
+    [("lime", "shap", "spearman", 0.41), ("lime", "shap", "overlap", 0.255)], columns=["first", "second", "measure", "value"]
+)
+LONELY = pd.DataFrame([("film/007", 0.11)], columns=["image_id", "best"])
 
 
 def films(skill, count=90, seed=0, name="film"):
@@ -91,8 +98,10 @@ def make(arms, reference="baseline", figures=True):
         blind=blind_rows(dict.fromkeys(arms, BLIND_METRICS), {arm: i["auroc_macro"] for arm, i in found.items()}),
         margin=0.05,
         explanation=pd.DataFrame(
-            [(arm, "lime", "deletion_auc", 0.4, 0.3, 0.5, 12, 0.6, 0.45) for arm in arms], columns=EXPLANATION
+            [(arm, "LIME", "deletion_blur", 0.4, 0.3, 0.5, 12, 0.6, 0.45) for arm in arms], columns=EXPLANATION
         ),
+        notes=[DELETION],
+        agreement=[agree(arm, PAIRS, LONELY, 9, 0.3, {"lime": "LIME", "shap": "SHAP"}) for arm in arms],
         figures=dict.fromkeys(keys, png()) if figures else {},
         panels=[("film/000, true class normal", png())] if figures else [],
         warnings=["Every class comes from one source"],
@@ -254,7 +263,7 @@ def test_names_from_data_are_escaped(page):
 
 def test_no_explanations_and_no_changes(page):
     empty = {arm: table.head(0) for arm, table in page.changes.items()}
-    bare = dataclasses.replace(page, explanation=page.explanation.head(0), panels=[], changes=empty, figures={})
+    bare = dataclasses.replace(page, explanation=page.explanation.head(0), agreement=[], panels=[], changes=empty, figures={})
     seen = text(render_comparison(bare))
     assert "No explanations were given" in seen and "finetuned against baseline: no verdict changed" in seen
     assert "Films whose verdict changed: none." in seen
@@ -266,7 +275,7 @@ def test_undefined_numbers_are_words(page):
     one = films(1.0)
     never = dataclasses.replace(one, y_pred=np.where(one.y_pred == 2, 0, one.y_pred))
     bad = make({"baseline": never, "finetuned": films(1.6)})
-    row = ("baseline", "lime", "share_in_lungs", np.nan, np.nan, np.nan, 0, np.nan, np.nan)
+    row = ("baseline", "LIME", "deletion_blur", np.nan, np.nan, np.nan, 0, np.nan, np.nan)
     bad = dataclasses.replace(
         bad,
         explanation=pd.DataFrame([row], columns=EXPLANATION),
@@ -274,7 +283,7 @@ def test_undefined_numbers_are_words(page):
     )
     seen = text(render_comparison(bad))
     assert not re.search(r"\bnan\b|NaN", seen) and "never called" in seen
-    assert "head.dropout undefined search" in seen and "share in lungs" in seen
+    assert "head.dropout undefined search" in seen and "LIME undefined random map undefined" in seen
     assert re.search(r"precision, viral finetuned undefined 0\.\d{3} undefined", seen)
 
 
@@ -305,25 +314,6 @@ def test_a_long_list_of_changes_tells_what_is_left_out(page):
     rendered = render_comparison(dataclasses.replace(page, changes={"finetuned": many}))
     assert f"film-{SHOWN_CHANGES - 1:03d}" in rendered and f"film-{SHOWN_CHANGES:03d}" not in rendered
     assert f"The first {SHOWN_CHANGES} of {SHOWN_CHANGES + 1} films." in rendered
-
-
-@pytest.mark.parametrize(
-    ("measure", "low", "high", "chance", "said"),
-    [
-        ("deletion_auc", 0.1, 0.3, (0.4, 0.5), "better than chance"),
-        ("deletion_auc", 0.1, 0.45, (0.4, 0.5), "better than the centre only"),
-        ("deletion_auc", 0.6, 0.8, (0.4, 0.5), "not shown to be better than chance"),
-        ("insertion_auc", 0.6, 0.8, (0.4, 0.5), "better than chance"),
-        ("share_in_lungs", 0.45, 0.8, (0.4, 0.5), "better than random maps only"),
-        ("share_in_lungs", 0.1, 0.3, (0.4, 0.5), "not shown to be better than chance"),
-        ("share_in_lungs", 0.6, 0.8, (np.nan, np.nan), "no chance level"),
-        ("share_in_lungs", np.nan, np.nan, (0.4, 0.5), "undefined"),
-        ("local fit", 0.6, 0.8, (0.4, 0.5), ""),
-    ],
-)
-def test_against_chance(measure, low, high, chance, said):
-    row = ("a", "lime", measure, (low + high) / 2, low, high, 12, *chance)
-    assert against_chance(dict(zip(EXPLANATION, row, strict=True))) == said
 
 
 def test_interval_name():

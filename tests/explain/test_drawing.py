@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
+from hilum.data.images import fit_square
+from hilum.data.marks import FilmMarks
 from hilum.explain.drawing import Answer, Row, draw_panel, draw_rows
 from hilum.explain.heat import png_bytes, strongest
 from hilum.explain.methods import METHODS
@@ -16,6 +18,11 @@ NUMBERS = {
     "lime": ({"features": 10}, {"local_fit": 0.714, "superpixels": 57.0, "spread": 0.35}),
     "shap": ({"background": 50}, {"additivity_error": -0.21, "difference": 1.5}),
 }
+
+SQUARE = np.zeros((32, 32), bool)
+SQUARE[4:20, 6:14] = True
+BOXES = np.array([[20.0, 8.0, 12.0, 30.0]])
+MARKS = FilmMarks(fit_square(64, 64, 32, "pad"), {"lesion": SQUARE, "lungs": SQUARE.T}, BOXES, ("Effusion",))
 
 
 def attribution(method, low=0.0):
@@ -38,7 +45,7 @@ def test_every_method_can_be_drawn():
 
 
 def test_a_panel_says_what_a_reader_needs():
-    said = texts(draw_panel(FILM, every(), 1, ANSWER, np.eye(32, dtype=bool), "lung mask"))
+    said = texts(draw_panel(FILM, every(), 1, ANSWER, MARKS))
     for words in (
         "phantom/p1-2",
         "predicted viral 87.6%",
@@ -50,10 +57,38 @@ def test_a_panel_says_what_a_reader_needs():
         "of 57 superpixels",
         "additivity error -0.21 of +1.50 logits",
         "against 50 background films",
-        "outline: lung mask",
+        "lesion: yellow",
+        "box: orange (Effusion)",
+        "lungs: blue line",
         "opacity",
     ):
         assert words in said
+
+
+def test_the_marks_have_a_picture_of_their_own_between_film_and_maps():
+    figure = draw_panel(FILM, every(), 1, ANSWER, MARKS)
+    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
+    assert titles[:2] == ["film", "marks"] and len(titles) == 2 + len(METHODS)
+    patches = next(axes.patches for axes in figure.axes if axes.get_title(loc="left") == "marks")
+    assert patches[0].get_bbox().bounds == pytest.approx((9.5, 3.5, 6, 15))  # half the raw size; pixels' middles are whole
+    assert len(patches) == 1
+
+
+@pytest.mark.parametrize("marks", [None, FilmMarks(MARKS.geometry, {}, BOXES[:0], ())])
+def test_a_film_without_marks_has_no_such_picture(marks):
+    assert "marks" not in [axes.get_title(loc="left") for axes in draw_panel(FILM, every(), 1, ANSWER, marks).axes]
+
+
+def test_maps_carry_the_outline_of_the_lesion_not_of_the_lungs():
+    from matplotlib.contour import ContourSet
+
+    def outlines(marks):
+        figure = draw_panel(FILM, [attribution("gradcam")], 1, ANSWER, marks)
+        axes = next(axes for axes in figure.axes if axes.get_title(loc="left").startswith("Grad-CAM"))
+        return len(axes.findobj(ContourSet)), len(axes.patches)
+
+    assert outlines(MARKS) == (1, 1)  # lesion and box
+    assert outlines(dataclasses.replace(MARKS, boxes=BOXES[:0], masks={"lungs": SQUARE})) == (1, 0)
 
 
 def test_an_undefined_local_fit_is_called_so():

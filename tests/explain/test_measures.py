@@ -1,127 +1,154 @@
+"""Every measure of the registry keeps the same contract, on a model that reads two squares."""
+
+import dataclasses
+
 import numpy as np
 import pytest
+import yaml
+from two_squares import FOR, SETTINGS, SIZE, draw_films, subject_of
 
-from hilum.explain.measures import area_of, blur_films, deletion_and_insertion, reference_maps, relevance_ranks, share_inside
+from hilum.config import Explain
+from hilum.data.images import fit_square
+from hilum.data.marks import KINDS, FilmMarks
+from hilum.explain.evidence import add_references, gather_evidence, tune_levels
+from hilum.explain.measures import MEASURES, QUESTIONS, column
+from hilum.explain.methods import METHODS
+from hilum.explain.reference_maps import REFERENCES
+from hilum.records import Attribution, Predictions
 
-FILMS = np.random.default_rng(3).uniform(0, 255, (2, 10, 10, 1)).astype(np.float32)
-BLURRED = blur_films(FILMS)
-ONES = np.array([1, 1])
-
-
-def two_classes(one):
-    return np.stack([1 - one, one], axis=1)
-
-
-def reads_pixel(row, column):
-    """Class 1 is certain while this pixel of the film is sharp."""
-    return lambda images: two_classes((images[:, row, column, 0] == FILMS[:, row, column, 0]).astype(np.float64))
-
-
-def sharp_share(images):
-    return two_classes((images == FILMS).mean(axis=(1, 2, 3)))
-
-
-def brightness(images):
-    return two_classes(images.astype(np.float64).mean(axis=(1, 2, 3)) / 255)
+COUNT, DEAR = 4, 2
+FILMS = draw_films(COUNT, seed=1)
+CLASSES = ("a", "b", "c")
+TARGETS = np.array([1, 1, 1, 1])
+TRUE = np.array([1, 1, 1, 0])  # the last film is explained for another class than its own
+USED = ("gradcam", "shap")
 
 
-def test_a_model_of_one_pixel_falls_at_the_first_step_if_the_map_is_right():
-    maps = np.zeros((2, 10, 10), np.float32)
-    maps[:, 4, 7] = 1
-    curves = deletion_and_insertion(reads_pixel(4, 7), FILMS, maps, ONES, steps=10, seed=0)
-    assert curves.fractions.tolist() == pytest.approx(np.linspace(0, 1, 11).tolist())
-    assert curves.deletion[0].tolist() == [1] + [0] * 10
-    assert curves.insertion[0].tolist() == [0] + [1] * 10
-    assert curves.deletion_auc.tolist() == pytest.approx([0.05, 0.05])
-    assert curves.insertion_auc.tolist() == pytest.approx([0.95, 0.95])
+@pytest.fixture(scope="module")
+def settings(root):
+    values = yaml.safe_load((root / "params.yaml").read_text())["explain"]
+    few = {"samples": 3, "radius": 2.0}
+    cheap = {"dear_films": DEAR, "steps": 8, "sensitivity": few, "repeats": 2, "randomisation": {"stops": 1, "seeds": 2}}
+    return Explain.model_validate({**values, **cheap, "measures": list(MEASURES)})
 
 
-def test_and_at_the_last_step_if_the_map_argues_against_that_pixel():
-    maps = np.zeros((2, 10, 10), np.float32)
-    maps[:, 4, 7] = -1
-    curves = deletion_and_insertion(reads_pixel(4, 7), FILMS, maps, ONES, steps=10, seed=0)
-    assert curves.deletion[0].tolist() == [1] * 10 + [0]
-    assert curves.deletion_auc.tolist() == pytest.approx([0.95, 0.95])
+def explain(name, subject, images, seed):
+    return METHODS[name].explain(subject, images, TARGETS[: len(images)], SETTINGS[name], seed, lambda i, n: None)
 
 
-def test_a_model_that_counts_sharp_pixels_draws_a_straight_line():
-    maps = np.random.default_rng(1).normal(size=(2, 10, 10)).astype(np.float32)
-    curves = deletion_and_insertion(sharp_share, FILMS, maps, ONES, steps=4, seed=0)
-    assert curves.deletion[1].tolist() == pytest.approx([1, 0.75, 0.5, 0.25, 0])
-    assert curves.insertion[1].tolist() == pytest.approx([0, 0.25, 0.5, 0.75, 1])
-    assert curves.deletion_auc.tolist() == pytest.approx([0.5, 0.5])
+def marks():
+    """Lesion and box are the square that the model reads, the lungs the whole film; the second film has none of them."""
+    geometry = fit_square(2 * SIZE, 2 * SIZE, SIZE, "pad")
+    square = np.argwhere(FOR)
+    (top, left), (bottom, right) = square.min(axis=0), square.max(axis=0) + 1
+    box = 2 * np.array([[left, top, right - left, bottom - top]], float)
+    lungs = np.ones((SIZE, SIZE), bool)
+    full = FilmMarks(geometry, {"lesion": FOR, "lungs": lungs}, box, ("",))
+    none = FilmMarks(geometry, {}, box[:0], ())
+    return [full, none, full, full]
 
 
-def test_the_deletion_curve_of_a_sum_is_a_cumulative_sum():
-    maps = (FILMS - BLURRED)[..., 0]  # what each pixel's blurring takes from the sum
-    curves = deletion_and_insertion(brightness, FILMS, maps, ONES, steps=100, seed=0)
-    for i in range(2):
-        taken = np.concatenate([[0], np.cumsum(np.sort(maps[i].ravel().astype(np.float64))[::-1])])
-        np.testing.assert_allclose(curves.deletion[i], (FILMS[i].sum(dtype=np.float64) - taken) / 100 / 255, atol=1e-5)
-    # no order can take more sooner
-    worse = deletion_and_insertion(brightness, FILMS, -maps, ONES, steps=100, seed=0)
-    assert (curves.deletion_auc < worse.deletion_auc).all()
+@pytest.fixture(scope="module")
+def evidence(settings):
+    subject = subject_of(1.0)
+    found = add_references({name: explain(name, subject, FILMS, 3) for name in USED}, TARGETS, seed=3)
+    known = np.array([f"film/{i}" for i in range(COUNT)])
+    probabilities = np.eye(3)[TARGETS]
+    chosen = Predictions(known, np.array([f"p{i}" for i in range(COUNT)]), TRUE, probabilities, TARGETS, CLASSES)
+    remakes = {name: lambda s, images, seed, name=name: explain(name, s, images, seed).values for name in USED}
+    levels = tune_levels(found, marks())
+    return gather_evidence(subject, FILMS, found, remakes, chosen, marks(), levels, settings, 3, lambda i, n: None)
 
 
-def test_the_target_chooses_the_probability():
-    maps = np.zeros((2, 10, 10), np.float32)
-    curves = deletion_and_insertion(sharp_share, FILMS, maps, np.array([0, 1]), steps=2, seed=0)
-    assert curves.deletion.tolist() == [pytest.approx([0, 0.5, 1]), pytest.approx([1, 0.5, 0])]
+def columns_of(name):
+    return [name] if MEASURES[name].mark is None else [column(name, kind) for kind in KINDS]
 
 
-def test_ties_are_broken_by_the_seed_and_alike_in_every_film():
-    flat = np.zeros((2, 10, 10), np.float32)
-    ranks = relevance_ranks(flat, seed=1)
-    assert np.array_equal(ranks[0], ranks[1])
-    assert np.array_equal(ranks, relevance_ranks(flat, seed=1))
-    assert not np.array_equal(ranks, relevance_ranks(flat, seed=2))
-    assert not np.array_equal(ranks[0].ravel(), np.arange(100))  # not simply from the upper left corner
+@pytest.mark.parametrize("name", MEASURES)
+def test_a_measure_says_what_it_is(name):
+    measure = MEASURES[name]
+    assert measure.question in QUESTIONS
+    assert (measure.film is None) != (measure.mark is None)
+    assert measure.title and measure.reads and measure.chance and measure.says.endswith(".")
 
 
-def test_ranks_follow_values():
-    values = np.array([[[0.1, -3.0], [7.0, 0.2]]], np.float32)
-    assert relevance_ranks(values, seed=0).tolist() == [[[2, 3], [0, 1]]]
+@pytest.mark.parametrize("name", MEASURES)
+def test_values_are_one_per_film_within_the_range_also_for_maps_without_knowledge(name, evidence):
+    measure = MEASURES[name]
+    for part in columns_of(name):
+        for method in (*USED, *REFERENCES):
+            values = evidence.films.loc[evidence.films["method"] == method, part].to_numpy()
+            known = values[~np.isnan(values)]
+            assert len(values) == COUNT and len(known), (part, method)
+            assert known.min() >= measure.low - 1e-9
+            assert measure.high is None or known.max() <= measure.high + 1e-9
 
 
-def test_share_inside_by_hand():
-    maps = np.array([[[1, 3], [-8, 0]], [[1, 1], [1, 1]], [[0, 0], [-1, 0]], [[1, 1], [1, 1]]], np.float32)
-    masks = np.array([[[1, 0], [1, 0]], [[1, 1], [1, 0]], [[1, 1], [1, 1]], [[0, 0], [0, 0]]], bool)
-    got = share_inside(maps, masks)
-    assert got[:2].tolist() == pytest.approx([0.25, 0.75])  # what argues against does not count
-    assert np.isnan(got[2])  # nothing positive
-    assert np.isnan(got[3])  # no mask
-    np.testing.assert_array_equal(area_of(masks), [0.5, 0.75, 1.0, np.nan])
+@pytest.mark.parametrize("name", [name for name, measure in MEASURES.items() if measure.dear])
+def test_dear_measures_take_the_first_films_only(name, evidence):
+    table = evidence.films[evidence.films["method"] == "gradcam"]
+    assert np.flatnonzero(table[name].notna()).tolist() == list(range(DEAR))
 
 
-def test_reference_maps_know_nothing_and_repeat():
-    maps = reference_maps((3, 32, 24), seed=4)
-    assert list(maps) == ["random", "centre"]
-    for values in maps.values():
-        assert values.shape == (3, 32, 24)
-        assert values.dtype == np.float32
-        assert values.min() >= 0
-        assert values.max() <= 1
-    assert not np.array_equal(maps["random"][0], maps["random"][1])
-    assert np.array_equal(maps["random"], reference_maps((3, 32, 24), seed=4)["random"])
-    assert maps["centre"][0, 15:17, 11:13].min() > 0.98 > maps["centre"][0, 0, 0]
+def test_marks_of_a_class_count_where_that_class_is_explained(evidence):
+    table = evidence.films[evidence.films["method"] == "shap"]
+    assert table["hit_rate_lesion"].notna().tolist() == [True, False, True, False]
+    assert table["hit_rate_box"].notna().tolist() == [True, False, True, False]
+    assert table["hit_rate_lungs"].notna().tolist() == [True, False, True, True]
 
 
-def test_a_random_map_has_about_the_area_of_the_mask_inside_it():
-    mask = np.zeros((40, 64, 64), bool)
-    mask[:, 10:40, 20:50] = True
-    share = share_inside(reference_maps((40, 64, 64), seed=0)["random"], mask)
-    assert np.mean(share) == pytest.approx(area_of(mask)[0], abs=0.04)
+def test_a_map_of_what_the_model_reads_is_better_than_maps_without_knowledge(evidence):
+    """The model reads the square alone, so each judged measure must put SHAP first."""
+    means = evidence.films.drop(columns=["image_id", "patient_id", "target"]).groupby("method").mean()
+    for name, measure in MEASURES.items():
+        for part in (part for part in columns_of(name) if measure.judged and not part.endswith("lungs")):
+            sign = 1 if measure.better == "higher" else -1
+            found, chance = (sign * means.loc[list(names), part] for names in (USED, REFERENCES))
+            assert found.max() > chance.max() or (name == "average_drop" and found.max() == chance.max() == 0), part
 
 
-@pytest.mark.parametrize(
-    ("maps", "steps", "message"),
-    [(np.zeros((2, 9, 10), np.float32), 4, "size of the films"), (np.zeros((2, 10, 10), np.float32), 0, "steps must be")],
-)
-def test_wrong_sizes_are_refused(maps, steps, message):
-    with pytest.raises(ValueError, match=message):
-        deletion_and_insertion(brightness, FILMS, maps, ONES, steps, seed=0)
+def test_what_a_map_without_knowledge_gets_is_as_said(evidence):
+    means = evidence.films.drop(columns=["image_id", "patient_id", "target"]).groupby("method").mean()
+    assert means.loc["centre", "randomised_spearman"] == pytest.approx(1)
+    assert means.loc["centre", "randomised_ssim"] == pytest.approx(1)
+    assert means.loc["centre", "max_sensitivity"] == 0
+    assert means.loc["centre", "repeatability"] == pytest.approx(1)
+    assert means.loc["random", "randomised_spearman"] < 0.5
+    assert means.loc["random", "max_sensitivity"] > 0.3
+    assert means.loc["gradcam", "repeatability"] == pytest.approx(1)  # nothing is random there
+    assert means.loc["random", "relevance_mass_lungs"] == pytest.approx(1)
 
 
-def test_a_mask_of_another_size_is_refused():
-    with pytest.raises(ValueError, match="shape of the maps"):
-        share_inside(np.zeros((1, 4, 4), np.float32), np.zeros((1, 5, 4), bool))
+def test_the_cascade_is_told_stop_by_stop(evidence):
+    table = evidence.randomisation
+    assert list(table.columns) == ["method", "image_id", "seed", "stop", "layer", "spearman", "ssim"]
+    assert table.groupby("method").size().to_dict() == dict.fromkeys((*USED, *REFERENCES), DEAR * 2)
+
+
+def test_thresholds_are_found_for_each_method_and_mark(evidence):
+    assert set(zip(evidence.levels["method"], evidence.levels["mark"], strict=True)) == {
+        (method, mark) for method in (*USED, *REFERENCES) for mark in KINDS
+    }
+    assert (evidence.levels["films"] == 3).all() and evidence.levels["level"].between(0.05, 0.95).all()
+
+
+def test_without_validation_films_there_is_no_threshold_and_only_what_is_asked_is_measured(settings):
+    subject = subject_of(1.0)
+    found = add_references({"gradcam": explain("gradcam", subject, FILMS, 3)}, TARGETS, seed=3)
+    ids = np.array(list("wxyz"))
+    chosen = Predictions(ids, ids, TRUE, np.eye(3)[TARGETS], TARGETS, CLASSES)
+    asked = settings.model_copy(update={"measures": ["gini", "iou_tuned"]})
+    got = gather_evidence(subject, FILMS, found, {}, chosen, marks(), tune_levels({}, []), asked, 3, lambda i, n: None)
+    assert list(got.films.columns) == ["image_id", "patient_id", "method", "target", "gini", *columns_of("iou_tuned")]
+    assert got.films["iou_tuned_lesion"].isna().all() and got.randomisation.empty
+
+
+def test_a_black_box_has_no_weights_to_permute(settings):
+    subject = dataclasses.replace(subject_of(1.0), model=None)
+    maps = Attribution(np.ones((1, SIZE, SIZE), np.float32), "lime", TARGETS[:1], True, {})
+    chosen = Predictions(np.array(["w"]), np.array(["w"]), TRUE[:1], np.eye(3)[:1], TARGETS[:1], CLASSES)
+    asked = settings.model_copy(update={"measures": ["randomised_spearman"]})
+    with pytest.raises(ValueError, match="weights of a model can be permuted only"):
+        gather_evidence(
+            subject, FILMS[:1], {"lime": maps}, {}, chosen, marks()[:1], tune_levels({}, []), asked, 3, lambda i, n: None
+        )

@@ -24,7 +24,7 @@ def make_project() -> Callable[..., Workspace]:
         values = yaml.safe_load((ROOT / "params.yaml").read_text())
         values["acquire"]["sources"]["phantom"].update(films=FILMS, size=64)
         values["prepare"]["size"] = 64
-        values["split"]["explain_films"] = 4
+        values["split"].update(explain_films=4, tuning_films=3)
         for key, value in changes.items():
             *path, last = key.split("__")
             place = values

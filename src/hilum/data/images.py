@@ -83,6 +83,10 @@ class Geometry:
         picture = Image.fromarray(np.asarray(values, np.float32))
         return np.asarray(picture.resize((self.width, self.height), Image.Resampling.BILINEAR, box=box))
 
+    def mask_to_raw(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """A mask (size, size) of the prepared film -> (height, width) of the raw film; a pixel is in if half of it is."""
+        return self.map_to_raw(mask.astype(np.float32)) >= 0.5
+
 
 def check_square(square: str) -> None:
     """Refuse another word than pad or stretch.

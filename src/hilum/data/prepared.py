@@ -62,7 +62,8 @@ def read_markers(folder: Path) -> pd.DataFrame:
 
 
 def load_split(prepared: Path, split: Path, name: str, classes: list[str]) -> SplitFilms:
-    """Read the films of one split. name: train, val or test; or explain, the chosen test films.
+    """Read the films of one split. name: train, val or test; explain, the chosen test films; or explain_val,
+    marked validation films.
 
     Raises:
         ValueError: there is no such file, or it holds a label that is no class.
@@ -75,7 +76,7 @@ def load_split(prepared: Path, split: Path, name: str, classes: list[str]) -> Sp
     unknown = sorted(set(table["label"].astype(str)) - set(index))
     if unknown:
         raise ValueError(f"labels must be of {', '.join(classes)}, got {', '.join(unknown)} in {file}; run `dvc repro`")
-    films = load_films(prepared)[table["row"].to_numpy()]
+    films = load_films(prepared)[table["row"].to_numpy(np.int64)]
     rows = Rows(films, np.array(table["label"].map(index), np.int64), tuple(table["pixel_sha256"]))
     return SplitFilms(table, rows)
 

@@ -141,7 +141,7 @@ def prove_disjoint(manifest: pd.DataFrame, splits: pd.DataFrame, near: pd.DataFr
 
 
 def choose_explain_films(manifest: pd.DataFrame, splits: pd.DataFrame, count: int, seed: int) -> list[str]:
-    """The image_ids of at most `count` test films to explain: classes in turn, films with masks first, one per patient, seeded.
+    """The image_ids of at most `count` test films to explain: classes in turn, films with marks first, one per patient, seeded.
 
     manifest: columns of records.MANIFEST. splits: columns image_id, split. Fewer than `count` where there are fewer patients.
 
@@ -150,10 +150,35 @@ def choose_explain_films(manifest: pd.DataFrame, splits: pd.DataFrame, count: in
     """
     if count < 1:
         raise ValueError(f"`explain_films` must be at least 1, got {count}; use 12")
-    films = manifest.merge(splits[splits["split"] == "test"], on="image_id").sort_values("image_id", ignore_index=True)
-    films["masks"] = (films[["lung_mask", "lesion_mask"]] != "").sum(axis=1)
+    return _take_in_turn(_count_marks(manifest.merge(splits[splits["split"] == "test"], on="image_id")), count, seed)
+
+
+def choose_marked_films(manifest: pd.DataFrame, splits: pd.DataFrame, count: int, seed: int) -> list[str]:
+    """The image_ids of at most `count` validation films with a mark, on which thresholds of maps are tuned.
+
+    manifest: columns of records.MANIFEST. splits: columns image_id, split. As `choose_explain_films`, but without films that
+    nobody marked; none where there is no mark.
+
+    Raises:
+        ValueError: `count` below 0.
+    """
+    if count < 0:
+        raise ValueError(f"`tuning_films` must be at least 0, got {count}; use 6")
+    films = _count_marks(manifest.merge(splits[splits["split"] == "val"], on="image_id"))
+    return _take_in_turn(films[films["marks"] > 0], count, seed)
+
+
+def _count_marks(films: pd.DataFrame) -> pd.DataFrame:
+    """With the column marks: how many kinds of mark (lungs, lesion, boxes) each film has."""
+    boxed = ~films["boxes"].isin(["", "[]"])
+    return films.assign(marks=(films[["lung_mask", "lesion_mask"]] != "").sum(axis=1) + boxed)
+
+
+def _take_in_turn(films: pd.DataFrame, count: int, seed: int) -> list[str]:
+    """At most `count` films: classes in turn, those with most kinds of mark first, one per patient."""
+    films = films.sort_values("image_id", ignore_index=True)
     films["draw"] = np.random.default_rng(seed).permutation(len(films))
-    films = films.sort_values(["masks", "draw"], ascending=[False, True])
+    films = films.sort_values(["marks", "draw"], ascending=[False, True])
     queues = [list(part[["image_id", "patient_id"]].itertuples(index=False, name=None)) for _, part in films.groupby("label")]
     chosen: list[str] = []
     seen: set[str] = set()

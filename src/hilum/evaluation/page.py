@@ -11,6 +11,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hilum.evaluation.blind import BLIND, FLAGGING, MEASURED, tell_flag
+from hilum.evaluation.explanations import SHOWN_FILMS, Agreement, MeasureNote, group_explanations, number
 from hilum.evaluation.metrics import METRICS, higher_is_better, metric_title
 from hilum.evaluation.statistics import Interval
 from hilum.evaluation.style import arm_colour, with_interval
@@ -19,25 +20,6 @@ SHOWN_CHANGES = 100  # rows of a list of changed verdicts on the page
 LEVEL = "confidence level"  # the fact that every sentence names its intervals by, such as `95 %`
 FIGURES = ("differences", "metrics", "confusion")
 ARM_FIGURES = {"roc": "ROC", "pr": "Precision and recall", "calibration": "Calibration", "learning": "Learning curves"}
-
-# A word of a measure's name -> whether more is better, and what it says. Other measures are shown without a judgement.
-MEASURES: dict[str, tuple[bool, str]] = {
-    "deletion": (
-        False,
-        "Area under the target's probability while pixels are blurred, the most relevant first: lower is better. "
-        "It depends on how confident the model is: compare it with chance in its own row, not across arms.",
-    ),
-    "insertion": (
-        True,
-        "Area under the target's probability while a blurred film regains its pixels, the most relevant first: higher is better. "
-        "It depends on how confident the model is: compare it with chance in its own row, not across arms.",
-    ),
-    "share": (
-        True,
-        "Share of the positive relevance that lies inside the mask: higher is better. "
-        "Only films that have a mask count, and a large mask catches much of any map, as the chance levels show.",
-    ),
-}
 
 
 class HeadlineRow(TypedDict):
@@ -96,6 +78,7 @@ class ComparisonPage:
     changes: arm -> `comparison.verdict_changes`.
     blind: of `blind_rows`; margin: how far an arm must be above the classifier that flags.
     explanation: columns arm, method, measure, value, low, high, films, chance_random, chance_centre; may be empty.
+    notes: what each of its measures says, in the order of the page; agreement: of the methods, an arm each.
     figures: PNG by key: differences, metrics, confusion, and roc, pr, calibration, learning with `/<arm>`.
     panels: (caption, PNG), one film each. folds: of `folds_section.render_folds`, empty where there were no folds.
     """
@@ -113,6 +96,8 @@ class ComparisonPage:
     blind: list[BlindRow]
     margin: float
     explanation: pd.DataFrame
+    notes: list[MeasureNote]
+    agreement: list[Agreement]
     figures: dict[str, bytes]
     panels: list[tuple[str, bytes]]
     warnings: list[str]
@@ -252,28 +237,6 @@ def change_counts(changes: pd.DataFrame) -> str:
     return ", ".join(f"{counts.get(kind, 0)} {kind}" for kind in kinds) if len(changes) else "none"
 
 
-def against_chance(row: Mapping[str, Any]) -> str:
-    """What a row of the explanation table says against maps that know nothing of the model; empty for an unknown measure."""
-    known = [higher for word, (higher, _) in MEASURES.items() if word in str(row["measure"]).lower()]
-    if not known:
-        return ""
-    if np.isnan(row["value"]):
-        return "undefined"
-    levels = {"random maps": row["chance_random"], "the centre": row["chance_centre"]}
-    levels = {name: level for name, level in levels.items() if not np.isnan(level)}
-    beaten = [name for name, level in levels.items() if (row["low"] > level if known[0] else row["high"] < level)]
-    if not levels:
-        return "no chance level"
-    if len(beaten) == len(levels):
-        return "better than chance"
-    return f"better than {beaten[0]} only" if beaten else "not shown to be better than chance"
-
-
-def number(value: float) -> str:
-    """`0.912` or `undefined`."""
-    return "undefined" if np.isnan(value) else f"{value:.3f}".replace("-", "−")
-
-
 def difference_text(row: Mapping[str, Any]) -> str:
     """`+0.049 [+0.020, +0.081]` or `undefined`, from a row of `comparison.compare_arms`."""
     if np.isnan(row["difference"]):
@@ -327,7 +290,8 @@ def render_comparison(page: ComparisonPage) -> str:
         changes={
             arm: (change_counts(table), len(table), _rows(table.head(SHOWN_CHANGES))) for arm, table in page.changes.items()
         },
-        measures=_measures(page.explanation),
+        groups=group_explanations(page.explanation, page.notes),
+        shown_films=SHOWN_FILMS,
         settings=_settings(page.arms),
     )
 
@@ -336,21 +300,6 @@ def _class_rows(page: ComparisonPage, arms: Sequence[str]) -> list[tuple[str, li
     """Per class the rows of all arms, so that arms stand below each other."""
     tables = {arm: {row["class"]: row for row in _rows(page.class_tables[arm])} for arm in arms if arm in page.class_tables}
     return [(name, [(arm, rows[name]) for arm, rows in tables.items()]) for name in page.classes] if tables else []
-
-
-def _measures(table: pd.DataFrame) -> list[tuple[str, str, list[dict[str, Any]]]]:
-    """Per measure its name, what it says, and its rows with a judgement."""
-    found = []
-    for measure in dict.fromkeys(table["measure"] if len(table) else ()):
-        said = next((text for word, (_, text) in MEASURES.items() if word in str(measure).lower()), "")
-        found.append(
-            (
-                str(measure).replace("_", " ").replace("auc", "AUC"),
-                said,
-                _rows(table[table["measure"] == measure], verdict=against_chance),
-            )
-        )
-    return found
 
 
 def _settings(arms: Sequence[ArmSummary]) -> dict[str, list[tuple[str, list[tuple[Any, str] | None]]]]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.data.marks import FilmMarks
 from hilum.explain.heat import DPI, GREY, INK, NOTE, block_sums, draw_bar, draw_film, draw_heat, plain
+from hilum.explain.mark_drawing import draw_marks, draw_outline
 from hilum.explain.methods import METHODS
 from hilum.records import Attribution, Predictions
 
@@ -67,34 +69,34 @@ def draw_panel(
     attributions: Sequence[Attribution],
     index: int,
     answer: Answer,
-    outline: NDArray[np.bool_] | None = None,
-    outline_name: str = "mask",
+    marks: FilmMarks | None = None,
 ) -> "Figure":
-    """The film and one map per method.
+    """The film, what experts marked on it, and one map per method.
 
-    film: (H, W) grey levels 0-255; index: which film of each attribution; outline: (H, W) mask drawn as a line.
+    film: (H, W) grey levels 0-255; index: which film of each attribution; marks: of the film, drawn in a column of their own.
     Raises: ValueError if a map has another size than the film.
     """
-    return draw_rows(film, [Row("", attributions, index, answer)], outline, outline_name)
+    return draw_rows(film, [Row("", attributions, index, answer)], marks)
 
 
 @plain
 def draw_rows(
     film: NDArray[np.generic],
     rows: Sequence[Row],
-    outline: NDArray[np.bool_] | None = None,
-    outline_name: str = "mask",
+    marks: FilmMarks | None = None,
 ) -> "Figure":
     """The same film under several models, a row each, so that verdicts and maps can be compared.
 
-    film: (H, W) grey levels 0-255; outline: (H, W) mask drawn as a line.
+    film: (H, W) grey levels 0-255; marks: what experts marked on it, drawn beside it and as thin lines over the maps.
     Raises: ValueError if there is no row, or a map has another size than the film.
     """
     from matplotlib.figure import Figure
 
     if not rows:
         raise ValueError("rows must hold at least one model, got none")
-    columns = 1 + max(len(row.attributions) for row in rows)
+    shown = marks if marks is not None and marks.kinds else None
+    before = 1 if shown is None else 2  # columns: the film, and the film with its marks
+    columns = before + max(len(row.attributions) for row in rows)
     width = 2 * MARGIN + columns * SIDE + (columns - 1) * GAP
     block = HEADING + TITLE + SIDE + BAR + CAPTION
     height = 2 * MARGIN + len(rows) * block + 0.18
@@ -109,11 +111,15 @@ def draw_rows(
         _write_heading(figure, row, MARGIN / width, 1 - top / height)
         at = top + HEADING + TITLE
         axes = place(0, at, SIDE)
-        draw_film(axes, film, outline)
+        draw_film(axes, film)
         _title(axes, "film")
-        if outline is not None:
-            axes.text(0, -0.02, f"outline: {outline_name}", transform=axes.transAxes, va="top", fontsize=7.5, color=GREY)
-        for column, attribution in enumerate(row.attributions, start=1):
+        if shown is not None:
+            axes = place(1, at, SIDE)
+            draw_film(axes, film)
+            told = draw_marks(axes, shown)
+            _title(axes, "marks")
+            axes.text(0, -0.02, told, transform=axes.transAxes, va="top", fontsize=7.5, color=GREY, linespacing=1.25)
+        for column, attribution in enumerate(row.attributions, start=before):
             method = METHODS[attribution.method]
             values = attribution.values[row.index]
             if values.shape != film.shape:
@@ -123,8 +129,10 @@ def draw_rows(
                 side = max(1, round(film.shape[0] / method.blocks))
                 values, unit = block_sums(values, side), f"{unit} {side}x{side} pixels"
             axes = place(column, at, SIDE)
-            draw_film(axes, film, outline)
+            draw_film(axes, film)
             top_value = draw_heat(axes, values, attribution.signed)
+            if shown is not None:
+                draw_outline(axes, shown)
             _title(axes, f"{method.title}, for {row.answer.target}")
             draw_bar(place(column, at + SIDE + 0.07, 0.09), top_value, attribution.signed, unit)
             axes.text(

@@ -19,7 +19,7 @@ OPACITY = 0.8  # of the strongest heat; weaker heat is fainter, so the film stay
 TOP = 99.5  # percentile of |value| that takes the strongest colour; single pixels beyond it would leave the rest pale
 NOTE = f"heat: opacity 0 to {OPACITY:.0%} with strength; each scale ends at the {TOP:g}th percentile of its map's |values|"
 DPI = 110
-GREY, INK, OUTLINE = "#5a5a5a", "#1a1a1a", "#ffd92f"
+GREY, INK = "#5a5a5a", "#1a1a1a"
 
 
 def plain(draw: Callable[P, R]) -> Callable[P, R]:
@@ -35,11 +35,9 @@ def plain(draw: Callable[P, R]) -> Callable[P, R]:
     return drawn
 
 
-def draw_film(axes: "Axes", film: NDArray[np.generic], outline: NDArray[np.bool_] | None = None) -> None:
-    """A film in its own grey levels 0-255 without axes, and a mask's outline."""
+def draw_film(axes: "Axes", film: NDArray[np.generic]) -> None:
+    """A film in its own grey levels 0-255 without axes."""
     axes.imshow(film, cmap="gray", vmin=0, vmax=255, interpolation="bilinear")
-    if outline is not None and outline.any() and not outline.all():
-        axes.contour(outline, levels=[0.5], colors=[OUTLINE], linewidths=0.7)
     axes.set_axis_off()
 
 

@@ -1,122 +1,363 @@
-"""How good an explanation is, in numbers: what its pixels do to the prediction, and where they lie."""
+"""The list of measures: what each asks, what it reads of a map, what is better, and what a map without knowledge gets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+import pandas as pd
 
-from hilum.records import Images, Labels, Maps, Masks, Probabilities
+from hilum.config import Explain
+from hilum.explain.faithfulness import (
+    Curves,
+    Numbers,
+    average_drop_and_gain,
+    blur_films,
+    deletion_and_insertion,
+    draw_subsets,
+    mean_films,
+    mu_fidelity,
+)
+from hilum.explain.localization import Heat, Mark, above_level, average_precision, hit_rate, iou, otsu_mask, relevance_mass
+from hilum.explain.readability import entropy, gini
+from hilum.explain.sanity import randomise_cascade
+from hilum.explain.similarity import own_values, rank_correlation, structural_similarity
+from hilum.explain.stability import max_sensitivity, repeatability
+from hilum.explain.subject import Subject
+from hilum.records import Attribution, Images, Maps
 
-BLUR = 0.08  # standard deviation as a share of the film's side: ribs and consolidations vanish, the body's outline stays
-Numbers = NDArray[np.float64]
+Remake = Callable[[Subject, Images, int], Maps]  # another model, other films, another seed: the same method's maps
+
+QUESTIONS = {
+    "faithful": "Faithful? Do the pixels that a map marks move the verdict?",
+    "place": "Right place? Does a map lie where an expert's mark lies?",
+    "model": "Does it depend on the model? What is left of a map when the model's weights are permuted from the top down?",
+    "stable": "Stable? Does a map stay the same when nothing that matters changed?",
+    "readable": "Readable? Is a map concentrated on a part that a person can look at?",
+}
 
 
 @dataclass(frozen=True)
-class Curves:
-    """The target's probability while pixels are taken from a film or given to it, most relevant first.
+class Case:
+    """One method's maps of a batch of films, and all that measures read beside them.
 
-    fractions: (S + 1,) share of the pixels changed, 0 to 1.
-    deletion, insertion: (N, S + 1) probability; a good map makes deletion fall early and insertion rise early.
-    deletion_auc, insertion_auc: (N,) area under each curve, 0 to 1 (trapezoids).
+    images: (N, H, W, 1) float32 grey levels 0-255; attribution: the maps of these films; remake: the method once more.
     """
 
-    fractions: Numbers
-    deletion: Numbers
-    insertion: Numbers
+    subject: Subject
+    images: Images
+    attribution: Attribution
+    remake: Remake
+    settings: Explain
+    seed: int
 
-    @property
-    def deletion_auc(self) -> Numbers:
-        return np.asarray(np.trapezoid(self.deletion, self.fractions, axis=1))
+    @cached_property
+    def blurred(self) -> Curves:
+        return self._curves(blur_films(self.images))
 
-    @property
-    def insertion_auc(self) -> Numbers:
-        return np.asarray(np.trapezoid(self.insertion, self.fractions, axis=1))
+    @cached_property
+    def levelled(self) -> Curves:
+        return self._curves(mean_films(self.images))
+
+    @cached_property
+    def drop_and_gain(self) -> tuple[Numbers, Numbers]:
+        return average_drop_and_gain(self.subject.predict, self.images, self.attribution.values, self.attribution.targets)
+
+    @cached_property
+    def randomisation(self) -> pd.DataFrame:
+        """What is left of each map at each stop of the cascade: columns film, seed, stop, layer, spearman, ssim."""
+        if self.subject.model is None:
+            raise ValueError("the weights of a model can be permuted only where there is one, got its predict function only")
+        from hilum.models.forward import predictor
+
+        rows = []
+        first = self.attribution.values
+        for k in range(self.settings.randomisation.seeds):
+            cascade = randomise_cascade(self.subject.model, self.settings.randomisation.stops, self.seed + k)
+            for stop, (layer, model) in enumerate(cascade, 1):
+                maps = self.remake(Subject(predictor(model), model, self.subject.background), self.images, self.seed)
+                likeness = structural_similarity(first, maps)
+                for i in range(len(first)):
+                    pair = own_values(self.attribution, first, i), own_values(self.attribution, maps, i)
+                    rows.append((i, k, stop, layer, rank_correlation(*pair), likeness[i]))
+        return pd.DataFrame(rows, columns=["film", "seed", "stop", "layer", "spearman", "ssim"])
+
+    def after_randomisation(self, what: str) -> Numbers:
+        """Per film the mean over seeds of the size of a column of `randomisation` at the last stop, (N,)."""
+        table = self.randomisation
+        last = table[table["stop"] == table["stop"].max()].assign(size=lambda rows: rows[what].abs())
+        return last.groupby("film")["size"].mean().reindex(range(len(self.images))).to_numpy(np.float64)
+
+    def noise_sensitivity(self) -> Numbers:
+        asked = self.settings.sensitivity
+        maps = self.attribution.values
+        return max_sensitivity(
+            lambda images: self.remake(self.subject, images, self.seed), self.images, maps, asked.radius, asked.samples, self.seed
+        )
+
+    def repeated(self) -> Numbers:
+        drawn = [self.remake(self.subject, self.images, self.seed + k) for k in range(1, self.settings.repeats)]
+        own, rows = self.attribution, range(len(self.images))
+        return repeatability([[own_values(own, maps, i) for i in rows] for maps in (own.values, *drawn)])
+
+    def fidelity(self) -> Numbers:
+        asked = self.settings.mu_fidelity
+        subsets = draw_subsets(self.images.shape[1:3], asked.samples, asked.grid, asked.share, self.seed)
+        maps, targets = self.attribution.values, self.attribution.targets
+        return mu_fidelity(self.subject.predict, self.images, maps, targets, subsets, mean_films(self.images))
+
+    def _curves(self, replacement: Images) -> Curves:
+        maps, targets = self.attribution.values, self.attribution.targets
+        return deletion_and_insertion(self.subject.predict, self.images, maps, targets, self.settings.steps, replacement)
 
 
-def deletion_and_insertion(
-    predict: Callable[[Images], Probabilities], images: Images, maps: Maps, targets: Labels, steps: int, seed: int
-) -> Curves:
-    """Follow the target's probability while pixels go from sharp to blurred (deletion) and from blurred to sharp (insertion).
+@dataclass(frozen=True)
+class Measure:
+    """One number per film that says what a map is worth.
 
-    images: (N, H, W, 1) float32 grey levels 0-255; maps: (N, H, W); targets: (N,) class indices; steps: points after the first.
-    Pixels are ordered by the map's value from the highest down, so in a signed map those that argue for the target come first
-    and those against it last. Ties (most of a LIME map) are broken at random by the seed, in the same way for every film
-    and every map, so that maps are compared on equal terms.
-    Raises: ValueError if shapes disagree or steps is below 1.
-    Source: Petsiuk et al. 2018 (RISE), arXiv 1806.07421, with a wider blur for deletion as well, which keeps films film-like.
+    question: of QUESTIONS. title: for people. reads: which part of a signed map.
+    better: higher or lower. low, high: its range; None: the logarithm of the number of pixels, or no limit.
+    says: what it is. chance: what a random map and a map of the centre get.
+    film: (case) -> (N,); or mark: (map at the film's original size, mark of that size, tuned level) -> one number.
+    dear: needs many more maps or verdicts, so it takes `explain.dear_films` only.
+    judged: whether beating a random and a centred map is evidence.
     """
-    _check_maps(images, maps, steps)
-    count, height, width = maps.shape
-    rank = relevance_ranks(maps, seed)  # (N, H, W)
-    blurred = blur_films(images)
-    changed = np.rint(np.linspace(0, height * width, steps + 1)).astype(np.int64)
-    deletion, insertion = np.zeros((2, count, steps + 1), np.float64)
-    row = np.arange(count)
-    for step, pixels in enumerate(changed):
-        chosen = (rank < pixels)[..., np.newaxis]
-        deletion[:, step] = predict(np.where(chosen, blurred, images))[row, targets]
-        insertion[:, step] = predict(np.where(chosen, images, blurred))[row, targets]
-    return Curves(changed / (height * width), deletion, insertion)
+
+    question: str
+    title: str
+    reads: str
+    better: Literal["higher", "lower"]
+    low: float
+    high: float | None
+    says: str
+    chance: str
+    film: Callable[[Case], Numbers] | None = None
+    mark: Callable[[Heat, Mark, float], float] | None = None
+    dear: bool = False
+    judged: bool = True
 
 
-def relevance_ranks(maps: Maps, seed: int) -> NDArray[np.int64]:
-    """Rank of each pixel in its map, 0 for the highest value, ties in an order drawn once from the seed: (N, H, W)."""
-    count, height, width = maps.shape
-    noise = np.random.default_rng(seed).permutation(height * width)
-    ranks = np.empty((count, height * width), np.int64)
-    for i, values in enumerate(maps.reshape(count, -1)):
-        ranks[i, np.lexsort((noise, -values))] = np.arange(height * width)
-    return ranks.reshape(maps.shape)
+ORDER = "signed values, the highest first"
+POSITIVE = "positive part"
+SIGNED = "signed values"
+MAGNITUDE = "magnitudes"
+
+MEASURES: dict[str, Measure] = {
+    "deletion_blur": Measure(
+        "faithful",
+        "deletion AUC, blurred",
+        ORDER,
+        "lower",
+        0,
+        1,
+        "Area under the target's probability while pixels are blurred, the most relevant first.",
+        "near the middle between the film's probability and the blurred film's",
+        film=lambda case: case.blurred.deletion_auc,
+    ),
+    "insertion_blur": Measure(
+        "faithful",
+        "insertion AUC, blurred",
+        ORDER,
+        "higher",
+        0,
+        1,
+        "Area under the target's probability while a blurred film regains its pixels, the most relevant first.",
+        "near the middle between the film's probability and the blurred film's",
+        film=lambda case: case.blurred.insertion_auc,
+    ),
+    "deletion_mean": Measure(
+        "faithful",
+        "deletion AUC, mean grey",
+        ORDER,
+        "lower",
+        0,
+        1,
+        "The same while pixels take the film's mean grey level, which leaves hard edges that no film has.",
+        "depends on what the model makes of a film with grey holes",
+        film=lambda case: case.levelled.deletion_auc,
+    ),
+    "insertion_mean": Measure(
+        "faithful",
+        "insertion AUC, mean grey",
+        ORDER,
+        "higher",
+        0,
+        1,
+        "The same while an evenly grey film takes the film's pixels.",
+        "depends on what the model makes of an evenly grey film",
+        film=lambda case: case.levelled.insertion_auc,
+    ),
+    "average_drop": Measure(
+        "faithful",
+        "average drop",
+        POSITIVE,
+        "lower",
+        0,
+        1,
+        "Share of the target's probability that is lost when the film is multiplied by its map.",
+        "a map that shows much of the film loses little, whatever it knows",
+        film=lambda case: case.drop_and_gain[0],
+    ),
+    "average_gain": Measure(
+        "faithful",
+        "average gain",
+        POSITIVE,
+        "higher",
+        0,
+        1,
+        "Share of the missing probability that is won when the film is multiplied by its map.",
+        "0 unless a darkened film looks more like the target",
+        film=lambda case: case.drop_and_gain[1],
+    ),
+    "mu_fidelity": Measure(
+        "faithful",
+        "MuFidelity",
+        SIGNED,
+        "higher",
+        -1,
+        1,
+        "Spearman correlation between what random groups of cells are worth in the map and what their removal costs the target.",
+        "near 0 for a random map",
+        film=Case.fidelity,
+        dear=True,
+    ),
+    "hit_rate": Measure(
+        "place",
+        "hit rate",
+        POSITIVE,
+        "higher",
+        0,
+        1,
+        "Share of films whose map has its maximum inside the mark, without tolerance.",
+        "random: the mark's share of the film; centre: whether the mark covers the middle",
+        mark=lambda heat, mark, level: hit_rate(heat, mark),
+    ),
+    "iou_otsu": Measure(
+        "place",
+        "IoU, Otsu",
+        POSITIVE,
+        "higher",
+        0,
+        1,
+        "Overlap (intersection over union) of the mark with the part of the map above Otsu's threshold.",
+        "grows with the mark's size, as the values beside it show",
+        mark=lambda heat, mark, level: iou(otsu_mask(np.maximum(heat, 0)), mark),
+    ),
+    "iou_tuned": Measure(
+        "place",
+        "IoU, tuned",
+        POSITIVE,
+        "higher",
+        0,
+        1,
+        "The same above the share of the map's maximum that was best on marked validation films, found for the random and "
+        "the centred map in the same way.",
+        "grows with the mark's size: a tuned threshold may mark the whole film",
+        mark=lambda heat, mark, level: iou(above_level(heat, level), mark) if np.isfinite(level) else float("nan"),
+    ),
+    "relevance_mass": Measure(
+        "place",
+        "relevance mass",
+        POSITIVE,
+        "higher",
+        0,
+        1,
+        "Share of the positive relevance that lies inside the mark.",
+        "random: the mark's share of the film",
+        mark=lambda heat, mark, level: relevance_mass(heat, mark),
+    ),
+    "average_precision": Measure(
+        "place",
+        "average precision",
+        POSITIVE,
+        "higher",
+        0,
+        1,
+        "Area under precision over recall when pixels are called marked from the highest value of the map down.",
+        "random: the mark's share of the film",
+        mark=lambda heat, mark, level: average_precision(heat, mark),
+    ),
+    "randomised_spearman": Measure(
+        "model",
+        "|Spearman| after randomisation",
+        f"{SIGNED}, at the method's own resolution",
+        "lower",
+        0,
+        1,
+        "Correlation of the map with that of the same network after all its weights were permuted. Near 1, the map does not show "
+        "what was learned. A zero or constant map has no value: it is no evidence.",
+        "random: what unrelated blobs share, about 0.2; centre: 1, since it never looks at the model",
+        film=lambda case: case.after_randomisation("spearman"),
+        dear=True,
+        judged=False,
+    ),
+    "randomised_ssim": Measure(
+        "model",
+        "SSIM after randomisation",
+        SIGNED,
+        "lower",
+        0,
+        1,
+        "Structural similarity of the same two maps, each divided by its largest magnitude; its size, since it may be negative.",
+        "random: that of unrelated blobs; centre: 1",
+        film=lambda case: case.after_randomisation("ssim"),
+        dear=True,
+        judged=False,
+    ),
+    "max_sensitivity": Measure(
+        "stable",
+        "max-sensitivity",
+        SIGNED,
+        "lower",
+        0,
+        None,
+        "Largest relative change of the map under noise that no reader would see: 1 is as large as the map itself.",
+        "random: drawn anew, so far from 0; centre: 0, since it never looks at the film",
+        film=Case.noise_sensitivity,
+        dear=True,
+        judged=False,
+    ),
+    "repeatability": Measure(
+        "stable",
+        "repeatability",
+        f"{SIGNED}, at the method's own resolution",
+        "higher",
+        -1,
+        1,
+        "Mean Spearman correlation of maps made with different seeds: 1 where nothing is random.",
+        "random: near 0; centre: 1",
+        film=Case.repeated,
+        dear=True,
+        judged=False,
+    ),
+    "gini": Measure(
+        "readable",
+        "Gini sparseness",
+        MAGNITUDE,
+        "higher",
+        0,
+        1,
+        "0: every pixel has the same magnitude; near 1: one pixel has it all. A sparse map may still be wrong.",
+        "that of smooth blobs and of one bump",
+        film=lambda case: gini(case.attribution.values),
+        judged=False,
+    ),
+    "entropy": Measure(
+        "readable",
+        "entropy",
+        MAGNITUDE,
+        "lower",
+        0,
+        None,
+        "In nats: 0 if one pixel has all magnitude, the logarithm of the number of pixels if all share it.",
+        "that of smooth blobs and of one bump",
+        film=lambda case: entropy(case.attribution.values),
+        judged=False,
+    ),
+}
 
 
-def blur_films(images: Images) -> Images:
-    """Films without detail: a Gaussian of 8 % of the side; (N, H, W, 1) to the same."""
-    sigma = (0, BLUR * images.shape[1], BLUR * images.shape[2], 0)
-    return gaussian_filter(images, sigma, mode="nearest").astype(np.float32)
-
-
-def share_inside(maps: Maps, masks: Masks) -> Numbers:
-    """Share of each map's positive relevance that lies inside its mask.
-
-    maps: (N, H, W); masks: (N, H, W), all False where a film has none. Gives (N,) from 0 to 1, NaN where there is no mask or no
-    positive relevance. Compare it with the mask's share of the film (`area_of`), which a map without knowledge gets.
-    """
-    if maps.shape != masks.shape:
-        raise ValueError(f"masks must have the shape of the maps {maps.shape}, got {masks.shape}")
-    positive = np.maximum(maps.astype(np.float64), 0)
-    total = positive.sum(axis=(1, 2))
-    known = masks.any(axis=(1, 2)) & (total > 0)
-    inside = (positive * masks).sum(axis=(1, 2))
-    return np.where(known, inside / np.where(known, total, 1), np.nan)
-
-
-def area_of(masks: Masks) -> Numbers:
-    """Share of each film that its mask covers: (N, H, W) -> (N,), NaN where there is no mask."""
-    area = masks.mean(axis=(1, 2))
-    return np.where(area > 0, area, np.nan)
-
-
-def reference_maps(shape: tuple[int, int, int], seed: int) -> dict[str, Maps]:
-    """Maps that know nothing of the model, to read the measures against: name -> (N, H, W) from 0 to 1.
-
-    random: smooth blobs drawn anew for each film; centre: one bump in the middle of the film, where most lungs are.
-    """
-    count, height, width = shape
-    noise = np.random.default_rng(seed).standard_normal(shape)
-    blobs = gaussian_filter(noise, (0, BLUR * height, BLUR * width), mode="wrap")
-    low, high = blobs.min(axis=(1, 2), keepdims=True), blobs.max(axis=(1, 2), keepdims=True)
-    down, across = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    bump = np.exp(-2 * (down**2 + across**2))
-    return {
-        "random": ((blobs - low) / (high - low)).astype(np.float32),
-        "centre": np.repeat(bump[np.newaxis], count, axis=0).astype(np.float32),
-    }
-
-
-def _check_maps(images: Images, maps: Maps, steps: int) -> None:
-    if maps.shape != images.shape[:3]:
-        raise ValueError(f"maps must have the size of the films {images.shape[:3]}, got {maps.shape}")
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}")
+def column(measure: str, mark: str) -> str:
+    """The name of a measure against one kind of mark, as tables and metrics call it: hit_rate_lesion."""
+    return f"{measure}_{mark}"

@@ -8,6 +8,7 @@ from hilum.data.phantom import FINDINGS
 from hilum.data.prepared import file_sha256
 from hilum.data.sources import FAULTS
 from hilum.evaluation.metrics import VALIDATION_METRICS
+from hilum.explain.measures import MEASURES
 from hilum.explain.methods import METHODS
 from hilum.models.backbones import BACKBONES
 from hilum.progress import say
@@ -38,6 +39,9 @@ def find_faults(params: Params) -> list[str]:
     for method in params.explain.methods:
         if method not in METHODS:
             faults.append(f"explain.methods must be out of {', '.join(METHODS)}, got {method!r}")
+    for measure in params.explain.measures:
+        if measure not in MEASURES:
+            faults.append(f"explain.measures must be out of {', '.join(MEASURES)}, got {measure!r}")
     for name, source in params.acquire.sources.items():
         strange = set(source.findings) - set(FINDINGS) if isinstance(source, PhantomSource) else set()
         if strange:

@@ -1,6 +1,7 @@
 """compare: every arm against the reference: tables, figures, one page, and a run that holds them."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from hilum.config import Compare, Params, flatten, read_params
-from hilum.data.prepared import load_masks, load_split
+from hilum.data.marks import KINDS, load_marks
+from hilum.data.prepared import load_split
 from hilum.evaluation.arm_figures import confusion_arms_figure, difference_figure, metrics_figure
 from hilum.evaluation.blind import BLIND, MEASURED
 from hilum.evaluation.comparison import compare_arms, mcnemar_table, verdict_changes
+from hilum.evaluation.explanations import Agreement, MeasureNote, agree
 from hilum.evaluation.folds_section import FoldResults, render_folds
 from hilum.evaluation.metrics import higher_is_better
 from hilum.evaluation.page import (
@@ -31,7 +34,9 @@ from hilum.evaluation.style import to_png
 from hilum.evaluation.tables import confusion_matrix
 from hilum.explain.drawing import Row, answer_of, draw_rows
 from hilum.explain.heat import png_bytes
+from hilum.explain.measures import MEASURES, QUESTIONS, column
 from hilum.explain.methods import METHODS
+from hilum.explain.reference_maps import REFERENCES
 from hilum.progress import bar, say
 from hilum.records import Attribution, Predictions
 from hilum.results import pick_films, read_json, read_predictions, read_table, write_json, write_table
@@ -145,6 +150,7 @@ def write_comparison(
     blind = compare_blind(arms)
     write_table(folder / "blind.csv", pd.DataFrame(blind))
     write_table(folder / "explanations.csv", explanation)
+    titles = {name: method.title for name, method in METHODS.items()}
     page = ComparisonPage(
         title="hilum: " + " and ".join(arms),
         classes=classes,
@@ -158,7 +164,9 @@ def write_comparison(
         changes=changes,
         blind=blind,
         margin=params.evaluate.acquisition.margin,
-        explanation=explanation,
+        explanation=explanation.assign(method=explanation["method"].map(titles)),
+        notes=measure_notes(),
+        agreement=[read_agreement(name, arm, titles) for name, arm in arms.items() if len(arm.maps) > 1],
         figures=figures,
         panels=panels,
         warnings=[*flag_warnings(blind, params.evaluate.acquisition.margin), *find_warnings(arms, params, workspace)],
@@ -221,8 +229,8 @@ def draw_arm_panels(
     """One picture per explained film with a row per arm."""
     films = load_split(workspace.prepared, workspace.split, "explain", classes)
     image_ids = list(films.table["image_id"])
-    lungs = load_masks(workspace.prepared, "lung_mask", image_ids)
-    lesions = load_masks(workspace.prepared, "lesion_mask", image_ids)
+    versions = read_json(workspace.split / "versions.json")
+    marks = load_marks(workspace.prepared, image_ids, versions["size"], versions["square"])
     (folder / "panels").mkdir(parents=True)
     panels = []
     for index, image_id in enumerate(image_ids):
@@ -232,8 +240,7 @@ def draw_arm_panels(
             maps = list(arm.maps.values())
             target = int(maps[0].targets[index]) if maps else int(chosen.y_pred[0])
             rows.append(Row(name, maps, index, answer_of(chosen, 0, target)))
-        mask, outline = (lesions[image_id], "lesion") if image_id in lesions else (lungs.get(image_id), "lungs")
-        picture = png_bytes(draw_rows(films.rows.films[index], rows, mask, outline))
+        picture = png_bytes(draw_rows(films.rows.films[index], rows, marks[index]))
         (folder / "panels" / f"{image_id.replace('/', '_')}.png").write_bytes(picture)
         panels.append((f"{image_id}, true class {films.table['label'][index]}", picture))
     return panels
@@ -246,12 +253,50 @@ def explanation_table(arms: dict[str, ArmResults]) -> pd.DataFrame:
         table = read_table(arm.folder["explanations"] / "summary.csv")
         known = table.set_index(["method", "measure"])["value"]
         rows = table[table["method"].isin(METHODS)].assign(arm=name)
-        rows["chance_random"] = [known.get(("random", measure)) for measure in rows["measure"]]
-        rows["chance_centre"] = [known.get(("centre", measure)) for measure in rows["measure"]]
+        for reference in REFERENCES:
+            rows[f"chance_{reference}"] = [known.get((reference, measure)) for measure in rows["measure"]]
         tables.append(rows)
     columns = ["arm", "method", "measure", "value", "low", "high", "films", "chance_random", "chance_centre"]
     table = pd.concat(tables, ignore_index=True)[columns]
     return table.astype(dict.fromkeys(columns[3:], float))
+
+
+def measure_notes() -> list[MeasureNote]:
+    """Every measure in words, those of marks once for each kind of mark, in the order of the page."""
+    notes = []
+    for question, told in QUESTIONS.items():
+        for kind, mark in KINDS.items() if question == "place" else {"": ""}.items():
+            for name, measure in MEASURES.items():
+                if measure.question == question:
+                    top = "no limit" if measure.high is None else f"{measure.high:g}"
+                    notes.append(
+                        MeasureNote(
+                            name=column(name, kind) if kind else name,
+                            title=measure.title,
+                            question=told,
+                            mark=mark,
+                            direction=measure.better,
+                            judged=measure.judged,
+                            reads=measure.reads,
+                            scope=f"{measure.low:g} to {top}".replace("-", "−"),
+                            says=measure.says,
+                            chance=measure.chance,
+                        )
+                    )
+    return notes
+
+
+def read_agreement(name: str, arm: ArmResults, titles: Mapping[str, str]) -> Agreement:
+    """How far one arm's methods agree, from its folder."""
+    folder = arm.folder["explanations"]
+    return agree(
+        name,
+        read_table(folder / "agreement.csv"),
+        read_table(folder / "disagreement.csv"),
+        len(arm.explained),
+        read_json(folder / "chance.json")["spearman"],
+        titles,
+    )
 
 
 def headline(arms: dict[str, ArmResults], differences: pd.DataFrame, reference: str) -> list[HeadlineRow]:

@@ -1,7 +1,7 @@
 """explain: why one arm said what it said about the chosen films: arrays, panels, grids, and what the maps are worth."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +10,25 @@ import pandas as pd
 
 from hilum.config import Explain, flatten, read_params
 from hilum.data.batches import as_images
-from hilum.data.prepared import SplitFilms, load_films, load_masks, load_split
+from hilum.data.marks import FilmMarks, load_marks
+from hilum.data.prepared import SplitFilms, load_films, load_split
+from hilum.explain.agreement import agreement_by_chance, compare_methods, find_disagreement
 from hilum.explain.cells import Tile, choose_cells, draw_grid
 from hilum.explain.drawing import answer_of, draw_panel
+from hilum.explain.evidence import add_references, gather_evidence, tune_levels
 from hilum.explain.heat import png_bytes
-from hilum.explain.measures import deletion_and_insertion, reference_maps, share_inside
+from hilum.explain.measures import Remake
 from hilum.explain.methods import METHODS
 from hilum.explain.subject import Subject
-from hilum.explain.summary import summarise_measures
+from hilum.explain.summary import summarise_measures, summarise_pairs
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
-from hilum.records import Attribution, Films, Labels, Masks, Predictions
+from hilum.records import Attribution, Films, Labels, Predictions
 from hilum.results import pick_films, read_json, read_predictions, write_json, write_table
 from hilum.runs import arm_run, log_results
 from hilum.tracking import open_store
-from hilum.workspace import find_workspace
+from hilum.workspace import Workspace, find_workspace
 
 
 def run(arm: str) -> None:
@@ -49,14 +52,12 @@ def run(arm: str) -> None:
         targets = chosen.y_pred if settings.target == "predicted" else chosen.y_true
         found = explain_films(subject, films.rows.films, targets, settings, params.seed)
         save_arrays(folder, found, list(chosen.image_id))
-        lungs = load_masks(workspace.prepared, "lung_mask", list(chosen.image_id))
-        lesions = load_masks(workspace.prepared, "lesion_mask", list(chosen.image_id))
-        table = measure(subject, films.rows.films, found, targets, chosen, lungs, lesions, settings.steps, params.seed)
-        write_table(folder / "measures.csv", table)
-        summary = summarise_measures(table, settings.bootstrap, settings.confidence, params.seed)
-        write_table(folder / "summary.csv", summary)
-        write_json(folder / "metrics.json", flat_summary(summary))
-        draw_panels(folder, films.rows.films, found, targets, chosen, lungs, lesions)
+        versions = read_json(workspace.split / "versions.json")
+        marks = load_marks(workspace.prepared, list(chosen.image_id), versions["size"], versions["square"])
+        tuning = load_split(workspace.prepared, workspace.split, "explain_val", classes)
+        levels = tune_on_validation(subject, tuning, settings, workspace, versions, params.seed)
+        measure(subject, films.rows.films, found, chosen, marks, levels, settings, folder, params.seed)
+        draw_panels(folder, films.rows.films, found, targets, chosen, marks)
         draw_grids(folder, subject, load_films(workspace.prepared), workspace.split, answers, settings, params.seed)
         write_json(
             folder / "settings.json",
@@ -96,50 +97,92 @@ def save_arrays(folder: Path, found: Mapping[str, Attribution], image_ids: list[
         )
 
 
+def remakes(settings: Explain, targets: Labels) -> dict[str, Remake]:
+    """Each wanted method once more, for the first `explain.dear_films` films: on another model, noisy films, another seed."""
+
+    def remake(name: str) -> Remake:
+        own: Mapping[str, Any] = getattr(settings, name).model_dump()
+        few = targets[: settings.dear_films]
+        return lambda subject, images, seed: (
+            METHODS[name].explain(subject, images, few, own, seed, lambda done, total: None).values
+        )
+
+    return {name: remake(name) for name in settings.methods}
+
+
+def tune_on_validation(
+    subject: Subject, films: SplitFilms, settings: Explain, workspace: Workspace, versions: Mapping[str, Any], seed: int
+) -> pd.DataFrame:
+    """The thresholds of `iou_tuned`, from maps of marked validation films for their true class."""
+    if "iou_tuned" not in settings.measures or not len(films.table):
+        return tune_levels({}, [])
+    targets = films.rows.labels
+    found = add_references(explain_films(subject, films.rows.films, targets, settings, seed), targets, seed)
+    marks = load_marks(workspace.prepared, list(films.table["image_id"]), versions["size"], versions["square"])
+    return tune_levels(found, marks)
+
+
 def measure(
     subject: Subject,
     films: Films,
     found: Mapping[str, Attribution],
-    targets: Labels,
     chosen: Predictions,
-    lungs: Mapping[str, Masks],
-    lesions: Mapping[str, Masks],
-    steps: int,
+    marks: Sequence[FilmMarks],
+    levels: pd.DataFrame,
+    settings: Explain,
+    folder: Path,
     seed: int,
-) -> pd.DataFrame:
-    """One row per film and method, and for two maps that know nothing: what is no better than these is worth nothing."""
-    images = as_images(films)
-    maps = {name: attribution.values for name, attribution in found.items()} | reference_maps(films.shape, seed)
-    empty = np.zeros(films.shape[1:], bool)
-    tables = []
-    for name, values in maps.items():
-        curves = deletion_and_insertion(subject.predict, images, values, targets, steps, seed)
-        shares = {}
-        for column, masks in (("share_in_lungs", lungs), ("share_in_lesion", lesions)):
-            shares[column] = share_inside(values, np.stack([masks.get(image_id, empty) for image_id in chosen.image_id]))
-        tables.append(
-            pd.DataFrame(
-                {
-                    "image_id": chosen.image_id,
-                    "patient_id": chosen.patient_id,
-                    "method": name,
-                    "target": np.array(chosen.classes)[targets],
-                    "deletion_auc": curves.deletion_auc,
-                    "insertion_auc": curves.insertion_auc,
-                    **shares,
-                }
-            )
-        )
-    return pd.concat(tables, ignore_index=True)
+) -> None:
+    """Tables of every measure and of the agreement of methods, and their means as metrics."""
+    targets = next(iter(found.values())).targets
+    everything = add_references(found, targets, seed)
+    evidence = gather_evidence(
+        subject,
+        as_images(films),
+        everything,
+        remakes(settings, targets),
+        chosen,
+        marks,
+        levels,
+        settings,
+        seed,
+        bar("maps measured"),
+    )
+    maps = {name: attribution.values for name, attribution in everything.items()}
+    pairs = compare_methods(maps, list(chosen.image_id), list(chosen.patient_id))
+    own = pairs[pairs["first"].isin(list(found)) & pairs["second"].isin(list(found))]
+    chance = agreement_by_chance(films.shape[1:], seed)
+    summary = summarise_measures(evidence.films, settings.bootstrap, settings.confidence, seed)
+    agreement = summarise_pairs(pairs, settings.bootstrap, settings.confidence, seed)
+    tables = {
+        "measures": evidence.films,
+        "summary": summary,
+        "levels": evidence.levels,
+        "pairs": pairs,
+        "agreement": agreement,
+        "disagreement": find_disagreement(own, chance),
+    }
+    if len(evidence.randomisation):
+        tables["randomisation"] = evidence.randomisation
+    for name, table in tables.items():
+        write_table(folder / f"{name}.csv", table)
+    write_json(folder / "chance.json", {"spearman": chance})
+    write_json(folder / "metrics.json", {**flat_summary(summary), **flat_agreement(agreement)})
 
 
 def flat_summary(summary: pd.DataFrame) -> dict[str, float]:
-    """`explain/insertion_auc/gradcam` with .low, .high; and `explain/share_in_lungs/films`."""
+    """`explain/hit_rate_lesion/gradcam` with .low, .high and .films."""
     flat: dict[str, float] = {}
     for row in summary.to_dict("records"):
         key = f"explain/{row['measure']}/{row['method']}"
         flat |= {key: row["value"], f"{key}.low": row["low"], f"{key}.high": row["high"], f"{key}.films": row["films"]}
     return flat
+
+
+def flat_agreement(agreement: pd.DataFrame) -> dict[str, float]:
+    """`explain/agreement_spearman/gradcam-lime` with .low, .high and .films."""
+    named = agreement.assign(measure="agreement_" + agreement["measure"], method=agreement["first"] + "-" + agreement["second"])
+    return flat_summary(named)
 
 
 def draw_panels(
@@ -148,22 +191,20 @@ def draw_panels(
     found: Mapping[str, Attribution],
     targets: Labels,
     chosen: Predictions,
-    lungs: Mapping[str, Masks],
-    lesions: Mapping[str, Masks],
+    marks: Sequence[FilmMarks],
 ) -> None:
     """One panel per film; and, for the first film of each class, one per method, which mlflow ui shows beside other runs'."""
     (folder / "panels").mkdir()
     (folder / "keys").mkdir()
     seen: set[int] = set()
     for row, image_id in enumerate(chosen.image_id):
-        mask, name = (lesions[image_id], "lesion") if image_id in lesions else (lungs.get(image_id), "lungs")
         answer = answer_of(chosen, row, int(targets[row]))
-        figure = draw_panel(films[row], list(found.values()), row, answer, mask, name)
+        figure = draw_panel(films[row], list(found.values()), row, answer, marks[row])
         (folder / "panels" / f"{image_id.replace('/', '_')}.png").write_bytes(png_bytes(figure))
         if int(chosen.y_true[row]) not in seen:
             seen.add(int(chosen.y_true[row]))
             for method, attribution in found.items():
-                figure = draw_panel(films[row], [attribution], row, answer, mask, name)
+                figure = draw_panel(films[row], [attribution], row, answer, marks[row])
                 (folder / "keys" / f"{method}_{answer.true}.png").write_bytes(png_bytes(figure))
 
 

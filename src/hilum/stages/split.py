@@ -14,7 +14,15 @@ from hilum.data.markers import count_removal
 from hilum.data.pair_sheet import draw_pairs, write_pairs
 from hilum.data.prepared import LISTED, file_sha256, load_films, read_markers
 from hilum.data.report import Sheet, count_marked, count_ways, render_report, warn_of_confounding
-from hilum.data.splits import Splits, choose_explain_films, group_patients, pairs_across, prove_disjoint, split_by_patient
+from hilum.data.splits import (
+    Splits,
+    choose_explain_films,
+    choose_marked_films,
+    group_patients,
+    pairs_across,
+    prove_disjoint,
+    split_by_patient,
+)
 from hilum.progress import say
 from hilum.records import SPLITS
 from hilum.results import digest, read_table, write_json, write_table
@@ -37,15 +45,18 @@ def run() -> None:
     show_parted(near, splits, manifest, workspace)
     proof = prove_disjoint(manifest, splits.table, near)
     folds = list_folds(manifest, splits, linked, params)
-    chosen = choose_explain_films(manifest, splits.table, params.split.explain_films, params.seed)
+    chosen = {
+        "explain.csv": choose_explain_films(manifest, splits.table, params.split.explain_films, params.seed),
+        "explain_val.csv": choose_marked_films(manifest, splits.table, params.split.tuning_films, params.seed),
+    }
 
     folder = workspace.split
     shutil.rmtree(folder, ignore_errors=True)
     listed = manifest.assign(row=range(len(manifest))).merge(splits.table, on="image_id")
     for name in SPLITS:
         write_table(folder / f"{name}.csv", listed.loc[listed["split"] == name, list(LISTED)])
-    explain = listed.set_index("image_id").loc[chosen].reset_index()
-    write_table(folder / "explain.csv", explain[list(LISTED)])
+    for file, image_ids in chosen.items():
+        write_table(folder / file, listed.set_index("image_id").loc[image_ids].reset_index()[list(LISTED)])
     write_table(folder / "folds.csv", folds)
     write_table(folder / "left_out.csv", splits.left_out)
     write_json(folder / "proof.json", {**proof, "test_part": dict(splits.test_part), "left_out": len(splits.left_out)})

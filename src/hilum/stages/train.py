@@ -123,7 +123,7 @@ def logged_params(params: Params, arm: Arm) -> dict[str, Any]:
         "seed": params.seed,
         **flatten(sources, "source"),
         **flatten(params.prepare.model_dump(include={"size", "square", "markers", "labels", "labels_by_source"}), "prepare"),
-        **flatten(params.split.model_dump(exclude={"explain_films", "confounding", "folds", "fold_by"}), "split"),
+        **flatten(params.split.model_dump(exclude={"explain_films", "tuning_films", "confounding", "folds", "fold_by"}), "split"),
         **flatten(params.train, "train"),
         **(flatten(params.pretrain, "pretrain") if arm.weights == "pretrained" else {}),
     }

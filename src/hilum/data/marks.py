@@ -1,0 +1,74 @@
+"""What experts marked on a film: lesions, lungs and boxes, where the film was prepared and at its original size."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.data.images import Geometry, fit_square
+from hilum.data.manifest import read_manifest
+from hilum.data.prepared import load_masks
+
+KINDS = {"lesion": "lesion mask", "box": "box", "lungs": "lung mask"}  # in the order in which they are told
+STORED = {"lesion": "lesion_mask", "lungs": "lung_mask"}  # what `prepare` calls those that are masks
+Mark = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class FilmMarks:
+    """The marks of one film.
+
+    geometry: where the raw film lies in the prepared square.
+    masks: `lesion` and `lungs` where the film has them, (size, size) of the prepared film.
+    boxes: (B, 4) of x, y, width, height in raw pixels; findings: what each box shows, empty where nobody said.
+    """
+
+    geometry: Geometry
+    masks: dict[str, Mark]
+    boxes: NDArray[np.float64]
+    findings: tuple[str, ...]
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of KINDS that this film has."""
+        return [kind for kind in KINDS if (len(self.boxes) if kind == "box" else kind in self.masks)]
+
+    def at_raw_size(self, kind: str) -> Mark:
+        """A mark of KINDS at the film's original size, (height, width); boxes as the pixels whose middle lies in one."""
+        if kind != "box":
+            return self.geometry.mask_to_raw(self.masks[kind])
+        down, across = np.mgrid[: self.geometry.height, : self.geometry.width] + 0.5
+        found = np.zeros(down.shape, bool)
+        for x, y, width, height in self.boxes:
+            found |= (x <= across) & (across < x + width) & (y <= down) & (down < y + height)
+        return found
+
+    def boxes_prepared(self) -> NDArray[np.float64]:
+        """The boxes (B, 4) in pixels of the prepared film."""
+        return self.geometry.boxes_to_prepared(self.boxes)
+
+
+def load_marks(prepared: Path, image_ids: Sequence[str], size: int, square: str) -> list[FilmMarks]:
+    """The marks of these films, in this order; empty masks are none.
+
+    size, square: as the films were prepared.
+    Raises: ValueError for a film that the manifest does not know.
+    """
+    rows = {str(row["image_id"]): row for row in read_manifest(prepared / "manifest.csv").to_dict("records")}
+    if strange := [image_id for image_id in image_ids if image_id not in rows]:
+        raise ValueError(
+            f"every film must stand in the manifest, got {len(strange)} others such as {strange[0]}; run `dvc repro`"
+        )
+    masks = {name: load_masks(prepared, kind, list(image_ids)) for name, kind in STORED.items()}
+    found = []
+    for image_id in image_ids:
+        row = rows[image_id]
+        own = {name: known[image_id] for name, known in masks.items() if image_id in known and known[image_id].any()}
+        boxes = np.array(json.loads(row["boxes"] or "[]"), np.float64).reshape(-1, 4)
+        told = tuple(str(finding) for finding in json.loads(row["box_findings"] or "[]"))
+        findings = told if len(told) == len(boxes) else ("",) * len(boxes)
+        found.append(FilmMarks(fit_square(int(row["width"]), int(row["height"]), size, square), own, boxes, findings))
+    return found

@@ -1,0 +1,164 @@
+"""CheXlocalize's protocol: its polygons and run-length masks read, mIoU and hit rate as published, bootstrap over patients.
+
+Source: Saporta et al. 2022, doi 10.1038/s42256-022-00536-x.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy.stats import bootstrap
+
+from hilum.explain.localization import Heat, Mark, fill_contours, iou, otsu_mask
+
+Runs = Mapping[str, Any]  # {"size": [height, width], "counts": text}
+SIZE = "img_size"  # the key beside the findings in a file of polygons: [height, width]
+
+
+def read_film_table(path: Path) -> dict[str, dict[str, Any]]:
+    """One of CheXlocalize's JSON files: film -> finding -> polygons or run lengths. Raises: ValueError if it is none."""
+    values = json.loads(path.read_text())
+    if not isinstance(values, dict) or not all(isinstance(film, dict) for film in values.values()):
+        raise ValueError(f"{path} must hold film -> finding -> polygons or run lengths, got something else")
+    return values
+
+
+def decode_runs(runs: Runs) -> Mark:
+    """A mask from COCO's compressed run lengths: (H, W).
+
+    Runs of 0 and 1 take turns down the columns, 0 first; each is a number in groups of five bits, lowest first, and from the
+    fourth on the difference from the run two before.
+    Raises: ValueError if the runs do not fill the size.
+    """
+    height, width = runs["size"]
+    lengths: list[int] = []
+    codes = iter(runs["counts"].encode("ascii"))
+    for code in codes:
+        number, shift = 0, 0
+        while True:
+            bits = code - 48
+            number |= (bits & 31) << shift
+            shift += 5
+            if not bits & 32:
+                break
+            code = next(codes, 48)
+        if bits & 16:
+            number -= 1 << shift
+        lengths.append(number + lengths[-2] if len(lengths) > 2 else number)
+    if min(lengths, default=0) < 0 or sum(lengths) != height * width:
+        raise ValueError(f"run lengths must be >= 0 and fill {height} x {width} pixels, got {sum(lengths)}; the file is damaged")
+    return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(width, height).T
+
+
+def encode_runs(mask: Mark) -> dict[str, Any]:
+    """A mask (H, W) as COCO's compressed run lengths, the way back of `decode_runs`."""
+    flat = mask.T.ravel()
+    ends = np.flatnonzero(np.diff(np.r_[0, flat, 2].astype(int)))
+    lengths = np.diff(np.r_[0, ends]).tolist()
+    text = []
+    for i, length in enumerate(lengths):
+        number = length - lengths[i - 2] if i > 2 else length
+        while True:
+            bits = number & 31
+            number >>= 5
+            more = number != (-1 if bits & 16 else 0)
+            text.append(chr((bits | 32 if more else bits) + 48))
+            if not more:
+                break
+    return {"size": [int(extent) for extent in mask.shape], "counts": "".join(text)}
+
+
+def draw_polygons(polygons: Sequence[Sequence[Sequence[float]]], size: tuple[int, int]) -> Mark:
+    """A mask from polygons of x, y in pixels, outlines included: (height, width) = size."""
+    picture = Image.new("1", (size[1], size[0]))
+    for polygon in polygons:
+        ImageDraw.Draw(picture).polygon([(x, y) for x, y in polygon], outline=1, fill=1)
+    return np.asarray(picture, bool)
+
+
+def segment_heat(heat: Heat) -> Mark:
+    """A map's mask as published: stretched from its lowest to its highest value, Otsu's threshold, contours filled.
+
+    heat: (H, W) at the film's original size.
+    """
+    return fill_contours(otsu_mask(heat))
+
+
+def published_iou(marked: Mark, mark: Mark, true_positives_only: bool) -> float:
+    """IoU as published: NaN where neither marks anything, and with true positives only where one of the two marks nothing."""
+    if true_positives_only and not (marked.any() and mark.any()):
+        return float("nan")
+    return iou(marked, mark)
+
+
+def published_hit(heat: Heat, mark: Mark) -> float:
+    """1 if the first of the map's maxima lies in the mark, else 0; NaN where nothing is marked. heat: at the film's size."""
+    if not mark.any():
+        return float("nan")
+    return float(mark[np.unravel_index(int(heat.argmax()), heat.shape)])
+
+
+def iou_table(
+    truth: Mapping[str, Mapping[str, Runs]], found: Mapping[str, Mapping[str, Runs]], true_positives_only: bool
+) -> pd.DataFrame:
+    """IoU of every film (row) and finding (column), both sorted; a film without maps marks nothing.
+
+    truth, found: film -> finding -> run lengths.
+    Raises: ValueError if the masks of a film differ in size.
+    """
+    rows: dict[str, dict[str, float]] = {}
+    for film in sorted(truth):
+        rows[film] = {}
+        for finding in sorted(truth[film]):
+            mark = decode_runs(truth[film][finding])
+            marked = decode_runs(found[film][finding]) if film in found else np.zeros_like(mark)
+            if marked.shape != mark.shape:
+                raise ValueError(
+                    f"both masks of a film must have one size, got {marked.shape} and {mark.shape} in {film}, {finding}"
+                )
+            rows[film][finding] = published_iou(marked, mark, true_positives_only)
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def summarise_findings(table: pd.DataFrame, resamples: int, confidence: float, seed: int) -> pd.DataFrame:
+    """Mean of each finding over films, with a percentile interval from a bootstrap over patients.
+
+    table: films as rows, named `<patient>_<study>_<view>`, findings as columns, NaN where a film does not count.
+    Columns value, low, high, films, patients; low and high are NaN where fewer than two patients count. All films of a patient
+    are drawn together (the published code draws films; in its validation and test sets nearly every patient has one).
+    """
+    patients = np.array([str(film).split("_")[0] for film in table.index])
+    return pd.DataFrame(
+        {finding: _summarise(table[finding].to_numpy(float), patients, resamples, confidence, seed) for finding in table}
+    ).T.astype({"films": int, "patients": int})
+
+
+def _summarise(
+    values: NDArray[np.float64], patients: NDArray[np.str_], resamples: int, confidence: float, seed: int
+) -> dict[str, float]:
+    known = ~np.isnan(values)
+    sums = pd.Series(values[known]).groupby(patients[known]).agg(["sum", "size"])
+    row = {
+        "value": float(values[known].mean()) if known.any() else float("nan"),
+        "low": float("nan"),
+        "high": float("nan"),
+        "films": int(known.sum()),
+        "patients": len(sums),
+    }
+    if len(sums) > 1 and np.ptp(values[known]) > 0:
+        interval = bootstrap(
+            (sums["sum"].to_numpy(float), sums["size"].to_numpy(float)),
+            lambda total, films, axis: total.sum(axis=axis) / films.sum(axis=axis),
+            n_resamples=resamples,
+            confidence_level=confidence,
+            method="percentile",
+            paired=True,
+            rng=np.random.default_rng(seed),
+        ).confidence_interval
+        row |= {"low": float(interval.low), "high": float(interval.high)}
+    return row
