@@ -13,6 +13,14 @@ FILM = np.random.default_rng(0).integers(0, 256, (32, 32)).astype(np.uint8)
 ANSWER = Answer("phantom/p1-2", "viral", 0.876, "viral", "bacterial")
 NUMBERS = {
     "gradcam": ({"layer": "conv", "cells": [4, 4]}, {"maximum": 1.0}),
+    "gradcam_plus_plus": ({"layer": "conv", "cells": [4, 4]}, {"maximum": 1.0}),
+    "layercam": ({"layer": "conv", "cells": [4, 4]}, {"maximum": 1.0}),
+    "scorecam": ({"layer": "conv", "cells": [4, 4], "max_N": 20}, {"maximum": 1.0, "channels": 8.0}),
+    "saliency": ({}, {"maximum": 1.0}),
+    "smoothgrad": ({"samples": 20, "noise": 0.1}, {"maximum": 1.0}),
+    "integrated_gradients": ({"baselines": ["black", "mean"]}, {"completeness_error": 0.0312}),
+    "occlusion": ({"baseline": "mean", "patch_pixels": 19}, {"spread": 0.35}),
+    "rise": ({"baseline": "mean", "samples": 1500}, {"spread": 0.35}),
     "lime": ({"features": 10}, {"local_fit": 0.714, "superpixels": 57.0, "spread": 0.35}),
     "shap": ({"background": 50}, {"additivity_error": -0.21, "difference": 1.5}),
 }
@@ -50,6 +58,13 @@ def test_a_panel_says_what_a_reader_needs():
         "of 57 superpixels",
         "additivity error -0.21 of +1.50 logits",
         "against 50 background films",
+        "8 channels (max_N 20)",
+        "20 copies with noise of 10% of the range",
+        "touchy places, for or against",
+        "completeness error +0.03 logits at most",
+        "from black, mean",
+        "hidden: mean, 19 px patch",
+        "hidden: mean, 1500 masks",
         "outline: lung mask",
         "opacity",
     ):

@@ -144,10 +144,10 @@ def draw_rows(
 def caption(attribution: Attribution, index: int) -> str:
     """One or two lines on how far a map can be trusted, from its own numbers."""
     numbers = {name: float(values[index]) for name, values in attribution.numbers.items()}
-    lines = []
+    parameters, lines = attribution.parameters, []
     if "local_fit" in numbers:
         fit = "undefined" if np.isnan(numbers["local_fit"]) else f"{numbers['local_fit']:.2f}"
-        shown = attribution.parameters["features"]
+        shown = parameters["features"]
         lines = [
             f"local fit R² {fit}; the probability moved by {numbers['spread']:.2f}",
             f"strongest {shown} of {numbers['superpixels']:.0f} superpixels",
@@ -155,11 +155,24 @@ def caption(attribution: Attribution, index: int) -> str:
     if "additivity_error" in numbers:
         lines = [
             f"additivity error {numbers['additivity_error']:+.2f} of {numbers['difference']:+.2f} logits",
-            f"against {attribution.parameters['background']} background films",
+            f"against {parameters['background']} background films",
         ]
-    if "layer" in attribution.parameters:
-        cells = attribution.parameters["cells"]
-        lines = [f"layer {attribution.parameters['layer']}, {cells[0]}x{cells[1]} cells"]
+    if "completeness_error" in numbers:
+        lines = [
+            f"completeness error {numbers['completeness_error']:+.2f} logits at most",
+            f"from {', '.join(parameters['baselines'])}",
+        ]
+    if attribution.method == "smoothgrad":
+        lines = [f"{parameters['samples']} copies with noise of {parameters['noise']:.0%} of the range"]
+    if not METHODS[attribution.method].directed:
+        lines.append("touchy places, for or against")
+    if attribution.method in ("occlusion", "rise"):
+        lines = [f"the probability moved by {numbers['spread']:.2f}", f"hidden: {parameters['baseline']}"]
+        lines[1] += f", {parameters['samples']} masks" if "samples" in parameters else f", {parameters['patch_pixels']} px patch"
+    if "cells" in parameters and "layer" in parameters:
+        lines.append(f"layer {parameters['layer']}, {parameters['cells'][0]}x{parameters['cells'][1]} cells")
+    if "channels" in numbers:
+        lines.append(f"{numbers['channels']:.0f} channels (max_N {parameters['max_N']})")
     return "\n".join(lines)
 
 
