@@ -125,10 +125,10 @@ def _is_mixed(model: keras.Model) -> bool:
 
 def _check(model: keras.Model) -> None:
     """Refuse what cannot be rebuilt."""
-    if not model.built:
-        raise ValueError("a model must know the size of its films, got one that was never built; give it an input shape")
     if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
         raise ValueError(f"a model must be a functional or a Sequential one, got {type(model).__name__}; rebuild it as such")
+    if not model.built:
+        raise ValueError("a model must know the size of its films, got one that was never built; give it an input shape")
     if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.output_shape) != 2:
         raise ValueError(
             f"a model must take one film and give one vector of classes, got inputs {[tuple(t.shape) for t in model.inputs]} and "
