@@ -198,6 +198,11 @@ class Lime(Section):
 class Shap(Section):
     samples: Count
     background: Count
+    smoothing: Annotated[float, Field(ge=0, le=1)]
+
+
+class ShapLayer(Shap):
+    layer: str
 
 
 Baseline = Literal["black", "mean", "blurred"]
@@ -220,6 +225,21 @@ class SmoothGrad(Section):
 class IntegratedGradients(Section):
     baselines: Annotated[list[Baseline], Field(min_length=1)]
     steps: Annotated[int, Field(ge=2)]
+
+
+class Xrai(IntegratedGradients):
+    dilation: Annotated[float, Field(ge=0, le=0.1)]
+
+
+class Shapley(Section):
+    orders: Count
+    superpixels: Annotated[int, Field(ge=2)]
+    baseline: Baseline
+
+
+class ShapPartition(Section):
+    evaluations: Annotated[int, Field(ge=10)]
+    baseline: Baseline
 
 
 class Occlusion(Section):
@@ -252,7 +272,11 @@ class Explain(Section):
     smoothgrad: SmoothGrad
     integrated_gradients: IntegratedGradients
     shap: Shap
+    shap_layer: ShapLayer
+    xrai: Xrai
     lime: Lime
+    shapley: Shapley
+    shap_partition: ShapPartition
     occlusion: Occlusion
     rise: Rise
 

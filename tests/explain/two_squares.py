@@ -25,8 +25,12 @@ SETTINGS = {
     "saliency": {},
     "smoothgrad": {"samples": 4, "noise": 0.1},
     "integrated_gradients": {"baselines": ["black", "mean", "blurred"], "steps": 8},
-    "shap": {"samples": 40, "background": 3},
+    "shap": {"samples": 40, "background": 3, "smoothing": 0.0},
+    "shap_layer": {"layer": "last", "samples": 40, "background": 3, "smoothing": 0.0},
+    "xrai": {"baselines": ["black", "mean"], "steps": 8, "dilation": 0.0},
     "lime": {"samples": 200, "superpixels": 16, "features": 6, "kernel_width": 0.25, "hide": "film"},
+    "shapley": {"orders": 3, "superpixels": 16, "baseline": "mean"},
+    "shap_partition": {"evaluations": 300, "baseline": "mean"},
     "occlusion": {"patch": 1 / 12, "stride": 1 / 12, "baseline": "mean"},
     "rise": {"samples": 1000, "cells": 8, "shown": 0.5, "baseline": "mean"},
 }

@@ -15,6 +15,10 @@ from hilum.explain import (
     saliency,
     scorecam,
     shap_gradients,
+    shap_layer,
+    shap_partition,
+    shapley,
+    xrai,
 )
 from hilum.explain.subject import OnFilm, Subject
 from hilum.records import Attribution, Images, Labels
@@ -59,7 +63,11 @@ METHODS: dict[str, Method] = {
         integrated_gradients.explain, "white_box", True, "Integrated Gradients", "logits per", blocks=32
     ),
     "shap": Method(shap_gradients.explain, "white_box", True, "SHAP", "logits per", blocks=32),
+    "shap_layer": Method(shap_layer.explain, "white_box", True, "SHAP at a layer", CELL),
+    "xrai": Method(xrai.explain, "white_box", True, "XRAI", "logits per pixel of the region"),
     "lime": Method(lime_superpixels.explain, "black_box", True, "LIME", f"{CHANCE} per superpixel"),
+    "shapley": Method(shapley.explain, "black_box", True, "Shapley, sampled", f"{CHANCE} per superpixel", dear=True),
+    "shap_partition": Method(shap_partition.explain, "black_box", True, "SHAP Partition", f"{CHANCE} per", blocks=32, dear=True),
     "occlusion": Method(occlusion.explain, "black_box", True, "Occlusion", f"{CHANCE}, fall when hidden", dear=True),
     "rise": Method(rise.explain, "black_box", True, "RISE", f"{CHANCE}, rise when shown", dear=True),
 }
