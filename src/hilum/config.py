@@ -224,6 +224,61 @@ class Lime(Section):
 class Shap(Section):
     samples: Count
     background: Count
+    smoothing: Annotated[float, Field(ge=0, le=1)]
+
+
+class ShapLayer(Shap):
+    layer: str
+
+
+Baseline = Literal["black", "mean", "blurred"]
+
+
+class ScoreCam(Section):
+    layer: str
+    max_N: Count  # noqa: N815 - tf-keras-vis's word
+
+
+class Saliency(Section):
+    """Saliency takes no settings."""
+
+
+class SmoothGrad(Section):
+    samples: Count
+    noise: Annotated[float, Field(gt=0, le=1)]
+
+
+class IntegratedGradients(Section):
+    baselines: Annotated[list[Baseline], Field(min_length=1)]
+    steps: Annotated[int, Field(ge=2)]
+
+
+class Xrai(IntegratedGradients):
+    dilation: Annotated[float, Field(ge=0, le=0.1)]
+
+
+class Shapley(Section):
+    orders: Count
+    superpixels: Annotated[int, Field(ge=2)]
+    baseline: Baseline
+
+
+class ShapPartition(Section):
+    evaluations: Annotated[int, Field(ge=10)]
+    baseline: Baseline
+
+
+class Occlusion(Section):
+    patch: Annotated[float, Field(gt=0, le=1)]
+    stride: Annotated[float, Field(gt=0, le=1)]
+    baseline: Baseline
+
+
+class Rise(Section):
+    samples: Annotated[int, Field(ge=10)]
+    cells: Annotated[int, Field(ge=2)]
+    shown: Annotated[float, Field(gt=0, lt=1)]
+    baseline: Baseline
 
 
 class MuFidelity(Section):
@@ -243,6 +298,8 @@ class Randomisation(Section):
 
 
 class Explain(Section):
+    """`explain`: besides what is of all methods, one section of settings per method of the registry, under its name."""
+
     methods: Annotated[list[str], Field(min_length=1)]
     target: Literal["predicted", "true"]
     grid_films: Count
@@ -256,8 +313,20 @@ class Explain(Section):
     bootstrap: Annotated[int, Field(ge=10)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     gradcam: GradCam
-    lime: Lime
+    gradcam_plus_plus: GradCam
+    layercam: GradCam
+    scorecam: ScoreCam
+    saliency: Saliency
+    smoothgrad: SmoothGrad
+    integrated_gradients: IntegratedGradients
     shap: Shap
+    shap_layer: ShapLayer
+    xrai: Xrai
+    lime: Lime
+    shapley: Shapley
+    shap_partition: ShapPartition
+    occlusion: Occlusion
+    rise: Rise
 
 
 class Compare(Section):

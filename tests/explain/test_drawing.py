@@ -15,6 +15,24 @@ FILM = np.random.default_rng(0).integers(0, 256, (32, 32)).astype(np.uint8)
 ANSWER = Answer("phantom/p1-2", "viral", 0.876, "viral", "bacterial")
 NUMBERS = {
     "gradcam": ({"layer": "conv", "cells": [4, 4]}, {"maximum": 1.0}),
+    "gradcam_plus_plus": ({"layer": "conv", "cells": [4, 4]}, {"maximum": 1.0}),
+    "layercam": ({"layer": "conv", "cells": [4, 4]}, {"maximum": 1.0}),
+    "scorecam": ({"layer": "conv", "cells": [4, 4], "max_N": 20}, {"maximum": 1.0, "channels": 8.0}),
+    "saliency": ({}, {"maximum": 1.0}),
+    "smoothgrad": ({"samples": 20, "noise": 0.1}, {"maximum": 1.0}),
+    "integrated_gradients": ({"baselines": ["black", "mean"]}, {"completeness_error": 0.0312}),
+    "shap_layer": (
+        {"background": 50, "layer": "pool", "cells": [4, 4]},
+        {"additivity_error": 0.07, "difference": -0.5},
+    ),
+    "xrai": ({"baselines": ["black", "mean"]}, {"completeness_error": 0.0312, "regions": 21.0}),
+    "shapley": (
+        {"orders": 10, "baseline": "mean"},
+        {"superpixels": 57.0, "spread_of_orders": 0.012, "difference": 0.4, "additivity_error": 0.0},
+    ),
+    "shap_partition": ({"evaluations": 500, "baseline": "mean"}, {"difference": 0.41, "additivity_error": 0.0}),
+    "occlusion": ({"baseline": "mean", "patch_pixels": 19}, {"spread": 0.35}),
+    "rise": ({"baseline": "mean", "samples": 1500}, {"spread": 0.35}),
     "lime": ({"features": 10}, {"local_fit": 0.714, "superpixels": 57.0, "spread": 0.35}),
     "shap": ({"background": 50}, {"additivity_error": -0.21, "difference": 1.5}),
 }
@@ -60,6 +78,20 @@ def test_a_panel_says_what_a_reader_needs():
         "lesion: yellow",
         "box: orange (Effusion)",
         "lungs: blue line",
+        "8 channels (max_N 20)",
+        "20 copies with noise of 10% of the range",
+        "touchy places, for or against",
+        "completeness error +0.03 logits at most",
+        "from black, mean",
+        "hidden: mean, 19 px patch",
+        "additivity error +0.07 of -0.50 logits",
+        "input of pool, 4x4 cells",
+        "21 regions",
+        "10 orders of 57 superpixels, standard error 0.012",
+        "adds up to a probability of +0.40; hidden: mean",
+        "adds up to a probability of +0.41; hidden: mean",
+        "500 evaluations",
+        "hidden: mean, 1500 masks",
         "opacity",
     ):
         assert words in said

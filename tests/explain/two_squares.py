@@ -19,9 +19,22 @@ DECOY[36:48, 0:12] = True
 
 SETTINGS = {
     "gradcam": {"layer": "last"},
+    "gradcam_plus_plus": {"layer": "last"},
+    "layercam": {"layer": "last"},
+    "scorecam": {"layer": "last", "max_N": 4},
+    "saliency": {},
+    "smoothgrad": {"samples": 4, "noise": 0.1},
+    "integrated_gradients": {"baselines": ["black", "mean", "blurred"], "steps": 8},
+    "shap": {"samples": 40, "background": 3, "smoothing": 0.0},
+    "shap_layer": {"layer": "last", "samples": 40, "background": 3, "smoothing": 0.0},
+    "xrai": {"baselines": ["black", "mean"], "steps": 8, "dilation": 0.0},
     "lime": {"samples": 200, "superpixels": 16, "features": 6, "kernel_width": 0.25, "hide": "film"},
-    "shap": {"samples": 40, "background": 3},
+    "shapley": {"orders": 3, "superpixels": 16, "baseline": "mean"},
+    "shap_partition": {"evaluations": 300, "baseline": "mean"},
+    "occlusion": {"patch": 1 / 12, "stride": 1 / 12, "baseline": "mean"},
+    "rise": {"samples": 1000, "cells": 8, "shown": 0.5, "baseline": "mean"},
 }
+COARSE = {"rise": 0.5}  # of the positive values, how many at least lie on what the model reads; 0.8 for methods not named
 
 
 def build_reader(gain: float) -> keras.Model:

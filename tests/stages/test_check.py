@@ -59,7 +59,7 @@ def test_the_repositorys_values_hold_and_name_what_the_registries_know() -> None
     [
         ("tune__metric", "auc", "tune.metric must be one of "),
         ("train__select", "loss", "train.select must be one of "),
-        ("explain__methods", ["lime", "saliency"], "explain.methods must be out of gradcam, lime, shap, got 'saliency'"),
+        ("explain__methods", ["lime", "tealeaves"], "explain.methods must be out of gradcam, gradcam_plus_plus, "),
         ("explain__measures", ["gini", "beauty"], "explain.measures must be out of deletion_blur, insertion_blur, "),
         ("arms__baseline__backbone", "vgg16", "arms.baseline.backbone must be one of mobilenet_025, mobilenet, "),
         ("arms__finetuned__phases__1__unfreeze", "block_99", "arms.finetuned.phases.1.unfreeze must be head, all, 1 to 14 or "),
@@ -75,7 +75,7 @@ def test_a_name_that_no_registry_knows_is_told_with_the_legal_ones(key: str, val
     faults = faults_of(**{key: value})
     assert len(faults) == 1
     assert faults[0].startswith(told)
-    wrong = {"saliency", "fracture", "beauty"} & set(value) if isinstance(value, list | dict) else {value}
+    wrong = {"tealeaves", "fracture", "beauty"} & set(value) if isinstance(value, list | dict) else {value}
     assert f"got {next(iter(wrong))!r}" in faults[0] or f"got {next(iter(wrong))}" in faults[0]
 
 
@@ -92,7 +92,7 @@ def test_all_faults_are_told_at_once_and_nothing_is_written(
         tune__metric="auc",
         arms__baseline__weights="weights/none.h5",
         acquire__sources__mine=FOLDER,
-        explain__methods=["saliency"],
+        explain__methods=["tealeaves"],
     )
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError) as refused:

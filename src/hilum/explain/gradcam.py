@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.subject import OnFilm, Subject, check_films, check_model, check_settings
+from hilum.explain.cams import at_input, explain_on_tail
+from hilum.explain.subject import OnFilm, Subject
 from hilum.records import Attribution, Images, Labels
 
 if TYPE_CHECKING:
     import keras
-
-BATCH = 32  # films per pass; larger ones gain nothing on a CPU
 
 
 def explain(
@@ -30,63 +29,11 @@ def explain(
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph.
     Source: Selvaraju et al. 2017, arXiv 1610.02391.
     """
-    from hilum.models.classifier import cut, last_convolution
-
-    check_films(images, targets)
-    check_settings("gradcam", settings, ["layer"])
-    model = check_model("gradcam", subject, targets)
-    layer = last_convolution(model) if settings["layer"] == "last" else str(settings["layer"])
-    prefix, tail = cut(model, layer)
-    logits = logits_of_tail(tail)
-
-    parts = []
-    for start in range(0, len(images), BATCH):
-        batch = slice(start, start + BATCH)
-        cells = _cells(logits, prefix(images[batch], training=False), targets[batch])
-        parts.append(_resize(cells, images.shape[1:3]))
-        on_film(min(start + BATCH, len(images)), len(images))
-    values = np.concatenate(parts)
-    maximum = values.max(axis=(1, 2)).astype(np.float64)
-    return Attribution(
-        values=values,
-        method="gradcam",
-        targets=np.asarray(targets, np.int64),
-        signed=False,
-        parameters={"layer": layer, "output": "logits", "resize": "bilinear", "cells": list(prefix.output.shape[1:3])},
-        numbers={"maximum": maximum, "zero": (maximum == 0).astype(np.float64)},
-    )
+    return explain_on_tail("gradcam", _cells, subject, images, targets, settings, on_film)
 
 
-def logits_of_tail(tail: "keras.Model") -> "keras.Model":
-    """A copy of the part above the cut that ends at the logits.
-
-    The copy matters: layers shared with the full model answer `get_layer(...).output` with the full model's tensor.
-    """
-    import keras
-
-    copy = keras.models.clone_model(tail)
-    copy.set_weights(tail.get_weights())
-    return keras.Model(copy.input, copy.get_layer("logits").output)
-
-
-def _cells(logits: "keras.Model", activations: Any, targets: Labels) -> NDArray[np.float32]:
-    """Grad-CAM at the size of the layer: (N, h, w), not normalised."""
+def _cells(tail: "keras.Model", activations: Any, targets: Labels) -> NDArray[np.float32]:
     from tf_keras_vis.gradcam import Gradcam
     from tf_keras_vis.utils.scores import CategoricalScore
 
-    cells = Gradcam(logits)(
-        CategoricalScore([int(target) for target in targets]),
-        activations,
-        penultimate_layer=0,  # the input of the tail, which is the output of the chosen layer
-        seek_penultimate_conv_layer=False,
-        expand_cam=False,
-        normalize_cam=False,
-    )
-    return np.asarray(cells, np.float32)
-
-
-def _resize(cells: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Bilinear, (N, h, w) -> (N, H, W)."""
-    import tensorflow as tf
-
-    return np.asarray(tf.image.resize(cells[..., np.newaxis], size, method="bilinear")[..., 0], np.float32)
+    return np.asarray(Gradcam(tail)(CategoricalScore([int(k) for k in targets]), activations, **at_input()), np.float32)

@@ -1,7 +1,8 @@
 """SHAP by expected gradients: what each pixel adds to the target's logit, measured against background films."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,8 @@ def explain(
     """shap's GradientExplainer at the film, for the target's logit only.
 
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; subject.background: (B, H, W, 1) training films.
-    settings: samples (gradients per film); background (films that the caller was to choose, kept in the parameters).
+    settings: samples (gradients per film); background (films that the caller was to choose, kept in the parameters); smoothing
+    (noise added to each sample, standard deviation as a share of that of the background's values).
     Signed values in logits. They should add up to the film's logit less the background's mean logit (numbers: difference);
     additivity_error is their sum less that difference, in logits, the noise of the sampling; zero = 1 where the map is all 0.
 
@@ -31,35 +33,15 @@ def explain(
     Source: Erion et al. 2021, arXiv 1906.10670; Lundberg & Lee 2017, arXiv 1705.07874.
     """
     check_films(images, targets)
-    check_settings("shap", settings, ["samples", "background"])
+    check_settings("shap", settings, ["samples", "background", "smoothing"])
     model = check_model("shap", subject, targets)
-    background = _check_background(subject.background, images)
+    background = check_background(subject.background, images)
 
     import keras
-    import shap
 
     logits = keras.Model([model.input], model.get_layer("logits").output)  # a list, because shap calls it with one
-    explainer = shap.GradientExplainer(logits, background, batch_size=BATCH)
-    values = np.zeros(images.shape[:3], np.float32)
-    total = np.zeros(len(images), np.float64)
-    state = np.random.get_state()  # noqa: NPY002 - shap seeds numpy's global generator; give it back as it was
-    try:
-        for i in range(len(images)):
-            one, _ = explainer.shap_values(
-                images[i : i + 1],
-                nsamples=int(settings["samples"]),
-                ranked_outputs=np.array([[int(targets[i])]]),  # the target's gradient alone
-                output_rank_order="custom",
-                rseed=seed,
-            )
-            values[i] = one[0, :, :, 0, 0]
-            total[i] = one.sum()
-            on_film(i + 1, len(images))
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-    rows = np.arange(len(images))
-    expected = _answers(logits, background).mean(axis=0)  # (K,)
-    difference = _answers(logits, images)[rows, targets] - expected[targets]
+    found, numbers = expected_gradients(logits, background, images, targets, settings, seed, on_film)
+    values = found[..., 0]
     return Attribution(
         values=values,
         method="shap",
@@ -67,21 +49,73 @@ def explain(
         signed=True,
         parameters={
             "samples": int(settings["samples"]),
+            "smoothing": float(settings["smoothing"]),
             "background": len(background),
-            "background_sha256": hashlib.sha256(np.ascontiguousarray(background).tobytes()).hexdigest(),
+            "background_sha256": hash_films(background),
             "seed": seed,
             "output": "logits",
             "at": "film",
         },
-        numbers={
-            "difference": difference,
-            "additivity_error": total - difference,
-            "zero": np.asarray(~values.any(axis=(1, 2)), np.float64),
-        },
+        numbers={**numbers, "zero": np.asarray(~values.any(axis=(1, 2)), np.float64)},
     )
 
 
-def _check_background(background: Images | None, images: Images) -> Images:
+def expected_gradients(
+    logits: "keras.Model",
+    background: NDArray[np.float32],
+    inputs: NDArray[np.float32],
+    targets: Labels,
+    settings: Mapping[str, Any],
+    seed: int,
+    on_film: OnFilm,
+) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float64]]]:
+    """shap's GradientExplainer of a model that takes a list of one input and gives logits.
+
+    background, inputs: (B, ...) and (N, ...) of the model's own input shape. Gives (N, ...) in logits and the numbers
+    difference and additivity_error, (N,) in logits.
+    """
+    import keras
+    import shap
+
+    listed = keras.Model([logits.input], logits.output)
+    noise = float(settings["smoothing"]) * float(background.std())
+    explainer = shap.GradientExplainer(listed, background, batch_size=BATCH, local_smoothing=noise)
+    values = np.zeros(inputs.shape, np.float32)
+    total = np.zeros(len(inputs), np.float64)
+    with own_random_state():
+        for i in range(len(inputs)):
+            one, _ = explainer.shap_values(
+                inputs[i : i + 1],
+                nsamples=int(settings["samples"]),
+                ranked_outputs=np.array([[int(targets[i])]]),  # the target's gradient alone
+                output_rank_order="custom",
+                rseed=seed,
+            )
+            values[i] = one[0, ..., 0]
+            total[i] = one.sum()
+            on_film(i + 1, len(inputs))
+    expected = _answers(listed, background).mean(axis=0)  # (K,)
+    difference = _answers(listed, inputs)[np.arange(len(inputs)), targets] - expected[targets]
+    return values, {"difference": difference, "additivity_error": total - difference}
+
+
+@contextmanager
+def own_random_state() -> Iterator[None]:
+    """shap seeds numpy's global generator; give it back as it was."""
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+def hash_films(films: Images) -> str:
+    """SHA-256 of the films' values, so that a map names its background."""
+    return hashlib.sha256(np.ascontiguousarray(films).tobytes()).hexdigest()
+
+
+def check_background(background: Images | None, images: Images) -> Images:
+    """The background, if there is one that fits and holds no explained film. Raises ValueError otherwise."""
     if background is None or len(background) == 0:
         raise ValueError("shap must have background films, got none; give Subject(background=...) a sample of training films")
     if background.shape[1:] != images.shape[1:] or background.dtype != np.float32:
@@ -93,7 +127,7 @@ def _check_background(background: Images | None, images: Images) -> Images:
     return background
 
 
-def _answers(logits: "keras.Model", images: Images) -> NDArray[np.float64]:
+def _answers(logits: "keras.Model", images: NDArray[np.float32]) -> NDArray[np.float64]:
     """(N, K) logits in batches."""
     parts = [np.asarray(logits([images[i : i + BATCH]], training=False)) for i in range(0, len(images), BATCH)]
     return np.concatenate(parts).astype(np.float64)

@@ -20,7 +20,7 @@ class Subject:
     """A trained model as explainers see it.
 
     predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities; all that a black box method reads.
-    model: the flat Keras graph with layers `logits` and `probabilities`; white box methods need it.
+    model: the Keras classifier, of any kind that `models/flatten.py` knows; white box methods need it.
     background: (B, H, W, 1) training films that SHAP measures against.
     """
 
@@ -59,15 +59,19 @@ def check_settings(method: str, settings: Mapping[str, Any], names: Iterable[str
 
 
 def check_model(method: str, subject: Subject, targets: Labels) -> "keras.Model":
-    """The model of a white box method, with as many logits as the targets ask for.
+    """The model of a white box method: flat, computing in float32, with as many logits as the targets ask for.
 
-    Raises: ValueError if there is no model or a target is beyond its classes.
+    What a method does to it leaves `subject.model` as it was: it shares the variables, not the layers (a model that is flat
+    already comes as it is, and must not be changed).
+    Raises: ValueError if there is no model, it cannot be made flat, or a target is beyond its classes.
     """
+    from hilum.models.flatten import flatten
+
     if subject.model is None:
         raise ValueError(f"{method} must have the model, got its predict function only; use a black box method such as lime")
-    classes = int(subject.model.get_layer("logits").output.shape[-1])
-    check_targets(targets, classes)
-    return subject.model
+    model = flatten(subject.model, float32=True)
+    check_targets(targets, int(model.get_layer("logits").output.shape[-1]))
+    return model
 
 
 def check_targets(targets: Labels, classes: int) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zipfile
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -122,17 +123,18 @@ def unfreeze(model: keras.Model, extent: str | int, batch_norm: str) -> list[str
 
 def legal_cuts(model: keras.Model) -> list[str]:
     """Names of the layers whose output every path from the input to the output crosses, in graph order."""
-    position = {layer.name: i for i, layer in enumerate(model.layers)}
-    reach = [position[layer.name] for layer in model.layers]  # the highest layer that reads layer i
-    for layer in model.layers:
-        inputs = [] if isinstance(layer, keras.layers.InputLayer) else keras.tree.flatten(layer.input)
+    operations = model.operations  # layers, and bare operations such as x / 255
+    position = {operation.name: i for i, operation in enumerate(operations)}
+    reach = list(range(len(operations)))  # the highest operation that reads operation i
+    for i, operation in enumerate(operations):
+        inputs = [] if isinstance(operation, keras.layers.InputLayer) else keras.tree.flatten(operation.input)
         for tensor in inputs:
             below = position[tensor._keras_history.operation.name]
-            reach[below] = max(reach[below], position[layer.name])
+            reach[below] = max(reach[below], i)
     cuts, highest = [], 0
-    for i, layer in enumerate(model.layers):
-        if highest <= i:
-            cuts.append(layer.name)
+    for i, operation in enumerate(operations):
+        if highest <= i and isinstance(operation, keras.layers.Layer):
+            cuts.append(operation.name)
         highest = max(highest, reach[i])
     return cuts
 
@@ -161,8 +163,13 @@ def cut(model: keras.Model, name: str) -> tuple[keras.Model, keras.Model]:
 
 
 def last_convolution(model: keras.Model) -> str:
-    """The layer whose maps the pooling averages: the highest output of rank 4 that is a legal cut."""
-    return [name for name in legal_cuts(model) if len(model.get_layer(name).output.shape) == 4][-1]
+    """The layer whose maps the pooling averages: the highest output of rank 4 that is a legal cut.
+
+    What stands above a global pooling does not count, because a pooling may keep its axes and be followed by convolutions.
+    """
+    pools = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
+    below = takewhile(lambda layer: not isinstance(layer, pools), (model.get_layer(name) for name in legal_cuts(model)))
+    return [layer.name for layer in below if len(layer.output.shape) == 4][-1]
 
 
 def model_sha256(model: keras.Model) -> str:

@@ -8,6 +8,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from hilum.models.flatten import flatten
+
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 BATCH = 64
@@ -37,8 +39,11 @@ def compile_forward(model: keras.Model, constants: bool) -> Forward:
 
 
 def predictor(model: keras.Model) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
-    """The model as a function from images (N, H, W, 1) of grey levels 0-255 to probabilities (N, K), rows summing to 1."""
-    forward = compile_forward(model, constants=True)
+    """The model as a function from images (N, H, W, 1) of grey levels 0-255 to probabilities (N, K), rows summing to 1.
+
+    Any kind that `flatten` knows: a model of three channels sees the film three times, one sigmoid gives two columns.
+    """
+    forward = compile_forward(flatten(model), constants=True)
 
     def predict(images: NDArray[np.float32]) -> NDArray[np.float64]:
         answers = forward(images).astype(np.float64)

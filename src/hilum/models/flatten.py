@@ -1,0 +1,143 @@
+"""Any Keras classifier as one flat graph in hilum's form, its weights shared: grey levels in, logits, probabilities."""
+
+from typing import Any
+
+import keras
+
+
+def flatten(model: keras.Model, float32: bool = False) -> keras.Model:
+    """The same classifier as a flat graph (H, W, 1) -> (K,) with layers `logits` and `probabilities`, weights shared.
+
+    Nested models and Sequential ones are unrolled. A model of three channels gets the grey film three times. A softmax or one
+    sigmoid at the end becomes a layer of its own above `logits`; for a sigmoid z the two logits are (-z, z), the log odds of
+    the two classes. float32: let every layer compute in float32 with the weights as they are, because gradients vanish in
+    half precision; otherwise each keeps its own arithmetic. A model that needs no change is returned as it is.
+    The model that came is not touched: every layer of the flat graph is a twin that holds the same variables.
+
+    Raises:
+        ValueError: no functional or Sequential model, not one film in and one vector out, weights in half precision, or an end
+            other than softmax or one sigmoid.
+    """
+    if is_flat(model) and not (float32 and _is_mixed(model)):
+        return model
+    _check(model)
+    rebuilt = _Rebuilt(float32)
+    height, width, channels = model.input_shape[1:]
+    grey = keras.Input((height, width, 1), name=rebuilt.own_name("grey"))
+    shown = grey if channels == 1 else keras.layers.Concatenate(name=rebuilt.own_name("three_channels"))([grey] * 3)
+    rebuilt.reserve(("logits", "probabilities", "log_odds"))
+    before, word = _without_activation(rebuilt.replay(model, shown), rebuilt)
+    classes = int(before.shape[-1])
+    if word == "sigmoid" and classes == 1:
+        both = keras.layers.Dense(2, use_bias=False, dtype="float32", kernel_initializer=_signs, name="log_odds")
+        before = both(before)
+    logits = keras.layers.Activation("linear", dtype="float32", name="logits")(before)
+    return keras.Model(grey, keras.layers.Activation(word, dtype="float32", name="probabilities")(logits), name=model.name)
+
+
+def renew(model: keras.Model) -> keras.Model:
+    """A functional model rebuilt of twins: `get_layer(...).output` is its own tensor also where its layers came from another."""
+    source = keras.Input(batch_shape=model.input.shape, dtype=model.input.dtype, name="source")
+    rebuilt = _Rebuilt(float32=False)
+    return keras.Model(source, rebuilt.replay(model, source), name=model.name)
+
+
+def is_flat(model: keras.Model) -> bool:
+    """Whether the model has hilum's form: one grey film in, no model inside, `logits` below `probabilities`."""
+    if isinstance(model, keras.Sequential) or not hasattr(model, "operations") or len(model.inputs) != 1:
+        return False
+    names = [layer.name for layer in model.layers]
+    nested = any(isinstance(layer, keras.Model) for layer in model.layers)
+    return not nested and names[-2:] == ["logits", "probabilities"] and model.input_shape[-1] == 1
+
+
+class _Rebuilt:
+    """A graph under construction: operation -> its twin, and the names that are taken."""
+
+    def __init__(self, float32: bool) -> None:
+        self._float32 = float32
+        self._twins: dict[int, Any] = {}
+        self._names: set[str] = set()
+
+    def reserve(self, names: tuple[str, ...]) -> None:
+        self._names |= set(names)
+
+    def own_name(self, name: str) -> str:
+        """The name, numbered if two models inside each other use it."""
+        number, free = 1, name
+        while free in self._names:
+            number, free = number + 1, f"{name}_{number + 1}"
+        self._names.add(free)
+        return free
+
+    def replay(self, model: keras.Model, tensor: Any) -> Any:
+        """What the model makes of a tensor, by twins of its layers."""
+        if isinstance(model, keras.Sequential):
+            for layer in model.layers:
+                tensor = self._call(layer, tensor)
+            return tensor
+        return model._run_through_graph([tensor], operation_fn=lambda op: lambda *a, **k: self._call(op, *a, **k))
+
+    def _call(self, operation: Any, *tensors: Any, **options: Any) -> Any:
+        if isinstance(operation, keras.Model):
+            return self.replay(operation, tensors[0])
+        options = {key: value for key, value in options.items() if key not in ("training", "mask")}
+        return self.twin_of(operation)(*tensors, **options)
+
+    def twin_of(self, operation: Any) -> Any:
+        """The operation once more, outside of every graph, holding the same variables."""
+        if id(operation) not in self._twins:
+            self._twins[id(operation)] = self.twin(operation)
+        return self._twins[id(operation)]
+
+    def twin(self, operation: Any, **changes: Any) -> Any:
+        made = object.__new__(type(operation))  # the constructor would make new variables
+        made.__dict__.update(operation.__dict__)
+        named = {"name": changes.pop("name", None) or self.own_name(operation.name)}
+        made.__dict__.update(_inbound_nodes=[], _outbound_nodes=[], **named, **changes)
+        if self._float32 and isinstance(operation, keras.layers.Layer):
+            made.__dict__["_dtype_policy"] = keras.dtype_policies.DTypePolicy("float32")
+        return made
+
+
+def _without_activation(output: Any, rebuilt: _Rebuilt) -> tuple[Any, str]:
+    """The tensor below the last activation, and that activation's word."""
+    last = output._keras_history.operation
+    below = last.input
+    if isinstance(last, keras.layers.Softmax):
+        return below, "softmax"
+    word = getattr(getattr(last, "activation", None), "__name__", "none")
+    if word == "softmax" or (word == "sigmoid" and output.shape[-1] == 1):
+        if isinstance(last, keras.layers.Activation):
+            return below, word
+        return rebuilt.twin(last, activation=keras.activations.linear, name=last.name)(below), word
+    said = f"{output.shape[-1]} sigmoids" if word == "sigmoid" else f"{type(last).__name__} with activation {word}"
+    raise ValueError(f"a classifier must end in softmax or in one sigmoid, got {said}; add a softmax layer above it")
+
+
+def _signs(shape: tuple[int, ...], dtype: Any = None) -> Any:
+    return keras.ops.convert_to_tensor([[-1.0, 1.0]], dtype)
+
+
+def _is_mixed(model: keras.Model) -> bool:
+    return any(layer.compute_dtype != "float32" for layer in model.layers)
+
+
+def _check(model: keras.Model) -> None:
+    """Refuse what cannot be rebuilt."""
+    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
+        raise ValueError(f"a model must be a functional or a Sequential one, got {type(model).__name__}; rebuild it as such")
+    if not model.built:
+        raise ValueError("a model must know the size of its films, got one that was never built; give it an input shape")
+    if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.output_shape) != 2:
+        raise ValueError(
+            f"a model must take one film and give one vector of classes, got inputs {[tuple(t.shape) for t in model.inputs]} and "
+            f"outputs {[tuple(t.shape) for t in model.outputs]}"
+        )
+    shape = model.input_shape[1:]
+    if len(shape) != 3 or None in shape or shape[-1] not in (1, 3):
+        raise ValueError(f"a model must take films (height, width, 1 or 3) of a fixed size, got {shape}; set its input shape")
+    if half := sorted({str(weight.dtype) for weight in model.weights} & {"float16", "bfloat16"}):
+        raise ValueError(
+            f"weights must be stored in float32, got {', '.join(half)}; save the model under the policy mixed_{half[0]}"
+        )
