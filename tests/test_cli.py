@@ -16,7 +16,11 @@ from hilum.cli import VERBS, build_parser, main
 ROOT = Path(__file__).resolve().parents[1]
 CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
     **{verb: ([], {}) for verb in ("check", "verify", "prepare", "split", "pretrain", "compare", "publish")},
-    **{verb: (["--arm", "baseline"], {"arm": "baseline"}) for verb in ("tune", "train", "evaluate", "crossvalidate", "explain")},
+    **{verb: (["--arm", "baseline"], {"arm": "baseline"}) for verb in ("tune", "train", "evaluate", "crossvalidate")},
+    "explain": (
+        ["--image", "film.png", "--model", "m.keras", "--methods", "all"],
+        {"arm": "", "image": "film.png", "model": "m.keras", "methods": "all", "out": "explained"},
+    ),
     "acquire": (["--source", "phantom"], {"source": "phantom"}),
     "predict": (
         ["--model", "m.keras", "--images", "films", "--out", "a/b.csv", "--explain", "lime,shap"],

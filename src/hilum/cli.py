@@ -11,6 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+CHAMPION = "models:/hilum@champion"
+
 VERBS = {
     "check": "validate params.yaml and what it names; write data/facts.json",
     "acquire": "bring one source of films under data/raw/",
@@ -21,7 +23,7 @@ VERBS = {
     "train": "train one arm",
     "evaluate": "measure one arm on validation and test films",
     "crossvalidate": "train and evaluate one arm on every fold, where split.folds asks for some",
-    "explain": "explain one arm's verdicts on the chosen films",
+    "explain": "explain one arm's verdicts on the chosen films, or a model's on one film",
     "compare": "compare every arm with the reference",
     "publish": "give the tracking store every run that it lacks",
     "verify": "read every file under DVC and compare its bytes with dvc.lock",
@@ -36,13 +38,19 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     added = {verb: verbs.add_parser(verb, help=text, description=text) for verb, text in VERBS.items()}
     added["acquire"].add_argument("--source", required=True, help="name in acquire.sources")
-    for verb in ("tune", "train", "evaluate", "crossvalidate", "explain"):
+    for verb in ("tune", "train", "evaluate", "crossvalidate"):
         added[verb].add_argument("--arm", required=True, help="name in arms")
+    explain = added["explain"]
+    explain.add_argument("--arm", default="", help="name in arms: the films that `split` chose; or one film by the rest:")
+    explain.add_argument("--image", default="", help="a film")
+    explain.add_argument("--model", default=CHAMPION, help=f"a .keras file, a run id or a registered model ({CHAMPION})")
+    explain.add_argument("--methods", default="", help="all, or methods separated by commas (those of explain.methods)")
+    explain.add_argument("--out", default="explained", help="folder for the panel and the arrays (explained)")
     predict = added["predict"]
     predict.add_argument("--model", required=True, help="a .keras file, a run id or models:/hilum@champion")
     predict.add_argument("--images", required=True, type=Path, help="folder of films")
     predict.add_argument("--out", required=True, type=Path, help="the CSV to write; continued if it is there")
-    predict.add_argument("--explain", default="", metavar="METHODS", help="methods separated by commas: panels beside the CSV")
+    predict.add_argument("--explain", default="", metavar="METHODS", help="all, or methods separated by commas: panels")
     experiment = added["experiment"]
     experiment.add_argument("--recipe", default="", help="name of a file in recipes/")
     experiment.add_argument("--set", default="", help="key=value pairs separated by spaces, keys dotted as in params.yaml")

@@ -209,11 +209,15 @@ class Evaluate(Section):
     acquisition: Acquisition
 
 
-class GradCam(Section):
+class MethodSettings(Section):
+    """What one explanation method takes; its place in `explain` bears the method's name."""
+
+
+class GradCam(MethodSettings):
     layer: str
 
 
-class Lime(Section):
+class Lime(MethodSettings):
     samples: Annotated[int, Field(ge=10)]
     superpixels: Annotated[int, Field(ge=2)]
     features: Count
@@ -221,7 +225,7 @@ class Lime(Section):
     hide: Literal["mean", "film"] | Annotated[int, Field(ge=0, le=255)]
 
 
-class Shap(Section):
+class Shap(MethodSettings):
     samples: Count
     background: Count
     smoothing: Annotated[float, Field(ge=0, le=1)]
@@ -234,21 +238,21 @@ class ShapLayer(Shap):
 Baseline = Literal["black", "mean", "blurred"]
 
 
-class ScoreCam(Section):
+class ScoreCam(MethodSettings):
     layer: str
     max_N: Count  # noqa: N815 - tf-keras-vis's word
 
 
-class Saliency(Section):
+class Saliency(MethodSettings):
     """Saliency takes no settings."""
 
 
-class SmoothGrad(Section):
+class SmoothGrad(MethodSettings):
     samples: Count
     noise: Annotated[float, Field(gt=0, le=1)]
 
 
-class IntegratedGradients(Section):
+class IntegratedGradients(MethodSettings):
     baselines: Annotated[list[Baseline], Field(min_length=1)]
     steps: Annotated[int, Field(ge=2)]
 
@@ -257,24 +261,24 @@ class Xrai(IntegratedGradients):
     dilation: Annotated[float, Field(ge=0, le=0.1)]
 
 
-class Shapley(Section):
+class Shapley(MethodSettings):
     orders: Count
     superpixels: Annotated[int, Field(ge=2)]
     baseline: Baseline
 
 
-class ShapPartition(Section):
+class ShapPartition(MethodSettings):
     evaluations: Annotated[int, Field(ge=10)]
     baseline: Baseline
 
 
-class Occlusion(Section):
+class Occlusion(MethodSettings):
     patch: Annotated[float, Field(gt=0, le=1)]
     stride: Annotated[float, Field(gt=0, le=1)]
     baseline: Baseline
 
 
-class Rise(Section):
+class Rise(MethodSettings):
     samples: Annotated[int, Field(ge=10)]
     cells: Annotated[int, Field(ge=2)]
     shown: Annotated[float, Field(gt=0, lt=1)]
@@ -300,6 +304,7 @@ class Randomisation(Section):
 class Explain(Section):
     """`explain`: besides what is of all methods, one section of settings per method of the registry, under its name."""
 
+    profile: Literal["default", "full"]
     methods: Annotated[list[str], Field(min_length=1)]
     target: Literal["predicted", "true"]
     grid_films: Count
@@ -327,6 +332,19 @@ class Explain(Section):
     shap_partition: ShapPartition
     occlusion: Occlusion
     rise: Rise
+
+    @model_validator(mode="before")
+    @classmethod
+    def _profiled(cls, values: Any) -> Any:
+        """Under `profile: full`, `methods` are all that have settings here, whatever the list says."""
+        if not isinstance(values, Mapping) or values.get("profile") != "full":
+            return values
+        every = [
+            name
+            for name, field in cls.model_fields.items()
+            if isinstance(field.annotation, type) and issubclass(field.annotation, MethodSettings)
+        ]
+        return {**values, "methods": every}
 
 
 class Compare(Section):

@@ -6,13 +6,14 @@ from matplotlib.text import Text
 
 from hilum.data.images import fit_square
 from hilum.data.marks import FilmMarks
-from hilum.explain.drawing import Answer, Row, draw_panel, draw_rows
+from hilum.explain.drawing import Answer, Row, arrange, draw_panel, draw_rows
 from hilum.explain.heat import png_bytes, strongest
 from hilum.explain.methods import METHODS
 from hilum.records import Attribution
 
 FILM = np.random.default_rng(0).integers(0, 256, (32, 32)).astype(np.uint8)
 ANSWER = Answer("phantom/p1-2", "viral", 0.876, "viral", "bacterial")
+WAYS = ("completeness_error_black", "completeness_error_mean", "difference_black", "difference_mean")
 NUMBERS = {
     "gradcam": ({"layer": "conv", "cells": [4, 4]}, {"maximum": 1.0}),
     "gradcam_plus_plus": ({"layer": "conv", "cells": [4, 4]}, {"maximum": 1.0}),
@@ -20,12 +21,18 @@ NUMBERS = {
     "scorecam": ({"layer": "conv", "cells": [4, 4], "max_N": 20}, {"maximum": 1.0, "channels": 8.0}),
     "saliency": ({}, {"maximum": 1.0}),
     "smoothgrad": ({"samples": 20, "noise": 0.1}, {"maximum": 1.0}),
-    "integrated_gradients": ({"baselines": ["black", "mean"]}, {"completeness_error": 0.0312}),
+    "integrated_gradients": (
+        {"baselines": ["black", "mean"]},
+        dict(zip(WAYS, (0.0, 0.0312, 2.0, 1.5), strict=True)),
+    ),
     "shap_layer": (
         {"background": 50, "layer": "pool", "cells": [4, 4]},
         {"additivity_error": 0.07, "difference": -0.5},
     ),
-    "xrai": ({"baselines": ["black", "mean"]}, {"completeness_error": 0.0312, "regions": 21.0}),
+    "xrai": (
+        {"baselines": ["black", "mean"]},
+        dict(zip(WAYS, (-0.3, 0.1, 2.0, 1.5), strict=True)) | {"regions": 21.0},
+    ),
     "shapley": (
         {"orders": 10, "baseline": "mean"},
         {"superpixels": 57.0, "spread_of_orders": 0.012, "difference": 0.4, "additivity_error": 0.0},
@@ -81,7 +88,8 @@ def test_a_panel_says_what_a_reader_needs():
         "8 channels (max_N 20)",
         "20 copies with noise of 10% of the range",
         "touchy places, for or against",
-        "completeness error +0.03 logits at most",
+        "completeness error +0.03 of +1.50 logits (mean)",
+        "completeness error -0.30 of +2.00 logits (black)",
         "from black, mean",
         "hidden: mean, 19 px patch",
         "additivity error +0.07 of -0.50 logits",
@@ -140,6 +148,21 @@ def test_rows_name_their_arms():
 
 def test_equal_figures_give_equal_bytes():
     assert png_bytes(draw_panel(FILM, every(), 1, ANSWER)) == png_bytes(draw_panel(FILM, every(), 1, ANSWER))
+
+
+@pytest.mark.parametrize(("cells", "expected"), [(2, (2, 1)), (4, (4, 1)), (5, (5, 1)), (6, (3, 2)), (11, (4, 3)), (16, (4, 4))])
+def test_many_maps_wrap_into_even_lines(cells, expected):
+    assert arrange(cells) == expected
+
+
+def test_no_two_pictures_of_a_panel_overlap():
+    figure = draw_rows(FILM, [Row("baseline", every(), 0, ANSWER), Row("finetuned", every(), 1, ANSWER)])
+    boxes = [axes.get_position() for axes in figure.axes if axes.get_position().height > 0.03]
+    assert len(boxes) == 2 * (1 + len(METHODS))
+    for i, one in enumerate(boxes):
+        assert 0 <= one.x0 < one.x1 <= 1
+        assert 0 <= one.y0 < one.y1 <= 1
+        assert not any(one.overlaps(other) for other in boxes[i + 1 :])
 
 
 def test_a_zero_map_is_drawn_and_says_so():

@@ -181,7 +181,7 @@ def test_a_model_file_answers_a_folder(films: Path, tmp_path: Path, params: Para
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"explain": "lime,salience"}, "--explain takes methods out of gradcam, .*rise, got salience"),
+        ({"explain": "lime,salience"}, "--explain takes all or methods out of gradcam, .*rise, got salience"),
         ({"images": Path("nowhere")}, "--images must be a folder of films, got nowhere"),
         ({"model": "nowhere/model.keras"}, r"model\.json must be there"),
     ],
@@ -202,7 +202,7 @@ def test_a_model_without_its_mean_films_is_refused(
     (tmp_path / "training" / "mean_films.npz").unlink()
     monkeypatch.chdir(tmp_path / "project")
     with pytest.raises(ValueError, match=r"--model must have mean_films\.npz beside it"):
-        predict.run(model=str(model), images=films, out=tmp_path / "out.csv", explain="")
+        predict.run(model=str(model), images=films, out=tmp_path / "out.csv", explain="lime,shap")
 
 
 def test_a_folder_without_films_is_refused(tmp_path: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:

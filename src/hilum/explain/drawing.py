@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RIGHT, WRONG = "#1b7837", "#b2182b"
 
 SIDE, GAP, MARGIN = 2.55, 0.22, 0.15  # inches: of a film, between films, around all
+ABREAST = 5  # pictures in a line, at most
 HEADING, TITLE, BAR, CAPTION = 0.50, 0.22, 0.34, 0.46  # inches of height: above a row, above a film, below it
 
 
@@ -96,14 +97,16 @@ def draw_rows(
         raise ValueError("rows must hold at least one model, got none")
     shown = marks if marks is not None and marks.kinds else None
     before = 1 if shown is None else 2  # columns: the film, and the film with its marks
-    columns = before + max(len(row.attributions) for row in rows)
+    columns, lines = arrange(before + max(len(row.attributions) for row in rows))
     width = 2 * MARGIN + columns * SIDE + (columns - 1) * GAP
-    block = HEADING + TITLE + SIDE + BAR + CAPTION
+    line = TITLE + SIDE + BAR + CAPTION
+    block = HEADING + lines * line
     height = 2 * MARGIN + len(rows) * block + 0.18
     figure = Figure((width, height), dpi=DPI, facecolor="white")
 
-    def place(column: int, top: float, tall: float) -> "Axes":
-        left = MARGIN + column * (SIDE + GAP)
+    def place(cell: int, top: float, tall: float) -> "Axes":
+        left = MARGIN + cell % columns * (SIDE + GAP)
+        top += cell // columns * line
         return figure.add_axes((left / width, 1 - (top + tall) / height, SIDE / width, tall / height))
 
     for number, row in enumerate(rows):
@@ -149,6 +152,12 @@ def draw_rows(
     return figure
 
 
+def arrange(cells: int) -> tuple[int, int]:
+    """(columns, lines) of one model's pictures: one line of up to ABREAST, else as few lines as that allows, evenly filled."""
+    lines = -(-cells // ABREAST)
+    return -(-cells // lines), lines
+
+
 def caption(attribution: Attribution, index: int) -> str:
     """One or two lines on how far a map can be trusted, from its own numbers."""
     numbers = {name: float(values[index]) for name, values in attribution.numbers.items()}
@@ -171,16 +180,20 @@ def _of_touchy(parameters: Mapping[str, Any], numbers: Mapping[str, float]) -> l
 
 
 def _of_shap(parameters: Mapping[str, Any], numbers: Mapping[str, float]) -> list[str]:
-    against = f"against {parameters['background']} background films"
+    against = f"{parameters['background']} background films"
     if "layer" in parameters:
         against = f"input of {parameters['layer']}, {parameters['cells'][0]}x{parameters['cells'][1]} cells; {against}"
+    else:
+        against = f"against {against}"
     return [f"additivity error {numbers['additivity_error']:+.2f} of {numbers['difference']:+.2f} logits", against]
 
 
 def _of_gradients(parameters: Mapping[str, Any], numbers: Mapping[str, float]) -> list[str]:
     start = f"from {', '.join(parameters['baselines'])}"
     start += f"; {numbers['regions']:.0f} regions" if "regions" in numbers else ""
-    return [f"completeness error {numbers['completeness_error']:+.2f} logits at most", start]
+    worst = max(parameters["baselines"], key=lambda name: abs(numbers[f"completeness_error_{name}"]))
+    error, difference = numbers[f"completeness_error_{worst}"], numbers[f"difference_{worst}"]
+    return [f"completeness error {error:+.2f} of {difference:+.2f} logits ({worst})", start]
 
 
 def _of_lime(parameters: Mapping[str, Any], numbers: Mapping[str, float]) -> list[str]:

@@ -37,7 +37,7 @@ class Method:
     unit: of the map's values, for colour bars.
     blocks: how many blocks per side a picture sums the map over, because single pixels cannot be read; None: as it is.
     directed: False if high values say where the verdict is touchy, for or against, and not what argues for it.
-    dear: True for those that ask the model hundreds of times per film; `explain.profile: full` runs them on few films.
+    background: True if it reads `subject.background`.
     """
 
     explain: Explain
@@ -47,27 +47,27 @@ class Method:
     unit: str
     blocks: int | None = None
     directed: bool = True
-    dear: bool = False
+    background: bool = False
 
 
-CELL, GREY, CHANCE = "logits per feature cell", "logits per grey level", "probability"
+CELL, GREY, CHANCE = "logits per feature cell", "logits per grey level of", "probability"
 
 METHODS: dict[str, Method] = {
     "gradcam": Method(gradcam.explain, "white_box", False, "Grad-CAM", CELL),
     "gradcam_plus_plus": Method(gradcam_plus_plus.explain, "white_box", False, "Grad-CAM++", CELL),
     "layercam": Method(layercam.explain, "white_box", False, "LayerCAM", CELL),
-    "scorecam": Method(scorecam.explain, "white_box", False, "Score-CAM", "activation times probability", dear=True),
-    "saliency": Method(saliency.explain, "white_box", False, "Saliency", GREY, directed=False),
-    "smoothgrad": Method(saliency.explain_smoothly, "white_box", False, "SmoothGrad", GREY, directed=False),
+    "scorecam": Method(scorecam.explain, "white_box", False, "Score-CAM", "activation times probability"),
+    "saliency": Method(saliency.explain, "white_box", False, "Saliency", GREY, blocks=64, directed=False),
+    "smoothgrad": Method(saliency.explain_smoothly, "white_box", False, "SmoothGrad", GREY, blocks=64, directed=False),
     "integrated_gradients": Method(
         integrated_gradients.explain, "white_box", True, "Integrated Gradients", "logits per", blocks=32
     ),
-    "shap": Method(shap_gradients.explain, "white_box", True, "SHAP", "logits per", blocks=32),
-    "shap_layer": Method(shap_layer.explain, "white_box", True, "SHAP at a layer", CELL),
+    "shap": Method(shap_gradients.explain, "white_box", True, "SHAP", "logits per", blocks=32, background=True),
+    "shap_layer": Method(shap_layer.explain, "white_box", True, "SHAP at a layer", CELL, background=True),
     "xrai": Method(xrai.explain, "white_box", True, "XRAI", "logits per pixel of the region"),
     "lime": Method(lime_superpixels.explain, "black_box", True, "LIME", f"{CHANCE} per superpixel"),
-    "shapley": Method(shapley.explain, "black_box", True, "Shapley, sampled", f"{CHANCE} per superpixel", dear=True),
-    "shap_partition": Method(shap_partition.explain, "black_box", True, "SHAP Partition", f"{CHANCE} per", blocks=32, dear=True),
-    "occlusion": Method(occlusion.explain, "black_box", True, "Occlusion", f"{CHANCE}, fall when hidden", dear=True),
-    "rise": Method(rise.explain, "black_box", True, "RISE", f"{CHANCE}, rise when shown", dear=True),
+    "shapley": Method(shapley.explain, "black_box", True, "Shapley, sampled", f"{CHANCE} per superpixel"),
+    "shap_partition": Method(shap_partition.explain, "black_box", True, "SHAP Partition", f"{CHANCE} per", blocks=32),
+    "occlusion": Method(occlusion.explain, "black_box", True, "Occlusion", f"{CHANCE}, fall when hidden"),
+    "rise": Method(rise.explain, "black_box", True, "RISE", f"{CHANCE}, rise when shown"),
 }

@@ -39,7 +39,7 @@ def explain(
 
     import keras
 
-    logits = keras.Model([model.input], model.get_layer("logits").output)  # a list, because shap calls it with one
+    logits = keras.Model(model.input, model.get_layer("logits").output)
     found, numbers = expected_gradients(logits, background, images, targets, settings, seed, on_film)
     values = found[..., 0]
     return Attribution(
@@ -69,7 +69,7 @@ def expected_gradients(
     seed: int,
     on_film: OnFilm,
 ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float64]]]:
-    """shap's GradientExplainer of a model that takes a list of one input and gives logits.
+    """shap's GradientExplainer of a model of one input that gives logits.
 
     background, inputs: (B, ...) and (N, ...) of the model's own input shape. Gives (N, ...) in logits and the numbers
     difference and additivity_error, (N,) in logits.
@@ -77,7 +77,7 @@ def expected_gradients(
     import keras
     import shap
 
-    listed = keras.Model([logits.input], logits.output)
+    listed = keras.Model([logits.input], logits.output)  # a list, because shap calls it with one
     noise = float(settings["smoothing"]) * float(background.std())
     explainer = shap.GradientExplainer(listed, background, batch_size=BATCH, local_smoothing=noise)
     values = np.zeros(inputs.shape, np.float32)

@@ -94,7 +94,8 @@ def _permute(
 
     with own_random_state():
         explainer = shap.PermutationExplainer(answer, np.zeros((1, count)), seed=seed)
-        found = explainer(np.ones((1, count)), max_evals=orders * (2 * count + 1), error_bounds=True, silent=True)
+        walk = 2 * count + 1  # films on the way to the whole film and back
+        found = explainer(np.ones((1, count)), max_evals=orders * walk, batch_size=walk, error_bounds=True, silent=True)
     values = np.asarray(found.values, np.float64)[0]
     errors = np.zeros(count) if found.error_std is None else np.asarray(found.error_std, np.float64)[0]
     return values, float(errors.max()) / np.sqrt(2 * orders)

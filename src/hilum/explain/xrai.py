@@ -24,7 +24,7 @@ def explain(
     dilation (how far regions reach over their edges, as a share of the side).
     Signed values in logits per pixel. Overlapping regions of six segmentations (felzenszwalb) are taken in turn, always the one
     whose new part has the highest mean; regions: (N, H, W) the number of the turn in which a pixel was covered, from 0.
-    numbers: regions (taken); completeness_error (of the gradients); zero = 1 where the map is all 0.
+    numbers: regions (taken); those of `integrated_gradients`; zero = 1 where the map is all 0.
     Nothing is random, so the seed is not used.
     Raises: ValueError for wrong shapes or settings.
     Source: Kapishnikov et al. 2019, arXiv 1906.02825; Felzenszwalb & Huttenlocher 2004, doi 10.1023/B:VISI.0000022288.19776.77.
@@ -42,7 +42,7 @@ def explain(
         rows.append(
             {
                 "regions": float(regions[i].max() + 1),
-                "completeness_error": numbers["completeness_error"],
+                **numbers,
                 "zero": float(not values[i].any()),
             }
         )

@@ -35,6 +35,12 @@ def flatten(model: keras.Model, float32: bool = False) -> keras.Model:
     return keras.Model(grey, keras.layers.Activation(word, dtype="float32", name="probabilities")(logits), name=model.name)
 
 
+def rescale(model: keras.Model, factor: float, offset: float) -> keras.Model:
+    """The model behind a layer that turns grey levels 0-255 into what it was trained on: grey * factor + offset."""
+    film = keras.Input(model.input_shape[1:])
+    return keras.Model(film, model(keras.layers.Rescaling(factor, offset)(film), training=False), name=model.name)
+
+
 def renew(model: keras.Model) -> keras.Model:
     """A functional model rebuilt of twins: `get_layer(...).output` is its own tensor also where its layers came from another."""
     source = keras.Input(batch_shape=model.input.shape, dtype=model.input.dtype, name="source")

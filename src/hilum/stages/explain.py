@@ -1,20 +1,26 @@
-"""explain: why one arm said what it said about the chosen films: arrays, panels, grids, and what the maps are worth."""
+"""explain: why one arm said what it said about the chosen films: arrays, panels, grids, and what the maps are worth.
+
+With --image, why a model said what it said about one film.
+"""
 
 import shutil
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hilum.config import Explain, flatten, read_params
+from hilum.config import Explain, Params, flatten, read_params
 from hilum.data.batches import as_images
+from hilum.data.markers import prepare_marked
 from hilum.data.marks import FilmMarks, load_marks
 from hilum.data.prepared import SplitFilms, load_films, load_split
+from hilum.evaluation.decisions import verdict
 from hilum.explain.agreement import agreement_by_chance, compare_methods, find_disagreement
 from hilum.explain.cells import Tile, choose_cells, draw_grid
-from hilum.explain.drawing import answer_of, draw_panel
+from hilum.explain.drawing import Answer, answer_of, draw_panel
 from hilum.explain.evidence import add_references, gather_evidence, tune_levels
 from hilum.explain.heat import png_bytes
 from hilum.explain.measures import Remake
@@ -27,13 +33,24 @@ from hilum.progress import bar, say
 from hilum.records import Attribution, Films, Labels, Predictions
 from hilum.results import pick_films, read_json, read_predictions, write_json, write_table
 from hilum.runs import arm_run, log_results
+from hilum.stages.served import check_methods, choose_methods, open_served
 from hilum.tracking import open_store
 from hilum.workspace import Workspace, find_workspace
 
 
-def run(arm: str) -> None:
+def run(arm: str, image: str, model: str, methods: str, out: str) -> None:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
+    if bool(arm) == bool(image):
+        raise ValueError("explain takes either --arm (the films chosen by `split`) or --image (one film, with --model)")
+    if arm:
+        explain_arm(arm, workspace, params)
+    else:
+        explain_image(Path(image), model, methods or ",".join(params.explain.methods), Path(out), workspace, params)
+
+
+def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
+    """The stage: every chosen film under one arm."""
     settings = params.explain
     training = workspace.arm(arm, "training")
     description = read_json(training / "model.json")
@@ -50,7 +67,8 @@ def run(arm: str) -> None:
         answers = read_predictions(workspace.arm(arm, "evaluation") / "predictions.csv", "test", tuple(classes))
         chosen = pick_films(answers, list(films.table["image_id"]))
         targets = chosen.y_pred if settings.target == "predicted" else chosen.y_true
-        found = explain_films(subject, films.rows.films, targets, settings, params.seed)
+        seconds: dict[str, float] = {}  # of the run, not of its files, whose bytes are the same each time
+        found = explain_films(subject, films.rows.films, targets, settings, params.seed, seconds.__setitem__)
         save_arrays(folder, found, list(chosen.image_id))
         versions = read_json(workspace.split / "versions.json")
         marks = load_marks(workspace.prepared, list(chosen.image_id), versions["size"], versions["square"])
@@ -64,7 +82,32 @@ def run(arm: str) -> None:
             {"arm": arm, "model_sha256": description["model_sha256"], "params": flatten(settings, "explain")},
         )
         log_results(opened, folder, "explanations")
+        opened.log_metrics({f"seconds/{name}": value for name, value in seconds.items()})
     say(f"{arm}: {len(chosen.image_id)} films explained by {', '.join(settings.methods)}")
+
+
+def explain_image(image: Path, model: str, methods: str, out: Path, workspace: Workspace, params: Params) -> None:
+    """One film: a panel of all wanted methods, and each one's arrays, parameters and time, in the folder `out`."""
+    check_methods("--methods", methods)
+    if not image.is_file():
+        raise ValueError(f"--image must be a film, got {image}, which does not exist")
+    with open_served(model, workspace, params) as (subject, described):
+        names = choose_methods("--methods", methods, subject)
+        film = prepare_marked(image, described["size"], described["square"], described.get("markers", "keep")).film
+        settings = params.explain.model_copy(update={"methods": names})
+        classes = list(described["classes"])
+        probabilities = subject.predict(as_images(film[np.newaxis]))
+        targets = verdict(probabilities, described["threshold"])
+        seconds: dict[str, float] = {}
+        found = explain_films(subject, film[np.newaxis], targets, settings, params.seed, seconds.__setitem__)
+    save_arrays(out, found, [image.name])
+    for name in found:
+        write_json(out / f"{name}.json", {**read_json(out / f"{name}.json"), "seconds": round(seconds[name], 3)})
+    said = classes[int(targets[0])]
+    answer = Answer(image.name, said, float(probabilities[0, targets[0]]), said)
+    panel = out / f"{image.stem}.png"
+    panel.write_bytes(png_bytes(draw_panel(film, list(found.values()), 0, answer)))
+    say(f"{image.name}: {said} {answer.probability:.1%}; {len(found)} maps in {panel}")
 
 
 def draw_background(train: SplitFilms, count: int, seed: int) -> np.ndarray:
@@ -73,13 +116,22 @@ def draw_background(train: SplitFilms, count: int, seed: int) -> np.ndarray:
     return as_images(train.rows.films[np.sort(rows)])
 
 
-def explain_films(subject: Subject, films: Films, targets: Labels, settings: Explain, seed: int) -> dict[str, Attribution]:
-    """Every wanted method on every film."""
+def explain_films(
+    subject: Subject,
+    films: Films,
+    targets: Labels,
+    settings: Explain,
+    seed: int,
+    on_method: Callable[[str, float], None] = lambda name, seconds: None,
+) -> dict[str, Attribution]:
+    """Every wanted method on every film; on_method hears each one's name and seconds."""
     images = as_images(films)
     found = {}
     for name in settings.methods:
         own: Mapping[str, Any] = getattr(settings, name).model_dump()
+        start = time.perf_counter()
         found[name] = METHODS[name].explain(subject, images, targets, own, seed, bar(METHODS[name].title))
+        on_method(name, time.perf_counter() - start)
     return found
 
 

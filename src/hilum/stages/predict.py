@@ -1,7 +1,6 @@
 """predict: a model's answer for every film of a folder, a row per file, written as it goes and continued if interrupted."""
 
 import csv
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,39 +15,20 @@ from hilum.explain.drawing import Answer, draw_panel
 from hilum.explain.heat import png_bytes
 from hilum.explain.methods import METHODS
 from hilum.explain.subject import Subject
-from hilum.models.classifier import load_classifier
-from hilum.models.forward import BATCH, predictor
+from hilum.models.forward import BATCH
 from hilum.progress import bar, say
-from hilum.results import read_json
-from hilum.tracking import fetch_model
+from hilum.stages.served import check_methods, choose_methods, open_served
 from hilum.workspace import find_workspace
 
 
 def run(model: str, images: Path, out: Path, explain: str) -> None:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
-    methods = [name.strip() for name in explain.split(",") if name.strip()]
-    unknown = [name for name in methods if name not in METHODS]
-    if unknown:
-        raise ValueError(f"--explain takes methods out of {', '.join(METHODS)}, got {', '.join(unknown)}")
+    check_methods("--explain", explain)
     if not images.is_dir():
         raise ValueError(f"--images must be a folder of films, got {images}")
-    with tempfile.TemporaryDirectory() as temporary:
-        if model.endswith(".keras"):
-            folder = Path(model).resolve().parent
-            described = read_json(folder / "model.json")
-            file = Path(model)
-        else:
-            folder, described = fetch_model(model, workspace, params.tracking, Path(temporary))
-            file = folder / "model.keras"
-        network = load_classifier(file)
-        if not (folder / "mean_films.npz").is_file():
-            raise ValueError(
-                f"--model must have mean_films.npz beside it, got none in {folder}; name the folder that `train` wrote"
-            )
-        with np.load(folder / "mean_films.npz") as stored:
-            subject = Subject(predictor(network), network, stored["films"].astype(np.float32))
-        predict_folder(subject, described, images, out, methods, params)
+    with open_served(model, workspace, params) as (subject, described):
+        predict_folder(subject, described, images, out, choose_methods("--explain", explain, subject), params)
 
 
 def predict_folder(

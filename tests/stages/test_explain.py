@@ -1,0 +1,131 @@
+"""explain --image: one film under any model, with every method, from the command line's own words."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from hilum.config import check_params, read_params
+from hilum.explain.methods import METHODS
+from hilum.models.classifier import save_classifier
+from hilum.results import write_json
+from hilum.stages import explain
+from hilum.workspace import Workspace
+
+SIZE = 32
+QUICK = {
+    "explain__lime": {"samples": 30, "superpixels": 8, "features": 4, "kernel_width": 0.25, "hide": "film"},
+    "explain__rise__samples": 40,
+    "explain__shapley": {"orders": 1, "superpixels": 8, "baseline": "mean"},
+    "explain__shap_partition__evaluations": 30,
+    "explain__shap__samples": 5,
+    "explain__integrated_gradients__steps": 4,
+    "explain__xrai__steps": 4,
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, make_project: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch) -> Path:
+    workspace = make_project(tmp_path / "project", **QUICK)
+    monkeypatch.chdir(workspace.root)
+    film = np.full((40, 40), 60, np.uint8)
+    film[:20, :20] = 220
+    Image.fromarray(film).save(tmp_path / "film.png")
+    return tmp_path
+
+
+def own_model(folder: Path, **facts: object) -> Path:
+    """A user's own file: a backbone inside a Sequential, three channels from 0 to 1, one sigmoid that likes bright films."""
+    folder.mkdir()
+    layers = keras.layers
+    inner = keras.Input((SIZE, SIZE, 3))
+    seen = layers.Conv2D(2, 4, strides=4, kernel_initializer=keras.initializers.Constant(1 / 48), name="eyes")(inner)
+    backbone = keras.Model(inner, seen, name="backbone")
+    end = [layers.GlobalAveragePooling2D(), layers.Dense(1, activation="sigmoid")]
+    model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), backbone, *end])
+    model.layers[-1].set_weights([np.full((2, 1), 4, np.float32), np.float32([-3])])
+    model.save(folder / "own.keras")
+    described = {"classes": ["dark", "bright"], "size": SIZE, "square": "pad", "threshold": 0.5, "scaling": [1 / 255, 0]}
+    write_json(folder / "model.json", {**described, **facts})
+    return folder / "own.keras"
+
+
+def call(project: Path, model: Path, methods: str = "all", image: str = "film.png", arm: str = "") -> Path:
+    out = project / "out"
+    explain.run(arm=arm, image=str(project / image) if image else "", model=str(model), methods=methods, out=str(out))
+    return out
+
+
+def test_a_user_s_own_model_is_explained_by_every_method(project: Path) -> None:
+    model = own_model(project / "own")
+    np.savez(project / "own" / "mean_films.npz", films=np.full((2, SIZE, SIZE, 1), [[[[40]]], [[[90]]]], np.float32))
+    out = call(project, model)
+    assert (out / "film.png").read_bytes().startswith(b"\x89PNG")
+    for name in METHODS:
+        described = json.loads((out / f"{name}.json").read_text())
+        assert described["seconds"] >= 0
+        with np.load(out / f"{name}.npz") as stored:
+            assert stored["values"].shape == (1, SIZE, SIZE)
+            assert np.isfinite(stored["values"]).all()
+            assert stored["targets"].tolist() == [1]  # the mean is 100 of 255, so the odds are exp(8 * 100 / 255 - 3) > 1
+    for name in ("occlusion", "integrated_gradients", "shap_partition"):
+        with np.load(out / f"{name}.npz") as stored:
+            values = stored["values"][0]
+        assert values[:16, :16].mean() > max(0, values[16:, 16:].mean()), f"{name}: bright parts speak for bright"
+
+
+def test_without_a_background_all_leaves_shap_out_and_says_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = call(project, own_model(project / "own"), "all")
+    assert "left out, because no mean_films.npz stands beside the model: shap, shap_layer" in capsys.readouterr().out
+    assert {path.stem for path in out.glob("*.json")} == set(METHODS) - {"shap", "shap_layer"}
+
+
+def test_the_default_methods_are_those_of_params(project: Path) -> None:
+    model = own_model(project / "own")
+    np.savez(project / "own" / "mean_films.npz", films=np.zeros((1, SIZE, SIZE, 1), np.float32))
+    out = call(project, model, "")
+    assert {path.stem for path in out.glob("*.json")} == {"gradcam", "lime", "shap"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "changes", "told"),
+    [
+        ({}, {"arm": "baseline"}, "either --arm .* or --image"),
+        ({}, {"image": ""}, "either --arm .* or --image"),
+        ({}, {"methods": "lime,salience"}, "--methods takes all or methods out of gradcam, .*, got salience"),
+        ({}, {"methods": "shap"}, r"--model must have mean_films\.npz beside it for shap"),
+        ({}, {"image": "none.png"}, r"none\.png"),
+        ({"classes": ["a", "b", "c"]}, {}, "must name 2 classes, as the model has, got a, b, c"),
+        ({"size": 64}, {}, "must hold the size of the model's films, 32, got 64"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused(project: Path, facts: dict, changes: dict, told: str) -> None:
+    with pytest.raises((ValueError, OSError), match=told):
+        call(project, own_model(project / "own", **facts), **{"methods": "gradcam", **changes})
+
+
+def test_every_method_has_its_settings_and_the_full_profile_takes_them_all(project: Path) -> None:
+    params = read_params(Path("params.yaml"))
+    assert params.explain.methods == ["gradcam", "lime", "shap"]
+    values = params.model_dump()
+    values["explain"]["profile"] = "full"
+    assert check_params(values).explain.methods == list(METHODS)
+    values["explain"]["profile"] = "everything"
+    with pytest.raises(ValueError, match=r"explain\.profile"):
+        check_params(values)
+
+
+def test_hilum_s_own_file_is_explained(project: Path) -> None:
+    grey = keras.Input((SIZE, SIZE, 1), name="grey")
+    seen = keras.layers.Conv2D(2, 4, strides=4, name="eyes")(keras.layers.Rescaling(1 / 127.5, -1.0, name="scale")(grey))
+    logits = keras.layers.Dense(2, name="logits")(keras.layers.GlobalAveragePooling2D(name="pool")(seen))
+    model = keras.Model(grey, keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits), name="reader")
+    (project / "training").mkdir()
+    save_classifier(model, project / "training" / "model.keras")
+    described = {"classes": ["a", "b"], "size": SIZE, "square": "pad", "threshold": 0.5, "model_sha256": "m", "scaling": "inside"}
+    write_json(project / "training" / "model.json", described)
+    assert (call(project, project / "training" / "model.keras", "gradcam,saliency") / "film.png").is_file()
