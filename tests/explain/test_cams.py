@@ -83,3 +83,15 @@ def test_more_channels_than_there_are_means_all(network):
 def test_a_layer_without_cells_is_refused(network, method):
     with pytest.raises(ValueError, match="must have cells"):
         method.explain(network, FILMS, TARGETS, {"layer": "pool"}, 0, lambda i, n: None)
+
+
+@pytest.mark.parametrize(("word", "name"), [("last", "conv_pw_13_relu"), ("finer", "conv_pw_11_relu")])
+def test_the_words_for_layers(network, word, name):
+    got = layercam.explain(network, FILMS, TARGETS, {"layer": word}, 0, lambda i, n: None)
+    assert got.parameters["layer"] == name
+
+
+def test_below_an_average_pooling_layercam_is_gradcam_plus_plus(network):
+    one = layercam.explain(network, FILMS, TARGETS, {"layer": "last"}, 0, lambda i, n: None)
+    other = gradcam_plus_plus.explain(network, FILMS, TARGETS, {"layer": "last"}, 0, lambda i, n: None)
+    np.testing.assert_allclose(one.values, other.values, rtol=1e-4, atol=1e-6)

@@ -30,7 +30,7 @@ def explain_on_tail(
     """A map by tf-keras-vis on what stands above a layer, at the size of the film.
 
     cells: the method at the size of the layer. The forward pass up to the layer runs once per batch.
-    settings: layer (`last` or a layer's name). Values are not normalised, so two films or two arms can be compared.
+    settings: layer (`last`, `finer` or a layer's name). Values are not normalised, so two films or two arms can be compared.
     numbers: maximum of the map; zero = 1 where no cell argues for the target, whose map is all zeros.
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph.
     """
@@ -61,13 +61,17 @@ def of_cells(method: str, values: NDArray[np.float32], targets: Labels, paramete
 
 
 def cut_at(model: "keras.Model", layer: str) -> tuple[str, "keras.Model", "keras.Model"]:
-    """The layer's own name (for `last`: the last convolution), the part below it, and the part from there to the logits."""
+    """The layer's own name, the part below it, and the part from there to the logits.
+
+    layer: a name, `last` (the last convolution) or `finer` (the highest layer with more cells than that).
+    """
     import keras
 
-    from hilum.models.classifier import cut, last_convolution
+    from hilum.models.classifier import cut, finer_convolution, last_convolution
     from hilum.models.flatten import renew
 
-    layer = last_convolution(model) if layer == "last" else layer
+    words = {"last": last_convolution, "finer": finer_convolution}
+    layer = words[layer](model) if layer in words else layer
     prefix, tail = cut(model, layer)
     if len(prefix.output.shape) != 4:
         raise ValueError(f"explain's layer must have cells (N, h, w, C), got {layer} with {tuple(prefix.output.shape)}")

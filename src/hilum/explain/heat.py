@@ -46,7 +46,18 @@ def draw_heat(axes: "Axes", values: NDArray[np.float32], signed: bool) -> float:
     top = strongest(values)
     axes.imshow(heat(values, top, signed), interpolation="nearest" if signed else "bilinear")
     if top == 0:
-        axes.text(0.5, 0.5, "map is zero", transform=axes.transAxes, ha="center", va="center", color="white", fontsize=10)
+        behind = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 3}
+        axes.text(
+            0.5,
+            0.5,
+            "map is zero",
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            color="white",
+            fontsize=10,
+            bbox=behind,
+        )
     return top
 
 

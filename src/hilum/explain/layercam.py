@@ -19,8 +19,10 @@ def explain(
 ) -> Attribution:
     """LayerCAM on the logits, at the size of the film.
 
-    images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; settings: layer (`last` or a layer's name).
+    images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; settings: layer (`last`, `finer` or a name).
     Values >= 0: rectified sum over the channels of activation times rectified gradient of the target's logit; not normalised.
+    At the last convolution below a global average pooling the gradient is the same in every cell, and LayerCAM is Grad-CAM++;
+    it says more at a finer layer.
     Nothing is random, so the seed is not used. numbers: maximum of the map; zero = 1 where the map is all zeros.
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph.
     Source: Jiang et al. 2021, doi 10.1109/TIP.2021.3089943.

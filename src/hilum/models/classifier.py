@@ -167,9 +167,25 @@ def last_convolution(model: keras.Model) -> str:
 
     What stands above a global pooling does not count, because a pooling may keep its axes and be followed by convolutions.
     """
+    return _spatial_layers(model)[-1].name
+
+
+def finer_convolution(model: keras.Model) -> str:
+    """The highest layer with more cells than the last convolution, where every path crosses it; the last one if there is none."""
+    *below, last = _spatial_layers(model)
+    finer = [
+        layer.name
+        for layer in below
+        if layer.output.shape[1] > last.output.shape[1] and not isinstance(layer, keras.layers.ZeroPadding2D)
+    ]
+    return finer[-1] if finer else last.name
+
+
+def _spatial_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """The layers below the pooling whose output has cells and cuts the graph, in graph order."""
     pools = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
     below = takewhile(lambda layer: not isinstance(layer, pools), (model.get_layer(name) for name in legal_cuts(model)))
-    return [layer.name for layer in below if len(layer.output.shape) == 4][-1]
+    return [layer for layer in below if len(layer.output.shape) == 4]
 
 
 def model_sha256(model: keras.Model) -> str:
