@@ -7,7 +7,6 @@ from hilum.config import Params, read_params, spaces
 from hilum.progress import say
 from hilum.results import folder_digest, read_json, read_table
 from hilum.runs import base_tags, epoch_metrics, fits, fold_metrics, log_films, log_history, log_results, log_search, log_training
-from hilum.stages.compare import PAGE, crown, headline_text, read_arm
 from hilum.tracking import Store, open_store
 from hilum.workspace import Workspace, find_workspace
 
@@ -21,6 +20,8 @@ def run() -> None:
 
 def print_headline(workspace: Workspace, params: Params) -> None:
     """The comparison in a few lines, where the page is, and how to open the runs."""
+    from hilum.stages.compare import PAGE, headline_text, read_arm  # figures take half a second, which the door need not wait for
+
     versions = read_json(workspace.split / "versions.json")
     arms = {arm: read_arm(workspace, arm, versions["classes"]) for arm in params.arms}
     print(headline_text(arms, read_table(workspace.comparison / "differences.csv"), params), flush=True)
@@ -31,6 +32,8 @@ def print_headline(workspace: Workspace, params: Params) -> None:
 
 def publish(workspace: Workspace, params: Params) -> None:
     """Publish a workspace's results into the store that its home names."""
+    from hilum.stages.compare import crown, read_arm
+
     store = open_store(workspace, params.tracking)
     versions = read_json(workspace.split / "versions.json")
     new = 0

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hilum.data.film_header import FilmHeader, read_film_header
 from hilum.data.identity import hash_films, name_films, read_salt
 from hilum.data.readers.listing import READ_COLUMNS, list_dicoms
+
+if TYPE_CHECKING:
+    from hilum.data.film_header import FilmHeader
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class DicomFile:
     """file: relative to the root, which may carry a name and stays in memory. header: empty if it cannot be read."""
 
     file: PurePosixPath
-    header: FilmHeader
+    header: "FilmHeader"
 
 
 def read_headers(root: Path, keys: Path | None, burnt_in: bool) -> tuple[list[DicomFile], list[str]]:
@@ -27,6 +30,8 @@ def read_headers(root: Path, keys: Path | None, burnt_in: bool) -> tuple[list[Di
     Raises:
         ValueError: no DICOM film below the root, or no salt.
     """
+    from hilum.data.film_header import FilmHeader, read_film_header  # pydicom takes a fifth of a second
+
     salt = read_salt(keys or root)
     films, others = [], 0
     for file in list_dicoms(root):
