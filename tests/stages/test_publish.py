@@ -11,6 +11,7 @@ from empty_store import forget_environment, make_store
 from hilum import runs
 from hilum.config import Params, read_params
 from hilum.results import folder_digest, read_json, write_json
+from hilum.stages import compare
 from hilum.stages import publish as stage
 from hilum.stages.publish import publish
 from hilum.tracking import Store, open_store
@@ -23,8 +24,8 @@ ARMS = ["baseline", "finetuned"]
 def workspace(tmp_path: Path, make_project: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch) -> Workspace:
     forget_environment(monkeypatch)
     monkeypatch.setattr(runs, "register", lambda run, *rest: run.tag({"registered_version": "1"}))
-    monkeypatch.setattr(stage, "read_arm", lambda workspace, arm, classes: arm)
-    monkeypatch.setattr(stage, "crown", lambda store, params, arms: None)
+    monkeypatch.setattr(compare, "read_arm", lambda workspace, arm, classes: arm)
+    monkeypatch.setattr(compare, "crown", lambda store, params, arms: None)
     made = make_project(tmp_path)
     make_store(made.home)
     fake.write_results(made, ARMS)
