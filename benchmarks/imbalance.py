@@ -102,6 +102,7 @@ def load_films(root: Path, size: int, rare: str, kept: float, params: Params) ->
         labels=LABELS,
         unmatched="exclude",
         broken_share=params.prepare.broken_share,
+        markers=params.prepare.markers,
         workers=os.cpu_count() or 1,
         on_film=bar("films prepared"),
     )
