@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from hilum.explain_settings import Explain
 from hilum.faults import tell_fault
 from hilum.searched import Choices, Range, Searched, Section
-from hilum.source_settings import Positive, Source
+from hilum.source_settings import Count, Positive, Source
 
 Share = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]  # what an override of DVC takes as a key
 EXCLUDED = "excluded"  # in `prepare.labels`, in the place of a class: findings to leave out
 Extent = Annotated[int, Field(ge=1)] | str
@@ -207,144 +207,6 @@ class Evaluate(Section):
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     calibration_bins: Annotated[int, Field(ge=2, le=100)]
     acquisition: Acquisition
-
-
-class MethodSettings(Section):
-    """What one explanation method takes; its place in `explain` bears the method's name."""
-
-
-class GradCam(MethodSettings):
-    layer: str
-
-
-class Lime(MethodSettings):
-    samples: Annotated[int, Field(ge=10)]
-    superpixels: Annotated[int, Field(ge=2)]
-    features: Count
-    kernel_width: Positive
-    hide: Literal["mean", "film"] | Annotated[int, Field(ge=0, le=255)]
-
-
-class Shap(MethodSettings):
-    samples: Count
-    background: Count
-    smoothing: Annotated[float, Field(ge=0, le=1)]
-
-
-class ShapLayer(Shap):
-    layer: str
-
-
-Baseline = Literal["black", "mean", "blurred"]
-
-
-class ScoreCam(MethodSettings):
-    layer: str
-    max_N: Count  # noqa: N815 - tf-keras-vis's word
-
-
-class Saliency(MethodSettings):
-    """Saliency takes no settings."""
-
-
-class SmoothGrad(MethodSettings):
-    samples: Count
-    noise: Annotated[float, Field(gt=0, le=1)]
-
-
-class IntegratedGradients(MethodSettings):
-    baselines: Annotated[list[Baseline], Field(min_length=1)]
-    steps: Annotated[int, Field(ge=2)]
-
-
-class Xrai(IntegratedGradients):
-    dilation: Annotated[float, Field(ge=0, le=0.1)]
-
-
-class Shapley(MethodSettings):
-    orders: Count
-    superpixels: Annotated[int, Field(ge=2)]
-    baseline: Baseline
-
-
-class ShapPartition(MethodSettings):
-    evaluations: Annotated[int, Field(ge=10)]
-    baseline: Baseline
-
-
-class Occlusion(MethodSettings):
-    patch: Annotated[float, Field(gt=0, le=1)]
-    stride: Annotated[float, Field(gt=0, le=1)]
-    baseline: Baseline
-
-
-class Rise(MethodSettings):
-    samples: Annotated[int, Field(ge=10)]
-    cells: Annotated[int, Field(ge=2)]
-    shown: Annotated[float, Field(gt=0, lt=1)]
-    baseline: Baseline
-
-
-class MuFidelity(Section):
-    samples: Annotated[int, Field(ge=10)]
-    grid: Annotated[int, Field(ge=2)]
-    share: Annotated[float, Field(gt=0, lt=1)]
-
-
-class Sensitivity(Section):
-    samples: Count
-    radius: Annotated[float, Field(gt=0, le=64)]
-
-
-class Randomisation(Section):
-    stops: Count
-    seeds: Count
-
-
-class Explain(Section):
-    """`explain`: besides what is of all methods, one section of settings per method of the registry, under its name."""
-
-    profile: Literal["default", "full"]
-    methods: Annotated[list[str], Field(min_length=1)]
-    target: Literal["predicted", "true"]
-    grid_films: Count
-    measures: list[str]
-    dear_films: Count
-    steps: Annotated[int, Field(ge=2)]
-    mu_fidelity: MuFidelity
-    sensitivity: Sensitivity
-    repeats: Annotated[int, Field(ge=2)]
-    randomisation: Randomisation
-    bootstrap: Annotated[int, Field(ge=10)]
-    confidence: Annotated[float, Field(gt=0.5, lt=1)]
-    gradcam: GradCam
-    gradcam_plus_plus: GradCam
-    layercam: GradCam
-    scorecam: ScoreCam
-    saliency: Saliency
-    smoothgrad: SmoothGrad
-    integrated_gradients: IntegratedGradients
-    shap: Shap
-    shap_layer: ShapLayer
-    xrai: Xrai
-    lime: Lime
-    shapley: Shapley
-    shap_partition: ShapPartition
-    occlusion: Occlusion
-    rise: Rise
-
-    @model_validator(mode="before")
-    @classmethod
-    def _profiled(cls, values: Any) -> Any:
-        """Under `profile: full`, `methods` are all that have settings here, whatever the list says."""
-        if not isinstance(values, Mapping) or values.get("profile") != "full":
-            return values
-        every = [
-            name
-            for name, field in cls.model_fields.items()
-            if isinstance(field.annotation, type) and issubclass(field.annotation, MethodSettings)
-        ]
-        return {**values, "methods": every}
 
 
 class Compare(Section):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hilum.data.images import fit_square
-from hilum.data.manifest import PackedMasks, Prepared
+from hilum.data.manifest import GEOMETRY, PackedMasks, Prepared
 from hilum.data.marks import FilmMarks, load_marks
 from hilum.data.prepared import write_prepared
 from hilum.records import MANIFEST
@@ -34,19 +35,21 @@ def folder(tmp_path: Path) -> Path:
     }
     nothing = pd.DataFrame()
     films = np.zeros((3, SIZE, SIZE), np.uint8)
-    write_prepared(Prepared(pd.DataFrame(rows), films, masks, nothing, nothing, nothing, nothing, nothing, ()), tmp_path)
+    square = astuple(fit_square(80, 40, SIZE, "pad"))
+    geometry = pd.DataFrame([(row["image_id"], *square) for row in rows], columns=list(GEOMETRY))
+    write_prepared(Prepared(pd.DataFrame(rows), films, masks, nothing, nothing, nothing, geometry, nothing, ()), tmp_path)
     return tmp_path
 
 
 def test_each_film_has_its_marks_and_an_empty_mask_is_none(folder: Path) -> None:
-    masked, plain, boxed = load_marks(folder, ["s/masked", "s/plain", "s/boxed"], SIZE, "pad")
+    masked, plain, boxed = load_marks(folder, ["s/masked", "s/plain", "s/boxed"])
     assert (masked.kinds, plain.kinds, boxed.kinds) == (["lesion"], [], ["box"])
     np.testing.assert_array_equal(masked.masks["lesion"], LESION)
     assert boxed.findings == ("Nodule", "Mass")
 
 
 def test_boxes_are_pixels_whose_middle_lies_inside(folder: Path) -> None:
-    (boxed,) = load_marks(folder, ["s/boxed"], SIZE, "pad")
+    (boxed,) = load_marks(folder, ["s/boxed"])
     mark = boxed.at_raw_size("box")
     assert mark.shape == (40, 80)
     assert mark[:2, 10:13].all() and mark[30:40, 70:80].all() and mark.sum() == 6 + 100
@@ -54,7 +57,7 @@ def test_boxes_are_pixels_whose_middle_lies_inside(folder: Path) -> None:
 
 
 def test_masks_come_back_at_the_original_size_without_the_padding(folder: Path) -> None:
-    (masked,) = load_marks(folder, ["s/masked"], SIZE, "pad")
+    (masked,) = load_marks(folder, ["s/masked"])
     mark = masked.at_raw_size("lesion")
     assert mark.shape == (40, 80)
     down, across = np.nonzero(mark)
@@ -71,4 +74,4 @@ def test_a_mask_survives_the_way_there_and_back() -> None:
 
 def test_an_unknown_film_is_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"stand in the manifest, got .* such as s/none"):
-        load_marks(folder, ["s/none"], SIZE, "pad")
+        load_marks(folder, ["s/none"])

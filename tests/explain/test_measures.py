@@ -7,13 +7,13 @@ import pytest
 import yaml
 from two_squares import FOR, SETTINGS, SIZE, draw_films, subject_of
 
-from hilum.config import Explain
 from hilum.data.images import fit_square
 from hilum.data.marks import KINDS, FilmMarks
 from hilum.explain.evidence import add_references, gather_evidence, tune_levels
 from hilum.explain.measures import MEASURES, QUESTIONS, column
 from hilum.explain.methods import METHODS
 from hilum.explain.reference_maps import REFERENCES
+from hilum.explain_settings import Explain
 from hilum.records import Attribution, Predictions
 
 COUNT, DEAR = 4, 2

@@ -153,10 +153,10 @@ def build_manifest(
 
 
 def join_sources(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
-    """All readers' rows in one table: the columns of records.MANIFEST with the source's name in front, `root`, and `file`, where
-    the film is below the root (a reader whose paths are hashes says so in `attrs["files"]`).
+    """All readers' rows in one table: the columns of records.MANIFEST with the source's name in front, `root` and `file`.
 
-    A film without a patient becomes a patient of its own.
+    file: where the film is below the root; a reader whose paths are hashes says so in `attrs["files"]`. A film without a
+    patient becomes a patient of its own.
 
     Raises:
         ValueError: no source, a source without rows, a column that the manifest does not know, an image_id used twice.

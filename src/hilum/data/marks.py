@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.images import Geometry, fit_square
+from hilum.data.images import Geometry
 from hilum.data.manifest import read_manifest
-from hilum.data.prepared import load_masks
+from hilum.data.prepared import load_geometry, load_masks
 
 KINDS = {"lesion": "lesion mask", "box": "box", "lungs": "lung mask"}  # in the order in which they are told
 STORED = {"lesion": "lesion_mask", "lungs": "lung_mask"}  # what `prepare` calls those that are masks
@@ -51,10 +51,9 @@ class FilmMarks:
         return self.geometry.boxes_to_prepared(self.boxes)
 
 
-def load_marks(prepared: Path, image_ids: Sequence[str], size: int, square: str) -> list[FilmMarks]:
+def load_marks(prepared: Path, image_ids: Sequence[str]) -> list[FilmMarks]:
     """The marks of these films, in this order; empty masks are none.
 
-    size, square: as the films were prepared.
     Raises: ValueError for a film that the manifest does not know.
     """
     rows = {str(row["image_id"]): row for row in read_manifest(prepared / "manifest.csv").to_dict("records")}
@@ -62,6 +61,7 @@ def load_marks(prepared: Path, image_ids: Sequence[str], size: int, square: str)
         raise ValueError(
             f"every film must stand in the manifest, got {len(strange)} others such as {strange[0]}; run `dvc repro`"
         )
+    geometry = load_geometry(prepared)
     masks = {name: load_masks(prepared, kind, list(image_ids)) for name, kind in STORED.items()}
     found = []
     for image_id in image_ids:
@@ -70,5 +70,5 @@ def load_marks(prepared: Path, image_ids: Sequence[str], size: int, square: str)
         boxes = np.array(json.loads(row["boxes"] or "[]"), np.float64).reshape(-1, 4)
         told = tuple(str(finding) for finding in json.loads(row["box_findings"] or "[]"))
         findings = told if len(told) == len(boxes) else ("",) * len(boxes)
-        found.append(FilmMarks(fit_square(int(row["width"]), int(row["height"]), size, square), own, boxes, findings))
+        found.append(FilmMarks(geometry[image_id], own, boxes, findings))
     return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.subject import OnFilm, Subject, check_films, check_model, check_settings
+from hilum.explain.subject import OnFilm, Subject, check_films, check_model, check_settings, unsigned_map
 from hilum.records import Attribution, Images, Labels
 
 if TYPE_CHECKING:
@@ -49,15 +49,7 @@ def explain_on_tail(
 
 def of_cells(method: str, values: NDArray[np.float32], targets: Labels, parameters: Mapping[str, Any]) -> Attribution:
     """The attribution of an unsigned map that was resized from a layer's cells."""
-    maximum = values.max(axis=(1, 2)).astype(np.float64)
-    return Attribution(
-        values=values,
-        method=method,
-        targets=np.asarray(targets, np.int64),
-        signed=False,
-        parameters={"output": "logits", "resize": "bilinear", **parameters},
-        numbers={"maximum": maximum, "zero": (maximum == 0).astype(np.float64)},
-    )
+    return unsigned_map(method, values, targets, {"output": "logits", "resize": "bilinear", **parameters})
 
 
 def cut_at(model: "keras.Model", layer: str) -> tuple[str, "keras.Model", "keras.Model"]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from hilum.config import Explain
 from hilum.data.marks import KINDS, FilmMarks
 from hilum.explain.localization import tune_level
 from hilum.explain.measures import MEASURES, Case, Numbers, Remake, column
 from hilum.explain.reference_maps import centre_maps, random_maps
 from hilum.explain.subject import OnFilm, Subject
+from hilum.explain_settings import Explain
 from hilum.records import Attribution, Images, Labels, Maps, Predictions
 
 OF_CLASS = ("lesion", "box")  # marks of what makes the class: they count where the explained class is the true one

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.explain.baselines import baseline_of
-from hilum.explain.subject import OnFilm, Subject, check_films, check_model, check_settings
+from hilum.explain.subject import OnFilm, Subject, check_films, check_model, check_settings, numbers_of
 from hilum.records import Attribution, Images, Labels
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def explain(
         targets=np.asarray(targets, np.int64),
         signed=True,
         parameters={"baselines": list(settings["baselines"]), "steps": int(settings["steps"]), "output": "logits"},
-        numbers={name: np.array([row[name] for row in rows], np.float64) for name in rows[0]},
+        numbers=numbers_of(rows),
     )
 
 

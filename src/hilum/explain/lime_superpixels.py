@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.subject import OnFilm, Predict, Subject, check_films, check_settings, check_targets
+from hilum.explain.subject import OnFilm, Predict, Subject, check_films, check_settings, check_targets, numbers_of
 from hilum.records import Attribution, Images, Labels
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Of slic, on a film stretched to 0-1: with less of either, noise pulls superpixels apart until few are left.
 COMPACTNESS, SMOOTHING = 0.2, 1.0
+SEGMENTATION = {"segmentation": "slic", "compactness": COMPACTNESS, "smoothing": SMOOTHING}  # as the parameters of a map say it
 BATCH = 128  # perturbed films per call of predict
 
 
@@ -82,12 +83,10 @@ def explain(
         parameters={
             **settings,
             "seed": seed,
-            "segmentation": "slic",
-            "compactness": COMPACTNESS,
-            "smoothing": SMOOTHING,
+            **SEGMENTATION,
             "output": "probability",
         },
-        numbers={name: np.array([row[name] for row in rows], np.float64) for name in rows[0]},
+        numbers=numbers_of(rows),
         regions=regions,
     )
 

@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from hilum.config import Explain
 from hilum.explain.faithfulness import (
     Curves,
     Numbers,
@@ -25,6 +24,7 @@ from hilum.explain.sanity import randomise_cascade
 from hilum.explain.similarity import own_values, rank_correlation, structural_similarity
 from hilum.explain.stability import max_sensitivity, repeatability
 from hilum.explain.subject import Subject
+from hilum.explain_settings import Explain
 from hilum.records import Attribution, Images, Maps
 
 Remake = Callable[[Subject, Images, int], Maps]  # another model, other films, another seed: the same method's maps

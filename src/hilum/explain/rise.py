@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.explain.baselines import baseline_of
-from hilum.explain.subject import OnFilm, Subject, check_films, check_settings, check_targets
+from hilum.explain.subject import OnFilm, Subject, check_films, check_settings, check_targets, numbers_of
 from hilum.records import Attribution, Images, Labels
 
 BATCH = 128  # masked films per call of predict; no more masks than these are held at a time
@@ -56,7 +56,7 @@ def explain(
         targets=np.asarray(targets, np.int64),
         signed=True,
         parameters={**settings, "seed": seed, "output": "probability"},
-        numbers={name: np.array([row[name] for row in rows], np.float64) for name in rows[0]},
+        numbers=numbers_of(rows),
     )
 
 

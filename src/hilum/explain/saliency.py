@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hilum.explain.subject import OnFilm, Subject, check_films, check_model, check_settings
+from hilum.explain.subject import OnFilm, Subject, check_films, check_model, check_settings, unsigned_map
 from hilum.records import Attribution, Images, Labels, Maps
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def explain(
     for start in range(0, len(images), BATCH):
         parts.append(_gradients(logits, images[start : start + BATCH], targets[start : start + BATCH]))
         on_film(min(start + BATCH, len(images)), len(images))
-    return _attribution("saliency", np.concatenate(parts), targets, {})
+    return unsigned_map("saliency", np.concatenate(parts), targets, {"output": "logits"})
 
 
 def explain_smoothly(
@@ -65,7 +64,7 @@ def explain_smoothly(
             total += _gradients(logits, some, np.repeat(targets[i], len(some))).sum(axis=0, dtype=np.float64)
         values[i] = total / samples
         on_film(i + 1, len(images))
-    return _attribution("smoothgrad", values, targets, {**settings, "seed": seed})
+    return unsigned_map("smoothgrad", values, targets, {**settings, "seed": seed, "output": "logits"})
 
 
 def _logits(model: "keras.Model") -> "keras.Model":
@@ -81,15 +80,3 @@ def _gradients(logits: "keras.Model", films: Images, targets: Labels) -> Maps:
 
     found = Saliency(logits)(CategoricalScore([int(k) for k in targets]), films, normalize_map=False)
     return np.asarray(found, np.float32)
-
-
-def _attribution(method: str, values: NDArray[np.float32], targets: Labels, parameters: Mapping[str, Any]) -> Attribution:
-    maximum = values.max(axis=(1, 2)).astype(np.float64)
-    return Attribution(
-        values=values,
-        method=method,
-        targets=np.asarray(targets, np.int64),
-        signed=False,
-        parameters={**parameters, "output": "logits"},
-        numbers={"maximum": maximum, "zero": (maximum == 0).astype(np.float64)},
-    )

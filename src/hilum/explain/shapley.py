@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.explain.baselines import baseline_of
-from hilum.explain.lime_superpixels import COMPACTNESS, SMOOTHING, superpixels
+from hilum.explain.lime_superpixels import SEGMENTATION, superpixels
 from hilum.explain.shap_gradients import own_random_state
-from hilum.explain.subject import OnFilm, Subject, check_films, check_settings, check_targets
+from hilum.explain.subject import OnFilm, Subject, check_films, check_settings, check_targets, numbers_of
 from hilum.records import Attribution, Images, Labels
 
 BATCH = 128  # films with hidden superpixels per call of predict
@@ -58,15 +58,8 @@ def explain(
         method="shapley",
         targets=np.asarray(targets, np.int64),
         signed=True,
-        parameters={
-            **settings,
-            "seed": seed,
-            "segmentation": "slic",
-            "compactness": COMPACTNESS,
-            "smoothing": SMOOTHING,
-            "output": "probability",
-        },
-        numbers={name: np.array([row[name] for row in rows], np.float64) for name in rows[0]},
+        parameters={**settings, "seed": seed, **SEGMENTATION, "output": "probability"},
+        numbers=numbers_of(rows),
         regions=regions,
     )
 

@@ -1,12 +1,13 @@
 """What an explainer is given: the model it explains, and the films, checked once at the border."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hilum.records import Images, Labels, Probabilities
+from hilum.records import Attribution, Images, Labels, Maps, Probabilities
 
 if TYPE_CHECKING:
     import keras
@@ -27,6 +28,24 @@ class Subject:
     predict: Predict
     model: "keras.Model | None" = None
     background: Images | None = None
+
+
+def numbers_of(rows: Sequence[Mapping[str, float]]) -> dict[str, NDArray[np.float64]]:
+    """The numbers of an Attribution, name -> (N,), from one mapping per film."""
+    return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
+
+
+def unsigned_map(method: str, values: Maps, targets: Labels, parameters: Mapping[str, Any]) -> Attribution:
+    """The attribution of maps (N, H, W) >= 0; numbers: maximum of the map, and zero = 1 where it is all zeros."""
+    maximum = values.max(axis=(1, 2)).astype(np.float64)
+    return Attribution(
+        values=values,
+        method=method,
+        targets=np.asarray(targets, np.int64),
+        signed=False,
+        parameters=parameters,
+        numbers={"maximum": maximum, "zero": (maximum == 0).astype(np.float64)},
+    )
 
 
 def check_films(images: Images, targets: Labels) -> None:

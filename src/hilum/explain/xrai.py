@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.explain.integrated_gradients import gradient_of, integrate
-from hilum.explain.subject import OnFilm, Subject, check_films, check_model, check_settings
+from hilum.explain.subject import OnFilm, Subject, check_films, check_model, check_settings, numbers_of
 from hilum.records import Attribution, Images, Labels
 
 # Of the authors' own code, for films of 224 px in the range -1 to 1.
@@ -53,7 +53,7 @@ def explain(
         targets=np.asarray(targets, np.int64),
         signed=True,
         parameters={**settings, "segmentation": "felzenszwalb", "scales": list(SCALES), "output": "logits"},
-        numbers={name: np.array([row[name] for row in rows], np.float64) for name in rows[0]},
+        numbers=numbers_of(rows),
         regions=regions,
     )
 

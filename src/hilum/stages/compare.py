@@ -229,8 +229,7 @@ def draw_arm_panels(
     """One picture per explained film with a row per arm."""
     films = load_split(workspace.prepared, workspace.split, "explain", classes)
     image_ids = list(films.table["image_id"])
-    versions = read_json(workspace.split / "versions.json")
-    marks = load_marks(workspace.prepared, image_ids, versions["size"], versions["square"])
+    marks = load_marks(workspace.prepared, image_ids)
     (folder / "panels").mkdir(parents=True)
     panels = []
     for index, image_id in enumerate(image_ids):

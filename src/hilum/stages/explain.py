@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hilum.config import Explain, Params, flatten, read_params
+from hilum.config import Params, flatten, read_params
 from hilum.data.batches import as_images
 from hilum.data.markers import prepare_marked
 from hilum.data.marks import FilmMarks, load_marks
@@ -27,6 +27,7 @@ from hilum.explain.measures import Remake
 from hilum.explain.methods import METHODS
 from hilum.explain.subject import Subject
 from hilum.explain.summary import summarise_measures, summarise_pairs
+from hilum.explain_settings import Explain
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
@@ -71,7 +72,7 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         found = explain_films(subject, films.rows.films, targets, settings, params.seed, seconds.__setitem__)
         save_arrays(folder, found, list(chosen.image_id))
         versions = read_json(workspace.split / "versions.json")
-        marks = load_marks(workspace.prepared, list(chosen.image_id), versions["size"], versions["square"])
+        marks = load_marks(workspace.prepared, list(chosen.image_id))
         tuning = load_split(workspace.prepared, workspace.split, "explain_val", classes)
         levels = tune_on_validation(subject, tuning, settings, workspace, versions, params.seed)
         measure(subject, films.rows.films, found, chosen, marks, levels, settings, folder, params.seed)
@@ -170,7 +171,7 @@ def tune_on_validation(
         return tune_levels({}, [])
     targets = films.rows.labels
     found = add_references(explain_films(subject, films.rows.films, targets, settings, seed), targets, seed)
-    marks = load_marks(workspace.prepared, list(films.table["image_id"]), versions["size"], versions["square"])
+    marks = load_marks(workspace.prepared, list(films.table["image_id"]))
     return tune_levels(found, marks)
 
 
