@@ -24,7 +24,7 @@ ARMS = ["baseline", "finetuned"]
 def workspace(tmp_path: Path, make_project: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch) -> Workspace:
     forget_environment(monkeypatch)
     monkeypatch.setattr(runs, "register", lambda run, *rest: run.tag({"registered_version": "1"}))
-    monkeypatch.setattr(compare, "read_arm", lambda workspace, arm, classes: arm)
+    monkeypatch.setattr(stage, "read_arm", lambda workspace, arm, classes: arm)
     monkeypatch.setattr(compare, "crown", lambda store, params, arms: None)
     made = make_project(tmp_path)
     make_store(made.home)

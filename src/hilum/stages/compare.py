@@ -1,8 +1,6 @@
 """compare: every arm against the reference: tables, figures, one page, and a run that holds them."""
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +8,14 @@ import numpy as np
 import pandas as pd
 
 from hilum.config import Compare, Params, flatten, read_params
-from hilum.data.marks import KINDS, load_marks
+from hilum.data.marks import load_marks
 from hilum.data.prepared import load_split
 from hilum.evaluation.arm_figures import confusion_arms_figure, difference_figure, metrics_figure
 from hilum.evaluation.blind import BLIND, MEASURED
 from hilum.evaluation.comparison import compare_arms, mcnemar_table, verdict_changes
-from hilum.evaluation.explanations import Agreement, MeasureNote, agree
 from hilum.evaluation.folds_section import FoldResults, render_folds
 from hilum.evaluation.metrics import higher_is_better
 from hilum.evaluation.page import (
-    LEVEL,
-    ArmSummary,
     BlindRow,
     ComparisonPage,
     HeadlineRow,
@@ -34,31 +29,19 @@ from hilum.evaluation.style import to_png
 from hilum.evaluation.tables import confusion_matrix
 from hilum.explain.drawing import Row, answer_of, draw_rows
 from hilum.explain.heat import png_bytes
-from hilum.explain.measures import MEASURES, QUESTIONS, column
 from hilum.explain.methods import METHODS
 from hilum.explain.reference_maps import REFERENCES
 from hilum.progress import bar, say
-from hilum.records import Attribution, Predictions
 from hilum.results import pick_films, read_json, read_predictions, read_table, write_json, write_table
-from hilum.runs import base_tags, git_commit, log_results, run_key
+from hilum.runs import base_tags, log_results, run_key
+from hilum.stages.arm_results import ArmResults, read_arm
+from hilum.stages.page_words import find_warnings, gather_facts, measure_notes, read_agreement, summarise_arm
 from hilum.tracking import Store, open_store
 from hilum.workspace import Workspace, find_workspace
 
 HEADLINE = ("auroc_macro", "auprc_macro", "balanced_accuracy", "accuracy", "mcc", "brier", "ece")
 DRAWN = (*HEADLINE[:5], "sensitivity_macro", "specificity_macro", "f1_macro", *HEADLINE[5:])
 PAGE = "comparison.html"
-
-
-@dataclass(frozen=True)
-class ArmResults:
-    """What the page says of one arm, read from its folders."""
-
-    settings: dict[str, Any]
-    metrics: dict[str, float | None]
-    test: Predictions
-    maps: dict[str, Attribution]
-    explained: list[str]
-    folder: dict[str, Path]
 
 
 def run() -> None:
@@ -76,41 +59,6 @@ def run() -> None:
         log_results(opened, folder, "comparison")
     crown(store, params, arms)
     say(f"{len(arms)} arms compared: results/comparison/{PAGE}")
-
-
-def read_arm(workspace: Workspace, arm: str, classes: list[str]) -> ArmResults:
-    """Read one arm's results."""
-    folders = {name: workspace.arm(arm, name) for name in ("tuning", "training", "evaluation", "explanations")}
-    maps: dict[str, Attribution] = {}
-    explained: list[str] = []
-    for file in sorted(folders["explanations"].glob("*.npz")):
-        if file.stem in METHODS:
-            maps[file.stem], explained = load_map(file)
-    return ArmResults(
-        read_json(folders["training"] / "settings.json"),
-        read_json(folders["evaluation"] / "metrics.json"),
-        read_predictions(folders["evaluation"] / "predictions.csv", "test", tuple(classes)),
-        {name: maps[name] for name in METHODS if name in maps},
-        explained,
-        folders,
-    )
-
-
-def load_map(file: Path) -> tuple[Attribution, list[str]]:
-    """An attribution that `explain` saved, and the films it is of."""
-    described = read_json(file.with_suffix(".json"))
-    with np.load(file) as stored:
-        numbers = {key.removeprefix("number_"): stored[key] for key in stored.files if key.startswith("number_")}
-        attribution = Attribution(
-            stored["values"],
-            file.stem,
-            stored["targets"],
-            described["signed"],
-            described["parameters"],
-            numbers,
-            stored["regions"] if "regions" in stored.files else None,
-        )
-        return attribution, stored["image_id"].tolist()
 
 
 def write_comparison(
@@ -260,44 +208,6 @@ def explanation_table(arms: dict[str, ArmResults]) -> pd.DataFrame:
     return table.astype(dict.fromkeys(columns[3:], float))
 
 
-def measure_notes() -> list[MeasureNote]:
-    """Every measure in words, those of marks once for each kind of mark, in the order of the page."""
-    notes = []
-    for question, told in QUESTIONS.items():
-        for kind, mark in KINDS.items() if question == "place" else {"": ""}.items():
-            for name, measure in MEASURES.items():
-                if measure.question == question:
-                    top = "no limit" if measure.high is None else f"{measure.high:g}"
-                    notes.append(
-                        MeasureNote(
-                            name=column(name, kind) if kind else name,
-                            title=measure.title,
-                            question=told,
-                            mark=mark,
-                            direction=measure.better,
-                            judged=measure.judged,
-                            reads=measure.reads,
-                            scope=f"{measure.low:g} to {top}".replace("-", "−"),
-                            says=measure.says,
-                            chance=measure.chance,
-                        )
-                    )
-    return notes
-
-
-def read_agreement(name: str, arm: ArmResults, titles: Mapping[str, str]) -> Agreement:
-    """How far one arm's methods agree, from its folder."""
-    folder = arm.folder["explanations"]
-    return agree(
-        name,
-        read_table(folder / "agreement.csv"),
-        read_table(folder / "disagreement.csv"),
-        len(arm.explained),
-        read_json(folder / "chance.json")["spearman"],
-        titles,
-    )
-
-
 def headline(arms: dict[str, ArmResults], differences: pd.DataFrame, reference: str) -> list[HeadlineRow]:
     """The metrics that a person wants first."""
     values = {name: {m: interval_of(arm.metrics, f"test/{m}") for m in HEADLINE} for name, arm in arms.items()}
@@ -327,50 +237,6 @@ def headline_text(arms: dict[str, ArmResults], differences: pd.DataFrame, params
     )
 
 
-def gather_facts(params: Params, workspace: Workspace, versions: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the page says of the data and the method."""
-    proof = read_json(workspace.split / "proof.json")
-    facts = [(f"{part} films", f"{c['films']} of {c['patients']} patients") for part, c in proof["splits"].items()]
-    facts += [("test part", ", ".join(f"{source}: {kind}" for source, kind in proof["test_part"].items()))]
-    facts += [("film size", f"{versions['size']} px, {versions['square']}"), ("seed", str(params.seed))]
-    facts += [("data version", versions["data_version"][:16]), ("split version", versions["split_version"][:16])]
-    facts += [("git commit", git_commit(workspace.home)[:12] or "none")]
-    facts += [(LEVEL, f"{100 * params.compare.confidence:g} %")]
-    return [*facts, ("resamples of patients", str(params.compare.bootstrap))]
-
-
-def summarise_arm(name: str, arm: ArmResults, params: Params, films: int) -> ArmSummary:
-    """An arm's settings in words."""
-    logged, model = arm.settings["params"], arm.settings["model"]
-    count = len({key.split(".")[1] for key in logged if key.startswith("phases.")})
-    phases = []
-    for i in range(count):
-        phase = {key: logged[f"phases.{i}.{key}"] for key in ("unfreeze", "epochs", "learning_rate", "decay", "batch_norm")}
-        if phase["batch_norm"] == "auto":
-            phase["batch_norm"] = "trained" if logged["weights"] == "none" else "frozen"
-        phases.append(
-            f"{phase['epochs']} epochs at {float(phase['learning_rate']):.2g}"
-            f"{', falling' if phase['decay'] == 'cosine' else ''}, unfrozen: {phase['unfreeze']}, "
-            f"batch norm {phase['batch_norm']}; {len(arm.settings['trained'][i])} layers trained"
-        )
-    history = read_table(arm.folder["training"] / "history.csv").set_index("step")
-    best = history.loc[arm.settings["best_step"]]
-    origins = arm.settings["origins"]
-    return ArmSummary(
-        name=name,
-        backbone=model["backbone"],
-        weights=str(logged["weights"]),
-        phases=phases,
-        films_trained_on=films,
-        best_epoch=f"phase {best['phase'] + 1:.0f}, epoch {best['epoch'] + 1:.0f}, val/{params.train.select} "
-        f"{best[f'val/{params.train.select}']:.3f}",
-        model_sha256=model["model_sha256"],
-        threshold=model["threshold"],
-        values=[(key, f"{value:.6g}" if isinstance(value, float) else str(value), origins[key]) for key, value in logged.items()],
-        notes=[],
-    )
-
-
 def write_folds(folder: Path, workspace: Workspace, params: Params, classes: list[str]) -> str:
     """Where folds ran: the arms' pooled held-out answers against the reference, as a table and as a part of the page."""
     if not params.split.folds:
@@ -392,21 +258,6 @@ def read_folds(folder: Path, classes: list[str]) -> FoldResults:
         read_table(folder / "folds.csv"),
         (folder / "contradictions.png").read_bytes(),
     )
-
-
-def find_warnings(arms: dict[str, ArmResults], params: Params, workspace: Workspace) -> list[str]:
-    """What a reader must know before believing the page."""
-    warnings = []
-    reference = arms[params.compare.reference].settings["params"]
-    for name, arm in arms.items():
-        own = arm.settings["params"]
-        shared = sorted(k for k in set(own) & set(reference) if own[k] != reference[k] and not k.startswith("phases."))
-        first = sorted(k for k in set(own) & set(reference) if own[k] != reference[k] and k.startswith("phases."))
-        if shared or first:
-            told = ", ".join(f"{k} ({reference[k]} and {own[k]})" for k in (shared + first)[:5])
-            warnings.append(f"{name} differs from {params.compare.reference} in more than further phases: {told}")
-    notes = workspace.prepared / "notes.txt"
-    return warnings + [line for line in notes.read_text().splitlines() if line]
 
 
 def crown(store: Store, params: Params, arms: dict[str, ArmResults]) -> None:

@@ -7,6 +7,7 @@ from hilum.config import Params, read_params, spaces
 from hilum.progress import say
 from hilum.results import folder_digest, read_json, read_table
 from hilum.runs import base_tags, epoch_metrics, fits, fold_metrics, log_films, log_history, log_results, log_search, log_training
+from hilum.stages.arm_results import read_arm
 from hilum.tracking import Store, open_store
 from hilum.workspace import Workspace, find_workspace
 
@@ -20,7 +21,7 @@ def run() -> None:
 
 def print_headline(workspace: Workspace, params: Params) -> None:
     """The comparison in a few lines, where the page is, and how to open the runs."""
-    from hilum.stages.compare import PAGE, headline_text, read_arm  # figures take half a second, which the door need not wait for
+    from hilum.stages.compare import PAGE, headline_text  # figures take half a second, which the door need not wait for
 
     versions = read_json(workspace.split / "versions.json")
     arms = {arm: read_arm(workspace, arm, versions["classes"]) for arm in params.arms}
@@ -32,7 +33,7 @@ def print_headline(workspace: Workspace, params: Params) -> None:
 
 def publish(workspace: Workspace, params: Params) -> None:
     """Publish a workspace's results into the store that its home names."""
-    from hilum.stages.compare import crown, read_arm
+    from hilum.stages.compare import crown
 
     store = open_store(workspace, params.tracking)
     versions = read_json(workspace.split / "versions.json")
