@@ -79,7 +79,7 @@ def write_training(workspace: Workspace, arm: str, **changes: Any) -> dict[str, 
 
 
 def write_measured(workspace: Workspace, arm: str, name: str, metrics: dict[str, float | None], **changes: Any) -> Path:
-    """An evaluation or explanations folder, with a key picture."""
+    """An evaluation, explanations or audit folder, with a key picture."""
     folder = workspace.arm(arm, name)
     write_json(folder / "settings.json", {"model_sha256": "m" * 64, "params": {f"{name}.bootstrap": 100}, **changes})
     write_json(folder / "metrics.json", metrics)
@@ -120,5 +120,6 @@ def write_results(workspace: Workspace, arms: list[str]) -> None:
         write_training(workspace, arm)
         write_measured(workspace, arm, "evaluation", {"test/auroc_macro": 0.85, "test/mcc": None})
         write_measured(workspace, arm, "explanations", {"explain/gradcam/lung_share": 0.5})
+        write_measured(workspace, arm, "audit", {"audit/probability": 0.1})
         write_crossvalidation(workspace, arm, [])
     write_comparison(workspace)

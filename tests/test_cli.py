@@ -16,7 +16,7 @@ from hilum.cli import VERBS, build_parser, main
 ROOT = Path(__file__).resolve().parents[1]
 CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
     **{verb: ([], {}) for verb in ("check", "verify", "prepare", "split", "pretrain", "compare", "publish")},
-    **{verb: (["--arm", "baseline"], {"arm": "baseline"}) for verb in ("tune", "train", "evaluate", "crossvalidate")},
+    **{verb: (["--arm", "baseline"], {"arm": "baseline"}) for verb in ("tune", "train", "evaluate", "crossvalidate", "audit")},
     "explain": (
         ["--image", "film.png", "--model", "m.keras", "--methods", "all"],
         {"arm": "", "image": "film.png", "model": "m.keras", "methods": "all", "out": "explained"},

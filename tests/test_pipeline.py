@@ -22,7 +22,7 @@ from project import Project, clean_environment, make_project
 
 pytestmark = pytest.mark.slow
 ARMS = ("baseline", "finetuned")
-FOLDERS = ("tuning", "training", "evaluation", "explanations")
+FOLDERS = ("tuning", "training", "evaluation", "explanations", "audit")
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_nothing_changed_runs_nothing_but_check(project: Project) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "wanted"),
     [
-        ("explain.steps", 5, {"explain@baseline", "explain@finetuned", "compare"}),
+        ("explain.steps", 5, {*(f"{verb}@{arm}" for verb in ("explain", "audit") for arm in ARMS), "compare"}),
         ("evaluate.bootstrap", 70, {*(f"{verb}@{arm}" for verb in ("evaluate", "crossvalidate") for arm in ARMS), "compare"}),
         ("compare.bootstrap", 70, {"compare"}),
         ("split.folds", 3, {"split", "crossvalidate@baseline", "crossvalidate@finetuned", "compare"}),
@@ -136,7 +136,7 @@ def test_nothing_changed_runs_nothing_but_check(project: Project) -> None:
         (
             "arms.finetuned.phases.1.learning_rate",
             5e-4,
-            {*(f"{verb}@finetuned" for verb in ("tune", "train", "evaluate", "crossvalidate", "explain")), "compare"},
+            {*(f"{verb}@finetuned" for verb in ("tune", "train", "evaluate", "crossvalidate", "explain", "audit")), "compare"},
         ),
     ],
 )
@@ -295,7 +295,7 @@ def test_an_arm_is_added_and_removed_in_params_alone(project: Project) -> None:
         (project.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         project.hilum("check")
         listed = project.run("dvc", "stage", "list", "--name-only").stdout.split()
-        assert {f"{verb}@third" for verb in ("tune", "train", "evaluate", "explain")} <= set(listed)
+        assert {f"{verb}@third" for verb in ("tune", "train", "evaluate", "explain", "audit")} <= set(listed)
         assert "tune@third" in stages_run(project.run("dvc", "repro", "--dry", "tune@third").stdout)
         assert stages_run(project.run("dvc", "repro", "--dry", "explain@baseline").stdout) == {"check"}
         del params["arms"]["third"], params["arms"]["finetuned"]

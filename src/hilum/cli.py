@@ -24,6 +24,7 @@ VERBS = {
     "evaluate": "measure one arm on validation and test films",
     "crossvalidate": "train and evaluate one arm on every fold, where split.folds asks for some",
     "explain": "explain one arm's verdicts on the chosen films, or a model's on one film",
+    "audit": "tell whether one arm rests on something outside the lungs, and where",
     "compare": "compare every arm with the reference",
     "publish": "give the tracking store every run that it lacks",
     "verify": "read every file under DVC and compare its bytes with dvc.lock",
@@ -38,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     added = {verb: verbs.add_parser(verb, help=text, description=text) for verb, text in VERBS.items()}
     added["acquire"].add_argument("--source", required=True, help="name in acquire.sources")
-    for verb in ("tune", "train", "evaluate", "crossvalidate"):
+    for verb in ("tune", "train", "evaluate", "crossvalidate", "audit"):
         added[verb].add_argument("--arm", required=True, help="name in arms")
     explain = added["explain"]
     explain.add_argument("--arm", default="", help="name in arms: the films that `split` chose; or one film by the rest:")

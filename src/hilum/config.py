@@ -209,6 +209,26 @@ class Evaluate(Section):
     acquisition: Acquisition
 
 
+class Rectangle(Section):
+    top: Annotated[float, Field(ge=0, le=0.5)]
+    bottom: Annotated[float, Field(ge=0.5, le=1)]
+    left: Annotated[float, Field(ge=0, le=0.5)]
+    right: Annotated[float, Field(ge=0.5, le=1)]
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> "Rectangle":
+        if (self.bottom - self.top) * (self.right - self.left) > 0.95:
+            raise ValueError("audit.lungs must leave at least a twentieth of the film around it; make the rectangle smaller")
+        if self.bottom == self.top or self.right == self.left:
+            raise ValueError("audit.lungs must have an area; move its edges apart")
+        return self
+
+
+class Audit(Section):
+    films: Annotated[int, Field(ge=20)]
+    lungs: Rectangle
+
+
 class Compare(Section):
     reference: Name
     bootstrap: Annotated[int, Field(ge=10)]
@@ -229,6 +249,7 @@ class Params(Section):
     arms: Annotated[dict[Name, Arm], Field(min_length=1)]
     evaluate: Evaluate
     explain: Explain
+    audit: Audit
     compare: Compare
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """Which run a folder of results belongs to, and what of a folder is logged: the same for a stage and for `publish`."""
 
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from hilum.results import digest, folder_digest, read_json, read_table
 from hilum.tracking import Run, Store
 from hilum.workspace import Workspace
 
-FOLDERS = ("tuning", "training", "evaluation", "explanations")
+MEASURED = ("evaluation", "explanations", "audit")  # an arm's folders after its training, in the order of their stages
 NOTES = {  # what stands on a run's page
     "arm": "One model under one set of settings. Look at `evaluation/` for metrics and curves, `explanations/panels/` for maps.",
     "tune": "A search: its trials are nested below, `tuning/` holds their table and the best values.",
@@ -122,10 +122,21 @@ def arm_run(store: Store, workspace: Workspace, arm: str, name: str, model_name:
     with store.start(arm, settings["tags"]) as run:
         log_history(run, workspace, arm)
         log_training(store, run, workspace, arm, model_name)
-        if name == "explanations" and fits(workspace.arm(arm, "evaluation"), settings):
-            log_films(run, workspace, "test")
-            log_results(run, workspace.arm(arm, "evaluation"), "evaluation")
+        log_measured(run, workspace, arm, measured_before(workspace, arm, name, settings))
         yield run
+
+
+def measured_before(workspace: Workspace, arm: str, name: str, training: Mapping[str, Any]) -> list[str]:
+    """The folders of the stages before that of `name` which were made from this model."""
+    return [one for one in MEASURED[: MEASURED.index(name)] if fits(workspace.arm(arm, one), training)]
+
+
+def log_measured(run: Run, workspace: Workspace, arm: str, folders: Iterable[str]) -> None:
+    """Log folders of MEASURED, and with the first the test films."""
+    for name in folders:
+        if name == "evaluation":
+            log_films(run, workspace, "test")
+        log_results(run, workspace.arm(arm, name), name)
 
 
 def find_arm_run(store: Store, settings: Mapping[str, Any], folder: Path, name: str) -> Any:

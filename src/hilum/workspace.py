@@ -35,7 +35,7 @@ class Workspace:
         return self.root / "data" / "pretrained"
 
     def arm(self, arm: str, folder: str) -> Path:
-        """folder: tuning, training, evaluation or explanations."""
+        """folder: tuning, training, evaluation, crossvalidation, explanations or audit."""
         return self.root / "results" / "arms" / arm / folder
 
     @property

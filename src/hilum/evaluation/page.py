@@ -81,6 +81,7 @@ class ComparisonPage:
     notes: what each of its measures says, in the order of the page; agreement: of the methods, an arm each.
     figures: PNG by key: differences, metrics, confusion, and roc, pr, calibration, learning with `/<arm>`.
     panels: (caption, PNG), one film each. folds: of `folds_section.render_folds`, empty where there were no folds.
+    audit: the section on the audit as HTML, may be empty.
     """
 
     title: str
@@ -102,6 +103,7 @@ class ComparisonPage:
     panels: list[tuple[str, bytes]]
     warnings: list[str]
     folds: str
+    audit: str
 
 
 @dataclass(frozen=True)

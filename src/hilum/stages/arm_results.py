@@ -26,7 +26,7 @@ class ArmResults:
 
 def read_arm(workspace: Workspace, arm: str, classes: list[str]) -> ArmResults:
     """Read one arm's results."""
-    folders = {name: workspace.arm(arm, name) for name in ("tuning", "training", "evaluation", "explanations")}
+    folders = {name: workspace.arm(arm, name) for name in ("tuning", "training", "evaluation", "explanations", "audit")}
     maps: dict[str, Attribution] = {}
     explained: list[str] = []
     for file in sorted(folders["explanations"].glob("*.npz")):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hilum.audit.section import ArmAudit, audit_warnings, render_audit
 from hilum.config import Compare, Params, flatten, read_params
 from hilum.data.marks import load_marks
 from hilum.data.prepared import load_split
@@ -96,6 +97,7 @@ def write_comparison(
     panels = draw_arm_panels(folder, arms, workspace, classes)
     explanation = explanation_table(arms)
     blind = compare_blind(arms)
+    audits = {name: read_audit(arm.folder["audit"]) for name, arm in arms.items()}
     write_table(folder / "blind.csv", pd.DataFrame(blind))
     write_table(folder / "explanations.csv", explanation)
     titles = {name: method.title for name, method in METHODS.items()}
@@ -117,8 +119,13 @@ def write_comparison(
         agreement=[read_agreement(name, arm, titles) for name, arm in arms.items() if len(arm.maps) > 1],
         figures=figures,
         panels=panels,
-        warnings=[*flag_warnings(blind, params.evaluate.acquisition.margin), *find_warnings(arms, params, workspace)],
+        warnings=[
+            *audit_warnings(audits),
+            *flag_warnings(blind, params.evaluate.acquisition.margin),
+            *find_warnings(arms, params, workspace),
+        ],
         folds=write_folds(folder, workspace, params, classes),
+        audit=render_audit(audits),
     )
     (folder / PAGE).write_text(render_comparison(page))
     write_json(folder / "metrics.json", flat_differences(differences))
@@ -258,6 +265,11 @@ def read_folds(folder: Path, classes: list[str]) -> FoldResults:
         read_table(folder / "folds.csv"),
         (folder / "contradictions.png").read_bytes(),
     )
+
+
+def read_audit(folder: Path) -> ArmAudit:
+    """One arm's audit."""
+    return ArmAudit(read_json(folder / "audit.json"), (folder / "keys" / "audit.png").read_bytes())
 
 
 def crown(store: Store, params: Params, arms: dict[str, ArmResults]) -> None:

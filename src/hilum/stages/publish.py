@@ -6,7 +6,18 @@ from typing import Any
 from hilum.config import Params, read_params, spaces
 from hilum.progress import say
 from hilum.results import folder_digest, read_json, read_table
-from hilum.runs import base_tags, epoch_metrics, fits, fold_metrics, log_films, log_history, log_results, log_search, log_training
+from hilum.runs import (
+    MEASURED,
+    base_tags,
+    epoch_metrics,
+    fits,
+    fold_metrics,
+    log_history,
+    log_measured,
+    log_results,
+    log_search,
+    log_training,
+)
 from hilum.stages.arm_results import read_arm
 from hilum.tracking import Store, open_store
 from hilum.workspace import Workspace, find_workspace
@@ -82,9 +93,9 @@ def finished(store: Store, tags: dict[str, str]) -> list[Any]:
 
 
 def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) -> int:
-    """One run per arm that holds training, evaluation and explanations as they are in the files."""
+    """One run per arm that holds training, evaluation, explanations and audit as they are in the files."""
     settings = read_json(workspace.arm(arm, "training") / "settings.json")
-    folders = [name for name in ("evaluation", "explanations") if fits(workspace.arm(arm, name), settings)]
+    folders = [name for name in MEASURED if fits(workspace.arm(arm, name), settings)]
     digests = {f"digest.{name}": folder_digest(workspace.arm(arm, name)) for name in ("training", *folders)}
     known = finished(store, {"role": "arm", "arm": arm, **digests})
     if known:
@@ -94,10 +105,7 @@ def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) ->
         opened.log_params(settings["params"])
         log_history(opened, workspace, arm)
         log_training(store, opened, workspace, arm, params.tracking.model)
-        if "evaluation" in folders:
-            log_films(opened, workspace, "test")
-        for name in folders:
-            log_results(opened, workspace.arm(arm, name), name)
+        log_measured(opened, workspace, arm, folders)
     return 1
 
 

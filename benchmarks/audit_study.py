@@ -1,0 +1,283 @@
+"""The known-answer study of the audit: hundreds of models on films with a planted mark, some honest, some not, all audited.
+
+    python benchmarks/audit_study.py --work /tmp/study
+
+Every model is a small network trained on phantom films of 64 pixels whose mark agrees with the class more or less often beyond
+chance (strength 0 to 1, evenly). Its truth is its behaviour on 2,000 fresh films. The rule is frozen on one set of trainings
+(letter, border) and scored on another with other seeds, other patients and a further kind of mark (texture). What is done is
+kept in --work: an interrupted study goes on. `--models` makes it small.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+SIZE = 64
+EPOCHS, BATCH, RATE = 15, 50, 2e-3
+TRAINING_POOL, FRESH, AUDIT_POOL = 3000, 2000, 2000
+HONEST, SHORTCUT, LEAST = 3.0, 10.0, 65.0  # points of balanced accuracy
+PARTS = {"freeze": ("letter", "border"), "score": ("letter", "border", "texture")}
+
+
+@dataclass(frozen=True)
+class Task:
+    part: str
+    kind: str
+    number: int
+    strength: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.part}-{self.kind}-{self.number:03d}"
+
+
+def tasks(models: dict[str, int]) -> list[Task]:
+    """That many trainings per kind of mark, strengths evenly from 0 to 1, each with a seed of its own; models: part -> number."""
+    found = []
+    for p, (part, kinds) in enumerate(PARTS.items()):
+        for kind in kinds:
+            place = ("letter", "border", "texture").index(kind)
+            strengths = np.linspace(0, 1, models[part])
+            found += [Task(part, kind, i, float(s), 100_000 * (p + 1) + 10_000 * place + i) for i, s in enumerate(strengths)]
+    return found
+
+
+def draw_pool(films: int, kinds: tuple[str, ...], seed: int) -> dict[str, np.ndarray]:
+    """Films of both classes: `class`, `lungs`, `none` (unmarked) and one array per kind of mark (marked), same chests."""
+    from hilum.data.phantom import draw_films, draw_population
+
+    population = draw_population(
+        np.random.default_rng(seed),
+        films=films,
+        findings={"normal": 0.5, "bacterial": 0.5},
+        shortcut_finding="bacterial",
+        shortcut_strength=0.0,
+    )
+    pool = {"class": (population["finding"] == "bacterial").to_numpy(np.int64)}
+    chunks = [population.iloc[i : i + 4] for i in range(0, films, 4)]
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        for kind in ("none", *kinds):
+            drawn = list(
+                workers.map(lambda rows, k=kind: draw_films(rows.assign(marked=k != "none"), size=SIZE, shortcut_kind=k), chunks)
+            )
+            pool[kind] = np.concatenate([part.films for part in drawn])
+            if kind == "none":
+                pool["lungs"] = np.concatenate([part.lung_masks for part in drawn])
+    return pool
+
+
+def write_pools(work: Path) -> None:
+    """Films of patients that no other part or purpose has."""
+    for p, (part, kinds) in enumerate(PARTS.items()):
+        for q, (purpose, films) in enumerate({"train": TRAINING_POOL, "fresh": FRESH, "audit": AUDIT_POOL}.items()):
+            folder = work / "films" / f"{part}-{purpose}"
+            if not (folder / "done").exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                for name, values in draw_pool(films, kinds, 1000 * (p + 1) + q).items():
+                    np.save(folder / f"{name}.npy", values)
+                (folder / "done").touch()
+
+
+@cache
+def pool(work: Path, part: str, purpose: str) -> dict[str, np.ndarray]:
+    return {file.stem: np.load(file, mmap_mode="r") for file in (work / "films" / f"{part}-{purpose}").glob("*.npy")}
+
+
+def mark_films(
+    films: dict[str, np.ndarray], rows: np.ndarray, kind: str, strength: float, rng: np.random.Generator
+) -> np.ndarray:
+    """The films of these rows; the mark agrees with the class in (1 + strength) / 2 of them."""
+    labels = films["class"][rows]
+    marked = np.where(rng.random(len(rows)) < (1 + strength) / 2, labels, 1 - labels).astype(bool)
+    return np.where(marked[:, None, None], films[kind][rows], films["none"][rows])
+
+
+@cache
+def machine() -> Any:
+    """One compiled network whose weights every training sets anew."""
+    import keras
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+    def build() -> keras.Model:
+        grey = keras.Input((SIZE, SIZE, 1), name="grey")
+        x = keras.layers.Rescaling(1 / 127.5, -1.0)(grey)
+        for filters, stride in ((16, 2), (24, 2), (32, 1), (48, 2), (64, 1)):
+            x = keras.layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False)(x)
+            x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9)(x))
+        x = keras.layers.Dense(2, name="logits")(keras.layers.GlobalAveragePooling2D()(x))
+        return keras.Model(grey, keras.layers.Activation("softmax", name="probabilities")(x))
+
+    model = build()
+    logits = keras.Model(model.input, model.get_layer("logits").output)
+    optimizer = keras.optimizers.Adam(RATE)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function(jit_compile=False)
+    def step(films: Any, labels: Any) -> None:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits(films, training=True)))
+        optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True))
+
+    forward = tf.function(
+        lambda films: model(films, training=False), input_signature=[tf.TensorSpec([None, SIZE, SIZE, 1])], jit_compile=False
+    )
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        parts = [forward(tf.constant(images[i : i + 250])).numpy() for i in range(0, len(images), 250)]
+        return np.concatenate(parts).astype(np.float64)
+
+    return build, model, optimizer, step, predict
+
+
+def train(work: Path, task: Task) -> None:
+    """Train the network for one task, and measure its truth; both are written under `work`."""
+    import keras
+
+    target = work / "models" / f"{task.name}.json"
+    if target.exists():
+        return
+    build, model, optimizer, step, predict = machine()
+    films = pool(work, task.part, "train")
+    rng = np.random.default_rng(task.seed)
+    rows = np.sort(rng.choice(TRAINING_POOL, 1000, replace=False))
+    images, labels = mark_films(films, rows, task.kind, task.strength, rng)[..., None], films["class"][rows]
+    keras.utils.set_random_seed(task.seed)
+    model.set_weights(build().get_weights())
+    for variable in optimizer.variables:
+        variable.assign(np.zeros(variable.shape, variable.dtype))
+    steps = EPOCHS * (len(rows) // BATCH)
+    done = 0
+    for _ in range(EPOCHS):
+        order = rng.permutation(len(rows))
+        for i in range(0, len(rows) - BATCH + 1, BATCH):
+            optimizer.learning_rate.assign(RATE * 0.5 * (1 + np.cos(np.pi * done / steps)))
+            batch = order[i : i + BATCH]
+            step(images[batch].astype(np.float32), labels[batch])
+            done += 1
+    target.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(target.with_suffix(".npz"), *model.get_weights())
+    target.write_text(json.dumps({**asdict(task), **truth(predict, pool(work, task.part, "fresh"), task.kind)}))
+
+
+def truth(predict: Any, films: dict[str, np.ndarray], kind: str) -> dict[str, Any]:
+    """Behaviour on fresh films, in points of balanced accuracy: gap, and on unmarked films."""
+    labels = np.asarray(films["class"])
+    without, having = (predict(films[name][..., None].astype(np.float32)).argmax(axis=1) for name in ("none", kind))
+    aligned = np.where(labels == 1, having, without)
+
+    def balanced(told: np.ndarray) -> float:
+        return 100 * float(np.mean([(told[labels == k] == k).mean() for k in (0, 1)]))
+
+    by_chance = (balanced(having) + balanced(without)) / 2  # the mark on every other film of each class
+    gap, unmarked = balanced(aligned) - by_chance, balanced(without)
+    if gap > SHORTCUT:
+        said = "shortcut"
+    elif gap < HONEST:
+        said = "honest" if unmarked >= LEAST else "weak"
+    else:
+        said = "grey"
+    return {"gap": gap, "unmarked": unmarked, "truth": said}
+
+
+def film_sets(table: pd.DataFrame) -> Iterator[tuple[str, float, int, str]]:
+    """Pairs of one honest and one shortcut model of a kind; their films carry the mark as the shortcut model learnt it."""
+    for (part, kind), rows in table.groupby(["part", "kind"], sort=True):
+        rng = np.random.default_rng([{"freeze": 1, "score": 2}[str(part)], len(str(kind))])
+        honest, shortcut = (rng.permutation(rows.index[rows["truth"] == said].to_numpy()) for said in ("honest", "shortcut"))
+        for a, b in zip(honest, shortcut, strict=False):
+            seed = int(rng.integers(2**31))
+            for row in (a, b):
+                yield str(rows.loc[row, "name"]), float(rows.loc[b, "strength"]), seed, str(kind)
+
+
+def audit(work: Path, job: tuple[str, float, int, str], films: int) -> None:
+    """Audit one model on its film set, knowing neither its truth nor the mark."""
+    from hilum.audit.auditee import Auditee
+    from hilum.audit.evidence import Surroundings, measure
+    from hilum.audit.regions import regions_of_masks
+    from hilum.audit.rule import PROBING
+    from hilum.explain import gradcam
+    from hilum.explain.subject import Subject
+
+    name, strength, seed, kind = job
+    target = work / "audits" / f"{name}.npz"
+    if target.exists():
+        return
+    _, model, _, _, predict = machine()
+    with np.load(work / "models" / f"{name}.npz") as stored:
+        model.set_weights([stored[key] for key in stored.files])
+    source = pool(work, name.split("-")[0], "audit")
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.choice(AUDIT_POOL, films, replace=False))
+    shown = mark_films(source, rows, kind, strength, rng)
+    subject = Subject(predict, model)
+
+    def heat(images: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return gradcam.explain(subject, images, targets, {"layer": "last"}, 0, lambda done, total: None).values
+
+    auditee = Auditee(predict, lambda p: p.argmax(axis=1), gradient_of_machine(), heat)
+    regions = regions_of_masks(source["lungs"][rows])
+    surroundings = Surroundings(np.full(films, "phantom"), {"phantom": regions})
+    found = measure(auditee, shown, source["class"][rows], surroundings, PROBING, seed)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(target, names=list(found.numbers), numbers=list(found.numbers.values()), blame=found.blame, around=regions.around)
+
+
+@cache
+def gradient_of_machine() -> Any:
+    from hilum.audit.auditee import odds_gradient
+
+    return odds_gradient(machine()[1])
+
+
+def settle(work: Path, done: str, jobs: list[Any], workers: int, *further: Any) -> None:
+    """Run `train` or `audit` on every job, several processes at a time."""
+    from hilum.progress import bar
+
+    show = bar("models trained" if done == "train" else "models audited")
+    with multiprocessing.get_context("spawn").Pool(workers) as pool_of:
+        calls = [pool_of.apply_async(globals()[done], (work, job, *further)) for job in jobs]
+        for i, call in enumerate(calls):
+            call.get()
+            show(i + 1, len(jobs))
+
+
+def truths(work: Path, todo: list[Task]) -> pd.DataFrame:
+    return pd.DataFrame([json.loads((work / "models" / f"{task.name}.json").read_text()) for task in todo]).assign(
+        name=[task.name for task in todo]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="films, models and audits are kept here")
+    parser.add_argument("--freeze", type=int, default=40, help="trainings per kind that the rule is frozen on")
+    parser.add_argument("--score", type=int, default=70, help="trainings per kind that it is scored on")
+    parser.add_argument("--films", type=int, default=240, help="films that an audit sees")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    asked = parser.parse_args()
+
+    write_pools(asked.work)
+    todo = tasks({"freeze": asked.freeze, "score": asked.score})
+    settle(asked.work, "train", todo, asked.workers)
+    table = truths(asked.work, todo)
+    print(table.groupby(["part", "kind", "truth"]).size().unstack(fill_value=0))
+    settle(asked.work, "audit", list(film_sets(table)), asked.workers, asked.films)
+
+
+if __name__ == "__main__":
+    main()

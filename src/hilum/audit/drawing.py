@@ -1,0 +1,71 @@
+"""The audit in one picture: where the blame lies, whose surroundings do most, and what hiding parts does."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hilum.audit.evidence import Evidence
+from hilum.audit.regions import Region
+from hilum.audit.rule import Verdict
+from hilum.evaluation.style import new_figure, styled
+from hilum.explain.heat import draw_film, heat, strongest
+from hilum.records import Films
+
+HIDDEN = {  # number -> what people read
+    "accuracy": "films as they are",
+    "centre_only": "centre only",
+    "border_out": "border blacked out",
+    "markers_out": "letters removed",
+    "lungs_out": "lungs hidden",
+}
+SHIFTS = {
+    "region_probability": "blamed region exchanged",
+    "around_probability": "all surroundings exchanged",
+    "letter": "a letter pasted in",
+}
+EXAMPLES = 3  # films shown for each kind of surroundings
+BLAME, LINE = "#D55E00", "#56B4E9"
+
+
+@styled
+def audit_figure(films: Films, evidence: Evidence, around: Region, verdict: Verdict, target: str, title: str) -> Figure:
+    """films: the audited films (N, H, W); around: pixels around the lungs; target: the class whose odds are moved most."""
+    figure = new_figure(11.0, 7.2, f"{title}: {verdict.says}, probability of a shortcut {verdict.probability:.2f}")
+    place = figure.add_gridspec(2, 1 + EXAMPLES, width_ratios=[1.25, *[1] * EXAMPLES])
+    blame = figure.add_subplot(place[0, 0])
+    _draw_blame(blame, films, evidence, around)
+    for column in range(EXAMPLES):
+        for row, donors, told in ((0, evidence.ranking.high[::-1], "for"), (1, evidence.ranking.low, "against")):
+            axes = figure.add_subplot(place[row, 1 + column])
+            draw_film(axes, films[donors[column]])
+            _outline(axes, evidence.blamed, BLAME)
+            axes.set_title(f"surroundings {told} {target}", fontsize=9)
+    _draw_numbers(figure.add_subplot(place[1, 0]), evidence)
+    return figure
+
+
+def _draw_blame(axes: Axes, films: Films, evidence: Evidence, around: Region) -> None:
+    draw_film(axes, films.mean(axis=0))
+    shown = np.where(around, np.clip(evidence.blame, 0, None), 0).astype(np.float32)
+    axes.imshow(heat(shown, strongest(shown), signed=False), interpolation="nearest")
+    _outline(axes, ~around, LINE)
+    _outline(axes, evidence.blamed, BLAME)
+    axes.set_title("mean film, blame (heat), blamed region (orange),\nlungs of all films (blue)", fontsize=9)
+
+
+def _outline(axes: Axes, region: Region, colour: str) -> None:
+    if region.any() and not region.all():
+        axes.contour(np.pad(region, 1)[1:-1, 1:-1].astype(float), levels=[0.5], colors=colour, linewidths=1.2)
+
+
+def _draw_numbers(axes: Axes, evidence: Evidence) -> None:
+    rows = [(told, evidence.numbers[name], "#8a8a8a") for name, told in HIDDEN.items()]
+    rows += [(told, evidence.numbers[name], BLAME) for name, told in SHIFTS.items()]
+    names, values, colours = zip(*rows[::-1], strict=True)
+    axes.barh(range(len(rows)), values, color=colours)
+    axes.set_yticks(range(len(rows)), names, fontsize=8)
+    for i, value in enumerate(values):
+        axes.text(value + 1.5, i, f"{value:.1f}", va="center", fontsize=8)
+    axes.set_xlim(0, 112)
+    axes.set_xticks([0, 50, 100])
+    axes.set_xlabel("points: balanced accuracy (grey), shift (orange)", fontsize=8)

@@ -1,0 +1,147 @@
+"""Everything the audit measures of one model on one set of films, in the order in which the probes build on each other."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.audit.auditee import Auditee, answers
+from hilum.audit.blame import blame_map, blamed_region
+from hilum.audit.exchange import Ranking, draw_pairs, measure_shift, rank_donors
+from hilum.audit.probes import CORNERS, LETTERS, fill, mean_grey, with_letter, without_markers
+from hilum.audit.regions import Region, Regions, join_regions, ring_of, soften
+from hilum.data.batches import as_images
+from hilum.records import Films, Labels
+
+CENTRE = 0.2  # of the side, on each side: what centre only hides
+FEW = 48  # films that letters are pasted into and heat is drawn for
+
+
+@dataclass(frozen=True)
+class Probing:
+    """donors: surroundings each film is given; repeats: pairs of donors per film; pairs, steps: of the map of blame.
+
+    share: of the strongest blame, from which on a pixel is blamed.
+    """
+
+    donors: int
+    repeats: int
+    pairs: int
+    steps: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """sources: (N,) where each film is from; regions: of every such source."""
+
+    sources: NDArray[np.str_]
+    regions: Mapping[str, Regions]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """numbers: name -> value, see `measure`. blame: (H, W) log odds; blamed: (H, W) pixels.
+
+    ranking: whose surroundings did most.
+    """
+
+    numbers: Mapping[str, float]
+    blame: NDArray[np.float32]
+    blamed: Region
+    ranking: Ranking
+
+
+def measure(
+    auditee: Auditee,
+    films: Films,
+    labels: Labels,
+    surroundings: Surroundings,
+    probing: Probing,
+    seed: int,
+    on_probe: Callable[[int, int], None] = lambda done, total: None,
+) -> Evidence:
+    """Probe a model on films (N, H, W) uint8 with labels (N,).
+
+    numbers, shifts in points of 100 (0 to 50), accuracies balanced and in points:
+    region_verdicts, region_probability: shift where the blamed region alone is exchanged; around_verdicts, around_probability:
+    where all surroundings are. spread: effect of surroundings on the log odds as a share of the films' own spread.
+    accuracy: on the films as they are; lungs_out, border_out, centre_only, markers_out: with that part hidden.
+    letter: the largest mean change of probability, in points, that a letter pasted into one corner makes.
+    heat_around: share of the heat that lies around the lungs, by that of the area: 1 for an even map.
+    """
+    rng = np.random.default_rng(seed)
+    regions = join_regions(surroundings.regions.values())
+    around = soften(regions.around)
+    ranking = rank_donors(auditee, films, around, probing.donors, rng)
+    on_probe(1, 5)
+    pairs = draw_pairs(ranking, len(films), probing.repeats, rng)
+    whole = measure_shift(auditee, films, pairs, ranking.target, around)
+    on_probe(2, 5)
+    some = rng.permutation(len(films))[: probing.pairs]
+    blame = blame_map(auditee, films, tuple(part[some] for part in pairs), ranking.target, around, probing.steps)
+    blamed = blamed_region(blame, regions.around, probing.share)
+    on_probe(3, 5)
+    part = measure_shift(auditee, films, pairs, ranking.target, soften(blamed) * around)
+    on_probe(4, 5)
+    hidden = hide_parts(auditee, films, labels, surroundings)
+    on_probe(5, 5)
+    numbers = {
+        "region_verdicts": part.verdicts,
+        "region_probability": part.probability,
+        "around_verdicts": whole.verdicts,
+        "around_probability": whole.probability,
+        "spread": ranking.spread / max(ranking.own, 1e-6),
+        **hidden,
+        "letter": letter_shift(auditee, films[:FEW]),
+        "heat_around": heat_share(auditee, films[:FEW], regions.around),
+    }
+    return Evidence(numbers, blame, blamed, ranking)
+
+
+def hide_parts(auditee: Auditee, films: Films, labels: Labels, surroundings: Surroundings) -> dict[str, float]:
+    """Balanced accuracy in points on the films as they are, and with one part hidden.
+
+    Lungs are filled with the mean grey of the lungs of the film's own source, one region for all its films.
+    """
+    size = films.shape[1]
+    edge = round(CENTRE * size)
+    outer = np.ones((size, size), bool)
+    outer[edge:-edge, edge:-edge] = False
+    lungless = films.copy()
+    for source, regions in surroundings.regions.items():
+        own = surroundings.sources == source
+        lungless[own] = fill(films[own], regions.lungs, mean_grey(films[own], regions.lungs))
+    changed = {
+        "accuracy": films,
+        "lungs_out": lungless,
+        "border_out": fill(films, ring_of(size), 0.0),
+        "centre_only": fill(films, outer, mean_grey(films, outer)),
+        "markers_out": without_markers(films),
+    }
+    return {name: balanced(auditee.decide(answers(auditee, some)), labels) for name, some in changed.items()}
+
+
+def balanced(verdicts: Labels, labels: Labels) -> float:
+    """Balanced accuracy in points: the mean over the classes that occur of the share told rightly."""
+    return 100 * float(np.mean([(verdicts[labels == k] == k).mean() for k in np.unique(labels)]))
+
+
+def letter_shift(auditee: Auditee, films: Films) -> float:
+    """The largest mean change of any class's probability, in points, over letters and corners."""
+    own = answers(auditee, films)
+    moved = [
+        np.abs((answers(auditee, with_letter(films, letter, corner)) - own).mean(axis=0)).max()
+        for letter in LETTERS
+        for corner in CORNERS
+    ]
+    return 100 * float(max(moved))
+
+
+def heat_share(auditee: Auditee, films: Films, around: Region) -> float:
+    """Mean share of the heat for the verdict that lies around the lungs, by the share of the area; 0 where there is no heat."""
+    heat = auditee.heat(as_images(films), auditee.decide(answers(auditee, films)))
+    whole = heat.sum(axis=(1, 2))
+    shares = np.divide(heat[:, around].sum(axis=1), whole, out=np.zeros_like(whole), where=whole > 0)
+    return float(shares.mean() / max(around.mean(), 1e-6))

@@ -1,0 +1,95 @@
+"""Films with the surroundings of other films: how far those alone move the model.
+
+Source of the idea: Xiao et al. 2021, arXiv 2006.09994 (the backgrounds of pictures, mixed at random). Here donors are first
+ranked by what their surroundings do, and the effect is then measured on further films, so that chance is not taken for an effect.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.audit.auditee import Auditee, answers, log_odds
+from hilum.audit.regions import Blend
+from hilum.records import Films, Images, Probabilities
+
+EXTREME = 0.1  # share of donors that count as strongest for, and as strongest against, a class
+BATCH = 256  # mixed films in memory at once
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """target: the class whose odds the surroundings move most. high, low: rows of the donors most for and most against it.
+
+    spread: standard deviation over donors of their effect on the log odds; own: that of films by themselves.
+    """
+
+    target: int
+    high: NDArray[np.intp]
+    low: NDArray[np.intp]
+    spread: float
+    own: float
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How far films move from the donors most against a class to those most for it, halved, in points of 100.
+
+    A model that answers by a mark alone reaches 50; verdicts counts changed verdicts, probability is smoother.
+    """
+
+    verdicts: float
+    probability: float
+
+
+def mix(films: Films, rows: NDArray[np.intp], donors: NDArray[np.intp], blend: Blend) -> Images:
+    """Film rows[i] with film donors[i] where blend is 1: (N, H, W, 1) float32."""
+    own, other = films[rows].astype(np.float32), films[donors].astype(np.float32)
+    return (own + blend * (other - own))[..., None]
+
+
+def answer_mixed(auditee: Auditee, films: Films, rows: NDArray[np.intp], donors: NDArray[np.intp], blend: Blend) -> Probabilities:
+    """(N, K) probabilities of the mixed films, a few in memory at a time."""
+    starts = range(0, len(rows), BATCH)
+    return np.concatenate([auditee.predict(mix(films, rows[i : i + BATCH], donors[i : i + BATCH], blend)) for i in starts])
+
+
+def rank_donors(auditee: Auditee, films: Films, blend: Blend, donors: int, rng: np.random.Generator) -> Ranking:
+    """Give each film the surroundings of `donors` others, and rank every film by what its surroundings did to the odds."""
+    n = len(films)
+    order, rows = rng.permutation(n), np.arange(n)
+    place = np.argsort(order)
+    steps = rng.choice(np.arange(1, n), donors, replace=False)
+    given = order[(place[:, None] + steps) % n]  # (N, D): each film is donor D times, never its own
+    odds = log_odds(answer_mixed(auditee, films, np.repeat(rows, donors), given.ravel(), blend))
+    odds = odds.reshape(n, donors, -1)
+    effect = odds - odds.mean(axis=1, keepdims=True)
+    total = np.zeros((n, odds.shape[2]))
+    np.add.at(total, given.ravel(), effect.reshape(n * donors, -1))
+    total /= donors
+    target = int(np.argmax(total.std(axis=0)))
+    ranked = np.argsort(total[:, target])
+    few = max(1, round(EXTREME * n))
+    own = float(log_odds(answers(auditee, films))[:, target].std())
+    return Ranking(target, ranked[-few:], ranked[:few], float(total[:, target].std()), own)
+
+
+def draw_pairs(ranking: Ranking, n: int, repeats: int, rng: np.random.Generator) -> tuple[NDArray[np.intp], ...]:
+    """Recipients, donors most against and donors most for the class, each (n * repeats,); nobody is his own donor."""
+    rows = np.tile(np.arange(n), repeats)
+    low, high = (_others(rows, donors, rng) for donors in (ranking.low, ranking.high))
+    return rows, low, high
+
+
+def _others(rows: NDArray[np.intp], donors: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+    at = rng.integers(len(donors), size=len(rows))
+    at = np.where(donors[at] == rows, (at + 1) % len(donors), at)
+    return donors[at]
+
+
+def measure_shift(auditee: Auditee, films: Films, pairs: tuple[NDArray[np.intp], ...], target: int, blend: Blend) -> Shift:
+    """How far the answers go from one kind of donor to the other, where only `blend` of the film is exchanged."""
+    rows, low, high = pairs
+    against, towards = (answer_mixed(auditee, films, rows, donors, blend) for donors in (low, high))
+    verdicts = (auditee.decide(towards) == target).mean() - (auditee.decide(against) == target).mean()
+    return Shift(50 * float(verdicts), 50 * float((towards[:, target] - against[:, target]).mean()))

@@ -1,0 +1,33 @@
+"""The frozen rule: from what was measured to *honest* or *shortcut*, with a probability.
+
+Frozen by `benchmarks/audit_study.py` on models whose truth is known; change it only by running that study again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hilum.audit.evidence import Probing
+
+PROBING = Probing(donors=6, repeats=2, pairs=32, steps=8, share=0.2)
+FILMS = 240  # films of one audit in the study
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """says: honest or shortcut. probability: that the model is a shortcut model, if both kinds are equally frequent."""
+
+    says: str
+    probability: float
+
+
+WEIGHTS = {"region_probability": 1.0}  # of the measured numbers
+INTERCEPT = -8.0
+
+
+def judge(numbers: Mapping[str, float]) -> Verdict:
+    """The verdict on numbers of `evidence.measure`: a logistic regression, shortcut from one half on."""
+    odds = INTERCEPT + sum(weight * numbers[name] for name, weight in WEIGHTS.items())
+    probability = float(1 / (1 + np.exp(-odds)))
+    return Verdict("shortcut" if probability >= 0.5 else "honest", probability)

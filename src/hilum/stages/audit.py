@@ -1,0 +1,141 @@
+"""audit: does one arm rest on something outside the lungs, and where?"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hilum.audit.auditee import Auditee, odds_gradient
+from hilum.audit.drawing import audit_figure
+from hilum.audit.evidence import Surroundings, measure
+from hilum.audit.outlines import answer_by_outlines
+from hilum.audit.regions import Regions, join_regions, regions_of_masks, regions_of_rectangle
+from hilum.audit.rule import PROBING, judge
+from hilum.config import Audit, flatten, read_params
+from hilum.data.manifest import read_manifest
+from hilum.data.prepared import SplitFilms, load_masks, load_split
+from hilum.evaluation.decisions import verdict
+from hilum.evaluation.metrics import evaluate_all
+from hilum.evaluation.style import to_png
+from hilum.explain import gradcam
+from hilum.explain.subject import Subject
+from hilum.models.classifier import load_classifier
+from hilum.models.forward import predictor
+from hilum.progress import bar, say
+from hilum.records import Images, Labels, Maps, Predictions
+from hilum.results import read_json, write_json
+from hilum.runs import arm_run, log_results
+from hilum.tracking import open_store
+from hilum.workspace import Workspace, find_workspace
+
+MASKS = 500  # lung masks of one source that its region is taken from, at most
+LEAST_AROUND = 0.02  # of the film: a region of lungs that leaves less than this is not used
+
+
+def run(arm: str) -> None:
+    workspace = find_workspace(Path.cwd())
+    params = read_params(workspace.params)
+    settings = params.audit
+    training = workspace.arm(arm, "training")
+    description = read_json(training / "model.json")
+    classes = description["classes"]
+    store = open_store(workspace, params.tracking)
+    folder = workspace.arm(arm, "audit")
+    shutil.rmtree(folder, ignore_errors=True)
+    with arm_run(store, workspace, arm, "audit", params.tracking.model) as opened:
+        test = load_split(workspace.prepared, workspace.split, "test", classes)
+        rows = np.sort(np.random.default_rng(params.seed).permutation(len(test.table))[: settings.films])
+        films, labels = test.rows.films[rows], test.rows.labels[rows]
+        surroundings, told = find_surroundings(test.table.iloc[rows], workspace, settings, params.seed)
+        auditee = open_auditee(training / "model.keras", description["threshold"])
+        evidence = measure(auditee, films, labels, surroundings, PROBING, params.seed, bar("probes"))
+        found = judge(evidence.numbers)
+        outlines = outlines_auroc(test, workspace, classes)
+        folder.mkdir(parents=True)
+        around = join_regions(surroundings.regions.values()).around
+        target = classes[evidence.ranking.target]
+        np.savez_compressed(folder / "blame.npz", blame=evidence.blame, blamed=evidence.blamed, around=around)
+        (folder / "keys").mkdir()
+        figure = audit_figure(films, evidence, around, found, target, f"{arm}: audit")
+        (folder / "keys" / "audit.png").write_bytes(to_png(figure))
+        numbers = {**evidence.numbers, "outlines_auroc": outlines}
+        write_json(
+            folder / "audit.json",
+            {
+                "says": found.says,
+                "probability": found.probability,
+                "target": target,
+                "films": len(films),
+                "lungs": told,
+                "numbers": numbers,
+            },
+        )
+        metrics = {"audit/probability": found.probability, **{f"audit/{name}": value for name, value in numbers.items()}}
+        write_json(folder / "metrics.json", metrics)
+        write_json(
+            folder / "settings.json",
+            {
+                "arm": arm,
+                "model_sha256": description["model_sha256"],
+                "params": flatten(settings, "audit"),
+                "tags": {"audit": found.says},
+            },
+        )
+        log_results(opened, folder, "audit")
+    moved = numbers["region_probability"]
+    say(f"{arm}: {found.says} (probability of a shortcut {found.probability:.2f}); the blamed region moves {moved:.1f} points")
+
+
+def open_auditee(model: Path, threshold: float | None) -> Auditee:
+    """A trained arm with its own rule of decision and Grad-CAM as its heat."""
+    network = load_classifier(model)
+    predict = predictor(network)
+    subject = Subject(predict, network)
+
+    def heat(images: Images, targets: Labels) -> Maps:
+        return gradcam.explain(subject, images, targets, {"layer": "last"}, 0, lambda done, total: None).values
+
+    return Auditee(predict, lambda p: verdict(p, threshold), odds_gradient(network), heat)
+
+
+def find_surroundings(
+    table: pd.DataFrame, workspace: Workspace, settings: Audit, seed: int
+) -> tuple[Surroundings, dict[str, str]]:
+    """Where the lungs of every source lie, and in words what that was taken from."""
+    manifest = read_manifest(workspace.prepared / "manifest.csv").set_index("image_id")
+    sources = manifest.loc[table["image_id"], "source"].to_numpy(str)
+    size = int(read_json(workspace.split / "versions.json")["size"])
+    regions: dict[str, Regions] = {}
+    told = {}
+    for source in sorted(set(sources)):
+        named = manifest.index[(manifest["source"] == source) & (manifest["lung_mask"] != "")].to_numpy()
+        some = np.random.default_rng(seed).permutation(named)[:MASKS].tolist()
+        masks = [mask for mask in load_masks(workspace.prepared, "lung_mask", some).values() if mask.any()]
+        regions[source] = regions_of_rectangle(**settings.lungs.model_dump(), size=size)
+        told[source] = "the rectangle audit.lungs, because there are no lung masks"
+        if masks:
+            found = regions_of_masks(np.stack(masks))
+            told[source] = f"the rectangle audit.lungs, because {len(masks)} lung masks together leave nothing around them"
+            if found.around.mean() >= LEAST_AROUND:
+                regions[source], told[source] = found, f"{len(masks)} lung masks together"
+    return Surroundings(sources, regions), told
+
+
+def outlines_auroc(test: SplitFilms, workspace: Workspace, classes: list[str]) -> float:
+    """AUROC, mean of classes, of what lung outlines alone tell; NaN where there are too few masks."""
+    train = load_split(workspace.prepared, workspace.split, "train", classes)
+    found: list[Any] = []
+    for part in (train, test):
+        masks = load_masks(workspace.prepared, "lung_mask", part.table["image_id"].tolist())
+        keep = part.table["image_id"].isin(list(masks)).to_numpy()
+        found.append((np.stack(list(masks.values())) if masks else np.zeros((0, 1, 1), bool), part.rows.labels[keep], keep))
+    (outlines, labels, _), (shown, truth, keep) = found
+    answers = answer_by_outlines(outlines, labels, shown, len(classes))
+    if answers is None:
+        return float("nan")
+    table = test.table[keep]
+    names = (table["image_id"].to_numpy(str), table["patient_id"].to_numpy(str))
+    told = Predictions(*names, truth, answers, answers.argmax(axis=1), tuple(classes))
+    return float(evaluate_all(told)["auroc_macro"])
