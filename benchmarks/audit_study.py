@@ -1,11 +1,12 @@
 """The known-answer study of the audit: hundreds of models on films with a planted mark, some honest, some not, all audited.
 
-    python benchmarks/audit_study.py --work /tmp/study
+    python benchmarks/audit_study.py --work /tmp/study    # trains and audits, about an hour on two cores
+    python benchmarks/audit_study.py                      # tells the kept table benchmarks/audit_study.csv
 
 Every model is a small network trained on phantom films of 64 pixels whose mark agrees with the class more or less often beyond
 chance (strength 0 to 1, evenly). Its truth is its behaviour on 2,000 fresh films. The rule is frozen on one set of trainings
 (letter, border) and scored on another with other seeds, other patients and a further kind of mark (texture). What is done is
-kept in --work: an interrupted study goes on. `--models` makes it small.
+kept in --work: an interrupted study goes on. `--freeze 8 --score 8` makes it small.
 """
 
 import argparse
@@ -26,6 +27,9 @@ SIZE = 64
 EPOCHS, BATCH, RATE = 15, 50, 2e-3
 TRAINING_POOL, FRESH, AUDIT_POOL = 3000, 2000, 2000
 HONEST, SHORTCUT, LEAST = 3.0, 10.0, 65.0  # points of balanced accuracy
+GROWN = 0.05  # of the side: how far a mark is grown before blamed pixels are counted on it
+FEATURES = ("spread", "around_probability")  # what the rule reads; the rest is tied to one kind of mark or to one network
+TABLE = Path(__file__).with_name("audit_study.csv")
 PARTS = {"freeze": ("letter", "border"), "score": ("letter", "border", "texture")}
 
 
@@ -262,21 +266,114 @@ def truths(work: Path, todo: list[Task]) -> pd.DataFrame:
     )
 
 
+def measured(work: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """One row per audited model: its truth, the numbers that the audit measured, and how well the blamed region lies."""
+    from scipy.ndimage import binary_dilation
+
+    from hilum.audit.blame import blamed_region
+    from hilum.audit.rule import PROBING
+    from hilum.data.exposure import mark_place
+
+    rows = []
+    for row in table.to_dict("records"):
+        file = work / "audits" / f"{row['name']}.npz"
+        if not file.exists():
+            continue
+        with np.load(file) as stored:
+            numbers = dict(zip(stored["names"].tolist(), stored["numbers"].tolist(), strict=True))
+            blamed = blamed_region(stored["blame"], stored["around"], PROBING.share)
+        place = mark_place(str(row["kind"]), SIZE)
+        grown = binary_dilation(place, np.ones((3, 3)), iterations=round(GROWN * SIZE))
+        on_mark = (blamed & grown).sum() / max(blamed.sum(), 1)
+        rows.append({**row, **numbers, "blamed_on_mark": on_mark, "mark_blamed": (blamed & place).sum() / place.sum()})
+    return pd.DataFrame(rows).drop(columns="name")
+
+
+def freeze_rule(table: pd.DataFrame) -> tuple[dict[str, float], float]:
+    """A logistic regression on FEATURES: weights and intercept for the numbers as they are."""
+    from sklearn.linear_model import LogisticRegression
+
+    values = table[list(FEATURES)].to_numpy(float)
+    middle, width = values.mean(axis=0), values.std(axis=0)
+    fitted = LogisticRegression(C=10.0, class_weight="balanced").fit((values - middle) / width, table["truth"] == "shortcut")
+    weights = fitted.coef_[0] / width
+    return dict(zip(FEATURES, weights.tolist(), strict=True)), float(fitted.intercept_[0] - weights @ middle)
+
+
+def score(table: pd.DataFrame) -> pd.DataFrame:
+    """Rates of the committed rule per kind of mark and in all, with 95 % intervals (Wilson)."""
+    from hilum.audit.rule import judge
+
+    told = np.array([judge({str(k): v for k, v in row.items()}).says for row in table.to_dict("records")])
+    honest, shortcut = (table["truth"] == kind for kind in ("honest", "shortcut"))
+    found = shortcut & (told == "shortcut")
+    right = (table["blamed_on_mark"] >= 0.5) & (table["mark_blamed"] >= 0.2)
+    rows = {}
+    for kind in [*sorted(set(table["kind"])), "all"]:
+        own = (table["kind"] == kind) | (kind == "all")
+        rows[kind] = {
+            "shortcut models": int((own & shortcut).sum()),
+            "found": rate(told[own & shortcut] == "shortcut"),
+            "region right": rate(right[own & found].to_numpy()),
+            "honest models": int((own & honest).sum()),
+            "accused": rate(told[own & honest] == "shortcut"),
+        }
+    return pd.DataFrame(rows).T.rename_axis("mark")
+
+
+def rate(hits: np.ndarray) -> str:
+    """`98 % [92, 100]`."""
+    from scipy.stats import binomtest
+
+    if not len(hits):
+        return "none"
+    bounds = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
+    return f"{100 * hits.mean():.0f} % [{100 * bounds.low:.0f}, {100 * bounds.high:.0f}]"
+
+
+def single_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """How well each measured number by itself tells shortcut from honest models: AUROC, 0.5 by chance, below it the other way."""
+    from sklearn.metrics import roc_auc_score
+
+    truth = table["truth"] == "shortcut"
+    names = list(table.columns[table.columns.get_loc("truth") + 1 : table.columns.get_loc("blamed_on_mark")])
+    kinds = {kind: table["kind"] == kind for kind in sorted(set(table["kind"]))} | {"all": table["kind"] != ""}
+    found = {name: {kind: roc_auc_score(truth[own], table[name][own]) for kind, own in kinds.items()} for name in names}
+    return pd.DataFrame(found).T.sort_values("all", ascending=False).map("{:.3f}".format).rename_axis("number")
+
+
+def tell(table: pd.DataFrame) -> None:
+    """Everything that is quoted, from the table alone."""
+    from hilum.audit.rule import INTERCEPT, WEIGHTS
+
+    parts = {part: table[table["part"] == part] for part in PARTS}
+    weights, intercept = freeze_rule(parts["freeze"])
+    print(f"rule frozen on {len(parts['freeze'])} models: WEIGHTS = {weights}, INTERCEPT = {intercept}")
+    if not np.allclose([*weights.values(), intercept], [*WEIGHTS.values(), INTERCEPT], rtol=1e-3):
+        print("hilum.audit.rule holds another rule; what follows is scored by that one")
+    for part, own in parts.items():
+        print(f"\n{part}\n\n{score(own).to_markdown()}")
+    print(f"\nAUROC of each number alone, part score\n\n{single_numbers(parts['score']).to_markdown()}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="films, models and audits are kept here")
+    parser.add_argument("--work", type=Path, help="films, models and audits are kept here; without it the kept table is told")
     parser.add_argument("--freeze", type=int, default=40, help="trainings per kind that the rule is frozen on")
     parser.add_argument("--score", type=int, default=70, help="trainings per kind that it is scored on")
     parser.add_argument("--films", type=int, default=240, help="films that an audit sees")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--table", type=Path, default=TABLE, help="where the table of audited models stands")
     asked = parser.parse_args()
-
-    write_pools(asked.work)
-    todo = tasks({"freeze": asked.freeze, "score": asked.score})
-    settle(asked.work, "train", todo, asked.workers)
-    table = truths(asked.work, todo)
-    print(table.groupby(["part", "kind", "truth"]).size().unstack(fill_value=0))
-    settle(asked.work, "audit", list(film_sets(table)), asked.workers, asked.films)
+    if asked.work:
+        write_pools(asked.work)
+        todo = tasks({"freeze": asked.freeze, "score": asked.score})
+        settle(asked.work, "train", todo, asked.workers)
+        table = truths(asked.work, todo)
+        print(table.groupby(["part", "kind", "truth"]).size().unstack(fill_value=0).to_markdown())
+        settle(asked.work, "audit", list(film_sets(table)), asked.workers, asked.films)
+        measured(asked.work, table).round(4).to_csv(asked.table, index=False)
+    tell(pd.read_csv(asked.table))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from hilum.audit.evidence import Evidence
 from hilum.audit.regions import Region
 from hilum.audit.rule import Verdict
-from hilum.evaluation.style import new_figure, styled
+from hilum.evaluation.style import new_figure, styled, wrapped
 from hilum.explain.heat import draw_film, heat, strongest
 from hilum.records import Films
 
@@ -19,7 +19,7 @@ HIDDEN = {  # number -> what people read
     "lungs_out": "lungs hidden",
 }
 SHIFTS = {
-    "region_probability": "blamed region exchanged",
+    "region_probability": "outlined region exchanged",
     "around_probability": "all surroundings exchanged",
     "letter": "a letter pasted in",
 }
@@ -33,24 +33,25 @@ def audit_figure(films: Films, evidence: Evidence, around: Region, verdict: Verd
     figure = new_figure(11.0, 7.2, f"{title}: {verdict.says}, probability of a shortcut {verdict.probability:.2f}")
     place = figure.add_gridspec(2, 1 + EXAMPLES, width_ratios=[1.25, *[1] * EXAMPLES])
     blame = figure.add_subplot(place[0, 0])
-    _draw_blame(blame, films, evidence, around)
+    region = "blamed region" if verdict.says == "shortcut" else "what moves it most"
+    _draw_blame(blame, films, evidence, around, region)
     for column in range(EXAMPLES):
         for row, donors, told in ((0, evidence.ranking.high[::-1], "for"), (1, evidence.ranking.low, "against")):
             axes = figure.add_subplot(place[row, 1 + column])
             draw_film(axes, films[donors[column]])
             _outline(axes, evidence.blamed, BLAME)
-            axes.set_title(f"surroundings {told} {target}", fontsize=9)
+            axes.set_title(wrapped(f"surroundings {told} {target}", 24), fontsize=9)
     _draw_numbers(figure.add_subplot(place[1, 0]), evidence)
     return figure
 
 
-def _draw_blame(axes: Axes, films: Films, evidence: Evidence, around: Region) -> None:
+def _draw_blame(axes: Axes, films: Films, evidence: Evidence, around: Region, region: str) -> None:
     draw_film(axes, films.mean(axis=0))
     shown = np.where(around, np.clip(evidence.blame, 0, None), 0).astype(np.float32)
     axes.imshow(heat(shown, strongest(shown), signed=False), interpolation="nearest")
     _outline(axes, ~around, LINE)
     _outline(axes, evidence.blamed, BLAME)
-    axes.set_title("mean film, blame (heat), blamed region (orange),\nlungs of all films (blue)", fontsize=9)
+    axes.set_title(f"mean film, blame (heat), {region} (orange),\nlungs of all films (blue)", fontsize=9)
 
 
 def _outline(axes: Axes, region: Region, colour: str) -> None:

@@ -21,7 +21,8 @@ BATCH = 256  # mixed films in memory at once
 class Ranking:
     """target: the class whose odds the surroundings move most. high, low: rows of the donors most for and most against it.
 
-    spread: standard deviation over donors of their effect on the log odds; own: that of films by themselves.
+    spread: standard deviation over donors of their effect on the log odds, without the part that is chance (from the covariance
+    of two halves of the films); own: standard deviation of the log odds of films by themselves.
     """
 
     target: int
@@ -55,7 +56,7 @@ def answer_mixed(auditee: Auditee, films: Films, rows: NDArray[np.intp], donors:
 
 
 def rank_donors(auditee: Auditee, films: Films, blend: Blend, donors: int, rng: np.random.Generator) -> Ranking:
-    """Give each film the surroundings of `donors` others, and rank every film by what its surroundings did to the odds."""
+    """Give each film the surroundings of `donors` others (2 and more), and rank every film by what its surroundings did."""
     n = len(films)
     order, rows = rng.permutation(n), np.arange(n)
     place = np.argsort(order)
@@ -64,14 +65,21 @@ def rank_donors(auditee: Auditee, films: Films, blend: Blend, donors: int, rng: 
     odds = log_odds(answer_mixed(auditee, films, np.repeat(rows, donors), given.ravel(), blend))
     odds = odds.reshape(n, donors, -1)
     effect = odds - odds.mean(axis=1, keepdims=True)
-    total = np.zeros((n, odds.shape[2]))
-    np.add.at(total, given.ravel(), effect.reshape(n * donors, -1))
-    total /= donors
-    target = int(np.argmax(total.std(axis=0)))
-    ranked = np.argsort(total[:, target])
+    halves = [_donor_effects(given[:, half::2], effect[:, half::2]) for half in (0, 1)]
+    both = np.mean(halves, axis=0)
+    target = int(np.argmax(both.std(axis=0)))
+    ranked = np.argsort(both[:, target])
     few = max(1, round(EXTREME * n))
+    shared = float(np.cov(halves[0][:, target], halves[1][:, target])[0, 1])
     own = float(log_odds(answers(auditee, films))[:, target].std())
-    return Ranking(target, ranked[-few:], ranked[:few], float(total[:, target].std()), own)
+    return Ranking(target, ranked[-few:], ranked[:few], float(np.sqrt(max(shared, 0.0))), own)
+
+
+def _donor_effects(given: NDArray[np.intp], effect: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean effect (N, K) of every donor on the films that were given its surroundings; given: (N, D); effect: (N, D, K)."""
+    total = np.zeros((len(given), effect.shape[2]))
+    np.add.at(total, given.ravel(), effect.reshape(given.size, -1))
+    return total / given.shape[1]
 
 
 def draw_pairs(ranking: Ranking, n: int, repeats: int, rng: np.random.Generator) -> tuple[NDArray[np.intp], ...]:

@@ -11,7 +11,8 @@ import numpy as np
 from hilum.audit.evidence import Probing
 
 PROBING = Probing(donors=6, repeats=2, pairs=32, steps=8, share=0.2)
-FILMS = 240  # films of one audit in the study
+WEIGHTS = {"spread": 20.0004, "around_probability": 0.283567}  # log odds per unit of the measured numbers
+INTERCEPT = -9.41111
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,6 @@ class Verdict:
 
     says: str
     probability: float
-
-
-WEIGHTS = {"region_probability": 1.0}  # of the measured numbers
-INTERCEPT = -8.0
 
 
 def judge(numbers: Mapping[str, float]) -> Verdict:
