@@ -1,0 +1,65 @@
+"""What the audit measures, on models whose answers follow from a formula."""
+
+import numpy as np
+import pytest
+from analytic import LUNGS, MARK, REGIONS, draw, linear, surroundings
+
+from hilum.audit.evidence import measure
+from hilum.audit.regions import soften
+from hilum.audit.rule import PROBING, judge
+
+
+def audit(lungs: float, mark: float, seed: int = 0):
+    films, labels = draw(120, seed, 0.6)
+    return measure(linear(lungs, mark), films, labels, surroundings(len(films)), PROBING, seed)
+
+
+def test_a_model_of_the_lungs_is_honest() -> None:
+    numbers = audit(0.2, 0.0).numbers
+    assert judge(numbers).says == "honest"
+    assert numbers["spread"] < 0.1
+    assert abs(numbers["around_verdicts"]) < 5
+    assert numbers["accuracy"] > 85
+    assert numbers["lungs_out"] == 50, "without its lungs every film is told alike"
+    assert numbers["centre_only"] > 80
+
+
+def test_a_model_of_the_mark_is_a_shortcut_and_the_blame_lies_on_the_mark() -> None:
+    found = audit(0.0, 0.05)
+    assert judge(found.numbers).says == "shortcut"
+    assert found.numbers["around_verdicts"] == pytest.approx(50), "the mark alone decides every verdict"
+    assert found.numbers["region_verdicts"] == pytest.approx(50)
+    assert found.blamed[MARK].mean() > 0.9
+    assert (found.blamed & MARK).sum() > 0.5 * found.blamed.sum()
+    assert found.numbers["heat_around"] > 1
+
+
+def test_the_blame_adds_up_to_the_change_of_the_odds() -> None:
+    found = audit(0.05, 0.05)
+    share = soften(~LUNGS)[MARK].mean()
+    assert share == pytest.approx(1, abs=1e-3)
+    white_less_grey = 240 - 89.5
+    assert found.blame[MARK].sum() == pytest.approx(0.05 * white_less_grey, rel=0.1)
+    assert abs(found.blame[LUNGS].sum()) < 0.5
+
+
+def test_half_a_shortcut_lies_between() -> None:
+    whole, half, none = (audit(0.15, mark).numbers["around_probability"] for mark in (0.05, 0.02, 0.0))
+    assert whole > half > none + 3
+
+
+def test_the_same_seed_gives_the_same_numbers_and_films_stay_as_they_are() -> None:
+    films, labels = draw(60, 1, 0.5)
+    before = films.copy()
+    first, second = (measure(linear(0.1, 0.02), films, labels, surroundings(60), PROBING, 3) for _ in range(2))
+    assert dict(first.numbers) == dict(second.numbers)
+    assert np.array_equal(first.blame, second.blame)
+    assert np.array_equal(films, before)
+
+
+def test_a_model_that_answers_the_same_for_all_is_honest_and_nothing_is_blamed() -> None:
+    found = audit(0.0, 0.0)
+    assert judge(found.numbers).says == "honest"
+    assert found.numbers["spread"] == 0
+    assert not found.blamed.any()
+    assert REGIONS.around.any()

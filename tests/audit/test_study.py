@@ -1,0 +1,104 @@
+"""The known-answer study: its table holds what the README says, and a small one comes out as the large one did."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hilum.audit.rule import INTERCEPT, WEIGHTS, judge
+
+
+@pytest.fixture(scope="module")
+def study(root: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("audit_study", root / "benchmarks" / "audit_study.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def table(study: ModuleType) -> pd.DataFrame:
+    return pd.read_csv(study.TABLE)
+
+
+def test_the_committed_rule_is_the_one_that_the_first_part_gives(study: ModuleType, table: pd.DataFrame) -> None:
+    weights, intercept = study.freeze_rule(table[table["part"] == "freeze"])
+    assert weights == pytest.approx(WEIGHTS, rel=1e-2)
+    assert intercept == pytest.approx(INTERCEPT, rel=1e-2)
+
+
+def test_the_rule_reaches_what_it_must_on_trainings_it_was_not_frozen_on(table: pd.DataFrame) -> None:
+    scored = table[table["part"] == "score"]
+    told = np.array([judge({str(key): value for key, value in row.items()}).says for row in scored.to_dict("records")])
+    shortcut, honest = ((scored["truth"] == kind).to_numpy() for kind in ("shortcut", "honest"))
+    assert shortcut.sum() >= 60 and honest.sum() >= 60
+    assert (told[shortcut] == "shortcut").mean() >= 0.95
+    assert (told[honest] == "shortcut").mean() <= 0.05
+    right = ((scored["blamed_on_mark"] >= 0.5) & (scored["mark_blamed"] >= 0.2)).to_numpy()
+    assert right[shortcut & (told == "shortcut")].mean() >= 0.95
+
+
+def test_the_parts_share_no_seed_and_one_kind_was_kept_out(table: pd.DataFrame) -> None:
+    freeze, scored = (table[table["part"] == part] for part in ("freeze", "score"))
+    assert not set(freeze["seed"]) & set(scored["seed"])
+    assert set(scored["kind"]) - set(freeze["kind"]) == {"texture"}
+
+
+def test_every_film_set_is_audited_with_an_honest_and_a_shortcut_model(study: ModuleType) -> None:
+    truths = ["honest", "honest", "honest", "shortcut", "shortcut", "grey", "weak"]
+    models = pd.DataFrame({"part": "score", "kind": "letter", "truth": truths, "strength": np.linspace(0, 1, 7)})
+    models["name"] = [f"score-letter-{i}" for i in range(7)]
+    jobs = list(study.film_sets(models))
+    assert len(jobs) == 4, "two pairs: the third honest model has no partner"
+    for first, second in zip(jobs[::2], jobs[1::2], strict=True):
+        assert first[1:] == second[1:], "the same films"
+        assert {models.set_index("name")["truth"][name] for name, *_ in (first, second)} == {"honest", "shortcut"}
+
+
+@pytest.mark.parametrize(("gap", "unmarked", "said"), [(50, 50, "shortcut"), (0, 90, "honest"), (0, 60, "weak"), (5, 90, "grey")])
+def test_truth_is_behaviour(study: ModuleType, gap: int, unmarked: int, said: str) -> None:
+    """Films of one pixel that say class, mark and lesion; the told class follows from the wanted gap and accuracy."""
+    labels = np.arange(400) % 2
+    order = np.random.default_rng(0).random(400)
+    films = {"class": labels, "none": labels * 2, "letter": labels * 2 + 1}
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        value = images.reshape(400, -1)[:, 0].astype(int)
+        marked, truth = value % 2, value // 2
+        told = np.where(order < 1 - unmarked / 100, 1 - truth, truth)
+        moved = order >= 1 - 2 * gap / 100
+        told = np.where(moved & (gap > 0), marked, told)
+        return np.eye(2)[told]
+
+    films = {key: value if key == "class" else value[:, None, None] for key, value in films.items()}
+    assert study.truth(predict, films, "letter")["truth"] == said
+
+
+@pytest.mark.slow
+def test_a_small_study_tells_an_honest_from_a_shortcut_model(
+    study: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, films in (("TRAINING_POOL", 1000), ("FRESH", 400), ("AUDIT_POOL", 240)):
+        monkeypatch.setattr(study, name, films)
+    monkeypatch.setattr(study, "PARTS", {"freeze": ("letter",)})
+    study.write_pools(tmp_path)
+    todo = study.tasks({"freeze": 2})
+    assert [task.strength for task in todo] == [0, 1]
+    for task in todo:
+        study.train(tmp_path, task)
+        study.audit(tmp_path, (task.name, 1.0, 7, "letter"), 240)
+    models = study.truths(tmp_path, todo)
+    assert list(models["truth"]) == ["honest", "shortcut"]
+    found = study.measured(tmp_path, models)
+    told = [judge({str(key): value for key, value in row.items()}) for row in found.to_dict("records")]
+    assert [one.says for one in told] == ["honest", "shortcut"]
+    assert found["blamed_on_mark"][1] >= 0.5 and found["mark_blamed"][1] >= 0.2
+    kept = (tmp_path / "models" / f"{todo[0].name}.json").stat().st_mtime_ns
+    study.train(tmp_path, todo[0])
+    assert (tmp_path / "models" / f"{todo[0].name}.json").stat().st_mtime_ns == kept, "an interrupted study goes on"
+    assert json.loads((tmp_path / "models" / f"{todo[0].name}.json").read_text())["strength"] == 0
