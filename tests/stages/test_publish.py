@@ -58,7 +58,7 @@ def test_a_published_run_is_what_the_files_say(workspace: Workspace, params: Par
     run = found(workspace, params, role="arm", arm="baseline")[0]
     settings = read_json(workspace.arm("baseline", "training") / "settings.json")
     logged = {key: str(value) for key, value in settings["params"].items()}
-    assert run.data.params == {**logged, "evaluation.bootstrap": "100", "explanations.bootstrap": "100"}
+    assert run.data.params == {**logged, "evaluation.bootstrap": "100", "explanations.bootstrap": "100", "audit.bootstrap": "100"}
     assert run.data.metrics["test/auroc_macro"] == 0.85
     assert "test/mcc" not in run.data.metrics
     assert run.data.metrics["data/cramers_v/age_group"] == 0.25
@@ -68,7 +68,7 @@ def test_a_published_run_is_what_the_files_say(workspace: Workspace, params: Par
     history = [(point.step, point.value) for point in store.client.get_metric_history(run.info.run_id, "val/auroc_macro")]
     assert history == [(0, 0.75), (1, 0.8)]
     local = Path(store.client.download_artifacts(run.info.run_id, "", str(tmp_path / "down")))
-    for name in ("tuning", "training", "evaluation", "explanations"):
+    for name in ("tuning", "training", "evaluation", "explanations", "audit"):
         assert folder_digest(local / name) == folder_digest(workspace.arm("baseline", name)), name
 
 
@@ -105,16 +105,16 @@ def test_only_what_changed_is_published_again(workspace: Workspace, params: Para
 
 
 def test_an_interrupted_publication_is_made_again(workspace: Workspace, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = stage.log_results
+    whole = stage.log_measured
 
     def interrupt(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stage, "log_results", interrupt)
+    monkeypatch.setattr(stage, "log_measured", interrupt)
     with pytest.raises(KeyboardInterrupt):
         publish(workspace, params)
     assert [run.info.status for run in found(workspace, params, role="arm")] == ["KILLED"]
-    monkeypatch.setattr(stage, "log_results", whole)
+    monkeypatch.setattr(stage, "log_measured", whole)
     publish(workspace, params)
     states = [run.info.status for run in found(workspace, params, role="arm", arm="baseline")]
     assert sorted(states) == ["FINISHED", "KILLED"]

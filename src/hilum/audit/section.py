@@ -12,9 +12,9 @@ from markupsafe import Markup, escape
 from hilum.evaluation.explanations import number
 from hilum.evaluation.style import arm_colour
 
-POINTS = {  # number -> what people read, and what it says
-    "region_probability": ("blamed region exchanged", "shift of the class's probability"),
-    "around_probability": ("all surroundings exchanged", "shift of the class's probability"),
+POINTS = {  # number -> what people read, and what it says; the first stands with `spread` in the rule
+    "around_probability": ("all surroundings exchanged", "shift of a probability"),
+    "region_probability": ("outlined region exchanged", "shift of a probability"),
     "letter": ("a letter pasted in", "largest shift of a probability"),
     "accuracy": ("films as they are", "balanced accuracy"),
     "centre_only": ("centre only", "balanced accuracy"),
@@ -48,6 +48,7 @@ def render_audit(audits: Mapping[str, ArmAudit]) -> Markup:
                 arm: "data:image/png;base64," + base64.b64encode(audit.picture).decode("ascii") for arm, audit in audits.items()
             },
             rows=POINTS,
+            films=first["films"],
             lungs=first["lungs"],
             outlines=first["numbers"]["outlines_auroc"],
         )
