@@ -106,6 +106,7 @@ def make(arms, reference="baseline", figures=True):
         panels=[("film/000, true class normal", png())] if figures else [],
         warnings=["Every class comes from one source"],
         folds="",
+        sanity="",
     )
 
 
