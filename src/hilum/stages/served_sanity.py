@@ -13,6 +13,8 @@ from hilum.results import read_json, read_table
 from hilum.tracking import open_store
 from hilum.workspace import Workspace
 
+Tested = tuple[Path, Path]  # a table of verdicts, the settings that they came by
+
 FOLDER, TABLE, SETTINGS = "explanations", "sanity.csv", "settings.json"
 
 
@@ -25,34 +27,36 @@ def read_verdicts(
     for a file `explain` left its verdicts beside it, for a run or a registered model in the run's artifacts.
     """
     found: dict[str, str] = {}
-    with _folders(model, described, workspace, tracking) as folders:
-        for folder in folders:
-            tested = read_json(folder / SETTINGS)
+    with _tables(model, described, workspace, tracking) as tables:
+        for table, told in tables:
+            tested = read_json(told)
             if tested["model_sha256"] == described["model_sha256"]:
-                told = verdicts_of(read_table(folder / TABLE))
-                same = {name: verdict for name, verdict in told.items() if _settings_agree(tested["params"], settings, name)}
+                verdicts = verdicts_of(read_table(table))
+                same = {name: verdict for name, verdict in verdicts.items() if _settings_agree(tested["params"], settings, name)}
                 found = {**same, **found}  # the newest run first
     return found
 
 
 @contextmanager
-def _folders(model: str, described: Mapping[str, Any], workspace: Workspace, tracking: Tracking) -> Iterator[Iterator[Path]]:
-    """The folders `explanations` of a model that hold verdicts, the newest first."""
+def _tables(model: str, described: Mapping[str, Any], workspace: Workspace, tracking: Tracking) -> Iterator[Iterator[Tested]]:
+    """The verdicts that were left on a model, and the settings that they came by, the newest first."""
     if model.endswith(".keras"):
         beside = Path(model).resolve().parent.parent / FOLDER
-        yield iter([beside] if (beside / TABLE).is_file() and (beside / SETTINGS).is_file() else [])
+        files = beside / TABLE, beside / SETTINGS
+        yield iter([files] if all(file.is_file() for file in files) else [])
         return
     with tempfile.TemporaryDirectory() as temporary:  # a model that hilum did not train has no run to look into
         yield _fetch(described["run_key"], workspace, tracking, Path(temporary)) if "run_key" in described else iter([])
 
 
-def _fetch(run_key: str, workspace: Workspace, tracking: Tracking, into: Path) -> Iterator[Path]:
+def _fetch(run_key: str, workspace: Workspace, tracking: Tracking, into: Path) -> Iterator[Tested]:
     store = open_store(workspace, tracking)
     for run in store.find({"run_key": run_key}):
         folder = into / run.info.run_id
         folder.mkdir()
-        if all(store.fetch(run.info.run_id, f"{FOLDER}/{name}", folder) for name in (TABLE, SETTINGS)):
-            yield folder / FOLDER
+        table, told = (store.fetch(run.info.run_id, f"{FOLDER}/{name}", folder) for name in (TABLE, SETTINGS))
+        if table and told:
+            yield table, told
 
 
 def _settings_agree(tested: Mapping[str, Any], settings: Explain, method: str) -> bool:
