@@ -30,8 +30,8 @@ def rows_of(page):
 
 def test_every_method_of_every_arm_stands_with_its_evidence(page):
     assert rows_of(page) == [
-        ["one", "Grad-CAM", "fails sanity", "0.60 0.50 to 0.70", "9 of 8 patients", "4 of 45"],
-        ["", "LIME", "passes", "0.12 0.06 to 0.18", "3 of 3 patients", "0 of 15"],
+        ["one", "Grad-CAM", "fails sanity", "0.600 0.500 to 0.700", "9 of 8 patients", "4 of 45"],
+        ["", "LIME", "passes", "0.120 0.062 to 0.178", "3 of 3 patients", "0 of 15"],
         ["&lt;two&gt;", "SHAP", "no evidence", "undefined", "0 of 0 patients", "15 of 15"],
     ]
 

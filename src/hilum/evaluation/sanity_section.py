@@ -58,7 +58,7 @@ def _rows(table: pd.DataFrame, titles: Mapping[str, str]) -> list[dict[str, str]
             "method": titles.get(row["method"], row["method"]),
             "verdict": row["verdict"],
             "looks": LOOKS[row["verdict"]],
-            "value": number(row["spearman"], 2),
+            "value": number(row["spearman"]),
             "interval": "" if np.isnan(row["low"]) else f"{number(row['low'], 2)} to {number(row['high'], 2)}",
             "films": f"{row['films']} of {row['patients']} patients",
             "empty": f"{row['empty']} of {row['pairs']}",
