@@ -59,7 +59,7 @@ def _rows(table: pd.DataFrame, titles: Mapping[str, str]) -> list[dict[str, str]
             "verdict": row["verdict"],
             "looks": LOOKS[row["verdict"]],
             "value": number(row["spearman"]),
-            "interval": "" if np.isnan(row["low"]) else f"{number(row['low'], 2)} to {number(row['high'], 2)}",
+            "interval": "" if np.isnan(row["low"]) else f"{number(row['low'])} to {number(row['high'])}",
             "films": f"{row['films']} of {row['patients']} patients",
             "empty": f"{row['empty']} of {row['pairs']}",
         }
