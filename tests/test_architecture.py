@@ -143,3 +143,16 @@ def test_only_named_stages_open_the_test_rows() -> None:
     for verb in ("tune", "train", "pretrain", "crossvalidate", "folding"):
         text = (PACKAGE / "stages" / f"{verb}.py").read_text()
         assert '"test"' not in text and "test.csv" not in text
+
+
+def test_every_picture_of_a_map_carries_the_stamp_of_the_sanity_gate() -> None:
+    """A file that lays maps over films also calls what says on the picture that a method failed."""
+
+    def called(path: Path) -> set[str]:
+        calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        return {func.id for func in calls if isinstance(func, ast.Name)}
+
+    drawing = {path.stem: called(path) for path in modules().values() if "draw_heat" in called(path)}
+    assert drawing
+    for name, calls in drawing.items():
+        assert calls & {"stamp_map", "stamp_title"}, f"{name} draws maps and does not call stamp_map or stamp_title"

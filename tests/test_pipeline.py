@@ -151,6 +151,24 @@ def test_a_change_runs_again_what_it_touches(project: Project, key: str, value: 
     assert {stage for stage in wanted if stage != "compare"} & stages_run(output) or wanted <= {"compare"}
 
 
+def test_the_sanity_gate_recomputed_from_its_maps_is_that_of_files_mlflow_and_page(project: Project) -> None:
+    page = (project.root / "results/comparison/comparison.html").read_text()
+    for arm in ARMS:
+        folder = project.root / "results/arms" / arm / "explanations"
+        verdicts = pd.read_csv(folder / "sanity.csv").set_index("method")
+        pairs = pd.read_csv(folder / "sanity_maps.csv")
+        assert list(verdicts.index) == ["gradcam", "lime", "shap"]
+        assert pairs.groupby("method")["seed"].nunique().to_dict() == dict.fromkeys(verdicts.index, 2)
+        pairs["size"] = pairs["spearman"].abs()
+        means = pairs.groupby(["method", "patient_id"])["size"].mean().groupby("method").mean()
+        logged = runs_of(project, f"tags.role = 'arm' and tags.arm = '{arm}'")[0].data.metrics
+        for method, row in verdicts.iterrows():
+            assert row["spearman"] == pytest.approx(means[method], nan_ok=True)
+            assert logged.get(f"explain/sanity_spearman/{method}", np.nan) == pytest.approx(row["spearman"], nan_ok=True)
+            assert row["empty"] == pairs.loc[pairs["method"] == method, "spearman"].isna().sum()
+            assert row["verdict"] in page
+
+
 def test_dvc_shows_metrics_plots_and_experiments(project: Project) -> None:
     shown = json.loads(project.run("dvc", "metrics", "show", "--json").stdout)
     assert set(shown[""]["data"]["results/comparison/arms.json"]["data"]) == set(ARMS)

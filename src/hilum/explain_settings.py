@@ -101,6 +101,14 @@ class Randomisation(Section):
     seeds: Count
 
 
+class Sanity(Section):
+    films: Annotated[int, Field(ge=2)]
+    dear_films: Annotated[int, Field(ge=2)]
+    seeds: Count
+    limit: Annotated[float, Field(gt=0, le=1)]
+    evidence: Annotated[float, Field(gt=0, le=1)]
+
+
 class Explain(Section):
     """`explain`: besides what is of all methods, one section of settings per method of the registry, under its name."""
 
@@ -115,6 +123,7 @@ class Explain(Section):
     sensitivity: Sensitivity
     repeats: Annotated[int, Field(ge=2)]
     randomisation: Randomisation
+    sanity: Sanity
     bootstrap: Annotated[int, Field(ge=10)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     gradcam: GradCam

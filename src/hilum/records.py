@@ -53,6 +53,7 @@ class Attribution:
     parameters: the settings that made the maps, JSON-ready.
     numbers: per film, name -> (N,), such as LIME's local fit or a flag for an all-zero map.
     regions: (N, H, W) int32 superpixels where the method used them, else None.
+    sanity: verdict of the sanity gate on the method, which every picture of its maps says unless it passed; empty: not tested.
     """
 
     values: Maps
@@ -62,6 +63,7 @@ class Attribution:
     parameters: Mapping[str, Any]
     numbers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     regions: NDArray[np.int32] | None = None
+    sanity: str = ""
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,15 @@ class Store:
         question = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
         return list(self.client.search_runs([self.experiment], question, order_by=["attributes.start_time DESC"]))
 
+    def fetch(self, run_id: str, place: str, into: Path) -> Path | None:
+        """Copy an artifact of a run into a folder; None if the run has none there."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return Path(self.client.download_artifacts(run_id, place, str(into)))
+        except (MlflowException, OSError):  # a store answers a missing artifact with the one, a folder with the other
+            return None
+
     def link(self, run_id: str) -> None:
         """Note in the run of `mlflow run` that it used this run, which an earlier call made."""
         if self.parent and self.parent != run_id:

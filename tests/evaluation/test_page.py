@@ -107,6 +107,7 @@ def make(arms, reference="baseline", figures=True):
         warnings=["Every class comes from one source"],
         folds="",
         audit="",
+        sanity="",
     )
 
 

@@ -53,19 +53,26 @@ def test_wrong_arguments_are_refused(class_index, per_cell):
 def test_an_empty_cell_says_so():
     tile = Tile(np.full((16, 16), 90, np.uint8), np.ones((16, 16), np.float32), "predicted viral 91%\ntrue viral")
     cells = {"true positive": [tile, tile], "false positive": [], "false negative": [tile], "true negative": []}
-    figure = draw_grid(cells, 2, "Grad-CAM for viral", signed=False)
+    figure = draw_grid(cells, 2, "Grad-CAM for viral", signed=False, sanity="")
     said = [text.get_text() for text in figure.findobj(Text)]
     assert "false positive: there is none in this split" in said
     assert "true positive: 2 shown" in said
     assert "predicted viral 91%\ntrue viral" in said
-    assert png_bytes(figure) == png_bytes(draw_grid(cells, 2, "Grad-CAM for viral", signed=False))
+    assert png_bytes(figure) == png_bytes(draw_grid(cells, 2, "Grad-CAM for viral", signed=False, sanity=""))
+
+
+@pytest.mark.parametrize(("sanity", "stamp"), [("fails sanity", True), ("passes", False)])
+def test_a_grid_says_that_its_method_failed(sanity, stamp):
+    tile = Tile(np.full((16, 16), 90, np.uint8), np.ones((16, 16), np.float32), "")
+    figure = draw_grid({"true positive": [tile]}, 1, "Grad-CAM for viral", signed=False, sanity=sanity)
+    assert ("fails sanity" in [text.get_text() for text in figure.findobj(Text)]) == stamp
 
 
 def test_a_grid_of_empty_cells_is_drawn():
-    assert png_bytes(draw_grid(dict.fromkeys(CELLS, ()), 4, "Grad-CAM for viral", signed=False))
+    assert png_bytes(draw_grid(dict.fromkeys(CELLS, ()), 4, "Grad-CAM for viral", signed=False, sanity=""))
 
 
 def test_more_films_than_fit_are_refused():
     tile = Tile(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.float32), "")
     with pytest.raises(ValueError, match="at most 1"):
-        draw_grid({"true positive": [tile, tile]}, 1, "t", signed=False)
+        draw_grid({"true positive": [tile, tile]}, 1, "t", signed=False, sanity="")

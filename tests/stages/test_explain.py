@@ -6,14 +6,16 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from hilum.config import check_params, read_params
+from hilum.config import check_params, flatten, read_params
 from hilum.explain.methods import METHODS
 from hilum.models.classifier import save_classifier
-from hilum.results import write_json
-from hilum.stages import explain
+from hilum.results import write_json, write_table
+from hilum.stages import explain, served_sanity
+from hilum.tracking import open_store
 from hilum.workspace import Workspace
 
 SIZE = 32
@@ -119,13 +121,90 @@ def test_every_method_has_its_settings_and_the_full_profile_takes_them_all(proje
         check_params(values)
 
 
-def test_hilum_s_own_file_is_explained(project: Path) -> None:
+def hilum_model(folder: Path) -> Path:
+    """A small file of hilum's own form, as `train` leaves it."""
     grey = keras.Input((SIZE, SIZE, 1), name="grey")
     seen = keras.layers.Conv2D(2, 4, strides=4, name="eyes")(keras.layers.Rescaling(1 / 127.5, -1.0, name="scale")(grey))
     logits = keras.layers.Dense(2, name="logits")(keras.layers.GlobalAveragePooling2D(name="pool")(seen))
     model = keras.Model(grey, keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits), name="reader")
-    (project / "training").mkdir()
-    save_classifier(model, project / "training" / "model.keras")
+    folder.mkdir(parents=True)
+    save_classifier(model, folder / "model.keras")
     described = {"classes": ["a", "b"], "size": SIZE, "square": "pad", "threshold": 0.5, "model_sha256": "m", "scaling": "inside"}
-    write_json(project / "training" / "model.json", described)
-    assert (call(project, project / "training" / "model.keras", "gradcam,saliency") / "film.png").is_file()
+    write_json(folder / "model.json", described)
+    return folder / "model.keras"
+
+
+def write_verdicts(folder: Path, model_sha256: str = "m", **changes: object) -> Path:
+    """What `explain --arm` leaves: Grad-CAM failed, LIME passed, saliency gave no evidence, under the project's settings."""
+    settings = read_params(Path("params.yaml")).explain
+    tested = pd.DataFrame({"method": ["gradcam", "lime", "saliency"], "verdict": ["fails sanity", "passes", "no evidence"]})
+    write_table(folder / "sanity.csv", tested)
+    params = {**flatten(settings, "explain"), **changes}
+    write_json(folder / "settings.json", {"model_sha256": model_sha256, "params": params})
+    return folder
+
+
+def stamps(project: Path, model: Path, methods: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The verdicts that the panel's maps carry."""
+    seen: dict[str, str] = {}
+    draw = explain.draw_panel
+
+    def watched(film, maps, *rest):
+        seen.update({one.method: one.sanity for one in maps})
+        return draw(film, maps, *rest)
+
+    monkeypatch.setattr(explain, "draw_panel", watched)
+    assert (call(project, model, methods) / "film.png").is_file()
+    return seen
+
+
+def test_hilum_s_own_file_is_explained_and_nothing_is_said_of_what_nobody_tested(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = hilum_model(project / "arm" / "training")
+    assert stamps(project, model, "gradcam,saliency", monkeypatch) == {"gradcam": "", "saliency": ""}
+
+
+def test_the_verdicts_of_the_arm_stand_on_the_panel(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = hilum_model(project / "arm" / "training")
+    write_verdicts(project / "arm" / "explanations")
+    told = stamps(project, model, "gradcam,lime,saliency,occlusion", monkeypatch)
+    assert told == {"gradcam": "fails sanity", "lime": "passes", "saliency": "no evidence", "occlusion": ""}
+
+
+@pytest.mark.parametrize(
+    ("sha", "changes", "known"),
+    [
+        ("m", {}, {"gradcam", "lime", "saliency"}),
+        ("another", {}, set()),
+        ("m", {"explain.lime.samples": 5000}, {"gradcam", "saliency"}),
+        ("m", {"explain.gradcam.layer": "finer"}, {"lime", "saliency"}),
+    ],
+)
+def test_a_verdict_holds_for_that_model_and_those_settings_only(project: Path, sha: str, changes: dict, known: set) -> None:
+    model = hilum_model(project / "arm" / "training")
+    write_verdicts(project / "arm" / "explanations", sha, **changes)
+    workspace, params = Workspace(Path.cwd(), Path.cwd()), read_params(Path("params.yaml"))
+    told = served_sanity.read_verdicts(str(model), {"model_sha256": "m"}, params.explain, workspace, params.tracking)
+    assert set(told) == known
+
+
+def test_the_verdicts_of_a_registered_model_are_those_of_its_newest_run(project: Path) -> None:
+    """Runs of one key: the oldest with verdicts, a newer one with verdicts under other settings of LIME, the newest without."""
+    workspace, params = Workspace(Path.cwd(), Path.cwd()), read_params(Path("params.yaml"))
+    store = open_store(workspace, params.tracking)
+    first = write_verdicts(project / "first")
+    second = write_verdicts(project / "second", **{"explain.lime.samples": 5000})
+    write_table(second / "sanity.csv", pd.DataFrame({"method": ["gradcam", "lime"], "verdict": ["no evidence", "fails sanity"]}))
+    for folder in (first, second, None):
+        with store.start("arm", {"run_key": "k"}) as run:
+            if folder:
+                run.log_folder(folder, "explanations")
+    described = {"model_sha256": "m", "run_key": "k"}
+
+    def told(facts: dict) -> dict[str, str]:
+        return served_sanity.read_verdicts("models:/hilum@champion", facts, params.explain, workspace, params.tracking)
+
+    assert told(described) == {"gradcam": "no evidence", "lime": "passes", "saliency": "no evidence"}
+    assert told({**described, "run_key": "none"}) == {}
+    assert told({"model_sha256": "m"}) == {}, "a model that hilum did not train"

@@ -58,7 +58,7 @@ def answer(films: Path, tmp_path: Path, params: Params) -> Callable[..., int]:
 
     def call(described: dict[str, Any] = DESCRIBED, out: Path = tmp_path / "new" / "out.csv") -> int:
         reader = Reader()
-        predict_folder(Subject(reader, None, np.zeros((1, SIZE, SIZE, 1), np.float32)), described, films, out, [], params)
+        predict_folder(Subject(reader, None, np.zeros((1, SIZE, SIZE, 1), np.float32)), described, films, out, {}, params)
         return reader.seen
 
     return call

@@ -80,8 +80,9 @@ class ComparisonPage:
     explanation: columns arm, method, measure, value, low, high, films, chance_random, chance_centre; may be empty.
     notes: what each of its measures says, in the order of the page; agreement: of the methods, an arm each.
     figures: PNG by key: differences, metrics, confusion, and roc, pr, calibration, learning with `/<arm>`.
-    panels: (caption, PNG), one film each. folds: of `folds_section.render_folds`, empty where there were no folds.
     audit: the section on the audit as HTML, may be empty.
+    panels: (caption, PNG), one film each. sanity: of `sanity_section.render_sanity`, may be empty.
+    folds: of `folds_section.render_folds`, empty where there were no folds.
     """
 
     title: str
@@ -104,6 +105,7 @@ class ComparisonPage:
     warnings: list[str]
     folds: str
     audit: str
+    sanity: str
 
 
 @dataclass(frozen=True)

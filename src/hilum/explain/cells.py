@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.explain.heat import DPI, GREY, INK, NOTE, draw_film, draw_heat, plain
+from hilum.explain.sanity_stamp import stamp_title
 from hilum.records import Predictions
 
 if TYPE_CHECKING:
@@ -50,10 +51,11 @@ def choose_cells(predictions: Predictions, class_index: int, per_cell: int, seed
 
 
 @plain
-def draw_grid(cells: Mapping[str, Sequence[Tile]], per_cell: int, title: str, signed: bool) -> "Figure":
+def draw_grid(cells: Mapping[str, Sequence[Tile]], per_cell: int, title: str, signed: bool, sanity: str) -> "Figure":
     """One row per cell with its films and maps; a cell without films says so.
 
-    cells: cell name -> tiles; title: what is mapped for which class; signed: as the maps' method says.
+    cells: cell name -> tiles; title: what is mapped for which class; signed: as the maps' method says; sanity: verdict on
+    that method, as an Attribution has it.
     Each map takes a scale of its own, because maps of films that do not show the class are faint.
     Raises: ValueError if a cell holds more than `per_cell` films.
     """
@@ -72,6 +74,7 @@ def draw_grid(cells: Mapping[str, Sequence[Tile]], per_cell: int, title: str, si
 
     write(MARGIN, title, fontsize=10.5, weight="bold", color=INK)
     write(MARGIN + 0.22, NOTE, fontsize=7, color=GREY)
+    stamp_title(figure, 1 - MARGIN / width, 1 - (MARGIN + 0.02) / height, sanity)
     top = MARGIN + HEADING
     for name, tiles in cells.items():
         write(top, f"{name}: {len(tiles)} shown" if tiles else f"{name}: there is none in this split", fontsize=9, color=INK)

@@ -11,6 +11,7 @@ from hilum.data.marks import FilmMarks
 from hilum.explain.heat import DPI, GREY, INK, NOTE, block_sums, draw_bar, draw_film, draw_heat, plain
 from hilum.explain.mark_drawing import draw_marks, draw_outline
 from hilum.explain.methods import METHODS
+from hilum.explain.sanity_stamp import stamp_map
 from hilum.records import Attribution, Predictions
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def draw_rows(
             top_value = draw_heat(axes, values, attribution.signed)
             if shown is not None:
                 draw_outline(axes, shown)
+            stamp_map(axes, attribution.sanity)
             _title(axes, f"{method.title}, for {row.answer.target}")
             draw_bar(place(column, at + SIDE + 0.07, 0.09), top_value, attribution.signed, unit)
             axes.text(

@@ -38,6 +38,7 @@ class Method:
     blocks: how many blocks per side a picture sums the map over, because single pixels cannot be read; None: as it is.
     directed: False if high values say where the verdict is touchy, for or against, and not what argues for it.
     background: True if it reads `subject.background`.
+    quick: True if a map costs about one pass through the model; the others take from twenty passes to thousands.
     """
 
     explain: Explain
@@ -48,16 +49,17 @@ class Method:
     blocks: int | None = None
     directed: bool = True
     background: bool = False
+    quick: bool = False
 
 
 CELL, GREY, CHANCE = "logits per feature cell", "logits per grey level of", "probability"
 
 METHODS: dict[str, Method] = {
-    "gradcam": Method(gradcam.explain, "white_box", False, "Grad-CAM", CELL),
-    "gradcam_plus_plus": Method(gradcam_plus_plus.explain, "white_box", False, "Grad-CAM++", CELL),
-    "layercam": Method(layercam.explain, "white_box", False, "LayerCAM", CELL),
+    "gradcam": Method(gradcam.explain, "white_box", False, "Grad-CAM", CELL, quick=True),
+    "gradcam_plus_plus": Method(gradcam_plus_plus.explain, "white_box", False, "Grad-CAM++", CELL, quick=True),
+    "layercam": Method(layercam.explain, "white_box", False, "LayerCAM", CELL, quick=True),
     "scorecam": Method(scorecam.explain, "white_box", False, "Score-CAM", "activation times probability"),
-    "saliency": Method(saliency.explain, "white_box", False, "Saliency", GREY, blocks=64, directed=False),
+    "saliency": Method(saliency.explain, "white_box", False, "Saliency", GREY, blocks=64, directed=False, quick=True),
     "smoothgrad": Method(saliency.explain_smoothly, "white_box", False, "SmoothGrad", GREY, blocks=64, directed=False),
     "integrated_gradients": Method(
         integrated_gradients.explain, "white_box", True, "Integrated Gradients", "logits per", blocks=32

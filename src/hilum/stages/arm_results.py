@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from hilum.explain.methods import METHODS
+from hilum.explain.sanity_gate import mark_sanity, verdicts_of
 from hilum.records import Attribution, Predictions
-from hilum.results import read_json, read_predictions
+from hilum.results import read_json, read_predictions, read_table
 from hilum.workspace import Workspace
 
 
@@ -21,6 +23,7 @@ class ArmResults:
     test: Predictions
     maps: dict[str, Attribution]
     explained: list[str]
+    sanity: pd.DataFrame
     folder: dict[str, Path]
 
 
@@ -32,12 +35,15 @@ def read_arm(workspace: Workspace, arm: str, classes: list[str]) -> ArmResults:
     for file in sorted(folders["explanations"].glob("*.npz")):
         if file.stem in METHODS:
             maps[file.stem], explained = load_map(file)
+    sanity = read_table(folders["explanations"] / "sanity.csv")
+    maps = mark_sanity(maps, verdicts_of(sanity))
     return ArmResults(
         read_json(folders["training"] / "settings.json"),
         read_json(folders["evaluation"] / "metrics.json"),
         read_predictions(folders["evaluation"] / "predictions.csv", "test", tuple(classes)),
         {name: maps[name] for name in METHODS if name in maps},
         explained,
+        sanity,
         folders,
     )
 

@@ -26,6 +26,7 @@ from hilum.evaluation.page import (
     interval_of,
     render_comparison,
 )
+from hilum.evaluation.sanity_section import render_sanity
 from hilum.evaluation.style import to_png
 from hilum.evaluation.tables import confusion_matrix
 from hilum.explain.drawing import Row, answer_of, draw_rows
@@ -36,7 +37,7 @@ from hilum.progress import bar, say
 from hilum.results import pick_films, read_json, read_predictions, read_table, write_json, write_table
 from hilum.runs import base_tags, log_results, run_key
 from hilum.stages.arm_results import ArmResults, read_arm
-from hilum.stages.page_words import find_warnings, gather_facts, measure_notes, read_agreement, summarise_arm
+from hilum.stages.page_words import find_warnings, gather_facts, measure_notes, read_agreement, read_sanity, summarise_arm
 from hilum.tracking import Store, open_store
 from hilum.workspace import Workspace, find_workspace
 
@@ -126,6 +127,7 @@ def write_comparison(
         ],
         folds=write_folds(folder, workspace, params, classes),
         audit=render_audit(audits),
+        sanity=render_sanity({name: read_sanity(arm) for name, arm in arms.items()}, titles),
     )
     (folder / PAGE).write_text(render_comparison(page))
     write_json(folder / "metrics.json", flat_differences(differences))

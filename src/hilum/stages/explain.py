@@ -25,6 +25,7 @@ from hilum.explain.evidence import add_references, gather_evidence, tune_levels
 from hilum.explain.heat import png_bytes
 from hilum.explain.measures import Remake
 from hilum.explain.methods import METHODS
+from hilum.explain.sanity_gate import correlate_permuted, flat_sanity, judge, mark_sanity, verdicts_of
 from hilum.explain.subject import Subject
 from hilum.explain.summary import summarise_measures, summarise_pairs
 from hilum.explain_settings import Explain
@@ -35,6 +36,7 @@ from hilum.records import Attribution, Films, Labels, Predictions
 from hilum.results import pick_films, read_json, read_predictions, write_json, write_table
 from hilum.runs import arm_run, log_results
 from hilum.stages.served import check_methods, choose_methods, open_served
+from hilum.stages.served_sanity import read_verdicts
 from hilum.tracking import open_store
 from hilum.workspace import Workspace, find_workspace
 
@@ -75,9 +77,15 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         marks = load_marks(workspace.prepared, list(chosen.image_id))
         tuning = load_split(workspace.prepared, workspace.split, "explain_val", classes)
         levels = tune_on_validation(subject, tuning, settings, workspace, versions, params.seed)
-        measure(subject, films.rows.films, found, chosen, marks, levels, settings, folder, params.seed)
+        metrics = measure(subject, films.rows.films, found, chosen, marks, levels, settings, folder, params.seed)
+        start = time.perf_counter()
+        sanity = judge_sanity(subject, films.rows.films, found, chosen, settings, folder, params.seed)
+        seconds["sanity"] = time.perf_counter() - start
+        write_json(folder / "metrics.json", {**metrics, **flat_sanity(sanity)})
+        verdicts = verdicts_of(sanity)
+        found = mark_sanity(found, verdicts)
         draw_panels(folder, films.rows.films, found, targets, chosen, marks)
-        draw_grids(folder, subject, load_films(workspace.prepared), workspace.split, answers, settings, params.seed)
+        draw_grids(folder, subject, load_films(workspace.prepared), workspace.split, answers, settings, params.seed, verdicts)
         write_json(
             folder / "settings.json",
             {"arm": arm, "model_sha256": description["model_sha256"], "params": flatten(settings, "explain")},
@@ -85,6 +93,7 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         log_results(opened, folder, "explanations")
         opened.log_metrics({f"seconds/{name}": value for name, value in seconds.items()})
     say(f"{arm}: {len(chosen.image_id)} films explained by {', '.join(settings.methods)}")
+    say(f"{arm}: sanity gate: {', '.join(f'{name} {told}' for name, told in verdicts.items())}")
 
 
 def explain_image(image: Path, model: str, methods: str, out: Path, workspace: Workspace, params: Params) -> None:
@@ -101,6 +110,7 @@ def explain_image(image: Path, model: str, methods: str, out: Path, workspace: W
         targets = verdict(probabilities, described["threshold"])
         seconds: dict[str, float] = {}
         found = explain_films(subject, film[np.newaxis], targets, settings, params.seed, seconds.__setitem__)
+        found = mark_sanity(found, read_verdicts(model, described, settings, workspace, params.tracking))
     save_arrays(out, found, [image.name])
     for name in found:
         write_json(out / f"{name}.json", {**read_json(out / f"{name}.json"), "seconds": round(seconds[name], 3)})
@@ -150,17 +160,39 @@ def save_arrays(folder: Path, found: Mapping[str, Attribution], image_ids: list[
         )
 
 
-def remakes(settings: Explain, targets: Labels) -> dict[str, Remake]:
-    """Each wanted method once more, for the first `explain.dear_films` films: on another model, noisy films, another seed."""
+def remake(settings: Explain, name: str, targets: Labels) -> Remake:
+    """A method once more, for these classes of as many films: on another model, noisy films, another seed."""
+    own: Mapping[str, Any] = getattr(settings, name).model_dump()
+    return lambda subject, images, seed: (
+        METHODS[name].explain(subject, images, targets, own, seed, lambda done, total: None).values
+    )
 
-    def remake(name: str) -> Remake:
-        own: Mapping[str, Any] = getattr(settings, name).model_dump()
-        few = targets[: settings.dear_films]
-        return lambda subject, images, seed: (
-            METHODS[name].explain(subject, images, few, own, seed, lambda done, total: None).values
-        )
 
-    return {name: remake(name) for name in settings.methods}
+def judge_sanity(
+    subject: Subject,
+    films: Films,
+    found: Mapping[str, Attribution],
+    chosen: Predictions,
+    settings: Explain,
+    folder: Path,
+    seed: int,
+) -> pd.DataFrame:
+    """A verdict per method on whether its maps depend on what the model learned; tables sanity.csv and sanity_maps.csv."""
+    pairs = correlate_permuted(
+        subject,
+        as_images(films),
+        found,
+        lambda name, targets: remake(settings, name, targets),
+        list(chosen.patient_id),
+        settings.sanity,
+        seed,
+        bar("permutations of the weights"),
+    )
+    verdicts = judge(pairs, settings.sanity, settings.bootstrap, settings.confidence, seed)
+    pairs.insert(1, "image_id", chosen.image_id[pairs["film"].to_numpy()])
+    write_table(folder / "sanity_maps.csv", pairs.drop(columns="film"))
+    write_table(folder / "sanity.csv", verdicts)
+    return verdicts
 
 
 def tune_on_validation(
@@ -185,15 +217,15 @@ def measure(
     settings: Explain,
     folder: Path,
     seed: int,
-) -> None:
-    """Tables of every measure and of the agreement of methods, and their means as metrics."""
+) -> dict[str, float]:
+    """Tables of every measure and of the agreement of methods; gives their means as metrics."""
     targets = next(iter(found.values())).targets
     everything = add_references(found, targets, seed)
     evidence = gather_evidence(
         subject,
         as_images(films),
         everything,
-        remakes(settings, targets),
+        {name: remake(settings, name, targets[: settings.dear_films]) for name in settings.methods},
         chosen,
         marks,
         levels,
@@ -220,7 +252,7 @@ def measure(
     for name, table in tables.items():
         write_table(folder / f"{name}.csv", table)
     write_json(folder / "chance.json", {"spearman": chance})
-    write_json(folder / "metrics.json", {**flat_summary(summary), **flat_agreement(agreement)})
+    return {**flat_summary(summary), **flat_agreement(agreement)}
 
 
 def flat_summary(summary: pd.DataFrame) -> dict[str, float]:
@@ -262,7 +294,14 @@ def draw_panels(
 
 
 def draw_grids(
-    folder: Path, subject: Subject, films: Films, split: Path, answers: Predictions, settings: Explain, seed: int
+    folder: Path,
+    subject: Subject,
+    films: Films,
+    split: Path,
+    answers: Predictions,
+    settings: Explain,
+    seed: int,
+    verdicts: Mapping[str, str],
 ) -> None:
     """Per class, Grad-CAM for that class on films drawn from its true and false positives and negatives."""
     (folder / "grids").mkdir()
@@ -283,5 +322,5 @@ def draw_grids(
                 Tile(film, values, f"{answers.image_id[i]}\np({name}) = {answers.y_prob[i, k]:.2f}")
                 for film, values, i in zip(shown, maps.values, chosen, strict=True)
             ]
-        figure = draw_grid(tiles, settings.grid_films, f"Grad-CAM for {name}, test films", signed=False)
+        figure = draw_grid(tiles, settings.grid_films, f"Grad-CAM for {name}, test films", False, verdicts.get("gradcam", ""))
         (folder / "grids" / f"{name}.png").write_bytes(png_bytes(figure))

@@ -7,6 +7,7 @@ from hilum.config import Params
 from hilum.data.marks import KINDS
 from hilum.evaluation.explanations import Agreement, MeasureNote, agree
 from hilum.evaluation.page import LEVEL, ArmSummary
+from hilum.evaluation.sanity_section import SanityResults
 from hilum.explain.measures import MEASURES, QUESTIONS, column
 from hilum.results import read_json, read_table
 from hilum.runs import git_commit
@@ -50,6 +51,13 @@ def read_agreement(name: str, arm: ArmResults, titles: Mapping[str, str]) -> Agr
         read_json(folder / "chance.json")["spearman"],
         titles,
     )
+
+
+def read_sanity(arm: ArmResults) -> SanityResults:
+    """The sanity gate of one arm, with the numbers that its verdicts came by."""
+    told = read_json(arm.folder["explanations"] / "settings.json")["params"]
+    settings = {key: told[f"explain.sanity.{key}"] for key in ("seeds", "limit", "evidence")}
+    return SanityResults(arm.sanity, confidence=told["explain.confidence"], **settings)
 
 
 def gather_facts(params: Params, workspace: Workspace, versions: dict[str, Any]) -> list[tuple[str, str]]:

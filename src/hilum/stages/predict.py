@@ -1,6 +1,8 @@
 """predict: a model's answer for every film of a folder, a row per file, written as it goes and continued if interrupted."""
 
 import csv
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from hilum.explain.subject import Subject
 from hilum.models.forward import BATCH
 from hilum.progress import bar, say
 from hilum.stages.served import check_methods, choose_methods, open_served
+from hilum.stages.served_sanity import read_verdicts
 from hilum.workspace import find_workspace
 
 
@@ -28,13 +31,18 @@ def run(model: str, images: Path, out: Path, explain: str) -> None:
     if not images.is_dir():
         raise ValueError(f"--images must be a folder of films, got {images}")
     with open_served(model, workspace, params) as (subject, described):
-        predict_folder(subject, described, images, out, choose_methods("--explain", explain, subject), params)
+        methods = choose_methods("--explain", explain, subject)
+        known = read_verdicts(model, described, params.explain, workspace, params.tracking) if methods else {}
+        predict_folder(subject, described, images, out, {name: known.get(name, "") for name in methods}, params)
 
 
 def predict_folder(
-    subject: Subject, described: dict[str, Any], images: Path, out: Path, methods: list[str], params: Params
+    subject: Subject, described: dict[str, Any], images: Path, out: Path, methods: Mapping[str, str], params: Params
 ) -> None:
-    """Answer for every film below a folder that the CSV does not hold yet."""
+    """Answer for every film below a folder that the CSV does not hold yet.
+
+    methods: those to explain by -> the sanity gate's verdict on each.
+    """
     classes = list(described["classes"])
     header = ["file", "predicted", *(f"p_{name}" for name in classes), "error", "model_sha256"]
     done = read_done(out, header, described["model_sha256"])
@@ -78,7 +86,13 @@ def read_done(out: Path, header: list[str], model_sha256: str) -> set[str]:
 
 
 def answer_batch(
-    subject: Subject, described: dict[str, Any], images: Path, names: list[str], methods: list[str], params: Params, out: Path
+    subject: Subject,
+    described: dict[str, Any],
+    images: Path,
+    names: list[str],
+    methods: Mapping[str, str],
+    params: Params,
+    out: Path,
 ) -> list[list[str]]:
     """A row per file, in the order of the names: the verdict and probabilities, or the error."""
     films: dict[str, np.ndarray] = {}
@@ -109,7 +123,7 @@ def draw_explanations(
     probabilities: np.ndarray,
     verdicts: np.ndarray,
     classes: list[str],
-    methods: list[str],
+    methods: Mapping[str, str],
     params: Params,
     out: Path,
 ) -> None:
@@ -117,12 +131,12 @@ def draw_explanations(
     folder = out.with_name(f"{out.stem}_panels")
     folder.mkdir(parents=True, exist_ok=True)
     found = []
-    for method in methods:
+    for method, sanity in methods.items():
         settings = getattr(params.explain, method).model_dump()
         explained = METHODS[method].explain(
             subject, as_images(films), verdicts, settings, params.seed, bar(METHODS[method].title)
         )
-        found.append(explained)
+        found.append(replace(explained, sanity=sanity))
     for index, (name, k) in enumerate(zip(names, verdicts, strict=True)):
         answer = Answer(name, classes[k], float(probabilities[index, k]), classes[k])
         (folder / f"{name.replace('/', '_')}.png").write_bytes(png_bytes(draw_panel(films[index], found, index, answer)))
