@@ -14,7 +14,8 @@ TIE = 1e-6  # resizing moves equal values apart by rounding; values this close t
 def hit_rate(heat: Heat, mark: Mark) -> float:
     """Whether the map's maximum lies inside the mark, without any tolerance: 0 or 1.
 
-    Where several pixels share the maximum (a superpixel), the share of them inside the mark. 0 where nothing is positive.
+    Where several pixels share the maximum (a superpixel), the share of them inside the mark; for Quantus' pointing game one is
+    enough. 0 where nothing is positive.
     Source: Zhang et al. 2018, arXiv 1608.00507 (there with a tolerance of 15 pixels).
     """
     _check(heat, mark)
@@ -26,7 +27,8 @@ def relevance_mass(heat: Heat, mark: Mark) -> float:
     """Share of the map's positive relevance that lies inside the mark, 0 to 1; NaN where there is none.
 
     A map without knowledge gets the mark's share of the film.
-    Source: Arras et al. 2022 (CLEVR-XAI), arXiv 2003.07258.
+    Source: Arras et al. 2022 (CLEVR-XAI), arXiv 2003.07258. Quantus' relevance mass accuracy is this for maps without negative
+    values; its attribution localisation, asked for positive attributions only, for signed ones.
     """
     _check(heat, mark)
     positive = np.maximum(heat, 0).astype(np.float64)
