@@ -1,5 +1,7 @@
 """Does a map lie where an expert's mark lies? One film at a time, at the film's original size."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes, label
@@ -92,14 +94,13 @@ def above_level(heat: Heat, level: float) -> Mark:
     return np.asarray(heat > level * top) if top > 0 else np.zeros(heat.shape, bool)
 
 
-def tune_level(heats: list[Heat], marks: list[Mark]) -> float:
-    """The level of LEVELS whose mean IoU over these (validation) films is highest, the lowest of equals; NaN without films."""
-    if not heats:
-        return float("nan")
-    found = np.zeros(len(LEVELS), np.float64)
-    for heat, mark in zip(heats, marks, strict=True):
-        found += [iou(above_level(heat, float(level)), mark) for level in LEVELS]
-    return float(LEVELS[int(found.argmax())])
+def tune_level(pairs: Iterable[tuple[Heat, Mark]]) -> float:
+    """The level of LEVELS whose mean IoU over these (validation) films is highest, the lowest of equals; NaN without films.
+
+    pairs: map and mark of each film; read one by one, because whole films are large.
+    """
+    found = np.array([[iou(above_level(heat, float(level)), mark) for level in LEVELS] for heat, mark in pairs], np.float64)
+    return float(LEVELS[int(found.sum(axis=0).argmax())]) if len(found) else float("nan")
 
 
 def _check(heat: NDArray[np.generic], mark: Mark) -> None:
