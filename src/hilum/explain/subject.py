@@ -12,6 +12,7 @@ from hilum.records import Attribution, Images, Labels, Maps, Probabilities
 if TYPE_CHECKING:
     import keras
 
+BATCH = 128  # perturbed copies of a film per call of predict
 Predict = Callable[[Images], Probabilities]
 OnFilm = Callable[[int, int], None]  # films done, films in all
 
@@ -23,13 +24,24 @@ class Subject:
     predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities; all that a black box method reads.
     model: the Keras classifier, of any kind that `models/flatten.py` knows; white box methods need it.
     background: (B, H, W, 1) training films that SHAP measures against.
-    compiled: what explainers compiled for this subject and use again for its next films.
+    compiled: what explainers compiled for this subject, and the memory of `copies`: used again for its next films.
     """
 
     predict: Predict
     model: "keras.Model | None" = None
     background: Images | None = None
     compiled: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def copies(self, count: int, size: tuple[int, ...]) -> Images:
+        """Room for `count` perturbed copies of a film of this size, at most BATCH: (count, H, W, 1) float32 to write into.
+
+        It is the same memory at every call, so `predict` must have answered before the next.
+        """
+        key = f"copies of {size}"
+        if key not in self.compiled:
+            self.compiled[key] = np.empty((BATCH, *size, 1), np.float32)
+        room: Images = self.compiled[key][:count]
+        return room
 
 
 def numbers_of(rows: Sequence[Mapping[str, float]]) -> dict[str, NDArray[np.float64]]:
