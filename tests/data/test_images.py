@@ -9,8 +9,8 @@ from hilum.data.images import (
     MAX_PIXELS,
     fit_square,
     prepare_film,
-    prepare_mask,
     read_film,
+    read_mask,
     resize_film,
     square_film,
 )
@@ -188,7 +188,7 @@ def test_a_mask_at_another_resolution_goes_where_the_film_goes(square: str) -> N
     prepared, geometry = prepare_film(encode(Image.fromarray(film)), 96, square)
     small = np.zeros((64, 64), bool)
     small[:32, :32] = True
-    mask = prepare_mask(encode(Image.fromarray(small)), geometry)
+    mask = geometry.mask_to_prepared(read_mask(encode(Image.fromarray(small))))
     assert mask.shape == (96, 96)
     assert np.logical_xor(mask, prepared > 127).mean() < 0.01
 
@@ -196,7 +196,7 @@ def test_a_mask_at_another_resolution_goes_where_the_film_goes(square: str) -> N
 def test_a_mask_of_ones_instead_of_255_counts() -> None:
     ones = np.zeros((10, 10), np.uint8)
     ones[:5] = 1
-    mask = prepare_mask(encode(Image.fromarray(ones)), fit_square(10, 10, 10, "pad"))
+    mask = read_mask(encode(Image.fromarray(ones)))
     assert mask[:5].all()
     assert not mask[5:].any()
 

@@ -9,11 +9,22 @@ import pytest
 from hilum.data.images import fit_square
 from hilum.data.manifest import GEOMETRY, PackedMasks, Prepared
 from hilum.data.markers import MARKER_COLUMNS
-from hilum.data.prepared import LISTED, file_sha256, load_films, load_geometry, load_masks, load_split, write_prepared
+from hilum.data.prepared import (
+    LISTED,
+    file_sha256,
+    load_films,
+    load_geometry,
+    load_masks,
+    load_split,
+    load_whole_masks,
+    write_prepared,
+)
+from hilum.data.whole_masks import decode_mask, encode_mask
 from hilum.records import MANIFEST
 
 SIZE = 10  # not a multiple of 8: the last byte of a packed row is only partly used
 FILMS = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE), np.uint8)
+WHOLE = {f"clinic/{i:03d}": encode_mask(np.random.default_rng(i).random((70 + i, 33)) < 0.5) for i in (3, 1)}
 LUNGS = np.random.default_rng(1).random((2, SIZE, SIZE)) < 0.5
 
 
@@ -28,6 +39,7 @@ def make_prepared() -> Prepared:
             "lung_mask": PackedMasks(np.array(ids)[[1, 3]], np.packbits(LUNGS, axis=-1), SIZE),
             "lesion_mask": PackedMasks(np.array([], object), np.zeros((0, SIZE, 2), np.uint8), SIZE),
         },
+        whole_masks={"lung_mask": WHOLE, "lesion_mask": {}},
         problems=pd.DataFrame(
             [("clinic/9", "9.png", "broken film", "a comma, and a line")], columns=["image_id", "path", "problem", "detail"]
         ),
@@ -81,6 +93,8 @@ def test_equal_content_is_written_as_equal_bytes(folder: Path, tmp_path: Path) -
         "manifest.csv",
         "markers.csv",
         "problems.csv",
+        "whole_lesion_masks.zip",
+        "whole_lung_masks.zip",
     ]
     assert [file_sha256(folder / name) for name in names] == [file_sha256(tmp_path / "again" / name) for name in names]
 
@@ -93,7 +107,16 @@ def test_the_masks_of_the_films_that_have_one_come_back_in_the_order_asked_for(f
     assert masks["clinic/001"].dtype == bool
 
 
+def test_masks_come_back_as_they_were_drawn(folder: Path) -> None:
+    whole = load_whole_masks(folder, "lung_mask", ["clinic/001", "clinic/002", "clinic/003"])
+    assert list(whole) == ["clinic/001", "clinic/003"]
+    for image_id, png in whole.items():
+        np.testing.assert_array_equal(decode_mask(png), decode_mask(WHOLE[image_id]))
+        assert decode_mask(png).shape == (70 + int(image_id[-1]), 33)
+
+
 def test_films_without_masks_give_none(folder: Path) -> None:
+    assert load_whole_masks(folder, "lesion_mask", ["clinic/001"]) == {}
     assert load_masks(folder, "lung_mask", ["clinic/000"]) == {}
     assert load_masks(folder, "lesion_mask", ["clinic/001"]) == {}
 

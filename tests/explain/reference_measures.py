@@ -1,7 +1,7 @@
 """The published definitions once more, written as loops over one film and its pixels: what the fast forms are held against.
 
-In the settings of the packages that define them: deletion, insertion, drop, gain and MuFidelity as xplique does, Gini, entropy,
-relevance mass and sensitivity as Quantus does (with its small constants).
+In the settings of the packages that define them, with their small constants. What the packages themselves answer is stored in
+references/; here a case can be varied.
 """
 
 import numpy as np

@@ -6,6 +6,7 @@ from matplotlib.text import Text
 
 from hilum.data.images import fit_square
 from hilum.data.marks import FilmMarks
+from hilum.data.whole_masks import encode_mask
 from hilum.explain.drawing import Answer, Row, arrange, draw_panel, draw_rows
 from hilum.explain.heat import png_bytes, strongest
 from hilum.explain.methods import METHODS
@@ -47,7 +48,9 @@ NUMBERS = {
 SQUARE = np.zeros((32, 32), bool)
 SQUARE[4:20, 6:14] = True
 BOXES = np.array([[20.0, 8.0, 12.0, 30.0]])
-MARKS = FilmMarks(fit_square(64, 64, 32, "pad"), {"lesion": SQUARE, "lungs": SQUARE.T}, BOXES, ("Effusion",))
+MASKS = {"lesion": SQUARE, "lungs": SQUARE.T}
+WHOLE = {kind: encode_mask(mask) for kind, mask in MASKS.items()}
+MARKS = FilmMarks(fit_square(64, 64, 32, "pad"), MASKS, WHOLE, BOXES, ("Effusion",))
 
 
 def attribution(method, low=0.0):
@@ -114,7 +117,7 @@ def test_the_marks_have_a_picture_of_their_own_between_film_and_maps():
     assert len(patches) == 1
 
 
-@pytest.mark.parametrize("marks", [None, FilmMarks(MARKS.geometry, {}, BOXES[:0], ())])
+@pytest.mark.parametrize("marks", [None, FilmMarks(MARKS.geometry, {}, {}, BOXES[:0], ())])
 def test_a_film_without_marks_has_no_such_picture(marks):
     assert "marks" not in [axes.get_title(loc="left") for axes in draw_panel(FILM, every(), 1, ANSWER, marks).axes]
 
@@ -128,7 +131,16 @@ def test_maps_carry_the_outline_of_the_lesion_not_of_the_lungs():
         return len(axes.findobj(ContourSet)), len(axes.patches)
 
     assert outlines(MARKS) == (1, 1)  # lesion and box
-    assert outlines(dataclasses.replace(MARKS, boxes=BOXES[:0], masks={"lungs": SQUARE})) == (1, 0)
+    assert outlines(dataclasses.replace(MARKS, boxes=BOXES[:0], masks={"lungs": SQUARE}, whole={"lungs": WHOLE["lungs"]})) == (
+        1,
+        0,
+    )
+
+
+def test_a_lesion_that_is_lost_at_this_size_is_said_to_be():
+    lost = dataclasses.replace(MARKS, masks={"lesion": np.zeros_like(SQUARE)}, whole={"lesion": WHOLE["lesion"]}, boxes=BOXES[:0])
+    assert "lesion: too small to show" in texts(draw_panel(FILM, [attribution("gradcam")], 1, ANSWER, lost))
+    assert "too small" not in texts(draw_panel(FILM, [attribution("gradcam")], 1, ANSWER, MARKS))
 
 
 def test_an_undefined_local_fit_is_called_so():

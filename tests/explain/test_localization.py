@@ -117,8 +117,8 @@ def test_the_tuned_level_is_the_best_of_all():
     """Marks are what lies above 0.62 of the maximum: the nearest level wins."""
     heats = [np.random.default_rng(seed).random((20, 20)).astype(np.float32) for seed in range(3)]
     marks = [heat > 0.62 * heat.max() for heat in heats]
-    assert tune_level(heats, marks) == pytest.approx(0.6)
-    assert np.isnan(tune_level([], []))
+    assert tune_level(zip(heats, marks, strict=True)) == pytest.approx(0.6)
+    assert np.isnan(tune_level([]))
     assert LEVELS.tolist() == pytest.approx(np.linspace(0.05, 0.95, 19).tolist())
 
 

@@ -1,6 +1,7 @@
 """Every measure of the registry keeps the same contract, on a model that reads two squares."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from two_squares import FOR, SETTINGS, SIZE, draw_films, subject_of
 
 from hilum.data.images import fit_square
 from hilum.data.marks import KINDS, FilmMarks
+from hilum.data.whole_masks import encode_mask
 from hilum.explain.evidence import add_references, gather_evidence, tune_levels
 from hilum.explain.measures import MEASURES, QUESTIONS, column
 from hilum.explain.methods import METHODS
@@ -43,8 +45,9 @@ def marks():
     (top, left), (bottom, right) = square.min(axis=0), square.max(axis=0) + 1
     box = 2 * np.array([[left, top, right - left, bottom - top]], float)
     lungs = np.ones((SIZE, SIZE), bool)
-    full = FilmMarks(geometry, {"lesion": FOR, "lungs": lungs}, box, ("",))
-    none = FilmMarks(geometry, {}, box[:0], ())
+    masks = {"lesion": FOR, "lungs": lungs}
+    full = FilmMarks(geometry, masks, {kind: encode_mask(mask) for kind, mask in masks.items()}, box, ("",))
+    none = FilmMarks(geometry, {}, {}, box[:0], ())
     return [full, none, full, full]
 
 
@@ -130,6 +133,24 @@ def test_thresholds_are_found_for_each_method_and_mark(evidence):
         (method, mark) for method in (*USED, *REFERENCES) for mark in KINDS
     }
     assert (evidence.levels["films"] == 3).all() and evidence.levels["level"].between(0.05, 0.95).all()
+
+
+def test_thresholds_of_large_films_are_found_one_film_at_a_time():
+    """Memory does not grow with the number of films, each of which is 1,200 x 1,000 pixels."""
+    geometry = fit_square(1200, 1000, SIZE, "pad")
+    down, across = np.mgrid[:1000, :1200]
+    one = FilmMarks(geometry, {"lesion": FOR}, {"lesion": encode_mask((down < 300) & (across < 400))}, np.zeros((0, 4)), ())
+
+    def peak(count):
+        maps = np.random.default_rng(0).random((count, SIZE, SIZE)).astype(np.float32)
+        tracemalloc.start()
+        levels = tune_levels({"gradcam": Attribution(maps, "gradcam", np.ones(count, int), False, {})}, [one] * count)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert levels.set_index("mark")["films"].to_dict() == {"lesion": count, "box": 0, "lungs": 0}
+        return most
+
+    assert peak(8) < 1.2 * peak(2)
 
 
 def test_without_validation_films_there_is_no_threshold_and_only_what_is_asked_is_measured(settings):

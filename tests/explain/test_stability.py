@@ -12,7 +12,6 @@ def test_a_map_that_ignores_the_film_does_not_move():
 
 
 def test_a_map_that_is_the_film_moves_with_the_noise():
-    """Quantus divides by the film's norm; here the map is the film, so the two are one."""
     seen = []
 
     def film_itself(films):

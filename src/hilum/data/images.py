@@ -67,9 +67,7 @@ class Geometry:
 
     def mask_to_prepared(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """A mask (h, w) of the whole raw film, at any resolution -> (size, size); a pixel is in if half of it is."""
-        grey = np.where(mask, np.uint8(255), np.uint8(0))
-        if grey.shape != (self.height, self.width):
-            grey = np.asarray(Image.fromarray(grey).resize((self.width, self.height), Image.Resampling.BILINEAR))
+        grey = self._grey_at_raw_size(mask)
         if self.scale_x == self.scale_y:
             grey = square_film(grey, "pad")
         return resize_film(grey, self.size) >= 128
@@ -84,8 +82,14 @@ class Geometry:
         return np.asarray(picture.resize((self.width, self.height), Image.Resampling.BILINEAR, box=box))
 
     def mask_to_raw(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """A mask (size, size) of the prepared film -> (height, width) of the raw film; a pixel is in if half of it is."""
-        return self.map_to_raw(mask.astype(np.float32)) >= 0.5
+        """A mask (h, w) of the whole raw film, at any resolution -> (height, width); a pixel is in if half of it is."""
+        return self._grey_at_raw_size(mask) >= 128
+
+    def _grey_at_raw_size(self, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        grey = np.where(mask, np.uint8(255), np.uint8(0))
+        if grey.shape == (self.height, self.width):
+            return grey
+        return np.asarray(Image.fromarray(grey).resize((self.width, self.height), Image.Resampling.BILINEAR))
 
 
 def check_square(square: str) -> None:
@@ -209,13 +213,13 @@ def _round_levels(grey: NDArray[Any]) -> NDArray[np.uint8]:
     return grey if grey.dtype == np.uint8 else np.rint(grey.clip(0, 255)).astype(np.uint8)
 
 
-def prepare_mask(mask: Path | BinaryIO, geometry: Geometry, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
-    """A mask file of a whole film, at any resolution, brought where its film went: (size, size) bool; not black means inside.
+def read_mask(mask: Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
+    """A mask file of a whole film, at its own resolution: (h, w) bool; not black means inside.
 
     Raises:
         ValueError: what `read_film` refuses.
     """
-    return geometry.mask_to_prepared(read_film(mask, max_pixels).grey > 0)
+    return np.asarray(read_film(mask, max_pixels).grey > 0)
 
 
 def _read_dicom(

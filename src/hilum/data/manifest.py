@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from hilum.config import EXCLUDED
 from hilum.data.bounds import read_bounded
 from hilum.data.copies import PROBLEMS, find_copies
-from hilum.data.images import Geometry, check_square, prepare_mask
+from hilum.data.images import Geometry, check_square, read_mask
 from hilum.data.labels import Rules, count_findings, map_labels
 from hilum.data.markers import MARKER_COLUMNS, prepare_marked, tell_markers
+from hilum.data.whole_masks import encode_mask
 from hilum.records import MANIFEST, Films, Masks
 
 MASK_KINDS = ("lung_mask", "lesion_mask")
@@ -54,7 +55,8 @@ class Prepared:
 
     manifest: one row per kept film, columns records.MANIFEST, sorted by image_id; all strings but width and height.
     films: (N, size, size) uint8 grey levels 0-255, in the manifest's order.
-    masks: "lung_mask" and "lesion_mask" -> the masks there are.
+    masks: "lung_mask" and "lesion_mask" -> the masks there are, at the size of the prepared film.
+    whole_masks: the same -> image_id -> the mask as it was drawn, of `encode_mask`.
     problems: columns image_id, path, problem, detail; every film and mask left out, by the reader as well, and every film of
         two rules; and what readers remark on films that stay.
     findings: columns finding, label, source, films; of the films that the readers give, counted before anything is left out;
@@ -68,6 +70,7 @@ class Prepared:
     manifest: pd.DataFrame
     films: Films
     masks: Mapping[str, PackedMasks]
+    whole_masks: Mapping[str, Mapping[str, bytes]]
     problems: pd.DataFrame
     findings: pd.DataFrame
     linked_patients: pd.DataFrame
@@ -86,6 +89,7 @@ class _Decoded:
     markers: tuple[str, int, float, str, str] | None = None
     broken: str = ""
     masks: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    whole_masks: dict[str, bytes] = field(default_factory=dict)
     mask_faults: dict[str, str] = field(default_factory=dict)
 
 
@@ -140,6 +144,10 @@ def build_manifest(
         kind: _pack_masks(kept["image_id"], [decoded[row].masks.get(kind) for row in kept.index], size) for kind in MASK_KINDS
     }
     remarks = _list_remarks(tables, paths)
+    whole_masks = {
+        kind: {str(kept["image_id"][row]): decoded[row].whole_masks[kind] for row in kept.index if kind in decoded[row].masks}
+        for kind in MASK_KINDS
+    }
     problems = pd.concat([_list_left_out(tables), named, broken, *faults, copies, remarks], ignore_index=True)[list(PROBLEMS)]
     notes = [f"{source}: {note}" for source, (_, table) in tables.items() for note in table.attrs.get("notes", [])]
     notes += mapping.notes
@@ -149,7 +157,7 @@ def build_manifest(
     marks = pd.DataFrame([one.markers for one in there], columns=list(MARKER_COLUMNS))
     geometry.columns = pd.Index(GEOMETRY)
     manifest = kept[list(MANIFEST)].reset_index(drop=True)
-    return Prepared(manifest, films, masks, problems, findings, linked, geometry, marks, tuple(notes))
+    return Prepared(manifest, films, masks, whole_masks, problems, findings, linked, geometry, marks, tuple(notes))
 
 
 def join_sources(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
@@ -235,15 +243,16 @@ def _decode(
     except (OSError, ValueError) as error:
         return _Decoded(broken=str(error))
     out[:] = marked.film
-    masks, faults = {}, {}
+    masks, whole, faults = {}, {}, {}
     for kind, file in mask_files.items():
         try:
-            masks[kind] = np.packbits(prepare_mask(file, marked.geometry), axis=-1)
+            drawn = read_mask(file)
+            masks[kind], whole[kind] = np.packbits(marked.geometry.mask_to_prepared(drawn), axis=-1), encode_mask(drawn)
         except ValueError as error:
             faults[kind] = str(error)
     digests = hashlib.sha256(raw).hexdigest(), hashlib.sha256(marked.film.tobytes()).hexdigest()
     geometry, told = marked.geometry, tell_markers(image_id, marked, _lungs(masks, len(out)))
-    return _Decoded(*digests, geometry.width, geometry.height, geometry, told, "", masks, faults)
+    return _Decoded(*digests, geometry.width, geometry.height, geometry, told, "", masks, whole, faults)
 
 
 def _lungs(masks: Mapping[str, NDArray[np.uint8]], size: int) -> NDArray[np.bool_] | None:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from hilum.data.images import Geometry
 from hilum.data.manifest import read_manifest
-from hilum.data.prepared import load_geometry, load_masks
+from hilum.data.prepared import load_geometry, load_masks, load_whole_masks
+from hilum.data.whole_masks import Mark, decode_mask
 
 KINDS = {"lesion": "lesion mask", "box": "box", "lungs": "lung mask"}  # in the order in which they are told
 STORED = {"lesion": "lesion_mask", "lungs": "lung_mask"}  # what `prepare` calls those that are masks
-Mark = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -22,28 +22,30 @@ class FilmMarks:
     """The marks of one film.
 
     geometry: where the raw film lies in the prepared square.
-    masks: `lesion` and `lungs` where the film has them, (size, size) of the prepared film.
+    masks: `lesion` and `lungs` where the film has them, (size, size) of the prepared film, where a small one may be empty.
+    whole: the same as they were drawn, of `whole_masks.encode_mask`.
     boxes: (B, 4) of x, y, width, height in raw pixels; findings: what each box shows, empty where nobody said.
     """
 
     geometry: Geometry
     masks: dict[str, Mark]
+    whole: dict[str, bytes]
     boxes: NDArray[np.float64]
     findings: tuple[str, ...]
 
     @property
     def kinds(self) -> list[str]:
         """The kinds of KINDS that this film has."""
-        return [kind for kind in KINDS if (len(self.boxes) if kind == "box" else kind in self.masks)]
+        return [kind for kind in KINDS if (len(self.boxes) if kind == "box" else kind in self.whole)]
 
     def at_raw_size(self, kind: str) -> Mark:
         """A mark of KINDS at the film's original size, (height, width); boxes as the pixels whose middle lies in one."""
         if kind != "box":
-            return self.geometry.mask_to_raw(self.masks[kind])
-        down, across = np.mgrid[: self.geometry.height, : self.geometry.width] + 0.5
-        found = np.zeros(down.shape, bool)
+            return self.geometry.mask_to_raw(decode_mask(self.whole[kind]))
+        found = np.zeros((self.geometry.height, self.geometry.width), bool)
         for x, y, width, height in self.boxes:
-            found |= (x <= across) & (across < x + width) & (y <= down) & (down < y + height)
+            left, top, right, bottom = np.ceil(np.maximum([x, y, x + width, y + height], 0) - 0.5).astype(int)
+            found[top:bottom, left:right] = True
         return found
 
     def boxes_prepared(self) -> NDArray[np.float64]:
@@ -52,7 +54,7 @@ class FilmMarks:
 
 
 def load_marks(prepared: Path, image_ids: Sequence[str]) -> list[FilmMarks]:
-    """The marks of these films, in this order; empty masks are none.
+    """The marks of these films, in this order; masks without a pixel are none.
 
     Raises: ValueError for a film that the manifest does not know.
     """
@@ -62,13 +64,17 @@ def load_marks(prepared: Path, image_ids: Sequence[str]) -> list[FilmMarks]:
             f"every film must stand in the manifest, got {len(strange)} others such as {strange[0]}; run `dvc repro`"
         )
     geometry = load_geometry(prepared)
-    masks = {name: load_masks(prepared, kind, list(image_ids)) for name, kind in STORED.items()}
+    ids = list(image_ids)
+    masks = {name: load_masks(prepared, kind, ids) for name, kind in STORED.items()}
+    drawn = {name: load_whole_masks(prepared, kind, ids) for name, kind in STORED.items()}
     found = []
     for image_id in image_ids:
         row = rows[image_id]
-        own = {name: known[image_id] for name, known in masks.items() if image_id in known and known[image_id].any()}
+        whole = {name: known[image_id] for name, known in drawn.items() if image_id in known}
+        whole = {name: png for name, png in whole.items() if decode_mask(png).any()}
+        own = {name: masks[name][image_id] for name in whole}
         boxes = np.array(json.loads(row["boxes"] or "[]"), np.float64).reshape(-1, 4)
         told = tuple(str(finding) for finding in json.loads(row["box_findings"] or "[]"))
         findings = told if len(told) == len(boxes) else ("",) * len(boxes)
-        found.append(FilmMarks(geometry[image_id], own, boxes, findings))
+        found.append(FilmMarks(geometry[image_id], own, whole, boxes, findings))
     return found

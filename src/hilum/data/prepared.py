@@ -10,6 +10,7 @@ import pandas as pd
 from hilum.data.batches import Rows
 from hilum.data.images import Geometry
 from hilum.data.manifest import PackedMasks, Prepared
+from hilum.data.whole_masks import read_whole_masks, write_whole_masks
 from hilum.records import Films, Masks
 
 LISTED = ("image_id", "patient_id", "label", "pixel_sha256", "row")  # columns of data/split/<split>.csv
@@ -24,7 +25,7 @@ class SplitFilms:
 
 
 def write_prepared(prepared: Prepared, folder: Path) -> None:
-    """Write films.npy, manifest.csv, masks.npz and the tables of what was left out; equal content gives equal bytes."""
+    """Write films.npy, manifest.csv, the masks and the tables of what was left out; equal content gives equal bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "films.npy", prepared.films)
     prepared.manifest.to_csv(folder / "manifest.csv", index=False)
@@ -34,6 +35,8 @@ def write_prepared(prepared: Prepared, folder: Path) -> None:
     prepared.markers.to_csv(folder / "markers.csv", index=False)
     for kind, masks in prepared.masks.items():
         np.savez(folder / f"{kind}s.npz", image_id=masks.image_id.astype(str), bits=masks.bits, size=masks.size)
+    for kind, drawn in prepared.whole_masks.items():
+        write_whole_masks(drawn, folder / f"whole_{kind}s.zip")
 
 
 def load_films(folder: Path) -> Films:
@@ -48,6 +51,11 @@ def load_masks(folder: Path, kind: str, image_ids: list[str]) -> dict[str, Masks
     known = set(masks.image_id.tolist())
     having = [image_id for image_id in image_ids if image_id in known]
     return dict(zip(having, masks.unpack(having), strict=True)) if having else {}
+
+
+def load_whole_masks(folder: Path, kind: str, image_ids: list[str]) -> dict[str, bytes]:
+    """The same as they were drawn, for `whole_masks.decode_mask`: image_id -> PNG bytes."""
+    return read_whole_masks(folder / f"whole_{kind}s.zip", image_ids)
 
 
 def load_geometry(folder: Path) -> dict[str, Geometry]:

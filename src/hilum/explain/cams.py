@@ -1,6 +1,7 @@
 """What class activation maps share: one forward pass up to a layer, the small tail above it, a map at the film's size."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,16 @@ BATCH = 32  # films per pass; larger ones gain nothing on a CPU
 Cells = Callable[["keras.Model", Any, Labels], NDArray[np.float32]]
 
 
+@dataclass(frozen=True)
+class Cut:
+    """A model in two parts at a layer. below: films (N, H, W, 1) -> activations (N, h, w, C); tail: from there to the logits."""
+
+    layer: str
+    cells: list[int]
+    below: Callable[[Images], NDArray[np.float32]]
+    tail: "keras.Model"
+
+
 def explain_on_tail(
     method: str,
     cells: Cells,
@@ -29,7 +40,8 @@ def explain_on_tail(
 ) -> Attribution:
     """A map by tf-keras-vis on what stands above a layer, at the size of the film.
 
-    cells: the method at the size of the layer. The forward pass up to the layer runs once per batch.
+    cells: the method at the size of the layer. The forward pass up to the layer runs once per batch, compiled with the weights
+    as constants at the subject's first films.
     settings: layer (`last`, `finer` or a layer's name). Values are not normalised, so two films or two arms can be compared.
     numbers: maximum of the map; zero = 1 where no cell argues for the target, whose map is all zeros.
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph.
@@ -37,19 +49,31 @@ def explain_on_tail(
     check_films(images, targets)
     check_settings(method, settings, ["layer"])
     model = check_model(method, subject, targets)
-    layer, prefix, tail = cut_at(model, str(settings["layer"]))
+    cut = compile_cut(subject, model, str(settings["layer"]))
     parts = []
     for start in range(0, len(images), BATCH):
         batch = slice(start, start + BATCH)
-        found = cells(tail, prefix(images[batch], training=False), targets[batch])
+        found = cells(cut.tail, cut.below(images[batch]), targets[batch])
         parts.append(resize_cells(found, images.shape[1:3]))
         on_film(min(start + BATCH, len(images)), len(images))
-    return of_cells(method, np.concatenate(parts), targets, {"layer": layer, "cells": list(prefix.output.shape[1:3])})
+    return of_cells(method, np.concatenate(parts), targets, {"layer": cut.layer, "cells": cut.cells})
 
 
 def of_cells(method: str, values: NDArray[np.float32], targets: Labels, parameters: Mapping[str, Any]) -> Attribution:
     """The attribution of an unsigned map that was resized from a layer's cells."""
     return unsigned_map(method, values, targets, {"output": "logits", "resize": "bilinear", **parameters})
+
+
+def compile_cut(subject: Subject, model: "keras.Model", layer: str) -> Cut:
+    """The cut of `cut_at`, its lower part compiled; made once for a subject."""
+    from hilum.models.forward import compile_forward
+
+    key = f"cut at {layer}"
+    if key not in subject.compiled:
+        name, prefix, tail = cut_at(model, layer)
+        subject.compiled[key] = Cut(name, list(prefix.output.shape[1:3]), compile_forward(prefix, constants=True), tail)
+    found: Cut = subject.compiled[key]
+    return found
 
 
 def cut_at(model: "keras.Model", layer: str) -> tuple[str, "keras.Model", "keras.Model"]:

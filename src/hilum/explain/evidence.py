@@ -48,8 +48,8 @@ def tune_levels(tuning: Mapping[str, Attribution], marks: Sequence[FilmMarks]) -
     for name, attribution in tuning.items():
         for kind in KINDS:
             having = [i for i, one in enumerate(marks) if kind in one.kinds]
-            heats = [marks[i].geometry.map_to_raw(attribution.values[i]) for i in having]
-            rows.append((name, kind, tune_level(heats, [marks[i].at_raw_size(kind) for i in having]), len(having)))
+            pairs = ((marks[i].geometry.map_to_raw(attribution.values[i]), marks[i].at_raw_size(kind)) for i in having)
+            rows.append((name, kind, tune_level(pairs), len(having)))
     return pd.DataFrame(rows, columns=["method", "mark", "level", "films"])
 
 

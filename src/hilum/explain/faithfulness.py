@@ -81,6 +81,8 @@ def average_drop_and_gain(predict: Predict, images: Images, maps: Maps, targets:
     images: (N, H, W, 1) float32 grey levels 0-255; maps: (N, H, W), of which the positive part is stretched to 0-1, so that what
     the map does not mark becomes black; targets: (N,). Gives drop max(0, p - q) / p and gain max(0, q - p) / (1 - p), (N,) each,
     0 to 1, p before and q after; gain is 0 where p is 1. A map without positive values leaves a black film.
+    Both papers mask with a map that has no negative values. Of a signed one xplique takes the magnitude, which shows what argues
+    against the target as well; here that stays dark.
     Raises: ValueError if shapes disagree.
     Source: Chattopadhay et al. 2018 (Grad-CAM++), arXiv 1710.11063; Zhang et al. 2024 (Opti-CAM), arXiv 2301.07002.
     """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.subject import OnFilm, Predict, Subject, check_films, check_settings, check_targets, numbers_of
+from hilum.explain.subject import BATCH, OnFilm, Predict, Subject, check_films, check_settings, check_targets, numbers_of
 from hilum.records import Attribution, Images, Labels
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 # Of slic, on a film stretched to 0-1: with less of either, noise pulls superpixels apart until few are left.
 COMPACTNESS, SMOOTHING = 0.2, 1.0
 SEGMENTATION = {"segmentation": "slic", "compactness": COMPACTNESS, "smoothing": SMOOTHING}  # as the parameters of a map say it
-BATCH = 128  # perturbed films per call of predict
 
 
 def explain(
@@ -42,7 +41,7 @@ def explain(
     rows = []
     for i, film in enumerate(images[..., 0]):
         regions[i] = superpixels(film, int(settings["superpixels"]))
-        explainer = fast_explainer(float(settings["kernel_width"]), seed)
+        explainer = fast_explainer(float(settings["kernel_width"]), seed, subject)
         target, answers = int(targets[i]), _Answers(subject.predict)
         explanation = explainer.explain_instance(
             np.repeat(film[..., np.newaxis], 3, axis=-1),
@@ -104,7 +103,18 @@ def superpixels(film: NDArray[np.float32], count: int) -> NDArray[np.int32]:
     return np.unique(found, return_inverse=True)[1].reshape(film.shape).astype(np.int32)
 
 
-def fast_explainer(kernel_width: float, seed: int) -> "LimeImageExplainer":
+def show_superpixels(
+    subject: Subject, shown: NDArray[np.bool_], regions: NDArray[np.int32], film: NDArray[np.float32], hidden: NDArray[np.float32]
+) -> Images:
+    """Copies of a film in the subject's memory: shown (B, M) says which of its superpixels each copy shows; (B, H, W, 1)."""
+    copies = subject.copies(len(shown), film.shape)
+    for row, copy in zip(shown, copies[..., 0], strict=True):
+        copy[:] = hidden
+        np.copyto(copy, film, where=row[regions])
+    return copies
+
+
+def fast_explainer(kernel_width: float, seed: int, subject: Subject) -> "LimeImageExplainer":
     """lime's explainer with its loop over samples and superpixels replaced by one indexing; draws and answers stay equal."""
     from lime.lime_image import LimeImageExplainer
 
@@ -118,7 +128,7 @@ def fast_explainer(kernel_width: float, seed: int) -> "LimeImageExplainer":
             shown = data.astype(bool)
             film, hidden = image[..., 0], fudged_image[..., 0]
             answers = [
-                classifier_fn(np.where(shown[i : i + batch_size][:, segments], film, hidden)[..., np.newaxis])
+                classifier_fn(show_superpixels(subject, shown[i : i + batch_size], segments, film, hidden))
                 for i in range(0, num_samples, batch_size)
             ]
             return data, np.concatenate(answers)

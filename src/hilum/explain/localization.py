@@ -1,5 +1,7 @@
 """Does a map lie where an expert's mark lies? One film at a time, at the film's original size."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes, label
@@ -14,7 +16,8 @@ TIE = 1e-6  # resizing moves equal values apart by rounding; values this close t
 def hit_rate(heat: Heat, mark: Mark) -> float:
     """Whether the map's maximum lies inside the mark, without any tolerance: 0 or 1.
 
-    Where several pixels share the maximum (a superpixel), the share of them inside the mark. 0 where nothing is positive.
+    Where several pixels share the maximum (a superpixel), the share of them inside the mark; for Quantus' pointing game one is
+    enough. 0 where nothing is positive.
     Source: Zhang et al. 2018, arXiv 1608.00507 (there with a tolerance of 15 pixels).
     """
     _check(heat, mark)
@@ -26,7 +29,8 @@ def relevance_mass(heat: Heat, mark: Mark) -> float:
     """Share of the map's positive relevance that lies inside the mark, 0 to 1; NaN where there is none.
 
     A map without knowledge gets the mark's share of the film.
-    Source: Arras et al. 2022 (CLEVR-XAI), arXiv 2003.07258.
+    Source: Arras et al. 2022 (CLEVR-XAI), arXiv 2003.07258. Quantus' relevance mass accuracy is this for maps without negative
+    values; its attribution localisation, asked for positive attributions only, for signed ones.
     """
     _check(heat, mark)
     positive = np.maximum(heat, 0).astype(np.float64)
@@ -90,14 +94,13 @@ def above_level(heat: Heat, level: float) -> Mark:
     return np.asarray(heat > level * top) if top > 0 else np.zeros(heat.shape, bool)
 
 
-def tune_level(heats: list[Heat], marks: list[Mark]) -> float:
-    """The level of LEVELS whose mean IoU over these (validation) films is highest, the lowest of equals; NaN without films."""
-    if not heats:
-        return float("nan")
-    found = np.zeros(len(LEVELS), np.float64)
-    for heat, mark in zip(heats, marks, strict=True):
-        found += [iou(above_level(heat, float(level)), mark) for level in LEVELS]
-    return float(LEVELS[int(found.argmax())])
+def tune_level(pairs: Iterable[tuple[Heat, Mark]]) -> float:
+    """The level of LEVELS whose mean IoU over these (validation) films is highest, the lowest of equals; NaN without films.
+
+    pairs: map and mark of each film; read one by one, because whole films are large.
+    """
+    found = np.array([[iou(above_level(heat, float(level)), mark) for level in LEVELS] for heat, mark in pairs], np.float64)
+    return float(LEVELS[int(found.sum(axis=0).argmax())]) if len(found) else float("nan")
 
 
 def _check(heat: NDArray[np.generic], mark: Mark) -> None:

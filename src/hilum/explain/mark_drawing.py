@@ -24,7 +24,8 @@ def draw_marks(axes: "Axes", marks: FilmMarks) -> str:
     for kind in marks.kinds:
         _outline(axes, marks, kind, 1.1)
     told = {"lesion": "lesion: yellow", "box": f"box: orange{_shown(marks)}", "lungs": "lungs: blue line"}
-    return "\n".join(told[kind] for kind in marks.kinds)
+    lost = {kind: f"{kind}: too small to show" for kind, mask in marks.masks.items() if not mask.any()}
+    return "\n".join((told | lost)[kind] for kind in marks.kinds)
 
 
 def draw_outline(axes: "Axes", marks: FilmMarks) -> None:
@@ -39,7 +40,7 @@ def _outline(axes: "Axes", marks: FilmMarks, kind: str, width: float) -> None:
     if kind == "box":
         for x, y, across, down in marks.boxes_prepared():  # a picture's first pixel has its middle at 0
             axes.add_patch(Rectangle((x - 0.5, y - 0.5), across, down, fill=False, edgecolor=COLOURS[kind], linewidth=width))
-    elif not marks.masks[kind].all():
+    elif marks.masks[kind].any() and not marks.masks[kind].all():
         axes.contour(marks.masks[kind], levels=[0.5], colors=[COLOURS[kind]], linewidths=width)
 
 

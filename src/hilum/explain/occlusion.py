@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 
 from hilum.explain.baselines import baseline_of
-from hilum.explain.subject import OnFilm, Subject, check_films, check_settings, check_targets
+from hilum.explain.subject import BATCH, OnFilm, Subject, check_films, check_settings, check_targets
 from hilum.records import Attribution, Images, Labels
-
-BATCH = 128  # films with a hidden patch per call of predict
 
 
 def explain(
@@ -39,10 +37,11 @@ def explain(
         met = [whole[i, target]]
         for start in range(0, len(corners), BATCH):
             some = corners[start : start + BATCH]
-            shown = np.repeat(film[np.newaxis], len(some), axis=0)
-            for one, (y, x) in zip(shown, some, strict=True):
+            copies = subject.copies(len(some), film.shape)
+            for one, (y, x) in zip(copies[..., 0], some, strict=True):
+                one[:] = film
                 one[y : y + patch, x : x + patch] = hidden[y : y + patch, x : x + patch]
-            answers = np.asarray(subject.predict(shown[..., np.newaxis]), np.float64)[:, target]
+            answers = np.asarray(subject.predict(copies), np.float64)[:, target]
             met += answers.tolist()
             for answer, (y, x) in zip(answers, some, strict=True):
                 total[y : y + patch, x : x + patch] += whole[i, target] - answer

@@ -22,7 +22,7 @@ def gini(maps: Maps) -> Numbers:
 def entropy(maps: Maps) -> Numbers:
     """Entropy of each pixel's share of the magnitudes, in nats: 0 everything on one pixel, ln(H W) all pixels alike.
 
-    maps: (N, H, W); gives (N,), NaN where a map is all 0.
+    maps: (N, H, W); gives (N,), NaN where a map is all 0. xplique and Quantus add a small constant inside the logarithm.
     Source: Bhatt et al. 2020, arXiv 2005.00631, definition 5 (complexity).
     """
     strength = np.abs(maps.reshape(len(maps), -1)).astype(np.float64)

@@ -7,10 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.explain.baselines import baseline_of
-from hilum.explain.subject import OnFilm, Subject, check_films, check_settings, check_targets, numbers_of
+from hilum.explain.subject import BATCH, OnFilm, Subject, check_films, check_settings, check_targets, numbers_of
 from hilum.records import Attribution, Images, Labels
-
-BATCH = 128  # masked films per call of predict; no more masks than these are held at a time
 
 
 def explain(
@@ -39,8 +37,10 @@ def explain(
         weighed, seen = np.zeros((2, *film.shape), np.float64)
         met = []
         for masks in draw_masks(samples, cells, share, film.shape, seed):
-            shown = hidden + masks * (film - hidden)
-            answers = np.asarray(subject.predict(shown[..., np.newaxis]), np.float64)[:, target]
+            copies = subject.copies(len(masks), film.shape)
+            np.multiply(masks, film - hidden, out=copies[..., 0])
+            copies += hidden[..., np.newaxis]
+            answers = np.asarray(subject.predict(copies), np.float64)[:, target]
             weighed += np.tensordot(answers, masks, axes=1)
             seen += masks.sum(axis=0, dtype=np.float64)
             met.append(answers)

@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 
 from hilum.explain.baselines import baseline_of
 from hilum.explain.shap_gradients import own_random_state
-from hilum.explain.subject import OnFilm, Subject, check_films, check_settings, check_targets
+from hilum.explain.subject import BATCH, OnFilm, Subject, check_films, check_settings, check_targets
 from hilum.records import Attribution, Images, Labels
-
-BATCH = 128  # masked films per call of predict
 
 
 def explain(
@@ -23,7 +21,7 @@ def explain(
     most, about), baseline (what is hidden becomes: black, mean or blurred).
     Signed values in probability, spread evenly over each rectangle that was not divided further. They add up to the film's
     probability less the baseline's (numbers: difference; additivity_error is rounding); zero = 1 where the map is all 0.
-    Nothing is random, so the seed is not used.
+    Nothing is random, so the seed is not used. shap keeps a mask of one byte per pixel for each rectangle that waits.
     Raises: ValueError for wrong shapes or settings.
     Source: Lundberg & Lee 2017, arXiv 1705.07874; Owen 1977, doi 10.1007/978-3-642-45494-3_7.
     """

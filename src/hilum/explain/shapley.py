@@ -7,12 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.explain.baselines import baseline_of
-from hilum.explain.lime_superpixels import SEGMENTATION, superpixels
+from hilum.explain.lime_superpixels import SEGMENTATION, show_superpixels, superpixels
 from hilum.explain.shap_gradients import own_random_state
-from hilum.explain.subject import OnFilm, Subject, check_films, check_settings, check_targets, numbers_of
+from hilum.explain.subject import BATCH, OnFilm, Subject, check_films, check_settings, check_targets, numbers_of
 from hilum.records import Attribution, Images, Labels
-
-BATCH = 128  # films with hidden superpixels per call of predict
 
 
 def explain(
@@ -81,8 +79,8 @@ def _permute(
     def answer(shown: NDArray[Any]) -> NDArray[np.float64]:  # (B, M) of 0 and 1 -> (B,)
         parts = []
         for start in range(0, len(shown), BATCH):
-            films = np.where(shown[start : start + BATCH].astype(bool)[:, regions], film, hidden)
-            parts.append(np.asarray(subject.predict(films[..., np.newaxis]), np.float64)[:, target])
+            copies = show_superpixels(subject, shown[start : start + BATCH].astype(bool), regions, film, hidden)
+            parts.append(np.asarray(subject.predict(copies), np.float64)[:, target])
         return np.concatenate(parts)
 
     with own_random_state():

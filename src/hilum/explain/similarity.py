@@ -22,6 +22,7 @@ def rank_correlation(first: NDArray[np.generic], second: NDArray[np.generic]) ->
 def structural_similarity(first: Maps, second: Maps) -> Numbers:
     """SSIM of two batches of maps (N, H, W), each map divided by its largest magnitude; (N,) up to 1, NaN where one is constant.
 
+    The range of values is 2 for signed maps and 1 for others; Quantus takes the range that the two maps happen to span.
     Source: Wang et al. 2004, doi 10.1109/TIP.2003.819861.
     """
     from skimage.metrics import structural_similarity as ssim

@@ -18,8 +18,8 @@ def max_sensitivity(
     explain: films to maps with targets, settings and seed as they made `maps`; images: (N, H, W, 1) float32 grey levels 0-255;
     radius: noise is uniform within this many grey levels. Gives (N,): the largest norm of the difference over the map's own
     norm, signs included; 0 no change, 1 as large as the map; NaN where the map is all 0.
-    Quantus divides by the norm of the film instead, which tells methods of different units apart by their units.
-    Source: Yeh et al. 2019, arXiv 1901.09392.
+    Source: Yeh et al. 2019, arXiv 1901.09392, whose change is not divided; divided as Quantus does: methods differ in unit.
+    xplique's average stability is another measure: a mean, not divided, under noise that only brightens.
     """
     rng = np.random.default_rng(seed)
     size = np.linalg.norm(maps.reshape(len(maps), -1).astype(np.float64), axis=1)

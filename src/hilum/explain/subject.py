@@ -1,7 +1,7 @@
 """What an explainer is given: the model it explains, and the films, checked once at the border."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,22 +12,36 @@ from hilum.records import Attribution, Images, Labels, Maps, Probabilities
 if TYPE_CHECKING:
     import keras
 
+BATCH = 128  # perturbed copies of a film per call of predict
 Predict = Callable[[Images], Probabilities]
 OnFilm = Callable[[int, int], None]  # films done, films in all
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A trained model as explainers see it.
+    """A trained model as explainers see it, with the weights that it has when the subject is made: make another when they change.
 
     predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities; all that a black box method reads.
     model: the Keras classifier, of any kind that `models/flatten.py` knows; white box methods need it.
     background: (B, H, W, 1) training films that SHAP measures against.
+    compiled: what explainers compiled for this subject, and the memory of `copies`: used again for its next films.
     """
 
     predict: Predict
     model: "keras.Model | None" = None
     background: Images | None = None
+    compiled: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def copies(self, count: int, size: tuple[int, ...]) -> Images:
+        """Room for `count` perturbed copies of a film of this size, at most BATCH: (count, H, W, 1) float32 to write into.
+
+        It is the same memory at every call, so `predict` must have answered before the next.
+        """
+        key = f"copies of {size}"
+        if key not in self.compiled:
+            self.compiled[key] = np.empty((BATCH, *size, 1), np.float32)
+        room: Images = self.compiled[key][:count]
+        return room
 
 
 def numbers_of(rows: Sequence[Mapping[str, float]]) -> dict[str, NDArray[np.float64]]:
