@@ -130,6 +130,8 @@ def test_boxes_are_told_in_raw_pixels_and_the_place_in_prepared_ones(lettered: n
     raw = np.pad(np.kron(lettered[0], np.ones((4, 4), np.uint8)), ((0, 0), (0, 160)))  # 640 high, 800 wide: larger than SIDE
     kept, removed = (prepare_marked(png(raw), 128, "pad", mode) for mode in ("keep", "inpaint"))
     np.testing.assert_array_equal(kept.film, prepare_film(png(raw), 128, "pad")[0])
+    np.testing.assert_array_equal(kept.film, kept.before)
+    np.testing.assert_array_equal(kept.film, removed.before)
     np.testing.assert_array_equal(kept.boxes, removed.boxes)
     x, y, width, height = kept.boxes[0]
     assert max(raw.shape) > SIDE
@@ -147,11 +149,11 @@ def test_boxes_are_told_in_raw_pixels_and_the_place_in_prepared_ones(lettered: n
 def test_a_row_tells_count_share_boxes_and_touched_lung(lettered: np.ndarray) -> None:
     marked = prepare_marked(png(lettered[0]), 160, "pad", "keep")
     nowhere, everywhere = np.zeros((160, 160), bool), np.ones((160, 160), bool)
-    name, count, share, boxes, touched = tell_markers("s/1", marked, everywhere)
-    assert (name, count, json.loads(boxes)) == ("s/1", 1, marked.boxes.round(1).tolist())
+    count, share, boxes, touched = tell_markers(marked, everywhere)
+    assert (count, json.loads(boxes)) == (1, marked.boxes.round(1).tolist())
     assert share == pytest.approx(35 / 160**2, rel=0.3)  # seven rows of five dots
     assert int(touched) == marked.place.sum()
-    rows = [tell_markers("s/1", marked, everywhere), tell_markers("s/2", marked, nowhere), tell_markers("s/3", marked, None)]
+    rows = [(f"s/{i}", *tell_markers(marked, lungs)) for i, lungs in enumerate((everywhere, nowhere, None))]
     assert [row[4] for row in rows] == [touched, "0", ""]
     table = pd.DataFrame(rows, columns=["image_id", "markers", "area_share", "boxes", "lung_pixels"])
     assert list(count_removal(table).values()) == [3, 3, 3, 2, 1, int(touched)]

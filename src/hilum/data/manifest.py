@@ -3,8 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass, field
-from io import BytesIO
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,11 @@ from numpy.typing import NDArray
 from hilum.config import EXCLUDED
 from hilum.data.bounds import read_bounded
 from hilum.data.copies import PROBLEMS, find_copies
-from hilum.data.images import Geometry, check_square, prepare_mask
+from hilum.data.decoding import DecodedFilm, Removed, decode_film
+from hilum.data.film_cache import LIMIT, drop_oldest, keep, name_entry, recall
+from hilum.data.images import check_square
 from hilum.data.labels import Rules, count_findings, map_labels
-from hilum.data.markers import MARKER_COLUMNS, prepare_marked, tell_markers
+from hilum.data.markers import MARKER_COLUMNS, check_markers
 from hilum.records import MANIFEST, Films, Masks
 
 MASK_KINDS = ("lung_mask", "lesion_mask")
@@ -62,7 +63,9 @@ class Prepared:
     linked_patients: columns patient_id, other; names of patients who share a film and must go into the same split.
     geometry: one row per kept film, columns GEOMETRY: where the raw film lies in the prepared one.
     markers: one row per kept film, columns markers.MARKER_COLUMNS: letters and marks burnt into the raw film.
+    removed: image_id -> what the removal of marks took from the film (`decoding.put_back`), where it took something.
     notes: sentences for a person.
+    decoded, recalled: films of a class that were decoded now, and that came from the cache.
     """
 
     manifest: pd.DataFrame
@@ -73,20 +76,19 @@ class Prepared:
     linked_patients: pd.DataFrame
     geometry: pd.DataFrame
     markers: pd.DataFrame
+    removed: Mapping[str, Removed]
     notes: tuple[str, ...]
+    decoded: int
+    recalled: int
 
 
 @dataclass(frozen=True)
-class _Decoded:
-    sha256: str = ""
-    pixel_sha256: str = ""
-    width: int = 0
-    height: int = 0
-    geometry: Geometry | None = None
-    markers: tuple[str, int, float, str, str] | None = None
-    broken: str = ""
-    masks: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
-    mask_faults: dict[str, str] = field(default_factory=dict)
+class _Row:
+    """One film as it was read. sha256: of its file; cached: it was not decoded now. The film itself lies in the common array."""
+
+    sha256: str
+    decoded: DecodedFilm
+    cached: bool = False
 
 
 def build_manifest(
@@ -101,6 +103,7 @@ def build_manifest(
     on_film: Callable[[int, int], None] | None = None,
     labels_by_source: Mapping[str, Rules] | None = None,
     unused_rules: str = "stop",
+    cache: Path | None = None,
 ) -> Prepared:
     """Join the sources, give each film its class, decode it, and remove copies.
 
@@ -109,11 +112,13 @@ def build_manifest(
     broken_share: of the films with a class, 0 to 1.
     markers: keep or inpaint what is burnt into a film.
     workers: threads that decode (Pillow lets other threads run while it decodes). on_film: called with (films done, all films).
+    cache: folder of decoded films (`film_cache`), read and written; None: every film is decoded.
 
     Raises:
         ValueError: what `join_sources` and `map_labels` refuse, too many broken films, or a class left without films.
     """
     check_square(square)
+    check_markers(markers)
     rows = join_sources(tables)
     mapping = map_labels(rows.set_index("image_id")[["finding", "source"]], labels, unmatched, unused_rules, labels_by_source)
     rows["label"] = mapping.label.to_numpy()
@@ -123,12 +128,15 @@ def build_manifest(
     rows = rows[~rows["label"].isin(["", EXCLUDED])].reset_index(drop=True)
 
     films = np.zeros((len(rows), size, size), np.uint8)
-    decoded = _decode_all(rows, films, square, markers, workers, on_film)
+    read = _read_all(rows, films, square, markers, workers, on_film, cache)
+    decoded = [one.decoded for one in read]
     broken = _list_faults(rows, [one.broken for one in decoded], "broken film")
     _check_broken(broken, len(rows), broken_share)
     faults = [_list_faults(rows, [one.mask_faults.get(kind, "") for one in decoded], f"broken {kind}") for kind in MASK_KINDS]
-    for name in ("sha256", "pixel_sha256", "width", "height"):
-        rows[name] = [getattr(one, name) for one in decoded]
+    rows["sha256"] = [one.sha256 for one in read]
+    rows["pixel_sha256"] = [one.pixel_sha256 for one in decoded]
+    for name in ("width", "height"):
+        rows[name] = [getattr(one.geometry, name) if one.geometry else 0 for one in decoded]
     for kind in MASK_KINDS:
         rows[kind] = [path if kind in one.masks else "" for path, one in zip(rows[kind], decoded, strict=True)]
 
@@ -144,12 +152,22 @@ def build_manifest(
     notes = [f"{source}: {note}" for source, (_, table) in tables.items() for note in table.attrs.get("notes", [])]
     notes += mapping.notes
     films = _keep_rows(films, kept.index.to_numpy())
-    there = [decoded[row] for row in kept.index]
-    geometry = pd.DataFrame([(name, *astuple(one.geometry)) for name, one in zip(kept["image_id"], there, strict=True)])
-    marks = pd.DataFrame([one.markers for one in there], columns=list(MARKER_COLUMNS))
-    geometry.columns = pd.Index(GEOMETRY)
-    manifest = kept[list(MANIFEST)].reset_index(drop=True)
-    return Prepared(manifest, films, masks, problems, findings, linked, geometry, marks, tuple(notes))
+    there = dict(zip(kept["image_id"], (decoded[row] for row in kept.index), strict=True))
+    recalled = sum(one.cached for one in read)
+    return Prepared(
+        manifest=kept[list(MANIFEST)].reset_index(drop=True),
+        films=films,
+        masks=masks,
+        problems=problems,
+        findings=findings,
+        linked_patients=linked,
+        geometry=pd.DataFrame([(name, *astuple(one.geometry)) for name, one in there.items()], columns=list(GEOMETRY)),
+        markers=pd.DataFrame([(name, *one.markers) for name, one in there.items()], columns=list(MARKER_COLUMNS)),
+        removed={name: one.removed for name, one in there.items() if one.removed is not None},
+        notes=tuple(notes),
+        decoded=len(read) - recalled,
+        recalled=recalled,
+    )
 
 
 def join_sources(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
@@ -199,56 +217,64 @@ def _name_source(source: str, root: Path, table: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _decode_all(
-    rows: pd.DataFrame, films: Films, square: str, markers: str, workers: int, on_film: Callable[[int, int], None] | None
-) -> list[_Decoded]:
-    """Decode into `films` in place: nothing but the prepared films, one raw film per thread and the packed masks is in memory."""
-    tasks = rows[["image_id", "root", "source", "file", *MASK_KINDS]].to_dict("records")
+def _read_all(
+    rows: pd.DataFrame,
+    films: Films,
+    square: str,
+    markers: str,
+    workers: int,
+    on_film: Callable[[int, int], None] | None,
+    cache: Path | None,
+) -> list[_Row]:
+    """Read into `films` in place: nothing but the prepared films, one raw film per thread and the packed masks is in memory."""
+    tasks = rows[["root", "source", "file", *MASK_KINDS]].to_dict("records")
 
-    def decode(index: int) -> _Decoded:
+    def read(index: int) -> _Row:
         task = tasks[index]
         root = Path(task["root"])
         masks = {kind: root / str(task[kind]).removeprefix(f"{task['source']}/") for kind in MASK_KINDS if task[kind]}
-        return _decode(str(task["image_id"]), root / task["file"], masks, films[index], square, markers)
+        row = _read(root / task["file"], masks, films.shape[1], square, markers, cache)
+        if row.decoded.film is not None:
+            films[index] = row.decoded.film
+        return replace(row, decoded=replace(row.decoded, film=None))
 
-    decoded = []
+    found = []
     with ThreadPoolExecutor(max_workers=workers) as threads:
         try:
-            for one in threads.map(decode, range(len(tasks))):
-                decoded.append(one)
+            for row in threads.map(read, range(len(tasks))):
+                found.append(row)
                 if on_film is not None:
-                    on_film(len(decoded), len(tasks))
+                    on_film(len(found), len(tasks))
         except BaseException:
             threads.shutdown(cancel_futures=True)  # an interrupt must not wait for the films still in the queue
             raise
-    return decoded
+    if cache is not None:
+        drop_oldest(cache, LIMIT)
+    return found
 
 
-def _decode(
-    image_id: str, path: Path, mask_files: Mapping[str, Path], out: NDArray[np.uint8], square: str, markers: str
-) -> _Decoded:
+def _read(path: Path, masks: Mapping[str, Path], size: int, square: str, markers: str, cache: Path | None) -> _Row:
     try:
-        raw = read_bounded(path)
-        marked = prepare_marked(BytesIO(raw), len(out), square, markers)
-    except FileNotFoundError:
-        return _Decoded(broken="the file is missing")
+        film = read_bounded(path)
     except (OSError, ValueError) as error:
-        return _Decoded(broken=str(error))
-    out[:] = marked.film
-    masks, faults = {}, {}
-    for kind, file in mask_files.items():
+        return _Row("", DecodedFilm(broken=_say_unread(error)))
+    there, unread = {}, {}
+    for kind, file in masks.items():
         try:
-            masks[kind] = np.packbits(prepare_mask(file, marked.geometry), axis=-1)
-        except ValueError as error:
-            faults[kind] = str(error)
-    digests = hashlib.sha256(raw).hexdigest(), hashlib.sha256(marked.film.tobytes()).hexdigest()
-    geometry, told = marked.geometry, tell_markers(image_id, marked, _lungs(masks, len(out)))
-    return _Decoded(*digests, geometry.width, geometry.height, geometry, told, "", masks, faults)
+            there[kind] = read_bounded(file)
+        except (OSError, ValueError) as error:
+            unread[kind] = _say_unread(error)
+    hashes = {kind: hashlib.sha256(content).hexdigest() for kind, content in {"film": film, **there}.items()}
+    name = name_entry(hashes, size, square, markers)
+    known = None if cache is None else recall(cache, name)
+    decoded = known or decode_film(film, there, size, square, markers)
+    if cache is not None and known is None:
+        keep(cache, name, decoded)
+    return _Row(hashes["film"], replace(decoded, mask_faults={**decoded.mask_faults, **unread}), known is not None)
 
 
-def _lungs(masks: Mapping[str, NDArray[np.uint8]], size: int) -> NDArray[np.bool_] | None:
-    packed = masks.get("lung_mask")
-    return None if packed is None else np.unpackbits(packed, axis=-1, count=size).astype(bool)
+def _say_unread(error: OSError | ValueError) -> str:
+    return "the file is missing" if isinstance(error, FileNotFoundError) else str(error)
 
 
 def _list_faults(rows: pd.DataFrame, faults: Sequence[str], problem: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.data.images import Geometry, prepare_film, resize_film, square_film
+from hilum.data.images import Geometry, check_square, fit_film, fit_square, read_draft, round_levels
 
 MARKERS = ("keep", "inpaint")
 MARKER_COLUMNS = ("image_id", "markers", "area_share", "boxes", "lung_pixels")  # of data/prepared/markers.csv
@@ -43,14 +43,26 @@ INPAINT_RADIUS = 3.0
 class MarkedFilm:
     """A prepared film and the marks that its raw film carried.
 
-    film: (size, size) uint8, with or without the marks. boxes: (M, 4) x, y, width, height in raw pixels.
-    place: (size, size) bool, the prepared pixels that removal changes, or would change.
+    film: (size, size) uint8, with or without the marks. before: (size, size) uint8, with the marks; equal where they are kept.
+    boxes: (M, 4) x, y, width, height in raw pixels. place: (size, size) bool, the prepared pixels that removal changes, or would
+    change.
     """
 
     film: NDArray[np.uint8]
+    before: NDArray[np.uint8]
     geometry: Geometry
     boxes: NDArray[np.float64]
     place: NDArray[np.bool_]
+
+
+def check_markers(markers: str) -> None:
+    """Refuse another word than keep or inpaint.
+
+    Raises:
+        ValueError: it is another word.
+    """
+    if markers not in MARKERS:
+        raise ValueError(f"`markers` must be one of {', '.join(MARKERS)}, got {markers!r}")
 
 
 def find_markers(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -98,28 +110,27 @@ def prepare_marked(film: Path | BinaryIO, size: int, square: str, markers: str) 
     markers: keep or inpaint.
 
     Raises:
-        ValueError: what `prepare_film` refuses, or another word for `markers`.
+        ValueError: what `read_film` refuses, or another word for `square` or `markers`.
     """
-    if markers not in MARKERS:
-        raise ValueError(f"`markers` must be one of {', '.join(MARKERS)}, got {markers!r}")
-    seen: list[tuple[tuple[int, ...], NDArray[np.float64]]] = []
-
-    def look(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        seen.append((grey.shape, find_markers(grey)))
-        return remove_markers(grey, seen[0][1]) if markers == "inpaint" else grey
-
-    prepared, geometry = prepare_film(film, size, square, retouch=look)
-    shape, boxes = seen[0]
+    check_markers(markers)
+    check_square(square)
+    read = read_draft(film, size)
+    geometry, levels = fit_square(read.width, read.height, size, square), round_levels(read.grey)
+    boxes = find_markers(levels)
+    after = before = fit_film(read.grey, size, square)
     place = np.zeros((size, size), bool)
     if len(boxes):
-        gone = np.where(_cover(shape, boxes), np.uint8(255), np.uint8(0))
-        place = resize_film(square_film(gone, square), size) > 0
-    raw = boxes * np.tile((geometry.width / shape[1], geometry.height / shape[0]), 2)
-    return MarkedFilm(prepared, geometry, raw, place)
+        gone = np.where(_cover(levels.shape, boxes), np.uint8(255), np.uint8(0))
+        place = fit_film(gone, size, square) > 0
+        if markers == "inpaint":
+            removed = remove_markers(levels, boxes)
+            after = fit_film(np.where(removed == levels, read.grey, removed), size, square)
+    raw = boxes * np.tile((geometry.width / levels.shape[1], geometry.height / levels.shape[0]), 2)
+    return MarkedFilm(after, before, geometry, raw, place)
 
 
-def tell_markers(image_id: str, marked: MarkedFilm, lungs: NDArray[np.bool_] | None) -> tuple[str, int, float, str, str]:
-    """A row of MARKER_COLUMNS.
+def tell_markers(marked: MarkedFilm, lungs: NDArray[np.bool_] | None) -> tuple[int, float, str, str]:
+    """A row of MARKER_COLUMNS without its image_id.
 
     area_share: of the raw film that the boxes cover. boxes: JSON list of [x, y, width, height], raw pixels.
     lung_pixels: prepared pixels of the lungs that removal changes, or would change; empty without a lung mask.
@@ -127,7 +138,7 @@ def tell_markers(image_id: str, marked: MarkedFilm, lungs: NDArray[np.bool_] | N
     """
     area = float((marked.boxes[:, 2] * marked.boxes[:, 3]).sum()) / (marked.geometry.width * marked.geometry.height)
     touched = "" if lungs is None else str(int((lungs & marked.place).sum()))
-    return image_id, len(marked.boxes), round(area, 6), json.dumps(marked.boxes.round(1).tolist()), touched
+    return len(marked.boxes), round(area, 6), json.dumps(marked.boxes.round(1).tolist()), touched
 
 
 def count_removal(markers: pd.DataFrame) -> dict[str, int]:

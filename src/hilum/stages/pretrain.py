@@ -56,6 +56,7 @@ def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[st
         markers=params.prepare.markers,
         workers=2,
         on_film=bar(f"{name}: films prepared"),
+        cache=workspace.decoded_films,
     )
     splits = split_by_patient(prepared.manifest, params.pretrain.validation, 0.01, params.seed, prepared.linked_patients)
     part = prepared.manifest.merge(splits.table, on="image_id")["split"].to_numpy()
