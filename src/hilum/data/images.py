@@ -179,12 +179,25 @@ def resize_film(grey: NDArray[Any], size: int) -> NDArray[Any]:
     return np.asarray(Image.fromarray(grey).resize((size, size), Image.Resampling.BILINEAR))
 
 
+def resize_part(grey: NDArray[Any], size: int, part: tuple[int, int, int, int]) -> NDArray[Any]:
+    """What `resize_film` gives between left, top, right and bottom, in pixels of its result; the rest is not worked out."""
+    across, down = grey.shape[1] / size, grey.shape[0] / size
+    left, top, right, bottom = part
+    box = (left * across, top * down, right * across, bottom * down)
+    return np.asarray(Image.fromarray(grey).resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=box))
+
+
 def fit_film(grey: NDArray[Any], size: int, square: str) -> NDArray[np.uint8]:
     """A film (H, W), uint8 or float32, squared and resized to (size, size) uint8.
 
     Raises:
         ValueError: a square that is neither pad nor stretch.
     """
+    if square == "pad" and grey.shape[1] > grey.shape[0]:  # first across, which black rows need not share
+        narrow = np.asarray(Image.fromarray(grey).resize((size, grey.shape[0]), Image.Resampling.BILINEAR))
+        above = (grey.shape[1] - grey.shape[0]) // 2
+        grey = np.pad(narrow, ((above, grey.shape[1] - grey.shape[0] - above), (0, 0)))
+        square = "stretch"
     return round_levels(resize_film(square_film(grey, square), size))
 
 

@@ -11,7 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.data.images import Geometry, check_square, fit_film, fit_square, read_draft, round_levels
+from hilum.data.images import (
+    Geometry,
+    check_square,
+    fit_film,
+    fit_square,
+    read_draft,
+    resize_part,
+    round_levels,
+    square_film,
+)
 
 MARKERS = ("keep", "inpaint")
 MARKER_COLUMNS = ("image_id", "markers", "area_share", "boxes", "lung_pixels")  # of data/prepared/markers.csv
@@ -78,16 +87,23 @@ def find_markers(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
     stroke = round(STROKE * side) | 1
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (stroke, stroke))
     hat = cv2.morphologyEx(film, cv2.MORPH_TOPHAT, brush, borderType=cv2.BORDER_REPLICATE).astype(np.uint8)
+    levels = [cv2.threshold(hat, step, 1, cv2.THRESH_BINARY)[1] for step in STEPS]
+    labelled = [cv2.connectedComponentsWithStats(one, connectivity=8, ltype=cv2.CV_16U) for one in levels]  # 32: thrice slower
+    level = np.repeat(np.arange(len(STEPS)), [one[0] for one in labelled])
+    label = np.concatenate([np.arange(one[0]) for one in labelled])
+    stats = np.concatenate([one[2] for one in labelled]).astype(np.int32)
+    middles = np.concatenate([one[3] for one in labelled]).astype(np.float64)
+    fits = np.flatnonzero(_fits(stats, middles, film.shape) & (label > 0))
+    frames = _frame_means(film, stats[fits])
+    near = _distances(middles[fits], film.shape) < EDGE * side
     found = []
-    for step in STEPS:
-        bright = (hat > step).astype(np.uint8)
-        _, parts, sizes, places = cv2.connectedComponentsWithStats(bright, connectivity=8, ltype=cv2.CV_16U)  # 32: thrice slower
-        labels, stats, middles = np.asarray(parts), sizes.astype(np.int32), places.astype(np.float64)
-        for label in np.flatnonzero(_fits(stats, middles, film.shape)):
-            x, y, width, height = (int(v) for v in stats[label, :4])
-            near = _distances(middles[[label]], film.shape)[0] < EDGE * side
-            if _is_letter(film, hat, labels[y : y + height, x : x + width] == label, x, y, near):
-                found.append((x, y, x + width, y + height))
+    for row, frame, at_edge in zip(fits, frames, near, strict=True):
+        x, y, width, height = stats[row, :4].tolist()
+        box = slice(y, y + height), slice(x, x + width)
+        part = (np.asarray(labelled[level[row]][1])[box] == label[row]).view(np.uint8)
+        inside = cv2.mean(film[box], part)[0]
+        if inside - frame >= CONTRAST and _is_letter(film, hat, inside, x, y, width, height, at_edge):  # most end at the first
+            found.append((x, y, x + width, y + height))
     corners = np.array(_join(found), np.float64).reshape(-1, 4)
     boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
     return boxes * np.tile((grey.shape[1] / film.shape[1], grey.shape[0] / film.shape[0]), 2)
@@ -100,8 +116,7 @@ def remove_markers(grey: NDArray[np.uint8], boxes: NDArray[np.float64]) -> NDArr
     """
     if not len(boxes):
         return grey
-    gone = _cover(grey.shape, boxes)
-    return cv2.inpaint(grey, gone.astype(np.uint8), INPAINT_RADIUS, cv2.INPAINT_TELEA).astype(np.uint8)
+    return cv2.inpaint(grey, _cover(grey.shape, boxes), INPAINT_RADIUS, cv2.INPAINT_TELEA).astype(np.uint8)
 
 
 def prepare_marked(film: Path | BinaryIO, size: int, square: str, markers: str) -> MarkedFilm:
@@ -120,8 +135,7 @@ def prepare_marked(film: Path | BinaryIO, size: int, square: str, markers: str) 
     after = before = fit_film(read.grey, size, square)
     place = np.zeros((size, size), bool)
     if len(boxes):
-        gone = np.where(_cover(levels.shape, boxes), np.uint8(255), np.uint8(0))
-        place = fit_film(gone, size, square) > 0
+        place = _find_place(levels.shape, boxes, size, square)
         if markers == "inpaint":
             removed = remove_markers(levels, boxes)
             after = fit_film(np.where(removed == levels, read.grey, removed), size, square)
@@ -176,7 +190,6 @@ def _fits(stats: NDArray[np.int32], middles: NDArray[np.float64], shape: tuple[i
         (area / (width * height), FILLED),
     ):
         fits &= (values >= low) & (values <= high)
-    fits[0] = False  # what is not above the level
     return fits
 
 
@@ -185,13 +198,25 @@ def _distances(middles: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[
     return np.minimum(middles, np.array([shape[1], shape[0]]) - middles).min(1)
 
 
-def _is_letter(film: NDArray[np.uint8], hat: NDArray[np.uint8], part: NDArray[np.bool_], x: int, y: int, near: bool) -> bool:
-    height, width = part.shape
+def _frame_means(film: NDArray[np.uint8], stats: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Mean of a frame of two pixels, as far as the film goes, around each box (N, 5) of x, y, width, height and area."""
+    sums = cv2.integral(film).astype(np.int64)
+    left, top, width, height, _ = stats.T.astype(np.int64)
+    total, pixels = np.zeros(len(stats), np.int64), np.zeros(len(stats), np.int64)
+    for sign, more in ((1, 2), (-1, 0)):
+        x, y = np.maximum(left - more, 0), np.maximum(top - more, 0)
+        right, bottom = np.minimum(left + width + more, film.shape[1]), np.minimum(top + height + more, film.shape[0])
+        total += sign * (sums[bottom, right] - sums[y, right] - sums[bottom, x] + sums[y, x])
+        pixels += sign * (right - x) * (bottom - y)
+    return total / pixels
+
+
+def _is_letter(
+    film: NDArray[np.uint8], hat: NDArray[np.uint8], inside: float, x: int, y: int, width: int, height: int, at_edge: bool
+) -> bool:
+    """Whether a part of that mean grey level, in that box, ends as letters do and has the shape of one."""
     top, left = max(0, y - 2), max(0, x - 2)
-    around, box = film[top : y + height + 2, left : x + width + 2], film[y : y + height, x : x + width]
-    inside = cv2.mean(box, part.astype(np.uint8))[0]
-    if inside - (int(around.sum()) - int(box.sum())) / (around.size - box.size) < CONTRAST:  # most end here
-        return False
+    around = film[top : y + height + 2, left : x + width + 2]
     frame = np.ones(around.shape, bool)
     frame[y - top : y - top + height, x - left : x - left + width] = False
     outside = np.sort(around[frame])
@@ -200,7 +225,7 @@ def _is_letter(film: NDArray[np.uint8], hat: NDArray[np.uint8], part: NDArray[np
         return False
     letters, wanted = _letters()
     likeness = letters @ _normalise(hat[y : y + height, x : x + width])
-    likeness = likeness[likeness >= (SHAPE if near else wanted)]
+    likeness = likeness[likeness >= (SHAPE if at_edge else wanted)]
     return bool(len(likeness)) and bool(gap / 100 + likeness.max() >= GAP_AND_SHAPE)
 
 
@@ -243,11 +268,29 @@ def _join(found: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, i
     return sorted(joined)
 
 
-def _cover(shape: tuple[int, ...], boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(H, W) True in the boxes and a margin around them."""
-    margin = MARGIN * max(1.0, max(shape) / SIDE)
-    covered = np.zeros(shape, bool)
+def _find_place(shape: tuple[int, ...], boxes: NDArray[np.float64], size: int, square: str) -> NDArray[np.bool_]:
+    """(size, size) True where covered pixels of a film of that shape count once it has its size; worked out near the boxes."""
+    covered = square_film(_cover(shape, boxes), square)
+    geometry = fit_square(shape[1], shape[0], size, square)
+    scale = np.array([geometry.scale_x, geometry.scale_y])
+    room = (_margin(shape) + 1) * scale + np.maximum(scale, 1) + 1  # the filter reaches as far as one pixel of the coarser film
+    place = np.zeros((size, size), bool)
+    for box in geometry.boxes_to_prepared(boxes):
+        left, top = np.maximum(np.floor(box[:2] - room), 0).astype(int).tolist()
+        right, bottom = np.minimum(np.ceil(box[:2] + box[2:] + room), size).astype(int).tolist()
+        place[top:bottom, left:right] |= resize_part(covered, size, (left, top, right, bottom)) > 0
+    return place
+
+
+def _margin(shape: tuple[int, ...]) -> float:
+    return MARGIN * max(1.0, max(shape) / SIDE)
+
+
+def _cover(shape: tuple[int, ...], boxes: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """(H, W): 255 in the boxes and a margin around them, 0 elsewhere."""
+    margin = _margin(shape)
+    covered = np.zeros(shape, np.uint8)
     for x, y, width, height in boxes:
         rows = slice(max(0, int(np.floor(y - margin))), int(np.ceil(y + height + margin)))
-        covered[rows, max(0, int(np.floor(x - margin))) : int(np.ceil(x + width + margin))] = True
+        covered[rows, max(0, int(np.floor(x - margin))) : int(np.ceil(x + width + margin))] = 255
     return covered
