@@ -15,13 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-TOLD = {  # what a table's row is called -> its unit in seconds or bytes, and what it comes to over two stages in turn
+TOLD: dict[
+    str, tuple[float, Callable[[Iterable[float]], float]]
+] = {  # what a table's row is called -> its unit in seconds or bytes, and what it comes to over two stages in turn
     "clock, ms": (1e-3, sum),
     "processors, ms": (1e-3, sum),
     "memory, KiB": (1024, max),

@@ -10,11 +10,13 @@ import pytest
 from PIL import Image
 
 from hilum.data import phantom
-from hilum.data.images import prepare_film, read_film
+from hilum.data.images import fit_film, prepare_film, read_film
 from hilum.data.markers import (
+    MARGIN,
     SIDE,
     count_removal,
     find_markers,
+    find_place,
     prepare_marked,
     remove_markers,
     tell_markers,
@@ -144,6 +146,23 @@ def test_boxes_are_told_in_raw_pixels_and_the_place_in_prepared_ones(lettered: n
     rows, columns = np.nonzero(kept.place)
     assert abs(columns.min() - corner[0]) <= 2
     assert abs(rows.min() - corner[1]) <= 2
+
+
+@pytest.mark.parametrize("square", ["pad", "stretch"])
+@pytest.mark.parametrize("shape", [(160, 160), (611, 761), (700, 300), (60, 90), (128, 200)])
+def test_the_place_near_the_boxes_is_that_of_the_whole_film(shape: tuple[int, int], square: str) -> None:
+    rng = np.random.default_rng(shape)
+    corners = rng.uniform(-4, 1, (6, 2)) + rng.uniform(0, 1, (6, 2)) * (shape[1], shape[0])
+    boxes = np.hstack([corners.clip(0), rng.uniform(1, 0.1 * shape[0], (6, 2))])
+    boxes[5] = (*boxes[4, :2] + 3, *boxes[4, 2:])  # two that overlap
+    covered = np.zeros(shape, np.uint8)
+    margin = MARGIN * max(1.0, max(shape) / SIDE)
+    for x, y, width, height in boxes:
+        top, left = (max(0, int(np.floor(low - margin))) for low in (y, x))
+        covered[top : int(np.ceil(y + height + margin)), left : int(np.ceil(x + width + margin))] = 255
+    whole = fit_film(covered, 128, square) > 0
+    assert 0 < whole.sum() < whole.size
+    np.testing.assert_array_equal(find_place(shape, boxes, 128, square), whole)
 
 
 def test_a_row_tells_count_share_boxes_and_touched_lung(lettered: np.ndarray) -> None:

@@ -119,6 +119,23 @@ def remove_markers(grey: NDArray[np.uint8], boxes: NDArray[np.float64]) -> NDArr
     return cv2.inpaint(grey, _cover(grey.shape, boxes), INPAINT_RADIUS, cv2.INPAINT_TELEA).astype(np.uint8)
 
 
+def find_place(shape: tuple[int, ...], boxes: NDArray[np.float64], size: int, square: str) -> NDArray[np.bool_]:
+    """Where what removal replaces in a film (H, W) lies once it has its size: (size, size) True where it counts for a pixel.
+
+    shape: of the film. boxes: (M, 4) in its pixels. Only what is near the boxes is worked out.
+    """
+    covered = square_film(_cover(shape, boxes), square)
+    geometry = fit_square(shape[1], shape[0], size, square)
+    scale = np.array([geometry.scale_x, geometry.scale_y])
+    room = (_margin(shape) + 1) * scale + np.maximum(scale, 1) + 1  # the filter reaches as far as one pixel of the coarser film
+    place = np.zeros((size, size), bool)
+    for box in geometry.boxes_to_prepared(boxes):
+        left, top = np.maximum(np.floor(box[:2] - room), 0).astype(int).tolist()
+        right, bottom = np.minimum(np.ceil(box[:2] + box[2:] + room), size).astype(int).tolist()
+        place[top:bottom, left:right] |= resize_part(covered, size, (left, top, right, bottom)) > 0
+    return place
+
+
 def prepare_marked(film: Path | BinaryIO, size: int, square: str, markers: str) -> MarkedFilm:
     """Decode, square and resize one film, find the marks in it at the size at which it was decoded, and keep or remove them.
 
@@ -135,7 +152,7 @@ def prepare_marked(film: Path | BinaryIO, size: int, square: str, markers: str) 
     after = before = fit_film(read.grey, size, square)
     place = np.zeros((size, size), bool)
     if len(boxes):
-        place = _find_place(levels.shape, boxes, size, square)
+        place = find_place(levels.shape, boxes, size, square)
         if markers == "inpaint":
             removed = remove_markers(levels, boxes)
             after = fit_film(np.where(removed == levels, read.grey, removed), size, square)
@@ -266,20 +283,6 @@ def _join(found: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, i
             box = (*map(int, all_of[:, :2].min(0)), *map(int, all_of[:, 2:].max(0)))  # type: ignore[assignment]
         joined.append(box)
     return sorted(joined)
-
-
-def _find_place(shape: tuple[int, ...], boxes: NDArray[np.float64], size: int, square: str) -> NDArray[np.bool_]:
-    """(size, size) True where covered pixels of a film of that shape count once it has its size; worked out near the boxes."""
-    covered = square_film(_cover(shape, boxes), square)
-    geometry = fit_square(shape[1], shape[0], size, square)
-    scale = np.array([geometry.scale_x, geometry.scale_y])
-    room = (_margin(shape) + 1) * scale + np.maximum(scale, 1) + 1  # the filter reaches as far as one pixel of the coarser film
-    place = np.zeros((size, size), bool)
-    for box in geometry.boxes_to_prepared(boxes):
-        left, top = np.maximum(np.floor(box[:2] - room), 0).astype(int).tolist()
-        right, bottom = np.minimum(np.ceil(box[:2] + box[2:] + room), size).astype(int).tolist()
-        place[top:bottom, left:right] |= resize_part(covered, size, (left, top, right, bottom)) > 0
-    return place
 
 
 def _margin(shape: tuple[int, ...]) -> float:
