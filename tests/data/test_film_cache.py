@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hilum.data import decoding, film_cache, manifest
+from hilum.data import decoding, film_cache, reading
 from hilum.data.bounds import LidError
 from hilum.data.decoding import DecodedFilm, decode_film, put_back
 from hilum.data.film_cache import ABANDONED, CODE, drop_oldest, keep, name_entry, recall
@@ -171,7 +171,7 @@ def test_only_what_changed_is_decoded(root: Path, tmp_path: Path, monkeypatch: p
         decoded.append(film)
         return decode_film(film, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(manifest, "decode_film", watch)
+    monkeypatch.setattr(reading, "decode_film", watch)
     cache = tmp_path / "cache"
     first = build(root, cache)
     assert (first.decoded, first.recalled, len(decoded)) == (6, 0, 6)
@@ -308,7 +308,7 @@ def test_those_used_longest_ago_go_first(tmp_path: Path) -> None:
 
 
 def test_a_cache_that_is_full_never_stops_a_run(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest, "LIMIT", 2 * 1600)
+    monkeypatch.setattr(reading, "LIMIT", 2 * 1600)
     prepared = build(root, tmp_path / "cache")
     assert len(prepared.manifest) == 6
     assert 0 < len(entries(tmp_path / "cache")) < 6

@@ -11,16 +11,8 @@ from PIL import Image
 
 from hilum.data import phantom
 from hilum.data.images import fit_film, prepare_film, read_film
-from hilum.data.markers import (
-    MARGIN,
-    SIDE,
-    count_removal,
-    find_markers,
-    find_place,
-    prepare_marked,
-    remove_markers,
-    tell_markers,
-)
+from hilum.data.letters import SIDE, find_markers
+from hilum.data.markers import MARGIN, count_removal, find_place, prepare_marked, remove_markers, tell_markers
 
 SEEN = Path(__file__).with_name("letters_seen.csv")  # 100 seeded films, none of those on which the detection was set
 FILMS = 300

@@ -13,8 +13,8 @@ from PIL import Image, ImageOps
 
 from changed_copies import CHANGES
 from hilum.data import images, near_duplicates
+from hilum.data.letters import find_markers
 from hilum.data.manifest import read_manifest
-from hilum.data.markers import find_markers
 from hilum.data.oddities import ODD
 from hilum.data.prepared import load_films, load_geometry, load_masks, read_markers
 from hilum.data.raw_films import verify_pinned

@@ -29,7 +29,7 @@ LIMIT = 8 * 1024**3  # bytes of all decoded films; those used longest ago go fir
 ABANDONED = 24 * 3600  # seconds after which a half-written file is nobody's
 CODE = (  # what this file imports, below this folder; tests/data/test_film_cache.py compares
     *("bounds.py", "codestream.py", "decoding.py", "dicom.py", "dicom_header.py", "film_cache.py", "guarded.py", "images.py"),
-    *("markers.py", "windowing.py"),
+    *("letters.py", "markers.py", "windowing.py"),
 )
 LIBRARIES = (
     *("numpy", "opencv-python-headless", "pillow", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-openjpeg", "python-gdcm"),

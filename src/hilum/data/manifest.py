@@ -1,9 +1,7 @@
 """One table of all films: sources joined, films prepared, findings mapped to classes, copies removed, all left out listed."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilum.config import EXCLUDED
-from hilum.data.bounds import read_bounded
 from hilum.data.copies import PROBLEMS, find_copies
-from hilum.data.decoding import DecodedFilm, Removed, decode_film
-from hilum.data.film_cache import LIMIT, drop_oldest, keep, name_entry, recall
+from hilum.data.decoding import Removed
 from hilum.data.images import check_square
 from hilum.data.labels import Rules, count_findings, map_labels
 from hilum.data.markers import MARKER_COLUMNS, check_markers
+from hilum.data.reading import FilmFiles, read_films
 from hilum.records import MANIFEST, Films, Masks
 
 MASK_KINDS = ("lung_mask", "lesion_mask")
@@ -82,15 +79,6 @@ class Prepared:
     recalled: int
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One film as it was read. sha256: of its file; cached: it was not decoded now. The film itself lies in the common array."""
-
-    sha256: str
-    decoded: DecodedFilm
-    cached: bool = False
-
-
 def build_manifest(
     tables: Mapping[str, tuple[Path, pd.DataFrame]],
     size: int,
@@ -128,7 +116,7 @@ def build_manifest(
     rows = rows[~rows["label"].isin(["", EXCLUDED])].reset_index(drop=True)
 
     films = np.zeros((len(rows), size, size), np.uint8)
-    read = _read_all(rows, films, square, markers, workers, on_film, cache)
+    read = read_films(_find_files(rows), films, square, markers, workers, cache, on_film)
     decoded = [one.decoded for one in read]
     broken = _list_faults(rows, [one.broken for one in decoded], "broken film")
     _check_broken(broken, len(rows), broken_share)
@@ -153,7 +141,7 @@ def build_manifest(
     notes += mapping.notes
     films = _keep_rows(films, kept.index.to_numpy())
     there = dict(zip(kept["image_id"], (decoded[row] for row in kept.index), strict=True))
-    recalled = sum(one.cached for one in read)
+    recalled = sum(one.recalled for one in read)
     return Prepared(
         manifest=kept[list(MANIFEST)].reset_index(drop=True),
         films=films,
@@ -168,6 +156,11 @@ def build_manifest(
         decoded=len(read) - recalled,
         recalled=recalled,
     )
+
+
+def tell_decoded(prepared: Prepared) -> str:
+    """How many films were decoded and how many came from the cache, in a line."""
+    return f"films decoded: {prepared.decoded}; from the cache: {prepared.recalled}"
 
 
 def join_sources(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
@@ -217,64 +210,15 @@ def _name_source(source: str, root: Path, table: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _read_all(
-    rows: pd.DataFrame,
-    films: Films,
-    square: str,
-    markers: str,
-    workers: int,
-    on_film: Callable[[int, int], None] | None,
-    cache: Path | None,
-) -> list[_Row]:
-    """Read into `films` in place: nothing but the prepared films, one raw film per thread and the packed masks is in memory."""
+def _find_files(rows: pd.DataFrame) -> list[FilmFiles]:
     tasks = rows[["root", "source", "file", *MASK_KINDS]].to_dict("records")
-
-    def read(index: int) -> _Row:
-        task = tasks[index]
-        root = Path(task["root"])
-        masks = {kind: root / str(task[kind]).removeprefix(f"{task['source']}/") for kind in MASK_KINDS if task[kind]}
-        row = _read(root / task["file"], masks, films.shape[1], square, markers, cache)
-        if row.decoded.film is not None:
-            films[index] = row.decoded.film
-        return replace(row, decoded=replace(row.decoded, film=None))
-
-    found = []
-    with ThreadPoolExecutor(max_workers=workers) as threads:
-        try:
-            for row in threads.map(read, range(len(tasks))):
-                found.append(row)
-                if on_film is not None:
-                    on_film(len(found), len(tasks))
-        except BaseException:
-            threads.shutdown(cancel_futures=True)  # an interrupt must not wait for the films still in the queue
-            raise
-    if cache is not None:
-        drop_oldest(cache, LIMIT)
-    return found
-
-
-def _read(path: Path, masks: Mapping[str, Path], size: int, square: str, markers: str, cache: Path | None) -> _Row:
-    try:
-        film = read_bounded(path)
-    except (OSError, ValueError) as error:
-        return _Row("", DecodedFilm(broken=_say_unread(error)))
-    there, unread = {}, {}
-    for kind, file in masks.items():
-        try:
-            there[kind] = read_bounded(file)
-        except (OSError, ValueError) as error:
-            unread[kind] = _say_unread(error)
-    hashes = {kind: hashlib.sha256(content).hexdigest() for kind, content in {"film": film, **there}.items()}
-    name = name_entry(hashes, size, square, markers)
-    known = None if cache is None else recall(cache, name)
-    decoded = known or decode_film(film, there, size, square, markers)
-    if cache is not None and known is None:
-        keep(cache, name, decoded)
-    return _Row(hashes["film"], replace(decoded, mask_faults={**decoded.mask_faults, **unread}), known is not None)
-
-
-def _say_unread(error: OSError | ValueError) -> str:
-    return "the file is missing" if isinstance(error, FileNotFoundError) else str(error)
+    return [
+        FilmFiles(
+            Path(task["root"], task["file"]),
+            {kind: Path(task["root"], str(task[kind]).removeprefix(f"{task['source']}/")) for kind in MASK_KINDS if task[kind]},
+        )
+        for task in tasks
+    ]
 
 
 def _list_faults(rows: pd.DataFrame, faults: Sequence[str], problem: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from hilum.config import Params, read_params
 from hilum.data.decoding import put_back
-from hilum.data.manifest import MASK_KINDS, Prepared, build_manifest
+from hilum.data.manifest import MASK_KINDS, Prepared, build_manifest, tell_decoded
 from hilum.data.markers import count_removal
 from hilum.data.near_duplicates import find_near_duplicates
 from hilum.data.near_groups import NEAR, check_groups, link_patients, tell_near_duplicates, warn_of_near_duplicates
@@ -49,7 +49,7 @@ def run() -> None:
         on_film=bar("films prepared"),
         cache=workspace.decoded_films,
     )
-    say(f"films decoded: {prepared.decoded}; from the cache: {prepared.recalled} (same bytes, settings and code as then)")
+    say(tell_decoded(prepared))
     near = pd.DataFrame(columns=list(NEAR))
     if settings.near_duplicates == "group":
         near = find_near(prepared, params, workspace)
