@@ -46,6 +46,10 @@ class Workspace:
     def cache(self) -> Path:
         return self.home / ".hilum"
 
+    @property
+    def decoded_films(self) -> Path:
+        return self.cache / "films"
+
     def at_home(self, path: str) -> Path:
         """A path that a person wrote: absolute, or relative to home."""
         return self.home / Path(path).expanduser()

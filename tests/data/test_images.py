@@ -7,6 +7,7 @@ from PIL import Image
 
 from hilum.data.images import (
     MAX_PIXELS,
+    fit_film,
     fit_square,
     prepare_film,
     read_film,
@@ -220,3 +221,12 @@ def test_the_draft_of_a_colour_jpeg_is_its_luminance() -> None:
         quick = prepare_film(io.BytesIO(raw), 64, "stretch")[0].astype(int)
         slow = resize_film(read_film(io.BytesIO(raw)).grey, 64)
         assert np.abs(quick - slow).mean() < 1.0
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+@pytest.mark.parametrize("shape", [(300, 401), (401, 300), (128, 128), (40, 90), (90, 40), (100, 128), (3, 500)])
+def test_a_film_is_fitted_as_if_it_were_squared_and_then_resized(shape: tuple[int, int], kind: type) -> None:
+    film = np.random.default_rng(0).uniform(0, 255, shape).astype(kind)
+    for square in ("pad", "stretch"):
+        whole = resize_film(square_film(film, square), 128)
+        np.testing.assert_array_equal(fit_film(film, 128, square), np.rint(whole).astype(np.uint8))

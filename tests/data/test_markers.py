@@ -10,15 +10,9 @@ import pytest
 from PIL import Image
 
 from hilum.data import phantom
-from hilum.data.images import prepare_film, read_film
-from hilum.data.markers import (
-    SIDE,
-    count_removal,
-    find_markers,
-    prepare_marked,
-    remove_markers,
-    tell_markers,
-)
+from hilum.data.images import fit_film, prepare_film, read_film
+from hilum.data.letters import SIDE, find_markers
+from hilum.data.markers import MARGIN, count_removal, find_place, prepare_marked, remove_markers, tell_markers
 
 SEEN = Path(__file__).with_name("letters_seen.csv")  # 100 seeded films, none of those on which the detection was set
 FILMS = 300
@@ -130,6 +124,8 @@ def test_boxes_are_told_in_raw_pixels_and_the_place_in_prepared_ones(lettered: n
     raw = np.pad(np.kron(lettered[0], np.ones((4, 4), np.uint8)), ((0, 0), (0, 160)))  # 640 high, 800 wide: larger than SIDE
     kept, removed = (prepare_marked(png(raw), 128, "pad", mode) for mode in ("keep", "inpaint"))
     np.testing.assert_array_equal(kept.film, prepare_film(png(raw), 128, "pad")[0])
+    np.testing.assert_array_equal(kept.film, kept.before)
+    np.testing.assert_array_equal(kept.film, removed.before)
     np.testing.assert_array_equal(kept.boxes, removed.boxes)
     x, y, width, height = kept.boxes[0]
     assert max(raw.shape) > SIDE
@@ -144,14 +140,31 @@ def test_boxes_are_told_in_raw_pixels_and_the_place_in_prepared_ones(lettered: n
     assert abs(rows.min() - corner[1]) <= 2
 
 
+@pytest.mark.parametrize("square", ["pad", "stretch"])
+@pytest.mark.parametrize("shape", [(160, 160), (611, 761), (700, 300), (60, 90), (128, 200)])
+def test_the_place_near_the_boxes_is_that_of_the_whole_film(shape: tuple[int, int], square: str) -> None:
+    rng = np.random.default_rng(shape)
+    corners = rng.uniform(-4, 1, (6, 2)) + rng.uniform(0, 1, (6, 2)) * (shape[1], shape[0])
+    boxes = np.hstack([corners.clip(0), rng.uniform(1, 0.1 * shape[0], (6, 2))])
+    boxes[5] = (*boxes[4, :2] + 3, *boxes[4, 2:])  # two that overlap
+    covered = np.zeros(shape, np.uint8)
+    margin = MARGIN * max(1.0, max(shape) / SIDE)
+    for x, y, width, height in boxes:
+        top, left = (max(0, int(np.floor(low - margin))) for low in (y, x))
+        covered[top : int(np.ceil(y + height + margin)), left : int(np.ceil(x + width + margin))] = 255
+    whole = fit_film(covered, 128, square) > 0
+    assert 0 < whole.sum() < whole.size
+    np.testing.assert_array_equal(find_place(shape, boxes, 128, square), whole)
+
+
 def test_a_row_tells_count_share_boxes_and_touched_lung(lettered: np.ndarray) -> None:
     marked = prepare_marked(png(lettered[0]), 160, "pad", "keep")
     nowhere, everywhere = np.zeros((160, 160), bool), np.ones((160, 160), bool)
-    name, count, share, boxes, touched = tell_markers("s/1", marked, everywhere)
-    assert (name, count, json.loads(boxes)) == ("s/1", 1, marked.boxes.round(1).tolist())
+    count, share, boxes, touched = tell_markers(marked, everywhere)
+    assert (count, json.loads(boxes)) == (1, marked.boxes.round(1).tolist())
     assert share == pytest.approx(35 / 160**2, rel=0.3)  # seven rows of five dots
     assert int(touched) == marked.place.sum()
-    rows = [tell_markers("s/1", marked, everywhere), tell_markers("s/2", marked, nowhere), tell_markers("s/3", marked, None)]
+    rows = [(f"s/{i}", *tell_markers(marked, lungs)) for i, lungs in enumerate((everywhere, nowhere, None))]
     assert [row[4] for row in rows] == [touched, "0", ""]
     table = pd.DataFrame(rows, columns=["image_id", "markers", "area_share", "boxes", "lung_pixels"])
     assert list(count_removal(table).values()) == [3, 3, 3, 2, 1, int(touched)]

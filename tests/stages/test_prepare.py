@@ -1,6 +1,7 @@
 """prepare: films of every source in one manifest, the same bytes each time, and nothing half-written."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import yaml
 from PIL import Image, ImageOps
 
 from changed_copies import CHANGES
-from hilum.data import near_duplicates
+from hilum.data import images, near_duplicates
+from hilum.data.letters import find_markers
 from hilum.data.manifest import read_manifest
-from hilum.data.markers import find_markers
 from hilum.data.oddities import ODD
 from hilum.data.prepared import load_films, load_geometry, load_masks, read_markers
 from hilum.data.raw_films import verify_pinned
@@ -58,8 +59,11 @@ def change(workspace: Workspace, section: str, **changes: object) -> None:
 def test_preparing_twice_gives_the_same_bytes(own_copy: Workspace) -> None:
     before = folder_digest(own_copy.prepared)
     (own_copy.prepared / "stray.csv").write_text("left over")
-    prepare.run()
-    assert folder_digest(own_copy.prepared) == before
+    for cached in (True, False):
+        if not cached:
+            shutil.rmtree(own_copy.decoded_films)
+        prepare.run()
+        assert folder_digest(own_copy.prepared) == before
 
 
 def test_films_manifest_and_masks_belong_together(split_project: Workspace) -> None:
@@ -109,6 +113,25 @@ def test_a_changed_film_that_was_left_in_place_is_refused_by_name(project: Works
     with pytest.raises(ValueError, match=r"1 below .* changed or are gone, such as viral/v1_3\.png; restore them, or run"):
         prepare.run()
     assert not project.prepared.exists()
+
+
+def test_after_one_new_film_the_stage_decodes_that_one_only(
+    project: Workspace, films: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare.run()
+    assert "films decoded: 12; from the cache: 0" in capsys.readouterr().out
+    Image.fromarray(np.random.default_rng(9).integers(0, 256, (20, 30), np.uint8)).save(films / "viral" / "v3_6.png")
+    acquire.run(source="mine")
+    prepare.run()
+    assert "films decoded: 1; from the cache: 12" in capsys.readouterr().out
+    warm = folder_digest(project.prepared)
+    shutil.rmtree(project.decoded_films)
+    prepare.run()
+    assert "films decoded: 13; from the cache: 0" in capsys.readouterr().out
+    assert folder_digest(project.prepared) == warm
+    monkeypatch.setattr(images, "read_levels", lambda *arguments, **more: pytest.fail("a film was decoded"))
+    prepare.run()
+    assert folder_digest(project.prepared) == warm
 
 
 def test_a_pin_that_is_missing_is_told(project: Workspace) -> None:
@@ -243,11 +266,16 @@ def test_marks_odd_films_and_their_sheets_are_written(split_project: Workspace) 
             assert picture.width > 600
 
 
-def test_letters_are_removed_where_the_user_says_so(own_copy: Workspace) -> None:
+def test_letters_are_removed_where_the_user_says_so(own_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     kept, before = load_films(own_copy.prepared).copy(), read_markers(own_copy.prepared)
     sheet = (own_copy.prepared / "markers.png").read_bytes()
     change(own_copy, "prepare", markers="inpaint")
     prepare.run()
+    cold = folder_digest(own_copy.prepared)
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "read_levels", lambda *arguments, **more: pytest.fail("a film was decoded, for a sheet perhaps"))
+        prepare.run()
+    assert folder_digest(own_copy.prepared) == cold
     removed, after = load_films(own_copy.prepared), read_markers(own_copy.prepared)
     pd.testing.assert_frame_equal(before, after)  # what was found, not what is left
     marked = (before["markers"] > 0).to_numpy()

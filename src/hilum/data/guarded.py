@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.data.bounds import LidError
+
 CHILD_BYTES = 112 * 2**20  # beyond what the child's interpreter and libraries take (about 70 MiB)
 CHILD_SECONDS = 10  # of the processor
 
@@ -24,10 +26,10 @@ def read_guarded(raw: bytes, max_pixels: int, draft: tuple[int, int] | None, exa
     """What `images.read_levels` gives for the bytes of a file, worked out in a child: grey levels, width and height.
 
     Raises:
-        ValueError: the child refused the film, ran out of its memory or time, or died; or this system knows no such lid.
+        LidError: the child refused the film, ran out of its memory or time, or died; or this system knows no such lid.
     """
     if importlib.util.find_spec("resource") is None:
-        raise ValueError("a film that expands so much is only decoded where a process can be given a lid (Linux, macOS)")
+        raise LidError("a film that expands so much is only decoded where a process can be given a lid (Linux, macOS)")
     order = {"max_pixels": max_pixels, "draft": draft, "exact": exact}
     command = [sys.executable, "-m", "hilum.data.guarded", json.dumps(order)]
     environment = {**os.environ, "PYTHONPATH": str(_SOURCE), "OPENBLAS_NUM_THREADS": "1"}
@@ -37,14 +39,14 @@ def read_guarded(raw: bytes, max_pixels: int, draft: tuple[int, int] | None, exa
                 command, input=raw, stdout=answer, stderr=subprocess.DEVNULL, env=environment, timeout=4 * CHILD_SECONDS
             )
         except subprocess.TimeoutExpired:
-            raise ValueError(f"{_LID}; this one took longer") from None
+            raise LidError(f"{_LID}; this one took longer") from None
         answer.seek(0)
         line = answer.readline()
         if done.returncode or not line:
-            raise ValueError(f"{_LID}; this one took more, or its decoder broke down")
+            raise LidError(f"{_LID}; this one took more, or its decoder broke down")
         told = json.loads(line)
         if "refused" in told:
-            raise ValueError(told["refused"])
+            raise LidError(told["refused"])
         return np.load(answer), told["width"], told["height"]
 
 

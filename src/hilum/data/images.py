@@ -2,7 +2,6 @@
 
 import struct
 import zlib
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from hilum.data.bounds import MAX_PIXELS, check_file, check_pixels, is_doubtful, stream_size
+from hilum.data.bounds import MAX_PIXELS, LidError, check_file, check_pixels, is_doubtful, stream_size
 from hilum.data.codestream import is_dicom, read_jpeg_frame
 from hilum.data.windowing import look_up
 
@@ -128,8 +127,8 @@ def read_film(film: Path | BinaryIO, max_pixels: int = MAX_PIXELS, draft: tuple[
         The last row and column of a draft may stand for less than a whole step.
 
     Raises:
-        ValueError: no picture, broken, truncated, another format, more than `max_pixels`, or more memory needed than a film may
-            take; the message says which.
+        ValueError: no picture, broken, truncated, another format, or more than `max_pixels`; the message says which.
+        LidError: a doubtful file took more memory or time than a film may.
     """
     return read_levels(film, max_pixels, draft, exact=False)
 
@@ -155,6 +154,8 @@ def read_levels(
 
             stream.seek(0)
             return FilmRead(*read_guarded(stream.read(), max_pixels, draft, exact))
+    except LidError:
+        raise
     except _BROKEN as error:
         raise ValueError(_explain(error)) from error
 
@@ -182,34 +183,55 @@ def resize_film(grey: NDArray[Any], size: int) -> NDArray[Any]:
     return np.asarray(Image.fromarray(grey).resize((size, size), Image.Resampling.BILINEAR))
 
 
-def prepare_film(
-    film: Path | BinaryIO,
-    size: int,
-    square: str,
-    max_pixels: int = MAX_PIXELS,
-    retouch: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
-) -> tuple[NDArray[np.uint8], Geometry]:
-    """Decode, square and resize one film: (size, size) uint8 grey levels 0-255, and where the raw film lies in them.
+def resize_part(grey: NDArray[Any], size: int, part: tuple[int, int, int, int]) -> NDArray[Any]:
+    """What `resize_film` gives between left, top, right and bottom, in pixels of its result; the rest is not worked out."""
+    across, down = grey.shape[1] / size, grey.shape[0] / size
+    left, top, right, bottom = part
+    box = (left * across, top * down, right * across, bottom * down)
+    return np.asarray(Image.fromarray(grey).resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=box))
+
+
+def fit_film(grey: NDArray[Any], size: int, square: str) -> NDArray[np.uint8]:
+    """A film (H, W), uint8 or float32, squared and resized to (size, size) uint8.
+
+    Raises:
+        ValueError: a square that is neither pad nor stretch.
+    """
+    if square == "pad" and grey.shape[1] > grey.shape[0]:  # first across, which black rows need not share
+        narrow = np.asarray(Image.fromarray(grey).resize((size, grey.shape[0]), Image.Resampling.BILINEAR))
+        above = (grey.shape[1] - grey.shape[0]) // 2
+        grey = np.pad(narrow, ((above, grey.shape[1] - grey.shape[0] - above), (0, 0)))
+        square = "stretch"
+    return round_levels(resize_film(square_film(grey, square), size))
+
+
+def read_draft(film: Path | BinaryIO, size: int, max_pixels: int = MAX_PIXELS) -> FilmRead:
+    """Decode a film that is to become `size` pixels a side: as uint8, or as float32 where a DICOM's window goes between levels.
 
     A JPEG is decoded as a draft of at least `DRAFT_MARGIN` times the size, in about half the time; on films of up to 2,400
-    pixels this changed the grey levels by 0.2 to 0.4 on average and by at most 1.5 on average within one film. The window of a
-    DICOM is kept in floating point until the film has its size.
-    retouch: given the decoded film (H, W) uint8 before it is squared, returns one of the same size in its place.
+    pixels this changed the prepared grey levels by 0.2 to 0.4 on average and by at most 1.5 on average within one film.
+
+    Raises:
+        ValueError: what `read_film` refuses.
+    """
+    return read_levels(film, max_pixels, (DRAFT_MARGIN * size, DRAFT_MARGIN * size), exact=True)
+
+
+def prepare_film(
+    film: Path | BinaryIO, size: int, square: str, max_pixels: int = MAX_PIXELS
+) -> tuple[NDArray[np.uint8], Geometry]:
+    """Decode, square and resize one film: (size, size) uint8 grey levels 0-255, and where the raw film lies in them.
 
     Raises:
         ValueError: what `read_film` refuses, or a square that is neither pad nor stretch.
     """
     check_square(square)
-    read = read_levels(film, max_pixels, (DRAFT_MARGIN * size, DRAFT_MARGIN * size), exact=True)
-    grey = read.grey
-    if retouch is not None:
-        rounded = _round_levels(grey)
-        retouched = retouch(rounded)
-        grey = np.where(retouched == rounded, grey, retouched)
-    return _round_levels(resize_film(square_film(grey, square), size)), fit_square(read.width, read.height, size, square)
+    read = read_draft(film, size, max_pixels)
+    return fit_film(read.grey, size, square), fit_square(read.width, read.height, size, square)
 
 
-def _round_levels(grey: NDArray[Any]) -> NDArray[np.uint8]:
+def round_levels(grey: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey levels of any kind as uint8, 0 to 255."""
     return grey if grey.dtype == np.uint8 else np.rint(grey.clip(0, 255)).astype(np.uint8)
 
 

@@ -1,10 +1,7 @@
 """One table of all films: sources joined, films prepared, findings mapped to classes, copies removed, all left out listed."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass, field
-from io import BytesIO
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilum.config import EXCLUDED
-from hilum.data.bounds import read_bounded
 from hilum.data.copies import PROBLEMS, find_copies
-from hilum.data.images import Geometry, check_square, read_mask
+from hilum.data.decoding import Removed
+from hilum.data.images import check_square
 from hilum.data.labels import Rules, count_findings, map_labels
-from hilum.data.markers import MARKER_COLUMNS, prepare_marked, tell_markers
-from hilum.data.whole_masks import encode_mask
+from hilum.data.markers import MARKER_COLUMNS, check_markers
+from hilum.data.reading import FilmFiles, read_films
 from hilum.records import MANIFEST, Films, Masks
 
 MASK_KINDS = ("lung_mask", "lesion_mask")
@@ -56,7 +53,7 @@ class Prepared:
     manifest: one row per kept film, columns records.MANIFEST, sorted by image_id; all strings but width and height.
     films: (N, size, size) uint8 grey levels 0-255, in the manifest's order.
     masks: "lung_mask" and "lesion_mask" -> the masks there are, at the size of the prepared film.
-    whole_masks: the same -> image_id -> the mask as it was drawn, of `encode_mask`.
+    whole_masks: the same -> image_id -> the mask as it was drawn, of `whole_masks.encode_mask`.
     problems: columns image_id, path, problem, detail; every film and mask left out, by the reader as well, and every film of
         two rules; and what readers remark on films that stay.
     findings: columns finding, label, source, films; of the films that the readers give, counted before anything is left out;
@@ -64,7 +61,9 @@ class Prepared:
     linked_patients: columns patient_id, other; names of patients who share a film and must go into the same split.
     geometry: one row per kept film, columns GEOMETRY: where the raw film lies in the prepared one.
     markers: one row per kept film, columns markers.MARKER_COLUMNS: letters and marks burnt into the raw film.
+    removed: image_id -> what the removal of marks took from the film (`decoding.put_back`), where it took something.
     notes: sentences for a person.
+    decoded, recalled: films of a class that were decoded now, and that came from the cache.
     """
 
     manifest: pd.DataFrame
@@ -76,21 +75,10 @@ class Prepared:
     linked_patients: pd.DataFrame
     geometry: pd.DataFrame
     markers: pd.DataFrame
+    removed: Mapping[str, Removed]
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Decoded:
-    sha256: str = ""
-    pixel_sha256: str = ""
-    width: int = 0
-    height: int = 0
-    geometry: Geometry | None = None
-    markers: tuple[str, int, float, str, str] | None = None
-    broken: str = ""
-    masks: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
-    whole_masks: dict[str, bytes] = field(default_factory=dict)
-    mask_faults: dict[str, str] = field(default_factory=dict)
+    decoded: int
+    recalled: int
 
 
 def build_manifest(
@@ -105,6 +93,7 @@ def build_manifest(
     on_film: Callable[[int, int], None] | None = None,
     labels_by_source: Mapping[str, Rules] | None = None,
     unused_rules: str = "stop",
+    cache: Path | None = None,
 ) -> Prepared:
     """Join the sources, give each film its class, decode it, and remove copies.
 
@@ -113,11 +102,13 @@ def build_manifest(
     broken_share: of the films with a class, 0 to 1.
     markers: keep or inpaint what is burnt into a film.
     workers: threads that decode (Pillow lets other threads run while it decodes). on_film: called with (films done, all films).
+    cache: folder of decoded films (`film_cache`), read and written; None: every film is decoded.
 
     Raises:
         ValueError: what `join_sources` and `map_labels` refuse, too many broken films, or a class left without films.
     """
     check_square(square)
+    check_markers(markers)
     rows = join_sources(tables)
     mapping = map_labels(rows.set_index("image_id")[["finding", "source"]], labels, unmatched, unused_rules, labels_by_source)
     rows["label"] = mapping.label.to_numpy()
@@ -127,12 +118,15 @@ def build_manifest(
     rows = rows[~rows["label"].isin(["", EXCLUDED])].reset_index(drop=True)
 
     films = np.zeros((len(rows), size, size), np.uint8)
-    decoded = _decode_all(rows, films, square, markers, workers, on_film)
+    read = read_films(_find_files(rows), films, square, markers, workers, cache, on_film)
+    decoded = [one.decoded for one in read]
     broken = _list_faults(rows, [one.broken for one in decoded], "broken film")
     _check_broken(broken, len(rows), broken_share)
     faults = [_list_faults(rows, [one.mask_faults.get(kind, "") for one in decoded], f"broken {kind}") for kind in MASK_KINDS]
-    for name in ("sha256", "pixel_sha256", "width", "height"):
-        rows[name] = [getattr(one, name) for one in decoded]
+    rows["sha256"] = [one.sha256 for one in read]
+    rows["pixel_sha256"] = [one.pixel_sha256 for one in decoded]
+    for name in ("width", "height"):
+        rows[name] = [getattr(one.geometry, name) if one.geometry else 0 for one in decoded]
     for kind in MASK_KINDS:
         rows[kind] = [path if kind in one.masks else "" for path, one in zip(rows[kind], decoded, strict=True)]
 
@@ -144,20 +138,34 @@ def build_manifest(
         kind: _pack_masks(kept["image_id"], [decoded[row].masks.get(kind) for row in kept.index], size) for kind in MASK_KINDS
     }
     remarks = _list_remarks(tables, paths)
-    whole_masks = {
-        kind: {str(kept["image_id"][row]): decoded[row].whole_masks[kind] for row in kept.index if kind in decoded[row].masks}
-        for kind in MASK_KINDS
-    }
     problems = pd.concat([_list_left_out(tables), named, broken, *faults, copies, remarks], ignore_index=True)[list(PROBLEMS)]
     notes = [f"{source}: {note}" for source, (_, table) in tables.items() for note in table.attrs.get("notes", [])]
     notes += mapping.notes
     films = _keep_rows(films, kept.index.to_numpy())
-    there = [decoded[row] for row in kept.index]
-    geometry = pd.DataFrame([(name, *astuple(one.geometry)) for name, one in zip(kept["image_id"], there, strict=True)])
-    marks = pd.DataFrame([one.markers for one in there], columns=list(MARKER_COLUMNS))
-    geometry.columns = pd.Index(GEOMETRY)
-    manifest = kept[list(MANIFEST)].reset_index(drop=True)
-    return Prepared(manifest, films, masks, whole_masks, problems, findings, linked, geometry, marks, tuple(notes))
+    there = dict(zip(kept["image_id"], (decoded[row] for row in kept.index), strict=True))
+    recalled = sum(one.recalled for one in read)
+    return Prepared(
+        manifest=kept[list(MANIFEST)].reset_index(drop=True),
+        films=films,
+        masks=masks,
+        whole_masks={
+            kind: {name: one.whole_masks[kind] for name, one in there.items() if kind in one.masks} for kind in MASK_KINDS
+        },
+        problems=problems,
+        findings=findings,
+        linked_patients=linked,
+        geometry=pd.DataFrame([(name, *astuple(one.geometry)) for name, one in there.items()], columns=list(GEOMETRY)),
+        markers=pd.DataFrame([(name, *one.markers) for name, one in there.items()], columns=list(MARKER_COLUMNS)),
+        removed={name: one.removed for name, one in there.items() if one.removed is not None},
+        notes=tuple(notes),
+        decoded=len(read) - recalled,
+        recalled=recalled,
+    )
+
+
+def tell_decoded(prepared: Prepared) -> str:
+    """How many films were decoded and how many came from the cache, in a line."""
+    return f"films decoded: {prepared.decoded}; from the cache: {prepared.recalled}"
 
 
 def join_sources(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
@@ -207,57 +215,15 @@ def _name_source(source: str, root: Path, table: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _decode_all(
-    rows: pd.DataFrame, films: Films, square: str, markers: str, workers: int, on_film: Callable[[int, int], None] | None
-) -> list[_Decoded]:
-    """Decode into `films` in place: nothing but the prepared films, one raw film per thread and the packed masks is in memory."""
-    tasks = rows[["image_id", "root", "source", "file", *MASK_KINDS]].to_dict("records")
-
-    def decode(index: int) -> _Decoded:
-        task = tasks[index]
-        root = Path(task["root"])
-        masks = {kind: root / str(task[kind]).removeprefix(f"{task['source']}/") for kind in MASK_KINDS if task[kind]}
-        return _decode(str(task["image_id"]), root / task["file"], masks, films[index], square, markers)
-
-    decoded = []
-    with ThreadPoolExecutor(max_workers=workers) as threads:
-        try:
-            for one in threads.map(decode, range(len(tasks))):
-                decoded.append(one)
-                if on_film is not None:
-                    on_film(len(decoded), len(tasks))
-        except BaseException:
-            threads.shutdown(cancel_futures=True)  # an interrupt must not wait for the films still in the queue
-            raise
-    return decoded
-
-
-def _decode(
-    image_id: str, path: Path, mask_files: Mapping[str, Path], out: NDArray[np.uint8], square: str, markers: str
-) -> _Decoded:
-    try:
-        raw = read_bounded(path)
-        marked = prepare_marked(BytesIO(raw), len(out), square, markers)
-    except FileNotFoundError:
-        return _Decoded(broken="the file is missing")
-    except (OSError, ValueError) as error:
-        return _Decoded(broken=str(error))
-    out[:] = marked.film
-    masks, whole, faults = {}, {}, {}
-    for kind, file in mask_files.items():
-        try:
-            drawn = read_mask(file)
-            masks[kind], whole[kind] = np.packbits(marked.geometry.mask_to_prepared(drawn), axis=-1), encode_mask(drawn)
-        except ValueError as error:
-            faults[kind] = str(error)
-    digests = hashlib.sha256(raw).hexdigest(), hashlib.sha256(marked.film.tobytes()).hexdigest()
-    geometry, told = marked.geometry, tell_markers(image_id, marked, _lungs(masks, len(out)))
-    return _Decoded(*digests, geometry.width, geometry.height, geometry, told, "", masks, whole, faults)
-
-
-def _lungs(masks: Mapping[str, NDArray[np.uint8]], size: int) -> NDArray[np.bool_] | None:
-    packed = masks.get("lung_mask")
-    return None if packed is None else np.unpackbits(packed, axis=-1, count=size).astype(bool)
+def _find_files(rows: pd.DataFrame) -> list[FilmFiles]:
+    tasks = rows[["root", "source", "file", *MASK_KINDS]].to_dict("records")
+    return [
+        FilmFiles(
+            Path(task["root"], task["file"]),
+            {kind: Path(task["root"], str(task[kind]).removeprefix(f"{task['source']}/")) for kind in MASK_KINDS if task[kind]},
+        )
+        for task in tasks
+    ]
 
 
 def _list_faults(rows: pd.DataFrame, faults: Sequence[str], problem: str) -> pd.DataFrame:

@@ -1,8 +1,7 @@
-"""Letters and other marks burnt into a film: where they are, and a film without them."""
+"""Letters and other marks burnt into a film: a film with and without them, and what is told of them."""
 
 import json
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,30 +10,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.data.images import Geometry, prepare_film, resize_film, square_film
+from hilum.data.images import (
+    Geometry,
+    check_square,
+    fit_film,
+    fit_square,
+    read_draft,
+    resize_part,
+    round_levels,
+    square_film,
+)
+from hilum.data.letters import SIDE, find_markers
 
 MARKERS = ("keep", "inpaint")
 MARKER_COLUMNS = ("image_id", "markers", "area_share", "boxes", "lung_pixels")  # of data/prepared/markers.csv
 
-# What a letter is, in shares of the film's longer side and grey levels; set on 100 pediatric films that a person had looked at.
-SIDE = 256  # a film with a longer side is reduced to this before the search
-STROKE = 0.035  # structures thinner than this stand out of their surroundings
-STEPS = (18, 28, 42, 64, 90, 120)  # grey levels above the surroundings at which connected pixels are looked at
-HEIGHT = (0.022, 0.14)
-WIDTH = (0.008, 0.10)
-LEAST = (3, 5)  # width and height in pixels: below, nothing can be read
-ASPECT = (0.18, 1.6)  # width by height
-FILLED = (0.2, 0.85)  # share of its box that is letter
-FROM_EDGE = 0.15  # distance of its middle from the nearest edge, at most
-CONTRAST = 38.0  # letter's mean above the mean of a frame of two pixels around it
-GAP = 18.0  # letter's mean above the 95th percentile of that frame: bones and tubes go on, letters end
-SHAPE = 0.40  # correlation with the most similar known letter
-GAP_AND_SHAPE = 0.72  # GAP / 100 + SHAPE: a weaker contrast needs a better shape
-EDGE = 0.05  # nearer than this to an edge, where no ribs are seen on end, every known letter counts from SHAPE on
-INNER = {"R": SHAPE, "L": 0.65, "A": 0.65, "P": 0.65, "D": 0.65}  # letter -> correlation wanted farther in
-BLURS = (0.0, 0.06, 0.12)  # of a letter's height: small ones lose their holes
-
-CELL = 16  # letters are compared on a grid of this many pixels a side, so stretched ones are like others
 MARGIN = 1.5  # pixels of the searched film around a box that are replaced as well: a letter's edge is soft
 INPAINT_RADIUS = 3.0
 
@@ -43,42 +33,26 @@ INPAINT_RADIUS = 3.0
 class MarkedFilm:
     """A prepared film and the marks that its raw film carried.
 
-    film: (size, size) uint8, with or without the marks. boxes: (M, 4) x, y, width, height in raw pixels.
-    place: (size, size) bool, the prepared pixels that removal changes, or would change.
+    film: (size, size) uint8, with or without the marks. before: (size, size) uint8, with the marks; equal where they are kept.
+    boxes: (M, 4) x, y, width, height in raw pixels. place: (size, size) bool, the prepared pixels that removal changes, or would
+    change.
     """
 
     film: NDArray[np.uint8]
+    before: NDArray[np.uint8]
     geometry: Geometry
     boxes: NDArray[np.float64]
     place: NDArray[np.bool_]
 
 
-def find_markers(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Boxes (M, 4) of x, y, width, height in pixels of a film (H, W) uint8, around bright letters near its edges.
+def check_markers(markers: str) -> None:
+    """Refuse another word than keep or inpaint.
 
-    A white top-hat keeps what is brighter than its surroundings and thinner than a bone; connected pixels at several levels are
-    letters if size, contrast with a frame around them and likeness to a letter agree. Sizes are relative, so any size will do.
-
-    Source: white top-hat, Serra, Image Analysis and Mathematical Morphology, 1982.
+    Raises:
+        ValueError: it is another word.
     """
-    film = _reduce(grey)
-    side = max(film.shape)
-    stroke = round(STROKE * side) | 1
-    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (stroke, stroke))
-    hat = cv2.morphologyEx(film, cv2.MORPH_TOPHAT, brush, borderType=cv2.BORDER_REPLICATE).astype(np.uint8)
-    found = []
-    for step in STEPS:
-        bright = (hat > step).astype(np.uint8)
-        _, parts, sizes, places = cv2.connectedComponentsWithStats(bright, connectivity=8, ltype=cv2.CV_16U)  # 32: thrice slower
-        labels, stats, middles = np.asarray(parts), sizes.astype(np.int32), places.astype(np.float64)
-        for label in np.flatnonzero(_fits(stats, middles, film.shape)):
-            x, y, width, height = (int(v) for v in stats[label, :4])
-            near = _distances(middles[[label]], film.shape)[0] < EDGE * side
-            if _is_letter(film, hat, labels[y : y + height, x : x + width] == label, x, y, near):
-                found.append((x, y, x + width, y + height))
-    corners = np.array(_join(found), np.float64).reshape(-1, 4)
-    boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
-    return boxes * np.tile((grey.shape[1] / film.shape[1], grey.shape[0] / film.shape[0]), 2)
+    if markers not in MARKERS:
+        raise ValueError(f"`markers` must be one of {', '.join(MARKERS)}, got {markers!r}")
 
 
 def remove_markers(grey: NDArray[np.uint8], boxes: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -88,8 +62,24 @@ def remove_markers(grey: NDArray[np.uint8], boxes: NDArray[np.float64]) -> NDArr
     """
     if not len(boxes):
         return grey
-    gone = _cover(grey.shape, boxes)
-    return cv2.inpaint(grey, gone.astype(np.uint8), INPAINT_RADIUS, cv2.INPAINT_TELEA).astype(np.uint8)
+    return cv2.inpaint(grey, _cover(grey.shape, boxes), INPAINT_RADIUS, cv2.INPAINT_TELEA).astype(np.uint8)
+
+
+def find_place(shape: tuple[int, ...], boxes: NDArray[np.float64], size: int, square: str) -> NDArray[np.bool_]:
+    """Where what removal replaces in a film (H, W) lies once it has its size: (size, size) True where it counts for a pixel.
+
+    shape: of the film. boxes: (M, 4) in its pixels. Only what is near the boxes is worked out.
+    """
+    covered = square_film(_cover(shape, boxes), square)
+    geometry = fit_square(shape[1], shape[0], size, square)
+    scale = np.array([geometry.scale_x, geometry.scale_y])
+    room = (_margin(shape) + 1) * scale + np.maximum(scale, 1) + 1  # the filter reaches as far as one pixel of the coarser film
+    place = np.zeros((size, size), bool)
+    for box in geometry.boxes_to_prepared(boxes):
+        left, top = np.maximum(np.floor(box[:2] - room), 0).astype(int).tolist()
+        right, bottom = np.minimum(np.ceil(box[:2] + box[2:] + room), size).astype(int).tolist()
+        place[top:bottom, left:right] |= resize_part(covered, size, (left, top, right, bottom)) > 0
+    return place
 
 
 def prepare_marked(film: Path | BinaryIO, size: int, square: str, markers: str) -> MarkedFilm:
@@ -98,28 +88,26 @@ def prepare_marked(film: Path | BinaryIO, size: int, square: str, markers: str) 
     markers: keep or inpaint.
 
     Raises:
-        ValueError: what `prepare_film` refuses, or another word for `markers`.
+        ValueError: what `read_film` refuses, or another word for `square` or `markers`.
     """
-    if markers not in MARKERS:
-        raise ValueError(f"`markers` must be one of {', '.join(MARKERS)}, got {markers!r}")
-    seen: list[tuple[tuple[int, ...], NDArray[np.float64]]] = []
-
-    def look(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        seen.append((grey.shape, find_markers(grey)))
-        return remove_markers(grey, seen[0][1]) if markers == "inpaint" else grey
-
-    prepared, geometry = prepare_film(film, size, square, retouch=look)
-    shape, boxes = seen[0]
+    check_markers(markers)
+    check_square(square)
+    read = read_draft(film, size)
+    geometry, levels = fit_square(read.width, read.height, size, square), round_levels(read.grey)
+    boxes = find_markers(levels)
+    after = before = fit_film(read.grey, size, square)
     place = np.zeros((size, size), bool)
     if len(boxes):
-        gone = np.where(_cover(shape, boxes), np.uint8(255), np.uint8(0))
-        place = resize_film(square_film(gone, square), size) > 0
-    raw = boxes * np.tile((geometry.width / shape[1], geometry.height / shape[0]), 2)
-    return MarkedFilm(prepared, geometry, raw, place)
+        place = find_place(levels.shape, boxes, size, square)
+        if markers == "inpaint":
+            removed = remove_markers(levels, boxes)
+            after = fit_film(np.where(removed == levels, read.grey, removed), size, square)
+    raw = boxes * np.tile((geometry.width / levels.shape[1], geometry.height / levels.shape[0]), 2)
+    return MarkedFilm(after, before, geometry, raw, place)
 
 
-def tell_markers(image_id: str, marked: MarkedFilm, lungs: NDArray[np.bool_] | None) -> tuple[str, int, float, str, str]:
-    """A row of MARKER_COLUMNS.
+def tell_markers(marked: MarkedFilm, lungs: NDArray[np.bool_] | None) -> tuple[int, float, str, str]:
+    """A row of MARKER_COLUMNS without its image_id.
 
     area_share: of the raw film that the boxes cover. boxes: JSON list of [x, y, width, height], raw pixels.
     lung_pixels: prepared pixels of the lungs that removal changes, or would change; empty without a lung mask.
@@ -127,7 +115,7 @@ def tell_markers(image_id: str, marked: MarkedFilm, lungs: NDArray[np.bool_] | N
     """
     area = float((marked.boxes[:, 2] * marked.boxes[:, 3]).sum()) / (marked.geometry.width * marked.geometry.height)
     touched = "" if lungs is None else str(int((lungs & marked.place).sum()))
-    return image_id, len(marked.boxes), round(area, 6), json.dumps(marked.boxes.round(1).tolist()), touched
+    return len(marked.boxes), round(area, 6), json.dumps(marked.boxes.round(1).tolist()), touched
 
 
 def count_removal(markers: pd.DataFrame) -> dict[str, int]:
@@ -144,99 +132,15 @@ def count_removal(markers: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def _reduce(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    share = SIDE / max(grey.shape)
-    if share >= 1:
-        return grey
-    width, height = max(1, round(grey.shape[1] * share)), max(1, round(grey.shape[0] * share))
-    return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
+def _margin(shape: tuple[int, ...]) -> float:
+    return MARGIN * max(1.0, max(shape) / SIDE)
 
 
-def _fits(stats: NDArray[np.int32], middles: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which connected parts have a letter's size and place; one in a corner is a cloth or a collimator's end."""
-    left, top, width, height, area = stats.T.astype(float)
-    side = max(shape)
-    touches = np.stack([left == 0, top == 0, left + width == shape[1], top + height == shape[0]]).sum(0)
-    fits = (touches < 2) & (width >= LEAST[0]) & (height >= LEAST[1]) & (_distances(middles, shape) <= FROM_EDGE * side)
-    for values, (low, high) in (
-        (height / side, HEIGHT),
-        (width / side, WIDTH),
-        (width / height, ASPECT),
-        (area / (width * height), FILLED),
-    ):
-        fits &= (values >= low) & (values <= high)
-    fits[0] = False  # what is not above the level
-    return fits
-
-
-def _distances(middles: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Of each middle (N, 2) from the nearest edge, pixels."""
-    return np.minimum(middles, np.array([shape[1], shape[0]]) - middles).min(1)
-
-
-def _is_letter(film: NDArray[np.uint8], hat: NDArray[np.uint8], part: NDArray[np.bool_], x: int, y: int, near: bool) -> bool:
-    height, width = part.shape
-    top, left = max(0, y - 2), max(0, x - 2)
-    around, box = film[top : y + height + 2, left : x + width + 2], film[y : y + height, x : x + width]
-    inside = cv2.mean(box, part.astype(np.uint8))[0]
-    if inside - (int(around.sum()) - int(box.sum())) / (around.size - box.size) < CONTRAST:  # most end here
-        return False
-    frame = np.ones(around.shape, bool)
-    frame[y - top : y - top + height, x - left : x - left + width] = False
-    outside = np.sort(around[frame])
-    gap = inside - outside[min(len(outside) - 1, int(0.95 * len(outside)))]
-    if gap < GAP:
-        return False
-    letters, wanted = _letters()
-    likeness = letters @ _normalise(hat[y : y + height, x : x + width])
-    likeness = likeness[likeness >= (SHAPE if near else wanted)]
-    return bool(len(likeness)) and bool(gap / 100 + likeness.max() >= GAP_AND_SHAPE)
-
-
-@cache
-def _letters() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(K, CELL * CELL) known letters: two fonts, three weights, sharp and blurred; (K,) what INNER wants of each."""
-    drawn = []
-    for letter in INNER:
-        for font in (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_COMPLEX):
-            for weight in (3, 5, 8):
-                page = np.zeros((90, 90), np.uint8)
-                cv2.putText(page, letter, (20, 70), font, 2, 255, weight, cv2.LINE_AA)
-                rows, columns = np.flatnonzero((page > 100).any(1)), np.flatnonzero((page > 100).any(0))
-                glyph = page[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-                blurred = [cv2.GaussianBlur(glyph, (0, 0), share * len(rows)) if share else glyph for share in BLURS]
-                drawn += [(_normalise(one.astype(np.uint8)), INNER[letter]) for one in blurred]
-    return np.stack([vector for vector, _ in drawn]), np.array([wanted for _, wanted in drawn], np.float32)
-
-
-def _normalise(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A picture as a vector of mean 0 and length 1 on the grid of CELL pixels."""
-    larger = picture.shape[0] > CELL
-    grid = cv2.resize(picture.astype(np.float32), (CELL, CELL), interpolation=cv2.INTER_AREA if larger else cv2.INTER_LINEAR)
-    values = grid.ravel() - grid.mean()
-    return (values / (np.linalg.norm(values) + 1e-6)).astype(np.float32)
-
-
-def _join(found: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
-    """Boxes of corners that overlap become one; those of several levels are the same letter."""
-    joined: list[tuple[int, int, int, int]] = []
-    for box in sorted(found):
-        while True:
-            meets = [one for one in joined if one[0] < box[2] and box[0] < one[2] and one[1] < box[3] and box[1] < one[3]]
-            if not meets:
-                break
-            joined = [one for one in joined if one not in meets]
-            all_of = np.array([box, *meets])
-            box = (*map(int, all_of[:, :2].min(0)), *map(int, all_of[:, 2:].max(0)))  # type: ignore[assignment]
-        joined.append(box)
-    return sorted(joined)
-
-
-def _cover(shape: tuple[int, ...], boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(H, W) True in the boxes and a margin around them."""
-    margin = MARGIN * max(1.0, max(shape) / SIDE)
-    covered = np.zeros(shape, bool)
+def _cover(shape: tuple[int, ...], boxes: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """(H, W): 255 in the boxes and a margin around them, 0 elsewhere."""
+    margin = _margin(shape)
+    covered = np.zeros(shape, np.uint8)
     for x, y, width, height in boxes:
         rows = slice(max(0, int(np.floor(y - margin))), int(np.ceil(y + height + margin)))
-        covered[rows, max(0, int(np.floor(x - margin))) : int(np.ceil(x + width + margin))] = True
+        covered[rows, max(0, int(np.floor(x - margin))) : int(np.ceil(x + width + margin))] = 255
     return covered

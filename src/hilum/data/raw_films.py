@@ -53,8 +53,3 @@ def verify_hashes(root: Path, pinned: list[str]) -> None:
             f"films left in place must stay as they were pinned, but below {root} {gone.total()} changed or are gone{example}, "
             f"and {new.total()} are new; restore them (the key beside the root says which file a hash is), or run `dvc repro`"
         )
-
-
-def locate_film(root: Path, table: pd.DataFrame, path: str) -> Path:
-    """The file behind a path of a reader's table; those of DICOM films are hashes, because real ones carry names."""
-    return root / table.attrs.get("files", {}).get(path, path)

@@ -11,15 +11,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hilum.config import Params, read_params
-from hilum.data.images import prepare_film
-from hilum.data.manifest import MASK_KINDS, Prepared, build_manifest
+from hilum.data.decoding import put_back
+from hilum.data.manifest import MASK_KINDS, Prepared, build_manifest, tell_decoded
 from hilum.data.markers import count_removal
 from hilum.data.near_duplicates import find_near_duplicates
 from hilum.data.near_groups import NEAR, check_groups, link_patients, tell_near_duplicates, warn_of_near_duplicates
 from hilum.data.oddities import choose_shown, list_odd_films
 from hilum.data.pair_sheet import draw_pairs, write_pairs
 from hilum.data.prepared import load_geometry, load_masks, write_prepared
-from hilum.data.raw_films import locate_film, read_source
+from hilum.data.raw_films import read_source
 from hilum.data.sheets import choose_annotated, choose_marked, draw_annotated, draw_marked, draw_odd, encode_sheet, gather
 from hilum.progress import bar, say
 from hilum.results import write_table
@@ -47,7 +47,9 @@ def run() -> None:
         markers=settings.markers,
         workers=os.cpu_count() or 1,
         on_film=bar("films prepared"),
+        cache=workspace.decoded_films,
     )
+    say(tell_decoded(prepared))
     near = pd.DataFrame(columns=list(NEAR))
     if settings.near_duplicates == "group":
         near = find_near(prepared, params, workspace)
@@ -66,7 +68,7 @@ def run() -> None:
     left_out = prepared.problems["problem"].value_counts()
     for problem, films in left_out.items():
         say(f"{problem}: {films} (data/prepared/problems.csv)")
-    look_at_films(prepared, tables, params, workspace)
+    look_at_films(prepared, params, workspace)
     say(f"{len(prepared.manifest)} films of {prepared.manifest['patient_id'].nunique()} patients prepared")
 
 
@@ -90,7 +92,7 @@ def find_near(prepared: Prepared, params: Params, workspace: Workspace) -> pd.Da
     return near
 
 
-def look_at_films(prepared: Prepared, tables: dict[str, tuple[Path, pd.DataFrame]], params: Params, workspace: Workspace) -> None:
+def look_at_films(prepared: Prepared, params: Params, workspace: Workspace) -> None:
     """Write odd_films.csv and the contact sheets of marks, odd films, boxes and masks, for a person to see."""
     manifest, ids = prepared.manifest, prepared.manifest["image_id"].tolist()
     geometry = load_geometry(workspace.prepared)
@@ -102,12 +104,11 @@ def look_at_films(prepared: Prepared, tables: dict[str, tuple[Path, pd.DataFrame
     if shown := choose_marked(prepared.markers, SHOWN):
         boxes = prepared.markers.set_index("image_id")["boxes"]
         raw = {name: np.array(json.loads(boxes[name])) for name in shown}
-        after = gather(prepared.films, ids, shown) if params.prepare.markers == "inpaint" else None
-        paths = manifest.set_index("image_id").loc[shown, ["source", "path"]].itertuples()
-        files = {
-            str(row.Index): locate_film(*tables[str(row.source)], str(row.path).removeprefix(f"{row.source}/")) for row in paths
+        found = gather(prepared.films, ids, shown)
+        before = {
+            name: put_back(film, prepared.removed[name]) if name in prepared.removed else film for name, film in found.items()
         }
-        before = {name: prepare_film(file, params.prepare.size, params.prepare.square)[0] for name, file in files.items()}
+        after = found if params.prepare.markers == "inpaint" else None
         sheets["markers"] = draw_marked(before, raw, geometry, after)
     if shown := choose_annotated(manifest, SHOWN):
         masks = {kind: load_masks(workspace.prepared, kind, shown) for kind in MASK_KINDS}

@@ -7,7 +7,7 @@ import numpy as np
 
 from hilum.config import Arm, Head, Params, Phase, Train, read_params
 from hilum.data.batches import Rows
-from hilum.data.manifest import build_manifest
+from hilum.data.manifest import build_manifest, tell_decoded
 from hilum.data.raw_films import read_source
 from hilum.data.splits import split_by_patient
 from hilum.models.classifier import save_backbone
@@ -56,7 +56,9 @@ def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[st
         markers=params.prepare.markers,
         workers=2,
         on_film=bar(f"{name}: films prepared"),
+        cache=workspace.decoded_films,
     )
+    say(tell_decoded(prepared))
     splits = split_by_patient(prepared.manifest, params.pretrain.validation, 0.01, params.seed, prepared.linked_patients)
     part = prepared.manifest.merge(splits.table, on="image_id")["split"].to_numpy()
     rows = Rows(
