@@ -49,7 +49,10 @@ def make_prepared() -> Prepared:
             [(name, *astuple(fit_square(1500, 901 + i, SIZE, "pad"))) for i, name in enumerate(ids)], columns=list(GEOMETRY)
         ),
         markers=pd.DataFrame([(name, 1, 0.01, "[[1.0, 2.0, 3.5, 4.0]]", "") for name in ids], columns=list(MARKER_COLUMNS)),
+        removed={},
         notes=("clinic: 5 films",),
+        decoded=5,
+        recalled=0,
     )
 
 
