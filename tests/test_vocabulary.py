@@ -13,7 +13,14 @@ from hilum.stages.experiment import NAMED, find_places
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ROOT / "src" / "hilum" / "stages"
-BESIDE = {"scoring", "folding", "served", "arm_results", "page_words"}  # what stages share, and the heavy parts of two; no verbs
+BESIDE = {
+    "scoring",
+    "folding",
+    "kept_folds",
+    "served",
+    "arm_results",
+    "page_words",
+}  # what stages share, and the heavy parts of two; no verbs
 OUTSIDE = {"publish", "verify", "predict", "experiment"}  # of the graph: nothing depends on what they leave
 LOGGED = {"train": {"acquire", "pretrain"}}  # named in the run only: what they change arrives in data/split and data/pretrained
 NO_STAGE = {"seed", "tracking", "arms"}  # sections that several stages read
