@@ -51,9 +51,11 @@ class KeptFolds:
         if not self._seal(name).is_file() or read_json(self._seal(name))[KEPT] != folder_digest(place):
             return None
         with np.load(place / "answers.npz") as stored:
-            parts = [stored[key] for key in ("image_id", "patient_id", "y_true", "y_prob", "y_pred")]
+            answers = Predictions(
+                stored["image_id"], stored["patient_id"], stored["y_true"], stored["y_prob"], stored["y_pred"], classes
+            )
         history = read_table(place / "history.csv").astype({"fold": str})
-        return Predictions(*parts, classes), history
+        return answers, history
 
     def forget(self) -> None:
         """All folds stand in the results: the next cross-validation trains anew."""
