@@ -66,13 +66,11 @@ class KeptFolds:
 
 
 def keep_folds(cache: Path, arm: str, decides: Mapping[str, Any]) -> KeptFolds:
-    """The kept folds of an arm under all that decides what they give; those of other settings or of other code go."""
-    folder = cache / "folds" / arm
-    key = digest({**decides, "code": code_sha256()})[:32]
-    for other in folder.glob("*"):
-        if other.name != key:
-            shutil.rmtree(other)
-    return KeptFolds(folder / key)
+    """The kept folds of an arm under all that decides what they give.
+
+    Those of other settings stay: they are a few kilobytes, and may belong to an experiment that runs at the same time.
+    """
+    return KeptFolds(cache / "folds" / arm / digest({**decides, "code": code_sha256()})[:32])
 
 
 def code_sha256() -> str:
