@@ -2,11 +2,11 @@
 
 Run: python benchmarks/imbalance.py --root FILMS --weights FILE [--backbone mobilenet_025] [--rare viral] [--kept 0.05]
 
-FILMS is a folder as the reader `kermany` takes it. One split by patient; of the rare class a share of the training films is
-kept, the same for all; validation and test stay as they are. Every answer is trained with three seeds, for the same number of
-epochs at most and the same patience; the epoch is chosen on validation as params.yaml says. A value is the mean over the seeds;
-its 95 % interval comes from resampling the test patients, the same ones for all answers and seeds, so the difference from
-`none` is paired. Prints a table in Markdown.
+FILMS is a folder as the reader `kermany` takes it. One split by patient and likeness; of the rare class a share of the training
+films is kept, the same for all; validation and test stay as they are. Every answer is trained with three seeds, for the same
+number of epochs at most and the same patience; the epoch is chosen on validation as params.yaml says. A value is the mean over
+the seeds; its 95 % interval comes from resampling the test patients, the same ones for all answers and seeds, so the difference
+from `none` is paired. Prints a table in Markdown.
 """
 
 import argparse
@@ -28,6 +28,8 @@ from hilum.config import Arm, Params, read_params, settle, spaces
 from hilum.data.batches import Rows, as_images
 from hilum.data.imbalance import STRATEGIES, Shown, copies_per_film, prior_shift, shown_prior
 from hilum.data.manifest import build_manifest
+from hilum.data.near_duplicates import find_near_duplicates
+from hilum.data.near_groups import link_patients, tell_near_duplicates
 from hilum.data.sources import SOURCES
 from hilum.data.splits import split_by_patient
 from hilum.evaluation.metrics import METRICS, metric_names, metric_values
@@ -94,7 +96,7 @@ def main() -> None:
 
 
 def load_films(root: Path, size: int, rare: str, kept: float, params: Params) -> Films:
-    """Read, prepare and split the films by patient, then leave out most training films of the rare class."""
+    """Read, prepare and split the films by patient and likeness, then leave out most training films of the rare class."""
     prepared = build_manifest(
         {"films": (root, SOURCES["kermany"](root))},
         size=size,
@@ -107,7 +109,10 @@ def load_films(root: Path, size: int, rare: str, kept: float, params: Params) ->
         on_film=bar("films prepared"),
     )
     table = prepared.manifest
-    splits = split_by_patient(table, params.split.validation, params.split.test, SPLIT_SEED, prepared.linked_patients)
+    near = find_near_duplicates(prepared.films, table, params.prepare.square, os.cpu_count() or 1)
+    say(tell_near_duplicates(near))
+    linked = pd.concat([prepared.linked_patients, link_patients(near)], ignore_index=True)
+    splits = split_by_patient(table, params.split.validation, params.split.test, SPLIT_SEED, linked)
     part = table[["image_id"]].merge(splits.table, on="image_id", how="left")["split"].to_numpy()
     labels = table["label"].map({name: k for k, name in enumerate(LABELS)}).to_numpy(np.int64)
     rows = Rows(prepared.films, labels, tuple(table["pixel_sha256"]))

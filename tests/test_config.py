@@ -185,6 +185,15 @@ def test_a_space_that_leaves_the_limits_of_its_value_is_refused(key: str, space:
     assert f"arms.baseline: {key} must be legal anywhere in its space, got {value}: " in told
 
 
+def test_a_rule_that_yaml_takes_for_a_number_or_a_truth_is_told_with_its_remedy() -> None:
+    said = yaml.safe_load("{normal: [no], bacterial: [1], viral: [viral]}")
+    with pytest.raises(
+        ValueError, match=r"prepare\.labels\.bacterial\.0 must be text, got 1; put what you wrote in quotes"
+    ) as told:
+        check_params(changed(prepare__labels=said))
+    assert "prepare.labels.normal.0 must be text, got False; put what you wrote in quotes" in str(told.value)
+
+
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [

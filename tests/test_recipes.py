@@ -1,6 +1,7 @@
 """Recipes: each holds over params.yaml, reaches DVC unchanged, and those of several sources go from real films to a split."""
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,41 @@ def test_two_real_sources_with_rules_of_their_own(
     page = (workspace.split / "report.html").read_text()
     assert "left out by rule" in page
     assert "The class covid comes from the source covid only" in page
+
+
+def test_three_real_sources_and_what_goes_together_with_the_class(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    data = shared / "data"
+    children = tmp_path / "kermany"
+    for pattern in ("IM-*", "person*_bacteria_*", "person*_virus_*"):  # 40 of each; the whole set takes minutes
+        for film in sorted((data / "pediatric-pneumonia" / "train").rglob(pattern))[:40]:
+            (children / film.parent.name).mkdir(parents=True, exist_ok=True)
+            shutil.copy(film, children / film.parent.name)
+    workspace = run_data_stages(
+        tmp_path / "p",
+        "merged",
+        monkeypatch,
+        covid=str(data / "covid-chestxray"),
+        nih=str(data / "nih-boxes"),
+        kermany=str(children),
+    )
+    manifest = read_manifest(workspace.prepared / "manifest.csv")
+    assert manifest.groupby(["label", "source"]).size().to_dict() == {
+        ("covid", "covid"): 33,
+        ("normal", "covid"): 2,
+        ("normal", "kermany"): 40,
+        ("pneumonia", "covid"): 2,
+        ("pneumonia", "kermany"): 80,
+        ("pneumonia", "nih"): 20,
+    }
+    counted = pd.read_csv(workspace.split / "contingency.csv").query("factor == 'source'")
+    assert counted["films"].sum() == len(manifest), "the table of confounding holds every film"
+    confounding = pd.read_csv(workspace.split / "confounding.csv").set_index("factor")
+    assert confounding.loc["source", "judgement"] == confounding.loc["size", "judgement"] == "strong"
+    said = capsys.readouterr().out
+    assert "The class covid comes from the source covid only" in said and "The class pneumonia comes" not in said
+    assert "The class and the source go together" in (workspace.split / "report.html").read_text()
 
 
 def test_an_official_split_is_kept_from_the_tables_to_the_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,8 @@ def tell_fault(item: Mapping[str, Any], values: Any, whole: type[Section]) -> st
         key, item = f"{key}.reader", {**item, "type": "missing"}
     if item["type"] == "missing":
         return f"{key} is missing; add it (the repository's params.yaml shows its value)"
+    if item["type"] == "string_type" and isinstance(item["input"], int | float):  # YAML takes `no` for false and 01 for 1
+        return f"{key} must be text, got {item['input']!r}; put what you wrote in quotes"
     message = item["msg"].removeprefix("Value error, ")
     if not key:
         return message

@@ -35,6 +35,11 @@ def test_a_rule_covers_whole_segments_in_any_case(finding: str, covered: bool) -
     assert (mapping.label["film1"] == "ill") is covered
 
 
+def test_an_accent_of_one_character_and_of_two_is_the_same_finding() -> None:
+    mapping = give_labels(findings("e\u0301panchement", "x"), {"fluid": ["\u00c9panchement"], "none": ["x"]}, "stop")
+    assert mapping.label.tolist() == ["fluid", "none"]
+
+
 def test_a_deeper_rule_does_not_cover_its_parent() -> None:
     mapping = give_labels(findings("pneumonia/viral", "pneumonia"), {"viral": ["pneumonia/viral"]}, "exclude")
     assert mapping.label.tolist() == ["viral", ""]

@@ -31,6 +31,12 @@ def test_a_model_no_better_than_the_rim_is_flagged_and_a_better_one_is_not() -> 
     assert measured(answers(2.0, seed=1), rim, margin=0.4)["flagged/acquisition_only"] == 1, "the margin decides"
 
 
+def test_a_model_no_better_than_the_source_is_flagged_however_far_above_the_rim() -> None:
+    found = measured(answers(2.0, seed=1), answers(0.1), answers(2.0, seed=4))
+    assert found["flagged/acquisition_only"] == 0 and found["flagged/source_only"] == 1
+    assert measured(answers(2.0, seed=1), answers(0.1), answers(0.1, seed=4))["flagged/source_only"] == 0
+
+
 def test_the_difference_is_the_paired_one_of_model_minus_blind() -> None:
     model, rim = answers(1.0, seed=1), answers(0.5)
     found = measured(model, rim, answers(0.1, seed=2))
@@ -60,7 +66,7 @@ def test_the_order_of_films_is_no_matter_but_their_names_are() -> None:
 def test_an_undefined_classifier_is_undefined_and_flags_nothing() -> None:
     found = measure_blind(answers(1.0), {"acquisition_only": None, "source_only": None}, 50, 0.95, 1, 0.05)
     assert np.isnan(found["acquisition_only/auroc_macro"]) and np.isnan(found["source_only/auroc_macro"])
-    assert np.isnan(found["flagged/acquisition_only"])
+    assert np.isnan(found["flagged/acquisition_only"]) and np.isnan(found["flagged/source_only"])
 
 
 def test_the_edge_of_the_margin() -> None:

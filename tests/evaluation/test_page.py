@@ -176,7 +176,9 @@ def test_an_arm_that_is_not_above_what_the_rim_tells_is_flagged_in_words(page):
     told = flag_warnings(page.blind, page.margin)
     assert [line.split(" ")[0] for line in told] == ["baseline", "finetuned", "third"]
     assert all("not surely 0.05 above the 0.700 [0.650, 0.750]" in line for line in told)
-    clear = [{**row, "verdict": "not flagged" if row["verdict"] else ""} for row in page.blind]
+    by_source = [{**row, "verdict": "flagged" if row["classifier"] == "source only" else "not flagged"} for row in page.blind]
+    assert all("sees the source of the films and no lung" in line for line in flag_warnings(by_source, page.margin))
+    clear = [{**row, "verdict": "not flagged"} for row in page.blind]
     assert flag_warnings(clear, page.margin) == []
     assert "not flagged" in text(render_comparison(dataclasses.replace(page, blind=clear)))
 

@@ -10,6 +10,7 @@ from hilum.results import folder_digest, read_json
 from hilum.source_settings import PINNED
 from hilum.stages import acquire
 from hilum.workspace import Workspace
+from small_films import write_films
 
 Make = Callable[..., Workspace]
 
@@ -81,3 +82,19 @@ def test_an_unknown_source_is_refused_with_the_known_ones(own_copy: Workspace) -
     with pytest.raises(ValueError, match="--source must be one of phantom, phantom-findings, got 'phantoms'"):
         acquire.run(source="phantoms")
     assert folder_digest(own_copy.raw("phantom")) == before
+
+
+@pytest.mark.parametrize("mode", ["copy", "reference"])
+@pytest.mark.parametrize("target", ["nowhere.png", "elsewhere"])
+def test_films_behind_links_are_not_lost_unsaid(
+    mode: str, target: str, tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_films(tmp_path / "films", "a/1.png", "b/2.png")
+    write_films(tmp_path / "elsewhere", "3.png")
+    (root / "a" / "good.png").symlink_to(root / "a" / "1.png")
+    project = make_project(tmp_path / "p", acquire__sources__mine={"reader": "folder", "root": str(root), "mode": mode})
+    monkeypatch.chdir(project.root)
+    acquire.run(source="mine")
+    (root / "b" / "bad.png").symlink_to(tmp_path / target)
+    with pytest.raises(ValueError, match=r"must hold its films, got 1 links below .* such as b/bad\.png; put the films"):
+        acquire.run(source="mine")

@@ -26,7 +26,7 @@ def fold(workspace: Workspace, **changes: object) -> None:
 def test_without_folds_a_word_is_written_and_nothing_heavy_is_loaded(own_copy: Workspace) -> None:
     code = (
         "import sys; from hilum.stages import crossvalidate; crossvalidate.run('baseline'); "
-        "sys.exit(' '.join({'tensorflow', 'mlflow', 'sklearn'} & set(sys.modules)) or 0)"
+        "sys.exit(' '.join({'tensorflow', 'mlflow', 'sklearn', 'pandas'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(SRC), "PATH": ""}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -189,6 +189,20 @@ def test_a_few_broken_films_are_listed_with_their_reason(project: Workspace, fil
     assert len(load_films(project.prepared)) == 11
 
 
+def test_pictures_of_another_form_are_listed(project: Workspace, films: Path) -> None:
+    for name in ("normal/x.TIF", "viral/y.dcm", "lung_masks/z.bmp", ".cache/w.gif"):
+        (films / name).parent.mkdir(exist_ok=True)
+        (films / name).write_bytes(b"whatever it is")
+    acquire.run(source="mine")
+    prepare.run()
+    listed = pd.read_csv(project.prepared / "problems.csv").query("problem == 'picture of another form'")
+    assert listed["path"].tolist() == ["mine/normal/x.TIF", "mine/viral/y.dcm"]
+    assert (
+        "pictures of another form than PNG and JPEG, left out: 2, such as normal/x.TIF"
+        in (project.prepared / "notes.txt").read_text()
+    )
+
+
 def test_the_pin_is_what_is_checked(project: Workspace) -> None:
     pinned = read_json(project.raw("mine") / PINNED)
     pinned["files"]["normal/n0_0.png"] = "0" * 64

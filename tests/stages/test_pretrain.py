@@ -1,34 +1,82 @@
-"""pretrain: which films of its source it takes."""
+"""pretrain: which films of its source it takes, and that none of them is one of the task's."""
 
-from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import yaml
+from PIL import Image
 
 from hilum.config import read_params
+from hilum.data.manifest import read_manifest
+from hilum.data.phantom import read_phantom, write_phantoms
 from hilum.stages import acquire
 from hilum.stages.pretrain import load_rows
 from hilum.workspace import Workspace
 from small_films import write_films, write_lines
 
 
+def name_source(workspace: Workspace, name: str, **settings: object) -> None:
+    values = yaml.safe_load(workspace.params.read_text())
+    values["acquire"]["sources"][name] = settings
+    values["pretrain"].update(source=name, size=48)
+    workspace.params.write_text(yaml.safe_dump(values, sort_keys=False))
+    acquire.run(source=name)
+
+
 def test_films_of_several_findings_or_none_are_not_pretrained_on(
-    tmp_path: Path, make_project: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    own_copy: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = [f"{patient:08d}_000.png" for patient in range(1, 33)]
     root = write_films(tmp_path / "nih", *(f"images/{name}" for name in names), size=(20, 30))
     cycle = ["No Finding", "Mass", "Mass|Effusion", ""]
     rows = [f"{name},{cycle[number % 4]},{number}" for number, name in enumerate(names)]
     write_lines(root / "Data_Entry_2017.csv", "Image Index,Finding Labels,Patient ID", *rows)
-    project = make_project(
-        tmp_path / "project",
-        acquire__sources__nih={"reader": "nih", "root": str(root)},
-        pretrain__source="nih",
-        pretrain__size=32,
-    )
-    monkeypatch.chdir(project.root)
-    acquire.run(source="nih")
-    train, val, classes = load_rows(read_params(project.params), project)
-    assert classes == ["Mass", "No Finding"]
+    name_source(own_copy, "nih", reader="nih", root=str(root))
+    train, val, classes, left_out = load_rows(read_params(own_copy.params), own_copy)
+    assert classes == ["Mass", "No Finding"] and left_out.empty
     assert len(train.labels) + len(val.labels) == 16
     assert "nih: 16 films of several findings or none are not pretrained on" in capsys.readouterr().out
+
+
+def test_films_and_patients_of_the_task_are_left_out(
+    own_copy: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "others"
+    shares = {"effusion": 0.5, "nodule": 0.5}
+    quiet = {"shortcut_kind": "none", "shortcut_finding": "nodule", "shortcut_strength": 0.0}
+    write_phantoms(root, films=40, size=64, seed=77, findings=shares, on_film=lambda *_: None, **quiet)
+    clean = read_phantom(root)[["path", "finding", "patient_id"]]
+    test = pd.read_csv(own_copy.split / "test.csv")
+    task = read_manifest(own_copy.prepared / "manifest.csv").set_index("image_id").loc[test["image_id"]]
+    raw = [own_copy.root / "data" / "raw" / path for path in task["path"]]
+    assert task["patient_id"].iloc[0] != task["patient_id"].iloc[-1]
+    (root / "same.png").write_bytes(raw[0].read_bytes())
+    with Image.open(raw[-1]) as film:
+        film.convert("L").resize((90, 80)).save(root / "squeezed.jpg", quality=60)
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (64, 64), np.uint8)).save(root / "follow_up.png")
+    added = [("same.png", "nodule", "x"), ("squeezed.jpg", "effusion", "y"), ("follow_up.png", "nodule", "x")]
+    pd.concat([clean, pd.DataFrame(added, columns=clean.columns)]).to_csv(root / "table.csv", index=False)
+    name_source(
+        own_copy, "others", reader="csv", root=str(root), table="table.csv", path="path", finding="finding", patient="patient_id"
+    )
+    train, val, classes, left_out = load_rows(read_params(own_copy.params), own_copy)
+    told = dict(zip(left_out["path"].str.removeprefix("others/"), left_out["detail"], strict=True))
+    assert told.keys() == {"same.png", "squeezed.jpg", "follow_up.png"}
+    assert told["same.png"] == f"the same bytes as {task.index[0]} of the task"
+    assert told["squeezed.jpg"].startswith(f"nearly the same film as {task.index[-1]} of the task")
+    assert told["follow_up.png"] == "its patient is one of the task, as others/same shows"
+    assert len(train.labels) + len(val.labels) == 40 and classes == ["effusion", "nodule"]
+    assert "others: 3 films stay out, because the task has them or their patients" in capsys.readouterr().out
+
+
+def test_the_task_itself_cannot_be_pretrained_on(own_copy: Workspace, tmp_path: Path) -> None:
+    root = own_copy.root / "data" / "raw" / "phantom"
+    table = read_phantom(root)[["path", "finding", "patient_id"]]
+    table.to_csv(root / "again.csv", index=False)
+    name_source(
+        own_copy, "again", reader="csv", root=str(root), table="again.csv", path="path", finding="finding", patient="patient_id"
+    )
+    with pytest.raises(ValueError, match=r"pretrain\.source must hold films of two findings or more that the task does not show"):
+        load_rows(read_params(own_copy.params), own_copy)

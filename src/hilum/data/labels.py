@@ -1,5 +1,6 @@
 """From what sources say of their films to the classes that rules give them; a finding that nobody named never becomes a class."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -182,7 +183,8 @@ def _covers(rule: tuple[str, ...], path: tuple[str, ...]) -> bool:
 
 
 def _split_path(finding: str) -> tuple[str, ...]:
-    return tuple(part.strip().casefold() for part in finding.split("/") if part.strip())
+    whole = unicodedata.normalize("NFC", finding)  # an accent may be a character of its own in the name of a folder
+    return tuple(part.strip().casefold() for part in whole.split("/") if part.strip())
 
 
 def _split_rule(rule: str) -> list[tuple[str, ...]]:

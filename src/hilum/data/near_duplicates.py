@@ -37,7 +37,34 @@ def find_near_duplicates(
     square: pad or stretch, as the films were prepared.
     on_film, on_pair: called with (done, all) of the films described and of the pairs registered.
     """
-    canvases = lay_on_canvas(films, manifest, square)
+    return _compare(lay_on_canvas(films, manifest, square), manifest, workers, on_film, on_pair)
+
+
+def find_near_between(
+    films: Films, manifest: pd.DataFrame, others: Films, other_manifest: pd.DataFrame, square: str, workers: int
+) -> pd.DataFrame:
+    """The near duplicates of which one film is among `films` (image_id) and one among `others` (other): columns NEAR.
+
+    The two sets may be prepared at different sizes, and must be prepared in the same way to the square; see
+    `find_near_duplicates`. scale, shift and mirrored are those of the pair in alphabetical order.
+    """
+    canvases = np.concatenate([lay_on_canvas(films, manifest, square), lay_on_canvas(others, other_manifest, square)])
+    near = _compare(canvases, pd.concat([manifest, other_manifest], ignore_index=True), workers, None, None)
+    own = set(manifest["image_id"])
+    first, second = near["image_id"].isin(own), near["other"].isin(own)
+    ends = {"image_id": "other", "patient_id": "other_patient", "label": "other_label"}
+    turned = near[second & ~first].rename(columns={**ends, **{other: one for one, other in ends.items()}})
+    across = pd.concat([near[first & ~second], turned], ignore_index=True)[list(NEAR)]
+    return across.sort_values(["image_id", "other"], ignore_index=True)
+
+
+def _compare(
+    canvases: Films,
+    manifest: pd.DataFrame,
+    workers: int,
+    on_film: Callable[[int, int], None] | None,
+    on_pair: Callable[[int, int], None] | None,
+) -> pd.DataFrame:
     pairs = shortlist(canvases, SEED, workers, on_film)
     laid = register_pairs(canvases, pairs, workers, on_pair)
     near = (np.abs(laid.scale - 1) <= FAR).all(axis=1) & (np.abs(laid.shift) <= FAR).all(axis=1) & (laid.score >= ALIKE)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from hilum.config import Params
 from hilum.data.prepared import file_sha256
+from hilum.data.readers.listing import list_unread, name_left_out, name_some
 from hilum.data.sources import SOURCES
 from hilum.results import read_json
 from hilum.source_settings import DICOM_SOURCES, NOT_READ, PINNED, PhantomSource
@@ -24,7 +25,21 @@ def read_source(name: str, params: Params, workspace: Workspace) -> tuple[Path, 
     options = source.model_dump(exclude=NOT_READ)
     if isinstance(source, DICOM_SOURCES):
         options["keys"] = workspace.at_home(source.root)  # the salt lies beside the films themselves, not beside a copy
-    return folder, SOURCES[source.reader](folder, **options)
+        return folder, SOURCES[source.reader](folder, **options)
+    table = SOURCES[source.reader](folder, **options)
+    tell_unread(folder, table)
+    return folder, table
+
+
+def tell_unread(folder: Path, table: pd.DataFrame) -> None:
+    """List pictures of forms that a reader of PNG and JPEG does not take among what was left out, in place, with a note."""
+    unread = list_unread(folder)
+    detail = "films are read from PNG and JPEG, and DICOM by the readers dicom and rsna; convert it"
+    table.attrs["left_out"] += [name_left_out(str(path), "picture of another form", detail) for path in unread]
+    if unread:
+        table.attrs["notes"].append(
+            f"pictures of another form than PNG and JPEG, left out: {len(unread)}, such as {name_some(unread)}"
+        )
 
 
 def verify_pinned(folder: Path, workspace: Workspace) -> Path:

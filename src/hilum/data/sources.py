@@ -25,6 +25,8 @@ SOURCES: dict[str, Callable[..., pd.DataFrame]] = {
     "dicom": read_dicom_folder,
     "rsna": read_rsna,
 }
+# Readers of one published data set each: a patient's name means the same person in whatever folder the set lies.
+PUBLISHED = ("kermany", "covid_chestxray", "figure1", "nih", "rsna")
 # What `check` can say at once against a root and the reader's own settings, with the arguments of the reader: a list of faults.
 FAULTS: dict[str, Callable[..., list[str]]] = {
     "folder": find_folder_faults,

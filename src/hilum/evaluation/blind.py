@@ -9,7 +9,10 @@ from hilum.evaluation.statistics import Difference, Interval, paired_bootstrap, 
 from hilum.records import Predictions
 
 BLIND = {"acquisition_only": "acquisition only", "source_only": "source only"}  # key in files and metrics -> what people read
-FLAGGING = "acquisition_only"
+SEES = {  # key of BLIND -> what such a classifier sees, and what would then explain a model's answers
+    "acquisition_only": ("size, proportion and rim of the films", "How the films were taken"),
+    "source_only": ("the source of the films", "Where the films come from"),
+}
 MEASURED = "auroc_macro"
 
 
@@ -23,10 +26,10 @@ def measure_blind(
 ) -> dict[str, float]:
     """Flat metrics of a model beside blind classifiers on the same films.
 
-    blind: name of BLIND -> answers, None where it is undefined. margin: how far the model's AUROC must be above that of FLAGGING.
+    blind: name of BLIND -> answers, None where it is undefined. margin: how far the model's AUROC must be above theirs.
     Keys: `<name>/<overall metric>`, `<name>/auroc_macro.low` and `.high`, `above_<name>/auroc_macro` (model minus blind, paired,
-    over patients) with `.low` and `.high`, and `flagged/acquisition_only`: 1 if that interval reaches below the margin, else 0,
-    NaN if it is undefined.
+    over patients) with `.low` and `.high`, and `flagged/<name>`: 1 if that interval reaches below the margin, else 0, NaN if it
+    is undefined.
     """
     auroc = {"auroc": METRICS["auroc"]}
     flat: dict[str, float] = {}
@@ -40,7 +43,7 @@ def measure_blind(
         flat |= _bounds(
             f"above_{name}/{MEASURED}", paired_bootstrap(answers, model, resamples, confidence, seed, auroc)[MEASURED]
         )
-    flat[f"flagged/{FLAGGING}"] = flag(flat.get(f"above_{FLAGGING}/{MEASURED}.low", np.nan), margin)
+    flat |= {f"flagged/{name}": flag(flat.get(f"above_{name}/{MEASURED}.low", np.nan), margin) for name in blind}
     return flat
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from hilum.evaluation.blind import BLIND, FLAGGING, MEASURED, tell_flag
+from hilum.evaluation.blind import BLIND, MEASURED, SEES, tell_flag
 from hilum.evaluation.explanations import SHOWN_FILMS, Agreement, MeasureNote, group_explanations, number
 from hilum.evaluation.metrics import METRICS, higher_is_better, metric_title
 from hilum.evaluation.statistics import Interval
@@ -38,7 +38,7 @@ class HeadlineRow(TypedDict):
 
 
 class BlindRow(TypedDict):
-    """How far an arm is above a classifier that sees no lung: texts, and `flagged`, `not flagged`, `undefined` or empty."""
+    """How far an arm is above a classifier that sees no lung: texts, and `flagged`, `not flagged` or `undefined`."""
 
     arm: str
     classifier: str
@@ -163,7 +163,7 @@ def blind_rows(metrics: Mapping[str, Mapping[str, float | None]], intervals: Map
                     "own": with_interval(intervals[arm]),
                     "blind": _bounded(value),
                     "difference": told.replace("-", "−"),
-                    "verdict": tell_flag(found.get(f"flagged/{FLAGGING}")) if key == FLAGGING else "",
+                    "verdict": tell_flag(found.get(f"flagged/{key}")),
                 }
             )
     return rows
@@ -177,11 +177,12 @@ def interval_of(metrics: Mapping[str, float | None], key: str) -> Interval:
 
 
 def flag_warnings(rows: Sequence[BlindRow], margin: float) -> list[str]:
-    """A sentence for each flagged arm."""
+    """A sentence for each flag of an arm."""
+    seen = {BLIND[key]: told for key, told in SEES.items()}
     return [
         f"{row['arm']} is flagged: its AUROC of {row['own']} is not surely {margin:g} above the {row['blind']} that a classifier "
-        f"reaches which sees size, proportion and rim of the films and no lung (difference {row['difference']}). How the "
-        "films were taken would explain it"
+        f"reaches which sees {seen[row['classifier']][0]} and no lung (difference {row['difference']}). "
+        f"{seen[row['classifier']][1]} would explain it"
         for row in rows
         if row["verdict"] == "flagged"
     ]

@@ -7,6 +7,7 @@ from hilum.config import read_params
 from hilum.data.identity import read_salt, write_key
 from hilum.data.phantom import write_phantoms
 from hilum.data.prepared import file_sha256
+from hilum.data.readers.listing import list_dead_links
 from hilum.progress import bar, say
 from hilum.results import write_json
 from hilum.source_settings import DICOM_SOURCES, PINNED, PhantomSource
@@ -21,6 +22,8 @@ def run(source: str) -> None:
         raise ValueError(f"--source must be one of {', '.join(params.acquire.sources)}, got {source!r}")
     if not isinstance(settings, PhantomSource) and not workspace.at_home(settings.root).is_dir():
         raise ValueError(f"acquire.sources.{source}.root must be a folder, got {workspace.at_home(settings.root)}; correct it")
+    if not isinstance(settings, PhantomSource):
+        refuse_links(workspace.at_home(settings.root), source, hidden=isinstance(settings, DICOM_SOURCES))
     if isinstance(settings, DICOM_SOURCES):
         read_salt(workspace.at_home(settings.root))  # made now, where a folder that cannot be written is told before any work
     folder = workspace.raw(source)
@@ -49,6 +52,19 @@ def run(source: str) -> None:
             write_key(workspace.at_home(settings.root), hash_files(folder, source))
             say(f"{source}: DICOM headers and file names are under DVC now and travel with `dvc push`, as `mode: copy` says")
     say(f"{source}: {sum(path.is_file() for path in folder.rglob('*'))} files in data/raw/{source}")
+
+
+def refuse_links(root: Path, source: str, hidden: bool) -> None:
+    """Raise ValueError where links below a root lead to nothing or to a folder: films behind them would be lost unsaid.
+
+    hidden: paths may carry names of patients, so none is told.
+    """
+    if links := list_dead_links(root):
+        example = "" if hidden else f", such as {links[0]}"
+        raise ValueError(
+            f"acquire.sources.{source}.root must hold its films, got {len(links)} links below {root} that lead to nothing or to "
+            f"a folder{example}; put the films in their place, or make a linked folder a source of its own"
+        )
 
 
 def pin_files(written: str, root: Path, source: str, hidden: bool) -> dict[str, object]:

@@ -13,7 +13,7 @@ from hilum.data.batches import as_images
 from hilum.data.manifest import read_manifest
 from hilum.data.prepared import SplitFilms, load_films, load_split
 from hilum.evaluation.acquisition import acquisition_features, answer_by_features, source_features
-from hilum.evaluation.blind import FLAGGING, measure_blind, tell_flag
+from hilum.evaluation.blind import BLIND, SEES, measure_blind, tell_flag
 from hilum.evaluation.decisions import majority_baseline, one_vs_rest_thresholds, verdict
 from hilum.evaluation.figures import calibration_figure, confusion_figure, learning_figure, pr_figure, roc_figure
 from hilum.evaluation.metrics import evaluate_all, with_bins
@@ -47,18 +47,18 @@ def run(arm: str) -> None:
             films = load_split(workspace.prepared, workspace.split, part, description["classes"])
             answers[part] = answer(predict, films, description)
         write_evaluation(folder, answers, params.evaluate, params.seed, description, workspace.split)
-        flagged = write_blind(folder, answers["test"], params.evaluate, params.seed, description, workspace)
+        flags = write_blind(folder, answers["test"], params.evaluate, params.seed, description, workspace)
         draw_learning(folder, read_table(training / "history.csv"), read_json(training / "settings.json"), arm)
         settings = {"arm": arm, "model_sha256": description["model_sha256"], "params": flatten(params.evaluate, "evaluate")}
-        write_json(folder / "settings.json", {**settings, "tags": {FLAGGING: flagged}})
+        write_json(folder / "settings.json", {**settings, "tags": flags})
         log_films(opened, workspace, "test")
         log_results(opened, folder, "evaluation")
     metrics = read_json(folder / "metrics.json")
     for name in ("auroc_macro", "balanced_accuracy"):
         low, high = metrics[f"test/{name}.low"], metrics[f"test/{name}.high"]
         say(f"{arm}: test/{name} {metrics[f'test/{name}']:.3f} [{low:.3f}, {high:.3f}]")
-    if flagged == "flagged":
-        say(f"{arm}: flagged, not clearly above what size, proportion and rim of the films tell without the lungs")
+    for name in [name for name, told in flags.items() if told == "flagged"]:
+        say(f"{arm}: flagged, not clearly above what {SEES[name][0]} would tell without the lungs")
 
 
 def answer(predict: Any, films: SplitFilms, description: dict[str, Any]) -> Predictions:
@@ -107,15 +107,15 @@ def write_evaluation(
 
 def write_blind(
     folder: Path, model: Predictions, settings: Evaluate, seed: int, description: dict[str, Any], workspace: Workspace
-) -> str:
-    """What classifiers that see no lung answer on the test films, and how far the model is above them; returns the flag."""
+) -> dict[str, str]:
+    """What classifiers that see no lung answer on the test films, and how far the model is above them; returns the flags."""
     blind = answer_blindly(model, settings, description, workspace)
     for name, answers in blind.items():
         if answers is not None:
             write_table(folder / f"{name}.csv", table_of(answers, "test"))
     found = measure_blind(model, blind, settings.bootstrap, settings.confidence, seed, settings.acquisition.margin)
     write_json(folder / "metrics.json", {**read_json(folder / "metrics.json"), **found})
-    return tell_flag(found[f"flagged/{FLAGGING}"])
+    return {name: tell_flag(found[f"flagged/{name}"]) for name in BLIND}
 
 
 def answer_blindly(

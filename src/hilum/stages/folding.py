@@ -11,7 +11,7 @@ import yaml
 from hilum.config import Arm, Evaluate, Params, flatten, settle
 from hilum.data.batches import Rows, as_images
 from hilum.data.folds import OUT, TRAINS, VALIDATES, fold_names, rows_of_fold
-from hilum.data.prepared import SplitFilms, load_split
+from hilum.data.prepared import SplitFilms, file_sha256, load_split
 from hilum.evaluation.contradictions import contradiction_sheet, find_contradictions
 from hilum.evaluation.decisions import verdict
 from hilum.evaluation.metrics import METRICS, evaluate_all, with_bins
@@ -23,9 +23,10 @@ from hilum.records import Predictions
 from hilum.results import pool_predictions, read_json, table_of, write_json, write_table
 from hilum.runs import base_tags, epoch_metrics, fold_metrics, log_results
 from hilum.stages.evaluate import flat_metrics
+from hilum.stages.kept_folds import KeptFolds, keep_folds
 from hilum.stages.scoring import epoch_line, score_epoch
 from hilum.stages.train import find_threshold, logged_params
-from hilum.stages.tune import find_arm
+from hilum.stages.tune import find_arm, weights_digest
 from hilum.tracking import Run, open_store
 from hilum.training.arms import Task, train_arm, weights_of
 from hilum.training.fit import begin_training
@@ -45,7 +46,7 @@ class _Fold:
 
 
 def crossvalidate(arm: str, params: Params, workspace: Workspace, folder: Path) -> None:
-    """Train and evaluate every fold and write the folder. The test rows stay closed.
+    """Train and evaluate every fold and write the folder; an interrupted one goes on with its folds. The test rows stay closed.
 
     Searched values are those that `tune` found on the train and validation parts: it saw films that a fold holds out, so the
     answers are honest about the weights and slightly hopeful about those values.
@@ -68,18 +69,44 @@ def crossvalidate(arm: str, params: Params, workspace: Workspace, folder: Path) 
     }
     begin_training(params.seed)
     store = open_store(workspace, params.tracking)
+    kept = keep_folds(workspace.cache, arm, decides(arm, settled, params, workspace, versions))
     with store.start(f"crossvalidate-{arm}", tags) as parent:
         found = []
         for name in names:
             with store.start(f"fold-{name}", {**tags, "role": "fold", "fold": name, "mlflow.note.content": ""}, parent.id) as run:
-                found.append(run_fold(name, films, settled, params, workspace, versions, run))
-                run.log_metrics(fold_metrics(found[-1].measured))
+                if (fold := take_back(name, kept, versions, params, run)) is None:
+                    fold = run_fold(name, films, settled, params, workspace, versions, run)
+                    kept.save(name, fold.answers, fold.history)
+                run.log_metrics(fold_metrics(fold.measured))
+                found.append(fold)
         write_folds(folder, found, params, films)
         write_json(folder / "settings.json", settings)
         log_results(parent, folder, "crossvalidation")
+    kept.forget()
     metrics = read_json(folder / "metrics.json")
     low, high = metrics["oof/auroc_macro.low"], metrics["oof/auroc_macro.high"]
     say(f"{arm}: oof/auroc_macro {metrics['oof/auroc_macro']:.3f} [{low:.3f}, {high:.3f}] over {len(names)} folds")
+
+
+def decides(arm: str, settled: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> dict[str, Any]:
+    """All that decides what a fold gives, but the code."""
+    return {
+        "params": logged_params(params, settled),
+        "versions": versions,
+        "films": file_sha256(workspace.split / "folds.csv"),  # which film is in which part of which fold, and its pixels
+        "weights": weights_digest(params, arm, workspace),
+    }
+
+
+def take_back(name: str, kept: KeptFolds, versions: dict[str, Any], params: Params, run: Run) -> _Fold | None:
+    """A fold that an interrupted cross-validation has done, with its history in its run; None where there is none."""
+    if (found := kept.load(name, tuple(versions["classes"]))) is None:
+        return None
+    answers, history = found
+    say(f"fold {name}: taken from the interrupted cross-validation")
+    run.tag({"continued": "from an interrupted cross-validation"})
+    run.log_history(epoch_metrics(history))
+    return _Fold(name, answers, history, measure_fold(name, answers, params.evaluate, params.seed))
 
 
 def run_fold(

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hilum.config import Params
+from hilum.data.manifest import read_manifest
 from hilum.data.marks import KINDS
+from hilum.data.report import warn_of_confounding
 from hilum.evaluation.explanations import Agreement, MeasureNote, agree
 from hilum.evaluation.page import LEVEL, ArmSummary
 from hilum.evaluation.sanity_section import SanityResults
@@ -115,5 +117,8 @@ def find_warnings(arms: dict[str, ArmResults], params: Params, workspace: Worksp
         if shared or first:
             told = ", ".join(f"{k} ({reference[k]} and {own[k]})" for k in (shared + first)[:5])
             warnings.append(f"{name} differs from {params.compare.reference} in more than further phases: {told}")
+    manifest = read_manifest(workspace.prepared / "manifest.csv")
+    if manifest["source"].nunique() > 1:
+        warnings += warn_of_confounding(manifest)
     notes = workspace.prepared / "notes.txt"
     return warnings + [line for line in notes.read_text().splitlines() if line]

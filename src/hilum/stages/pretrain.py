@@ -1,14 +1,19 @@
 """pretrain: give each backbone that some arm wants `pretrained` weights that know films, from findings of another source."""
 
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from hilum.config import Arm, Head, Params, Phase, Train, read_params
 from hilum.data.batches import Rows
-from hilum.data.manifest import build_manifest, tell_decoded
+from hilum.data.leaks import FilmSet, find_leaks
+from hilum.data.manifest import Prepared, build_manifest, read_manifest, tell_decoded
+from hilum.data.prepared import load_films
 from hilum.data.raw_films import read_source
+from hilum.data.sources import PUBLISHED
 from hilum.data.splits import split_by_patient
 from hilum.models.classifier import save_backbone
 from hilum.progress import bar, say
@@ -31,26 +36,30 @@ def run() -> None:
         say("no arm wants pretrained weights: nothing to do")
         return
     begin_training(params.seed)
-    train, val, classes = load_rows(params, workspace)
+    train, val, classes, left_out = load_rows(params, workspace)
+    write_table(folder / "left_out.csv", left_out)
     summary = {}
     for backbone in backbones:
         summary[backbone] = pretrain_backbone(backbone, train, val, classes, params, folder)
     write_json(folder / "summary.json", summary)
 
 
-def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[str]]:
-    """The source's films, split by patient; a class for each of its findings; films of several findings or none stay out."""
+def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[str], pd.DataFrame]:
+    """The source's films, split by patient; a class for each of its findings; and the films that the task has as well.
+
+    Films of several findings or none stay out, and so do those that the task's films show, in whatever part: weights that have
+    seen a test film would answer for it.
+    """
     name = params.pretrain.source
     root, table = read_source(name, params, workspace)
     single = (table["finding"] != "") & ~table["finding"].str.contains(JOINT, regex=False)
-    classes = sorted(set(table["finding"][single]))
     if not single.all():
         say(f"{name}: {(~single).sum()} films of several findings or none are not pretrained on")
     prepared = build_manifest(
         {name: (root, table[single])},
         size=params.pretrain.size,
         square=params.prepare.square,
-        labels={finding: [finding] for finding in classes},
+        labels={finding: [finding] for finding in sorted(set(table["finding"][single]))},
         unmatched="stop",
         broken_share=params.prepare.broken_share,
         markers=params.prepare.markers,
@@ -59,14 +68,44 @@ def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[st
         cache=workspace.decoded_films,
     )
     say(tell_decoded(prepared))
-    splits = split_by_patient(prepared.manifest, params.pretrain.validation, 0.01, params.seed, prepared.linked_patients)
-    part = prepared.manifest.merge(splits.table, on="image_id")["split"].to_numpy()
+    left_out = find_task_films(prepared, params, workspace)
+    kept = np.flatnonzero(~prepared.manifest["image_id"].isin(left_out["image_id"]))
+    manifest = prepared.manifest.iloc[kept].reset_index(drop=True)
+    classes = sorted(set(manifest["label"]))
+    if len(classes) < 2:
+        raise ValueError(
+            f"pretrain.source must hold films of two findings or more that the task does not show, got {len(classes)} after "
+            f"{len(left_out)} of {len(prepared.manifest)} films were left out; name another source"
+        )
+    splits = split_by_patient(manifest, params.pretrain.validation, 0.01, params.seed, prepared.linked_patients)
+    part = manifest.merge(splits.table, on="image_id")["split"].to_numpy()
     rows = Rows(
-        prepared.films,
-        prepared.manifest["label"].map({label: k for k, label in enumerate(classes)}).to_numpy(np.int64),
-        tuple(prepared.manifest["pixel_sha256"]),
+        prepared.films[kept],
+        manifest["label"].map({label: k for k, label in enumerate(classes)}).to_numpy(np.int64),
+        tuple(manifest["pixel_sha256"]),
     )
-    return rows.take(np.flatnonzero(part != "val")), rows.take(np.flatnonzero(part == "val")), classes
+    return rows.take(np.flatnonzero(part != "val")), rows.take(np.flatnonzero(part == "val")), classes, left_out
+
+
+def find_task_films(prepared: Prepared, params: Params, workspace: Workspace) -> pd.DataFrame:
+    """The films of the source that the task shows as well, and those of their patients; told, and listed in left_out.csv."""
+    reader = params.acquire.sources[params.pretrain.source].reader
+    same = [name for name in params.prepare.sources if params.acquire.sources[name].reader == reader and reader in PUBLISHED]
+    left_out = find_leaks(
+        FilmSet(prepared.films, prepared.manifest),
+        FilmSet(load_films(workspace.prepared), read_manifest(workspace.prepared / "manifest.csv")),
+        params.prepare.square,
+        params.prepare.near_duplicates == "group",
+        same,
+        workers=os.cpu_count() or 1,
+    )
+    if len(left_out):
+        first = left_out.iloc[0]
+        say(
+            f"{params.pretrain.source}: {len(left_out)} films stay out, because the task has them or their patients, "
+            f"such as {first['image_id']}: {first['detail']} (data/pretrained/left_out.csv)"
+        )
+    return left_out
 
 
 def pretrain_backbone(

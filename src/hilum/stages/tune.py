@@ -99,12 +99,16 @@ def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: W
         "tune": params.tune.model_dump(exclude={"trials"}),
         "seed": params.seed,
         "versions": versions,
-        "weights": (
-            file_sha256(workspace.pretrained / f"{arm.backbone}.weights.h5")
-            if arm.weights == "pretrained"
-            else read_json(workspace.facts)["weights"][name]
-        ),
+        "weights": weights_digest(params, name, workspace),
     }
+
+
+def weights_digest(params: Params, name: str, workspace: Workspace) -> str:
+    """The hash of the weights that the arm of that name begins with; `imagenet` and `none` stand for themselves."""
+    arm = params.arms[name]
+    if arm.weights == "pretrained":
+        return file_sha256(workspace.pretrained / f"{arm.backbone}.weights.h5")
+    return str(read_json(workspace.facts)["weights"][name])
 
 
 def train_trial(

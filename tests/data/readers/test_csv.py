@@ -93,3 +93,13 @@ def test_a_split_of_another_name_is_refused(tmp_path: Path) -> None:
     write_lines(tmp_path / "t.csv", "Path,dx,part", "a.png,x,holdout")
     with pytest.raises(ValueError, match="must be train, val or test, got 'holdout'"):
         read_csv(tmp_path, "t.csv", "Path", finding="dx", split="part")
+
+
+def test_a_word_for_no_patient_makes_no_patient_of_many_films(tmp_path: Path) -> None:
+    names = [f"{number}.png" for number in range(6)]
+    root = write_films(tmp_path, *names)
+    words = ["NA", "nan", "Unknown", "", "p1", "p1"]
+    write_lines(root / "t.csv", "file,dx,who", *(f"{name},x,{word}" for name, word in zip(names, words, strict=True)))
+    table = read_csv(root, table="t.csv", path="file", finding="dx", patient="who")
+    assert table["patient_id"].tolist() == [*names[:4], "p1", "p1"]
+    assert "nothing tells the patient of 4 films" in table.attrs["notes"][-1]

@@ -27,6 +27,20 @@ def test_text_of_either_encoding_is_read_and_trimmed(tmp_path: Path) -> None:
         assert table.to_dict("list") == {"Patientid": ["1", "2"], "url": ["http://x", ""], "notes": ["38° à  droite", ""]}
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_tables_of_spreadsheets_are_read(separator: str, ending: str, encoding: str, tmp_path: Path) -> None:
+    size = "Größe" if separator == "," else "Größe, cm"
+    cells = (("Fall", size, "Befund"), ("1", "", "grün"), ("2", '"a;b,c"', "x"))
+    lines = [separator.join(line) for line in cells]
+    (tmp_path / "t.csv").write_bytes((ending.join(lines) + ending).encode(encoding))
+    table = read_table(tmp_path / "t.csv")
+    assert table.to_numpy().tolist() == [["1", "", "grün"], ["2", "a;b,c", "x"]]
+    assert table.columns.tolist() == ["Fall", size, "Befund"]
+    assert len(read_table(tmp_path / "t.csv", rows=1)) == 1
+
+
 def test_a_trailing_comma_shifts_no_column(tmp_path: Path) -> None:
     table = read_table(write_lines(tmp_path / "t.csv", "a,b", "1,2,", "3,4,"))
     assert table.to_dict("list") == {"a": ["1", "3"], "b": ["2", "4"]}
@@ -75,6 +89,13 @@ def test_missing_columns_are_named_and_optional_ones_are_empty() -> None:
 def test_a_film_is_found_by_path_name_or_name_without_ending_in_any_case(name: str, film: str) -> None:  # defect 17
     table = attach(["x/a.png", "y/b.c.JPG"], rows(name))
     assert table["path"].tolist() == [film]
+
+
+def test_accents_of_one_character_and_of_two_are_the_same_name() -> None:
+    two, one = "e\u0301tude/a\u0308.png", "\u00e9tude/\u00e4.png"
+    for there, named in ((two, one), (one, two), (two, "\u00c4.PNG"), (one, "a\u0308")):
+        table = attach([there], rows(named, finding=["x"]))
+        assert table["path"].tolist() == [there] and left(table) == {}
 
 
 def test_nothing_is_lost_unsaid() -> None:

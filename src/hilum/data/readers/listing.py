@@ -10,6 +10,7 @@ from hilum.data.codestream import is_dicom
 
 SUFFIXES = (".png", ".jpg", ".jpeg")  # compared in lower case
 DICOM_SUFFIXES = (".dcm", ".dicom")  # a DICOM may have any other name or none
+UNREAD = (".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", *DICOM_SUFFIXES)  # pictures that no reader of PNG and JPEG takes
 MASK_FOLDERS = ("lung_masks", "lesion_masks")  # beside the films; what lies in them is no film
 
 # What a reader may know of a film; prepare adds the rest of records.MANIFEST. An empty string means "no information".
@@ -80,6 +81,24 @@ def list_dicoms(root: Path) -> list[PurePosixPath]:
             if is_dicom(stream) or relative.suffix.lower() in DICOM_SUFFIXES:
                 found.append(relative)
     return sorted(found)
+
+
+def list_unread(root: Path) -> list[PurePosixPath]:
+    """The files below a root that are pictures by their ending and that `list_films` does not take, sorted, relative to it."""
+    found = []
+    for path in root.rglob("*"):
+        relative = PurePosixPath(path.relative_to(root).as_posix())
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if relative.suffix.lower() in UNREAD and not hidden and relative.parts[0].lower() not in MASK_FOLDERS and path.is_file():
+            found.append(relative)
+    return sorted(found)
+
+
+def list_dead_links(root: Path) -> list[PurePosixPath]:
+    """Links below a root that lead to nothing or to a folder, sorted, relative to it: what lies behind them is not read."""
+    links = [path for path in root.rglob("*") if path.is_symlink() and not path.is_file()]
+    found = [PurePosixPath(path.relative_to(root).as_posix()) for path in links]
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.parts))
 
 
 def list_masks(root: Path) -> list[PurePosixPath]:

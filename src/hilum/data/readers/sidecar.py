@@ -8,7 +8,7 @@ import pandas as pd
 
 from hilum.data.readers.listing import list_films, name_left_out, name_some
 from hilum.data.readers.tables import count_odd, read_table
-from hilum.data.readers.values import make_box, read_age, read_boxes, read_sex, read_view, squeeze
+from hilum.data.readers.values import UNTOLD, make_box, read_age, read_boxes, read_sex, read_view, squeeze
 
 PLAIN = ("patient_id", "license", "lung_mask", "lesion_mask")  # taken as they stand
 MASKS = ("lung_mask", "lesion_mask")
@@ -33,6 +33,8 @@ def read_sidecar(path: Path, columns: Columns, separators: str = "") -> pd.DataF
     for name in PLAIN:
         if columns.get(name):
             rows[name] = table[_first(columns[name])]
+    if "patient_id" in rows:  # else all films of unknown patients would be films of one
+        rows["patient_id"] = rows["patient_id"].where(~rows["patient_id"].map(squeeze).isin(UNTOLD), "")
     for name, read in (("age", read_age), ("sex", read_sex)):
         if columns.get(name):
             told = table[_first(columns[name])]

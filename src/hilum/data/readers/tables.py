@@ -1,11 +1,13 @@
 """Tables beside films: read as text whatever wrote them, and joined with the files that are there; nothing is lost unsaid."""
 
+import codecs
 import csv
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TextIO
 
 import pandas as pd
 
@@ -14,6 +16,8 @@ from hilum.data.readers.values import join_findings, squeeze, write_boxes
 from hilum.records import JOINT
 
 ENCODINGS = ("utf-8-sig", "latin-1")  # tried in this order; latin-1 reads any bytes
+BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # as spreadsheets save "Unicode text"
+SEPARATORS = ",;\t"  # between cells, whichever the header has most of: spreadsheets write semicolons in half of Europe
 NO_FILM = ("row without a film", "name of several films")  # what a row may be that belongs to no film
 Row = dict[str, Any]
 JOINED = ("finding", "boxes", "box_findings")  # what several rows of one film add up to; every other column must agree
@@ -21,6 +25,8 @@ JOINED = ("finding", "boxes", "box_findings")  # what several rows of one film a
 
 def read_table(path: Path, rows: int | None = None) -> pd.DataFrame:
     """A CSV file as text: columns trimmed, cells trimmed, empty for no information. rows: read only the first ones.
+
+    Cells stand between commas, semicolons or tabs, whichever the header has most of.
 
     Raises:
         ValueError: no such file, no header, no row, or lines with more cells than the header.
@@ -46,16 +52,25 @@ def read_table(path: Path, rows: int | None = None) -> pd.DataFrame:
 
 
 def _read_lines(path: Path, rows: int | None) -> list[list[str]]:
-    for encoding in ENCODINGS:
+    with path.open("rb") as start:
+        mark = start.read(2)
+    for encoding in [BYTE_ORDER_MARKS[mark]] if mark in BYTE_ORDER_MARKS else ENCODINGS:
         try:
             with path.open(encoding=encoding, newline="") as file:
-                found = islice(csv.reader(file), None if rows is None else rows + 1)
+                separator = max(SEPARATORS, key=_read_header(file).count)
+                file.seek(0)
+                found = islice(csv.reader(file, delimiter=separator), None if rows is None else rows + 1)
                 return [[cell.strip() for cell in line] for line in found]
-        except UnicodeDecodeError:
+        except UnicodeError:
             continue
         except csv.Error as error:
             raise ValueError(f"the table must be CSV, got {path}: {error}; mend it") from None
-    raise ValueError(f"the table must be text in {' or '.join(ENCODINGS)}, got {path}; save it as UTF-8")
+    raise ValueError(f"the table must be text in UTF-8, UTF-16 or latin-1, got {path}; save it as UTF-8")
+
+
+def _read_header(file: TextIO) -> str:
+    """The first line, however lines end."""
+    return "".join(takewhile(lambda letter: letter not in "\r\n", iter(lambda: file.read(1), "")))
 
 
 def pick_columns(table: pd.DataFrame, wanted: Mapping[str, Sequence[str]], place: Path) -> pd.DataFrame:
@@ -143,17 +158,17 @@ def _index_films(films: Sequence[PurePosixPath]) -> Callable[[str], list[PurePos
     """A function from a name in a table to the films that it may mean."""
     by_name: dict[str, list[PurePosixPath]] = defaultdict(list)
     for film in films:
-        by_name[film.name.casefold()].append(film)
-        by_name[film.stem.casefold()].append(film)
+        by_name[_fold(film.name)].append(film)
+        by_name[_fold(film.stem)].append(film)
 
     def find(name: str) -> list[PurePosixPath]:
-        wanted = PurePosixPath(name.replace("\\", "/").casefold().removeprefix("./"))
+        wanted = PurePosixPath(_fold(name.replace("\\", "/")).removeprefix("./"))
         if not wanted.name:
             return []
         whole = wanted.suffix in SUFFIXES
         near = []
         for film in by_name.get(wanted.name, []):
-            key = PurePosixPath(str(film).casefold())
+            key = PurePosixPath(_fold(str(film)))
             key = key if whole else key.with_suffix("")
             if key == wanted:
                 return [film]
@@ -163,6 +178,11 @@ def _index_films(films: Sequence[PurePosixPath]) -> Callable[[str], list[PurePos
         return near
 
     return find
+
+
+def _fold(name: str) -> str:
+    """A name for comparison: in any case, and whether letters and their accents are one character or two (as on a Mac)."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _join_rows(rows: Sequence[Row]) -> Row:
