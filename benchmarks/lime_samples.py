@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
@@ -21,7 +22,7 @@ from lime.lime_image import LimeImageExplainer
 from numpy.typing import NDArray
 
 from hilum.config import read_params
-from hilum.explain.lime_superpixels import explain, superpixels
+from hilum.explain.lime_superpixels import SEGMENTATION, explain, segment
 from hilum.explain.subject import Subject
 from hilum.models.classifier import build_classifier
 from hilum.models.forward import predictor
@@ -65,12 +66,14 @@ def main() -> None:
     )
 
 
-def run_usual(model: keras.Model, images: NDArray[np.float32], settings: dict[str, object]) -> NDArray[np.float32]:
+def run_usual(model: keras.Model, images: NDArray[np.float32], settings: dict[str, Any]) -> NDArray[np.float32]:
     """The weights of class 0 painted on the superpixels, (N, H, W), by lime as its own examples call it."""
     painted = np.zeros(images.shape[:3], np.float32)
     for i, film in enumerate(images[..., 0]):
-        regions = superpixels(film, int(str(settings["superpixels"])))
-        explanation = LimeImageExplainer(kernel_width=settings["kernel_width"], random_state=SEED).explain_instance(
+        regions = segment(film, **{key: settings[key] for key in SEGMENTATION})
+        explanation = LimeImageExplainer(
+            kernel_width=settings["kernel_width"], feature_selection=settings["selection"], random_state=SEED
+        ).explain_instance(
             np.repeat(film[..., None], 3, axis=-1),
             lambda batch: model.predict(np.asarray(batch, np.float32)[..., :1], verbose=0),
             labels=(0,),

@@ -18,9 +18,12 @@ from hilum.workspace import Workspace
 
 SIZE = 32
 QUICK = {
-    "explain__lime": {"samples": 30, "superpixels": 8, "features": 4, "kernel_width": 0.25, "hide": "film"},
+    "explain__lime__samples": 30,
+    "explain__lime__superpixels": 8,
+    "explain__lime__features": 4,
     "explain__rise__samples": 40,
-    "explain__shapley": {"orders": 1, "superpixels": 8, "baseline": "mean"},
+    "explain__shapley__orders": 1,
+    "explain__shapley__superpixels": 8,
     "explain__shap_partition__evaluations": 30,
     "explain__shap__samples": 5,
     "explain__integrated_gradients__steps": 4,

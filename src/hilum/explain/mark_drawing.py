@@ -20,7 +20,7 @@ def draw_marks(axes: "Axes", marks: FilmMarks) -> str:
     if "lesion" in marks.masks:
         colours = np.zeros((*marks.masks["lesion"].shape, 4))
         colours[marks.masks["lesion"]] = to_rgba(COLOURS["lesion"], FILL)
-        axes.imshow(colours, interpolation="nearest")
+        axes.imshow(colours, interpolation="nearest", aspect="auto")
     for kind in marks.kinds:
         _outline(axes, marks, kind, 1.1)
     told = {"lesion": "lesion: yellow", "box": f"box: orange{_shown(marks)}", "lungs": "lungs: blue line"}

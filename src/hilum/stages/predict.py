@@ -1,6 +1,7 @@
 """predict: a model's answer for every film of a folder, a row per file, written as it goes and continued if interrupted."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +10,29 @@ import numpy as np
 from hilum.config import Params, read_params
 from hilum.data.batches import as_images
 from hilum.data.markers import prepare_marked
+from hilum.data.marks import FilmMarks, no_marks
 from hilum.data.readers.listing import list_pictures_and_dicoms
 from hilum.evaluation.decisions import verdict
-from hilum.explain.drawing import Answer, draw_panel
+from hilum.explain.drawing import Answer, draw_panel, tell_answer
 from hilum.explain.heat import png_bytes
 from hilum.explain.methods import METHODS
 from hilum.explain.subject import Subject
 from hilum.models.forward import BATCH
 from hilum.progress import bar, say
-from hilum.stages.served import check_methods, choose_methods, open_served
+from hilum.records import Labels
+from hilum.stages.served import check_names, choose_methods, open_served
 from hilum.workspace import find_workspace
 
 
 def run(model: str, images: Path, out: Path, explain: str) -> None:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
-    check_methods("--explain", explain)
+    check_names("--explain", explain, list(METHODS))
     if not images.is_dir():
         raise ValueError(f"--images must be a folder of films, got {images}")
     with open_served(model, workspace, params) as (subject, described):
-        predict_folder(subject, described, images, out, choose_methods("--explain", explain, subject), params)
+        methods, _ = choose_methods("--explain", explain, subject, params.explain, sheets=False)
+        predict_folder(subject, described, images, out, methods, params)
 
 
 def predict_folder(
@@ -82,11 +86,13 @@ def answer_batch(
 ) -> list[list[str]]:
     """A row per file, in the order of the names: the verdict and probabilities, or the error."""
     films: dict[str, np.ndarray] = {}
+    marks: list[FilmMarks] = []
     errors: dict[str, str] = {}
     for name in names:
         try:
             film = prepare_marked(images / name, described["size"], described["square"], described.get("markers", "keep"))
             films[name] = film.film
+            marks.append(no_marks(film.geometry))
         except ValueError as fault:
             errors[name] = str(fault)
     classes = list(described["classes"])
@@ -98,17 +104,21 @@ def answer_batch(
         for name, row, k in zip(films, probabilities, verdicts, strict=True):
             answers[name] = [name, classes[k], *(f"{p:.6g}" for p in row), ""]
         if methods:
-            draw_explanations(subject, stack, list(films), probabilities, verdicts, classes, methods, params, out)
+            threshold = described["threshold"]
+            told = [
+                tell_answer(name, classes, row, int(k), int(k), threshold)
+                for name, row, k in zip(films, probabilities, verdicts, strict=True)
+            ]
+            draw_explanations(subject, stack, told, marks, verdicts, methods, params, out)
     return [answers[name] for name in names]
 
 
 def draw_explanations(
     subject: Subject,
     films: np.ndarray,
-    names: list[str],
-    probabilities: np.ndarray,
-    verdicts: np.ndarray,
-    classes: list[str],
+    answers: Sequence[Answer],
+    marks: Sequence[FilmMarks],
+    verdicts: Labels,
     methods: list[str],
     params: Params,
     out: Path,
@@ -123,6 +133,6 @@ def draw_explanations(
             subject, as_images(films), verdicts, settings, params.seed, bar(METHODS[method].title)
         )
         found.append(explained)
-    for index, (name, k) in enumerate(zip(names, verdicts, strict=True)):
-        answer = Answer(name, classes[k], float(probabilities[index, k]), classes[k])
-        (folder / f"{name.replace('/', '_')}.png").write_bytes(png_bytes(draw_panel(films[index], found, index, answer)))
+    for index, answer in enumerate(answers):
+        figure = draw_panel(films[index], found, index, answer, marks[index])
+        (folder / f"{answer.film.replace('/', '_')}.png").write_bytes(png_bytes(figure))
