@@ -62,8 +62,8 @@ def draw_lime_views(
     across, down = fit_inches(SIDE, marks.geometry)
     section = Section(f"LIME, for {answer.target}\n{trust}", tiles, across, len(tiles), down / across)
     note = (
-        f"pros only and rest hidden: up to {shown} superpixels that argue for the class (red); pros and cons: the {shown} of the "
-        "largest |weight|, against in blue; what is hidden is slate"
+        f"pros only and rest hidden (behind grey blue): up to {shown} superpixels that argue for the class, red; pros and cons: "
+        f"the {shown} of the largest |weight|, against in blue; opacity {TINT:.0%}"
     )
     return draw_sections("LIME's views", answer, [section], note)
 

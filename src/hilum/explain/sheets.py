@@ -127,7 +127,8 @@ def _activations(shown: Shown, settings: Explain, seed: int, on_film: OnFilm) ->
     model = check_model("activations", shown.subject, shown.targets)
     layers = choose_layers("activations", model, settings.activations.layers)
     channels = activations_at(model, shown.images, layers, settings.activations.channels)
-    rows = zip(shown.films, channels, shown.answers, shown.marks, strict=True)
+    said = [replace(answer, target=answer.predicted) for answer in shown.answers]  # activations explain no class
+    rows = zip(shown.films, channels, said, shown.marks, strict=True)
     return Drawn([draw_activations(film, found, answer, marks) for film, found, answer, marks in rows])
 
 
