@@ -68,10 +68,10 @@ def test_an_empty_cell_says_so():
 
 
 def test_a_grid_of_empty_cells_is_drawn():
-    assert png_bytes(draw_grid(dict.fromkeys(CELLS, ()), 4, "Grad-CAM for viral", signed=False))
+    assert png_bytes(draw_grid(dict.fromkeys(CELLS, ()), 4, "Grad-CAM for viral", signed=False, unit="logits"))
 
 
 def test_more_films_than_fit_are_refused():
-    tile = Tile(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.float32), "")
+    tile = Tile(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.float32), "", no_marks(fit_square(4, 4, 4, "pad")))
     with pytest.raises(ValueError, match="at most 1"):
-        draw_grid({"true positive": [tile, tile]}, 1, "t", signed=False)
+        draw_grid({"true positive": [tile, tile]}, 1, "t", signed=False, unit="logits")

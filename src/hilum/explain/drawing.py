@@ -21,7 +21,7 @@ RIGHT, WRONG = "#1b7837", "#b2182b"
 
 SIDE, GAP, MARGIN = 2.55, 0.22, 0.15  # inches: of a film, between films, around all
 ABREAST = 5  # pictures in a line, at most
-HEADING, NAME, TITLE, BAR, CAPTION = 0.50, 0.24, 0.22, 0.34, 0.58  # inches of height: above a row, above a film, below it
+HEADING, NAME, TITLE, BAR, CAPTION = 0.50, 0.24, 0.22, 0.34, 0.64  # inches of height: above a row, above a film, below it
 
 
 @dataclass(frozen=True)
