@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hilum.data.marks import FilmMarks
 from hilum.explain.heat import DPI, GREY, INK, NOTE, draw_bar, draw_film, draw_heat, fit_inches, plain
-from hilum.explain.mark_drawing import draw_outline
+from hilum.explain.mark_drawing import OUTLINES, draw_outline
 from hilum.records import Predictions
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ CELLS = {
     "false negative": (True, False),
     "true negative": (False, False),
 }
-SIDE, GAP, MARGIN, HEADING, TITLE, LABEL, EMPTY, SCALE = 1.55, 0.12, 0.15, 0.48, 0.2, 0.46, 0.1, 0.5  # inches
+SIDE, GAP, MARGIN, HEADING, TITLE, LABEL, EMPTY, SCALE = 1.55, 0.12, 0.15, 0.60, 0.2, 0.46, 0.1, 0.5  # inches
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def draw_grid(cells: Mapping[str, Sequence[Tile]], per_cell: int, title: str, si
         figure.text(MARGIN / width, 1 - top / height, text, va="top", **looks)
 
     write(MARGIN, title, fontsize=10.5, weight="bold", color=INK)
-    write(MARGIN + 0.22, NOTE, fontsize=7, color=GREY)
+    write(MARGIN + 0.22, f"{NOTE}\n{OUTLINES}", fontsize=7, color=GREY, linespacing=1.3)
     top = MARGIN + HEADING
     for name, tiles in cells.items():
         write(top, f"{name}: {len(tiles)} shown" if tiles else f"{name}: there is none in this split", fontsize=9, color=INK)

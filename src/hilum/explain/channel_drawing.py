@@ -10,7 +10,7 @@ from hilum.data.marks import FilmMarks
 from hilum.explain.channels import Channels
 from hilum.explain.drawing import Answer
 from hilum.explain.heat import GREY, INK, draw_film, fit_inches
-from hilum.explain.mark_drawing import draw_outline
+from hilum.explain.mark_drawing import OUTLINES, draw_outline
 from hilum.explain.tile_drawing import Section, Tile, draw_sections
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def draw_activations(film: NDArray[np.generic], layers: Sequence[Channels], answ
 
     first = Section("", [Tile("film", paint)], across * 2.2, 1, down / across)
     sections = [_channel_section(layer, _told(layer, "that vary most over this film"), across, down) for layer in layers]
-    note = "activations as the layer gives them, one scale per layer: what is dark is silent"
+    note = f"activations as the layer gives them, one scale per layer: what is dark is silent; {OUTLINES}"
     return draw_sections("Activations", answer, [first, *sections], note)
 
 

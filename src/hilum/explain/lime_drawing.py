@@ -9,7 +9,7 @@ from hilum.data.marks import FilmMarks
 from hilum.explain.drawing import Answer
 from hilum.explain.heat import draw_film, fit_inches
 from hilum.explain.lime_views import Views
-from hilum.explain.mark_drawing import draw_outline
+from hilum.explain.mark_drawing import OUTLINES, draw_outline
 from hilum.explain.tile_drawing import Paint, Section, Tile, draw_sections
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def draw_lime_views(
     section = Section(f"LIME, for {answer.target}\n{trust}", tiles, across, len(tiles), down / across)
     note = (
         f"pros only and rest hidden (behind grey blue): up to {shown} superpixels that argue for the class, red; pros and cons: "
-        f"the {shown} of the largest |weight|, against in blue; opacity {TINT:.0%}"
+        f"the {shown} of the largest |weight|, against in blue; opacity {TINT:.0%}; {OUTLINES}"
     )
     return draw_sections("LIME's views", answer, [section], note)
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = {"lesion": "#ffd92f", "box": "#ff7f2a", "lungs": "#4fc3f7"}
+OUTLINES = "outlines: lesion yellow, box orange, lungs blue where neither is marked"
 FILL = 0.35  # opacity of a lesion in the marks' own picture
 
 
