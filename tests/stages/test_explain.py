@@ -14,6 +14,7 @@ from hilum.explain.measures import MEASURES, wanted_measures
 from hilum.explain.methods import METHODS
 from hilum.explain.sheets import SHEETS
 from hilum.models.classifier import save_classifier
+from hilum.records import Predictions
 from hilum.results import write_json
 from hilum.stages import explain
 from hilum.workspace import Workspace
@@ -162,3 +163,10 @@ def test_hilum_s_own_file_is_explained(project: Path) -> None:
     described = {"classes": ["a", "b"], "size": SIZE, "square": "pad", "threshold": 0.5, "model_sha256": "m", "scaling": "inside"}
     write_json(project / "training" / "model.json", described)
     assert (call(project, project / "training" / "model.keras", "gradcam,saliency") / "film.png").is_file()
+
+
+@pytest.mark.parametrize(("target", "expected"), [("predicted", [1, 0, 1]), ("true", [0, 0, 1]), ("bright", [1, 1, 1])])
+def test_the_class_that_maps_explain(target: str, expected: list[int]) -> None:
+    names = np.array(["a", "b", "c"])
+    answers = Predictions(names, names, np.array([0, 0, 1]), np.full((3, 2), 0.5), np.array([1, 0, 1]), ("dark", "bright"))
+    assert explain.choose_targets(target, answers).tolist() == expected
