@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from hilum.explain.cams import resize_cells
 from hilum.explain.similarity import block_means, own_values, rank_correlation, structural_similarity
 from hilum.records import Attribution
 
@@ -31,7 +32,20 @@ def test_a_method_is_compared_on_what_it_found():
     painted = np.array([[[5, 5, -1], [0, -1, -1]]], np.float32)
     lime = Attribution(painted, "lime", TARGET, True, {}, regions=regions)
     assert own_values(lime, painted, 0).tolist() == [5, -1, 0]
-    cells = np.float32([[1, 2], [3, 4]]).repeat(4, 0).repeat(4, 1)[np.newaxis]
-    gradcam = Attribution(cells, "gradcam", TARGET, False, {"cells": [2, 2]})
-    assert own_values(gradcam, cells, 0).tolist() == [1, 2, 3, 4]
-    assert own_values(Attribution(cells, "shap", TARGET, True, {}), cells, 0).size == 64
+    blocks = np.float32([[1, 2], [3, 4]]).repeat(4, 0).repeat(4, 1)[np.newaxis]
+    rise = Attribution(blocks, "rise", TARGET, True, {"cells": 2})
+    assert own_values(rise, blocks, 0).tolist() == [1, 2, 3, 4]
+    assert own_values(Attribution(blocks, "shap", TARGET, True, {}), blocks, 0).size == 64
+
+
+@pytest.mark.parametrize("grid", [(4, 4), (3, 5), (8, 8)])
+def test_the_cells_of_an_enlarged_map_come_back_and_zeros_stay_equal(grid):
+    """As Grad-CAM's own resize makes it, half of the cells zero."""
+    cells = np.maximum(np.random.default_rng(1).normal(size=(1, *grid)), 0).astype(np.float32)
+    painted = resize_cells(cells, (32, 40))
+    gradcam = Attribution(painted, "gradcam", TARGET, False, {"cells": list(grid), "resize": "bilinear"})
+    found = own_values(gradcam, painted, 0).reshape(grid)
+    np.testing.assert_allclose(found, cells[0], atol=1e-5 * cells.max())
+    assert rank_correlation(found, cells[0]) == pytest.approx(1)
+    assert ((found == 0) == (cells[0] == 0)).all()
+    assert (own_values(gradcam, np.zeros_like(painted), 0) == 0).all()

@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from hilum.explain.faithfulness import Numbers
 from hilum.records import Attribution, Maps
 
+ROUNDED = 5  # decimals of a map's largest magnitude: float32 keeps 7, and cells of a map that were 0 must be so again
+
 
 def rank_correlation(first: NDArray[np.generic], second: NDArray[np.generic]) -> float:
     """Spearman correlation of two arrays of one shape, -1 to 1; NaN where one is constant: it ranks nothing."""
@@ -33,18 +35,38 @@ def structural_similarity(first: Maps, second: Maps) -> Numbers:
 
 
 def own_values(attribution: Attribution, maps: Maps, index: int) -> Numbers:
-    """What a method really found for one film, before it was painted on pixels: the cells of a layer, or the superpixels.
+    """What a method really found for one film, before it was painted on pixels: cells, superpixels, or the pixels themselves.
 
-    attribution: of the method on these films, whose cells and regions hold for `maps` (N, H, W) as well. Correlating painted
-    pixels would count each cell or superpixel as often as it has pixels.
+    attribution: of the method on these films, whose cells and regions hold for `maps` (N, H, W) as well: its regions, the cells
+    that it enlarged, or the cells per side of its masks. Correlating painted pixels would count each superpixel as often as it
+    has pixels, and what lies between two cells as evidence of its own.
     """
     values = maps[index].astype(np.float64)
     if attribution.regions is not None:
         regions = attribution.regions[index].ravel()
         return np.bincount(regions, weights=values.ravel()) / np.maximum(np.bincount(regions), 1)
-    if "cells" in attribution.parameters:
-        return block_means(values, tuple(attribution.parameters["cells"])).ravel()
-    return values.ravel()
+    cells = attribution.parameters.get("cells")
+    if cells is None:
+        return values.ravel()
+    if attribution.parameters.get("resize") == "bilinear":
+        return shrink_to_cells(values, (cells[0], cells[1])).ravel()
+    return block_means(values, (cells, cells)).ravel()
+
+
+def shrink_to_cells(values: NDArray[np.float64], grid: tuple[int, int]) -> NDArray[np.float64]:
+    """The cells that a bilinear resize enlarged to this map: (H, W) -> grid; cells that were equal are equal again.
+
+    Means of blocks would mix each cell with its neighbours, which makes unrelated maps look alike.
+    """
+    down, across = (np.linalg.pinv(enlarging(cells, extent)) for cells, extent in zip(grid, values.shape, strict=True))
+    top = float(np.abs(values).max()) or 1.0
+    return np.asarray(np.round(down @ (values / top) @ across.T, ROUNDED) * top, np.float64)
+
+
+def enlarging(cells: int, extent: int) -> NDArray[np.float64]:
+    """(extent, cells) weights of a bilinear resize along one side, between the middles of cells."""
+    places = (np.arange(extent) + 0.5) * cells / extent - 0.5
+    return np.stack([np.interp(places, np.arange(cells), row) for row in np.eye(cells)], axis=1)
 
 
 def block_means(values: NDArray[np.float64], grid: tuple[int, int]) -> NDArray[np.float64]:
