@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from hilum.config import read_params
-from hilum.explain.lime_superpixels import explain, superpixels
+from hilum.explain.lime_superpixels import SEGMENTATION, explain, segment
 from hilum.explain.subject import BATCH, Subject
 from hilum.models.classifier import build_classifier
 from hilum.models.forward import predictor
@@ -71,10 +72,10 @@ def main() -> None:
         f"{asked.backbone}, {asked.films} films of {asked.size} px, {asked.samples} samples: {slow / fast:.1f} times as fast as "
         f"lime's own loop; weights at most {apart:.1e} apart, the largest {float(np.abs(weights).max()):.1e}"
     )
-    regions = superpixels(images[0, ..., 0], int(settings["superpixels"]))
+    regions = segment(images[0, ..., 0], **{key: settings[key] for key in SEGMENTATION})
     batch = np.ascontiguousarray(images[:1].repeat(BATCH, 0))
     lite = compile_lite(model, asked.size)
-    with patch("hilum.explain.lime_superpixels.superpixels", lambda film, count: regions):
+    with patch("hilum.explain.lime_superpixels.segment", lambda film, **settings: regions):
         passes = {
             "LIME": lambda: explain(subject, images[:1], targets[:1], settings, SEED, lambda done, total: None),
             "the compiled function": lambda: [subject.predict(batch[:size]) for size in batches(asked.samples)],
@@ -132,12 +133,14 @@ def compile_lite(model: keras.Model, size: int) -> Callable[[NDArray[np.float32]
     return forward
 
 
-def run_usual(model: keras.Model, images: NDArray[np.float32], settings: dict[str, object]) -> NDArray[np.float32]:
+def run_usual(model: keras.Model, images: NDArray[np.float32], settings: dict[str, Any]) -> NDArray[np.float32]:
     """The weights of class 0 painted on the superpixels, (N, H, W), by lime as its own examples call it."""
     painted = np.zeros(images.shape[:3], np.float32)
     for i, film in enumerate(images[..., 0]):
-        regions = superpixels(film, int(str(settings["superpixels"])))
-        explanation = LimeImageExplainer(kernel_width=settings["kernel_width"], random_state=SEED).explain_instance(
+        regions = segment(film, **{key: settings[key] for key in SEGMENTATION})
+        explanation = LimeImageExplainer(
+            kernel_width=settings["kernel_width"], feature_selection=settings["selection"], random_state=SEED
+        ).explain_instance(
             np.repeat(film[..., None], 3, axis=-1),
             lambda batch: model.predict(np.asarray(batch, np.float32)[..., :1], verbose=0),
             labels=(0,),

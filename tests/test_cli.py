@@ -19,7 +19,7 @@ CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
     **{verb: (["--arm", "baseline"], {"arm": "baseline"}) for verb in ("tune", "train", "evaluate", "crossvalidate", "audit")},
     "explain": (
         ["--image", "film.png", "--model", "m.keras", "--methods", "all"],
-        {"arm": "", "image": "film.png", "model": "m.keras", "methods": "all", "out": "explained"},
+        {"arm": "", "image": "film.png", "model": "m.keras", "methods": "all", "target": "predicted", "out": "explained"},
     ),
     "acquire": (["--source", "phantom"], {"source": "phantom"}),
     "predict": (

@@ -376,3 +376,13 @@ def test_auto_trains_batch_norm_of_random_weights_alone(weights: str, settled: s
         {"backbone": "b", "weights": weights, "head": {"dropout": 0.1, "weight_decay": 0.0}, "phases": phases}
     )
     assert [phase.batch_norm for phase in arm.settled_phases()] == [settled, "train", "frozen"]
+
+
+@pytest.mark.parametrize("target", ["predicted", "true", "viral"])
+def test_maps_may_explain_the_predicted_class_the_true_one_or_one_by_name(target: str) -> None:
+    assert check_params(changed(explain__target=target)).explain.target == target
+
+
+def test_a_target_that_is_no_class_is_refused_with_the_classes() -> None:
+    told = refusal(changed(explain__target="lung"))
+    assert r"explain.target must be predicted, true or a class of prepare.labels (normal, bacterial, viral), got 'lung'" in told

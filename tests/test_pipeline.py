@@ -70,6 +70,7 @@ def test_every_arm_has_one_finished_run_with_all_its_folders(project: Project) -
         for folder in FOLDERS:
             assert f"digest.{folder}" in runs[0].data.tags
             assert any(name.startswith(f"{folder}/") for name in artifacts_of(runs[0]))
+        assert "explanations/sheets/filters.png" in artifacts_of(runs[0])
         assert runs[0].data.params["phases.0.unfreeze"] == "head"
         assert {i.tags[0].value for i in runs[0].inputs.dataset_inputs} == {"train", "val", "test"}
         assert runs[0].outputs.model_outputs

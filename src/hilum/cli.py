@@ -45,8 +45,11 @@ def build_parser() -> argparse.ArgumentParser:
     explain.add_argument("--arm", default="", help="name in arms: the films that `split` chose; or one film by the rest:")
     explain.add_argument("--image", default="", help="a film")
     explain.add_argument("--model", default=CHAMPION, help=f"a .keras file, a run id or a registered model ({CHAMPION})")
-    explain.add_argument("--methods", default="", help="all, or methods separated by commas (those of explain.methods)")
-    explain.add_argument("--out", default="explained", help="folder for the panel and the arrays (explained)")
+    explain.add_argument(
+        "--methods", default="", help="all, or methods and sheets separated by commas (those of explain.methods and .sheets)"
+    )
+    explain.add_argument("--target", default="predicted", help="the class that maps explain: predicted, or its name (predicted)")
+    explain.add_argument("--out", default="explained", help="folder for panel, sheets and arrays (explained)")
     predict = added["predict"]
     predict.add_argument("--model", required=True, help="a .keras file, a run id or models:/hilum@champion")
     predict.add_argument("--images", required=True, type=Path, help="folder of films")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from hilum.explain_settings import Explain
+from hilum.explain_settings import PREDICTED, TRUE, Explain
 from hilum.faults import tell_fault
 from hilum.searched import Choices, Range, Searched, Section
 from hilum.source_settings import Count, Positive, Source
@@ -267,6 +267,11 @@ class Params(Section):
             )
         if self.split.validation + self.split.test >= 1:
             faults.append(f"split.validation + split.test must stay below 1, got {self.split.validation} + {self.split.test}")
+        if self.explain.target not in (PREDICTED, TRUE, *self.prepare.classes()):
+            faults.append(
+                f"explain.target must be {PREDICTED}, {TRUE} or a class of prepare.labels ({', '.join(self.prepare.classes())}), "
+                f"got {self.explain.target!r}"
+            )
         faults += _imbalance_faults(self.train, self.prepare.classes(), self.arms)
         if self.split.folds == 1:
             faults.append("split.folds must be 0 (none) or 2 and more, got 1")

@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 from hilum.searched import Section
 from hilum.source_settings import Count, Positive
 
+PREDICTED, TRUE = "predicted", "true"  # in `target`, in the place of a class
+EVERY = "all"  # in `measures`: whatever the registry holds
+
 
 class MethodSettings(Section):
     """What one explanation method takes; its place in `explain` bears the method's name."""
@@ -17,12 +20,18 @@ class GradCam(MethodSettings):
     layer: str
 
 
-class Lime(MethodSettings):
-    samples: Annotated[int, Field(ge=10)]
+class Superpixels(MethodSettings):
     superpixels: Annotated[int, Field(ge=2)]
+    compactness: Positive
+    sigma: Annotated[float, Field(ge=0)]
+
+
+class Lime(Superpixels):
+    samples: Annotated[int, Field(ge=10)]
     features: Count
     kernel_width: Positive
     hide: Literal["mean", "film"] | Annotated[int, Field(ge=0, le=255)]
+    selection: Literal["auto", "highest_weights", "forward_selection", "lasso_path", "none"]
 
 
 class Shap(MethodSettings):
@@ -61,9 +70,8 @@ class Xrai(IntegratedGradients):
     dilation: Annotated[float, Field(ge=0, le=0.1)]
 
 
-class Shapley(MethodSettings):
+class Shapley(Superpixels):
     orders: Count
-    superpixels: Annotated[int, Field(ge=2)]
     baseline: Baseline
 
 
@@ -83,6 +91,32 @@ class Rise(MethodSettings):
     cells: Annotated[int, Field(ge=2)]
     shown: Annotated[float, Field(gt=0, lt=1)]
     baseline: Baseline
+
+
+class SheetSettings(Section):
+    """What one kind of sheet takes; its place in `explain` bears the sheet's name."""
+
+
+Names = Annotated[list[str], Field(min_length=1)]
+
+
+class LayerMaps(SheetSettings):
+    layers: Count | Names
+
+
+class Ranked(SheetSettings):
+    method: str
+    classes: Count
+
+
+class LimeViews(SheetSettings):
+    features: Count
+    min_weight: Annotated[float, Field(ge=0, le=1)]
+
+
+class LayerChannels(SheetSettings):
+    layers: Names
+    channels: Count
 
 
 class MuFidelity(Section):
@@ -114,7 +148,9 @@ class Explain(Section):
 
     profile: Literal["default", "full"]
     methods: Annotated[list[str], Field(min_length=1)]
-    target: Literal["predicted", "true"]
+    target: Annotated[str, Field(min_length=1)]
+    sheets: list[str]
+    sheet_films: Count
     grid_films: Count
     measures: list[str]
     dear_films: Count
@@ -141,16 +177,23 @@ class Explain(Section):
     shap_partition: ShapPartition
     occlusion: Occlusion
     rise: Rise
+    gradcam_layers: LayerMaps
+    shap_layers: LayerMaps
+    ranked: Ranked
+    lime_views: LimeViews
+    activations: LayerChannels
+    filters: LayerChannels
 
     @model_validator(mode="before")
     @classmethod
     def _profiled(cls, values: Any) -> Any:
-        """Under `profile: full`, `methods` are all that have settings here, whatever the list says."""
+        """Under `profile: full`, methods and sheets are all that have settings here, and measures all there are."""
         if not isinstance(values, Mapping) or values.get("profile") != "full":
             return values
-        every = [
-            name
-            for name, field in cls.model_fields.items()
-            if isinstance(field.annotation, type) and issubclass(field.annotation, MethodSettings)
-        ]
-        return {**values, "methods": every}
+        return {**values, "methods": cls.named(MethodSettings), "sheets": cls.named(SheetSettings), "measures": [EVERY]}
+
+    @classmethod
+    def named(cls, kind: type[Section]) -> list[str]:
+        """The names of the methods or of the sheets, in their order."""
+        fields = cls.model_fields.items()
+        return [name for name, field in fields if isinstance(field.annotation, type) and issubclass(field.annotation, kind)]

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from hilum.explain.cells import CELLS, Tile, choose_cells, draw_grid
+from hilum.data.images import fit_square
+from hilum.data.marks import no_marks
+from hilum.explain.cells import CELLS, Tile, choose_cells, draw_grid, tell_tile
 from hilum.explain.heat import png_bytes
 from hilum.records import Predictions
 
@@ -51,28 +53,33 @@ def test_wrong_arguments_are_refused(class_index, per_cell):
 
 
 def test_an_empty_cell_says_so():
-    tile = Tile(np.full((16, 16), 90, np.uint8), np.ones((16, 16), np.float32), "predicted viral 91%\ntrue viral")
+    label = tell_tile(predictions([2, 1], [2, 2]), 1, 2)
+    assert label == "f1: p = 0.33\nis bacterial, called viral"
+    marks = no_marks(fit_square(16, 16, 16, "pad"))
+    tile = Tile(np.full((16, 16), 90, np.uint8), np.full((16, 16), 0.25, np.float32), label, marks)
     cells = {"true positive": [tile, tile], "false positive": [], "false negative": [tile], "true negative": []}
-    figure = draw_grid(cells, 2, "Grad-CAM for viral", signed=False, sanity="")
+    figure = draw_grid(cells, 2, "Grad-CAM for viral", signed=False, unit="logits", sanity="")
     said = [text.get_text() for text in figure.findobj(Text)]
     assert "false positive: there is none in this split" in said
     assert "true positive: 2 shown" in said
-    assert "predicted viral 91%\ntrue viral" in said
-    assert png_bytes(figure) == png_bytes(draw_grid(cells, 2, "Grad-CAM for viral", signed=False, sanity=""))
+    assert f"{label}\nscale ends at 0.25" in said
+    assert "share of each scale's end, logits" in said
+    assert png_bytes(figure) == png_bytes(draw_grid(cells, 2, "Grad-CAM for viral", signed=False, unit="logits", sanity=""))
 
 
 @pytest.mark.parametrize(("sanity", "stamp"), [("fails sanity", True), ("passes", False)])
 def test_a_grid_says_that_its_method_failed(sanity, stamp):
-    tile = Tile(np.full((16, 16), 90, np.uint8), np.ones((16, 16), np.float32), "")
-    figure = draw_grid({"true positive": [tile]}, 1, "Grad-CAM for viral", signed=False, sanity=sanity)
+    marks = no_marks(fit_square(16, 16, 16, "pad"))
+    tile = Tile(np.full((16, 16), 90, np.uint8), np.ones((16, 16), np.float32), "", marks)
+    figure = draw_grid({"true positive": [tile]}, 1, "Grad-CAM for viral", signed=False, unit="logits", sanity=sanity)
     assert ("fails sanity" in [text.get_text() for text in figure.findobj(Text)]) == stamp
 
 
 def test_a_grid_of_empty_cells_is_drawn():
-    assert png_bytes(draw_grid(dict.fromkeys(CELLS, ()), 4, "Grad-CAM for viral", signed=False, sanity=""))
+    assert png_bytes(draw_grid(dict.fromkeys(CELLS, ()), 4, "Grad-CAM for viral", signed=False, unit="logits", sanity=""))
 
 
 def test_more_films_than_fit_are_refused():
-    tile = Tile(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.float32), "")
+    tile = Tile(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.float32), "", no_marks(fit_square(4, 4, 4, "pad")))
     with pytest.raises(ValueError, match="at most 1"):
-        draw_grid({"true positive": [tile, tile]}, 1, "t", signed=False, sanity="")
+        draw_grid({"true positive": [tile, tile]}, 1, "t", signed=False, unit="logits", sanity="")

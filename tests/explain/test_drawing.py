@@ -7,13 +7,13 @@ from matplotlib.text import Text
 from hilum.data.images import fit_square
 from hilum.data.marks import FilmMarks
 from hilum.data.whole_masks import encode_mask
-from hilum.explain.drawing import Answer, Row, arrange, draw_panel, draw_rows
-from hilum.explain.heat import png_bytes, strongest
+from hilum.explain.drawing import Answer, Row, arrange, draw_panel, draw_rows, tell_answer
+from hilum.explain.heat import fit_inches, png_bytes, strongest
 from hilum.explain.methods import METHODS
 from hilum.records import Attribution
 
 FILM = np.random.default_rng(0).integers(0, 256, (32, 32)).astype(np.uint8)
-ANSWER = Answer("phantom/p1-2", "viral", 0.876, "viral", "bacterial")
+ANSWER = Answer("phantom/p1-2", "viral", 0.876, "viral", 0.876, "the most probable class decides", "bacterial")
 WAYS = ("completeness_error_black", "completeness_error_mean", "difference_black", "difference_mean")
 NUMBERS = {
     "gradcam": ({"layer": "conv", "cells": [4, 4]}, {"maximum": 1.0}),
@@ -41,7 +41,7 @@ NUMBERS = {
     "shap_partition": ({"evaluations": 500, "baseline": "mean"}, {"difference": 0.41, "additivity_error": 0.0}),
     "occlusion": ({"baseline": "mean", "patch_pixels": 19}, {"spread": 0.35}),
     "rise": ({"baseline": "mean", "samples": 1500}, {"spread": 0.35}),
-    "lime": ({"features": 10}, {"local_fit": 0.714, "superpixels": 57.0, "spread": 0.35}),
+    "lime": ({"features": 10, "hide": "film"}, {"local_fit": 0.714, "superpixels": 57.0, "spread": 0.35}),
     "shap": ({"background": 50}, {"additivity_error": -0.21, "difference": 1.5}),
 }
 
@@ -79,6 +79,8 @@ def test_a_panel_says_what_a_reader_needs():
         "predicted viral 87.6%",
         "true bacterial",
         "wrong",
+        "the most probable class decides",
+        "hidden: mean of the film",
         "Grad-CAM, for viral",
         "layer conv, 4x4 cells",
         "local fit R² 0.71",
@@ -152,10 +154,53 @@ def test_the_verdict_is_right_wrong_or_unknown(true, verdict):
     assert dataclasses.replace(ANSWER, true=true).verdict == verdict
 
 
-def test_rows_name_their_arms():
-    said = texts(draw_rows(FILM, [Row("baseline", every(), 0, ANSWER), Row("finetuned", every(), 1, ANSWER)]))
-    assert "baseline" in said
-    assert "finetuned" in said
+def test_a_verdict_by_a_threshold_says_which_and_another_class_that_is_explained_its_probability():
+    answer = tell_answer("f", ("normal", "ill"), np.array([0.6, 0.4]), predicted=1, target=0, threshold=0.35)
+    assert answer == Answer("f", "ill", 0.4, "normal", 0.6, "ill from a threshold of 35.0%")
+    said = texts(draw_panel(FILM, [attribution("gradcam")], 1, answer))
+    assert "predicted ill 40.0%  ·  true class unknown  ·  ill from a threshold of 35.0%  ·  explained: normal 60.0%" in said
+
+
+def test_rows_name_their_arms_and_a_method_s_maps_stand_below_each_other():
+    figure = draw_rows(FILM, [Row("baseline", every(), 0, ANSWER), Row("finetuned", every(), 1, ANSWER)])
+    said = [text.get_text() for text in figure.texts]
+    assert said.count("baseline") == said.count("finetuned") == arrange(1 + len(METHODS))[1] - 1  # above each further line
+    for name in METHODS:
+        pair = [a.get_position() for a in figure.axes if a.get_title(loc="left") == f"{METHODS[name].title}, for viral"]
+        assert len(pair) == 2
+        assert pair[0].x0 == pair[1].x0
+        others = [a.get_position() for a in figure.axes if a.get_title(loc="left")]
+        assert not [box for box in others if pair[1].y1 < (box.y0 + box.y1) / 2 < pair[0].y0], "another line is between them"
+
+
+def test_the_maps_of_a_row_may_share_a_scale_and_have_titles_of_their_own():
+    strong = attribution("shap", -1.0)
+    faint = dataclasses.replace(strong, values=strong.values / 10)
+    row = Row("ranked", [faint, strong], 1, ANSWER, ["SHAP, for normal 8.0%", "SHAP, for viral 87.6%"], same_scale=True)
+
+    def ends(figure):
+        bars = [axes for axes in figure.axes if axes.get_xlabel()]
+        return {label.get_text() for axes in bars for label in axes.get_xticklabels()} - {"0", "-0"}
+
+    assert len(ends(draw_rows(FILM, [row]))) == 2
+    assert len(ends(draw_rows(FILM, [dataclasses.replace(row, same_scale=False)]))) == 4
+    assert "SHAP, for normal 8.0%" in texts(draw_rows(FILM, [row]))
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "square", "expected"), [(40, 80, "stretch", 0.5), (80, 40, "stretch", 2.0), (40, 80, "pad", 1.0)]
+)
+def test_a_film_stands_at_its_own_proportions(width, height, square, expected):
+    geometry = fit_square(width, height, 32, square)
+    across, down = fit_inches(2.0, geometry)
+    assert across / down == pytest.approx(expected)
+    assert max(across, down) == 2.0
+    figure = draw_panel(FILM, [attribution("gradcam")], 1, ANSWER, FilmMarks(geometry, {}, BOXES[:0], ()))
+    png_bytes(figure)  # a picture's place is settled when it is drawn
+    inches = figure.get_size_inches()
+    for title in ("film", "Grad-CAM, for viral"):
+        box = next(axes for axes in figure.axes if axes.get_title(loc="left") == title).get_position()
+        assert box.width * inches[0] / (box.height * inches[1]) == pytest.approx(expected, rel=0.02)
 
 
 def test_equal_figures_give_equal_bytes():

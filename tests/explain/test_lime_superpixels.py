@@ -85,21 +85,21 @@ def test_an_even_square_hidden_by_its_own_mean_is_not_hidden():
 
 def test_superpixels_do_not_depend_on_the_grey_scale():
     film = FILM[0, ..., 0]
-    found = lime_superpixels.superpixels(film, 40)
-    assert np.array_equal(found, lime_superpixels.superpixels(film / 255, 40))
-    assert np.array_equal(found, lime_superpixels.superpixels(film / 127.5 - 1, 40))
+    found = lime_superpixels.segment(film, 40, 0.2, 1.0)
+    assert np.array_equal(found, lime_superpixels.segment(film / 255, 40, 0.2, 1.0))
+    assert np.array_equal(found, lime_superpixels.segment(film / 127.5 - 1, 40, 0.2, 1.0))
 
 
 @pytest.mark.parametrize("asked", [16, 60])
 def test_about_as_many_superpixels_as_asked_numbered_without_gaps(asked):
-    found = lime_superpixels.superpixels(np.random.default_rng(0).uniform(0, 255, (96, 96)).astype(np.float32), asked)
+    found = lime_superpixels.segment(np.random.default_rng(0).uniform(0, 255, (96, 96)).astype(np.float32), asked, 0.2, 1.0)
     assert found.dtype == np.int32
     assert np.array_equal(np.unique(found), np.arange(found.max() + 1))
     assert 0.6 * asked <= found.max() + 1 <= 1.3 * asked
 
 
 def test_a_flat_film_has_superpixels_too():
-    assert lime_superpixels.superpixels(np.full((SIZE, SIZE), 90, np.float32), 16).max() > 4
+    assert lime_superpixels.segment(np.full((SIZE, SIZE), 90, np.float32), 16, 0.2, 1.0).max() > 4
 
 
 def test_a_probability_that_never_moves_has_no_local_fit():

@@ -8,6 +8,7 @@ from hilum.explain import shap_partition, shapley
 from hilum.explain.subject import Subject
 
 SIZE = 24
+SLIC = {"compactness": 0.2, "sigma": 1.0}
 FILM = np.zeros((1, SIZE, SIZE, 1), np.float32)
 FILM[0, :12, :12] = 60
 FILM[0, :12, 12:] = 120
@@ -38,7 +39,7 @@ def exact() -> list[float]:
 
 
 def explain(orders=400, seed=1, superpixels=4):
-    settings = {"orders": orders, "superpixels": superpixels, "baseline": "black"}
+    settings = {"orders": orders, "superpixels": superpixels, **SLIC, "baseline": "black"}
     return shapley.explain(Subject(game), FILM, np.array([1]), settings, seed, lambda i, n: None)
 
 
@@ -72,6 +73,6 @@ def test_partition_adds_up_and_shares_what_counts_only_together():
 @pytest.mark.parametrize("method", [shapley, shap_partition])
 def test_numpy_s_global_generator_is_left_alone(method):
     state = np.random.get_state()[1].copy()  # noqa: NPY002
-    settings = {"orders": 1, "superpixels": 4} if method is shapley else {"evaluations": 20}
+    settings = {"orders": 1, "superpixels": 4, **SLIC} if method is shapley else {"evaluations": 20}
     method.explain(Subject(game), FILM, np.array([1]), {**settings, "baseline": "mean"}, 5, lambda i, n: None)
     assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002

@@ -17,6 +17,7 @@ AGAINST[24:36, 36:48] = True
 DECOY = np.zeros((SIZE, SIZE), bool)
 DECOY[36:48, 0:12] = True
 
+SEGMENTS = {"superpixels": 16, "compactness": 0.2, "sigma": 1.0}
 SETTINGS = {
     "gradcam": {"layer": "last"},
     "gradcam_plus_plus": {"layer": "last"},
@@ -28,8 +29,8 @@ SETTINGS = {
     "shap": {"samples": 40, "background": 3, "smoothing": 0.0},
     "shap_layer": {"layer": "last", "samples": 40, "background": 3, "smoothing": 0.0},
     "xrai": {"baselines": ["black", "mean"], "steps": 8, "dilation": 0.0},
-    "lime": {"samples": 200, "superpixels": 16, "features": 6, "kernel_width": 0.25, "hide": "film"},
-    "shapley": {"orders": 3, "superpixels": 16, "baseline": "mean"},
+    "lime": {"samples": 200, **SEGMENTS, "features": 6, "selection": "auto", "kernel_width": 0.25, "hide": "film"},
+    "shapley": {"orders": 3, **SEGMENTS, "baseline": "mean"},
     "shap_partition": {"evaluations": 300, "baseline": "mean"},
     "occlusion": {"patch": 1 / 12, "stride": 1 / 12, "baseline": "mean"},
     "rise": {"samples": 1000, "cells": 8, "shown": 0.5, "baseline": "mean"},

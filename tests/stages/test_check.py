@@ -60,7 +60,9 @@ def test_the_repositorys_values_hold_and_name_what_the_registries_know() -> None
         ("tune__metric", "auc", "tune.metric must be one of "),
         ("train__select", "loss", "train.select must be one of "),
         ("explain__methods", ["lime", "tealeaves"], "explain.methods must be out of gradcam, gradcam_plus_plus, "),
-        ("explain__measures", ["gini", "beauty"], "explain.measures must be out of deletion_blur, insertion_blur, "),
+        ("explain__measures", ["gini", "beauty"], r"explain.measures must be [all] or out of deletion_blur, insertion_blur, "),
+        ("explain__sheets", ["filters", "bed"], "explain.sheets must be out of gradcam_layers, "),
+        ("explain__ranked__method", "sharp", "explain.ranked.method must be one of gradcam, "),
         ("arms__baseline__backbone", "vgg16", "arms.baseline.backbone must be one of mobilenet_025, mobilenet, "),
         ("arms__finetuned__phases__1__unfreeze", "block_99", "arms.finetuned.phases.1.unfreeze must be head, all, 1 to 14 or "),
         ("arms__finetuned__phases__1__unfreeze", 15, "arms.finetuned.phases.1.unfreeze must be head, all, 1 to 14 or "),
@@ -75,7 +77,7 @@ def test_a_name_that_no_registry_knows_is_told_with_the_legal_ones(key: str, val
     faults = faults_of(**{key: value})
     assert len(faults) == 1
     assert faults[0].startswith(told)
-    wrong = {"tealeaves", "fracture", "beauty"} & set(value) if isinstance(value, list | dict) else {value}
+    wrong = {"tealeaves", "fracture", "beauty", "bed"} & set(value) if isinstance(value, list | dict) else {value}
     assert f"got {next(iter(wrong))!r}" in faults[0] or f"got {next(iter(wrong))}" in faults[0]
 
 

@@ -11,8 +11,11 @@ import pytest
 from PIL import Image
 
 from hilum.config import check_params, flatten, read_params
+from hilum.explain.measures import MEASURES, wanted_measures
 from hilum.explain.methods import METHODS
+from hilum.explain.sheets import SHEETS
 from hilum.models.classifier import save_classifier
+from hilum.records import Predictions
 from hilum.results import write_json, write_table
 from hilum.stages import explain, served_sanity
 from hilum.tracking import open_store
@@ -20,9 +23,12 @@ from hilum.workspace import Workspace
 
 SIZE = 32
 QUICK = {
-    "explain__lime": {"samples": 30, "superpixels": 8, "features": 4, "kernel_width": 0.25, "hide": "film"},
+    "explain__lime__samples": 30,
+    "explain__lime__superpixels": 8,
+    "explain__lime__features": 4,
     "explain__rise__samples": 40,
-    "explain__shapley": {"orders": 1, "superpixels": 8, "baseline": "mean"},
+    "explain__shapley__orders": 1,
+    "explain__shapley__superpixels": 8,
     "explain__shap_partition__evaluations": 30,
     "explain__shap__samples": 5,
     "explain__integrated_gradients__steps": 4,
@@ -56,9 +62,13 @@ def own_model(folder: Path, **facts: object) -> Path:
     return folder / "own.keras"
 
 
-def call(project: Path, model: Path, methods: str = "all", image: str = "film.png", arm: str = "") -> Path:
+def call(
+    project: Path, model: Path, methods: str = "all", image: str = "film.png", arm: str = "", target: str = "predicted"
+) -> Path:
     out = project / "out"
-    explain.run(arm=arm, image=str(project / image) if image else "", model=str(model), methods=methods, out=str(out))
+    explain.run(
+        arm=arm, image=str(project / image) if image else "", model=str(model), methods=methods, target=target, out=str(out)
+    )
     return out
 
 
@@ -67,6 +77,10 @@ def test_a_user_s_own_model_is_explained_by_every_method(project: Path) -> None:
     np.savez(project / "own" / "mean_films.npz", films=np.full((2, SIZE, SIZE, 1), [[[[40]]], [[[90]]]], np.float32))
     out = call(project, model)
     assert (out / "film.png").read_bytes().startswith(b"\x89PNG")
+    pictures = {path.name for path in (out / "sheets").glob("*.png")}
+    assert pictures == {f"{name}_film.png" if sheet.per_film else f"{name}.png" for name, sheet in SHEETS.items()}
+    with np.load(out / "sheets" / "ranked_2.npz") as stored:
+        assert stored["targets"].tolist() == [0]
     for name in METHODS:
         described = json.loads((out / f"{name}.json").read_text())
         assert described["seconds"] >= 0
@@ -82,7 +96,9 @@ def test_a_user_s_own_model_is_explained_by_every_method(project: Path) -> None:
 
 def test_without_a_background_all_leaves_shap_out_and_says_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = call(project, own_model(project / "own"), "all")
-    assert "left out, because no mean_films.npz stands beside the model: shap, shap_layer" in capsys.readouterr().out
+    said = "left out, because no mean_films.npz stands beside the model: shap, shap_layer, shap_layers, ranked"
+    assert said in capsys.readouterr().out
+    assert not list((out / "sheets").glob("ranked*"))
     assert {path.stem for path in out.glob("*.json")} == set(METHODS) - {"shap", "shap_layer"}
 
 
@@ -91,6 +107,20 @@ def test_the_default_methods_are_those_of_params(project: Path) -> None:
     np.savez(project / "own" / "mean_films.npz", films=np.zeros((1, SIZE, SIZE, 1), np.float32))
     out = call(project, model, "")
     assert {path.stem for path in out.glob("*.json")} == {"gradcam", "lime", "shap"}
+    made = {path.stem for path in (out / "sheets").glob("*.png")}
+    assert made == {"gradcam_layers_film", "lime_views_film", "activations_film", "filters"}
+
+
+def test_a_sheet_alone_and_a_class_of_one_s_choice(project: Path) -> None:
+    model = own_model(project / "own")
+    out = call(project, model, "gradcam_layers", target="dark")
+    assert not (out / "film.png").exists()
+    with np.load(out / "sheets" / "gradcam_layers_1.npz") as stored:
+        assert stored["targets"].tolist() == [0]
+    again = call(project, model, "gradcam,lime", target="dark")
+    for name in ("gradcam", "lime"):
+        with np.load(again / f"{name}.npz") as stored:
+            assert stored["targets"].tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -98,8 +128,9 @@ def test_the_default_methods_are_those_of_params(project: Path) -> None:
     [
         ({}, {"arm": "baseline"}, "either --arm .* or --image"),
         ({}, {"image": ""}, "either --arm .* or --image"),
-        ({}, {"methods": "lime,salience"}, "--methods takes all or methods out of gradcam, .*, got salience"),
+        ({}, {"methods": "lime,salience"}, "--methods takes all or names out of gradcam, .*, filters, got salience"),
         ({}, {"methods": "shap"}, r"--model must have mean_films\.npz beside it for shap"),
+        ({}, {"target": "grey"}, r"--target must be predicted or a class of the model \(dark, bright\), got 'grey'"),
         ({}, {"image": "none.png"}, r"none\.png"),
         ({"classes": ["a", "b", "c"]}, {}, "must name 2 classes, as the model has, got a, b, c"),
         ({"size": 64}, {}, "must hold the size of the model's films, 32, got 64"),
@@ -115,7 +146,10 @@ def test_every_method_has_its_settings_and_the_full_profile_takes_them_all(proje
     assert params.explain.methods == ["gradcam", "lime", "shap"]
     values = params.model_dump()
     values["explain"]["profile"] = "full"
-    assert check_params(values).explain.methods == list(METHODS)
+    full = check_params(values).explain
+    assert full.methods == list(METHODS)
+    assert full.sheets == list(SHEETS)
+    assert wanted_measures(full.measures) == list(MEASURES)
     values["explain"]["profile"] = "everything"
     with pytest.raises(ValueError, match=r"explain\.profile"):
         check_params(values)
@@ -208,3 +242,10 @@ def test_the_verdicts_of_a_registered_model_are_those_of_its_newest_run(project:
     assert told(described) == {"gradcam": "no evidence", "lime": "passes", "saliency": "no evidence"}
     assert told({**described, "run_key": "none"}) == {}
     assert told({"model_sha256": "m"}) == {}, "a model that hilum did not train"
+
+
+@pytest.mark.parametrize(("target", "expected"), [("predicted", [1, 0, 1]), ("true", [0, 0, 1]), ("bright", [1, 1, 1])])
+def test_the_class_that_maps_explain(target: str, expected: list[int]) -> None:
+    names = np.array(["a", "b", "c"])
+    answers = Predictions(names, names, np.array([0, 0, 1]), np.full((3, 2), 0.5), np.array([1, 0, 1]), ("dark", "bright"))
+    assert explain.choose_targets(target, answers).tolist() == expected

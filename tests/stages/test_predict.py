@@ -181,7 +181,7 @@ def test_a_model_file_answers_a_folder(films: Path, tmp_path: Path, params: Para
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"explain": "lime,salience"}, "--explain takes all or methods out of gradcam, .*rise, got salience"),
+        ({"explain": "lime,salience"}, "--explain takes all or names out of gradcam, .*rise, got salience"),
         ({"images": Path("nowhere")}, "--images must be a folder of films, got nowhere"),
         ({"model": "nowhere/model.keras"}, r"model\.json must be there"),
     ],

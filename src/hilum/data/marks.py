@@ -53,6 +53,11 @@ class FilmMarks:
         return self.geometry.boxes_to_prepared(self.boxes)
 
 
+def no_marks(geometry: Geometry) -> FilmMarks:
+    """What is known of a film that nobody marked: its geometry."""
+    return FilmMarks(geometry, {}, {}, np.zeros((0, 4)), ())
+
+
 def load_marks(prepared: Path, image_ids: Sequence[str]) -> list[FilmMarks]:
     """The marks of these films, in this order; masks without a pixel are none.
 

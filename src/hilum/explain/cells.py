@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.heat import DPI, GREY, INK, NOTE, draw_film, draw_heat, plain
+from hilum.data.marks import FilmMarks
+from hilum.explain.heat import DPI, GREY, INK, NOTE, draw_bar, draw_film, draw_heat, fit_inches, plain
+from hilum.explain.mark_drawing import OUTLINES, draw_outline
 from hilum.explain.sanity_stamp import stamp_title
 from hilum.records import Predictions
 
@@ -20,16 +22,25 @@ CELLS = {
     "false negative": (True, False),
     "true negative": (False, False),
 }
-SIDE, GAP, MARGIN, HEADING, TITLE, LABEL, EMPTY = 1.55, 0.12, 0.15, 0.48, 0.2, 0.36, 0.1  # inches
+SIDE, GAP, MARGIN, HEADING, TITLE, LABEL, EMPTY, SCALE = 1.55, 0.12, 0.15, 0.60, 0.2, 0.46, 0.1, 0.5  # inches
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One film of a cell: (H, W) grey levels 0-255, its (H, W) map, and up to two short lines to stand below it."""
+    """One film of a cell: (H, W) grey levels 0-255, its (H, W) map, two short lines to stand below it, and its marks."""
 
     film: NDArray[np.generic]
     values: NDArray[np.float32]
     label: str
+    marks: FilmMarks
+
+
+def tell_tile(answers: Predictions, row: int, class_index: int) -> str:
+    """Two short lines: the film; what it is, what was said, and the probability of the grid's class."""
+    names = answers.classes
+    true, said = names[int(answers.y_true[row])], names[int(answers.y_pred[row])]
+    first = f"{answers.image_id[row]}: p = {answers.y_prob[row, class_index]:.2f}"
+    return f"{first}\nis {true}, called {said}"
 
 
 def choose_cells(predictions: Predictions, class_index: int, per_cell: int, seed: int) -> dict[str, NDArray[np.int64]]:
@@ -51,12 +62,12 @@ def choose_cells(predictions: Predictions, class_index: int, per_cell: int, seed
 
 
 @plain
-def draw_grid(cells: Mapping[str, Sequence[Tile]], per_cell: int, title: str, signed: bool, sanity: str) -> "Figure":
+def draw_grid(cells: Mapping[str, Sequence[Tile]], per_cell: int, title: str, signed: bool, unit: str, sanity: str) -> "Figure":
     """One row per cell with its films and maps; a cell without films says so.
 
-    cells: cell name -> tiles; title: what is mapped for which class; signed: as the maps' method says; sanity: verdict on
+    cells: cell name -> tiles; title: what is mapped for which class; signed, unit: as the maps' method says; sanity: verdict on
     that method, as an Attribution has it.
-    Each map takes a scale of its own, because maps of films that do not show the class are faint.
+    Each map takes a scale of its own, because maps of films that do not show the class are faint; its end stands below it.
     Raises: ValueError if a cell holds more than `per_cell` films.
     """
     from matplotlib.figure import Figure
@@ -66,23 +77,28 @@ def draw_grid(cells: Mapping[str, Sequence[Tile]], per_cell: int, title: str, si
         raise ValueError(f"a cell must hold at most {per_cell} films, got {most}")
     width = max(2 * MARGIN + per_cell * SIDE + (per_cell - 1) * GAP, 5.8)
     tall = {name: SIDE + LABEL if tiles else EMPTY for name, tiles in cells.items()}
-    height = 2 * MARGIN + HEADING + sum(TITLE + inches for inches in tall.values())
+    height = 2 * MARGIN + HEADING + sum(TITLE + inches for inches in tall.values()) + SCALE
     figure = Figure((width, height), dpi=DPI, facecolor="white")
 
     def write(top: float, text: str, **looks: Any) -> None:
         figure.text(MARGIN / width, 1 - top / height, text, va="top", **looks)
 
     write(MARGIN, title, fontsize=10.5, weight="bold", color=INK)
-    write(MARGIN + 0.22, NOTE, fontsize=7, color=GREY)
+    write(MARGIN + 0.22, f"{NOTE}\n{OUTLINES}", fontsize=7, color=GREY, linespacing=1.3)
     stamp_title(figure, 1 - MARGIN / width, 1 - (MARGIN + 0.02) / height, sanity)
     top = MARGIN + HEADING
     for name, tiles in cells.items():
         write(top, f"{name}: {len(tiles)} shown" if tiles else f"{name}: there is none in this split", fontsize=9, color=INK)
         for column, tile in enumerate(tiles):
             left, bottom = MARGIN + column * (SIDE + GAP), top + TITLE + SIDE
-            axes = figure.add_axes((left / width, 1 - bottom / height, SIDE / width, SIDE / height))
+            across, down = fit_inches(SIDE, tile.marks.geometry)
+            axes = figure.add_axes((left / width, 1 - bottom / height, across / width, down / height))
             draw_film(axes, tile.film)
-            draw_heat(axes, tile.values, signed)
-            axes.text(0, -0.02, tile.label, transform=axes.transAxes, va="top", fontsize=6.5, color=GREY, linespacing=1.2)
+            strongest = draw_heat(axes, tile.values, signed)
+            draw_outline(axes, tile.marks)
+            label = f"{tile.label}\nscale ends at {strongest:.2g}"
+            figure.text(left / width, 1 - (bottom + 0.03) / height, label, va="top", fontsize=6.5, color=GREY, linespacing=1.2)
         top += TITLE + tall[name]
+    bar = figure.add_axes((MARGIN / width, 1 - (top + 0.14) / height, 2.6 / width, 0.09 / height))
+    draw_bar(bar, 1.0, signed, f"share of each scale's end, {unit}")
     return figure

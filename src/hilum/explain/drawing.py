@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.data.marks import FilmMarks
-from hilum.explain.heat import DPI, GREY, INK, NOTE, block_sums, draw_bar, draw_film, draw_heat, plain
+from hilum.explain.heat import DPI, GREY, INK, NOTE, block_sums, draw_bar, draw_film, draw_heat, fit_inches, plain, strongest
 from hilum.explain.mark_drawing import draw_marks, draw_outline
 from hilum.explain.methods import METHODS
 from hilum.explain.sanity_stamp import stamp_map
@@ -22,7 +22,7 @@ RIGHT, WRONG = "#1b7837", "#b2182b"
 
 SIDE, GAP, MARGIN = 2.55, 0.22, 0.15  # inches: of a film, between films, around all
 ABREAST = 5  # pictures in a line, at most
-HEADING, TITLE, BAR, CAPTION = 0.50, 0.22, 0.34, 0.46  # inches of height: above a row, above a film, below it
+HEADING, NAME, TITLE, BAR, CAPTION = 0.50, 0.24, 0.22, 0.34, 0.64  # inches of height: above a row, above a film, below it
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,15 @@ class Answer:
     """What a model said of one film, in words.
 
     film: its name; predicted: class of the verdict, with its probability 0-1; true: class, None where nobody knows;
-    target: class that the maps explain.
+    target: class that the maps explain, with its probability; rule: of `tell_rule`, how the verdict came.
     """
 
     film: str
     predicted: str
     probability: float
     target: str
+    target_probability: float
+    rule: str
     true: str | None = None
 
     @property
@@ -49,21 +51,44 @@ class Answer:
 
 @dataclass(frozen=True)
 class Row:
-    """One model's maps of the film at `index` of each attribution; name is the arm's."""
+    """One model's maps of the film at `index` of each attribution; name is the arm's.
+
+    titles: of the maps, where the method and the answer's target do not say it. same_scale: the maps of the row share the scale
+    of the strongest.
+    """
 
     name: str
     attributions: Sequence[Attribution]
     index: int
     answer: Answer
+    titles: Sequence[str] | None = None
+    same_scale: bool = False
 
 
-def answer_of(predictions: Predictions, row: int, target: int) -> Answer:
-    """What the model said of one film, in words."""
-    names = predictions.classes
-    said, true = int(predictions.y_pred[row]), int(predictions.y_true[row])
-    return Answer(
-        str(predictions.image_id[row]), names[said], float(predictions.y_prob[row, said]), names[target], true=names[true]
-    )
+def answer_of(predictions: Predictions, row: int, target: int, threshold: float | None) -> Answer:
+    """What the model said of one film whose true class is known, in words; threshold: of the second of two classes, or None."""
+    true = predictions.classes[int(predictions.y_true[row])]
+    probabilities, said = predictions.y_prob[row], int(predictions.y_pred[row])
+    return tell_answer(str(predictions.image_id[row]), predictions.classes, probabilities, said, target, threshold, true)
+
+
+def tell_answer(
+    film: str,
+    classes: Sequence[str],
+    probabilities: NDArray[np.float64],
+    predicted: int,
+    target: int,
+    threshold: float | None,
+    true: str | None = None,
+) -> Answer:
+    """An answer from its numbers: probabilities (K,), predicted and target as class indices."""
+    said, meant = float(probabilities[predicted]), float(probabilities[target])
+    return Answer(film, classes[predicted], said, classes[target], meant, tell_rule(classes, threshold), true)
+
+
+def tell_rule(classes: Sequence[str], threshold: float | None) -> str:
+    """How a verdict comes from probabilities: by the threshold of the second of two classes, or by the largest."""
+    return "the most probable class decides" if threshold is None else f"{classes[1]} from a threshold of {threshold:.1%}"
 
 
 def draw_panel(
@@ -75,7 +100,8 @@ def draw_panel(
 ) -> "Figure":
     """The film, what experts marked on it, and one map per method.
 
-    film: (H, W) grey levels 0-255; index: which film of each attribution; marks: of the film, drawn in a column of their own.
+    film: (H, W) grey levels 0-255; index: which film of each attribution; marks: of the film, drawn in a column of their own;
+    their geometry says the proportions of the film as it was taken.
     Raises: ValueError if a map has another size than the film.
     """
     return draw_rows(film, [Row("", attributions, index, answer)], marks)
@@ -89,7 +115,11 @@ def draw_rows(
 ) -> "Figure":
     """The same film under several models, a row each, so that verdicts and maps can be compared.
 
-    film: (H, W) grey levels 0-255; marks: what experts marked on it, drawn beside it and as thin lines over the maps.
+    Where there are more maps than fit abreast, the models' rows stand below each other again for the next ones, so that a
+    method's maps are neighbours.
+
+    film: (H, W) grey levels 0-255; marks: what experts marked on it, drawn beside it and as thin lines over the maps; their
+    geometry says the proportions of the film as it was taken.
     Raises: ValueError if there is no row, or a map has another size than the film.
     """
     from matplotlib.figure import Figure
@@ -100,49 +130,51 @@ def draw_rows(
     before = 1 if shown is None else 2  # columns: the film, and the film with its marks
     columns, lines = arrange(before + max(len(row.attributions) for row in rows))
     width = 2 * MARGIN + columns * SIDE + (columns - 1) * GAP
-    line = TITLE + SIDE + BAR + CAPTION
-    block = HEADING + lines * line
-    height = 2 * MARGIN + len(rows) * block + 0.18
+    across, down = fit_inches(SIDE, marks.geometry if marks else None)
+    line = TITLE + down + BAR + CAPTION
+    again = NAME if len(rows) > 1 else 0.0  # above further lines the name alone, where it is needed
+    height = 2 * MARGIN + len(rows) * (HEADING + line + (lines - 1) * (again + line)) + 0.18
     figure = Figure((width, height), dpi=DPI, facecolor="white")
 
-    def place(cell: int, top: float, tall: float) -> "Axes":
+    def top_of(number: int, band: int) -> float:  # of the pictures' titles
+        if band == 0:
+            return MARGIN + number * (HEADING + line) + HEADING
+        return MARGIN + len(rows) * (HEADING + line) + ((band - 1) * len(rows) + number) * (again + line) + again
+
+    def place(number: int, cell: int, below: float, tall: float) -> "Axes":
         left = MARGIN + cell % columns * (SIDE + GAP)
-        top += cell // columns * line
-        return figure.add_axes((left / width, 1 - (top + tall) / height, SIDE / width, tall / height))
+        top = top_of(number, cell // columns) + below
+        return figure.add_axes((left / width, 1 - (top + tall) / height, across / width, tall / height))
 
     for number, row in enumerate(rows):
-        top = MARGIN + number * block
-        _write_heading(figure, row, MARGIN / width, 1 - top / height)
-        at = top + HEADING + TITLE
-        axes = place(0, at, SIDE)
+        write_heading(figure, row.name, row.answer, MARGIN / width, 1 - (top_of(number, 0) - HEADING) / height)
+        for band in range(1, lines if len(rows) > 1 else 1):
+            above = 1 - (top_of(number, band) - NAME) / height
+            figure.text(MARGIN / width, above, row.name, fontsize=10.5, weight="bold", va="top", color=INK)
+        axes = place(number, 0, TITLE, down)
         draw_film(axes, film)
         _title(axes, "film")
         if shown is not None:
-            axes = place(1, at, SIDE)
+            axes = place(number, 1, TITLE, down)
             draw_film(axes, film)
             told = draw_marks(axes, shown)
             _title(axes, "marks")
             axes.text(0, -0.02, told, transform=axes.transAxes, va="top", fontsize=7.5, color=GREY, linespacing=1.25)
-        for column, attribution in enumerate(row.attributions, start=before):
+        pictures = [_readable(attribution, row.index, film.shape) for attribution in row.attributions]
+        shared = max((strongest(values) for values, _ in pictures), default=0.0) if row.same_scale else None
+        for column, (attribution, (values, unit)) in enumerate(zip(row.attributions, pictures, strict=True), start=before):
             method = METHODS[attribution.method]
-            values = attribution.values[row.index]
-            if values.shape != film.shape:
-                raise ValueError(f"maps must have the size of the film {film.shape}, got {values.shape}")
-            unit = method.unit
-            if method.blocks:
-                side = max(1, round(film.shape[0] / method.blocks))
-                values, unit = block_sums(values, side), f"{unit} {side}x{side} pixels"
-            axes = place(column, at, SIDE)
+            axes = place(number, column, TITLE, down)
             draw_film(axes, film)
-            top_value = draw_heat(axes, values, attribution.signed)
+            top_value = draw_heat(axes, values, attribution.signed, shared)
             if shown is not None:
                 draw_outline(axes, shown)
             stamp_map(axes, attribution.sanity)
-            _title(axes, f"{method.title}, for {row.answer.target}")
-            draw_bar(place(column, at + SIDE + 0.07, 0.09), top_value, attribution.signed, unit)
+            _title(axes, row.titles[column - before] if row.titles else f"{method.title}, for {row.answer.target}")
+            draw_bar(place(number, column, TITLE + down + 0.07, 0.09), top_value, attribution.signed, unit)
             axes.text(
                 0,
-                -(BAR + 0.12) / SIDE,
+                -(BAR + 0.12) / down,
                 caption(attribution, row.index),
                 transform=axes.transAxes,
                 va="top",
@@ -154,6 +186,17 @@ def draw_rows(
     return figure
 
 
+def _readable(attribution: Attribution, index: int, size: tuple[int, ...]) -> tuple[NDArray[np.float32], str]:
+    """One map as a picture shows it, and the unit of its values: single pixels cannot be read, so some are summed over blocks."""
+    method, values = METHODS[attribution.method], attribution.values[index]
+    if values.shape != size:
+        raise ValueError(f"maps must have the size of the film {size}, got {values.shape}")
+    if not method.blocks:
+        return values, method.unit
+    side = max(1, round(size[0] / method.blocks))
+    return block_sums(values, side), f"{method.unit} {side}x{side} pixels"
+
+
 def arrange(cells: int) -> tuple[int, int]:
     """(columns, lines) of one model's pictures: one line of up to ABREAST, else as few lines as that allows, evenly filled."""
     lines = -(-cells // ABREAST)
@@ -161,7 +204,7 @@ def arrange(cells: int) -> tuple[int, int]:
 
 
 def caption(attribution: Attribution, index: int) -> str:
-    """One or two lines on how far a map can be trusted, from its own numbers."""
+    """Up to three lines on how a map was made and how far it can be trusted, from its own numbers."""
     numbers = {name: float(values[index]) for name, values in attribution.numbers.items()}
     told = CAPTIONS.get(attribution.method)
     return "\n".join(told(attribution.parameters, numbers)) if told else ""
@@ -182,12 +225,11 @@ def _of_touchy(parameters: Mapping[str, Any], numbers: Mapping[str, float]) -> l
 
 
 def _of_shap(parameters: Mapping[str, Any], numbers: Mapping[str, float]) -> list[str]:
-    against = f"{parameters['background']} background films"
+    lines = [f"additivity error {numbers['additivity_error']:+.2f} of {numbers['difference']:+.2f} logits"]
+    lines.append(f"against {parameters['background']} background films")
     if "layer" in parameters:
-        against = f"input of {parameters['layer']}, {parameters['cells'][0]}x{parameters['cells'][1]} cells; {against}"
-    else:
-        against = f"against {against}"
-    return [f"additivity error {numbers['additivity_error']:+.2f} of {numbers['difference']:+.2f} logits", against]
+        lines.append(f"input of {parameters['layer']}, {parameters['cells'][0]}x{parameters['cells'][1]} cells")
+    return lines
 
 
 def _of_gradients(parameters: Mapping[str, Any], numbers: Mapping[str, float]) -> list[str]:
@@ -198,11 +240,16 @@ def _of_gradients(parameters: Mapping[str, Any], numbers: Mapping[str, float]) -
     return [f"completeness error {error:+.2f} of {difference:+.2f} logits ({worst})", start]
 
 
+HIDDEN = {"film": "mean of the film", "mean": "own mean"}  # LIME's words for the grey of a hidden superpixel
+
+
 def _of_lime(parameters: Mapping[str, Any], numbers: Mapping[str, float]) -> list[str]:
     fit = "undefined" if np.isnan(numbers["local_fit"]) else f"{numbers['local_fit']:.2f}"
+    hide = parameters["hide"]
     return [
         f"local fit R² {fit}; the probability moved by {numbers['spread']:.2f}",
         f"strongest {parameters['features']} of {numbers['superpixels']:.0f} superpixels",
+        f"hidden: {HIDDEN.get(hide, hide)}",
     ]
 
 
@@ -242,10 +289,9 @@ def _title(axes: "Axes", text: str) -> None:
     axes.set_title(text, fontsize=9, pad=3, loc="left", color=INK)
 
 
-def _write_heading(figure: "Figure", row: Row, x: float, y: float) -> None:
-    """Two lines: which film (and arm); what was predicted, what is true, and whether that is right."""
-    answer = row.answer
-    first = f"{row.name}  ·  {answer.film}" if row.name else answer.film
+def write_heading(figure: "Figure", name: str, answer: Answer, x: float, y: float) -> None:
+    """Two lines: which film (below which name); what was predicted, what is true, whether that is right, and by which rule."""
+    first = f"{name}  ·  {answer.film}" if name else answer.film
     figure.text(x, y, first, fontsize=10.5, weight="bold", va="top", color=INK)
     truth = "true class unknown" if answer.true is None else f"true {answer.true}"
     below = y - 0.24 / figure.get_figheight()
@@ -254,5 +300,7 @@ def _write_heading(figure: "Figure", row: Row, x: float, y: float) -> None:
         colour = RIGHT if answer.verdict == "right" else WRONG
         figure.text(x, below, answer.verdict, fontsize=9.5, va="top", weight="bold", color=colour)
         left = x + 0.52 / figure.get_figwidth()
-    text = f"predicted {answer.predicted} {answer.probability:.1%}  ·  {truth}"
+    text = f"predicted {answer.predicted} {answer.probability:.1%}  ·  {truth}  ·  {answer.rule}"
+    if answer.target != answer.predicted:
+        text += f"  ·  explained: {answer.target} {answer.target_probability:.1%}"
     figure.text(left, below, text, fontsize=9.5, va="top", color=INK)

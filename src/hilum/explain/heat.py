@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.data.images import Geometry
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -35,17 +37,23 @@ def plain(draw: Callable[P, R]) -> Callable[P, R]:
     return drawn
 
 
+def fit_inches(side: float, geometry: Geometry | None) -> tuple[float, float]:
+    """Width and height within side x side of a prepared film that stands in its own proportions; square without geometry."""
+    proportion = 1.0 if geometry is None else geometry.scale_y / geometry.scale_x  # width / height; 1 of a padded film
+    return side * min(1.0, proportion), side * min(1.0, 1 / proportion)
+
+
 def draw_film(axes: "Axes", film: NDArray[np.generic]) -> None:
-    """A film in its own grey levels 0-255 without axes."""
-    axes.imshow(film, cmap="gray", vmin=0, vmax=255, interpolation="bilinear")
+    """A film in its own grey levels 0-255 without axes, as wide and high as the axes are."""
+    axes.imshow(film, cmap="gray", vmin=0, vmax=255, interpolation="bilinear", aspect="auto")
     axes.set_axis_off()
 
 
-def draw_heat(axes: "Axes", values: NDArray[np.float32], signed: bool) -> float:
-    """Lay a map over the film that the axes hold; returns the value that takes the strongest colour."""
-    top = strongest(values)
-    axes.imshow(heat(values, top, signed), interpolation="nearest" if signed else "bilinear")
-    if top == 0:
+def draw_heat(axes: "Axes", values: NDArray[np.float32], signed: bool, top: float | None = None) -> float:
+    """Lay a map over the film that the axes hold; returns the value that takes the strongest colour, its own unless given."""
+    top = strongest(values) if top is None else top
+    axes.imshow(heat(values, top, signed), interpolation="nearest" if signed else "bilinear", aspect="auto")
+    if not values.any():
         behind = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 3}
         axes.text(
             0.5,

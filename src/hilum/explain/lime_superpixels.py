@@ -12,9 +12,7 @@ from hilum.records import Attribution, Images, Labels
 if TYPE_CHECKING:
     from lime.lime_image import LimeImageExplainer
 
-# Of slic, on a film stretched to 0-1: with less of either, noise pulls superpixels apart until few are left.
-COMPACTNESS, SMOOTHING = 0.2, 1.0
-SEGMENTATION = {"segmentation": "slic", "compactness": COMPACTNESS, "smoothing": SMOOTHING}  # as the parameters of a map say it
+SEGMENTATION = ("superpixels", "compactness", "sigma")  # the settings of `segment`
 
 
 def explain(
@@ -23,9 +21,10 @@ def explain(
     """LIME's weight of each superpixel for the target's probability, painted on the superpixel's pixels.
 
     images: (N, H, W, 1) float32 grey levels 0-255, as the model takes them; targets: (N,) class indices.
-    settings: samples (perturbed films), superpixels (asked for, about), features (superpixels with a weight), kernel_width (of
-    the cosine distance), hide (what a hidden superpixel becomes: `mean`, its own mean grey level, which leaves an evenly opaque
-    region nearly as it was; `film`, the mean of the whole film; or a grey level 0-255).
+    settings: samples (perturbed films), superpixels (asked for, about) with compactness and sigma as for `superpixels`, features
+    (superpixels with a weight) and selection (lime's way to choose them: auto, highest_weights, forward_selection, lasso_path or
+    none, which takes all), kernel_width (of the cosine distance), hide (what a hidden superpixel becomes: `mean`, its own mean
+    grey level, which leaves an evenly opaque region nearly as it was; `film`, the mean of the whole film; or a grey level 0-255).
     Signed values; regions: (N, H, W) superpixels. numbers: local_fit (weighted R2 of the linear model, NaN where the
     probability never moves), superpixels (found), intercept, local_prediction (of the linear model for the whole film),
     spread (largest less smallest probability met) and zero = 1 where every weight is 0.
@@ -35,13 +34,13 @@ def explain(
     Source: Ribeiro et al. 2016, arXiv 1602.04938; Achanta et al. 2012, doi 10.1109/TPAMI.2012.120.
     """
     check_films(images, targets)
-    check_settings("lime", settings, ["samples", "superpixels", "features", "kernel_width", "hide"])
+    check_settings("lime", settings, [*SEGMENTATION, "samples", "features", "selection", "kernel_width", "hide"])
     values = np.zeros(images.shape[:3], np.float32)
     regions = np.zeros(images.shape[:3], np.int32)
     rows = []
     for i, film in enumerate(images[..., 0]):
-        regions[i] = superpixels(film, int(settings["superpixels"]))
-        explainer = fast_explainer(float(settings["kernel_width"]), seed, subject)
+        regions[i] = segment(film, **{key: settings[key] for key in SEGMENTATION})
+        explainer = fast_explainer(float(settings["kernel_width"]), str(settings["selection"]), seed, subject)
         target, answers = int(targets[i]), _Answers(subject.predict)
         explanation = explainer.explain_instance(
             np.repeat(film[..., np.newaxis], 3, axis=-1),
@@ -82,7 +81,7 @@ def explain(
         parameters={
             **settings,
             "seed": seed,
-            **SEGMENTATION,
+            "segmentation": "slic",
             "output": "probability",
         },
         numbers=numbers_of(rows),
@@ -90,16 +89,17 @@ def explain(
     )
 
 
-def superpixels(film: NDArray[np.float32], count: int) -> NDArray[np.int32]:
-    """About `count` superpixels of one film, numbered from 0 without gaps; the grey scale's range does not matter.
+def segment(film: NDArray[np.float32], superpixels: int, compactness: float, sigma: float) -> NDArray[np.int32]:
+    """About so many superpixels of one film, numbered from 0 without gaps; the grey scale's range does not matter.
 
-    film: (H, W) grey levels; gives (H, W) int32.
+    film: (H, W) grey levels; gives (H, W) int32. compactness and sigma (pixels of smoothing) are slic's, on the film stretched to
+    0-1: with little of either, noise pulls superpixels apart until few are left.
     """
     from skimage.segmentation import slic
 
     low, high = float(film.min()), float(film.max())
     stretched = (film.astype(np.float64) - low) / (high - low if high > low else 1.0)
-    found = slic(stretched, n_segments=count, compactness=COMPACTNESS, sigma=SMOOTHING, start_label=0, channel_axis=None)
+    found = slic(stretched, n_segments=superpixels, compactness=compactness, sigma=sigma, start_label=0, channel_axis=None)
     return np.unique(found, return_inverse=True)[1].reshape(film.shape).astype(np.int32)
 
 
@@ -114,7 +114,7 @@ def show_superpixels(
     return copies
 
 
-def fast_explainer(kernel_width: float, seed: int, subject: Subject) -> "LimeImageExplainer":
+def fast_explainer(kernel_width: float, selection: str, seed: int, subject: Subject) -> "LimeImageExplainer":
     """lime's explainer with its loop over samples and superpixels replaced by one indexing; draws and answers stay equal."""
     from lime.lime_image import LimeImageExplainer
 
@@ -133,7 +133,7 @@ def fast_explainer(kernel_width: float, seed: int, subject: Subject) -> "LimeIma
             ]
             return data, np.concatenate(answers)
 
-    return Vectorised(kernel_width=kernel_width, random_state=seed)
+    return Vectorised(kernel_width=kernel_width, feature_selection=selection, random_state=seed)
 
 
 class _Answers:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = {"lesion": "#ffd92f", "box": "#ff7f2a", "lungs": "#4fc3f7"}
+OUTLINES = "outlines: lesion yellow, box orange, lungs blue where neither is marked"
 FILL = 0.35  # opacity of a lesion in the marks' own picture
 
 
@@ -20,7 +21,7 @@ def draw_marks(axes: "Axes", marks: FilmMarks) -> str:
     if "lesion" in marks.masks:
         colours = np.zeros((*marks.masks["lesion"].shape, 4))
         colours[marks.masks["lesion"]] = to_rgba(COLOURS["lesion"], FILL)
-        axes.imshow(colours, interpolation="nearest")
+        axes.imshow(colours, interpolation="nearest", aspect="auto")
     for kind in marks.kinds:
         _outline(axes, marks, kind, 1.1)
     told = {"lesion": "lesion: yellow", "box": f"box: orange{_shown(marks)}", "lungs": "lungs: blue line"}

@@ -1,6 +1,6 @@
 """The list of measures: what each asks, what it reads of a map, what is better, and what a map without knowledge gets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -24,7 +24,7 @@ from hilum.explain.sanity import randomise_cascade
 from hilum.explain.similarity import own_values, rank_correlation, structural_similarity
 from hilum.explain.stability import max_sensitivity, repeatability
 from hilum.explain.subject import Subject
-from hilum.explain_settings import Explain
+from hilum.explain_settings import EVERY, Explain
 from hilum.records import Attribution, Images, Maps
 
 Remake = Callable[[Subject, Images, int], Maps]  # another model, other films, another seed: the same method's maps
@@ -356,6 +356,18 @@ MEASURES: dict[str, Measure] = {
         judged=False,
     ),
 }
+
+
+def wanted_measures(asked: Sequence[str]) -> list[str]:
+    """The names that `explain.measures` asks for, in the order of the registry: `all`, or names.
+
+    Raises: ValueError naming the legal ones.
+    """
+    if list(asked) == [EVERY]:
+        return list(MEASURES)
+    if strange := [name for name in asked if name not in MEASURES]:
+        raise ValueError(f"explain.measures must be [{EVERY}] or out of {', '.join(MEASURES)}, got {', '.join(strange)}")
+    return [name for name in MEASURES if name in asked]
 
 
 def column(measure: str, mark: str) -> str:

@@ -82,7 +82,7 @@ def expected_gradients(
     explainer = shap.GradientExplainer(listed, background, batch_size=BATCH, local_smoothing=noise)
     values = np.zeros(inputs.shape, np.float32)
     total = np.zeros(len(inputs), np.float64)
-    with own_random_state():
+    with own_random_state(), _without_advice():
         for i in range(len(inputs)):
             one, _ = explainer.shap_values(
                 inputs[i : i + 1],
@@ -107,6 +107,20 @@ def own_random_state() -> Iterator[None]:
         yield
     finally:
         np.random.set_state(state)  # noqa: NPY002
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """shap traces a function anew for every model and class, of which TensorFlow warns at length."""
+    import tensorflow as tf
+
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def hash_films(films: Images) -> str:

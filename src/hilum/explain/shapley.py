@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.explain.baselines import baseline_of
-from hilum.explain.lime_superpixels import SEGMENTATION, show_superpixels, superpixels
+from hilum.explain.lime_superpixels import SEGMENTATION, segment, show_superpixels
 from hilum.explain.shap_gradients import own_random_state
 from hilum.explain.subject import BATCH, OnFilm, Subject, check_films, check_settings, check_targets, numbers_of
 from hilum.records import Attribution, Images, Labels
@@ -19,7 +19,8 @@ def explain(
     """shap's PermutationExplainer over superpixels for the target's probability, painted on the superpixels' pixels.
 
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; settings: orders (random orders, each walked
-    forwards and backwards), superpixels (asked for, about), baseline (what is hidden becomes: black, mean or blurred).
+    forwards and backwards), superpixels, compactness and sigma as for `lime`, baseline (what is hidden becomes: black, mean or
+    blurred).
     Signed values in probability per superpixel; regions: (N, H, W) superpixels, the same as LIME's. Over the superpixels they
     add up to the film's probability less the baseline's (numbers: difference; additivity_error is rounding).
     numbers: superpixels (found); spread_of_orders (largest standard error of a superpixel's value over the walks);
@@ -28,14 +29,14 @@ def explain(
     Source: Castro et al. 2009, doi 10.1016/j.cor.2008.04.004; Mitchell et al. 2022, arXiv 2104.12199 (both directions).
     """
     check_films(images, targets)
-    check_settings("shapley", settings, ["orders", "superpixels", "baseline"])
+    check_settings("shapley", settings, [*SEGMENTATION, "orders", "baseline"])
     whole = np.asarray(subject.predict(images), np.float64)
     check_targets(targets, whole.shape[1])
     values = np.zeros(images.shape[:3], np.float32)
     regions = np.zeros(images.shape[:3], np.int32)
     rows = []
     for i, film in enumerate(images[..., 0]):
-        regions[i] = superpixels(film, int(settings["superpixels"]))
+        regions[i] = segment(film, **{key: settings[key] for key in SEGMENTATION})
         hidden, target = baseline_of(str(settings["baseline"]), film), int(targets[i])
         weights, error = _permute(subject, film, hidden, regions[i], target, int(settings["orders"]), seed)
         empty = np.asarray(subject.predict(hidden[np.newaxis, ..., np.newaxis]), np.float64)[0, target]
@@ -56,7 +57,7 @@ def explain(
         method="shapley",
         targets=np.asarray(targets, np.int64),
         signed=True,
-        parameters={**settings, "seed": seed, **SEGMENTATION, "output": "probability"},
+        parameters={**settings, "seed": seed, "segmentation": "slic", "output": "probability"},
         numbers=numbers_of(rows),
         regions=regions,
     )

@@ -181,6 +181,32 @@ def finer_convolution(model: keras.Model) -> str:
     return finer[-1] if finer else last.name
 
 
+def convolution_steps(model: keras.Model) -> list[str]:
+    """For each step below the pooling, the layer that holds what it gives, in graph order; all of them are legal cuts.
+
+    A step begins with a convolution, or where paths that lie above one merge. The normalisation and the activation behind it
+    belong to it; padding, pooling and whatever else changes the number of cells or channels do not.
+    """
+    steps: list[list[keras.layers.Layer]] = []
+    for layer in _spatial_layers(model):
+        if kernel_of(layer) is not None or (steps and isinstance(layer.input, list)):
+            steps.append([layer])
+        elif steps and layer.output.shape == steps[-1][0].output.shape:
+            steps[-1].append(layer)
+    return [step[-1].name for step in steps]
+
+
+def kernel_of(layer: keras.layers.Layer) -> NDArray[np.float32] | None:
+    """The weights (height, width, channels in, channels out) of a convolution, of a separable one its first; else None."""
+    kernels = [weight for weight in layer.weights if len(weight.shape) == 4]
+    return np.asarray(kernels[0], np.float32) if kernels else None
+
+
+def spatial_cuts(model: keras.Model) -> list[str]:
+    """The names of the layers below the pooling whose output has cells and is crossed by every path, in graph order."""
+    return [layer.name for layer in _spatial_layers(model)]
+
+
 def _spatial_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """The layers below the pooling whose output has cells and cuts the graph, in graph order."""
     pools = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)

@@ -8,8 +8,9 @@ from hilum.data.phantom import FINDINGS
 from hilum.data.prepared import file_sha256
 from hilum.data.sources import FAULTS
 from hilum.evaluation.metrics import VALIDATION_METRICS
-from hilum.explain.measures import MEASURES
+from hilum.explain.measures import wanted_measures
 from hilum.explain.methods import METHODS
+from hilum.explain.sheets import SHEETS
 from hilum.models.backbones import BACKBONES
 from hilum.progress import say
 from hilum.results import write_json
@@ -39,9 +40,15 @@ def find_faults(params: Params) -> list[str]:
     for method in params.explain.methods:
         if method not in METHODS:
             faults.append(f"explain.methods must be out of {', '.join(METHODS)}, got {method!r}")
-    for measure in params.explain.measures:
-        if measure not in MEASURES:
-            faults.append(f"explain.measures must be out of {', '.join(MEASURES)}, got {measure!r}")
+    for sheet in params.explain.sheets:
+        if sheet not in SHEETS:
+            faults.append(f"explain.sheets must be out of {', '.join(SHEETS)}, got {sheet!r}")
+    if params.explain.ranked.method not in METHODS:
+        faults.append(f"explain.ranked.method must be one of {', '.join(METHODS)}, got {params.explain.ranked.method!r}")
+    try:
+        wanted_measures(params.explain.measures)
+    except ValueError as fault:
+        faults.append(str(fault))
     for name, source in params.acquire.sources.items():
         strange = set(source.findings) - set(FINDINGS) if isinstance(source, PhantomSource) else set()
         if strange:

@@ -195,7 +195,7 @@ def draw_arm_panels(
             chosen = pick_films(arm.test, [image_id])
             maps = list(arm.maps.values())
             target = int(maps[0].targets[index]) if maps else int(chosen.y_pred[0])
-            rows.append(Row(name, maps, index, answer_of(chosen, 0, target)))
+            rows.append(Row(name, maps, index, answer_of(chosen, 0, target, arm.settings["model"]["threshold"])))
         picture = png_bytes(draw_rows(films.rows.films[index], rows, marks[index]))
         (folder / "panels" / f"{image_id.replace('/', '_')}.png").write_bytes(picture)
         panels.append((f"{image_id}, true class {films.table['label'][index]}", picture))

@@ -1,4 +1,4 @@
-"""explain: why one arm said what it said about the chosen films: arrays, panels, grids, and what the maps are worth.
+"""explain: why one arm said what it said about the chosen films: arrays, panels, sheets, grids, and what the maps are worth.
 
 With --image, why a model said what it said about one film.
 """
@@ -15,33 +15,34 @@ import pandas as pd
 from hilum.config import Params, flatten, read_params
 from hilum.data.batches import as_images
 from hilum.data.markers import prepare_marked
-from hilum.data.marks import FilmMarks, load_marks
+from hilum.data.marks import FilmMarks, load_marks, no_marks
 from hilum.data.prepared import SplitFilms, load_films, load_split
 from hilum.evaluation.decisions import verdict
 from hilum.explain.agreement import agreement_by_chance, compare_methods, find_disagreement
-from hilum.explain.cells import Tile, choose_cells, draw_grid
-from hilum.explain.drawing import Answer, answer_of, draw_panel
+from hilum.explain.cells import Tile, choose_cells, draw_grid, tell_tile
+from hilum.explain.drawing import Answer, answer_of, draw_panel, tell_answer
 from hilum.explain.evidence import add_references, gather_evidence, tune_levels
 from hilum.explain.heat import png_bytes
-from hilum.explain.measures import Remake
+from hilum.explain.measures import Remake, wanted_measures
 from hilum.explain.methods import METHODS
 from hilum.explain.sanity_gate import correlate_permuted, flat_sanity, judge, mark_sanity, verdicts_of
+from hilum.explain.sheets import SHEETS, Shown, first_films
 from hilum.explain.subject import Subject
 from hilum.explain.summary import summarise_measures, summarise_pairs
-from hilum.explain_settings import Explain
+from hilum.explain_settings import PREDICTED, TRUE, Explain
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
-from hilum.records import Attribution, Films, Labels, Predictions
+from hilum.records import Attribution, Films, Labels, Predictions, Probabilities
 from hilum.results import pick_films, read_json, read_predictions, write_json, write_table
 from hilum.runs import arm_run, log_results
-from hilum.stages.served import check_methods, choose_methods, open_served
+from hilum.stages.served import check_names, choose_methods, open_served
 from hilum.stages.served_sanity import read_verdicts
 from hilum.tracking import open_store
 from hilum.workspace import Workspace, find_workspace
 
 
-def run(arm: str, image: str, model: str, methods: str, out: str) -> None:
+def run(arm: str, image: str, model: str, methods: str, target: str, out: str) -> None:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
     if bool(arm) == bool(image):
@@ -49,12 +50,13 @@ def run(arm: str, image: str, model: str, methods: str, out: str) -> None:
     if arm:
         explain_arm(arm, workspace, params)
     else:
-        explain_image(Path(image), model, methods or ",".join(params.explain.methods), Path(out), workspace, params)
+        asked = methods or ",".join([*params.explain.methods, *params.explain.sheets])
+        explain_image(Path(image), model, asked, target, Path(out), workspace, params)
 
 
 def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
     """The stage: every chosen film under one arm."""
-    settings = params.explain
+    settings = params.explain.model_copy(update={"measures": wanted_measures(params.explain.measures)})
     training = workspace.arm(arm, "training")
     description = read_json(training / "model.json")
     classes = description["classes"]
@@ -69,7 +71,7 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         films = load_split(workspace.prepared, workspace.split, "explain", classes)
         answers = read_predictions(workspace.arm(arm, "evaluation") / "predictions.csv", "test", tuple(classes))
         chosen = pick_films(answers, list(films.table["image_id"]))
-        targets = chosen.y_pred if settings.target == "predicted" else chosen.y_true
+        targets = choose_targets(settings.target, chosen)
         seconds: dict[str, float] = {}  # of the run, not of its files, whose bytes are the same each time
         found = explain_films(subject, films.rows.films, targets, settings, params.seed, seconds.__setitem__)
         save_arrays(folder, found, list(chosen.image_id))
@@ -84,8 +86,12 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         write_json(folder / "metrics.json", {**metrics, **flat_sanity(sanity)})
         verdicts = verdicts_of(sanity)
         found = mark_sanity(found, verdicts)
-        draw_panels(folder, films.rows.films, found, targets, chosen, marks)
-        draw_grids(folder, subject, load_films(workspace.prepared), workspace.split, answers, settings, params.seed, verdicts)
+        answered = [answer_of(chosen, i, int(k), description["threshold"]) for i, k in enumerate(targets)]
+        draw_panels(folder, films.rows.films, found, answered, marks)
+        shown = show_films(subject, films.rows.films, targets, chosen.y_prob, classes, answered, marks, found)
+        few = first_films(shown, settings.sheet_films)
+        draw_sheets(folder, few, [file_name(answer.film) for answer in few.answers], settings.sheets, settings, params.seed)
+        draw_grids(folder, subject, workspace, answers, settings, params.seed, verdicts)
         write_json(
             folder / "settings.json",
             {"arm": arm, "model_sha256": description["model_sha256"], "params": flatten(settings, "explain")},
@@ -96,29 +102,42 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
     say(f"{arm}: sanity gate: {', '.join(f'{name} {told}' for name, told in verdicts.items())}")
 
 
-def explain_image(image: Path, model: str, methods: str, out: Path, workspace: Workspace, params: Params) -> None:
-    """One film: a panel of all wanted methods, and each one's arrays, parameters and time, in the folder `out`."""
-    check_methods("--methods", methods)
+def choose_targets(target: str, chosen: Predictions) -> Labels:
+    """The class that each film's maps explain: the predicted one, the true one, or one for all."""
+    if target == TRUE:
+        return chosen.y_true
+    return chosen.y_pred if target == PREDICTED else np.full(len(chosen.y_pred), chosen.classes.index(target))
+
+
+def explain_image(image: Path, model: str, asked: str, target: str, out: Path, workspace: Workspace, params: Params) -> None:
+    """One film: a panel of all wanted methods, each one's arrays, parameters and time, and sheets, in the folder `out`."""
+    check_names("--methods", asked, [*METHODS, *SHEETS])
     if not image.is_file():
         raise ValueError(f"--image must be a film, got {image}, which does not exist")
     with open_served(model, workspace, params) as (subject, described):
-        names = choose_methods("--methods", methods, subject)
-        film = prepare_marked(image, described["size"], described["square"], described.get("markers", "keep")).film
+        names, sheets = choose_methods("--methods", asked, subject, params.explain)
+        prepared = prepare_marked(image, described["size"], described["square"], described.get("markers", "keep"))
+        films, geometry = prepared.film[np.newaxis], prepared.geometry
         settings = params.explain.model_copy(update={"methods": names})
         classes = list(described["classes"])
-        probabilities = subject.predict(as_images(film[np.newaxis]))
-        targets = verdict(probabilities, described["threshold"])
+        if target not in (PREDICTED, *classes):
+            raise ValueError(f"--target must be {PREDICTED} or a class of the model ({', '.join(classes)}), got {target!r}")
+        probabilities = subject.predict(as_images(films))
+        said = verdict(probabilities, described["threshold"])
+        targets = said if target == PREDICTED else np.array([classes.index(target)])
         seconds: dict[str, float] = {}
-        found = explain_films(subject, film[np.newaxis], targets, settings, params.seed, seconds.__setitem__)
+        found = explain_films(subject, films, targets, settings, params.seed, seconds.__setitem__)
         found = mark_sanity(found, read_verdicts(model, described, settings, workspace, params.tracking))
+        answer = tell_answer(image.name, classes, probabilities[0], int(said[0]), int(targets[0]), described["threshold"])
+        shown = show_films(subject, films, targets, probabilities, classes, [answer], [no_marks(geometry)], found)
+        draw_sheets(out, shown, [image.stem], sheets, settings, params.seed)
     save_arrays(out, found, [image.name])
     for name in found:
         write_json(out / f"{name}.json", {**read_json(out / f"{name}.json"), "seconds": round(seconds[name], 3)})
-    said = classes[int(targets[0])]
-    answer = Answer(image.name, said, float(probabilities[0, targets[0]]), said)
-    panel = out / f"{image.stem}.png"
-    panel.write_bytes(png_bytes(draw_panel(film, list(found.values()), 0, answer)))
-    say(f"{image.name}: {said} {answer.probability:.1%}; {len(found)} maps in {panel}")
+    if found:
+        figure = draw_panel(films[0], list(found.values()), 0, answer, shown.marks[0])
+        (out / f"{image.stem}.png").write_bytes(png_bytes(figure))
+    say(f"{image.name}: {answer.predicted} {answer.probability:.1%}; {len(found)} maps and {len(sheets)} sheets in {out}")
 
 
 def draw_background(train: SplitFilms, count: int, seed: int) -> np.ndarray:
@@ -271,33 +290,57 @@ def flat_agreement(agreement: pd.DataFrame) -> dict[str, float]:
 
 
 def draw_panels(
-    folder: Path,
-    films: Films,
-    found: Mapping[str, Attribution],
-    targets: Labels,
-    chosen: Predictions,
-    marks: Sequence[FilmMarks],
+    folder: Path, films: Films, found: Mapping[str, Attribution], answers: Sequence[Answer], marks: Sequence[FilmMarks]
 ) -> None:
     """One panel per film; and, for the first film of each class, one per method, which mlflow ui shows beside other runs'."""
     (folder / "panels").mkdir()
     (folder / "keys").mkdir()
-    seen: set[int] = set()
-    for row, image_id in enumerate(chosen.image_id):
-        answer = answer_of(chosen, row, int(targets[row]))
+    seen: set[str | None] = set()
+    for row, answer in enumerate(answers):
         figure = draw_panel(films[row], list(found.values()), row, answer, marks[row])
-        (folder / "panels" / f"{image_id.replace('/', '_')}.png").write_bytes(png_bytes(figure))
-        if int(chosen.y_true[row]) not in seen:
-            seen.add(int(chosen.y_true[row]))
+        (folder / "panels" / f"{file_name(answer.film)}.png").write_bytes(png_bytes(figure))
+        if answer.true not in seen:
+            seen.add(answer.true)
             for method, attribution in found.items():
                 figure = draw_panel(films[row], [attribution], row, answer, marks[row])
                 (folder / "keys" / f"{method}_{answer.true}.png").write_bytes(png_bytes(figure))
 
 
+def show_films(
+    subject: Subject,
+    films: Films,
+    targets: Labels,
+    probabilities: Probabilities,
+    classes: Sequence[str],
+    answers: Sequence[Answer],
+    marks: Sequence[FilmMarks],
+    found: Mapping[str, Attribution],
+) -> Shown:
+    """What sheets are drawn from."""
+    return Shown(subject, films, as_images(films), targets, probabilities, classes, answers, marks, found)
+
+
+def draw_sheets(folder: Path, shown: Shown, stems: Sequence[str], names: Sequence[str], settings: Explain, seed: int) -> None:
+    """The sheets of these films: pictures as sheets/<sheet>_<stem>.png (<sheet>.png of the model alone), and their arrays."""
+    (folder / "sheets").mkdir(parents=True, exist_ok=True)
+    ids = [answer.film for answer in shown.answers]
+    for name in names:
+        drawn = SHEETS[name].draw(shown, settings, seed, bar(SHEETS[name].title))
+        files = [f"{name}_{stem}" for stem in stems] if SHEETS[name].per_film else [name]
+        for file, figure in zip(files, drawn.pictures, strict=True):
+            (folder / "sheets" / f"{file}.png").write_bytes(png_bytes(figure))
+        save_arrays(folder / "sheets", {f"{name}_{i}": one for i, one in enumerate(drawn.maps, 1)}, ids)
+
+
+def file_name(film: str) -> str:
+    """A film's name as that of a file."""
+    return film.replace("/", "_")
+
+
 def draw_grids(
     folder: Path,
     subject: Subject,
-    films: Films,
-    split: Path,
+    workspace: Workspace,
     answers: Predictions,
     settings: Explain,
     seed: int,
@@ -305,22 +348,26 @@ def draw_grids(
 ) -> None:
     """Per class, Grad-CAM for that class on films drawn from its true and false positives and negatives."""
     (folder / "grids").mkdir()
-    rows = pd.read_csv(split / "test.csv").set_index("image_id")["row"]
+    films = load_films(workspace.prepared)
+    rows = pd.read_csv(workspace.split / "test.csv").set_index("image_id")["row"]
     for k, name in enumerate(answers.classes):
         cells = choose_cells(answers, k, settings.grid_films, seed)
         tiles: dict[str, list[Tile]] = {}
+        method, layer = METHODS["gradcam"], ""
         for cell, chosen in cells.items():
             if not len(chosen):
                 tiles[cell] = []
                 continue
-            shown = films[rows.loc[answers.image_id[chosen].tolist()].to_numpy()]
-            method = METHODS["gradcam"]
+            names = answers.image_id[chosen].tolist()
+            shown, marks = films[rows.loc[names].to_numpy()], load_marks(workspace.prepared, names)
             maps = method.explain(
                 subject, as_images(shown), np.full(len(chosen), k), settings.gradcam.model_dump(), seed, lambda done, total: None
             )
+            layer = str(maps.parameters["layer"])
             tiles[cell] = [
-                Tile(film, values, f"{answers.image_id[i]}\np({name}) = {answers.y_prob[i, k]:.2f}")
-                for film, values, i in zip(shown, maps.values, chosen, strict=True)
+                Tile(film, values, tell_tile(answers, i, k), own)
+                for film, values, own, i in zip(shown, maps.values, marks, chosen, strict=True)
             ]
-        figure = draw_grid(tiles, settings.grid_films, f"Grad-CAM for {name}, test films", False, verdicts.get("gradcam", ""))
+        title = f"Grad-CAM for {name}, test films" + (f", layer {layer}" if layer else "")
+        figure = draw_grid(tiles, settings.grid_films, title, method.signed, method.unit, verdicts.get("gradcam", ""))
         (folder / "grids" / f"{name}.png").write_bytes(png_bytes(figure))

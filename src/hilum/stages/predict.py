@@ -1,7 +1,7 @@
 """predict: a model's answer for every film of a folder, a row per file, written as it goes and continued if interrupted."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,17 @@ import numpy as np
 from hilum.config import Params, read_params
 from hilum.data.batches import as_images
 from hilum.data.markers import prepare_marked
+from hilum.data.marks import FilmMarks, no_marks
 from hilum.data.readers.listing import list_pictures_and_dicoms
 from hilum.evaluation.decisions import verdict
-from hilum.explain.drawing import Answer, draw_panel
+from hilum.explain.drawing import Answer, draw_panel, tell_answer
 from hilum.explain.heat import png_bytes
 from hilum.explain.methods import METHODS
 from hilum.explain.subject import Subject
 from hilum.models.forward import BATCH
 from hilum.progress import bar, say
-from hilum.stages.served import check_methods, choose_methods, open_served
+from hilum.records import Labels
+from hilum.stages.served import check_names, choose_methods, open_served
 from hilum.stages.served_sanity import read_verdicts
 from hilum.workspace import find_workspace
 
@@ -27,11 +29,11 @@ from hilum.workspace import find_workspace
 def run(model: str, images: Path, out: Path, explain: str) -> None:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
-    check_methods("--explain", explain)
+    check_names("--explain", explain, list(METHODS))
     if not images.is_dir():
         raise ValueError(f"--images must be a folder of films, got {images}")
     with open_served(model, workspace, params) as (subject, described):
-        methods = choose_methods("--explain", explain, subject)
+        methods, _ = choose_methods("--explain", explain, subject, params.explain, sheets=False)
         known = read_verdicts(model, described, params.explain, workspace, params.tracking) if methods else {}
         predict_folder(subject, described, images, out, {name: known.get(name, "") for name in methods}, params)
 
@@ -96,11 +98,13 @@ def answer_batch(
 ) -> list[list[str]]:
     """A row per file, in the order of the names: the verdict and probabilities, or the error."""
     films: dict[str, np.ndarray] = {}
+    marks: list[FilmMarks] = []
     errors: dict[str, str] = {}
     for name in names:
         try:
             film = prepare_marked(images / name, described["size"], described["square"], described.get("markers", "keep"))
             films[name] = film.film
+            marks.append(no_marks(film.geometry))
         except ValueError as fault:
             errors[name] = str(fault)
     classes = list(described["classes"])
@@ -112,17 +116,21 @@ def answer_batch(
         for name, row, k in zip(films, probabilities, verdicts, strict=True):
             answers[name] = [name, classes[k], *(f"{p:.6g}" for p in row), ""]
         if methods:
-            draw_explanations(subject, stack, list(films), probabilities, verdicts, classes, methods, params, out)
+            threshold = described["threshold"]
+            told = [
+                tell_answer(name, classes, row, int(k), int(k), threshold)
+                for name, row, k in zip(films, probabilities, verdicts, strict=True)
+            ]
+            draw_explanations(subject, stack, told, marks, verdicts, methods, params, out)
     return [answers[name] for name in names]
 
 
 def draw_explanations(
     subject: Subject,
     films: np.ndarray,
-    names: list[str],
-    probabilities: np.ndarray,
-    verdicts: np.ndarray,
-    classes: list[str],
+    answers: Sequence[Answer],
+    marks: Sequence[FilmMarks],
+    verdicts: Labels,
     methods: Mapping[str, str],
     params: Params,
     out: Path,
@@ -137,6 +145,6 @@ def draw_explanations(
             subject, as_images(films), verdicts, settings, params.seed, bar(METHODS[method].title)
         )
         found.append(replace(explained, sanity=sanity))
-    for index, (name, k) in enumerate(zip(names, verdicts, strict=True)):
-        answer = Answer(name, classes[k], float(probabilities[index, k]), classes[k])
-        (folder / f"{name.replace('/', '_')}.png").write_bytes(png_bytes(draw_panel(films[index], found, index, answer)))
+    for index, answer in enumerate(answers):
+        figure = draw_panel(films[index], found, index, answer, marks[index])
+        (folder / f"{answer.film.replace('/', '_')}.png").write_bytes(png_bytes(figure))

@@ -1,7 +1,7 @@
 """A model with what stands beside it, as `predict` and `explain --image` open it; no verb."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ import numpy as np
 
 from hilum.config import Params
 from hilum.explain.methods import METHODS
+from hilum.explain.sheets import SHEETS
 from hilum.explain.subject import Subject
+from hilum.explain_settings import EVERY, Explain
 from hilum.models.classifier import load_classifier, model_sha256
 from hilum.models.flatten import flatten, rescale
 from hilum.models.forward import predictor
@@ -67,32 +69,35 @@ def check_description(described: Mapping[str, Any], outputs: int) -> None:
         )
 
 
-def choose_methods(option: str, asked: str, subject: Subject) -> list[str]:
-    """The methods named by a text: `all`, or names separated by commas; `all` leaves out what the model lacks a background for.
+def choose_methods(
+    option: str, asked: str, subject: Subject, settings: Explain, sheets: bool = True
+) -> tuple[list[str], list[str]]:
+    """The methods and sheets named by a text: `all`, or names separated by commas.
 
+    `all` leaves out what the model lacks a background for, and says so. sheets: whether sheets may be asked for.
     Raises: ValueError naming the legal words, or the file that a named method would need.
     """
-    without = subject.background is None
-    if asked.strip() == "all":
-        left = [name for name, method in METHODS.items() if method.background and without]
-        if left:
-            say(f"left out, because no {MEANS} stands beside the model: {', '.join(left)}")
-        return [name for name in METHODS if name not in left]
-    methods = check_methods(option, asked)
-    needing = [name for name in methods if METHODS[name].background and without]
-    if needing:
+    legal = [*METHODS, *SHEETS] if sheets else list(METHODS)
+    names = check_names(option, asked, legal)
+    reading = {name for name, method in METHODS.items() if method.background}
+    reading |= {name for name, sheet in SHEETS.items() if sheet.background(settings)}
+    needing = [name for name in names if name in reading] if subject.background is None else []
+    if needing and asked.strip() != EVERY:
         raise ValueError(
             f"--model must have {MEANS} beside it for {', '.join(needing)}, got none; name the folder that `train` wrote"
         )
-    return methods
+    if needing:
+        say(f"left out, because no {MEANS} stands beside the model: {', '.join(needing)}")
+    kept = [name for name in names if name not in needing]
+    return [name for name in kept if name in METHODS], [name for name in kept if name in SHEETS]
 
 
-def check_methods(option: str, asked: str) -> list[str]:
+def check_names(option: str, asked: str, legal: Sequence[str]) -> list[str]:
     """The names in a text, `all` being every one. Raises ValueError naming the legal words."""
-    if asked.strip() == "all":
-        return list(METHODS)
-    methods = [name.strip() for name in asked.split(",") if name.strip()]
-    unknown = [name for name in methods if name not in METHODS]
+    if asked.strip() == EVERY:
+        return list(legal)
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    unknown = [name for name in names if name not in legal]
     if unknown:
-        raise ValueError(f"{option} takes all or methods out of {', '.join(METHODS)}, got {', '.join(unknown)}")
-    return methods
+        raise ValueError(f"{option} takes {EVERY} or names out of {', '.join(legal)}, got {', '.join(unknown)}")
+    return names
