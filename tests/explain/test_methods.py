@@ -106,7 +106,7 @@ def test_black_box_methods_read_only_predictions_of_films_as_they_are(name, maps
     subject, seen = subject_of(1.0), []
 
     def predict(images):
-        seen.append(images)
+        seen.append(images.copy())  # the next copies of a film are written into the same memory
         return subject.predict(images)
 
     got = run(name, Subject(predict))
