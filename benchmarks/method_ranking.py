@@ -1,6 +1,6 @@
 """Which measure of an explanation can a user trust who has no truth? On phantoms, where there is one.
 
-Run: python benchmarks/method_ranking.py [--work FOLDER] [--films 32] [--dear 4] [--permuted 8] [--seeds 1 2 3] [--draw]
+Run: python benchmarks/method_ranking.py [--work FOLDER] [--films 24] [--dear 4] [--permuted 8] [--seeds 1 2 3] [--draw]
 
 The embedded data set is drawn, prepared and split as params.yaml says, the default fine-tuned arm is trained with each seed, and
 every method explains the same diseased test films for their true class. Methods are put in order by the truth (mean of the ranks
@@ -70,7 +70,7 @@ def main() -> None:
     """Train, explain, measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=PROJECT / ".hilum" / "method_ranking", help="where finished parts are kept")
-    parser.add_argument("--films", type=int, default=32, help="explained test films, half of each diseased class")
+    parser.add_argument("--films", type=int, default=24, help="explained test films, half of each diseased class")
     parser.add_argument("--dear", type=int, default=4, help="of them, films for dear measures")
     parser.add_argument("--permuted", type=int, default=8, help="of them, films explained for models of permuted labels too")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
@@ -310,7 +310,7 @@ def title(method: str) -> str:
 
 def measure_title(name: str) -> str:
     row = MEASURES.get(name.removesuffix("_lesion"))
-    return "agreement with other methods" if row is None else row.title
+    return "agreement with other methods" if row is None else row.title.replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def draw_ranks(
     shown = sorted(blind, key=lambda name: -np.nan_to_num(taus[name], nan=-2))
     columns = [ranks(-true), *(ranks(method_means(piles[name], all_of_them)) for name in shown)]
     grid = np.stack([column[rows] for column in columns], axis=1)
-    figure = Figure(figsize=(9.6, 6.2), layout="constrained", dpi=110)
+    figure = Figure(figsize=(9.6, 6.2), layout="constrained", dpi=100)
     axes = figure.subplots()
     colours = mpl.colormaps["cividis_r"].with_extremes(bad="white")
     spread = np.insert(grid, 1, np.nan, axis=1)  # a gap after the truth

@@ -96,6 +96,14 @@ def _spearman_rows(one: Numbers, other: Numbers) -> Numbers:
     return found
 
 
+def ends(values: Numbers) -> tuple[float, float]:
+    """The 95 % percentiles of what follows the first value; NaN where nothing is known."""
+    if not np.isfinite(values[1:]).any():
+        return float("nan"), float("nan")
+    low, high = np.nanpercentile(values[1:], [2.5, 97.5])
+    return float(low), float(high)
+
+
 def interval(value: float, low: float, high: float, digits: int = 2, sign: str = "") -> str:
     """`0.81 [0.79, 0.83]`; the value alone where its ends are unknown or alike, nothing where it is unknown."""
     if not np.isfinite(value):
@@ -118,7 +126,8 @@ def compare_orders(
     piles: of every measure, the truths among them; labels: (P,) of the patients; per_film: the truth that `within_films` reads.
     Columns measure; tau with low and high (percentiles over seeds and patients); films, films_low and films_high, of
     `within_films` (patients resampled); chooses, the method that the measure puts first; its_rank, that method's rank by truth.
-    A truth is compared with the mean rank by the other truths.
+    A truth is compared with the mean rank by the other truths. Resampling adds noise to both orders, so the middle of an interval
+    lies nearer to 0 than its tau.
     """
     some = next(iter(piles.values()))
     drawn = draw_resamples(some.shape[0], some.shape[2], resamples, seed)
@@ -127,15 +136,14 @@ def compare_orders(
     for name, values in piles.items():
         against = [piles[other] for other in truths if other != name]
         taus = np.array([tau(-mean_ranks(against, one), method_means(values, one)) for one in drawn])
-        low, high = np.nanpercentile(taus[1:], [2.5, 97.5])
+        low, high = ends(taus)
         few = [one[1] for one in drawn[: 1 + resamples // 5]]
         films = np.array([within_films(values[..., p], piles[per_film][..., p], labels[p]) for p in few])
         if name == per_film:
             films[:] = np.nan
-        ends = np.nanpercentile(films[1:], [2.5, 97.5]) if np.isfinite(films[1:]).any() else (np.nan, np.nan)
         means = method_means(values, drawn[0])
         first = np.flatnonzero(means == np.nanmax(means))
         chosen = ", ".join(methods[i] for i in first) if len(first) < 4 else f"{len(first)} methods alike"
-        rows.append((name, taus[0], low, high, films[0], *ends, chosen, float(by_truth[first].mean())))
+        rows.append((name, taus[0], low, high, films[0], *ends(films), chosen, float(by_truth[first].mean())))
     columns = ["measure", "tau", "low", "high", "films", "films_low", "films_high", "chooses", "its_rank"]
     return pd.DataFrame(rows, columns=columns)
