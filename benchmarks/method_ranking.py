@@ -1,6 +1,6 @@
 """Which measure of an explanation can a user trust who has no truth? On phantoms, where there is one.
 
-Run: python benchmarks/method_ranking.py [--work FOLDER] [--films 24] [--dear 4] [--permuted 8] [--seeds 1 2 3] [--draw]
+Run: python benchmarks/method_ranking.py [--work FOLDER] [--films 16] [--dear 4] [--permuted 4] [--seeds 1 2 3] [--draw]
 
 The embedded data set is drawn, prepared and split as params.yaml says, the default fine-tuned arm is trained with each seed, and
 every method explains the same diseased test films for their true class. Methods are put in order by the truth (mean of the ranks
@@ -70,9 +70,11 @@ def main() -> None:
     """Train, explain, measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=PROJECT / ".hilum" / "method_ranking", help="where finished parts are kept")
-    parser.add_argument("--films", type=int, default=24, help="explained test films, half of each diseased class")
-    parser.add_argument("--dear", type=int, default=4, help="of them, films for dear measures")
-    parser.add_argument("--permuted", type=int, default=8, help="of them, films explained for models of permuted labels too")
+    parser.add_argument("--films", type=int, default=16, help="explained test films, half of each diseased class")
+    parser.add_argument("--dear", type=int, default=4, help="of them, films for dear measures; 0 leaves these out")
+    parser.add_argument(
+        "--permuted", type=int, default=4, help="of them, films explained for models of permuted labels too; 0: none"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--draw", action="store_true", help="write docs/method_ranking.png")
     asked = parser.parse_args()
@@ -87,7 +89,7 @@ def main() -> None:
     )
     settings = settle_measures(params.explain, asked.dear)
     few = first(chosen, asked.permuted)
-    kept = asked.work / "explained" / digest(settings, chosen, asked.permuted)
+    kept = asked.work / "explained" / digest(settings, chosen)
     maps, measured, sanity = {}, [], []
     for seed in asked.seeds:
         subject = Subject(predictor(honest[seed]), honest[seed], background)
@@ -98,13 +100,13 @@ def main() -> None:
             measure(subject, chosen, one, answers, settings, CHEAP, seed, kept / f"seed{seed}") for one in maps[seed].values()
         ]
         measured.append(pd.concat(parts).merge(agreement(maps[seed], chosen)).assign(seed=seed))
-    for i, seed in enumerate(asked.seeds):
+    for i, seed in enumerate(asked.seeds if asked.permuted else ()):
         other = Subject(predictor(learnt[seed]), learnt[seed], background)
-        blind = explain_all(other, few, settings, kept / f"seed{seed}_permuted", seed)
+        blind = explain_all(other, few, settings, kept / f"seed{seed}_permuted{asked.permuted}", seed)
         sanity.append(alike(maps[seed], blind, few).assign(seed=seed, against="permuted labels"))
         following = maps[asked.seeds[(i + 1) % len(asked.seeds)]]
         sanity.append(alike(maps[seed], following, few).assign(seed=seed, against="another seed"))
-    for i, seed in enumerate(asked.seeds):
+    for i, seed in enumerate(asked.seeds if asked.dear else ()):
         subject = Subject(predictor(honest[seed]), honest[seed], background)
         answers = answers_on(honest[seed], chosen, classes)
         parts = [
@@ -112,7 +114,7 @@ def main() -> None:
         ]
         measured[i] = measured[i].merge(pd.concat(parts)[["method", "image_id", *DEAR]])
     films = pd.concat(measured).merge(chosen.table[["image_id", "label"]])
-    report(films, pd.concat(sanity), fits, asked.draw)
+    report(films, pd.concat(sanity) if sanity else None, fits, asked.draw)
 
 
 def settle_measures(explain: Explain, dear: int) -> Explain:
@@ -127,9 +129,9 @@ def first(chosen: Chosen, films: int) -> Chosen:
     return Chosen(chosen.images[few], chosen.table[few], chosen.targets[few], chosen.marks[few])
 
 
-def digest(settings: Explain, chosen: Chosen, permuted: int) -> str:
-    """Of what a finished part depends on beside the models, so that none of another study is taken."""
-    parts = [flatten(settings, "explain"), chosen.table.to_dict("list"), permuted]
+def digest(settings: Explain, chosen: Chosen) -> str:
+    """Of what a finished part depends on beside the models, so that none of another study is taken; its name says the rest."""
+    parts = [flatten(settings.model_copy(update={"dear_films": 0}), "explain"), chosen.table.to_dict("list")]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
@@ -165,7 +167,7 @@ def measure(
     folder: Path,
 ) -> pd.DataFrame:
     """Measures of one method, one row per film, those against the lesion beside cheap ones; kept in the folder."""
-    file = folder / f"{attribution.method}_{'dear' if names is DEAR else 'cheap'}.csv"
+    file = folder / f"{attribution.method}_{f'dear{settings.dear_films}' if names is DEAR else 'cheap'}.csv"
     if not file.is_file():
         wanted = settings.model_copy(update={"measures": names if names is DEAR else [*names, *MARKED]})
         again = remakes(wanted, chosen.targets) if attribution.method in METHODS else {}
@@ -196,29 +198,37 @@ def alike(one: dict[str, Attribution], other: dict[str, Attribution], chosen: Ch
     return pd.DataFrame(rows, columns=["method", "patient_id", "spearman"])
 
 
-def report(films: pd.DataFrame, sanity: pd.DataFrame, fits: pd.DataFrame, draw: bool) -> None:
+def report(films: pd.DataFrame, sanity: pd.DataFrame | None, fits: pd.DataFrame, draw: bool) -> None:
     """Write the tables, print them in Markdown, and draw the picture."""
-    methods, measures = list(METHODS), [*TRUTHS, *BLIND]
+    methods, blind = list(METHODS), [name for name in BLIND if name in films]
+    measures = [*TRUTHS, *blind]
     piles = {name: pile(films, name, methods, lower(name)) for name in measures}
     labels = films.drop_duplicates("patient_id").sort_values("patient_id")["label"].to_numpy(str)
     orders = compare_orders(piles, TRUTHS, labels, PER_FILM, methods, RESAMPLES, SEED)
     by_truth = rank_by_truth(films, piles, methods)
-    learnt = compare_labels(sanity, films, methods)
-    chance = chance_tau(len(methods), 2000, SEED)
     TABLES.mkdir(exist_ok=True)
-    for name, table in {"methods_by_truth": by_truth, "measures_against_truth": orders, "label_randomisation": learnt}.items():
-        table.round(4).to_csv(TABLES / f"{name}.csv", index=False, lineterminator="\n")
-    fits.round(4).to_csv(TABLES / "label_randomisation_models.csv", index=False, lineterminator="\n")
+    write_csv("methods_by_truth", by_truth)
+    write_csv("measures_against_truth", orders)
     print(f"{films['patient_id'].nunique()} films of as many patients, {films['seed'].nunique()} seeds\n")
     print(write_methods(by_truth))
+    chance = chance_tau(len(methods), 2000, SEED)
     print(f"\nBy chance, {len(methods)} methods in two orders reach |tau| {chance:.2f} once in twenty.\n")
     print(write_orders(orders))
-    print(f"\n{fits.mean().round(3).drop('seed').to_dict()}\n")
-    print(write_labels(learnt))
+    if sanity is not None:
+        learnt = compare_labels(sanity, films, methods)
+        write_csv("label_randomisation", learnt)
+        write_csv("label_randomisation_models", fits)
+        print(f"\n{fits.mean().round(3).drop('seed').to_dict()}\n")
+        print(write_labels(learnt))
     if draw:
         from ranking_picture import draw_ranks
 
-        draw_ranks(piles, TRUTHS, BLIND, orders, methods, PROJECT / "docs" / "method_ranking.png")
+        draw_ranks(piles, TRUTHS, blind, orders, methods, PROJECT / "docs" / "method_ranking.png")
+
+
+def write_csv(name: str, table: pd.DataFrame) -> None:
+    """One of the tables, rounded."""
+    table.round(4).to_csv(TABLES / f"{name}.csv", index=False, lineterminator="\n")
 
 
 def lower(measure: str) -> bool:
@@ -248,7 +258,8 @@ def compare_labels(sanity: pd.DataFrame, films: pd.DataFrame, methods: list[str]
     """How alike maps are: to those of the model that learnt permuted labels, of another seed, and of permuted weights."""
     table = pd.DataFrame({"method": methods})
     kinds = dict(list(sanity.groupby("against")))
-    kinds["permuted weights"] = films[films["method"].isin(methods)].rename(columns={"randomised_spearman": "spearman"})
+    if "randomised_spearman" in films:
+        kinds["permuted weights"] = films[films["method"].isin(methods)].rename(columns={"randomised_spearman": "spearman"})
     for name in ("permuted labels", "another seed", "permuted weights"):
         if name in kinds:
             values = pile(kinds[name], "spearman", methods, lower=False)
