@@ -211,7 +211,7 @@ def report(films: pd.DataFrame, sanity: pd.DataFrame | None, fits: pd.DataFrame,
     write_csv("measures_against_truth", orders)
     print(f"{films['patient_id'].nunique()} films of as many patients, {films['seed'].nunique()} seeds\n")
     print(write_methods(by_truth))
-    chance = chance_tau(len(methods), 2000, SEED)
+    chance = chance_tau(len(methods), RESAMPLES, SEED)
     print(f"\nBy chance, {len(methods)} methods in two orders reach |tau| {chance:.2f} once in twenty.\n")
     print(write_orders(orders))
     if sanity is not None:
@@ -267,7 +267,7 @@ def compare_labels(sanity: pd.DataFrame, films: pd.DataFrame, methods: list[str]
             means = np.array([method_means(values, one) for one in drawn])
             key = name.replace(" ", "_")
             table[key] = means[0]
-            table[f"{key}_low"], table[f"{key}_high"] = np.percentile(means[1:], [2.5, 97.5], axis=0)
+            table[f"{key}_low"], table[f"{key}_high"] = np.nanpercentile(means[1:], [2.5, 97.5], axis=0)
     return table.sort_values("permuted_labels", ignore_index=True)
 
 

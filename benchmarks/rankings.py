@@ -125,19 +125,20 @@ def compare_orders(
 
     piles: of every measure, the truths among them; labels: (P,) of the patients; per_film: the truth that `within_films` reads.
     Columns measure; tau with low and high (percentiles over seeds and patients); films, films_low and films_high, of
-    `within_films` (patients resampled); chooses, the method that the measure puts first; its_rank, that method's rank by truth.
+    `within_films` (a tenth of the resamples, of patients); chooses, the method that the measure puts first; its_rank, that method's rank by truth.
     A truth is compared with the mean rank by the other truths. Resampling adds noise to both orders, so the middle of an interval
     lies nearer to 0 than its tau.
     """
     some = next(iter(piles.values()))
     drawn = draw_resamples(some.shape[0], some.shape[2], resamples, seed)
     by_truth = ranks(-mean_ranks([piles[name] for name in truths], drawn[0]))
+    ranked = {name: np.array([ranks(method_means(piles[name], one)) for one in drawn]) for name in truths}
     rows = []
     for name, values in piles.items():
-        against = [piles[other] for other in truths if other != name]
-        taus = np.array([tau(-mean_ranks(against, one), method_means(values, one)) for one in drawn])
+        against = np.mean([ranked[other] for other in truths if other != name], axis=0)
+        taus = np.array([tau(-true, method_means(values, one)) for true, one in zip(against, drawn, strict=True)])
         low, high = ends(taus)
-        few = [one[1] for one in drawn[: 1 + resamples // 5]]
+        few = [one[1] for one in drawn[: 1 + resamples // 10]]
         films = np.array([within_films(values[..., p], piles[per_film][..., p], labels[p]) for p in few])
         if name == per_film:
             films[:] = np.nan
