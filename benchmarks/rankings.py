@@ -125,9 +125,9 @@ def compare_orders(
 
     piles: of every measure, the truths among them; labels: (P,) of the patients; per_film: the truth that `within_films` reads.
     Columns measure; tau with low and high (percentiles over seeds and patients); films, films_low and films_high, of
-    `within_films` (a tenth of the resamples, of patients); chooses, the method that the measure puts first; its_rank, that method's rank by truth.
-    A truth is compared with the mean rank by the other truths. Resampling adds noise to both orders, so the middle of an interval
-    lies nearer to 0 than its tau.
+    `within_films` (a tenth of the resamples, of patients); chooses, the method that the measure puts first; its_rank, that
+    method's rank by truth. A truth is compared with the mean rank by the other truths. Resampling adds noise to both orders, so
+    the middle of an interval lies nearer to 0 than its tau.
     """
     some = next(iter(piles.values()))
     drawn = draw_resamples(some.shape[0], some.shape[2], resamples, seed)
