@@ -10,7 +10,7 @@ further maps is measured on the first --dear films. On the first --permuted film
 explained too: a method whose maps stay as they were shows the film, not what was learnt of it. Settings are those of params.yaml,
 but for FEWER below.
 
-Takes some 25 minutes on two cores. Each finished part is kept in FOLDER, so a run that was interrupted goes on where it was.
+Each finished part is kept in FOLDER, so a run that was interrupted goes on where it was.
 Writes benchmarks/tables/*.csv and prints tables in Markdown; --draw also writes docs/method_ranking.png.
 """
 
