@@ -1,0 +1,210 @@
+"""Where maps of real films lie: in radiologists' boxes of pneumonia (adults) and inside the lungs (children), by every method.
+
+Run: python benchmarks/localisation.py [--pediatric FOLDER] [--nih FOLDER] [--weights FILE] [--films 20] [--seed 1]
+
+The model: MobileNet 0.25 from ImageNet at 128 px, trained with the phases of the fine-tuned arm to tell pneumonia from normal on
+the pediatric films (reader `kermany`), of which a part by patient is left for the test. Explained, for pneumonia: test films of
+children with pneumonia and a lung mask, against the lungs; and the films of ChestX-ray14 with a box of pneumonia (reader `nih`),
+against their boxes of pneumonia. The model has seen no adult: what its maps reach in the boxes is of a model away from home.
+A random map and a bump in the middle of the film stand beside the methods. Writes benchmarks/tables/localisation.csv. A folder
+that is not there is told, and its films are left out; without the pediatric films there is no model.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+import keras
+import numpy as np
+import pandas as pd
+from method_ranking import FEWER, MARKED, PROJECT, TABLES, cell, title
+from ranking_task import ARM, quiet, tell
+
+from hilum.config import Params, read_params, settle, spaces
+from hilum.data.batches import Rows, as_images
+from hilum.data.manifest import Prepared, build_manifest
+from hilum.data.marks import FilmMarks, load_marks
+from hilum.data.prepared import write_prepared
+from hilum.data.sources import SOURCES
+from hilum.data.splits import split_by_patient
+from hilum.evaluation.metrics import score
+from hilum.explain.evidence import add_references, gather_evidence, tune_levels
+from hilum.explain.methods import METHODS
+from hilum.explain.reference_maps import REFERENCES
+from hilum.explain.subject import Subject
+from hilum.explain.summary import summarise_measures
+from hilum.models.forward import predictor
+from hilum.progress import bar, say
+from hilum.records import Predictions
+from hilum.stages.scoring import score_epoch
+from hilum.training.arms import Task, train_arm
+from hilum.training.fit import begin_training
+
+SHARED = PROJECT.parent / "shared"
+CLASSES = ["normal", "pneumonia"]
+PNEUMONIA, SIZE, BACKBONE, RESAMPLES = 1, 128, "mobilenet_025", 1000
+SHOWN = {  # column of the table -> its head
+    "hit_rate_box": "hit rate, box",
+    "relevance_mass_box": "mass in the box",
+    "average_precision_box": "average precision, box",
+    "hit_rate_lungs": "hit rate, lungs",
+    "relevance_mass_lungs": "mass inside the lungs",
+}
+
+
+def main() -> None:
+    """Train, explain both sets of films, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pediatric", type=Path, default=SHARED / "data" / "pediatric-pneumonia")
+    parser.add_argument("--nih", type=Path, default=SHARED / "data" / "nih-boxes")
+    parser.add_argument("--weights", type=Path, default=SHARED / "weights" / "mobilenet_2_5_224_tf_no_top.h5")
+    parser.add_argument("--films", type=int, default=20, help="of each set, at most")
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    for needed in (asked.pediatric, asked.weights):
+        if not needed.exists():
+            raise SystemExit(f"films and weights must be there to train on, got {needed}, which does not exist; name another")
+    params = read_params(PROJECT / "params.yaml")
+    begin_training(asked.seed)
+    tables = []
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = prepare_films(asked.pediatric, asked.nih, params, Path(folder))
+        part = split_films(prepared, params, asked.seed)
+        model = train(prepared, part, params, asked.weights, asked.seed, Path(folder))
+        predict = predictor(model)
+        tell_model(prepared, part, predict(as_images(prepared.films[part == "test"])))
+        for kind, chosen in choose(prepared, part, predict(as_images(prepared.films)), asked.films).items():
+            ids = prepared.manifest["image_id"].to_numpy(str)[chosen]
+            marks = [keep_pneumonia(one) for one in load_marks(Path(folder), ids.tolist())]
+            measured = explain_and_measure(model, prepared, part, chosen, marks, params, asked.seed)
+            of_kind = [name for name in measured.columns if name.endswith(f"_{kind}")]
+            tables.append(measured[["image_id", "patient_id", "method", "target", *of_kind]])
+    summaries = [summarise_measures(table, RESAMPLES, 0.95, asked.seed) for table in tables]
+    TABLES.mkdir(exist_ok=True)
+    summary = pd.concat(summaries, ignore_index=True)
+    summary.round(4).to_csv(TABLES / "localisation.csv", index=False, lineterminator="\n")
+    print(write_table(summary))
+
+
+def prepare_films(pediatric: Path, nih: Path, params: Params, folder: Path) -> Prepared:
+    """Both sets at one size, with their masks and boxes."""
+    tables = {"pediatric": (pediatric, SOURCES["kermany"](pediatric))}
+    if nih.is_dir():
+        tables["nih"] = (nih, SOURCES["nih"](nih))
+    else:
+        say(f"no films with boxes: {nih} does not exist")
+    prepared = build_manifest(
+        tables,
+        size=SIZE,
+        square=params.prepare.square,
+        labels={"normal": ["normal"], "pneumonia": ["pneumonia"]},
+        unmatched="exclude",
+        broken_share=params.prepare.broken_share,
+        markers=params.prepare.markers,
+        workers=os.cpu_count() or 1,
+        on_film=bar("films prepared"),
+    )
+    write_prepared(prepared, folder)
+    return prepared
+
+
+def split_films(prepared: Prepared, params: Params, seed: int) -> np.ndarray:
+    """train, val or test of each pediatric film (N,), by patient; `nih` for the others."""
+    table = prepared.manifest
+    own = table[table["source"] == "pediatric"]
+    splits = split_by_patient(own, params.split.validation, params.split.test, seed, prepared.linked_patients)
+    return table[["image_id"]].merge(splits.table, on="image_id", how="left")["split"].fillna("nih").to_numpy(str)
+
+
+def labels_of(prepared: Prepared) -> np.ndarray:
+    return prepared.manifest["label"].map({name: k for k, name in enumerate(CLASSES)}).to_numpy(np.int64)
+
+
+def train(prepared: Prepared, part: np.ndarray, params: Params, weights: Path, seed: int, folder: Path) -> keras.Model:
+    """The fine-tuned arm at its start values."""
+    rows = Rows(prepared.films, labels_of(prepared), tuple(prepared.manifest["pixel_sha256"]))
+    sets = [rows.take(np.flatnonzero(part == name)) for name in ("train", "val")]
+    arm = settle(params.arms[ARM], {key: space.start for key, space in spaces(params.arms[ARM]).items()})
+    arm = arm.model_copy(update={"backbone": BACKBONE})
+    task = Task(*sets, CLASSES, weights, params.train, seed, folder / "features")
+    return train_arm(arm, task, len(arm.phases), score_epoch(params.train.select), tell("training"), quiet)[0]
+
+
+def tell_model(prepared: Prepared, part: np.ndarray, probabilities: np.ndarray) -> None:
+    """What the model is worth on the films of children that it has not seen."""
+    truth = labels_of(prepared)[part == "test"]
+    found = {name: score(name, truth, probabilities) for name in ("auroc_macro", "balanced_accuracy")}
+    counts = {name: int((part == name).sum()) for name in np.unique(part)}
+    print(f"films: {counts}; on the test films " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()))
+
+
+def choose(prepared: Prepared, part: np.ndarray, probabilities: np.ndarray, films: int) -> dict[str, np.ndarray]:
+    """Kind of mark -> positions of the films to explain, one of each patient.
+
+    lungs: test films with pneumonia and a lung mask that the model calls rightly; box: films with a box, whatever it calls them.
+    """
+    table = prepared.manifest
+    said = probabilities.argmax(axis=1) == PNEUMONIA
+    ill = labels_of(prepared) == PNEUMONIA
+    wanted = {"lungs": (part == "test") & ill & said & (table["lung_mask"] != "").to_numpy(), "box": part == "nih"}
+    found = {kind: table[mask].drop_duplicates("patient_id").index.to_numpy()[:films] for kind, mask in wanted.items()}
+    for kind, rows in found.items():
+        print(f"{kind}: {len(rows)} films, {int(said[rows].sum())} of them called pneumonia")
+    return {kind: rows for kind, rows in found.items() if len(rows)}
+
+
+def keep_pneumonia(marks: FilmMarks) -> FilmMarks:
+    """The marks of a film without the boxes of its other findings."""
+    own = [i for i, finding in enumerate(marks.findings) if finding == "Pneumonia"]
+    return replace(marks, boxes=marks.boxes[own], findings=tuple(marks.findings[i] for i in own))
+
+
+def explain_and_measure(
+    model: keras.Model,
+    prepared: Prepared,
+    part: np.ndarray,
+    chosen: np.ndarray,
+    marks: list[FilmMarks],
+    params: Params,
+    seed: int,
+) -> pd.DataFrame:
+    """Every method's maps for pneumonia against every mark: one row per film and method."""
+    trained = np.flatnonzero(part == "train")
+    drawn = np.random.default_rng(seed).permutation(trained)[: params.explain.shap.background]
+    subject = Subject(predictor(model), model, as_images(prepared.films[np.sort(drawn)]))
+    images = as_images(prepared.films[chosen])
+    targets = np.full(len(chosen), PNEUMONIA)
+    found = {}
+    for name, method in METHODS.items():
+        own = getattr(params.explain, name).model_dump() | FEWER.get(name, {})
+        found[name] = method.explain(subject, images, targets, own, seed, bar(f"{method.title}: films"))
+    table = prepared.manifest.iloc[chosen]
+    answers = subject.predict(images)
+    ids, patients = (table[name].to_numpy(str) for name in ("image_id", "patient_id"))
+    said = Predictions(ids, patients, targets, answers, answers.argmax(axis=1), tuple(CLASSES))
+    settings = params.explain.model_copy(update={"measures": MARKED})
+    everything = add_references(found, targets, seed)
+    return gather_evidence(
+        subject, images, everything, {}, said, marks, tune_levels({}, marks), settings, seed, lambda done, total: None
+    ).films
+
+
+def write_table(summary: pd.DataFrame) -> str:
+    """A row per method, references last, in Markdown."""
+    shown = {name: head for name, head in SHOWN.items() if (summary["measure"] == name).any()}
+    lines = [f"| method | {' | '.join(shown.values())} |", "|---" * (1 + len(shown)) + "|"]
+    for method in (*METHODS, *REFERENCES):
+        own = summary[summary["method"] == method].set_index("measure")
+        values = ({"v": r["value"], "v_low": r["low"], "v_high": r["high"]} for r in (own.loc[name] for name in shown))
+        lines.append(f"| {' | '.join([title(method), *(cell(row, 'v') for row in values)])} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
