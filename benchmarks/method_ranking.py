@@ -44,7 +44,7 @@ from hilum.models.forward import predictor
 from hilum.progress import say
 from hilum.records import Attribution, Predictions
 from hilum.results import read_json, write_table
-from hilum.stages.explain import draw_background, remakes, save_arrays
+from hilum.stages.explain import draw_background, remake, save_arrays
 from hilum.training.fit import begin_training
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -170,7 +170,8 @@ def measure(
     file = folder / f"{attribution.method}_{f'dear{settings.dear_films}' if names is DEAR else 'cheap'}.csv"
     if not file.is_file():
         wanted = settings.model_copy(update={"measures": names if names is DEAR else [*names, *MARKED]})
-        again = remakes(wanted, chosen.targets) if attribution.method in METHODS else {}
+        few = chosen.targets[: wanted.dear_films]
+        again = {name: remake(wanted, name, few) for name in wanted.methods} if attribution.method in METHODS else {}
         found = {attribution.method: attribution}
         args = (answers, chosen.marks, EMPTY_LEVELS, wanted, seed, lambda done, total: None)
         write_table(file, gather_evidence(subject, chosen.images, found, again, *args).films)
