@@ -195,7 +195,7 @@ def test_a_film_stands_at_its_own_proportions(width, height, square, expected):
     across, down = fit_inches(2.0, geometry)
     assert across / down == pytest.approx(expected)
     assert max(across, down) == 2.0
-    figure = draw_panel(FILM, [attribution("gradcam")], 1, ANSWER, FilmMarks(geometry, {}, BOXES[:0], ()))
+    figure = draw_panel(FILM, [attribution("gradcam")], 1, ANSWER, FilmMarks(geometry, {}, {}, BOXES[:0], ()))
     png_bytes(figure)  # a picture's place is settled when it is drawn
     inches = figure.get_size_inches()
     for title in ("film", "Grad-CAM, for viral"):

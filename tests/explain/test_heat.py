@@ -38,7 +38,7 @@ def test_block_sums_keep_the_sum():
 
 def test_the_users_matplotlibrc_does_not_change_a_picture():
     def picture():
-        return heat.png_bytes(draw_grid({"true positive": []}, 2, "Grad-CAM for viral", signed=False, sanity=""))
+        return heat.png_bytes(draw_grid({"true positive": []}, 2, "Grad-CAM for viral", signed=False, unit="logits", sanity=""))
 
     usual = picture()
     with matplotlib.rc_context({"savefig.bbox": "tight", "font.size": 30, "text.color": "red", "font.family": "serif"}):

@@ -35,7 +35,7 @@ from hilum.records import Attribution, Images, Labels
 
 GATE = Sanity(films=6, dear_films=3, seeds=5, limit=0.4, evidence=0.5)
 RULES = {**SETTINGS, "edges": {}, "blank": {}}
-ANSWER = Answer("p1", "b", 0.9, "b", true="b")
+ANSWER = Answer("p1", "b", 0.9, "b", 0.9, "the most probable class decides", "b")
 
 
 def explain_edges(

@@ -11,6 +11,7 @@ from two_squares import FOR, SETTINGS, SIZE, draw_films
 from hilum.config import read_params
 from hilum.data.images import fit_square
 from hilum.data.marks import FilmMarks, no_marks
+from hilum.data.whole_masks import encode_mask
 from hilum.explain import lime_superpixels
 from hilum.explain.drawing import tell_answer
 from hilum.explain.heat import png_bytes
@@ -46,7 +47,7 @@ def show(kind: str) -> Shown:
     names = ["normal", "ill", "other"][: probabilities.shape[1]]
     said = probabilities.argmax(axis=1)
     answers = [tell_answer(f"film-{i}", names, probabilities[i], int(k), int(k), None, "ill") for i, k in enumerate(said)]
-    marks = [FilmMarks(GEOMETRY, {"lesion": FOR}, np.zeros((0, 4)), ()), no_marks(GEOMETRY)]
+    marks = [FilmMarks(GEOMETRY, {"lesion": FOR}, {"lesion": encode_mask(FOR)}, np.zeros((0, 4)), ()), no_marks(GEOMETRY)]
     return Shown(subject, FILMS[..., 0].astype(np.uint8), FILMS, said, probabilities, names, answers, marks, {})
 
 
