@@ -43,6 +43,14 @@ def test_the_blame_adds_up_to_the_change_of_the_odds() -> None:
     assert abs(found.blame[LUNGS].sum()) < 0.5
 
 
+def test_few_films_are_audited_and_too_few_refused() -> None:
+    films, labels = draw(6, 0, 1.0)
+    found = measure(linear(0.1, 0.0), films, labels, surroundings(6), PROBING, 0)
+    assert all(np.isfinite(list(found.numbers.values())))
+    with pytest.raises(ValueError, match="4 films or more to exchange, got 3"):
+        measure(linear(0.1, 0.0), films[:3], labels[:3], surroundings(3), PROBING, 0)
+
+
 def test_half_a_shortcut_lies_between() -> None:
     whole, half, none = (audit(0.15, mark).numbers["around_probability"] for mark in (0.05, 0.02, 0.0))
     assert whole > half > none + 3

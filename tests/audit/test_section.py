@@ -41,6 +41,12 @@ def test_the_section_tells_every_verdict_and_escapes_what_users_named(audits: di
     assert "made: 60 lung masks together" in page
 
 
+def test_few_films_are_said_to_be_few(audits: dict[str, ArmAudit]) -> None:
+    one = audits["finetuned"]
+    assert "60 test films, which are few" in render_audit(audits)
+    assert "which are few" not in render_audit({"finetuned": ArmAudit({**one.found, "films": 240}, one.picture)})
+
+
 def test_only_a_shortcut_model_is_warned_of(audits: dict[str, ArmAudit]) -> None:
     (warning,) = audit_warnings(audits)
     assert warning.startswith("finetuned is called a shortcut model")

@@ -14,6 +14,7 @@ from hilum.audit.regions import Blend
 from hilum.records import Films, Images, Probabilities
 
 EXTREME = 0.1  # share of donors that count as strongest for, and as strongest against, a class
+LEAST = 4  # films
 BATCH = 256  # mixed films in memory at once
 
 
@@ -56,8 +57,14 @@ def answer_mixed(auditee: Auditee, films: Films, rows: NDArray[np.intp], donors:
 
 
 def rank_donors(auditee: Auditee, films: Films, blend: Blend, donors: int, rng: np.random.Generator) -> Ranking:
-    """Give each film the surroundings of `donors` others (2 and more), and rank every film by what its surroundings did."""
+    """Give each film the surroundings of `donors` others (2 and more), and rank every film by what its surroundings did.
+
+    Raises: ValueError for fewer than LEAST films.
+    """
     n = len(films)
+    if n < LEAST:
+        raise ValueError(f"an audit must have {LEAST} films or more to exchange, got {n}; give the test part more films")
+    donors = min(donors, n - 1)
     order, rows = rng.permutation(n), np.arange(n)
     place = np.argsort(order)
     steps = rng.choice(np.arange(1, n), donors, replace=False)

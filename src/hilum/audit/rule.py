@@ -11,6 +11,7 @@ import numpy as np
 from hilum.audit.evidence import Probing
 
 PROBING = Probing(donors=6, repeats=2, pairs=32, steps=8, share=0.2)
+FILMS = 240  # of every audit in the study
 WEIGHTS = {"spread": 20.0004, "around_probability": 0.283567}  # log odds per unit of the measured numbers
 INTERCEPT = -9.41111
 

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from hilum.audit.rule import FILMS
 from hilum.evaluation.explanations import number
 from hilum.evaluation.style import arm_colour
 
@@ -22,6 +23,9 @@ POINTS = {  # number -> what people read, and what it says; the first stands wit
     "markers_out": ("letters removed", "balanced accuracy"),
     "lungs_out": ("lungs hidden", "balanced accuracy"),
 }
+
+
+ENOUGH = 100  # films; below it the page warns
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ def render_audit(audits: Mapping[str, ArmAudit]) -> Markup:
             },
             rows=POINTS,
             films=first["films"],
+            enough=ENOUGH,
+            frozen_on=FILMS,
             lungs=first["lungs"],
             outlines=first["numbers"]["outlines_auroc"],
         )
