@@ -127,7 +127,8 @@ def pretrain(workspace: Workspace, params: Params, backbone: str) -> Path:
     file = workspace.pretrained / f"{backbone}.weights.h5"
     if not file.is_file():
         seeded = params.model_copy(update={"seed": PRETRAIN_SEED})
-        pretrain_backbone(backbone, *load_rows(seeded, workspace), seeded, workspace.pretrained)
+        train, val, classes, _ = load_rows(seeded, workspace)
+        pretrain_backbone(backbone, train, val, classes, seeded, workspace.pretrained)
     return file
 
 
