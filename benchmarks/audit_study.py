@@ -336,7 +336,8 @@ def single_numbers(table: pd.DataFrame) -> pd.DataFrame:
     from sklearn.metrics import roc_auc_score
 
     truth = table["truth"] == "shortcut"
-    names = list(table.columns[table.columns.get_loc("truth") + 1 : table.columns.get_loc("blamed_on_mark")])
+    columns = list(table.columns)
+    names = columns[columns.index("truth") + 1 : columns.index("blamed_on_mark")]
     kinds = {kind: table["kind"] == kind for kind in sorted(set(table["kind"]))} | {"all": table["kind"] != ""}
     found = {name: {kind: roc_auc_score(truth[own], table[name][own]) for kind, own in kinds.items()} for name in names}
     return pd.DataFrame(found).T.sort_values("all", ascending=False).map("{:.3f}".format).rename_axis("number")
