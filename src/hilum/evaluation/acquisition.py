@@ -64,7 +64,7 @@ def answer_by_features(train: NDArray[np.float64], labels: Labels, films: NDArra
 
     train: (M, F). labels: (M,) class indices; every class has a row. Features that are constant in training say nothing.
     """
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=ITERATIONS))
+    model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cg", max_iter=ITERATIONS))
     model.fit(train, labels)
     answers = np.zeros((len(films), classes))
     answers[:, model[-1].classes_] = model.predict_proba(films)

@@ -64,16 +64,19 @@ def of_cells(method: str, values: NDArray[np.float32], targets: Labels, paramete
     return unsigned_map(method, values, targets, {"output": "logits", "resize": "bilinear", **parameters})
 
 
-def compile_cut(subject: Subject, model: "keras.Model", layer: str) -> Cut:
-    """The cut of `cut_at`, its lower part compiled; made once for a subject."""
+def compile_cut(subject: Subject, model: "keras.Model", layer: str, few: bool = False) -> Cut:
+    """The cut of `cut_at`, its lower part compiled; made once for a subject.
+
+    few: leave the lower part to Keras, because compiling it would cost more than a handful of films take.
+    """
     from hilum.models.forward import compile_forward
 
-    key = f"cut at {layer}"
-    if key not in subject.compiled:
+    def compile_here() -> Cut:
         name, prefix, tail = cut_at(model, layer)
-        subject.compiled[key] = Cut(name, list(prefix.output.shape[1:3]), compile_forward(prefix, constants=True), tail)
-    found: Cut = subject.compiled[key]
-    return found
+        below = (lambda films: np.asarray(prefix(films, training=False))) if few else compile_forward(prefix, constants=True)
+        return Cut(name, list(prefix.output.shape[1:3]), below, tail)
+
+    return subject.once(f"cut at {layer}", compile_here)
 
 
 def cut_at(model: "keras.Model", layer: str) -> tuple[str, "keras.Model", "keras.Model"]:

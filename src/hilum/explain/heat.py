@@ -112,5 +112,5 @@ def block_sums(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
 def png_bytes(figure: "Figure") -> bytes:
     """The figure as PNG; equal figures give equal bytes."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
+    figure.savefig(stream, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 3})
     return stream.getvalue()

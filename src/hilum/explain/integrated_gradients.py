@@ -34,7 +34,7 @@ def explain(
     """
     check_films(images, targets)
     check_settings("integrated_gradients", settings, ["baselines", "steps"])
-    gradient = gradient_of(check_model("integrated_gradients", subject, targets))
+    gradient = gradient_of(subject, check_model("integrated_gradients", subject, targets))
     values = np.zeros(images.shape[:3], np.float32)
     rows = []
     for i, film in enumerate(images[..., 0]):
@@ -73,8 +73,12 @@ def integrate(
     return np.mean(parts, axis=0).astype(np.float32), numbers
 
 
-def gradient_of(model: "keras.Model") -> Gradient:
-    """A compiled function for the gradient of one logit at each film of a batch."""
+def gradient_of(subject: Subject, model: "keras.Model") -> Gradient:
+    """A compiled function for the gradient of one logit at each film of a batch, made once for a subject."""
+    return subject.once("gradient of a logit", lambda: _compile_gradient(model), live=True)
+
+
+def _compile_gradient(model: "keras.Model") -> Gradient:
     import keras
     import tensorflow as tf
 

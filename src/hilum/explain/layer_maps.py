@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hilum.explain import gradcam, shap_layer
+from hilum.explain.cams import BATCH, compile_cut
 from hilum.explain.subject import OnFilm, Subject, check_model, check_settings
 from hilum.records import Attribution, Images, Labels
 
@@ -23,7 +24,10 @@ def gradcam_at_layers(
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph (the message lists those that do).
     """
     check_settings("gradcam_layers", settings, ["layers"])
-    layers = choose_layers("gradcam_layers", check_model("gradcam_layers", subject, targets), settings["layers"])
+    model = check_model("gradcam_layers", subject, targets)
+    layers = choose_layers("gradcam_layers", model, settings["layers"])
+    for layer in layers:
+        compile_cut(subject, model, layer, few=len(images) < BATCH)
     return [gradcam.explain(subject, images, targets, {"layer": layer}, seed, on_film) for layer in layers]
 
 

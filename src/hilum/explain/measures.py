@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -75,8 +75,10 @@ class Case:
         first = self.attribution.values
         for k in range(self.settings.randomisation.seeds):
             cascade = randomise_cascade(self.subject.model, self.settings.randomisation.stops, self.seed + k)
+            live: dict[str, Any] = {}
             for stop, (layer, model) in enumerate(cascade, 1):
-                maps = self.remake(Subject(predictor(model), model, self.subject.background), self.images, self.seed)
+                other = Subject(predictor(model), model, self.subject.background, live)
+                maps = self.remake(other, self.images, self.seed)
                 likeness = structural_similarity(first, maps)
                 for i in range(len(first)):
                     pair = own_values(self.attribution, first, i), own_values(self.attribution, maps, i)

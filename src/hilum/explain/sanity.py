@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     import keras
 
 
-def randomise_cascade(model: "keras.Model", stops: int, seed: int) -> Iterator[tuple[str, "keras.Model"]]:
+def randomise_cascade(
+    model: "keras.Model", stops: int, seed: int, copy: "keras.Model | None" = None
+) -> Iterator[tuple[str, "keras.Model"]]:
     """A copy of the model with ever more layers permuted, from the top down: (lowest permuted layer, the copy), `stops` times.
 
     The weights of each tensor are permuted within it, so that their distribution stays: fresh weights under a folded batch norm
     gave maps that were all zero. Stops lie evenly among the layers that have weights; at the last one all are permuted. It is one
-    copy that changes between stops; the model given stays as it is.
+    copy that changes between stops; the model given stays as it is. copy: a clone from before, to be changed again.
     Raises: ValueError if stops is below 1.
     Source: Adebayo et al. 2018, arXiv 1810.03292.
     """
@@ -22,7 +24,7 @@ def randomise_cascade(model: "keras.Model", stops: int, seed: int) -> Iterator[t
 
     if stops < 1:
         raise ValueError(f"stops must be at least 1, got {stops}")
-    copy = keras.models.clone_model(model)
+    copy = keras.models.clone_model(model) if copy is None else copy
     copy.set_weights(model.get_weights())
     rng = np.random.default_rng(seed)
     layers = [layer for layer in leaves(copy)[::-1] if layer.weights]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,19 +51,23 @@ def correlate_permuted(
     """
     if subject.model is None:
         raise ValueError("the sanity gate must have the model, whose weights it permutes, got its predict function only")
+    import keras
+
     from hilum.models.forward import predictor
 
     quick, dear = (choose_gate_films(patient_ids, count) for count in (settings.films, settings.dear_films))
     rows = []
+    copy: keras.Model | None = None  # of the model, one for all seeds
+    live: dict[str, Any] = {}  # what methods compile of that copy
     for k in range(settings.seeds):
-        for _, permuted in randomise_cascade(subject.model, 1, seed + k):
-            other = Subject(predictor(permuted), permuted, subject.background)
-            for name, attribution in found.items():
-                chosen = quick if METHODS[name].quick else dear
-                maps = remake_of(name, attribution.targets[chosen])(other, images[chosen], seed)
-                again = np.zeros_like(attribution.values)  # in the places of the films, as regions are
-                again[chosen] = maps
-                rows += [(name, i, patient_ids[i], k, correlate(attribution, again, i)) for i in chosen.tolist()]
+        ((_, copy),) = randomise_cascade(subject.model, 1, seed + k, copy)
+        other = Subject(predictor(copy), copy, subject.background, live)
+        for name, attribution in found.items():
+            chosen = quick if METHODS[name].quick else dear
+            maps = remake_of(name, attribution.targets[chosen])(other, images[chosen], seed)
+            again = np.zeros_like(attribution.values)  # in the places of the films, as regions are
+            again[chosen] = maps
+            rows += [(name, i, patient_ids[i], k, correlate(attribution, again, i)) for i in chosen.tolist()]
         on_seed(k + 1, settings.seeds)
     return pd.DataFrame(rows, columns=["method", "film", "patient_id", "seed", "spearman"])
 

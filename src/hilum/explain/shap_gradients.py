@@ -1,8 +1,9 @@
 """SHAP by expected gradients: what each pixel adds to the target's logit, measured against background films."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,8 +40,12 @@ def explain(
 
     import keras
 
-    logits = keras.Model(model.input, model.get_layer("logits").output)
-    found, numbers = expected_gradients(logits, background, images, targets, settings, seed, on_film)
+    def compile_here() -> Gradients:
+        logits = keras.Model(model.input, model.get_layer("logits").output)
+        return compile_gradients(logits, background, float(settings["smoothing"]))
+
+    gradients = subject.once(f"expected gradients at the film, smoothing {settings['smoothing']}", compile_here, live=True)
+    found, numbers = expected_gradients(gradients, images, targets, int(settings["samples"]), seed, on_film)
     values = found[..., 0]
     return Attribution(
         values=values,
@@ -60,42 +65,59 @@ def explain(
     )
 
 
-def expected_gradients(
-    logits: "keras.Model",
-    background: NDArray[np.float32],
-    inputs: NDArray[np.float32],
-    targets: Labels,
-    settings: Mapping[str, Any],
-    seed: int,
-    on_film: OnFilm,
-) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float64]]]:
-    """shap's GradientExplainer of a model of one input that gives logits.
+@dataclass(frozen=True)
+class Gradients:
+    """shap's explainer of one of a model's logits, compiled once for all of them.
 
-    background, inputs: (B, ...) and (N, ...) of the model's own input shape. Gives (N, ...) in logits and the numbers
-    difference and additivity_error, (N,) in logits.
+    kernel: (K, 1), picks the logit. logits: (N, ...) -> (N, K). background: (B, ...), what the explainer measures against.
+    """
+
+    explainer: Any
+    kernel: Any
+    logits: Callable[[NDArray[np.float32]], Any]
+    background: NDArray[np.float32]
+
+    def pick(self, target: int) -> None:
+        self.kernel.assign(np.eye(self.kernel.shape[0], dtype=np.float32)[:, [target]])
+
+
+def compile_gradients(logits: "keras.Model", background: NDArray[np.float32], smoothing: float) -> Gradients:
+    """shap's GradientExplainer of a model of one input (N, ...) that gives logits (N, K).
+
+    shap compiles a gradient per output, and asks the model itself, film by film and layer by layer, for answers that are not
+    needed here. A last layer that picks the output by its weights, and a compiled model, spare both; the values stay the same.
+    background: (B, ...) of the model's input; smoothing: noise as a share of the background's standard deviation.
     """
     import keras
     import shap
+    import tensorflow as tf
 
-    listed = keras.Model([logits.input], logits.output)  # a list, because shap calls it with one
-    noise = float(settings["smoothing"]) * float(background.std())
-    explainer = shap.GradientExplainer(listed, background, batch_size=BATCH, local_smoothing=noise)
+    answer = tf.function(
+        lambda inputs: logits(inputs, training=False),
+        input_signature=[tf.TensorSpec([None, *logits.input_shape[1:]], tf.float32)],
+    )
+    last = keras.layers.Dense(1, use_bias=False, dtype="float32", name="picked")
+    one = keras.Model([logits.input], last(logits.output))  # a list, because shap calls it with one
+    explainer = shap.GradientExplainer(one, background, batch_size=BATCH, local_smoothing=smoothing * float(background.std()))
+    explainer.explainer.model = lambda inputs, training=False: last(answer(inputs[0]))
+    return Gradients(explainer, last.kernel, answer, background)
+
+
+def expected_gradients(
+    gradients: Gradients, inputs: NDArray[np.float32], targets: Labels, samples: int, seed: int, on_film: OnFilm
+) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float64]]]:
+    """Values (N, ...) of inputs (N, ...) in logits, and the numbers difference and additivity_error, (N,) in logits."""
     values = np.zeros(inputs.shape, np.float32)
     total = np.zeros(len(inputs), np.float64)
     with own_random_state(), _without_advice():
         for i in range(len(inputs)):
-            one, _ = explainer.shap_values(
-                inputs[i : i + 1],
-                nsamples=int(settings["samples"]),
-                ranked_outputs=np.array([[int(targets[i])]]),  # the target's gradient alone
-                output_rank_order="custom",
-                rseed=seed,
-            )
+            gradients.pick(int(targets[i]))
+            one = gradients.explainer.shap_values(inputs[i : i + 1], nsamples=samples, rseed=seed)
             values[i] = one[0, ..., 0]
             total[i] = one.sum()
             on_film(i + 1, len(inputs))
-    expected = _answers(listed, background).mean(axis=0)  # (K,)
-    difference = _answers(listed, inputs)[np.arange(len(inputs)), targets] - expected[targets]
+    expected = _answers(gradients, gradients.background).mean(axis=0)  # (K,)
+    difference = _answers(gradients, inputs)[np.arange(len(inputs)), targets] - expected[targets]
     return values, {"difference": difference, "additivity_error": total - difference}
 
 
@@ -111,7 +133,7 @@ def own_random_state() -> Iterator[None]:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """shap traces a function anew for every model and class, of which TensorFlow warns at length."""
+    """shap traces a function anew for every model, of which TensorFlow warns at length."""
     import tensorflow as tf
 
     logger = tf.get_logger()
@@ -141,7 +163,7 @@ def check_background(background: Images | None, images: Images) -> Images:
     return background
 
 
-def _answers(logits: "keras.Model", images: NDArray[np.float32]) -> NDArray[np.float64]:
+def _answers(gradients: Gradients, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
     """(N, K) logits in batches."""
-    parts = [np.asarray(logits([images[i : i + BATCH]], training=False)) for i in range(0, len(images), BATCH)]
+    parts = [np.asarray(gradients.logits(inputs[i : i + BATCH])) for i in range(0, len(inputs), BATCH)]
     return np.concatenate(parts).astype(np.float64)

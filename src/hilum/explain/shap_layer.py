@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hilum.explain.cams import cut_at, resize_cells
-from hilum.explain.shap_gradients import check_background, expected_gradients, hash_films
+from hilum.explain.shap_gradients import Gradients, check_background, compile_gradients, expected_gradients, hash_films
 from hilum.explain.subject import OnFilm, Subject, check_films, check_model, check_settings
 from hilum.records import Attribution, Images, Labels
 
@@ -34,15 +34,13 @@ def explain(
     background = check_background(subject.background, images)
     layer, below = input_cut(model, str(settings["layer"]))
     _, prefix, tail = cut_at(model, below)
-    cells, numbers = expected_gradients(
-        tail,
-        np.asarray(prefix(background, training=False)),
-        np.asarray(prefix(images, training=False)),
-        targets,
-        settings,
-        seed,
-        on_film,
-    )
+
+    def compile_here() -> Gradients:
+        return compile_gradients(tail, np.asarray(prefix(background, training=False)), float(settings["smoothing"]))
+
+    gradients = subject.once(f"expected gradients at {below}, smoothing {settings['smoothing']}", compile_here)
+    inputs = np.asarray(prefix(images, training=False))
+    cells, numbers = expected_gradients(gradients, inputs, targets, int(settings["samples"]), seed, on_film)
     values = resize_cells(cells.sum(axis=-1), images.shape[1:3])
     return Attribution(
         values=values,

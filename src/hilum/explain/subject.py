@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 BATCH = 128  # perturbed copies of a film per call of predict
 Predict = Callable[[Images], Probabilities]
+T = TypeVar("T")
 OnFilm = Callable[[int, int], None]  # films done, films in all
 
 
@@ -25,11 +26,13 @@ class Subject:
     model: the Keras classifier, of any kind that `models/flatten.py` knows; white box methods need it.
     background: (B, H, W, 1) training films that SHAP measures against.
     compiled: what explainers compiled for this subject, and the memory of `copies`: used again for its next films.
+    live: what they compiled that reads the model's weights at each call, so that it serves the same model with other weights too.
     """
 
     predict: Predict
     model: "keras.Model | None" = None
     background: Images | None = None
+    live: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     compiled: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def copies(self, count: int, size: tuple[int, ...]) -> Images:
@@ -37,11 +40,19 @@ class Subject:
 
         It is the same memory at every call, so `predict` must have answered before the next.
         """
-        key = f"copies of {size}"
-        if key not in self.compiled:
-            self.compiled[key] = np.empty((BATCH, *size, 1), np.float32)
-        room: Images = self.compiled[key][:count]
-        return room
+        room = self.once(f"copies of {size}", lambda: np.empty((BATCH, *size, 1), np.float32))
+        return room[:count]
+
+    def once(self, name: str, make: Callable[[], T], live: bool = False) -> T:
+        """What `make` gives, made at the first call for this name, which must say all that it depends on besides the subject.
+
+        live: it holds none of the model's weights, nor anything computed with them.
+        """
+        kept = self.live if live else self.compiled
+        if name not in kept:
+            kept[name] = make()
+        made: T = kept[name]
+        return made
 
 
 def numbers_of(rows: Sequence[Mapping[str, float]]) -> dict[str, NDArray[np.float64]]:

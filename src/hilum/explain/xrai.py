@@ -31,7 +31,7 @@ def explain(
     """
     check_films(images, targets)
     check_settings("xrai", settings, ["baselines", "steps", "dilation"])
-    gradient = gradient_of(check_model("xrai", subject, targets))
+    gradient = gradient_of(subject, check_model("xrai", subject, targets))
     values = np.zeros(images.shape[:3], np.float32)
     regions = np.zeros(images.shape[:3], np.int32)
     rows = []

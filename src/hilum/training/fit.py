@@ -1,7 +1,8 @@
 """Fitting one arm: its phases one after another, the best epoch on validation kept."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,12 +78,23 @@ def train_epoch(
     Batch by batch, because `fit` costs more to start than a cached epoch to run.
     """
     total = 0.0
-    for start in range(0, len(order), size):
-        chosen = order[start : start + size]
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    for chosen, inputs in zip(batches, read_ahead(read, batches), strict=True):
         learner.reset_metrics()
-        logs = learner.train_on_batch(read(chosen), labels[chosen], weights[chosen], return_dict=True)
+        logs = learner.train_on_batch(inputs, labels[chosen], weights[chosen], return_dict=True)
         total += float(logs["loss"]) * len(chosen)
     return total / len(order)
+
+
+def read_ahead(read: Callable[[NDArray[np.intp]], Any], batches: list[NDArray[np.intp]]) -> Iterator[Any]:
+    """What `read` gives for each batch, in their order; the next is read, in a thread, while the one before is worked on."""
+    with ThreadPoolExecutor(1) as reader:
+        ahead = reader.submit(read, batches[0])
+        for chosen in batches[1:]:
+            inputs = ahead.result()
+            ahead = reader.submit(read, chosen)
+            yield inputs
+        yield ahead.result()
 
 
 def fit_phases(
