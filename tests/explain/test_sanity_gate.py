@@ -225,3 +225,20 @@ def test_a_panel_says_the_verdict_unless_it_is_a_pass(told: str) -> None:
     marked = mark_sanity({"saliency": explain("saliency", subject_of(1.0), films, targets, 0)}, {"saliency": told})
     assert words(draw_panel(films[0, ..., 0], list(marked.values()), 0, ANSWER)) == ([] if told == PASSES else [STAMPS[told]])
     assert mark_sanity(marked, {})["saliency"].sanity == "", "without a verdict it is not tested"
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS))
+def test_what_a_method_compiled_once_answers_for_other_weights_as_if_compiled_anew(name: str) -> None:
+    images, targets = draw_films(2, seed=8), np.array([1, 0])
+    model = build_reader(1.0)
+    background = subject_of(1.0).background
+
+    def maps(subject: Subject) -> np.ndarray:
+        return METHODS[name].explain(subject, images, targets, SETTINGS[name], 5, lambda done, total: None).values
+
+    subject = Subject(predictor(model), model, background)
+    before = maps(subject)
+    model.set_weights([3 * weights[::-1] for weights in model.get_weights()])
+    again = maps(subject.reweighted(predictor(model)))
+    np.testing.assert_array_equal(again, maps(Subject(predictor(model), model, background)))
+    assert not np.array_equal(again, before)

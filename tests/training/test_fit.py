@@ -14,7 +14,7 @@ from tiny_task import log_loss, make_mobilenet, make_model, make_phase, make_row
 from hilum.data.batches import Rows, as_images
 from hilum.data.imbalance import Shown
 from hilum.models.forward import predictor
-from hilum.training.fit import Fitted, fit_phases, loss_of
+from hilum.training.fit import Fitted, fit_phases, loss_of, read_ahead
 
 TRAIN, VAL = make_rows(24, seed=1), make_rows(12, seed=2)
 
@@ -296,3 +296,17 @@ def test_a_falling_rate_is_what_the_optimizer_uses() -> None:
     first, last = ([np.abs(a - b).max() for a, b in zip(*(w.weights[i] for w in weights.values()), strict=True)] for i in (0, 2))
     assert max(first) == 0
     assert max(last) > 0
+
+
+def test_batches_read_ahead_come_in_their_order_and_their_faults_are_told() -> None:
+    batches = [np.array([0, 1]), np.array([2]), np.array([5, 3])]
+    assert [found.tolist() for found in read_ahead(lambda chosen: 10 * chosen, batches)] == [[0, 10], [20], [50, 30]]
+
+    def broken(chosen: Any) -> Any:
+        if 2 in chosen:
+            raise ValueError("no film 2")
+        return chosen
+
+    ahead = read_ahead(broken, batches)
+    with pytest.raises(ValueError, match="no film 2"):
+        list(ahead)

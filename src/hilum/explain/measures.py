@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -75,9 +75,10 @@ class Case:
         first = self.attribution.values
         for k in range(self.settings.randomisation.seeds):
             cascade = randomise_cascade(self.subject.model, self.settings.randomisation.stops, self.seed + k)
-            live: dict[str, Any] = {}
+            other: Subject | None = None
             for stop, (layer, model) in enumerate(cascade, 1):
-                other = Subject(predictor(model), model, self.subject.background, live)
+                predict = predictor(model)
+                other = other.reweighted(predict) if other else Subject(predict, model, self.subject.background)
                 maps = self.remake(other, self.images, self.seed)
                 likeness = structural_similarity(first, maps)
                 for i in range(len(first)):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,17 +50,15 @@ def correlate_permuted(
     """
     if subject.model is None:
         raise ValueError("the sanity gate must have the model, whose weights it permutes, got its predict function only")
-    import keras
-
     from hilum.models.forward import predictor
 
     quick, dear = (choose_gate_films(patient_ids, count) for count in (settings.films, settings.dear_films))
     rows = []
-    copy: keras.Model | None = None  # of the model, one for all seeds
-    live: dict[str, Any] = {}  # what methods compile of that copy
+    other: Subject | None = None  # with a copy of the model, one for all seeds
     for k in range(settings.seeds):
-        ((_, copy),) = randomise_cascade(subject.model, 1, seed + k, copy)
-        other = Subject(predictor(copy), copy, subject.background, live)
+        ((_, copy),) = randomise_cascade(subject.model, 1, seed + k, other and other.model)
+        predict = predictor(copy)
+        other = other.reweighted(predict) if other else Subject(predict, copy, subject.background)
         for name, attribution in found.items():
             chosen = quick if METHODS[name].quick else dear
             maps = remake_of(name, attribution.targets[chosen])(other, images[chosen], seed)

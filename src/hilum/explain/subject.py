@@ -26,14 +26,20 @@ class Subject:
     model: the Keras classifier, of any kind that `models/flatten.py` knows; white box methods need it.
     background: (B, H, W, 1) training films that SHAP measures against.
     compiled: what explainers compiled for this subject, and the memory of `copies`: used again for its next films.
-    live: what they compiled that reads the model's weights at each call, so that it serves the same model with other weights too.
+    live: what they compiled that reads the model's weights at each call, so that it serves `reweighted` too.
     """
 
     predict: Predict
     model: "keras.Model | None" = None
     background: Images | None = None
-    live: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     compiled: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    live: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def reweighted(self, predict: Predict) -> "Subject":
+        """The same model with the weights that it has now, with which `predict` answers."""
+        other = Subject(predict, self.model, self.background)
+        other.live.update(self.live)
+        return other
 
     def copies(self, count: int, size: tuple[int, ...]) -> Images:
         """Room for `count` perturbed copies of a film of this size, at most BATCH: (count, H, W, 1) float32 to write into.
