@@ -114,8 +114,8 @@ def load_films(root: Path, size: int, rare: str, kept: float, params: Params) ->
     linked = pd.concat([prepared.linked_patients, link_patients(near)], ignore_index=True)
     splits = split_by_patient(table, params.split.validation, params.split.test, SPLIT_SEED, linked)
     part = table[["image_id"]].merge(splits.table, on="image_id", how="left")["split"].to_numpy()
-    labels = table["label"].map({name: k for k, name in enumerate(LABELS)}).to_numpy(np.int64)
-    rows = Rows(prepared.films, labels, tuple(table["pixel_sha256"]))
+    labels = table["label"].map({name: k for k, name in enumerate(LABELS)}).to_numpy()
+    rows = Rows(prepared.films, np.asarray(labels, np.int64), tuple(table["pixel_sha256"]))
     train, val, test = (np.flatnonzero(part == name) for name in ("train", "val", "test"))
     shares = np.bincount(labels[train]) / len(train)
     of_rare = train[labels[train] == list(LABELS).index(rare)]
@@ -164,7 +164,7 @@ def write_table(answers: dict[str, list[Probabilities]], shown: dict[str, Shown]
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, found in values.items():
-        row = copies_per_film(shown[name], films.train.labels, list(LABELS)).set_index("label").loc[rare]
+        row = pd.Series(copies_per_film(shown[name], films.train.labels, list(LABELS)).set_index("label").loc[rare])
         seeds = [mean_over_seeds([p], truth)[middle] for p in answers[name]]
         auroc, balanced, sensitive, error = (interval(found[:, column]) for column in chosen)
         apart = "" if name == "none" else interval(found[:, middle] - values["none"][:, middle], "+")

@@ -129,10 +129,10 @@ def labels_of(prepared: Prepared) -> np.ndarray:
 def train(prepared: Prepared, part: np.ndarray, params: Params, weights: Path, seed: int, folder: Path) -> keras.Model:
     """The fine-tuned arm at its start values."""
     rows = Rows(prepared.films, labels_of(prepared), tuple(prepared.manifest["pixel_sha256"]))
-    sets = [rows.take(np.flatnonzero(part == name)) for name in ("train", "val")]
+    shown, held_out = (rows.take(np.flatnonzero(part == name)) for name in ("train", "val"))
     arm = settle(params.arms[ARM], {key: space.start for key, space in spaces(params.arms[ARM]).items()})
     arm = arm.model_copy(update={"backbone": BACKBONE})
-    task = Task(*sets, CLASSES, weights, params.train, seed, folder / "features")
+    task = Task(shown, held_out, CLASSES, weights, params.train, seed, folder / "features")
     return train_arm(arm, task, len(arm.phases), score_epoch(params.train.select), tell("training"), quiet)[0]
 
 

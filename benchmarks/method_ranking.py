@@ -44,7 +44,8 @@ from hilum.models.forward import predictor
 from hilum.progress import say
 from hilum.records import Attribution, Predictions
 from hilum.results import read_json, write_table
-from hilum.stages.explain import draw_background, remake, save_arrays
+from hilum.stages.explain import draw_background, remake
+from hilum.stages.explained import save_arrays
 from hilum.training.fit import begin_training
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -28,11 +28,11 @@ from hilum.explain.measures import MEASURES
 from hilum.records import Attribution
 from hilum.results import write_json
 from hilum.runs import log_results
-from hilum.stages.explain import save_arrays
+from hilum.stages.explained import save_arrays
 from hilum.tracking import Run, open_store
 from hilum.workspace import Workspace
 
-ANSWER = Answer("a film", "viral", 0.8, "viral", "viral")
+ANSWER = Answer("a film", "viral", 0.8, "viral", 0.8, "the most probable class decides", "viral")
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def draw_maps(method: str, films: int, size: int) -> Attribution:
     numbers = {
         name: np.ones(films) for name in ("maximum", "local_fit", "superpixels", "spread", "additivity_error", "difference")
     }
-    parameters = {"layer": "conv", "cells": [7, 7], "background": 50, "features": 10}
+    parameters = {"layer": "conv", "cells": [7, 7], "background": 50, "features": 10, "hide": "film"}
     return Attribution(values, method, np.zeros(films, int), True, parameters, numbers)
 
 

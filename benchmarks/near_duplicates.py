@@ -96,8 +96,9 @@ def measure(table: pd.DataFrame, read: ReadFilm, asked: argparse.Namespace) -> N
     print(f"most alike films of different patients: {np.sort(score[strangers])[::-1][:5].round(3).tolist()}")
     untouched = pairs[(other < len(table)) & (score >= threshold)]
     print(f"pairs among the untouched films: {len(untouched)}; largest group: {len(groups[0]) if groups else 0} films")
-    for row in pairs[false].itertuples():
-        print(f"  {table['image_id'][int(row.image_id)]} and {table['image_id'][int(row.other)]}: {row.score:.3f}")
+    for row in pairs[false].to_dict("records"):
+        first, second = (table["image_id"][row[name]] for name in ("image_id", "other"))
+        print(f"  {first} and {second}: {row['score']:.3f}")
 
 
 def keep(row: int, read: ReadFilm) -> BytesIO:

@@ -22,9 +22,12 @@ from hilum.models.classifier import load_classifier, save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import say
 from hilum.records import Images, Predictions
-from hilum.stages import acquire, check, prepare, split
+from hilum.stages.acquire import run as acquire
+from hilum.stages.check import run as check
+from hilum.stages.prepare import run as prepare
 from hilum.stages.pretrain import load_rows, pretrain_backbone
 from hilum.stages.scoring import score_epoch
+from hilum.stages.split import run as split
 from hilum.training.arms import Task, train_arm
 from hilum.training.fit import OnEpoch
 from hilum.workspace import Workspace
@@ -57,12 +60,12 @@ def make_films(project: Path, work: Path) -> tuple[Workspace, Params, list[str]]
         before = Path.cwd()
         os.chdir(work)  # a stage looks for its project from where it is called
         try:
-            check.run()
+            check()
             params = read_params(workspace.params)
             for source in (*params.prepare.sources, params.pretrain.source):
-                acquire.run(source)
-            prepare.run()
-            split.run()
+                acquire(source)
+            prepare()
+            split()
         finally:
             os.chdir(before)
     params = read_params(workspace.params)

@@ -144,7 +144,7 @@ def compare_orders(
             films[:] = np.nan
         means = method_means(values, drawn[0])
         first = np.flatnonzero(means == np.nanmax(means))
-        chosen = ", ".join(methods[i] for i in first) if len(first) < 4 else f"{len(first)} methods alike"
+        chosen = ", ".join(methods[int(i)] for i in first) if len(first) < 4 else f"{len(first)} methods alike"
         rows.append((name, taus[0], low, high, films[0], *ends(films), chosen, float(by_truth[first].mean())))
     columns = ["measure", "tau", "low", "high", "films", "films_low", "films_high", "chooses", "its_rank"]
     return pd.DataFrame(rows, columns=columns)

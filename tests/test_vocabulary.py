@@ -14,7 +14,7 @@ from hilum.stages.experiment import NAMED, find_places
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ROOT / "src" / "hilum" / "stages"
 # What stages share, and the heavy parts of two; no verbs.
-BESIDE = {"scoring", "folding", "kept_folds", "served", "served_sanity", "arm_results", "page_words"}
+BESIDE = {"scoring", "folding", "kept_folds", "served", "served_sanity", "explained", "arm_results", "page_words"}
 OUTSIDE = {"publish", "verify", "predict", "experiment"}  # of the graph: nothing depends on what they leave
 LOGGED = {"train": {"acquire", "pretrain"}}  # named in the run only: what they change arrives in data/split and data/pretrained
 NO_STAGE = {"seed", "tracking", "arms"}  # sections that several stages read

@@ -16,26 +16,26 @@ from hilum.config import Params, flatten, read_params
 from hilum.data.batches import as_images
 from hilum.data.markers import prepare_marked
 from hilum.data.marks import FilmMarks, load_marks, no_marks
-from hilum.data.prepared import SplitFilms, load_films, load_split
+from hilum.data.prepared import SplitFilms, load_split
 from hilum.evaluation.decisions import verdict
 from hilum.explain.agreement import agreement_by_chance, compare_methods, find_disagreement
-from hilum.explain.cells import Tile, choose_cells, draw_grid, tell_tile
-from hilum.explain.drawing import Answer, answer_of, draw_panel, tell_answer
+from hilum.explain.drawing import answer_of, draw_panel, tell_answer
 from hilum.explain.evidence import add_references, gather_evidence, tune_levels
 from hilum.explain.heat import png_bytes
 from hilum.explain.measures import Remake, wanted_measures
 from hilum.explain.methods import METHODS
 from hilum.explain.sanity_gate import correlate_permuted, flat_sanity, judge, mark_sanity, verdicts_of
-from hilum.explain.sheets import SHEETS, Shown, first_films
+from hilum.explain.sheets import SHEETS, first_films
 from hilum.explain.subject import Subject
 from hilum.explain.summary import summarise_measures, summarise_pairs
 from hilum.explain_settings import PREDICTED, TRUE, Explain
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
-from hilum.records import Attribution, Films, Labels, Predictions, Probabilities
+from hilum.records import Attribution, Films, Labels, Predictions
 from hilum.results import pick_films, read_json, read_predictions, write_json, write_table
 from hilum.runs import arm_run, log_results
+from hilum.stages.explained import draw_grids, draw_panels, draw_sheets, file_name, save_arrays, show_films
 from hilum.stages.served import check_names, choose_methods, open_served
 from hilum.stages.served_sanity import read_verdicts
 from hilum.tracking import open_store
@@ -165,20 +165,6 @@ def explain_films(
     return found
 
 
-def save_arrays(folder: Path, found: Mapping[str, Attribution], image_ids: list[str]) -> None:
-    """One .npz and one .json per method: maps, targets, numbers, regions; and the parameters that made them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, attribution in found.items():
-        arrays: dict[str, Any] = {f"number_{key}": value for key, value in attribution.numbers.items()}
-        arrays |= {"image_id": np.array(image_ids), "values": attribution.values, "targets": attribution.targets}
-        if attribution.regions is not None:
-            arrays["regions"] = attribution.regions
-        np.savez_compressed(folder / f"{name}.npz", **arrays)
-        write_json(
-            folder / f"{name}.json", {"method": name, "signed": attribution.signed, "parameters": dict(attribution.parameters)}
-        )
-
-
 def remake(settings: Explain, name: str, targets: Labels) -> Remake:
     """A method once more, for these classes of as many films: on another model, noisy films, another seed."""
     own: Mapping[str, Any] = getattr(settings, name).model_dump()
@@ -287,87 +273,3 @@ def flat_agreement(agreement: pd.DataFrame) -> dict[str, float]:
     """`explain/agreement_spearman/gradcam-lime` with .low, .high and .films."""
     named = agreement.assign(measure="agreement_" + agreement["measure"], method=agreement["first"] + "-" + agreement["second"])
     return flat_summary(named)
-
-
-def draw_panels(
-    folder: Path, films: Films, found: Mapping[str, Attribution], answers: Sequence[Answer], marks: Sequence[FilmMarks]
-) -> None:
-    """One panel per film; and, for the first film of each class, one per method, which mlflow ui shows beside other runs'."""
-    (folder / "panels").mkdir()
-    (folder / "keys").mkdir()
-    seen: set[str | None] = set()
-    for row, answer in enumerate(answers):
-        figure = draw_panel(films[row], list(found.values()), row, answer, marks[row])
-        (folder / "panels" / f"{file_name(answer.film)}.png").write_bytes(png_bytes(figure))
-        if answer.true not in seen:
-            seen.add(answer.true)
-            for method, attribution in found.items():
-                figure = draw_panel(films[row], [attribution], row, answer, marks[row])
-                (folder / "keys" / f"{method}_{answer.true}.png").write_bytes(png_bytes(figure))
-
-
-def show_films(
-    subject: Subject,
-    films: Films,
-    targets: Labels,
-    probabilities: Probabilities,
-    classes: Sequence[str],
-    answers: Sequence[Answer],
-    marks: Sequence[FilmMarks],
-    found: Mapping[str, Attribution],
-) -> Shown:
-    """What sheets are drawn from."""
-    return Shown(subject, films, as_images(films), targets, probabilities, classes, answers, marks, found)
-
-
-def draw_sheets(folder: Path, shown: Shown, stems: Sequence[str], names: Sequence[str], settings: Explain, seed: int) -> None:
-    """The sheets of these films: pictures as sheets/<sheet>_<stem>.png (<sheet>.png of the model alone), and their arrays."""
-    (folder / "sheets").mkdir(parents=True, exist_ok=True)
-    ids = [answer.film for answer in shown.answers]
-    for name in names:
-        drawn = SHEETS[name].draw(shown, settings, seed, bar(SHEETS[name].title))
-        files = [f"{name}_{stem}" for stem in stems] if SHEETS[name].per_film else [name]
-        for file, figure in zip(files, drawn.pictures, strict=True):
-            (folder / "sheets" / f"{file}.png").write_bytes(png_bytes(figure))
-        save_arrays(folder / "sheets", {f"{name}_{i}": one for i, one in enumerate(drawn.maps, 1)}, ids)
-
-
-def file_name(film: str) -> str:
-    """A film's name as that of a file."""
-    return film.replace("/", "_")
-
-
-def draw_grids(
-    folder: Path,
-    subject: Subject,
-    workspace: Workspace,
-    answers: Predictions,
-    settings: Explain,
-    seed: int,
-    verdicts: Mapping[str, str],
-) -> None:
-    """Per class, Grad-CAM for that class on films drawn from its true and false positives and negatives."""
-    (folder / "grids").mkdir()
-    films = load_films(workspace.prepared)
-    rows = pd.read_csv(workspace.split / "test.csv").set_index("image_id")["row"]
-    for k, name in enumerate(answers.classes):
-        cells = choose_cells(answers, k, settings.grid_films, seed)
-        tiles: dict[str, list[Tile]] = {}
-        method, layer = METHODS["gradcam"], ""
-        for cell, chosen in cells.items():
-            if not len(chosen):
-                tiles[cell] = []
-                continue
-            names = answers.image_id[chosen].tolist()
-            shown, marks = films[rows.loc[names].to_numpy()], load_marks(workspace.prepared, names)
-            maps = method.explain(
-                subject, as_images(shown), np.full(len(chosen), k), settings.gradcam.model_dump(), seed, lambda done, total: None
-            )
-            layer = str(maps.parameters["layer"])
-            tiles[cell] = [
-                Tile(film, values, tell_tile(answers, i, k), own)
-                for film, values, own, i in zip(shown, maps.values, marks, chosen, strict=True)
-            ]
-        title = f"Grad-CAM for {name}, test films" + (f", layer {layer}" if layer else "")
-        figure = draw_grid(tiles, settings.grid_films, title, method.signed, method.unit, verdicts.get("gradcam", ""))
-        (folder / "grids" / f"{name}.png").write_bytes(png_bytes(figure))
