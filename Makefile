@@ -3,7 +3,9 @@ VENV := .venv
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test ui lock clean
+.PHONY: env repro test ui lock clean
+
+env: $(VENV)/ready  # the environment alone
 
 repro: $(VENV)/ready
 	python src/hilum check

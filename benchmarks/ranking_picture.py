@@ -62,7 +62,7 @@ def draw_ranks(
     below = ["", "", *(f"{taus[name]:+.2f}" if np.isfinite(taus[name]) else "" for name in shown)]
     for across, text in enumerate(below):
         axes.text(across, len(rows) - 0.25, text, ha="center", va="top", fontsize=8.5)
-    axes.text(0, len(rows) - 0.25, "tau", ha="center", va="top", fontsize=8.5)
+    axes.text(0, len(rows) - 0.25, "rank by truth (1: best)\ntau of the orders →", ha="center", va="top", fontsize=8.5)
     axes.set_ylim(len(rows) + 0.3, -0.5)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from hilum.searched import Section
 from hilum.source_settings import Count, Positive
@@ -143,12 +143,17 @@ class Sanity(Section):
     evidence: Annotated[float, Field(gt=0, le=1)]
 
 
+def _true_class(written: object) -> object:
+    """YAML reads a bare `true` as a truth value; here it is the word."""
+    return TRUE if written is True else written
+
+
 class Explain(Section):
     """`explain`: besides what is of all methods, one section of settings per method of the registry, under its name."""
 
     profile: Literal["default", "full"]
     methods: Annotated[list[str], Field(min_length=1)]
-    target: Annotated[str, Field(min_length=1)]
+    target: Annotated[str, Field(min_length=1), BeforeValidator(_true_class)]
     sheets: list[str]
     sheet_films: Count
     grid_films: Count

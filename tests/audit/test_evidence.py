@@ -1,5 +1,7 @@
 """What the audit measures, on models whose answers follow from a formula."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from analytic import LUNGS, MARK, REGIONS, draw, linear, surroundings
@@ -71,3 +73,23 @@ def test_a_model_that_answers_the_same_for_all_is_honest_and_nothing_is_blamed()
     assert found.numbers["spread"] == 0
     assert not found.blamed.any()
     assert REGIONS.around.any()
+
+
+def test_the_side_numbers_look_over_the_whole_table_which_names_sort_by_class() -> None:
+    films, labels = draw(120, 0, 0.6)
+    order = np.argsort(labels, kind="stable")
+    seen: list[bytes] = []
+    auditee = linear(0.1, 0.0)
+
+    def heat(images: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        seen.extend(image.astype(np.uint8).tobytes() for image in images)
+        return np.ones(images.shape[:3], np.float32)
+
+    measure(replace(auditee, heat=heat), films[order], labels[order], surroundings(120), PROBING, 0)
+    classes = [int(label) for film, label in zip(films, labels, strict=True) if film.tobytes() in seen]
+    assert abs(np.mean(classes) - 0.5) < 0.05
+
+
+def test_numbers_that_are_none_give_no_verdict() -> None:
+    with pytest.raises(ValueError, match="a verdict needs numbers, got none for spread"):
+        judge({**audit(0.2, 0.0).numbers, "spread": float("nan")})

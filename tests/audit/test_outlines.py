@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hilum.audit.outlines import answer_by_outlines, cover
+from hilum.audit.outlines import PIECE, answer_by_outlines, cover
 
 
 def outlines(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -37,3 +37,8 @@ def test_too_few_outlines_tell_nothing() -> None:
     assert answer_by_outlines(masks[:8], labels[:8], masks, 2) is None
     assert answer_by_outlines(masks, labels, masks[:0], 2) is None
     assert answer_by_outlines(masks[:0, :1, :1], labels[:0], masks, 2) is None
+
+
+def test_many_outlines_are_reduced_in_pieces() -> None:
+    masks, _ = outlines(3 * PIECE + 5, 0)
+    np.testing.assert_array_equal(cover(masks), np.concatenate([cover(masks[i : i + 7]) for i in range(0, len(masks), 7)]))

@@ -6,6 +6,7 @@ from analytic import draw, linear, surroundings
 
 from hilum.audit.drawing import audit_figure
 from hilum.audit.evidence import measure
+from hilum.audit.exchange import draw_pairs
 from hilum.audit.rule import PROBING, judge
 from hilum.audit.section import ArmAudit, audit_warnings, render_audit
 from hilum.evaluation.style import to_png
@@ -16,7 +17,7 @@ def found(lungs: float, mark: float, outlines: float | None = 0.5) -> ArmAudit:
     around = surroundings(60)
     evidence = measure(linear(lungs, mark), films, labels, around, PROBING, 0)
     verdict = judge(evidence.numbers)
-    figure = audit_figure(films, evidence, around.regions["made"].around, verdict, "ill", "arm: audit")
+    figure = audit_figure(films, evidence, around.regions["made"].around, verdict, "ill", "Audit of arm")
     told = {
         "says": verdict.says,
         "probability": verdict.probability,
@@ -64,3 +65,17 @@ def test_outlines_are_told_or_called_undefined(audits: dict[str, ArmAudit], outl
 def test_the_same_audit_gives_the_same_picture() -> None:
     assert found(0.1, 0.02).picture == found(0.1, 0.02).picture
     assert np.frombuffer(found(0.0, 0.0).picture[:8], np.uint8)[1:4].tobytes() == b"PNG"
+
+
+@pytest.mark.parametrize("count", [4, 6, 21])
+def test_an_audit_of_few_films_is_drawn_and_nobody_is_his_own_donor(count: int) -> None:
+    films, labels = draw(count, 0, 1.0)
+    evidence = measure(linear(0.1, 0.01), films, labels, surroundings(count), PROBING, 0)
+    ranking = evidence.ranking
+    assert len(ranking.high) >= 2
+    assert not set(ranking.high.tolist()) & set(ranking.low.tolist())
+    rows, low, high = draw_pairs(ranking, count, 6, np.random.default_rng(0))
+    assert (rows != low).all()
+    assert (rows != high).all()
+    around = surroundings(count).regions["made"].around
+    assert to_png(audit_figure(films, evidence, around, judge(evidence.numbers), "ill", "Audit of arm"))

@@ -157,3 +157,8 @@ def test_a_label_outside_the_class_order_is_refused(folder: Path, tmp_path: Path
 def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * 300_000)
     assert file_sha256(tmp_path / "file") == hashlib.sha256(b"x" * 300_000).hexdigest()
+
+
+def test_a_class_may_be_called_none(folder: Path, tmp_path: Path) -> None:
+    split = write_split(tmp_path / "split", [0, 1], ["None", "ill"])
+    assert load_split(folder, split, "val", ["None", "ill"]).rows.labels.tolist() == [0, 1]

@@ -246,3 +246,10 @@ def test_the_colour_scale_carries_the_map_s_numbers():
     top = f"{strongest(attribution('lime', -1.0).values[1]):.2g}"
     assert top in said
     assert f"-{top}" in said
+
+
+def test_a_dollar_in_a_name_is_a_dollar():
+    answer = dataclasses.replace(ANSWER, film="clinic/a$b_$c.png")
+    figure = draw_panel(FILM, [attribution("lime")], 0, answer)
+    assert png_bytes(figure)
+    assert "clinic/a$b_$c.png" in texts(figure)

@@ -1,5 +1,6 @@
 """Every sheet of the registry keeps the same contract, under models of several kinds."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from hilum.data.whole_masks import encode_mask
 from hilum.explain import lime_superpixels
 from hilum.explain.drawing import tell_answer
 from hilum.explain.heat import png_bytes
+from hilum.explain.methods import METHODS
+from hilum.explain.sanity_stamp import STAMPS
 from hilum.explain.sheets import SHEETS, Shown, first_films
 from hilum.explain.subject import Subject
 from hilum.explain_settings import Explain, MethodSettings, SheetSettings
@@ -131,3 +134,14 @@ def test_only_sheets_that_read_a_background_say_so(settings: Explain) -> None:
     assert [name for name, sheet in SHEETS.items() if sheet.background(settings)] == ["shap_layers", "ranked"]
     of_gradcam = settings.model_copy(update={"ranked": settings.ranked.model_copy(update={"method": "gradcam"})})
     assert not SHEETS["ranked"].background(of_gradcam)
+
+
+@pytest.mark.parametrize(("verdict", "said"), [("fails sanity", "fails sanity"), ("", "sanity not tested"), ("passes", "")])
+@pytest.mark.parametrize("name", ["lime_views", "ranked"])
+def test_a_sheet_says_what_the_gate_said_of_its_method(name: str, verdict: str, said: str, settings: Explain) -> None:
+    shown = show("hilum's own")
+    method = "lime" if name == "lime_views" else settings.ranked.method
+    made = METHODS[method].explain(shown.subject, FILMS, shown.targets, SETTINGS[method], 3, lambda done, total: None)
+    having = replace(shown, found={method: replace(made, sanity=verdict)})
+    texts = draw(name, having, settings)[1]
+    assert {stamp for stamp in STAMPS.values() if stamp and stamp in texts} == ({said} if said else set())

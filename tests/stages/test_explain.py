@@ -13,10 +13,11 @@ from PIL import Image
 from hilum.config import check_params, flatten, read_params
 from hilum.explain.measures import MEASURES, wanted_measures
 from hilum.explain.methods import METHODS
+from hilum.explain.shap_gradients import hash_films
 from hilum.explain.sheets import SHEETS
-from hilum.models.classifier import save_classifier
+from hilum.models.classifier import load_classifier, model_sha256, save_classifier
 from hilum.records import Predictions
-from hilum.results import write_json, write_table
+from hilum.results import read_json, write_json, write_table
 from hilum.stages import explain, served_sanity
 from hilum.tracking import open_store
 from hilum.workspace import Workspace
@@ -163,7 +164,7 @@ def hilum_model(folder: Path) -> Path:
     model = keras.Model(grey, keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits), name="reader")
     folder.mkdir(parents=True)
     save_classifier(model, folder / "model.keras")
-    described = {"classes": ["a", "b"], "size": SIZE, "square": "pad", "threshold": 0.5, "model_sha256": "m", "scaling": "inside"}
+    described = {"classes": ["a", "b"], "size": SIZE, "square": "pad", "threshold": 0.5, "scaling": "inside"}
     write_json(folder / "model.json", described)
     return folder / "model.keras"
 
@@ -201,9 +202,33 @@ def test_hilum_s_own_file_is_explained_and_nothing_is_said_of_what_nobody_tested
 
 def test_the_verdicts_of_the_arm_stand_on_the_panel(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = hilum_model(project / "arm" / "training")
-    write_verdicts(project / "arm" / "explanations")
+    write_verdicts(project / "arm" / "explanations", model_sha256(load_classifier(model)))
     told = stamps(project, model, "gradcam,lime,saliency,occlusion", monkeypatch)
     assert told == {"gradcam": "fails sanity", "lime": "passes", "saliency": "no evidence", "occlusion": ""}
+
+
+def test_the_facts_of_another_model_bring_none_of_its_verdicts(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = hilum_model(project / "arm" / "training")
+    write_verdicts(project / "arm" / "explanations", "another")
+    facts = read_json(model.with_name("model.json"))
+    write_json(model.with_name("model.json"), {**facts, "model_sha256": "another"})
+    assert stamps(project, model, "gradcam", monkeypatch) == {"gradcam": ""}
+
+
+def test_a_verdict_against_other_background_films_is_none(project: Path) -> None:
+    model = hilum_model(project / "arm" / "training")
+    films = np.random.default_rng(0).uniform(0, 255, (3, SIZE, SIZE, 1)).astype(np.float32)
+    folder = write_verdicts(project / "arm" / "explanations")
+    write_table(folder / "sanity.csv", pd.DataFrame({"method": ["lime", "shap"], "verdict": ["passes", "passes"]}))
+    write_json(folder / "settings.json", {**read_json(folder / "settings.json"), "background_sha256": hash_films(films)})
+    workspace, params = Workspace(Path.cwd(), Path.cwd()), read_params(Path("params.yaml"))
+
+    def told(background: np.ndarray | None) -> set[str]:
+        facts = {"model_sha256": "m"}
+        return set(served_sanity.read_verdicts(str(model), facts, background, params.explain, workspace, params.tracking))
+
+    assert told(films) == {"lime", "shap"}
+    assert told(films[:2]) == told(None) == {"lime"}
 
 
 @pytest.mark.parametrize(
@@ -219,7 +244,7 @@ def test_a_verdict_holds_for_that_model_and_those_settings_only(project: Path, s
     model = hilum_model(project / "arm" / "training")
     write_verdicts(project / "arm" / "explanations", sha, **changes)
     workspace, params = Workspace(Path.cwd(), Path.cwd()), read_params(Path("params.yaml"))
-    told = served_sanity.read_verdicts(str(model), {"model_sha256": "m"}, params.explain, workspace, params.tracking)
+    told = served_sanity.read_verdicts(str(model), {"model_sha256": "m"}, None, params.explain, workspace, params.tracking)
     assert set(told) == known
 
 
@@ -237,7 +262,7 @@ def test_the_verdicts_of_a_registered_model_are_those_of_its_newest_run(project:
     described = {"model_sha256": "m", "run_key": "k"}
 
     def told(facts: dict) -> dict[str, str]:
-        return served_sanity.read_verdicts("models:/hilum@champion", facts, params.explain, workspace, params.tracking)
+        return served_sanity.read_verdicts("models:/hilum@champion", facts, None, params.explain, workspace, params.tracking)
 
     assert told(described) == {"gradcam": "no evidence", "lime": "passes", "saliency": "no evidence"}
     assert told({**described, "run_key": "none"}) == {}

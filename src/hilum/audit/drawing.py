@@ -2,7 +2,9 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from scipy.ndimage import binary_dilation
 
 from hilum.audit.evidence import Evidence
 from hilum.audit.regions import Region
@@ -30,17 +32,17 @@ BLAME, LINE = "#D55E00", "#56B4E9"
 @styled
 def audit_figure(films: Films, evidence: Evidence, around: Region, verdict: Verdict, target: str, title: str) -> Figure:
     """films: the audited films (N, H, W); around: pixels around the lungs; target: the class whose odds are moved most."""
-    figure = new_figure(11.0, 7.2, f"{title}: {verdict.says}, probability of a shortcut {verdict.probability:.2f}")
+    figure = new_figure(11.0, 7.2, f"{title}: {verdict.says}, with a probability of a shortcut of {verdict.probability:.2f}")
     place = figure.add_gridspec(2, 1 + EXAMPLES, width_ratios=[1.25, *[1] * EXAMPLES])
     blame = figure.add_subplot(place[0, 0])
     region = "blamed region" if verdict.says == "shortcut" else "what moves it most"
     _draw_blame(blame, films, evidence, around, region)
-    for column in range(EXAMPLES):
+    for column in range(min(EXAMPLES, len(evidence.ranking.high))):
         for row, donors, told in ((0, evidence.ranking.high[::-1], "for"), (1, evidence.ranking.low, "against")):
             axes = figure.add_subplot(place[row, 1 + column])
             draw_film(axes, films[donors[column]])
-            _outline(axes, evidence.blamed, BLAME)
-            axes.set_title(wrapped(f"surroundings {told} {target}", 24), fontsize=9)
+            _fill(axes, evidence.blamed)
+            axes.set_title(wrapped(f"its surroundings speak {told} {target}", 30), fontsize=9)
     _draw_numbers(figure.add_subplot(place[1, 0]), evidence)
     return figure
 
@@ -50,13 +52,21 @@ def _draw_blame(axes: Axes, films: Films, evidence: Evidence, around: Region, re
     shown = np.where(around, np.clip(evidence.blame, 0, None), 0).astype(np.float32)
     axes.imshow(heat(shown, strongest(shown), signed=False), interpolation="nearest")
     _outline(axes, ~around, LINE)
-    _outline(axes, evidence.blamed, BLAME)
+    _fill(axes, evidence.blamed)
     axes.set_title(f"mean film, blame (heat), {region} (orange),\nlungs of all films (blue)", fontsize=9)
 
 
 def _outline(axes: Axes, region: Region, colour: str) -> None:
     if region.any() and not region.all():
         axes.contour(np.pad(region, 1)[1:-1, 1:-1].astype(float), levels=[0.5], colors=colour, linewidths=1.2)
+
+
+def _fill(axes: Axes, region: Region) -> None:
+    """Tint a region and draw its outline one pixel outside, where even a region one pixel wide is seen."""
+    tint = np.zeros((*region.shape, 4))
+    tint[region] = (*to_rgb(BLAME), 0.45)
+    axes.imshow(tint, interpolation="nearest")
+    _outline(axes, binary_dilation(region), BLAME)
 
 
 def _draw_numbers(axes: Axes, evidence: Evidence) -> None:

@@ -87,6 +87,7 @@ def measure(
     on_probe(4, 5)
     hidden = hide_parts(auditee, films, labels, surroundings)
     on_probe(5, 5)
+    few = np.unique(np.linspace(0, len(films) - 1, FEW).round().astype(int))  # of the whole table, which names sort by class
     numbers = {
         "region_verdicts": part.verdicts,
         "region_probability": part.probability,
@@ -94,8 +95,8 @@ def measure(
         "around_probability": whole.probability,
         "spread": ranking.spread / max(ranking.own, 1e-6),
         **hidden,
-        "letter": letter_shift(auditee, films[:FEW]),
-        "heat_around": heat_share(auditee, films[:FEW], regions.around),
+        "letter": letter_shift(auditee, films[few]),
+        "heat_around": heat_share(auditee, films[few], regions.around),
     }
     return Evidence(numbers, blame, blamed, ranking)
 

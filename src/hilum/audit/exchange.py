@@ -76,7 +76,7 @@ def rank_donors(auditee: Auditee, films: Films, blend: Blend, donors: int, rng: 
     both = np.mean(halves, axis=0)
     target = int(np.argmax(both.std(axis=0)))
     ranked = np.argsort(both[:, target])
-    few = max(1, round(EXTREME * n))
+    few = min(n // 2, max(2, round(EXTREME * n)))  # two, because nobody is his own donor
     shared = float(np.cov(halves[0][:, target], halves[1][:, target])[0, 1])
     own = float(log_odds(answers(auditee, films))[:, target].std())
     return Ranking(target, ranked[-few:], ranked[:few], float(np.sqrt(max(shared, 0.0))), own)

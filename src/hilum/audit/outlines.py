@@ -7,6 +7,7 @@ from hilum.evaluation.acquisition import answer_by_features
 from hilum.records import Labels, Masks, Probabilities
 
 GRID = 16  # cells per side that an outline is reduced to
+PIECE = 256  # masks added up at a time: as numbers they take eight times their memory
 LEAST = 5  # masks of every class that training needs
 
 
@@ -22,6 +23,8 @@ def answer_by_outlines(train: Masks, labels: Labels, test: Masks, classes: int) 
 
 def cover(masks: Masks) -> NDArray[np.float64]:
     """The share of each of GRID x GRID cells that is lung, (N, GRID * GRID)."""
+    if len(masks) > PIECE:
+        return np.concatenate([cover(masks[i : i + PIECE]) for i in range(0, len(masks), PIECE)])
     edges = np.linspace(0, masks.shape[1], GRID + 1).round().astype(int)
     sizes = np.outer(np.diff(edges), np.diff(edges))
     sums = np.add.reduceat(np.add.reduceat(masks.astype(np.float64), edges[:-1], axis=1), edges[:-1], axis=2)

@@ -26,6 +26,8 @@ class Verdict:
 
 def judge(numbers: Mapping[str, float]) -> Verdict:
     """The verdict on numbers of `evidence.measure`: a logistic regression, shortcut from one half on."""
+    if lost := [name for name in WEIGHTS if not np.isfinite(numbers[name])]:
+        raise ValueError(f"a verdict needs numbers, got none for {', '.join(lost)}; look for a model that answers NaN")
     odds = INTERCEPT + sum(weight * numbers[name] for name, weight in WEIGHTS.items())
     probability = float(1 / (1 + np.exp(-odds)))
     return Verdict("shortcut" if probability >= 0.5 else "honest", probability)

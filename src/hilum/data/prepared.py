@@ -79,7 +79,8 @@ def load_split(prepared: Path, split: Path, name: str, classes: list[str]) -> Sp
     file = split / f"{name}.csv"
     if not file.is_file():
         raise ValueError(f"{file} must be there before this stage runs; run `dvc repro`")
-    table = pd.read_csv(file, dtype={"image_id": str, "patient_id": str, "label": str, "pixel_sha256": str})
+    text = dict.fromkeys(("image_id", "patient_id", "label", "pixel_sha256"), str)
+    table = pd.read_csv(file, dtype=text, keep_default_na=False)  # a class may be called None
     index = {label: k for k, label in enumerate(classes)}
     unknown = sorted(set(table["label"].astype(str)) - set(index))
     if unknown:

@@ -23,6 +23,7 @@ STYLE: dict[Any, Any] = {
     "figure.dpi": DPI,
     "figure.facecolor": "white",
     "axes.facecolor": "white",
+    "text.parse_math": False,  # a $ in a name is a $
     "savefig.facecolor": "white",
     "savefig.bbox": None,
     "font.size": 10,

@@ -31,7 +31,7 @@ def plain(draw: Callable[P, R]) -> Callable[P, R]:
     def drawn(*args: P.args, **options: P.kwargs) -> R:
         import matplotlib.style
 
-        with matplotlib.style.context("default"):
+        with matplotlib.style.context(["default", {"text.parse_math": False}]):  # a $ in a name is a $
             return draw(*args, **options)
 
     return drawn

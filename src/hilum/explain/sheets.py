@@ -14,6 +14,7 @@ from hilum.explain.lime_drawing import draw_lime_views
 from hilum.explain.lime_views import view_superpixels
 from hilum.explain.methods import METHODS
 from hilum.explain.ranked_classes import maps_of_ranked_classes
+from hilum.explain.sanity_stamp import stamp_title
 from hilum.explain.subject import OnFilm, Subject, check_model
 from hilum.explain_settings import Explain
 from hilum.records import Attribution, Films, Images, Labels, Probabilities
@@ -102,6 +103,7 @@ def _ranked(shown: Shown, settings: Explain, seed: int, on_film: OnFilm) -> Draw
     name, count = settings.ranked.method, settings.ranked.classes
     own: Mapping[str, Any] = getattr(settings, name).model_dump()
     maps = maps_of_ranked_classes(name, shown.subject, shown.images, shown.probabilities, count, own, seed, on_film)
+    maps = [replace(one, sanity=shown.found[name].sanity if name in shown.found else "") for one in maps]
     pictures = []
     for i, answer in enumerate(shown.answers):
         ranked = [int(one.targets[i]) for one in maps]
@@ -119,7 +121,9 @@ def _lime_views(shown: Shown, settings: Explain, seed: int, on_film: OnFilm) -> 
     for i, answer in enumerate(shown.answers):
         views = view_superpixels(shown.films[i], made, i, own)
         trust = caption(made, i).replace("\n", "; ")
-        pictures.append(draw_lime_views(shown.films[i], views, answer, shown.marks[i], trust, settings.lime_views.features))
+        picture = draw_lime_views(shown.films[i], views, answer, shown.marks[i], trust, settings.lime_views.features)
+        stamp_title(picture, 0.985, 0.985, made.sanity)
+        pictures.append(picture)
     return Drawn(pictures, [] if lime else [made])
 
 

@@ -31,6 +31,7 @@ from hilum.tracking import open_store
 from hilum.workspace import Workspace, find_workspace
 
 MASKS = 500  # lung masks of one source that its region is taken from, at most
+ENOUGH_MASKS = 50  # fewer outlines do not say where the lungs of other films lie
 LEAST_AROUND = 0.02  # of the film: a region of lungs that leaves less than this is not used
 
 
@@ -58,7 +59,7 @@ def run(arm: str) -> None:
         target = classes[evidence.ranking.target]
         np.savez_compressed(folder / "blame.npz", blame=evidence.blame, blamed=evidence.blamed, around=around)
         (folder / "keys").mkdir()
-        figure = audit_figure(films, evidence, around, found, target, f"{arm}: audit")
+        figure = audit_figure(films, evidence, around, found, target, f"Audit of {arm}")
         (folder / "keys" / "audit.png").write_bytes(to_png(figure))
         numbers = {**evidence.numbers, "outlines_auroc": outlines}
         write_json(
@@ -117,9 +118,17 @@ def find_surroundings(
         told[source] = "the rectangle audit.lungs, because there are no lung masks"
         if masks:
             found = regions_of_masks(np.stack(masks))
+            said = f"{len(masks)} lung masks together"
+            if len(masks) < ENOUGH_MASKS:
+                found = join_regions([found, regions[source]])
+                said = f"the rectangle audit.lungs and {said}, which alone would leave out the lungs of other films"
             told[source] = f"the rectangle audit.lungs, because {len(masks)} lung masks together leave nothing around them"
             if found.around.mean() >= LEAST_AROUND:
-                regions[source], told[source] = found, f"{len(masks)} lung masks together"
+                regions[source], told[source] = found, said
+    if join_regions(regions.values()).around.mean() < LEAST_AROUND:
+        rectangle = regions_of_rectangle(**settings.lungs.model_dump(), size=size)
+        regions = dict.fromkeys(regions, rectangle)
+        told = dict.fromkeys(told, "the rectangle audit.lungs, because nothing stands around the lungs in all sources")
     return Surroundings(sources, regions), told
 
 

@@ -25,6 +25,7 @@ from hilum.explain.heat import png_bytes
 from hilum.explain.measures import Remake, wanted_measures
 from hilum.explain.methods import METHODS
 from hilum.explain.sanity_gate import correlate_permuted, flat_sanity, judge, mark_sanity, verdicts_of
+from hilum.explain.shap_gradients import hash_films
 from hilum.explain.sheets import SHEETS, first_films
 from hilum.explain.subject import Subject
 from hilum.explain.summary import summarise_measures, summarise_pairs
@@ -94,7 +95,12 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         draw_grids(folder, subject, workspace, answers, settings, params.seed, verdicts)
         write_json(
             folder / "settings.json",
-            {"arm": arm, "model_sha256": description["model_sha256"], "params": flatten(settings, "explain")},
+            {
+                "arm": arm,
+                "model_sha256": description["model_sha256"],
+                "background_sha256": hash_films(background),
+                "params": flatten(settings, "explain"),
+            },
         )
         log_results(opened, folder, "explanations")
         opened.log_metrics({f"seconds/{name}": value for name, value in seconds.items()})
@@ -127,7 +133,7 @@ def explain_image(image: Path, model: str, asked: str, target: str, out: Path, w
         targets = said if target == PREDICTED else np.array([classes.index(target)])
         seconds: dict[str, float] = {}
         found = explain_films(subject, films, targets, settings, params.seed, seconds.__setitem__)
-        found = mark_sanity(found, read_verdicts(model, described, settings, workspace, params.tracking))
+        found = mark_sanity(found, read_verdicts(model, described, subject.background, settings, workspace, params.tracking))
         answer = tell_answer(image.name, classes, probabilities[0], int(said[0]), int(targets[0]), described["threshold"])
         shown = show_films(subject, films, targets, probabilities, classes, [answer], [no_marks(geometry)], found)
         draw_sheets(out, shown, [image.stem], sheets, settings, params.seed)

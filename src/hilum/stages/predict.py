@@ -34,7 +34,7 @@ def run(model: str, images: Path, out: Path, explain: str) -> None:
         raise ValueError(f"--images must be a folder of films, got {images}")
     with open_served(model, workspace, params) as (subject, described):
         methods, _ = choose_methods("--explain", explain, subject, params.explain, sheets=False)
-        known = read_verdicts(model, described, params.explain, workspace, params.tracking) if methods else {}
+        known = read_verdicts(model, described, subject.background, params.explain, workspace, params.tracking) if methods else {}
         predict_folder(subject, described, images, out, {name: known.get(name, "") for name in methods}, params)
 
 

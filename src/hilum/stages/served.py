@@ -42,7 +42,7 @@ def open_served(model: str, workspace: Workspace, params: Params) -> Iterator[tu
             file = folder / "model.keras"
         network = load_classifier(file)
         check_description(described, network.output_shape[-1])
-        described = {"model_sha256": model_sha256(network), **described}
+        described = {**described, "model_sha256": model_sha256(network)}  # not that of another model beside whose facts it stands
         if isinstance(described.get("scaling"), list):
             network = rescale(network, *map(float, described["scaling"]))
         network = flatten(network)

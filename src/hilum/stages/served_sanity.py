@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from hilum.config import Tracking, flatten
+from hilum.explain.methods import METHODS
 from hilum.explain.sanity_gate import verdicts_of
+from hilum.explain.shap_gradients import hash_films
 from hilum.explain_settings import Explain
+from hilum.records import Images
 from hilum.results import read_json, read_table
 from hilum.tracking import open_store
 from hilum.workspace import Workspace
@@ -19,21 +22,30 @@ FOLDER, TABLE, SETTINGS = "explanations", "sanity.csv", "settings.json"
 
 
 def read_verdicts(
-    model: str, described: Mapping[str, Any], settings: Explain, workspace: Workspace, tracking: Tracking
+    model: str,
+    described: Mapping[str, Any],
+    background: Images | None,
+    settings: Explain,
+    workspace: Workspace,
+    tracking: Tracking,
 ) -> dict[str, str]:
     """Method -> verdict on this very model by this method with these settings; a method that nobody tested so is left out.
 
     model, described: as `open_served` takes and gives them. The gate wants several patients, so one film cannot be judged here:
     for a file `explain` left its verdicts beside it, for a run or a registered model in the run's artifacts.
+    background: the films that methods measure against here; against others they were not tested.
     """
+    against = "" if background is None else hash_films(background)
     found: dict[str, str] = {}
     with _tables(model, described, workspace, tracking) as tables:
         for table, told in tables:
             tested = read_json(told)
             if tested["model_sha256"] == described["model_sha256"]:
                 verdicts = verdicts_of(read_table(table))
-                same = {name: verdict for name, verdict in verdicts.items() if _settings_agree(tested["params"], settings, name)}
-                found = {**same, **found}  # the newest run first
+                other = tested.get("background_sha256") != against
+                for name, verdict in verdicts.items():
+                    if _settings_agree(tested["params"], settings, name) and not (METHODS[name].background and other):
+                        found.setdefault(name, verdict)  # the newest run first
     return found
 
 
