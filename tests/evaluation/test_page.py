@@ -159,7 +159,7 @@ def test_page_needs_no_other_file(page):
 
 def test_every_arm_class_metric_and_setting_is_named(page):
     seen = text(render_comparison(page))
-    for word in [*(arm.name for arm in page.arms), *CLASSES, "majority baseline", "not a medical device", *page.warnings]:
+    for word in [*(arm.name for arm in page.arms), *CLASSES, "majority class", "not a medical device", *page.warnings]:
         assert word in seen
     for metric in METRICS.values():
         assert metric.title in seen
@@ -188,7 +188,8 @@ def test_a_blind_classifier_stands_beside_the_majority_in_every_row():
     beside = {"acquisition only": {"auroc_macro": Interval(0.7, 0.6, 0.8, 0), "accuracy": Interval(0.5, np.nan, np.nan, 0)}}
     empty = pd.DataFrame(columns=["arm", "metric"])
     found = {"baseline": patient_bootstrap(predictions, 20, 0.95, 1)}
-    rows = headline_rows(found, evaluate_all(predictions), empty, KEY, beside)
+    rows = headline_rows(found, evaluate_all(predictions), empty, KEY, {**beside, "source only": {}})
+    assert {name for row in rows for name in row["blind"]} == {"acquisition only"}, "undefined everywhere: left out"
     assert [row["blind"]["acquisition only"] for row in rows] == ["0.700 [0.600, 0.800]", "0.500", "undefined"]
 
 
@@ -229,7 +230,7 @@ def test_conclusion_tells_where_a_better_arm_is_worse(page):
     conclusion = conclude(only(page, ("auroc_macro", 0.8, 0.9, 0.05, 0.15, "better"), ("accuracy", 0.8, 0.7, -0.2, -0.1, "worse"),
                                ("brier", 0.4, 0.4, -0.1, 0.1, "unclear"), ("ece", 0.1, 0.2, 0.05, 0.15, "worse")))[0]  # fmt: skip
     assert conclusion.claim == "finetuned is better than baseline in auroc_macro, but worse in accuracy and ece."
-    assert conclusion.evidence[1] == "Of the 4 key metrics: better in auroc_macro; worse in accuracy and ece; unclear in 1."
+    assert conclusion.evidence[1] == "Of the 4 key metrics: better in auroc_macro; worse in accuracy and ece; unclear in brier."
 
 
 def test_conclusion_of_an_undefined_difference(page):

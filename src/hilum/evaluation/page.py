@@ -126,10 +126,11 @@ def headline_rows(
 ) -> list[HeadlineRow]:
     """The headline table for these metrics (flat names), the most important first.
 
-    intervals: arm -> flat name -> interval; majority: flat name -> value of the majority baseline;
+    intervals: arm -> flat name -> interval; majority: flat name -> value of always answering the majority class;
     differences: of `comparison.compare_arms`; blind: name that people read -> flat name -> interval, NaN bounds where there is
-    none, and nothing where the classifier is undefined.
+    none; a classifier that is undefined in all of them (the source, where there is one) is left out.
     """
+    blind = {name: values for name, values in blind.items() if any(_bounded(values.get(m)) != "undefined" for m in metrics)}
     rows: list[HeadlineRow] = []
     for metric in metrics:
         found = _rows(differences[differences["metric"] == metric])
@@ -199,7 +200,7 @@ def conclude(page: ComparisonPage) -> list[Conclusion]:
     main = page.headline[0]
     others = [arm.name for arm in page.arms if arm.name != page.reference]
     if not others:
-        evidence = [f"{main['name']}: {main['arms'][page.reference]}; the majority baseline reaches {main['majority']}."]
+        evidence = [f"{main['name']}: {main['arms'][page.reference]}; the majority class reaches {main['majority']}."]
         return [Conclusion("alone", f"{page.reference} is the only arm: there is nothing to compare it with.", evidence)]
     return [_conclude_arm(page, main, arm) for arm in others]
 
@@ -227,8 +228,7 @@ def _conclude_arm(page: ComparisonPage, main: HeadlineRow, arm: str) -> Conclusi
         f"{difference_text(row)}; its {interval_name(page.facts)} {sure}."
     ]
     if len(page.headline) > 1:
-        said = [f"{what} in {_listed(names[what])}" for what in ("better", "worse") if names[what]]
-        said += [f"unclear in {len(names['unclear'])}"] if names["unclear"] else []
+        said = [f"{what} in {_listed(names[what])}" for what in ("better", "worse", "unclear") if names[what]]
         evidence.append(f"Of the {len(page.headline)} key metrics: {'; '.join(said)}.")
     if arm in page.changes:
         evidence.append(f"Films whose verdict changed: {change_counts(page.changes[arm])}.")
@@ -284,7 +284,7 @@ def render_comparison(page: ComparisonPage) -> str:
         colour={arm: arm_colour(arm, arms) for arm in arms},
         conclusions=conclude(page),
         interval=interval_name(page.facts),
-        blind_names=list(BLIND.values()),
+        blind_names=list(page.headline[0]["blind"]),
         figures=page.figures,
         arm_figures={kind: [a for a in arms if f"{kind}/{a}" in page.figures] for kind in ARM_FIGURES},
         figure_titles=ARM_FIGURES,
