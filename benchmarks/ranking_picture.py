@@ -18,10 +18,10 @@ NAMES = {  # short enough to stand above a column
     "mu_fidelity": "MuFidelity",
     "randomised_spearman": "randomised weights",
     "gini": "Gini",
-    "deletion_blur": "deletion, blur",
-    "insertion_blur": "insertion, blur",
-    "deletion_mean": "deletion, grey",
-    "insertion_mean": "insertion, grey",
+    "deletion_blur": "deletion, blurred",
+    "insertion_blur": "insertion, blurred",
+    "deletion_mean": "deletion, mean grey",
+    "insertion_mean": "insertion, mean grey",
 }
 
 

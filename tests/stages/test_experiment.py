@@ -18,7 +18,7 @@ from dvc.utils.serialize import load_yaml
 
 from hilum.config import check_params, flatten
 from hilum.stages import experiment
-from hilum.stages.experiment import NAMED, apply_overrides, call_dvc, fetch_results, list_changes, put
+from hilum.stages.experiment import NAMED, apply_overrides, call_dvc, fetch_results, list_changes, merge, put
 from hilum.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -412,3 +412,15 @@ def test_the_door_starts_without_tensorflow_and_mlflow() -> None:
     code = "import sys; import hilum.stages.experiment; sys.exit('tensorflow' in sys.modules or 'mlflow' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+
+
+def test_the_recipe_that_the_readme_shows_holds() -> None:
+    shown = (ROOT / "README.md").read_text().split("```yaml\n")[1].split("```")[0]
+    params = check_params(merge(WRITTEN, yaml.safe_load(shown)))
+    assert list(params.acquire.sources) == params.prepare.sources == ["covid", "clinic"]
+    assert list(params.prepare.classes()) == ["covid", "other"]
+
+
+def test_the_readme_names_every_named_parameter() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in NAMED if name.removeprefix("finetuned").removeprefix("baseline") not in readme] == []

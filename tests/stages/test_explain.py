@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 
 from hilum.config import check_params, flatten, read_params
@@ -267,6 +268,12 @@ def test_the_verdicts_of_a_registered_model_are_those_of_its_newest_run(project:
     assert told(described) == {"gradcam": "no evidence", "lime": "passes", "saliency": "no evidence"}
     assert told({**described, "run_key": "none"}) == {}
     assert told({"model_sha256": "m"}) == {}, "a model that hilum did not train"
+
+
+def test_a_bare_true_is_the_word(project: Path) -> None:
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    values["explain"]["target"] = True  # as YAML reads `target: true`
+    assert check_params(values).explain.target == "true"
 
 
 @pytest.mark.parametrize(("target", "expected"), [("predicted", [1, 0, 1]), ("true", [0, 0, 1]), ("bright", [1, 1, 1])])
