@@ -42,7 +42,7 @@ def audit_figure(films: Films, evidence: Evidence, around: Region, verdict: Verd
             axes = figure.add_subplot(place[row, 1 + column])
             draw_film(axes, films[donors[column]])
             _fill(axes, evidence.blamed)
-            axes.set_title(wrapped(f"its surroundings speak {told} {target}", 30), fontsize=9)
+            axes.set_title(wrapped(f"surroundings speak {told} {target}", 22), fontsize=9)
     _draw_numbers(figure.add_subplot(place[1, 0]), evidence)
     return figure
 
