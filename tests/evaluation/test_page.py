@@ -13,17 +13,15 @@ from PIL import Image
 
 from hilum.evaluation.comparison import compare_arms, mcnemar_table, verdict_changes
 from hilum.evaluation.explanations import MeasureNote, agree, number
+from hilum.evaluation.headline import blind_rows, flag_warnings, headline_rows
 from hilum.evaluation.metrics import METRICS, evaluate_all
 from hilum.evaluation.page import (
     LEVEL,
     SHOWN_CHANGES,
     ArmSummary,
     ComparisonPage,
-    blind_rows,
     change_counts,
     conclude,
-    flag_warnings,
-    headline_rows,
     interval_name,
     render_comparison,
 )

@@ -1,4 +1,4 @@
-"""What xplique and Quantus say of seeded arrays, stored in references/ for test_references.py; the tests do not run this.
+"""What xplique and Quantus say of seeded arrays, stored in references/ for test_references.py, which makes the same arrays.
 
 Their pins exclude the project's versions, so each runs in an environment of its own and hilum in neither:
 
@@ -11,6 +11,7 @@ Their pins exclude the project's versions, so each runs in an environment of its
 No array has ties, and every setting that is not named is the package's own default.
 """
 
+import hashlib
 import json
 import sys
 from importlib.metadata import version
@@ -48,6 +49,11 @@ def make_arrays():
         "bent": (rng.normal(size=(SIDE, SIDE)) / 4).astype(np.float32),
         "noise": rng.uniform(-RADIUS, RADIUS, (NOISES, FILMS, SIDE, SIDE, 1)).astype(np.float32),
     }
+
+
+def hash_arrays(arrays):
+    """What says that the packages were asked of the very arrays that `make_arrays` gives now."""
+    return hashlib.sha256(b"".join(arrays[name].tobytes() for name in sorted(arrays))).hexdigest()
 
 
 def explain(films, arrays):
@@ -102,7 +108,7 @@ def ask_xplique(arrays):
         metric._perturb_samples = lambda *asked, draw=draw, subsets=subsets: subsets.append(draw(*asked)) or subsets[-1]
         values["mu_fidelity"].append(metric(arrays["signed"][[i]]))
         drawn.append(np.concatenate([kept.numpy()[0] for _, kept in subsets])[..., 0] == 0)
-    np.savez_compressed(FOLDER / "subsets.npz", subsets=np.packbits(np.stack(drawn), axis=-1))
+    (FOLDER / "subsets.txt").write_text("".join(f"{np.packbits(one).tobytes().hex()}\n" for one in np.concatenate(drawn)))
     values["sparseness"] = metrics.Sparseness().detailed_evaluate(arrays["signed"]).tolist()
     values["complexity"] = metrics.Complexity().detailed_evaluate(arrays["signed"]).tolist()
     return values
@@ -151,10 +157,10 @@ def main():
     package = sys.argv[1]
     FOLDER.mkdir(exist_ok=True)
     arrays = make_arrays()
-    np.savez_compressed(FOLDER / "arrays.npz", **arrays)
     values = {"xplique": ask_xplique, "quantus": ask_quantus}[package](arrays)
     used = {name: version(name) for name in (package, "numpy", "scipy")}
-    (FOLDER / f"{package}.json").write_text(json.dumps({"versions": used, "values": values}, indent=1) + "\n")
+    told = {"versions": used, "arrays_sha256": hash_arrays(arrays), "values": values}
+    (FOLDER / f"{package}.json").write_text(json.dumps(told, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from make_references import FILMS, RADIUS, SIDE, explain, scale
+from make_references import FILMS, RADIUS, SIDE, explain, hash_arrays, make_arrays, scale
 
 from hilum.explain.faithfulness import average_drop_and_gain, deletion_and_insertion, mean_films, mu_fidelity
 from hilum.explain.localization import hit_rate, relevance_mass
@@ -17,11 +17,17 @@ from hilum.explain.similarity import rank_correlation, structural_similarity
 from hilum.explain.stability import max_sensitivity
 
 STORED = Path(__file__).resolve().parent / "references"
-ARRAYS = dict(np.load(STORED / "arrays.npz"))
-XPLIQUE, QUANTUS = (json.loads((STORED / f"{name}.json").read_text())["values"] for name in ("xplique", "quantus"))
-SUBSETS = np.unpackbits(np.load(STORED / "subsets.npz")["subsets"], axis=-1, count=SIDE).astype(bool)  # (films, 200, H, W)
+ARRAYS = make_arrays()
+TOLD = {name: json.loads((STORED / f"{name}.json").read_text()) for name in ("xplique", "quantus")}
+XPLIQUE, QUANTUS = (one["values"] for one in TOLD.values())
+PACKED = np.array([list(bytes.fromhex(line)) for line in (STORED / "subsets.txt").read_text().split()], np.uint8)
+SUBSETS = np.unpackbits(PACKED, axis=-1, count=SIDE * SIDE).astype(bool).reshape(FILMS, -1, SIDE, SIDE)  # (films, 200, H, W)
 IMAGES, SIGNED, POSITIVE, MARKS = (ARRAYS[name] for name in ("films", "signed", "positive", "marks"))
 ONES = np.ones(FILMS, int)
+
+
+def test_the_packages_were_asked_of_these_very_arrays():
+    assert {one["arrays_sha256"] for one in TOLD.values()} == {hash_arrays(ARRAYS)}, "run make_references.py again"
 
 
 def verdict(images):

@@ -11,8 +11,8 @@ import pytest
 from scipy.ndimage import sobel
 from two_squares import SETTINGS, SIZE, build_reader, draw_films, subject_of
 
+from hilum.explain.case import Case
 from hilum.explain.drawing import Answer, draw_panel
-from hilum.explain.measures import Case
 from hilum.explain.methods import METHODS, Method
 from hilum.explain.sanity_gate import (
     FAILS,

@@ -10,8 +10,8 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from hilum.evaluation.headline import headline_rows, interval_of
 from hilum.evaluation.metrics import higher_is_better, metric_title
-from hilum.evaluation.page import headline_rows, interval_of
 from hilum.evaluation.style import arm_colour, with_interval
 from hilum.records import Predictions
 

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from hilum.data.marks import KINDS, FilmMarks
+from hilum.explain.case import Case, Remake
+from hilum.explain.faithfulness import Numbers
 from hilum.explain.localization import tune_level
-from hilum.explain.measures import MEASURES, Case, Numbers, Remake, column
+from hilum.explain.measures import MEASURES, column
 from hilum.explain.reference_maps import centre_maps, random_maps
 from hilum.explain.subject import OnFilm, Subject
 from hilum.explain_settings import Explain

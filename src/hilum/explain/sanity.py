@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hilum.explain.subject import Subject
+
 if TYPE_CHECKING:
     import keras
 
@@ -33,6 +35,23 @@ def randomise_cascade(
         layer.set_weights([rng.permutation(tensor.ravel()).reshape(tensor.shape) for tensor in layer.get_weights()])
         if done in ends:
             yield layer.name, copy
+
+
+def permuted_subjects(subject: Subject, stops: int, seed: int, before: Subject | None = None) -> Iterator[tuple[str, Subject]]:
+    """`randomise_cascade` of a subject's model: (lowest permuted layer, the subject), with what methods compiled of the copy.
+
+    before: from an earlier seed, whose copy and what was compiled of it serve again.
+    Raises: ValueError if there is no model, whose weights could be permuted.
+    """
+    if subject.model is None:
+        raise ValueError("weights can be permuted only where there is a model, got a predict function only")
+    from hilum.models.forward import predictor
+
+    other = before
+    for layer, copy in randomise_cascade(subject.model, stops, seed, before and before.model):
+        predict = predictor(copy)
+        other = other.reweighted(predict) if other else Subject(predict, copy, subject.background)
+        yield layer, other
 
 
 def leaves(model: Any) -> list[Any]:

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.explain.measures import Remake
+from hilum.explain.case import Remake
 from hilum.explain.methods import METHODS
-from hilum.explain.sanity import randomise_cascade
+from hilum.explain.sanity import permuted_subjects
 from hilum.explain.similarity import own_values, rank_correlation
 from hilum.explain.subject import Subject
 from hilum.explain.summary import patient_mean
@@ -48,17 +48,11 @@ def correlate_permuted(
     Raises: ValueError if there is no model, whose weights could be permuted.
     Source: Adebayo et al. 2018, arXiv 1810.03292.
     """
-    if subject.model is None:
-        raise ValueError("the sanity gate must have the model, whose weights it permutes, got its predict function only")
-    from hilum.models.forward import predictor
-
     quick, dear = (choose_gate_films(patient_ids, count) for count in (settings.films, settings.dear_films))
     rows = []
     other: Subject | None = None  # with a copy of the model, one for all seeds
     for k in range(settings.seeds):
-        ((_, copy),) = randomise_cascade(subject.model, 1, seed + k, other and other.model)
-        predict = predictor(copy)
-        other = other.reweighted(predict) if other else Subject(predict, copy, subject.background)
+        ((_, other),) = permuted_subjects(subject, 1, seed + k, other)
         for name, attribution in found.items():
             chosen = quick if METHODS[name].quick else dear
             maps = remake_of(name, attribution.targets[chosen])(other, images[chosen], seed)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from hilum.data.marks import FilmMarks
 from hilum.explain import lime_superpixels
+from hilum.explain.captions import caption
 from hilum.explain.channel_drawing import draw_activations, draw_filters
 from hilum.explain.channels import activations_at, filters_of
-from hilum.explain.drawing import Answer, Row, caption, draw_rows
+from hilum.explain.drawing import Answer, Row, draw_rows
 from hilum.explain.layer_maps import choose_layers, gradcam_at_layers, shap_at_layers
 from hilum.explain.lime_drawing import draw_lime_views
 from hilum.explain.lime_views import view_superpixels

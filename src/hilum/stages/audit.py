@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hilum.audit.auditee import Auditee, odds_gradient
 from hilum.audit.drawing import audit_figure
@@ -108,28 +109,30 @@ def find_surroundings(
     manifest = read_manifest(workspace.prepared / "manifest.csv").set_index("image_id")
     sources = manifest.loc[table["image_id"], "source"].to_numpy(str)
     size = int(read_json(workspace.split / "versions.json")["size"])
-    regions: dict[str, Regions] = {}
-    told = {}
+    rectangle = regions_of_rectangle(**settings.lungs.model_dump(), size=size)
+    regions, told = {}, {}
     for source in sorted(set(sources)):
         named = manifest.index[(manifest["source"] == source) & (manifest["lung_mask"] != "")].to_numpy()
         some = np.random.default_rng(seed).permutation(named)[:MASKS].tolist()
         masks = [mask for mask in load_masks(workspace.prepared, "lung_mask", some).values() if mask.any()]
-        regions[source] = regions_of_rectangle(**settings.lungs.model_dump(), size=size)
-        told[source] = "the rectangle audit.lungs, because there are no lung masks"
-        if masks:
-            found = regions_of_masks(np.stack(masks))
-            said = f"{len(masks)} lung masks together"
-            if len(masks) < ENOUGH_MASKS:
-                found = join_regions([found, regions[source]])
-                said = f"the rectangle audit.lungs and {said}, which alone would leave out the lungs of other films"
-            told[source] = f"the rectangle audit.lungs, because {len(masks)} lung masks together leave nothing around them"
-            if found.around.mean() >= LEAST_AROUND:
-                regions[source], told[source] = found, said
+        regions[source], told[source] = regions_of_source(masks, rectangle)
     if join_regions(regions.values()).around.mean() < LEAST_AROUND:
-        rectangle = regions_of_rectangle(**settings.lungs.model_dump(), size=size)
         regions = dict.fromkeys(regions, rectangle)
         told = dict.fromkeys(told, "the rectangle audit.lungs, because nothing stands around the lungs in all sources")
     return Surroundings(sources, regions), told
+
+
+def regions_of_source(masks: list[NDArray[np.bool_]], rectangle: Regions) -> tuple[Regions, str]:
+    """Where the lungs of one source lie, from masks (size, size) of some films or else the rectangle; and that in words."""
+    if not masks:
+        return rectangle, "the rectangle audit.lungs, because there are no lung masks"
+    found, told = regions_of_masks(np.stack(masks)), f"{len(masks)} lung masks together"
+    if len(masks) < ENOUGH_MASKS:
+        found = join_regions([found, rectangle])
+        told = f"the rectangle audit.lungs and {told}, which alone would leave out the lungs of other films"
+    if found.around.mean() < LEAST_AROUND:
+        return rectangle, f"the rectangle audit.lungs, because {len(masks)} lung masks together leave nothing around them"
+    return found, told
 
 
 def outlines_auroc(test: SplitFilms, workspace: Workspace, classes: list[str]) -> float:

@@ -15,17 +15,9 @@ from hilum.evaluation.arm_figures import confusion_arms_figure, difference_figur
 from hilum.evaluation.blind import BLIND, MEASURED
 from hilum.evaluation.comparison import compare_arms, mcnemar_table, verdict_changes
 from hilum.evaluation.folds_section import FoldResults, render_folds
+from hilum.evaluation.headline import BlindRow, HeadlineRow, blind_rows, flag_warnings, headline_rows, interval_of
 from hilum.evaluation.metrics import higher_is_better
-from hilum.evaluation.page import (
-    BlindRow,
-    ComparisonPage,
-    HeadlineRow,
-    blind_rows,
-    flag_warnings,
-    headline_rows,
-    interval_of,
-    render_comparison,
-)
+from hilum.evaluation.page import ComparisonPage, render_comparison
 from hilum.evaluation.sanity_section import render_sanity
 from hilum.evaluation.style import to_png
 from hilum.evaluation.tables import confusion_matrix

@@ -19,14 +19,15 @@ from hilum.data.marks import FilmMarks, load_marks, no_marks
 from hilum.data.prepared import SplitFilms, load_split
 from hilum.evaluation.decisions import verdict
 from hilum.explain.agreement import agreement_by_chance, compare_methods, find_disagreement
+from hilum.explain.case import Remake
 from hilum.explain.drawing import answer_of, draw_panel, tell_answer
 from hilum.explain.evidence import add_references, gather_evidence, tune_levels
 from hilum.explain.heat import png_bytes
-from hilum.explain.measures import Remake, wanted_measures
+from hilum.explain.measures import wanted_measures
 from hilum.explain.methods import METHODS
 from hilum.explain.sanity_gate import correlate_permuted, flat_sanity, judge, mark_sanity, verdicts_of
 from hilum.explain.shap_gradients import hash_films
-from hilum.explain.sheets import SHEETS, first_films
+from hilum.explain.sheets import SHEETS, Shown, first_films
 from hilum.explain.subject import Subject
 from hilum.explain.summary import summarise_measures, summarise_pairs
 from hilum.explain_settings import PREDICTED, TRUE, Explain
@@ -36,7 +37,7 @@ from hilum.progress import bar, say
 from hilum.records import Attribution, Films, Labels, Predictions
 from hilum.results import pick_films, read_json, read_predictions, write_json, write_table
 from hilum.runs import arm_run, log_results
-from hilum.stages.explained import draw_grids, draw_panels, draw_sheets, file_name, save_arrays, show_films
+from hilum.stages.explained import draw_grids, draw_panels, draw_sheets, file_name, save_arrays
 from hilum.stages.served import check_names, choose_methods, open_served
 from hilum.stages.served_sanity import read_verdicts
 from hilum.tracking import open_store
@@ -89,7 +90,9 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         found = mark_sanity(found, verdicts)
         answered = [answer_of(chosen, i, int(k), description["threshold"]) for i, k in enumerate(targets)]
         draw_panels(folder, films.rows.films, found, answered, marks)
-        shown = show_films(subject, films.rows.films, targets, chosen.y_prob, classes, answered, marks, found)
+        shown = Shown(
+            subject, films.rows.films, as_images(films.rows.films), targets, chosen.y_prob, classes, answered, marks, found
+        )
         few = first_films(shown, settings.sheet_films)
         draw_sheets(folder, few, [file_name(answer.film) for answer in few.answers], settings.sheets, settings, params.seed)
         draw_grids(folder, subject, workspace, answers, settings, params.seed, verdicts)
@@ -135,7 +138,7 @@ def explain_image(image: Path, model: str, asked: str, target: str, out: Path, w
         found = explain_films(subject, films, targets, settings, params.seed, seconds.__setitem__)
         found = mark_sanity(found, read_verdicts(model, described, subject.background, settings, workspace, params.tracking))
         answer = tell_answer(image.name, classes, probabilities[0], int(said[0]), int(targets[0]), described["threshold"])
-        shown = show_films(subject, films, targets, probabilities, classes, [answer], [no_marks(geometry)], found)
+        shown = Shown(subject, films, as_images(films), targets, probabilities, classes, [answer], [no_marks(geometry)], found)
         draw_sheets(out, shown, [image.stem], sheets, settings, params.seed)
     save_arrays(out, found, [image.name])
     for name in found:

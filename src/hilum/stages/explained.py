@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from hilum.data.batches import as_images
 from hilum.data.marks import FilmMarks, load_marks
-from hilum.data.prepared import load_films
+from hilum.data.prepared import load_split
 from hilum.explain.cells import Tile, choose_cells, draw_grid, tell_tile
 from hilum.explain.drawing import Answer, draw_panel
 from hilum.explain.heat import png_bytes
@@ -18,7 +17,7 @@ from hilum.explain.sheets import SHEETS, Shown
 from hilum.explain.subject import Subject
 from hilum.explain_settings import Explain
 from hilum.progress import bar
-from hilum.records import Attribution, Films, Labels, Predictions, Probabilities
+from hilum.records import Attribution, Films, Predictions
 from hilum.results import write_json
 from hilum.workspace import Workspace
 
@@ -54,20 +53,6 @@ def draw_panels(
                 (folder / "keys" / f"{method}_{answer.true}.png").write_bytes(png_bytes(figure))
 
 
-def show_films(
-    subject: Subject,
-    films: Films,
-    targets: Labels,
-    probabilities: Probabilities,
-    classes: Sequence[str],
-    answers: Sequence[Answer],
-    marks: Sequence[FilmMarks],
-    found: Mapping[str, Attribution],
-) -> Shown:
-    """What sheets are drawn from."""
-    return Shown(subject, films, as_images(films), targets, probabilities, classes, answers, marks, found)
-
-
 def draw_sheets(folder: Path, shown: Shown, stems: Sequence[str], names: Sequence[str], settings: Explain, seed: int) -> None:
     """The sheets of these films: pictures as sheets/<sheet>_<stem>.png (<sheet>.png of the model alone), and their arrays."""
     (folder / "sheets").mkdir(parents=True, exist_ok=True)
@@ -96,8 +81,8 @@ def draw_grids(
 ) -> None:
     """Per class, Grad-CAM for that class on films drawn from its true and false positives and negatives."""
     (folder / "grids").mkdir()
-    films = load_films(workspace.prepared)
-    rows = pd.read_csv(workspace.split / "test.csv").set_index("image_id")["row"]
+    test = load_split(workspace.prepared, workspace.split, "test", list(answers.classes))
+    place = {name: row for row, name in enumerate(test.table["image_id"])}
     for k, name in enumerate(answers.classes):
         cells = choose_cells(answers, k, settings.grid_films, seed)
         tiles: dict[str, list[Tile]] = {}
@@ -107,7 +92,7 @@ def draw_grids(
                 tiles[cell] = []
                 continue
             names = answers.image_id[chosen].tolist()
-            shown, marks = films[rows.loc[names].to_numpy()], load_marks(workspace.prepared, names)
+            shown, marks = test.rows.films[[place[name] for name in names]], load_marks(workspace.prepared, names)
             maps = method.explain(
                 subject, as_images(shown), np.full(len(chosen), k), settings.gradcam.model_dump(), seed, lambda done, total: None
             )
