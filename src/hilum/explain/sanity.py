@@ -44,7 +44,10 @@ def permuted_subjects(subject: Subject, stops: int, seed: int, before: Subject |
     Raises: ValueError if there is no model, whose weights could be permuted.
     """
     if subject.model is None:
-        raise ValueError("weights can be permuted only where there is a model, got a predict function only")
+        raise ValueError(
+            "the weights of a model can be permuted only where there is one: the subject must have the model, whose weights it "
+            "permutes, got its predict function only"
+        )
     from hilum.models.forward import predictor
 
     other = before
