@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zipfile
+from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,16 @@ def _name_by_place(body: keras.Model) -> None:
 
 
 def _backbone_weights(backbone: str, size: int, weights: str) -> list[NDArray[np.float32]]:
-    if weights != "imagenet" and not Path(weights).is_file():
+    if weights == "imagenet":
+        return _read_weights(backbone, size, weights, 0)
+    if not Path(weights).is_file():
         raise ValueError(f"weights must be pretrained, imagenet, none or a file, got {weights!r}, which does not exist")
+    return _read_weights(backbone, size, weights, Path(weights).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)  # every trial of a search builds the same network
+def _read_weights(backbone: str, size: int, weights: str, written: int) -> list[NDArray[np.float32]]:
+    """written: when the file was, since another one of its name is read anew."""
     options = find_backbone(backbone).options
     # Weights do not depend on the input size; ImageNet files of MobileNets are published for 224 px and refuse odd sizes.
     side = 224 if weights == "imagenet" else size

@@ -135,6 +135,7 @@ def fit_phases(
             loss_of(drawn),
             jit_compile=False,  # XLA is many times slower for these networks on a CPU
         )
+        learner.optimizer.build(learner.trainable_variables)  # else the first step makes them, and Keras traces the step twice
         forward = compile_forward(learner, constants=False)  # reads the weights as they are at each call
         weights = np.append(drawn.weights, np.ones(len(drawn.made_up)))
         # Keras has its focal loss for one-hot labels only.
