@@ -89,11 +89,8 @@ def write_measured(workspace: Workspace, arm: str, name: str, metrics: dict[str,
 
 
 def write_crossvalidation(workspace: Workspace, arm: str, folds: list[str]) -> Path:
-    """The folder of an arm's folds, or what stands there where there were none."""
+    """The folder of an arm's folds."""
     folder = workspace.arm(arm, "crossvalidation")
-    if not folds:
-        write_json(folder / "settings.json", {"arm": arm, "folds": []})
-        return folder
     tags = {"role": "crossvalidation", "arm": arm, "backbone": "mobilenet_025"}
     write_json(folder / "settings.json", {"arm": arm, "folds": folds, "params": {"split.folds": len(folds)}, "tags": tags})
     write_json(folder / "metrics.json", {"oof/auroc_macro": 0.7, "oof/mcc": None})
@@ -121,5 +118,4 @@ def write_results(workspace: Workspace, arms: list[str]) -> None:
         write_measured(workspace, arm, "evaluation", {"test/auroc_macro": 0.85, "test/mcc": None})
         write_measured(workspace, arm, "explanations", {"explain/gradcam/lung_share": 0.5})
         write_measured(workspace, arm, "audit", {"audit/probability": 0.1})
-        write_crossvalidation(workspace, arm, [])
     write_comparison(workspace)

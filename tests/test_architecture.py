@@ -140,7 +140,7 @@ def test_only_named_stages_open_the_test_rows() -> None:
     for verb, body in stage_bodies().items():
         opens = any("test.csv" in dep or dep == "data/split" for dep in body.get("deps", []))
         assert not opens or verb in {*allowed, "compare"}, f"{verb} depends on the test rows"
-    for verb in ("tune", "train", "pretrain", "crossvalidate", "folding"):
+    for verb in ("tune", "train", "pretrain", "crossvalidate"):
         text = (PACKAGE / "stages" / f"{verb}.py").read_text()
         assert '"test"' not in text and "test.csv" not in text
 

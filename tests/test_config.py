@@ -62,6 +62,25 @@ def test_folds_that_cannot_be_are_refused(folds: int, by: str, told: str) -> Non
     assert told in refusal(changed(split__folds=folds, split__fold_by=by))
 
 
+@pytest.mark.parametrize(
+    ("folds", "arms", "told"),
+    [
+        (0, ["baseline"], "crossvalidate.arms must be [] while split.folds is 0, got ['baseline']; set both or neither"),
+        (5, [], "while split.folds is 5, got []; for all: [baseline, finetuned]"),
+        (5, ["finetuned"], "each once and baseline (compare.reference) among them"),
+        (5, ["baseline", "baseline"], "each once and baseline"),
+        (5, ["baseline", "third"], "crossvalidate.arms must name arms (baseline, finetuned)"),
+    ],
+)
+def test_folds_and_the_arms_that_get_a_stage_go_together(folds: int, arms: list[str], told: str) -> None:
+    assert told in refusal(changed(split__folds=folds, crossvalidate__arms=arms))
+
+
+@pytest.mark.parametrize("arms", [["baseline"], ["finetuned", "baseline"]])
+def test_any_arms_beside_the_reference_may_be_cross_validated(arms: list[str]) -> None:
+    assert check_params(changed(split__folds=5, crossvalidate__arms=arms)).crossvalidate.arms == arms
+
+
 def test_ages_must_ascend() -> None:
     assert "age_groups must ascend, got [5.0, 1.0]" in refusal(changed(split__confounding__age_groups=[5, 1]))
 

@@ -130,14 +130,13 @@ def test_nothing_changed_runs_nothing_but_check(project: Project) -> None:
     ("key", "value", "wanted"),
     [
         ("explain.steps", 5, {*(f"{verb}@{arm}" for verb in ("explain", "audit") for arm in ARMS), "compare"}),
-        ("evaluate.bootstrap", 70, {*(f"{verb}@{arm}" for verb in ("evaluate", "crossvalidate") for arm in ARMS), "compare"}),
+        ("evaluate.bootstrap", 70, {*(f"evaluate@{arm}" for arm in ARMS), "compare"}),
         ("compare.bootstrap", 70, {"compare"}),
-        ("split.folds", 3, {"split", "crossvalidate@baseline", "crossvalidate@finetuned", "compare"}),
         ("tracking.experiment", "elsewhere", set()),
         (
             "arms.finetuned.phases.1.learning_rate",
             5e-4,
-            {*(f"{verb}@finetuned" for verb in ("tune", "train", "evaluate", "crossvalidate", "explain", "audit")), "compare"},
+            {*(f"{verb}@finetuned" for verb in ("tune", "train", "evaluate", "explain", "audit")), "compare"},
         ),
     ],
 )
@@ -332,9 +331,12 @@ def test_an_arm_is_added_and_removed_in_params_alone(project: Project) -> None:
 
 def test_folds_are_nested_runs_below_one_parent_and_the_test_part_stays_closed(project: Project) -> None:
     assert not runs_of(project, "tags.role = 'crossvalidation'"), "no folds, no run"
+    assert "crossvalidate" not in project.run("dvc", "stage", "list").stdout, "no folds, no stage"
     before = (project.root / "params.yaml").read_text()
     try:
-        project.set({"split.folds": 2})
+        project.set({"split.folds": 2, "crossvalidate.arms": list(ARMS)})
+        dry = stages_run(project.run("dvc", "repro", "--dry").stdout)
+        assert dry == {"check", "split", "crossvalidate@baseline", "crossvalidate@finetuned", "compare"}, "one stage per arm"
         ran = stages_run(project.run("dvc", "repro", "crossvalidate@baseline").stdout)
         assert ran == {"check", "split", "crossvalidate@baseline"}, "the trained arm stays as it is"
         parents, folds = (runs_of(project, f"tags.role = '{role}'") for role in ("crossvalidation", "fold"))

@@ -23,7 +23,7 @@ VERBS = {
     "tune": "search one arm's spaces",
     "train": "train one arm",
     "evaluate": "measure one arm on validation and test films",
-    "crossvalidate": "train and evaluate one arm on every fold, where split.folds asks for some",
+    "crossvalidate": "train and evaluate one arm on every fold of split.folds",
     "explain": "explain one arm's verdicts on the chosen films, or a model's on one film",
     "audit": "tell whether one arm rests on something outside the lungs, and where",
     "compare": "compare every arm with the reference",

@@ -113,6 +113,7 @@ class Pretrain(Section):
     batch_size: Count
     learning_rate: Positive
     decay: Literal["none", "cosine"]
+    threads: Annotated[int, Field(ge=0)]
     validation: Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -224,6 +225,10 @@ class Rectangle(Section):
         return self
 
 
+class Crossvalidate(Section):
+    arms: list[Name]
+
+
 class Audit(Section):
     films: Annotated[int, Field(ge=20)]
     lungs: Rectangle
@@ -248,6 +253,7 @@ class Params(Section):
     train: Train
     arms: Annotated[dict[Name, Arm], Field(min_length=1)]
     evaluate: Evaluate
+    crossvalidate: Crossvalidate
     explain: Explain
     audit: Audit
     compare: Compare
@@ -273,13 +279,7 @@ class Params(Section):
                 f"got {self.explain.target!r}"
             )
         faults += _imbalance_faults(self.train, self.prepare.classes(), self.arms)
-        if self.split.folds == 1:
-            faults.append("split.folds must be 0 (none) or 2 and more, got 1")
-        if self.split.folds and self.split.fold_by == "source" and self.split.folds != len(self.prepare.sources):
-            faults.append(
-                f"split.folds must be the number of prepare.sources where split.fold_by is source, got {self.split.folds} folds "
-                f"and {len(self.prepare.sources)} sources"
-            )
+        faults += _fold_faults(self.split, self.crossvalidate.arms, list(self.arms), self.compare.reference, self.prepare.sources)
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -310,6 +310,26 @@ def _imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, Arm])
         faults.append(
             "train.imbalance smote makes films up in a phase that says `unfreeze: head`, but there is none in "
             f"{', '.join(headless)}; add one, or use another word of train.imbalance"
+        )
+    return faults
+
+
+def _fold_faults(split: Split, chosen: list[str], arms: list[str], reference: str, sources: list[str]) -> list[str]:
+    """Folds that cannot be, or that do not go with the list of their stages: DVC makes a stage of a name, not of a number."""
+    faults = []
+    if split.folds == 1:
+        faults.append("split.folds must be 0 (none) or 2 and more, got 1")
+    if split.folds and split.fold_by == "source" and split.folds != len(sources):
+        faults.append(
+            f"split.folds must be the number of prepare.sources where split.fold_by is source, got {split.folds} folds "
+            f"and {len(sources)} sources"
+        )
+    if chosen and not split.folds:
+        faults.append(f"crossvalidate.arms must be [] while split.folds is 0, got {chosen}; set both or neither")
+    elif split.folds and (len(set(chosen)) < len(chosen) or not {reference} <= set(chosen) <= set(arms)):
+        faults.append(
+            f"crossvalidate.arms must name arms ({', '.join(arms)}), each once and {reference} (compare.reference) among them, "
+            f"while split.folds is {split.folds}, got {chosen}; for all: [{', '.join(arms)}]"
         )
     return faults
 

@@ -53,6 +53,21 @@ def test_a_recipe_gives_way_to_a_named_parameter_and_that_to_set(project: Path) 
     assert values["train"] == WRITTEN["train"]
 
 
+@pytest.mark.parametrize(
+    ("pairs", "arms"),
+    [
+        ("split.folds=5", ["baseline", "finetuned"]),
+        ("split.folds=5 crossvalidate.arms=[baseline]", ["baseline"]),
+        ("split.folds=0", []),
+        ("seed=3", []),
+    ],
+)
+def test_folds_alone_bring_a_stage_for_every_arm(project: Path, pairs: str, arms: list[str]) -> None:
+    values = override(project, pairs=pairs)
+    assert values["crossvalidate"]["arms"] == arms
+    assert check_params(values).split.folds == (5 if arms else 0)
+
+
 def test_the_written_values_are_left_as_they_are(project: Path) -> None:
     before = copy.deepcopy(WRITTEN)
     override(project, "small", "arms.baseline.phases.0.epochs=1", ["films=100"])

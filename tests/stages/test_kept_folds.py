@@ -10,7 +10,7 @@ import yaml
 
 from hilum.records import Predictions
 from hilum.results import folder_digest
-from hilum.stages import check, crossvalidate, folding, kept_folds, split, tune
+from hilum.stages import check, crossvalidate, kept_folds, split, tune
 from hilum.stages.kept_folds import KeptFolds, keep_folds
 from hilum.workspace import Workspace
 
@@ -29,6 +29,7 @@ HISTORY = pd.DataFrame({"step": [0, 1], "val/auroc_macro": [0.1 + 0.2, np.nan], 
 def shorten(workspace: Workspace) -> None:
     values = yaml.safe_load(workspace.params.read_text())
     values["split"]["folds"] = 2
+    values["crossvalidate"]["arms"] = ["baseline"]
     values["tune"]["trials"] = 0
     values["evaluate"]["bootstrap"] = 20
     values["train"]["augment"]["views"] = 1
@@ -75,7 +76,7 @@ def test_an_interrupted_cross_validation_goes_on_and_ends_in_the_same_bytes(
 ) -> None:
     shorten(own_copy)
     trained: list[str] = []
-    real = folding.run_fold
+    real = crossvalidate.run_fold
 
     def watched(name: str, *rest: object) -> object:
         if name in stops:
@@ -83,7 +84,7 @@ def test_an_interrupted_cross_validation_goes_on_and_ends_in_the_same_bytes(
         trained.append(name)
         return real(name, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(folding, "run_fold", watched)
+    monkeypatch.setattr(crossvalidate, "run_fold", watched)
     stops = {"2"}
     with pytest.raises(KeyboardInterrupt):
         crossvalidate.run("baseline")
@@ -102,9 +103,9 @@ def test_an_interrupted_cross_validation_goes_on_and_ends_in_the_same_bytes(
 
 def test_a_fold_kept_under_other_numbers_is_trained_again(own_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[KeptFolds] = []
-    monkeypatch.setattr(folding, "run_fold", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    real = folding.keep_folds
-    monkeypatch.setattr(folding, "keep_folds", lambda *given: found.append(real(*given)) or found[-1])
+    monkeypatch.setattr(crossvalidate, "run_fold", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    real = crossvalidate.keep_folds
+    monkeypatch.setattr(crossvalidate, "keep_folds", lambda *given: found.append(real(*given)) or found[-1])
     shorten(own_copy)
     values = yaml.safe_load(own_copy.params.read_text())
     for section, key, value in (

@@ -9,7 +9,7 @@ import pytest
 import fake_results as fake
 from empty_store import forget_environment, make_store
 from hilum import runs
-from hilum.config import Params, read_params
+from hilum.config import Crossvalidate, Params, read_params
 from hilum.results import folder_digest, read_json, write_json
 from hilum.stages import compare
 from hilum.stages import publish as stage
@@ -186,6 +186,9 @@ def test_results_that_are_not_there_are_told(workspace: Workspace, params: Param
 
 def test_folds_are_published_below_one_parent_once(workspace: Workspace, params: Params) -> None:
     fake.write_crossvalidation(workspace, "finetuned", ["1", "2"])
+    publish(workspace, params)
+    assert not len(found(workspace, params, role="crossvalidation")), "what no stage of this dvc.yaml made"
+    params = params.model_copy(update={"crossvalidate": Crossvalidate(arms=["finetuned"])})
     publish(workspace, params)
     publish(workspace, params)
     parents, folds = (found(workspace, params, role=role) for role in ("crossvalidation", "fold"))

@@ -242,7 +242,7 @@ def write_folds(folder: Path, workspace: Workspace, params: Params, classes: lis
     """Where folds ran: the arms' pooled held-out answers against the reference, as a table and as a part of the page."""
     if not params.split.folds:
         return ""
-    found = {arm: read_folds(workspace.arm(arm, "crossvalidation"), classes) for arm in params.arms}
+    found = {arm: read_folds(workspace.arm(arm, "crossvalidation"), classes) for arm in params.crossvalidate.arms}
     settings, reference = params.compare, params.compare.reference
     answers = {arm: one.answers for arm, one in found.items()}
     differences = compare_arms(answers, reference, settings.bootstrap, settings.confidence, params.seed)

@@ -1,22 +1,195 @@
-"""crossvalidate: train and evaluate one arm on every fold, as nested runs under one parent; nothing where there are no folds."""
+"""crossvalidate: train and evaluate one arm on every fold, as nested runs under one parent, and pool the answers."""
 
-import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from hilum.config import read_params
-from hilum.workspace import find_workspace
+import numpy as np
+import pandas as pd
+import yaml
+
+from hilum.config import Arm, Evaluate, Params, flatten, read_params, settle
+from hilum.data.batches import Rows, as_images
+from hilum.data.folds import OUT, TRAINS, VALIDATES, fold_names, rows_of_fold
+from hilum.data.prepared import SplitFilms, file_sha256, load_split
+from hilum.evaluation.contradictions import contradiction_sheet, find_contradictions
+from hilum.evaluation.decisions import verdict
+from hilum.evaluation.metrics import METRICS, evaluate_all, with_bins
+from hilum.evaluation.statistics import patient_bootstrap
+from hilum.evaluation.style import to_png
+from hilum.models.forward import predictor
+from hilum.progress import bar, say
+from hilum.records import Predictions
+from hilum.results import pool_predictions, read_json, table_of, write_json, write_table
+from hilum.runs import base_tags, epoch_metrics, fold_metrics, log_results
+from hilum.stages.evaluate import flat_metrics
+from hilum.stages.kept_folds import KeptFolds, keep_folds
+from hilum.stages.scoring import epoch_line, score_epoch
+from hilum.stages.train import find_threshold, logged_params
+from hilum.stages.tune import find_arm, weights_digest
+from hilum.tracking import Run, open_store
+from hilum.training.arms import Task, train_arm, weights_of
+from hilum.training.fit import begin_training
+from hilum.workspace import Workspace, find_workspace
+
+SHOWN = 24  # films on the contact sheet; contradictions.csv has all
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """What one fold gave: answers on its held-out films, a row per epoch, and its row of folds.csv."""
+
+    name: str
+    answers: Predictions
+    history: pd.DataFrame
+    measured: dict[str, Any]
 
 
 def run(arm: str) -> None:
+    """Train and evaluate every fold and write the folder; an interrupted one goes on with its folds. The test rows stay closed.
+
+    Searched values are those that `tune` found on the train and validation parts: it saw films that a fold holds out, so the
+    answers are honest about the weights and slightly hopeful about those values.
+    """
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
+    if not params.split.folds:
+        raise ValueError("split.folds must be 2 or more, got 0; set it and crossvalidate.arms in params.yaml, then `dvc repro`")
     folder = workspace.arm(arm, "crossvalidation")
     shutil.rmtree(folder, ignore_errors=True)
-    if not params.split.folds:  # DVC has no stages on condition, so an idle one must cost little: no pandas, no TensorFlow
-        folder.mkdir(parents=True)
-        (folder / "settings.json").write_text(json.dumps({"arm": arm, "folds": []}, indent=1) + "\n")
-        return
-    from hilum.stages.folding import crossvalidate
+    best = yaml.safe_load((workspace.arm(arm, "tuning") / "best.yaml").read_text()) or {}
+    settled = settle(find_arm(params, arm), best)
+    versions = read_json(workspace.split / "versions.json")
+    films = load_split(workspace.prepared, workspace.split, "folds", versions["classes"])
+    names = fold_names(films.table)
+    tags = {**base_tags(workspace, "crossvalidation", versions), "arm": arm, "backbone": settled.backbone}
+    settings = {
+        "arm": arm,
+        "folds": names,
+        "params": {
+            **logged_params(params, settled),
+            **flatten(params.split.model_dump(include={"folds", "fold_by"}), "split"),
+            **flatten(params.evaluate, "evaluate"),
+        },
+        "tags": {key: value for key, value in tags.items() if key != "mlflow.source.git.commit"},
+    }
+    begin_training(params.seed)
+    store = open_store(workspace, params.tracking)
+    kept = keep_folds(workspace.cache, arm, decides(arm, settled, params, workspace, versions))
+    with store.start(f"crossvalidate-{arm}", tags) as parent:
+        found = []
+        for name in names:
+            with store.start(f"fold-{name}", {**tags, "role": "fold", "fold": name, "mlflow.note.content": ""}, parent.id) as run:
+                if (fold := take_back(name, kept, versions, params, run)) is None:
+                    fold = run_fold(name, films, settled, params, workspace, versions, run)
+                    kept.save(name, fold.answers, fold.history)
+                run.log_metrics(fold_metrics(fold.measured))
+                found.append(fold)
+        write_folds(folder, found, params, films)
+        write_json(folder / "settings.json", settings)
+        log_results(parent, folder, "crossvalidation")
+    kept.forget()
+    metrics = read_json(folder / "metrics.json")
+    low, high = metrics["oof/auroc_macro.low"], metrics["oof/auroc_macro.high"]
+    say(f"{arm}: oof/auroc_macro {metrics['oof/auroc_macro']:.3f} [{low:.3f}, {high:.3f}] over {len(names)} folds")
 
-    crossvalidate(arm, params, workspace, folder)
+
+def decides(arm: str, settled: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> dict[str, Any]:
+    """All that decides what a fold gives, but the code."""
+    return {
+        "params": logged_params(params, settled),
+        "versions": versions,
+        "films": file_sha256(workspace.split / "folds.csv"),  # which film is in which part of which fold, and its pixels
+        "weights": weights_digest(params, arm, workspace),
+    }
+
+
+def take_back(name: str, kept: KeptFolds, versions: dict[str, Any], params: Params, run: Run) -> _Fold | None:
+    """A fold that an interrupted cross-validation has done, with its history in its run; None where there is none."""
+    if (found := kept.load(name, tuple(versions["classes"]))) is None:
+        return None
+    answers, history = found
+    say(f"fold {name}: taken from the interrupted cross-validation")
+    run.tag({"continued": "from an interrupted cross-validation"})
+    run.log_history(epoch_metrics(history))
+    return _Fold(name, answers, history, measure_fold(name, answers, params.evaluate, params.seed))
+
+
+def run_fold(
+    name: str, films: SplitFilms, arm: Arm, params: Params, workspace: Workspace, versions: dict[str, Any], run: Run
+) -> _Fold:
+    """Train an arm without the films that a fold holds out, choose its threshold on the validation films, and answer for them."""
+    rows = {part: rows_of_fold(films.table, name, part) for part in (TRAINS, VALIDATES, OUT)}
+    train, val, out = (films.rows.take(rows[part]) for part in (TRAINS, VALIDATES, OUT))
+    title = f"fold {name}"
+
+    def on_epoch(step: int, metrics: dict[str, float]) -> None:
+        run.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
+        say(f"{title}: {epoch_line(metrics, params.train.select)}")
+
+    task = make_task(train, val, arm, params, workspace, versions)
+    model, fitted = train_arm(
+        arm, task, len(arm.phases), score_epoch(params.train.select), on_epoch, bar(f"{title}: activations")
+    )
+    predict = predictor(model)
+    threshold = find_threshold(params, val, predict(as_images(val.films)))
+    probabilities = predict(as_images(out.films))
+    held_out = films.table.iloc[rows[OUT]]
+    answers = Predictions(
+        held_out["image_id"].to_numpy(str),
+        held_out["patient_id"].to_numpy(str),
+        out.labels,
+        probabilities,
+        verdict(probabilities, threshold),
+        tuple(versions["classes"]),
+    )
+    return _Fold(name, answers, fitted.history.assign(fold=name), measure_fold(name, answers, params.evaluate, params.seed))
+
+
+def make_task(train: Rows, val: Rows, arm: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> Task:
+    """What a fold's training needs."""
+    return Task(
+        train,
+        val,
+        versions["classes"],
+        weights_of(arm, workspace.pretrained, workspace.at_home),
+        params.train,
+        params.seed,
+        workspace.cache / "features",
+    )
+
+
+def measure_fold(name: str, answers: Predictions, settings: Evaluate, seed: int) -> dict[str, Any]:
+    """A row of folds.csv: fold, films, patients, every overall metric on the held-out films, and the interval of the AUROC."""
+    values = {key: value for key, value in evaluate_all(answers, with_bins(settings.calibration_bins)).items() if "/" not in key}
+    found = patient_bootstrap(answers, settings.bootstrap, settings.confidence, seed, {"auroc": METRICS["auroc"]})["auroc_macro"]
+    bounds = {"auroc_macro.low": found.low, "auroc_macro.high": found.high}
+    return {"fold": name, "films": len(answers.y_true), "patients": len(set(answers.patient_id)), **values, **bounds}
+
+
+def write_folds(folder: Path, folds: list[_Fold], params: Params, films: SplitFilms) -> None:
+    """predictions.csv, folds.csv, history.csv, the metrics of the pooled answers, and the labels that these contradict."""
+    pooled = pool_predictions([fold.answers for fold in folds])
+    fold_of = np.repeat([fold.name for fold in folds], [len(fold.answers.y_true) for fold in folds])
+    write_table(folder / "predictions.csv", table_of(pooled, "out").assign(fold=fold_of))
+    write_table(folder / "folds.csv", pd.DataFrame([fold.measured for fold in folds]))
+    history = pd.concat([fold.history for fold in folds], ignore_index=True)
+    write_table(folder / "history.csv", epoch_metrics(history).assign(fold=history["fold"]))
+    settings = params.evaluate
+    found = patient_bootstrap(
+        pooled,
+        settings.bootstrap,
+        settings.confidence,
+        params.seed,
+        with_bins(settings.calibration_bins),
+        bar("pooled: patients resampled"),
+    )
+    contradicted = find_contradictions(pooled, fold_of)
+    write_json(folder / "metrics.json", {**flat_metrics(found, "oof"), "oof/contradicted_labels": len(contradicted)})
+    write_table(folder / "contradictions.csv", contradicted)
+    shown = contradicted.head(SHOWN)
+    place = {image_id: row for row, image_id in enumerate(films.table["image_id"])}
+    pictures = films.rows.films[[place[image_id] for image_id in shown["image_id"]]]
+    title = f"{len(shown)} of {len(contradicted)} labels that held-out predictions contradict, the most contradicted first"
+    (folder / "contradictions.png").write_bytes(to_png(contradiction_sheet(shown, pictures, title)))

@@ -93,7 +93,15 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
         if not equals:
             raise ValueError(f"set takes key=value pairs separated by spaces, got {pair!r}")
         put(values, key, read_value(pair, text))
-    return values
+    return name_fold_arms(written, values)
+
+
+def name_fold_arms(written: Any, wanted: Any) -> Any:
+    """Where split.folds alone was turned on or off, crossvalidate.arms follows: all arms, or none."""
+    folds, arms = wanted.get("split", {}).get("folds"), wanted.get("crossvalidate")
+    if arms != written.get("crossvalidate") or bool(folds) == bool(written.get("split", {}).get("folds")):
+        return wanted
+    return {**wanted, "crossvalidate": {"arms": list(wanted["arms"]) if folds else []}}
 
 
 def unshare(values: Any) -> Any:

@@ -35,7 +35,7 @@ def run() -> None:
         write_json(folder / "summary.json", {})
         say("no arm wants pretrained weights: nothing to do")
         return
-    begin_training(params.seed)
+    begin_training(params.seed, params.pretrain.threads)
     train, val, classes, left_out = load_rows(params, workspace)
     write_table(folder / "left_out.csv", left_out)
     summary = {}

@@ -52,7 +52,8 @@ def publish(workspace: Workspace, params: Params) -> None:
     for arm in params.arms:
         new += publish_search(store, workspace, params, arm, versions)
         new += publish_arm(store, workspace, params, arm)
-        new += publish_crossvalidation(store, workspace, arm)
+        if arm in params.crossvalidate.arms:
+            new += publish_crossvalidation(store, workspace, arm)
     new += publish_comparison(store, workspace, params, versions)
     crown(store, params, {name: read_arm(workspace, name, versions["classes"]) for name in params.arms})
     say(f"{new} runs published" if new else "the store has every run already")
@@ -110,11 +111,9 @@ def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) ->
 
 
 def publish_crossvalidation(store: Store, workspace: Workspace, arm: str) -> int:
-    """The parent run of an arm's folds and a nested run per fold; nothing where there were no folds."""
+    """The parent run of an arm's folds and a nested run per fold."""
     folder = workspace.arm(arm, "crossvalidation")
     settings = read_json(folder / "settings.json")
-    if not settings["folds"]:
-        return 0
     known = finished(store, {"role": "crossvalidation", "arm": arm, "digest.crossvalidation": folder_digest(folder)})
     if known:
         store.link(known[0].info.run_id)

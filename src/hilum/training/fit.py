@@ -49,9 +49,14 @@ class Fitted:
         return int(self.history["phase"][self.history["step"] == self.best_step].iloc[0])
 
 
-def begin_training(seed: int) -> None:
-    """Seed this process and run one operation at a time, so that equal seeds give equal bytes; call once, before any graph."""
+def begin_training(seed: int, threads: int = 0) -> None:
+    """Seed this process and run one operation at a time, so that equal seeds give equal bytes; call once, before any graph.
+
+    threads: of one operation, 0 for as many as there are processors; sums, and so the last bits, depend on them.
+    """
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
     keras.utils.set_random_seed(seed)
 
 
