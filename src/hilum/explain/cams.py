@@ -73,10 +73,11 @@ def compile_cut(subject: Subject, model: "keras.Model", layer: str, few: bool = 
 
     def compile_here() -> Cut:
         name, prefix, tail = cut_at(model, layer)
-        below = (lambda films: np.asarray(prefix(films, training=False))) if few else compile_forward(prefix, constants=True)
-        return Cut(name, list(prefix.output.shape[1:3]), below, tail)
+        if few:
+            return Cut(name, list(prefix.output.shape[1:3]), lambda films: np.asarray(prefix(films, training=False)), tail)
+        return Cut(name, list(prefix.output.shape[1:3]), compile_forward(prefix, constants=not subject.fleeting), tail)
 
-    return subject.once(f"cut at {layer}", compile_here)
+    return subject.once(f"cut at {layer}", compile_here, live=subject.fleeting)
 
 
 def cut_at(model: "keras.Model", layer: str) -> tuple[str, "keras.Model", "keras.Model"]:

@@ -205,7 +205,7 @@ def arrange(cells: int) -> tuple[int, int]:
 
 
 def _title(axes: "Axes", text: str) -> None:
-    axes.set_title(text, fontsize=9, pad=3, loc="left", color=INK)
+    axes.set_title(text, fontsize=9, pad=3, y=1.0, loc="left", color=INK)
 
 
 def write_heading(figure: "Figure", name: str, answer: Answer, x: float, y: float) -> None:

@@ -53,7 +53,7 @@ def permuted_subjects(subject: Subject, stops: int, seed: int, before: Subject |
     other = before
     for layer, copy in randomise_cascade(subject.model, stops, seed, before and before.model):
         predict = predictor(copy)
-        other = other.reweighted(predict) if other else Subject(predict, copy, subject.background)
+        other = other.reweighted(predict) if other else Subject(predict, copy, subject.background, fleeting=True)
         yield layer, other
 
 

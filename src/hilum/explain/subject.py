@@ -25,6 +25,7 @@ class Subject:
     predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities; all that a black box method reads.
     model: the Keras classifier, of any kind that `models/flatten.py` knows; white box methods need it.
     background: (B, H, W, 1) training films that SHAP measures against.
+    fleeting: the model's weights change soon, so nothing that holds them is worth compiling for a handful of films.
     compiled: what explainers compiled for this subject, and the memory of `copies`: used again for its next films.
     live: what they compiled that reads the model's weights at each call, so that it serves `reweighted` too.
     """
@@ -32,12 +33,13 @@ class Subject:
     predict: Predict
     model: "keras.Model | None" = None
     background: Images | None = None
+    fleeting: bool = False
     compiled: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     live: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def reweighted(self, predict: Predict) -> "Subject":
         """The same model with the weights that it has now, with which `predict` answers."""
-        other = Subject(predict, self.model, self.background)
+        other = Subject(predict, self.model, self.background, self.fleeting)
         other.live.update(self.live)
         return other
 

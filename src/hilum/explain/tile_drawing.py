@@ -95,7 +95,7 @@ def _draw_section(figure: "Figure", section: Section, top: float) -> None:
         axes.set_xticks([])
         axes.set_yticks([])
         size = 9 if section.side > 2 else 6.5
-        axes.set_title(tile.title, fontsize=size, pad=2, loc="left", color=INK if section.side > 2 else GREY)
+        axes.set_title(tile.title, fontsize=size, pad=2, y=1.0, loc="left", color=INK if section.side > 2 else GREY)
     if section.bar:
         below = top + section.above + section.lines * (ABOVE + tall + GAP)
         section.bar(place(MARGIN, below, 2.6, 0.09))
