@@ -12,7 +12,10 @@ from hilum.records import Predictions
 from hilum.results import folder_digest
 from hilum.stages import check, crossvalidate, kept_folds, split, tune
 from hilum.stages.kept_folds import KeptFolds, keep_folds
+from hilum.training.fit import begin_training
 from hilum.workspace import Workspace
+
+begin_training(0)  # while tests are collected, before any of them starts TensorFlow: its threads are set once
 
 CLASSES = ("normal", "viral")
 ANSWERS = Predictions(
