@@ -213,7 +213,7 @@ def report(films: pd.DataFrame, sanity: pd.DataFrame | None, fits: pd.DataFrame,
     write_csv("measures_against_truth", orders)
     print(f"{films['patient_id'].nunique()} films of as many patients, {films['seed'].nunique()} seeds\n")
     print(write_methods(by_truth))
-    chance = chance_tau(len(methods), RESAMPLES, SEED)
+    chance = chance_tau(len(methods))
     print(f"\nBy chance, {len(methods)} methods in two orders reach |tau| {chance:.2f} once in twenty.\n")
     print(write_orders(orders))
     if sanity is not None:

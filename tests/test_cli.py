@@ -1,5 +1,6 @@
 """The command line: one sub-command per verb, refusals in one line with exit status 1, unknown options with 2."""
 
+import gc
 import importlib
 import os
 import signal
@@ -132,6 +133,18 @@ def test_the_traceback_is_there_for_who_asks(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("HILUM_DEBUG", "1")
     with pytest.raises(ValueError, match="size"):
         main(["check"])
+
+
+def test_the_search_for_garbage_rests_while_a_stage_is_loaded_and_goes_on_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def load(name: str) -> None:
+        seen.append(gc.isenabled())
+        raise ModuleNotFoundError("no tensorflow", name="tensorflow")
+
+    monkeypatch.setattr(importlib, "import_module", load)
+    assert main(["check"]) == 1
+    assert seen == [False] and gc.isenabled()
 
 
 def test_a_mistake_of_the_program_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,8 +75,11 @@ def test_tau_by_hand() -> None:
 
 
 def test_tau_of_orders_drawn_at_random() -> None:
-    expected = 1.96 * np.sqrt(2 * (2 * 15 + 5) / (9 * 15 * 14))  # the normal approximation for 15 methods
-    assert chance_tau(15, 2000, 0) == pytest.approx(expected, abs=0.04)
+    assert chance_tau(15) == pytest.approx(41 / 105), "the tables of Kendall's test, both sides, 5 %"
+    assert chance_tau(5) == 1 and chance_tau(4) == 1, "of 24 orders of four, two have a tau of size 1: more than one in twenty"
+    rng, order = np.random.default_rng(0), np.arange(9.0)
+    drawn = np.array([abs(tau(order, rng.permutation(order))) for _ in range(2000)])
+    assert 0.02 < (drawn > chance_tau(9) - 1e-9).mean() < 0.06
 
 
 def test_within_films_compares_films_of_one_class_only() -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 from hilum.evaluation.comparison import compare_arms
 from hilum.evaluation.folds_section import FoldResults, render_folds
 from hilum.evaluation.statistics import patient_bootstrap
+from hilum.evaluation.style import arm_colour
 from hilum.records import Predictions
 
 KEY = ("auroc_macro", "brier")
@@ -30,7 +31,7 @@ def results(skill: float) -> FoldResults:
 def test_everything_stands_in_the_section() -> None:
     found = {"baseline": results(0.2), "finetuned": results(2.0)}
     differences = compare_arms({arm: one.answers for arm, one in found.items()}, "baseline", 20, 0.95, 1)
-    page = str(render_folds(found, "baseline", differences, KEY, "patient", "95 % interval"))
+    page = str(render_folds(found, list(found), "baseline", differences, KEY, "patient", "95 % interval"))
     for arm, one in found.items():
         assert f"{one.metrics['oof/auroc_macro']:.3f} [{one.metrics['oof/auroc_macro.low']:.3f}" in page
         assert f">{arm}</span>: labels to look at" in page
@@ -39,4 +40,17 @@ def test_everything_stands_in_the_section() -> None:
     assert "7 films look more like another class" in page and "data:image/png;base64,cG5n" in page
     assert "without one part of the patients" in page and "95 % interval" in page
     assert "<td>&lt;b&gt;</td>" in page
-    assert "without one source" in str(render_folds(found, "baseline", differences, KEY, "source", "95 % interval"))
+    assert "without one source" in str(render_folds(found, list(found), "baseline", differences, KEY, "source", "95 % interval"))
+    assert "baseline and finetuned were trained 2 times each" in page
+
+
+def test_an_arm_has_its_colour_of_the_page_where_others_have_no_folds() -> None:
+    found = {"baseline": results(0.2), "third": results(2.0)}
+    differences = compare_arms({arm: one.answers for arm, one in found.items()}, "baseline", 20, 0.95, 1)
+    arms = ["baseline", "finetuned", "third"]
+    page = str(render_folds(found, arms, "baseline", differences, KEY, "patient", "95 % interval"))
+    assert set(re.findall(r"--arm: (#\w+)", page)) == {arm_colour("baseline", arms), arm_colour("third", arms)}
+    alone = {"baseline": found["baseline"]}
+    nothing = compare_arms({"baseline": alone["baseline"].answers}, "baseline", 20, 0.95, 1)
+    page = str(render_folds(alone, arms, "baseline", nothing, KEY, "patient", "95 % interval"))
+    assert "baseline was trained 2 times, each" in page

@@ -1,5 +1,6 @@
 """One classifier: its files, its freezing, its cuts and its first weights."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -158,6 +159,16 @@ def test_a_saved_backbone_gives_its_features_to_a_new_classifier(name: str, tmp_
         assert all(same(old.get_weights(), new.get_weights())), old.name
     np.testing.assert_array_equal(cut(other, "pool")[0](films, training=False), cut(model, "pool")[0](films, training=False))
     np.testing.assert_allclose(other(films, training=False).numpy(), np.tile(PRIOR, (2, 1)), atol=0.02)
+
+
+def test_weights_written_anew_under_the_same_name_are_read_anew(tmp_path: Path) -> None:
+    file = tmp_path / "backbone.weights.h5"
+    found = []
+    for written, seed in enumerate((1, 2)):
+        save_backbone(build("mobilenet_025", 32, seed=seed), file)
+        os.utime(file, ns=(written, written))
+        found.append(build("mobilenet_025", 32, weights=file).get_weights())
+    assert not all(same(*found))
 
 
 def test_a_saved_backbone_fits_another_size(tmp_path: Path) -> None:

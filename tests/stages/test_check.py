@@ -175,6 +175,19 @@ def test_the_facts_are_what_later_stages_watch(tmp_path: Path, make_project: Mak
     assert after["pretrain"] == facts["pretrain"]
 
 
+def test_folds_that_no_stage_makes_go_from_what_compare_reads(
+    tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = make_project(tmp_path, split__folds=3, crossvalidate__arms=["baseline"])
+    monkeypatch.chdir(tmp_path)
+    for arm in ("baseline", "finetuned"):
+        for folder in ("crossvalidation", "training"):
+            workspace.arm(arm, folder).mkdir(parents=True)
+    check.run()
+    assert workspace.arm("baseline", "crossvalidation").is_dir() and workspace.arm("finetuned", "training").is_dir()
+    assert not workspace.arm("finetuned", "crossvalidation").exists()
+
+
 def test_facts_hold_every_key_that_a_stage_declares() -> None:
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     wanted = set()

@@ -68,6 +68,12 @@ def test_folds_alone_bring_a_stage_for_every_arm(project: Path, pairs: str, arms
     assert check_params(values).split.folds == (5 if arms else 0)
 
 
+@pytest.mark.parametrize("pairs", ["split=5", "split=null", "arms=null split.folds=5", "arms=7 split.folds=5"])
+def test_what_has_another_shape_is_told_as_any_other_fault(project: Path, pairs: str) -> None:
+    with pytest.raises(ValueError, match=r"params\.yaml does not hold:\n  (split|arms)"):
+        check_params(override(project, pairs=pairs))
+
+
 def test_the_written_values_are_left_as_they_are(project: Path) -> None:
     before = copy.deepcopy(WRITTEN)
     override(project, "small", "arms.baseline.phases.0.epochs=1", ["films=100"])

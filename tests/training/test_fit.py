@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from tiny_task import log_loss, make_mobilenet, make_model, make_phase, make_rows, make_settings, no_augmentation, score, silent
 
 from hilum.data.batches import Rows, as_images
@@ -296,6 +297,20 @@ def test_a_falling_rate_is_what_the_optimizer_uses() -> None:
     first, last = ([np.abs(a - b).max() for a, b in zip(*(w.weights[i] for w in weights.values()), strict=True)] for i in (0, 2))
     assert max(first) == 0
     assert max(last) > 0
+
+
+def test_the_training_step_is_traced_once_for_full_batches_and_once_for_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras traces it again where the first step makes variables, as an optimizer that was not built would."""
+    traced: list[bool] = []
+    step = keras.Model.train_step
+
+    def counted(self: keras.Model, data: object) -> object:
+        traced.append(tf.inside_function())
+        return step(self, data)
+
+    monkeypatch.setattr(keras.Model, "train_step", counted)
+    fit(make_model(), [make_phase("all", epochs=2)], None)
+    assert traced == [True, True]
 
 
 def test_batches_read_ahead_come_in_their_order_and_their_faults_are_told() -> None:

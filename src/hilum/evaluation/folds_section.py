@@ -30,6 +30,7 @@ class FoldResults:
 
 def render_folds(
     found: Mapping[str, FoldResults],
+    page_arms: Sequence[str],
     reference: str,
     differences: pd.DataFrame,
     metrics: Sequence[str],
@@ -38,7 +39,8 @@ def render_folds(
 ) -> Markup:
     """The section as HTML that stands in the comparison page.
 
-    found: arm -> results, in the page's order. differences: of `comparison.compare_arms` on the pooled answers.
+    found: arm -> results, in the page's order; page_arms: all arms of the page, which give the colours.
+    differences: of `comparison.compare_arms` on the pooled answers.
     metrics: flat names of the table. fold_by: patient or source. interval: what an interval is called, such as `95 % interval`.
     """
     arms = list(found)
@@ -51,7 +53,7 @@ def render_folds(
     page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
     page.globals["less"] = lambda metric: not higher_is_better(metric)
     page.globals["arm_name"] = lambda arm: Markup('<span class="arm" style="--arm: {}">{}</span>').format(
-        arm_colour(arm, arms), escape(arm)
+        arm_colour(arm, page_arms), escape(arm)
     )
     return Markup(  # every value in it was escaped by the template
         page.get_template("folds.html").render(

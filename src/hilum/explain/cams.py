@@ -40,8 +40,8 @@ def explain_on_tail(
 ) -> Attribution:
     """A map by tf-keras-vis on what stands above a layer, at the size of the film.
 
-    cells: the method at the size of the layer. The forward pass up to the layer runs once per batch, compiled with the weights
-    as constants at the subject's first films.
+    cells: the method at the size of the layer. The forward pass up to the layer runs once per batch, compiled at the subject's
+    first films, with the weights as constants unless they are fleeting.
     settings: layer (`last`, `finer` or a layer's name). Values are not normalised, so two films or two arms can be compared.
     numbers: maximum of the map; zero = 1 where no cell argues for the target, whose map is all zeros.
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph.

@@ -1,6 +1,7 @@
 """check: validate everything that can be validated in a moment, and write the facts that later stages watch."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 from hilum.config import Params, read_params
@@ -27,8 +28,18 @@ def run() -> None:
     faults = [*find_faults(params), *find_missing(params, workspace)]
     if faults:
         raise ValueError("params.yaml does not hold:\n" + "\n".join(f"  {fault}" for fault in faults))
+    drop_unlisted_folds(params, workspace)
     write_json(workspace.facts, gather_facts(params, workspace))
     say(f"params.yaml holds; arms: {', '.join(params.arms)}; sources: {', '.join(params.prepare.sources)}")
+
+
+def drop_unlisted_folds(params: Params, workspace: Workspace) -> None:
+    """Remove results of folds that no stage makes any more: `compare` would depend on them. DVC's cache keeps them."""
+    for arm in params.arms:
+        folder = workspace.arm(arm, "crossvalidation")
+        if arm not in params.crossvalidate.arms and folder.is_dir():
+            shutil.rmtree(folder)
+            say(f"{arm} is not cross-validated any more: its folds are in DVC's cache only")
 
 
 def find_faults(params: Params) -> list[str]:

@@ -242,13 +242,14 @@ def write_folds(folder: Path, workspace: Workspace, params: Params, classes: lis
     """Where folds ran: the arms' pooled held-out answers against the reference, as a table and as a part of the page."""
     if not params.split.folds:
         return ""
-    found = {arm: read_folds(workspace.arm(arm, "crossvalidation"), classes) for arm in params.crossvalidate.arms}
+    chosen = [arm for arm in params.arms if arm in params.crossvalidate.arms]
+    found = {arm: read_folds(workspace.arm(arm, "crossvalidation"), classes) for arm in chosen}
     settings, reference = params.compare, params.compare.reference
     answers = {arm: one.answers for arm, one in found.items()}
     differences = compare_arms(answers, reference, settings.bootstrap, settings.confidence, params.seed)
     write_table(folder / "fold_differences.csv", differences)
     level = f"{100 * params.evaluate.confidence:g} % interval"
-    return render_folds(found, reference, differences, HEADLINE, params.split.fold_by, level)
+    return render_folds(found, list(params.arms), reference, differences, HEADLINE, params.split.fold_by, level)
 
 
 def read_folds(folder: Path, classes: list[str]) -> FoldResults:

@@ -97,9 +97,14 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
 
 
 def name_fold_arms(written: Any, wanted: Any) -> Any:
-    """Where split.folds alone was turned on or off, crossvalidate.arms follows: all arms, or none."""
-    folds, arms = wanted.get("split", {}).get("folds"), wanted.get("crossvalidate")
-    if arms != written.get("crossvalidate") or bool(folds) == bool(written.get("split", {}).get("folds")):
+    """Where split.folds alone was turned on or off, crossvalidate.arms follows: all arms, or none; an empty list is no choice.
+
+    What has another shape than params.yaml is left for `check_params` to tell.
+    """
+    if not all(isinstance(part, Mapping) for part in (wanted, wanted["split"], wanted["arms"], written["split"])):
+        return wanted
+    folds, arms = wanted["split"].get("folds"), wanted.get("crossvalidate")
+    if arms != written.get("crossvalidate") or bool(folds) == bool(written["split"].get("folds")):
         return wanted
     return {**wanted, "crossvalidate": {"arms": list(wanted["arms"]) if folds else []}}
 
