@@ -74,6 +74,13 @@ def test_what_has_another_shape_is_told_as_any_other_fault(project: Path, pairs:
         check_params(override(project, pairs=pairs))
 
 
+@pytest.mark.parametrize("section", ["split", "arms"])
+def test_a_recipe_that_takes_a_whole_section_away_is_told_so(project: Path, section: str) -> None:
+    write_recipe(project, {section: None})
+    with pytest.raises(ValueError, match=rf"params\.yaml does not hold:\n  {section}"):
+        check_params(override(project, "small", "seed=3"))
+
+
 def test_the_written_values_are_left_as_they_are(project: Path) -> None:
     before = copy.deepcopy(WRITTEN)
     override(project, "small", "arms.baseline.phases.0.epochs=1", ["films=100"])

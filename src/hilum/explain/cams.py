@@ -73,9 +73,12 @@ def compile_cut(subject: Subject, model: "keras.Model", layer: str, few: bool = 
 
     def compile_here() -> Cut:
         name, prefix, tail = cut_at(model, layer)
-        if few:
-            return Cut(name, list(prefix.output.shape[1:3]), lambda films: np.asarray(prefix(films, training=False)), tail)
-        return Cut(name, list(prefix.output.shape[1:3]), compile_forward(prefix, constants=not subject.fleeting), tail)
+
+        def plain(films: Images) -> NDArray[np.float32]:
+            return np.asarray(prefix(films, training=False))
+
+        below = plain if few else compile_forward(prefix, constants=not subject.fleeting)
+        return Cut(name, list(prefix.output.shape[1:3]), below, tail)
 
     return subject.once(f"cut at {layer}", compile_here, live=subject.fleeting)
 

@@ -7,9 +7,7 @@ from typing import Literal
 import numpy as np
 
 from hilum.explain.case import Case
-from hilum.explain.faithfulness import (
-    Numbers,
-)
+from hilum.explain.faithfulness import Numbers
 from hilum.explain.localization import Heat, Mark, above_level, average_precision, hit_rate, iou, otsu_mask, relevance_mass
 from hilum.explain.readability import entropy, gini
 from hilum.explain_settings import EVERY

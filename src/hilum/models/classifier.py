@@ -69,11 +69,9 @@ def _name_by_place(body: keras.Model) -> None:
 
 
 def _backbone_weights(backbone: str, size: int, weights: str) -> list[NDArray[np.float32]]:
-    if weights == "imagenet":
-        return _read_weights(backbone, size, weights, 0)
-    if not Path(weights).is_file():
+    if weights != "imagenet" and not Path(weights).is_file():
         raise ValueError(f"weights must be pretrained, imagenet, none or a file, got {weights!r}, which does not exist")
-    return _read_weights(backbone, size, weights, Path(weights).stat().st_mtime_ns)
+    return _read_weights(backbone, size, weights, 0 if weights == "imagenet" else Path(weights).stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=1)  # every trial of a search builds the same network

@@ -34,12 +34,12 @@ def run() -> None:
 
 
 def drop_unlisted_folds(params: Params, workspace: Workspace) -> None:
-    """Remove results of folds that no stage makes any more: `compare` would depend on them. DVC's cache keeps them."""
+    """Remove results of folds that no stage makes any more: `compare` would depend on them. DVC's cache has what it made."""
     for arm in params.arms:
         folder = workspace.arm(arm, "crossvalidation")
         if arm not in params.crossvalidate.arms and folder.is_dir():
             shutil.rmtree(folder)
-            say(f"{arm} is not cross-validated any more: its folds are in DVC's cache only")
+            say(f"{arm} is not cross-validated any more: its folds are removed; `dvc repro` brings them back if asked for")
 
 
 def find_faults(params: Params) -> list[str]:

@@ -97,16 +97,14 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
 
 
 def name_fold_arms(written: Any, wanted: Any) -> Any:
-    """Where split.folds alone was turned on or off, crossvalidate.arms follows: all arms, or none; an empty list is no choice.
-
-    What has another shape than params.yaml is left for `check_params` to tell.
-    """
-    if not all(isinstance(part, Mapping) for part in (wanted, wanted["split"], wanted["arms"], written["split"])):
+    """Where split.folds alone was turned on or off, crossvalidate.arms follows: all arms, or none; an empty list is no choice."""
+    try:
+        before, after, arms = written["split"]["folds"], wanted["split"]["folds"], list(wanted["arms"])
+    except (KeyError, TypeError):  # another shape than that of params.yaml: `check_params` tells it
         return wanted
-    folds, arms = wanted["split"].get("folds"), wanted.get("crossvalidate")
-    if arms != written.get("crossvalidate") or bool(folds) == bool(written["split"].get("folds")):
+    if bool(before) == bool(after) or wanted.get("crossvalidate") != written.get("crossvalidate"):
         return wanted
-    return {**wanted, "crossvalidate": {"arms": list(wanted["arms"]) if folds else []}}
+    return {**wanted, "crossvalidate": {"arms": arms if after else []}}
 
 
 def unshare(values: Any) -> Any:
