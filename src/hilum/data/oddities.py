@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from hilum.data.images import Geometry
+from hilum.data.side_views import find_side_views
 from hilum.records import Films
 
 ODD = ("image_id", "path", "reason", "score", "detail")  # columns of data/prepared/odd_films.csv
@@ -16,6 +17,7 @@ SIDE = 24  # films are compared as thumbnails of this many pixels a side, withou
 FIT = 400  # films of one half of a set that teach the other half, at most
 LEAST = 20  # films of a source, below which the small sources are one set
 FEWEST = 10  # films of a set, below which only blank films and the view are judged
+MANY = 100  # films of a set, from which on they can teach what a frontal film is: of fewer, up to a quarter looked lateral
 WAYS = [(inverted, turns) for inverted in (False, True) for turns in range(4)]  # turns: quarters, counter-clockwise
 BLANK = 16  # grey levels between the 1st and the 99th percentile
 UPRIGHT = 0.1  # probability of lying as the others do, below which a film is listed
@@ -34,11 +36,13 @@ def list_odd_films(manifest: pd.DataFrame, films: Films, geometry: Mapping[str, 
     Two halves of each source judge each other. A discriminant analysis that has learned from one half, turned and inverted in
     all ways, says how the films of the other half lie; it is believed where laying the film back brings it nearer to the median
     film. A film is unlike the others if then it neither correlates with that median nor is explained by the others' principal
-    components. It presumes that most films of a set are as they should be.
+    components. It presumes that most films of a set are as they should be. A view that is told is believed; where none is told,
+    and the set is large enough to teach what its frontal films look like, the pixels say which films are lateral (`side_views`).
 
     manifest: columns image_id, path, source, patient_id, view; films: (N, size, size) in its order.
     geometry: image_id -> where the raw film lies in the prepared one.
-    score: blank: 1 - range / 255; turned or inverted: probability; lateral: 1; unlike: 1 - correlation with the median film.
+    score: blank: 1 - range / 255; turned or inverted: probability; lateral: 1 where the view says so, else 0 to 1;
+    unlike: 1 - correlation with the median film.
     """
     crops = [_crop(film, geometry[name]) for film, name in zip(films, manifest["image_id"], strict=True)]
     ranges = np.array([float(np.subtract(*np.percentile(crop, [99, 1]))) for crop in crops])
@@ -49,8 +53,10 @@ def list_odd_films(manifest: pd.DataFrame, films: Films, geometry: Mapping[str, 
     lateral = (views.isin(["L", "LL", "RL"]) | views.str.startswith("LAT")).to_numpy() & ~blank
     rows += [(row, "lateral", 1.0, f"its view is {manifest['view'].iloc[row]}") for row in np.flatnonzero(lateral)]
     patients = pd.factorize(manifest["patient_id"])[0]
+    untold = (views == "").to_numpy()
     for members in _sets(manifest["source"].to_numpy(str), ~(blank | lateral)):
-        rows += [(members[place], *told) for place, *told in _judge(thumbnails[members], patients[members])]
+        judged = _judge(thumbnails[members], patients[members], untold[members])
+        rows += [(members[place], *told) for place, *told in judged]
     named = manifest[["image_id", "path"]].to_numpy()
     table = pd.DataFrame([(*named[row], *told) for row, *told in rows], columns=list(ODD))
     return table.sort_values(["score", "image_id"], ascending=[False, True], ignore_index=True).round({"score": 3})
@@ -78,8 +84,8 @@ def _sets(sources: NDArray[np.str_], chosen: NDArray[np.bool_]) -> list[NDArray[
     return [*large, *([rest] if len(rest) >= FEWEST else [])]
 
 
-def _judge(films: Thumbnails, patients: NDArray[np.int64]) -> list[tuple[int, str, float, str]]:
-    """Place, reason, score and detail of the odd films of one set."""
+def _judge(films: Thumbnails, patients: NDArray[np.int64], untold: NDArray[np.bool_]) -> list[tuple[int, str, float, str]]:
+    """Place, reason, score and detail of the odd films of one set; untold: those without a view."""
     halves = _halves(patients)
     chances = _guess_ways(films, halves)
     upright = chances[:, 0] >= 0.5
@@ -90,9 +96,15 @@ def _judge(films: Thumbnails, patients: NDArray[np.int64]) -> list[tuple[int, st
     better = _correlate(laid, films) > _correlate(films, films)  # the analysis is too sure of films upside down
     way, laid = np.where(better, way, 0), np.where(better[:, None, None], laid, films)
     alike, far = _compare(laid, halves)
+    sides = np.zeros(len(films))
+    if untold.any() and len(films) >= MANY:
+        sides[untold] = find_side_views(films, patients)[untold]
+    sides[(way > 0) & (alike >= NEARLY)] = 0.0  # laid back, it is a frontal film
     told = []
     for place in range(len(films)):
-        if alike[place] < ALIKE or (alike[place] < NEARLY and far[place] > FAR):
+        if sides[place]:
+            told.append((place, "lateral", float(sides[place]), "no view is told, and it looks like a film taken from the side"))
+        elif alike[place] < ALIKE or (alike[place] < NEARLY and far[place] > FAR):
             detail = f"correlation {alike[place]:.2f} with the median film, {far[place]:.1f} deviations from the others"
             told.append((place, "unlike the others", 1 - float(alike[place]), detail))
         elif way[place]:
