@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.config import Arm, Params, read_params, settle, spaces
+from hilum.config import Params, read_params
 from hilum.data.batches import Rows, as_images
 from hilum.data.imbalance import STRATEGIES, Shown, copies_per_film, prior_shift, shown_prior
 from hilum.data.manifest import build_manifest
@@ -39,6 +39,7 @@ from hilum.records import Labels, Probabilities
 from hilum.stages.scoring import score_epoch
 from hilum.training.arms import Task, correct_prior, train_arm
 from hilum.training.fit import begin_training
+from hilum.training_settings import Arm, settle, spaces
 
 LABELS = {"normal": ["normal"], "bacterial": ["pneumonia/bacterial"], "viral": ["pneumonia/viral"]}
 SPLIT_SEED, SEEDS, RESAMPLES = 0, (1, 2, 3), 1000

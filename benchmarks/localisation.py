@@ -26,7 +26,7 @@ import pandas as pd
 from method_ranking import FEWER, MARKED, PROJECT, TABLES, cell, title
 from ranking_task import ARM, quiet, tell
 
-from hilum.config import Params, read_params, settle, spaces
+from hilum.config import Params, read_params
 from hilum.data.batches import Rows, as_images
 from hilum.data.manifest import Prepared, build_manifest
 from hilum.data.marks import FilmMarks, load_marks
@@ -45,6 +45,7 @@ from hilum.records import Predictions
 from hilum.stages.scoring import score_epoch
 from hilum.training.arms import Task, train_arm
 from hilum.training.fit import begin_training
+from hilum.training_settings import settle, spaces
 
 SHARED = PROJECT.parent / "shared"
 CLASSES = ["normal", "pneumonia"]

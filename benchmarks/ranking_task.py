@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.config import Arm, Params, read_params, settle, spaces
+from hilum.config import Params, read_params
 from hilum.data.batches import Rows, as_images
 from hilum.data.marks import FilmMarks, load_marks
 from hilum.data.prepared import SplitFilms, load_split
@@ -30,6 +30,7 @@ from hilum.stages.scoring import score_epoch
 from hilum.stages.split import run as split
 from hilum.training.arms import Task, train_arm
 from hilum.training.fit import OnEpoch
+from hilum.training_settings import Arm, settle, spaces
 from hilum.workspace import Workspace
 
 ARM = "finetuned"

@@ -19,7 +19,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     ({"data"}),
     ({"results", "workspace", "progress"}),
     ({"config", "records"}),
-    ({"faults", "explain_settings"}),
+    ({"faults", "explain_settings", "training_settings"}),
     ({"source_settings"}),
     ({"searched"}),
 ]
@@ -37,7 +37,7 @@ HOMES = {
     "keras": {"models", "training", "explain", "audit", "tracking"},
 }
 EXEMPT = {  # re-run nothing when edited
-    *("config.py", "explain_settings.py", "faults.py", "searched.py", "source_settings.py"),
+    *("config.py", "explain_settings.py", "training_settings.py", "faults.py", "searched.py", "source_settings.py"),
     *("workspace.py", "tracking.py", "cli.py", "runs.py", "progress.py"),
 }
 

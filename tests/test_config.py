@@ -8,8 +8,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from hilum.config import Arm, Params, check_params, flatten, read_params, settle, spaces
+from hilum.config import Params, check_params, flatten, read_params
 from hilum.searched import Choices, Range
+from hilum.training_settings import Arm, settle, spaces
 
 WRITTEN = yaml.safe_load((Path(__file__).resolve().parents[1] / "params.yaml").read_text())
 RATE = "arms.baseline.phases.0.learning_rate"

@@ -5,8 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from hilum.searched import Section
-from hilum.source_settings import Count, Positive
+from hilum.searched import Count, Positive, Section
 
 PREDICTED, TRUE = "predicted", "true"  # in `target`, in the place of a class
 EVERY = "all"  # in `measures`: whatever the registry holds

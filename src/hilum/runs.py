@@ -11,10 +11,11 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-from hilum.config import Params, flatten, spaces
+from hilum.config import Params, flatten
 from hilum.data.prepared import file_sha256
 from hilum.results import digest, folder_digest, read_json, read_table
 from hilum.tracking import Run, Store
+from hilum.training_settings import spaces
 from hilum.workspace import Workspace
 
 MEASURED = ("evaluation", "explanations", "audit")  # an arm's folders after its training, in the order of their stages

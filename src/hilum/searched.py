@@ -1,9 +1,14 @@
-"""Values of params.yaml that may be searched: a space stands in the place of a value."""
+"""What a section of params.yaml is made of: numbers and names in their ranges, and values that may be searched."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]  # what an override of DVC takes as a key
 
 
 class Section(BaseModel):

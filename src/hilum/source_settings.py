@@ -4,10 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hilum.searched import Section
+from hilum.searched import Positive, Section
 
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
 PINNED = "pinned.json"  # of a source in mode `reference`: its root and the SHA-256 of every file, without paths if DICOM
 NOT_READ = {"reader", "root", "mode"}  # settings of a source that are not its reader's
 

@@ -6,7 +6,6 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from hilum.config import Balance, Train
 from hilum.data.imbalance import (
     STRATEGIES,
     Shown,
@@ -20,6 +19,7 @@ from hilum.data.imbalance import (
     shown_prior,
     undersample,
 )
+from hilum.training_settings import Balance, Train
 
 BALANCE = Balance(multiplier={}, smote_neighbours=2, smote_above_head="none", focal_gamma=2.0)
 LABELS = np.array([0] * 6 + [1] * 3 + [2], np.int64)

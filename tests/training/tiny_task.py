@@ -6,10 +6,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from hilum.config import Arm, Augment, Balance, Head, Phase, Train
 from hilum.data.batches import Rows
 from hilum.models.classifier import build_classifier, save_backbone
 from hilum.records import Labels, Probabilities
+from hilum.training_settings import Arm, Augment, Balance, Head, Phase, Train
 
 SIZE = 32
 BALANCE = Balance(multiplier={}, smote_neighbours=2, smote_above_head="class_weight", focal_gamma=2.0)

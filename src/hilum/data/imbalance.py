@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.config import Balance
 from hilum.records import Labels
+from hilum.training_settings import Balance
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from hilum.config import Arm, Evaluate, Params, flatten, read_params, settle
+from hilum.config import Evaluate, Params, flatten, read_params
 from hilum.data.batches import Rows, as_images
 from hilum.data.folds import OUT, TRAINS, VALIDATES, fold_names, rows_of_fold
 from hilum.data.prepared import SplitFilms, file_sha256, load_split
@@ -31,6 +31,7 @@ from hilum.stages.tune import find_arm, weights_digest
 from hilum.tracking import Run, open_store
 from hilum.training.arms import Task, train_arm, weights_of
 from hilum.training.fit import begin_training
+from hilum.training_settings import Arm, settle
 from hilum.workspace import Workspace, find_workspace
 
 SHOWN = 24  # films on the contact sheet; contradictions.csv has all

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hilum.config import Arm, Head, Params, Phase, Train, read_params
+from hilum.config import Params, read_params
 from hilum.data.batches import Rows
 from hilum.data.leaks import FilmSet, find_leaks
 from hilum.data.manifest import Prepared, build_manifest, read_manifest, tell_decoded
@@ -22,6 +22,7 @@ from hilum.results import write_json, write_table
 from hilum.stages.scoring import epoch_line, score_epoch
 from hilum.training.arms import Task, train_arm
 from hilum.training.fit import begin_training
+from hilum.training_settings import Arm, Head, Phase, Train
 from hilum.workspace import Workspace, find_workspace
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from hilum.config import Params, read_params, spaces
+from hilum.config import Params, read_params
 from hilum.progress import say
 from hilum.results import folder_digest, read_json, read_table
 from hilum.runs import (
@@ -20,6 +20,7 @@ from hilum.runs import (
 )
 from hilum.stages.arm_results import read_arm
 from hilum.tracking import Store, open_store
+from hilum.training_settings import spaces
 from hilum.workspace import Workspace, find_workspace
 
 

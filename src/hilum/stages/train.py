@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from hilum.config import Arm, Params, flatten, read_params, settle, spaces
+from hilum.config import Params, flatten, read_params
 from hilum.data.batches import Rows, as_images
 from hilum.data.imbalance import copies_per_film, prior_shift, shown_prior
 from hilum.evaluation.decisions import choose_threshold
@@ -24,6 +24,7 @@ from hilum.tracking import open_store
 from hilum.training.arms import correct_prior, train_arm
 from hilum.training.contact_sheet import draw_contact_sheet
 from hilum.training.fit import Fitted, begin_training
+from hilum.training_settings import Arm, settle, spaces
 from hilum.workspace import find_workspace
 
 

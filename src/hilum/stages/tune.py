@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from hilum.config import Arm, Params, flatten, read_params, settle, spaces
+from hilum.config import Params, flatten, read_params
 from hilum.data.prepared import file_sha256, load_split
 from hilum.evaluation.metrics import higher_is_better
 from hilum.progress import bar, say
@@ -21,6 +21,7 @@ from hilum.tracking import Run, Store, open_store
 from hilum.training.arms import Task, train_arm, weights_of
 from hilum.training.fit import begin_training
 from hilum.training.search import Found, Watch, search, study_name
+from hilum.training_settings import Arm, settle, spaces
 from hilum.workspace import Workspace, find_workspace
 
 

@@ -8,12 +8,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.config import Arm, Phase, Train
 from hilum.data.batches import Rows
 from hilum.data.imbalance import STRATEGIES, Shown, log_prior
 from hilum.models.classifier import build_classifier
 from hilum.records import Labels
 from hilum.training.fit import Fitted, OnEpoch, OnFilm, Score, fit_phases
+from hilum.training_settings import Arm, Phase, Train
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def correct_prior(model: keras.Model, shift: NDArray[np.float64]) -> None:
 def train_arm(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch, on_film: OnFilm) -> tuple[keras.Model, Fitted]:
     """Build an arm's model and train its first `phases` phases; equal arguments give equal weights.
 
-    arm: without spaces, as `config.settle` makes it.
+    arm: without spaces, as `training_settings.settle` makes it.
 
     Raises:
         ValueError: the training films do not allow what `train.imbalance` says; told before anything is trained.

@@ -8,11 +8,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.config import Train
 from hilum.data.batches import Changes, Rows, as_images, draw_views, epoch_views, further_views
 from hilum.data.imbalance import Shown, make_up
 from hilum.models.classifier import cut
 from hilum.training.features import cached_features
+from hilum.training_settings import Train
 
 OnFilm = Callable[[int, int], None]
 POOLED = "pool"  # the layer whose output SMOTE works on

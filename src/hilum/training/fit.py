@@ -13,13 +13,13 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from hilum.config import Phase, Train
 from hilum.data.batches import Rows, epoch_order
 from hilum.data.imbalance import Shown
 from hilum.models.classifier import frozen_cut, unfreeze
 from hilum.models.forward import compile_forward
 from hilum.records import Labels, Probabilities
 from hilum.training.feed import Feed
+from hilum.training_settings import Phase, Train
 
 Score = Callable[
     [Labels, Probabilities], dict[str, float]
