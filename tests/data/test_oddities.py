@@ -155,9 +155,28 @@ def test_a_view_that_is_told_is_believed(chests: np.ndarray) -> None:
     assert (list_odd(films)["reason"] == "lateral").sum() == 10
 
 
+def test_views_told_of_some_films_leave_the_others_to_their_pixels(chests: np.ndarray) -> None:
+    odd = list_odd(spoil(chests, "lateral", np.arange(10)), view=["PA", ""] * 55)
+    untold = odd[odd["reason"] == "lateral"]
+    assert sorted(untold["image_id"]) == [f"s/{i:04d}" for i in (1, 3, 5, 7, 9)]
+
+
+def test_films_of_one_patient_judge_each_other(children: np.ndarray) -> None:
+    odd = list_odd(spoil(children, "lateral", np.arange(20)), patient_id="p").set_index("image_id")["reason"]
+    names = [f"s/{i:04d}" for i in range(20)]
+    assert (odd.reindex(names) == "lateral").mean() >= 0.7
+    assert len(set(odd.index) - set(names)) <= 0.02 * len(children)
+
+
+@pytest.mark.parametrize("first", [11, 10])
+def test_a_patient_with_one_or_two_films_beside_another_stops_nobody(chests: np.ndarray, first: int) -> None:
+    assert len(list_odd(chests[:12], patient_id=["a"] * first + ["b"] * (12 - first))) == 0
+
+
 def test_a_small_set_does_not_say_which_films_are_lateral(chests: np.ndarray) -> None:
-    films = spoil(chests[:60], "lateral", np.arange(5))
-    assert "lateral" not in set(list_odd(films)["reason"])
+    films = spoil(chests, "lateral", np.arange(5))
+    assert "lateral" not in set(list_odd(films[:99])["reason"])
+    assert "lateral" in set(list_odd(films[:100])["reason"])
 
 
 def test_sources_are_judged_by_themselves(chests: np.ndarray) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from hilum.data.images import Geometry
-from hilum.data.side_views import find_side_views
+from hilum.data.lateral import find_lateral_films
 from hilum.records import Films
 
 ODD = ("image_id", "path", "reason", "score", "detail")  # columns of data/prepared/odd_films.csv
@@ -17,7 +17,7 @@ SIDE = 24  # films are compared as thumbnails of this many pixels a side, withou
 FIT = 400  # films of one half of a set that teach the other half, at most
 LEAST = 20  # films of a source, below which the small sources are one set
 FEWEST = 10  # films of a set, below which only blank films and the view are judged
-MANY = 100  # films of a set, from which on they can teach what a frontal film is: of fewer, up to a quarter looked lateral
+MANY = 100  # films of a set, from which on their pixels may say lateral: of 20 mixed films of adults, a quarter looked so
 WAYS = [(inverted, turns) for inverted in (False, True) for turns in range(4)]  # turns: quarters, counter-clockwise
 BLANK = 16  # grey levels between the 1st and the 99th percentile
 UPRIGHT = 0.1  # probability of lying as the others do, below which a film is listed
@@ -37,7 +37,7 @@ def list_odd_films(manifest: pd.DataFrame, films: Films, geometry: Mapping[str, 
     all ways, says how the films of the other half lie; it is believed where laying the film back brings it nearer to the median
     film. A film is unlike the others if then it neither correlates with that median nor is explained by the others' principal
     components. It presumes that most films of a set are as they should be. A view that is told is believed; where none is told,
-    and the set is large enough to teach what its frontal films look like, the pixels say which films are lateral (`side_views`).
+    and the set is large enough to teach what its frontal films look like, the pixels say which films are lateral (`lateral`).
 
     manifest: columns image_id, path, source, patient_id, view; films: (N, size, size) in its order.
     geometry: image_id -> where the raw film lies in the prepared one.
@@ -96,14 +96,16 @@ def _judge(films: Thumbnails, patients: NDArray[np.int64], untold: NDArray[np.bo
     better = _correlate(laid, films) > _correlate(films, films)  # the analysis is too sure of films upside down
     way, laid = np.where(better, way, 0), np.where(better[:, None, None], laid, films)
     alike, far = _compare(laid, halves)
-    sides = np.zeros(len(films))
+    lateral = np.zeros(len(films))
     if untold.any() and len(films) >= MANY:
-        sides[untold] = find_side_views(films, patients)[untold]
-    sides[(way > 0) & (alike >= NEARLY)] = 0.0  # laid back, it is a frontal film
+        lateral[untold] = find_lateral_films(films, patients)[untold]
+    lateral[(way > 0) & (alike >= NEARLY)] = 0.0  # laid back, it is a frontal film
     told = []
     for place in range(len(films)):
-        if sides[place]:
-            told.append((place, "lateral", float(sides[place]), "no view is told, and it looks like a film taken from the side"))
+        if lateral[place]:
+            told.append(
+                (place, "lateral", float(lateral[place]), "no view is told, and it looks like a film taken from the side")
+            )
         elif alike[place] < ALIKE or (alike[place] < NEARLY and far[place] > FAR):
             detail = f"correlation {alike[place]:.2f} with the median film, {far[place]:.1f} deviations from the others"
             told.append((place, "unlike the others", 1 - float(alike[place]), detail))
@@ -127,8 +129,8 @@ def _lay(films: Thumbnails, way: tuple[bool, int], back: bool = False) -> Thumbn
 def _halves(patients: NDArray[np.int64]) -> Halves:
     """(rows to learn from, rows to judge), twice: every film is judged by films of other patients."""
     side = np.unique(patients, return_inverse=True)[1] % 2
-    if len(set(side)) < 2:
-        side = np.arange(len(patients)) % 2  # one patient only
+    if min(np.bincount(side, minlength=2)) < 2:
+        side = np.arange(len(patients)) % 2  # one patient only, or one and a single film
     first, second = np.flatnonzero(side == 0), np.flatnonzero(side == 1)
     return [(_spread(first), second), (_spread(second), first)]
 
