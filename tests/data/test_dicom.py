@@ -14,7 +14,8 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
 from dicom_forms import LOSSLESS, LOSSY, LOSSY_8_BIT, describe, film_pixels, jpeg_bytes, write, write_code
-from hilum.data.images import prepare_film, read_film, resize_film, square_film
+from hilum.data.geometry import resize_film, square_film
+from hilum.data.images import prepare_film, read_film
 from hilum.data.phantom import draw_films, draw_population
 
 DEPTHS = {"8 bits": (8, False), "12 bits": (12, False), "12 bits signed": (12, True), "16 bits": (16, False)}

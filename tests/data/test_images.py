@@ -5,16 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hilum.data.images import (
-    MAX_PIXELS,
-    fit_film,
-    fit_square,
-    prepare_film,
-    read_film,
-    read_mask,
-    resize_film,
-    square_film,
-)
+from hilum.data.geometry import fit_film, fit_square, resize_film, square_film
+from hilum.data.images import MAX_PIXELS, prepare_film, read_film, read_mask
 
 
 def encode(picture: Image.Image, kind: str = "PNG", **settings: object) -> io.BytesIO:

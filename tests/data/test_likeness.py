@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.data.images import resize_film, square_film
+from hilum.data.geometry import resize_film, square_film
 from hilum.data.likeness import CANVAS, change, describe, lay_on_canvas, mirror_descriptions, shortlist
 
 

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from hilum.data import phantom
-from hilum.data.images import fit_film, prepare_film, read_film
+from hilum.data.geometry import fit_film
+from hilum.data.images import prepare_film, read_film
 from hilum.data.letters import SIDE, find_markers
 from hilum.data.markers import MARGIN, count_removal, find_place, prepare_marked, remove_markers, tell_markers
 

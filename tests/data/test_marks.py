@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hilum.data.images import fit_square
+from hilum.data.geometry import fit_square
 from hilum.data.manifest import GEOMETRY, PackedMasks, Prepared, build_manifest
 from hilum.data.marks import FilmMarks, load_marks
 from hilum.data.prepared import write_prepared

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_sample_images
 
-from hilum.data.images import Geometry, fit_square, prepare_film
+from hilum.data.geometry import Geometry, fit_square
+from hilum.data.images import prepare_film
 from hilum.data.oddities import ODD, choose_shown, list_odd_films
 from hilum.data.phantom import draw_films, draw_population
 

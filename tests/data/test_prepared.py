@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.data.images import fit_square
+from hilum.data.geometry import fit_square
 from hilum.data.manifest import GEOMETRY, PackedMasks, Prepared
 from hilum.data.markers import MARKER_COLUMNS
 from hilum.data.prepared import (

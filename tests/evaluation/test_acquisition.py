@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hilum.data.images import fit_square, resize_film, square_film
+from hilum.data.geometry import fit_square, resize_film, square_film
 from hilum.data.readers.kermany import read_kermany
 from hilum.evaluation.acquisition import acquisition_features, answer_by_features, rim_mask, source_features
 from hilum.evaluation.metrics import score

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from hilum.data.images import fit_square
+from hilum.data.geometry import fit_square
 from hilum.data.marks import no_marks
 from hilum.explain.cells import CELLS, Tile, choose_cells, draw_grid, tell_tile
 from hilum.explain.heat import png_bytes

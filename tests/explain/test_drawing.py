@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from hilum.data.images import fit_square
+from hilum.data.geometry import fit_square
 from hilum.data.marks import FilmMarks
 from hilum.data.whole_masks import encode_mask
 from hilum.explain.drawing import Answer, Row, arrange, draw_panel, draw_rows, tell_answer

@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from two_squares import FOR, SETTINGS, SIZE, draw_films
 
 from hilum.config import read_params
-from hilum.data.images import fit_square
+from hilum.data.geometry import fit_square
 from hilum.data.marks import FilmMarks, no_marks
 from hilum.data.whole_masks import encode_mask
 from hilum.explain import lime_superpixels

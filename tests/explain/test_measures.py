@@ -8,7 +8,7 @@ import pytest
 import yaml
 from two_squares import FOR, SETTINGS, SIZE, draw_films, subject_of
 
-from hilum.data.images import fit_square
+from hilum.data.geometry import fit_square
 from hilum.data.marks import KINDS, FilmMarks
 from hilum.data.whole_masks import encode_mask
 from hilum.explain.evidence import add_references, gather_evidence, tune_levels

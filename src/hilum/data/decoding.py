@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.data.bounds import LidError
-from hilum.data.images import Geometry, read_mask
+from hilum.data.geometry import Geometry
+from hilum.data.images import read_mask
 from hilum.data.markers import MarkedFilm, prepare_marked, tell_markers
 from hilum.data.whole_masks import encode_mask
 

@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.data.decoding import DecodedFilm
-from hilum.data.images import Geometry
+from hilum.data.geometry import Geometry
 
 LIMIT = 8 * 1024**3  # bytes of all decoded films; those used longest ago go first
 ABANDONED = 24 * 3600  # seconds after which a half-written file is nobody's
 CODE = (  # what this file imports, below this folder; tests/data/test_film_cache.py compares
-    *("bounds.py", "codestream.py", "decoding.py", "dicom.py", "dicom_header.py", "film_cache.py", "guarded.py", "images.py"),
-    *("letters.py", "markers.py", "whole_masks.py", "windowing.py"),
+    *("bounds.py", "codestream.py", "decoding.py", "dicom.py", "dicom_header.py", "film_cache.py", "geometry.py", "guarded.py"),
+    *("images.py", "letters.py", "markers.py", "whole_masks.py", "windowing.py"),
 )
 LIBRARIES = (
     *("numpy", "opencv-python-headless", "pillow", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-openjpeg", "python-gdcm"),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from sklearn.neighbors import NearestNeighbors
 
-from hilum.data.images import fit_square
+from hilum.data.geometry import fit_square
 from hilum.records import Films
 
 CANVAS = 64  # side of the squares on which films are compared, pixels; the whole film fills it, whatever its proportions

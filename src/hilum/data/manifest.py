@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hilum.config import EXCLUDED
 from hilum.data.copies import PROBLEMS, find_copies
 from hilum.data.decoding import Removed
-from hilum.data.images import check_square
+from hilum.data.geometry import check_square
 from hilum.data.labels import Rules, count_findings, map_labels
 from hilum.data.markers import MARKER_COLUMNS, check_markers
 from hilum.data.reading import FilmFiles, read_films

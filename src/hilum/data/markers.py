@@ -10,16 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.data.images import (
-    Geometry,
-    check_square,
-    fit_film,
-    fit_square,
-    read_draft,
-    resize_part,
-    round_levels,
-    square_film,
-)
+from hilum.data.geometry import Geometry, check_square, fit_film, fit_square, resize_part, round_levels, square_film
+from hilum.data.images import read_draft
 from hilum.data.letters import SIDE, find_markers
 
 MARKERS = ("keep", "inpaint")

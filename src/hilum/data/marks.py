@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.images import Geometry
+from hilum.data.geometry import Geometry
 from hilum.data.manifest import read_manifest
 from hilum.data.prepared import load_geometry, load_masks, load_whole_masks
 from hilum.data.whole_masks import Mark, decode_mask

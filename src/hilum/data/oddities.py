@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from hilum.data.images import Geometry
+from hilum.data.geometry import Geometry
 from hilum.data.lateral import find_lateral_films
 from hilum.records import Films
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hilum.data.batches import Rows
-from hilum.data.images import Geometry
+from hilum.data.geometry import Geometry
 from hilum.data.manifest import PackedMasks, Prepared
 from hilum.data.whole_masks import read_whole_masks, write_whole_masks
 from hilum.records import Films, Masks

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.images import Geometry
+from hilum.data.geometry import Geometry
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
