@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import load_sample_images
 
 from hilum.data.geometry import Geometry, fit_square
 from hilum.data.images import prepare_film
 from hilum.data.oddities import ODD, choose_shown, list_odd_films
 from hilum.data.phantom import draw_films, draw_population
+from spoilt_films import CHANGES, NO_CHEST, paint_lateral, spoil
 
 SIZE = 96
 
@@ -21,74 +21,6 @@ def list_odd(films: np.ndarray, geometry: Geometry | None = None, **columns: obj
     manifest = pd.DataFrame({"image_id": names, "path": names, "patient_id": names, "source": "s", "view": "", **columns})
     size = films.shape[1]
     return list_odd_films(manifest, films, dict.fromkeys(names, geometry or fit_square(size, size, size, "pad")))
-
-
-def page(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A page of text."""
-    film = np.full((size, size), 240, np.uint8)
-    for y in range(8, size, 7):
-        cv2.putText(film, "".join(rng.choice(list("abcdefgh ijkl mnop"), 24)), (4, y), cv2.FONT_HERSHEY_SIMPLEX, 0.25, 20, 1)
-    return film
-
-
-def photo(rng: np.random.Generator, size: int) -> np.ndarray:
-    picture = cv2.cvtColor(load_sample_images().images[0], cv2.COLOR_RGB2GRAY)
-    top, left = rng.integers(0, 200), rng.integers(0, 400)
-    return cv2.resize(picture[top : top + 220, left : left + 220], (size, size))
-
-
-def side_view(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A film from the side, painted by hand: nothing of it comes from the drawings that the search learns from."""
-    canvas = np.zeros((200, 200), np.float32)
-
-    def paint(corners: list[tuple[float, float]], change: float, soft: float) -> None:
-        layer = np.zeros_like(canvas)
-        moved = np.array(corners) + rng.normal(0, 0.012, (len(corners), 2))
-        cv2.fillPoly(layer, [(200 * moved).round().astype(np.int32)], 1.0)
-        canvas[:] += change * cv2.GaussianBlur(layer, (0, 0), soft)
-
-    left = [(0.3, 0), (0.22, 0.2), (0.13, 0.4), (0.1, 0.7), (0.12, 1)]
-    right = [(0.86, 1), (0.9, 0.7), (0.93, 0.4), (0.86, 0.15), (0.75, 0)]
-    front, floor = [(0.42, 0.14), (0.26, 0.3), (0.2, 0.66)], [(0.38, 0.64), (0.55, 0.68), (0.7, 0.8)]
-    back = [(0.8, 0.9), (0.84, 0.5), (0.72, 0.18)]
-    before, behind = [(0.7, 0), (0.78, 0.2), (0.83, 0.5), (0.8, 1)], [(0.9, 1), (0.93, 0.5), (0.88, 0.2), (0.78, 0)]
-    paint([*left, *right], 0.75, 5)  # trunk
-    paint([(0.25, 0), (0.2, 0.14), (0.9, 0.14), (0.8, 0)], rng.uniform(0.1, 0.3), 6)  # raised arms and shoulders
-    paint([*front, *floor, *back], -rng.uniform(0.35, 0.5), 4)  # lungs
-    paint([(0.2, 0.68), (0.24, 0.46), (0.36, 0.42), (0.48, 0.52), (0.46, 0.68)], rng.uniform(0.15, 0.3), 6)  # heart
-    paint([*before, *behind], rng.uniform(0.1, 0.25), 4)  # spine
-    paint([(0.22, 0.2), (0.16, 0.45), (0.19, 0.45), (0.25, 0.2)], 0.15, 2)  # breastbone
-    paint([(0.5, 0.4), (0.48, 0.5), (0.58, 0.5), (0.58, 0.4)], 0.1, 6)  # hila
-    paint([(0.5, 0), (0.5, 0.35), (0.54, 0.35), (0.56, 0)], -0.12, 3)  # windpipe
-    paint([(0.1, 0.72), (0.4, 0.68), (0.7, 0.82), (0.88, 0.95), (0.88, 1), (0.1, 1)], 0.15, 5)  # belly
-    zoom, turn = rng.uniform(0.9, 1.2), rng.normal(0, 4)
-    move = cv2.getRotationMatrix2D((100, 100), turn, zoom) + np.array([[0, 0, rng.normal(0, 6)], [0, 0, rng.normal(0, 6)]])
-    film = cv2.resize(cv2.warpAffine(canvas, move, (200, 200), borderMode=cv2.BORDER_REPLICATE), (size, size))
-    dark, bright = np.percentile(film, [rng.uniform(1, 15), rng.uniform(95, 99.8)])
-    film = np.clip((film - dark) / (bright - dark), 0, 1) ** rng.uniform(0.7, 1.4) + rng.normal(0, 0.02, film.shape)
-    return 255 * np.clip(film[:, :: rng.choice([-1, 1])], 0, 1)
-
-
-CHANGES = {
-    "inverted": lambda film, rng: 255 - film,
-    "rotated by 90 degrees": lambda film, rng: np.rot90(film, 1),
-    "rotated by 180 degrees": lambda film, rng: np.rot90(film, 2),
-    "rotated by 270 degrees": lambda film, rng: np.rot90(film, 3),
-    "inverted and rotated by 180 degrees": lambda film, rng: 255 - np.rot90(film, 2),
-    "blank": lambda film, rng: np.clip(rng.normal(90, 2, film.shape), 0, 255),
-    "lateral": lambda film, rng: side_view(rng, len(film)),
-    "noise": lambda film, rng: rng.integers(0, 256, film.shape),
-    "page": lambda film, rng: page(rng, len(film)),
-    "photo": lambda film, rng: photo(rng, len(film)),
-}
-
-
-def spoil(films: np.ndarray, change: str, places: np.ndarray) -> np.ndarray:
-    rng = np.random.default_rng(5)
-    spoilt = films.copy()
-    for place in places:
-        spoilt[place] = CHANGES[change](films[place], rng).astype(np.uint8)
-    return spoilt
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +43,7 @@ def check(films: np.ndarray, change: str, share: float) -> None:
     places = np.random.default_rng(6).choice(len(films), 10, replace=False)
     odd = list_odd(spoilt := spoil(films, change, places)).set_index("image_id")["reason"]
     names = [f"s/{i:04d}" for i in places]
-    wanted = change if change not in ("noise", "page", "photo") else "unlike the others"
+    wanted = change if change not in NO_CHEST else "unlike the others"
     assert (odd.reindex(names) == wanted).sum() >= share * len(places)
     assert len(set(odd.index) - set(names)) <= 0.02 * len(spoilt)
 
@@ -142,7 +74,7 @@ def test_a_view_that_says_lateral_is_listed_and_teaches_nobody(chests: np.ndarra
 def test_lateral_films_without_a_view_are_found_though_they_are_many(children: np.ndarray, share: float) -> None:
     rng, films = np.random.default_rng(7), children.copy()
     places = rng.choice(len(films), round(share * len(films)), replace=False)
-    films[places] = [side_view(rng, SIZE) for _ in places]
+    films[places] = [paint_lateral(rng, SIZE) for _ in places]
     odd = list_odd(films).set_index("image_id")["reason"]
     names = [f"s/{i:04d}" for i in places]
     assert (odd.reindex(names) == "lateral").mean() >= 0.7
