@@ -15,15 +15,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import numpy as np
-import pandas as pd
 
-from hilum.data.geometry import fit_square
 from hilum.data.images import prepare_film
-from hilum.data.oddities import list_odd_films
 from hilum.data.phantom import draw_films, draw_population
 from hilum.data.readers.kermany import read_kermany
 from hilum.records import Films
-from spoilt_films import CHANGES, NO_CHEST, spoil
+from spoilt_films import CHANGES, NO_CHEST, list_odd, spoil
 
 FINDINGS = {"normal": 0.36, "bacterial": 0.36, "viral": 0.28}
 
@@ -61,11 +58,8 @@ def gather(asked: argparse.Namespace, rng: np.random.Generator) -> Films:
 def count(films: Films, change: str, share: float, seed: int) -> tuple[int, int, int, int, int]:
     """Changed films listed with the right reason, listed at all, their number; other films listed, their number."""
     places = np.random.default_rng(seed).choice(len(films), max(1, round(share * len(films))), replace=False)
-    names = [f"film-{i:05d}" for i in range(len(films))]
-    manifest = pd.DataFrame({"image_id": names, "path": names, "patient_id": names, "source": "films", "view": ""})
-    square = fit_square(films.shape[1], films.shape[1], films.shape[1], "pad")
-    odd = list_odd_films(manifest, spoil(films, change, places), dict.fromkeys(names, square)).set_index("image_id")["reason"]
-    told = odd.reindex([names[place] for place in places])
+    odd = list_odd(spoil(films, change, places, seed)).set_index("image_id")["reason"]
+    told = odd.reindex([f"s/{place:04d}" for place in places])
     right = (told == ("unlike the others" if change in NO_CHEST else change)).sum()
     return int(right), int(told.notna().sum()), len(places), len(odd) - int(told.notna().sum()), len(films) - len(places)
 

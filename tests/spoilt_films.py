@@ -4,7 +4,11 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+import pandas as pd
 from sklearn.datasets import load_sample_images
+
+from hilum.data.geometry import Geometry, fit_square
+from hilum.data.oddities import list_odd_films
 
 
 def print_page(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -69,10 +73,18 @@ CHANGES: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
 NO_CHEST = ("noise", "page", "photo")  # to be listed as unlike the others; the rest by their own name
 
 
-def spoil(films: np.ndarray, change: str, places: np.ndarray) -> np.ndarray:
+def spoil(films: np.ndarray, change: str, places: np.ndarray, seed: int = 5) -> np.ndarray:
     """The films (N, size, size), those at the places changed."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     spoilt = films.copy()
     for place in places:
         spoilt[place] = CHANGES[change](films[place], rng).astype(np.uint8)
     return spoilt
+
+
+def list_odd(films: np.ndarray, geometry: Geometry | None = None, **columns: object) -> pd.DataFrame:
+    """`list_odd_films` for films (N, size, size) named s/0000 and on; columns: what their manifest says else than nothing."""
+    names = [f"s/{i:04d}" for i in range(len(films))]
+    manifest = pd.DataFrame({"image_id": names, "path": names, "patient_id": names, "source": "s", "view": "", **columns})
+    size = films.shape[1]
+    return list_odd_films(manifest, films, dict.fromkeys(names, geometry or fit_square(size, size, size, "pad")))

@@ -7,20 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.data.geometry import Geometry, fit_square
+from hilum.data.geometry import fit_square
 from hilum.data.images import prepare_film
-from hilum.data.oddities import ODD, choose_shown, list_odd_films
+from hilum.data.oddities import ODD, choose_shown
 from hilum.data.phantom import draw_films, draw_population
-from spoilt_films import CHANGES, NO_CHEST, paint_lateral, spoil
+from spoilt_films import CHANGES, NO_CHEST, list_odd, paint_lateral, spoil
 
 SIZE = 96
-
-
-def list_odd(films: np.ndarray, geometry: Geometry | None = None, **columns: object) -> pd.DataFrame:
-    names = [f"s/{i:04d}" for i in range(len(films))]
-    manifest = pd.DataFrame({"image_id": names, "path": names, "patient_id": names, "source": "s", "view": "", **columns})
-    size = films.shape[1]
-    return list_odd_films(manifest, films, dict.fromkeys(names, geometry or fit_square(size, size, size, "pad")))
 
 
 @pytest.fixture(scope="module")

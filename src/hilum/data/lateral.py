@@ -10,7 +10,9 @@ Limits: it was measured on painted lateral films among real frontal ones, for wa
 none like the drawings and make up most of a set, and films turned by a quarter in large numbers, may be called lateral.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,7 +33,7 @@ LEAST = 0.01  # margin in the end, below which a film is frontal
 def find_lateral_films(thumbnails: NDArray[np.float32], patients: NDArray[np.int64]) -> NDArray[np.float64]:
     """(N,) distance of each film from the boundary to the frontal ones, at most 1 (the usual one of a drawing); 0: frontal.
 
-    thumbnails: (N, h, w), any grey scale; upright, or they are neither found nor should teach.
+    thumbnails: (N, h, w), any grey scale; a lateral film that does not lie upright is hardly found.
     patients: (N,), whose films do not judge each other; where there are fewer than PARTS patients, they do.
 
     Drawing takes about five seconds, once in a process.
@@ -55,15 +57,20 @@ def find_lateral_films(thumbnails: NDArray[np.float32], patients: NDArray[np.int
 
 
 @lru_cache(maxsize=1)
-def _draw() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _draw() -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """(2 * DRAWN, PIXELS²) drawings, and 1 for each that is lateral."""
     films = [draw_projections(0, DRAWN, lateral) for lateral in (False, True)]
     return _describe(np.concatenate(films)), np.repeat([0.0, 1.0], DRAWN)
 
 
-def _describe(films: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(N, PIXELS²), mean 0 and standard deviation 1 each."""
-    small = np.stack([cv2.resize(film, (PIXELS, PIXELS), interpolation=cv2.INTER_AREA) for film in films])
-    flat = small.reshape(len(films), -1).astype(np.float64)
-    flat -= flat.mean(1, keepdims=True)
-    return flat / (flat.std(1, keepdims=True) + 1e-3)
+def _describe(films: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, PIXELS²), standardised."""
+    return shrink_films(films, PIXELS).reshape(len(films), -1)
+
+
+def shrink_films(films: Iterable[NDArray[Any]], side: int) -> NDArray[np.float32]:
+    """Films (h, w) of any sizes and grey scales -> thumbnails (N, side, side), mean 0 and standard deviation 1 each."""
+    small = np.stack([cv2.resize(film, (side, side), interpolation=cv2.INTER_AREA) for film in films])
+    flat = small.reshape(len(small), -1).astype(np.float32)
+    flat = flat - flat.mean(1, keepdims=True)
+    return (flat / (flat.std(1, keepdims=True) + 1e-3)).reshape(small.shape)

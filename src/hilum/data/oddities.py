@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from hilum.data.geometry import Geometry
-from hilum.data.lateral import find_lateral_films
+from hilum.data.lateral import find_lateral_films, shrink_films
 from hilum.records import Films
 
 ODD = ("image_id", "path", "reason", "score", "detail")  # columns of data/prepared/odd_films.csv
@@ -46,7 +45,7 @@ def list_odd_films(manifest: pd.DataFrame, films: Films, geometry: Mapping[str, 
     """
     crops = [_crop(film, geometry[name]) for film, name in zip(films, manifest["image_id"], strict=True)]
     ranges = np.array([float(np.subtract(*np.percentile(crop, [99, 1]))) for crop in crops])
-    thumbnails = _standardise(np.stack([cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for crop in crops]))
+    thumbnails = shrink_films(crops, SIDE)
     blank = ranges < BLANK
     rows = [(row, "blank", 1 - ranges[row] / 255, f"{ranges[row]:.0f} grey levels of 255") for row in np.flatnonzero(blank)]
     views = manifest["view"].str.upper().str.strip()
@@ -67,12 +66,6 @@ def _crop(film: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:
     corners = geometry.to_prepared(np.array([[0, 0], [geometry.width, geometry.height]], float))
     (left, top), (right, bottom) = corners.round().clip(0, geometry.size).astype(int)
     return film[top : max(bottom, top + 1), left : max(right, left + 1)]
-
-
-def _standardise(pictures: NDArray[np.generic]) -> Thumbnails:
-    flat = pictures.reshape(len(pictures), -1).astype(np.float32)
-    flat = flat - flat.mean(1, keepdims=True)
-    return (flat / (flat.std(1, keepdims=True) + 1e-3)).reshape(pictures.shape)
 
 
 def _sets(sources: NDArray[np.str_], chosen: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
@@ -103,9 +96,8 @@ def _judge(films: Thumbnails, patients: NDArray[np.int64], untold: NDArray[np.bo
     told = []
     for place in range(len(films)):
         if lateral[place]:
-            told.append(
-                (place, "lateral", float(lateral[place]), "no view is told, and it looks like a film taken from the side")
-            )
+            detail = "no view is told, and it looks like a film taken from the side"
+            told.append((place, "lateral", float(lateral[place]), detail))
         elif alike[place] < ALIKE or (alike[place] < NEARLY and far[place] > FAR):
             detail = f"correlation {alike[place]:.2f} with the median film, {far[place]:.1f} deviations from the others"
             told.append((place, "unlike the others", 1 - float(alike[place]), detail))
