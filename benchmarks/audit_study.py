@@ -59,7 +59,8 @@ def tasks(models: dict[str, int]) -> list[Task]:
 
 def draw_pool(films: int, kinds: tuple[str, ...], seed: int) -> dict[str, np.ndarray]:
     """Films of both classes: `class`, `lungs`, `none` (unmarked) and one array per kind of mark (marked), same chests."""
-    from hilum.data.phantom import draw_films, draw_population
+    from hilum.data.phantom.phantom import draw_films
+    from hilum.data.phantom.population import draw_population
 
     population = draw_population(
         np.random.default_rng(seed),
@@ -214,8 +215,8 @@ def audit(work: Path, job: tuple[str, float, int, str], films: int) -> None:
     from hilum.audit.evidence import Surroundings, measure
     from hilum.audit.regions import regions_of_masks
     from hilum.audit.rule import PROBING
-    from hilum.explain import gradcam
-    from hilum.explain.subject import Subject
+    from hilum.explain.explained_model import Subject
+    from hilum.explain.methods import gradcam
 
     name, strength, seed, kind = job
     target = work / "audits" / f"{name}.npz"
@@ -272,7 +273,7 @@ def measured(work: Path, table: pd.DataFrame) -> pd.DataFrame:
 
     from hilum.audit.blame import blamed_region
     from hilum.audit.rule import PROBING
-    from hilum.data.exposure import mark_place
+    from hilum.data.phantom.exposure import mark_place
 
     rows = []
     for row in table.to_dict("records"):

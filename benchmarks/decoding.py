@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import keras
 
-from hilum.data.bounds import read_bounded
-from hilum.data.decoding import decode_film
-from hilum.data.images import prepare_film
+from hilum.data.decoding.decoding import decode_film
+from hilum.data.decoding.images import prepare_film
+from hilum.data.decoding.limits import read_bounded
 
 ROOT = Path(__file__).resolve().parents[2] / "shared" / "data" / "full-resolution"
 KINDS = (".jpeg", ".jpg")

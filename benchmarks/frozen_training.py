@@ -21,12 +21,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from hilum.config import read_params
-from hilum.data.batches import Rows, as_images, epoch_order
-from hilum.data.imbalance import Shown
+from hilum.data.prepared.rows import Rows, as_images
 from hilum.models.classifier import build_classifier, unfreeze
+from hilum.settings.params import read_params
+from hilum.settings.training import Phase, Train
+from hilum.training.augmentation import epoch_order
 from hilum.training.fit import begin_training, fit_phases
-from hilum.training_settings import Phase, Train
+from hilum.training.imbalance import Shown
 
 CLASSES, SEED, RATE, WARM_UP = 3, 0, 1e-4, 32  # films of the step that runs before the clock starts
 EXPERIMENTS = {"mobilenetv2": (("head", 20), ("block_16", 10))}  # unfreeze, epochs

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from tf_keras_vis.gradcam import Gradcam
 from tf_keras_vis.utils.scores import CategoricalScore
 
-from hilum.explain.gradcam import explain
-from hilum.explain.subject import Subject
+from hilum.explain.explained_model import Subject
+from hilum.explain.methods.gradcam import explain
 from hilum.models.classifier import build_classifier
 from hilum.models.forward import predictor
 

@@ -24,22 +24,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.config import Params, read_params
-from hilum.data.batches import Rows, as_images
-from hilum.data.imbalance import STRATEGIES, Shown, copies_per_film, prior_shift, shown_prior
 from hilum.data.manifest import build_manifest
-from hilum.data.near_duplicates import find_near_duplicates
-from hilum.data.near_groups import link_patients, tell_near_duplicates
-from hilum.data.sources import SOURCES
+from hilum.data.prepared.rows import Rows, as_images
+from hilum.data.quality.near_duplicates import find_near_duplicates
+from hilum.data.quality.near_groups import link_patients, tell_near_duplicates
+from hilum.data.readers.registry import SOURCES
 from hilum.data.splits import split_by_patient
-from hilum.evaluation.metrics import METRICS, metric_names, metric_values
+from hilum.evaluation.scoring.epochs import score_epoch
+from hilum.evaluation.scoring.metrics import METRICS, metric_names, metric_values
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Labels, Probabilities
-from hilum.stages.scoring import score_epoch
+from hilum.settings.meaning import settle, spaces
+from hilum.settings.params import Params, read_params
+from hilum.settings.training import Arm
 from hilum.training.arms import Task, correct_prior, train_arm
 from hilum.training.fit import begin_training
-from hilum.training_settings import Arm, settle, spaces
+from hilum.training.imbalance import STRATEGIES, Shown, copies_per_film, prior_shift, shown_prior
 
 LABELS = {"normal": ["normal"], "bacterial": ["pneumonia/bacterial"], "viral": ["pneumonia/viral"]}
 SPLIT_SEED, SEEDS, RESAMPLES = 0, (1, 2, 3), 1000

@@ -28,11 +28,11 @@ from lime.lime_image import LimeImageExplainer
 from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from hilum.config import read_params
-from hilum.explain.lime_superpixels import SEGMENTATION, explain, segment
-from hilum.explain.subject import BATCH, Subject
+from hilum.explain.explained_model import BATCH, Subject
+from hilum.explain.methods.lime_superpixels import SEGMENTATION, explain, segment
 from hilum.models.classifier import build_classifier
 from hilum.models.forward import predictor
+from hilum.settings.params import read_params
 
 CLASSES, SEED = 3, 0
 
@@ -75,7 +75,7 @@ def main() -> None:
     regions = segment(images[0, ..., 0], **{key: settings[key] for key in SEGMENTATION})
     batch = np.ascontiguousarray(images[:1].repeat(BATCH, 0))
     lite = compile_lite(model, asked.size)
-    with patch("hilum.explain.lime_superpixels.segment", lambda film, **settings: regions):
+    with patch("hilum.explain.methods.lime_superpixels.segment", lambda film, **settings: regions):
         passes = {
             "LIME": lambda: explain(subject, images[:1], targets[:1], settings, SEED, lambda done, total: None),
             "the compiled function": lambda: [subject.predict(batch[:size]) for size in batches(asked.samples)],

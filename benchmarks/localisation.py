@@ -26,26 +26,25 @@ import pandas as pd
 from method_ranking import FEWER, MARKED, PROJECT, TABLES, cell, title
 from ranking_task import ARM, quiet, tell
 
-from hilum.config import Params, read_params
-from hilum.data.batches import Rows, as_images
-from hilum.data.manifest import Prepared, build_manifest
-from hilum.data.marks import FilmMarks, load_marks
-from hilum.data.prepared import write_prepared
-from hilum.data.sources import SOURCES
+from hilum.data.annotations import FilmMarks, load_marks
+from hilum.data.manifest import Prepared, build_manifest, write_prepared
+from hilum.data.prepared.rows import Rows, as_images
+from hilum.data.readers.registry import SOURCES
 from hilum.data.splits import split_by_patient
-from hilum.evaluation.metrics import score
-from hilum.explain.evidence import add_references, gather_evidence, tune_levels
-from hilum.explain.methods import METHODS
-from hilum.explain.reference_maps import REFERENCES
-from hilum.explain.subject import Subject
-from hilum.explain.summary import summarise_measures
+from hilum.evaluation.scoring.epochs import score_epoch
+from hilum.evaluation.scoring.metrics import score
+from hilum.explain.explained_model import Subject
+from hilum.explain.measures.reference_maps import REFERENCES
+from hilum.explain.measures.summary import summarise_measures
+from hilum.explain.measures.tables import add_references, gather_evidence, tune_levels
+from hilum.explain.methods.registry import METHODS
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Predictions
-from hilum.stages.scoring import score_epoch
+from hilum.settings.meaning import settle, spaces
+from hilum.settings.params import Params, read_params
 from hilum.training.arms import Task, train_arm
 from hilum.training.fit import begin_training
-from hilum.training_settings import settle, spaces
 
 SHARED = PROJECT.parent / "shared"
 CLASSES = ["normal", "pneumonia"]

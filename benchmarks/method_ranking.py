@@ -30,22 +30,22 @@ import pandas as pd
 from ranking_task import Chosen, answers_on, choose_films, describe_fit, make_films, train_honestly, train_on_permuted
 from rankings import chance_tau, compare_orders, draw_resamples, interval, mean_ranks, method_means, pile
 
-from hilum.config import flatten
-from hilum.data.prepared import load_split
-from hilum.explain.agreement import compare_methods
-from hilum.explain.evidence import add_references, gather_evidence
-from hilum.explain.measures import MEASURES
-from hilum.explain.methods import METHODS
-from hilum.explain.reference_maps import REFERENCES
-from hilum.explain.similarity import own_values, rank_correlation
-from hilum.explain.subject import Subject
-from hilum.explain_settings import Explain
+from hilum.data.prepared.loading import load_split
+from hilum.explain.explained_model import Subject
+from hilum.explain.maps import draw_background, remake
+from hilum.explain.measures.agreement import compare_methods
+from hilum.explain.measures.reference_maps import REFERENCES
+from hilum.explain.measures.registry import MEASURES
+from hilum.explain.measures.similarity import own_values, rank_correlation
+from hilum.explain.measures.tables import add_references, gather_evidence
+from hilum.explain.methods.registry import METHODS
+from hilum.explain.outputs import save_arrays
 from hilum.models.forward import predictor
 from hilum.progress import say
 from hilum.records import Attribution, Predictions
 from hilum.results import read_json, write_table
-from hilum.stages.explain import draw_background, remake
-from hilum.stages.explained import save_arrays
+from hilum.settings.explain import Explain
+from hilum.settings.params import flatten
 from hilum.training.fit import begin_training
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -21,14 +21,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import numpy as np
 from PIL import Image
 
-from hilum.config import read_params
-from hilum.explain.drawing import Answer, draw_panel
-from hilum.explain.heat import png_bytes
-from hilum.explain.measures import MEASURES
+from hilum.explain.drawing.heat import png_bytes
+from hilum.explain.drawing.panels import Answer, draw_panel
+from hilum.explain.measures.registry import MEASURES
+from hilum.explain.outputs import save_arrays
 from hilum.records import Attribution
 from hilum.results import write_json
 from hilum.runs import log_results
-from hilum.stages.explained import save_arrays
+from hilum.settings.params import read_params
 from hilum.tracking import Run, open_store
 from hilum.workspace import Workspace
 

@@ -5,7 +5,7 @@ Run: python benchmarks/near_duplicates.py [--root FOLDER] [--films 1500] [--each
 FOLDER is the pediatric set (reader `kermany`); without it the films are phantoms. Copies of each change, `--each` of them, of
 different films, are put among all untouched films; then the search runs once, as `prepare` runs it. A copy is found if it is in
 the group of its own film: that is what keeps both in one split. False pairs are untouched films of different patients, per 1,000
-films. The threshold in `hilum.data.near_duplicates` was chosen on one half of the patients (--half first); the other half
+films. The threshold in `hilum.data.quality.near_duplicates` was chosen on one half of the patients (--half first); the other half
 (--half second) measures it.
 """
 
@@ -18,19 +18,20 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import numpy as np
 import pandas as pd
+from changed_copies import CHANGES
 from PIL import Image
 
-from changed_copies import CHANGES
-from hilum.data import near_duplicates
-from hilum.data.images import prepare_film
-from hilum.data.near_duplicates import find_near_duplicates
-from hilum.data.near_groups import group_films
-from hilum.data.phantom import draw_films, draw_population
+from hilum.data.decoding.images import prepare_film
+from hilum.data.phantom.phantom import draw_films
+from hilum.data.phantom.population import draw_population
+from hilum.data.quality import near_duplicates
+from hilum.data.quality.near_duplicates import find_near_duplicates
+from hilum.data.quality.near_groups import group_films
 from hilum.data.readers.kermany import read_kermany
 
 SEED, DRAWN = 1, 160  # pixels of a phantom

@@ -11,16 +11,17 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import numpy as np
+from spoilt_films import CHANGES, NO_CHEST, list_odd, spoil
 
-from hilum.data.images import prepare_film
-from hilum.data.phantom import draw_films, draw_population
+from hilum.data.decoding.images import prepare_film
+from hilum.data.phantom.phantom import draw_films
+from hilum.data.phantom.population import draw_population
 from hilum.data.readers.kermany import read_kermany
 from hilum.records import Films
-from spoilt_films import CHANGES, NO_CHEST, list_odd, spoil
 
 FINDINGS = {"normal": 0.36, "bacterial": 0.36, "viral": 0.28}
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rankings import draw_resamples, mean_ranks, method_means, ranks
 
-from hilum.explain.measures import MEASURES
-from hilum.explain.methods import METHODS
+from hilum.explain.measures.registry import MEASURES
+from hilum.explain.methods.registry import METHODS
 
 NAMES = {  # short enough to stand above a column
     "agreement": "agreement",

@@ -13,24 +13,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.config import Params, read_params
-from hilum.data.batches import Rows, as_images
-from hilum.data.marks import FilmMarks, load_marks
-from hilum.data.prepared import SplitFilms, load_split
-from hilum.evaluation.metrics import score
+from hilum.data.annotations import FilmMarks, load_marks
+from hilum.data.prepared.loading import SplitFilms, load_split
+from hilum.data.prepared.rows import Rows, as_images
+from hilum.evaluation.scoring.epochs import score_epoch
+from hilum.evaluation.scoring.metrics import score
 from hilum.models.classifier import load_classifier, save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import say
 from hilum.records import Images, Predictions
+from hilum.settings.meaning import settle, spaces
+from hilum.settings.params import Params, read_params
+from hilum.settings.training import Arm
 from hilum.stages.acquire import run as acquire
 from hilum.stages.check import run as check
 from hilum.stages.prepare import run as prepare
 from hilum.stages.pretrain import load_rows, pretrain_backbone
-from hilum.stages.scoring import score_epoch
 from hilum.stages.split import run as split
 from hilum.training.arms import Task, train_arm
 from hilum.training.fit import OnEpoch
-from hilum.training_settings import Arm, settle, spaces
 from hilum.workspace import Workspace
 
 ARM = "finetuned"

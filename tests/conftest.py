@@ -1,11 +1,19 @@
-"""What every test may ask for."""
+"""What every test may ask for: the folder of real films, and a small project with phantom films, split once per session."""
 
+import contextlib
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+
+from hilum.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
+FILMS = 60
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +31,48 @@ def shared() -> Path:
     if os.environ.get("HILUM_REQUIRE_SHARED") == "1":
         pytest.fail(f"HILUM_REQUIRE_SHARED=1 but there is no {folder}")
     return pytest.skip("needs the real films of ../shared, which a stranger's clone does not have")
+
+
+@pytest.fixture(scope="session")
+def make_project() -> Callable[..., Workspace]:
+    """A function that writes params.yaml (the repository's with some values replaced) and dvc.yaml into a folder."""
+
+    def make(root: Path, **changes: Any) -> Workspace:
+        values = yaml.safe_load((ROOT / "params.yaml").read_text())
+        values["acquire"]["sources"]["phantom"].update(films=FILMS, size=64)
+        values["prepare"]["size"] = 64
+        values["split"].update(explain_films=4, tuning_films=3)
+        for key, value in changes.items():
+            *path, last = key.split("__")
+            place = values
+            for step in path:
+                place = place[step]
+            place[last] = value
+        root.mkdir(parents=True, exist_ok=True)
+        (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+        shutil.copy(ROOT / "dvc.yaml", root / "dvc.yaml")
+        return Workspace(root.resolve(), root.resolve())
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def split_project(tmp_path_factory: pytest.TempPathFactory, make_project: Callable[..., Workspace]) -> Workspace:
+    """check, acquire, prepare and split have run here; tests read it and change nothing."""
+    from hilum.stages import acquire, check, prepare, split
+
+    workspace = make_project(tmp_path_factory.mktemp("phantom"))
+    with contextlib.chdir(workspace.root):
+        check.run()
+        acquire.run(source="phantom")
+        prepare.run()
+        split.run()
+    return workspace
+
+
+@pytest.fixture
+def own_copy(split_project: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A copy of that project, and the working folder of the test."""
+    shutil.copytree(split_project.root, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    return Workspace(tmp_path.resolve() / "project", tmp_path.resolve() / "project")

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
-
-from hilum.config import check_params
-from hilum.data.manifest import read_manifest
-from hilum.stages import acquire, check, prepare, split
-from hilum.stages.check import find_faults
-from hilum.stages.experiment import apply_overrides, list_changes, put
-from hilum.workspace import Workspace
 from small_films import write_films, write_lines
+
+from hilum.data.prepared.loading import read_manifest
+from hilum.project.faults import find_faults
+from hilum.project.overrides import apply_overrides, list_changes, put
+from hilum.settings.params import check_params
+from hilum.stages import acquire, check, prepare, split
+from hilum.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from project import SMALL, Project, make_project
 
 pytestmark = pytest.mark.slow

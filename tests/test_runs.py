@@ -6,16 +6,16 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import fake_results as fake
 import pandas as pd
 import pytest
 import yaml
-
-import fake_results as fake
 from empty_store import forget_environment, make_store
+
 from hilum import runs
-from hilum.config import Tracking, read_params
-from hilum.results import folder_digest
-from hilum.runs import arm_run, base_tags, epoch_metrics, find_arm_run, fits, git_commit, log_results, log_search, run_key
+from hilum.results import epoch_metrics, folder_digest
+from hilum.runs import arm_run, base_tags, find_arm_run, fits, git_commit, log_results, log_search, run_key
+from hilum.settings.params import Tracking, read_params
 from hilum.tracking import Store, open_store
 from hilum.workspace import Workspace
 

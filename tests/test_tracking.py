@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from empty_store import forget_environment, make_store
 from mlflow.exceptions import MlflowException
 from PIL import Image
 
-from empty_store import forget_environment, make_store
-from hilum.config import Tracking
+from hilum.settings.params import Tracking
 from hilum.tracking import LONGEST, Run, Store, open_store, store_uri
 from hilum.workspace import Workspace
 

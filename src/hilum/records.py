@@ -1,6 +1,6 @@
 """The words every part shares: column names, array aliases and two records."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ Maps = NDArray[np.float32]  # (N, H, W) relevance of each pixel, any unit
 Masks = NDArray[np.bool_]  # (N, H, W)
 Labels = NDArray[np.int64]  # (N,) indices into the class order
 Probabilities = NDArray[np.float64]  # (N, K) rows sum to 1, columns in class order
+Score = Callable[[Labels, Probabilities], dict[str, float]]  # metrics of films; the selecting one (higher is better) as `select`
 
 MANIFEST = (
     "image_id",  # unique; <source>/<path of the raw film without its ending>

@@ -110,3 +110,14 @@ def pool_predictions(parts: Sequence[Predictions]) -> Predictions:
         np.concatenate([part.y_pred for part in parts]),
         parts[0].classes,
     )
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def epoch_metrics(history: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a history that are logged as metrics."""
+    return history.drop(columns=["phase", "epoch", "trial", "state", "fold"], errors="ignore")

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import yaml
 from PIL import Image
 
-from hilum.config import Params, flatten
-from hilum.data.prepared import file_sha256
-from hilum.results import digest, folder_digest, read_json, read_table
+from hilum.results import digest, epoch_metrics, file_sha256, folder_digest, read_json, read_table
+from hilum.settings.meaning import spaces
+from hilum.settings.params import Params, flatten
 from hilum.tracking import Run, Store
-from hilum.training_settings import spaces
 from hilum.workspace import Workspace
 
 MEASURED = ("evaluation", "explanations", "audit")  # an arm's folders after its training, in the order of their stages
@@ -162,11 +160,6 @@ def fits(folder: Path, training: Mapping[str, Any]) -> bool:
 def log_history(run: Run, workspace: Workspace, arm: str) -> None:
     """Per-epoch metrics from the file, for a run that did not see the training."""
     run.log_history(epoch_metrics(read_table(workspace.arm(arm, "training") / "history.csv")))
-
-
-def epoch_metrics(history: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a history that are logged as metrics."""
-    return history.drop(columns=["phase", "epoch", "trial", "state", "fold"], errors="ignore")
 
 
 def log_search(parent: Run, folder: Path, params: Params, arm: str) -> None:

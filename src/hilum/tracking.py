@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.config import Tracking
+from hilum.settings.params import Tracking
 from hilum.workspace import Workspace
 
 BATCH = 1000  # most metrics that MLflow takes in one call

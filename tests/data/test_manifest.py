@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hilum.data.images import prepare_film
-from hilum.data.manifest import PackedMasks, Prepared, build_manifest, join_sources, read_manifest
+from hilum.data.decoding.images import prepare_film
+from hilum.data.manifest import Prepared, build_manifest, join_sources
+from hilum.data.prepared.loading import read_manifest
+from hilum.data.prepared.masks import PackedMasks
 from hilum.data.readers.folder import read_folder
 from hilum.data.readers.kermany import read_kermany
 from hilum.records import MANIFEST

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.data.geometry import fit_square
+from hilum.data.prepared.geometry import fit_square
 from hilum.data.sheets import (
     COLUMNS,
     choose_annotated,

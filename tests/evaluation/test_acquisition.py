@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hilum.data.geometry import fit_square, resize_film, square_film
+from hilum.data.prepared.geometry import fit_square, resize_film, square_film
 from hilum.data.readers.kermany import read_kermany
 from hilum.evaluation.acquisition import acquisition_features, answer_by_features, rim_mask, source_features
-from hilum.evaluation.metrics import score
+from hilum.evaluation.scoring.metrics import score
 
 
 def test_the_rim_of_a_square_film_is_its_outer_twentieth() -> None:

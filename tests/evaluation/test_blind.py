@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hilum.evaluation.blind import BLIND, flag, measure_blind, tell_flag
-from hilum.evaluation.metrics import METRICS, evaluate_all
+from hilum.evaluation.scoring.metrics import METRICS, evaluate_all
 from hilum.evaluation.statistics import paired_bootstrap
 from hilum.records import Predictions
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hilum.evaluation.comparison import compare_arms, judge, mcnemar_table, verdict_changes
-from hilum.evaluation.metrics import METRICS, metric_names
+from hilum.evaluation.scoring.metrics import METRICS, metric_names
 from hilum.evaluation.statistics import Difference
 from hilum.records import Predictions
 

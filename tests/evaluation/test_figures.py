@@ -15,8 +15,8 @@ from PIL import Image
 
 from hilum.evaluation.arm_figures import confusion_arms_figure, difference_figure, metrics_figure
 from hilum.evaluation.comparison import compare_arms
-from hilum.evaluation.decisions import majority_baseline
 from hilum.evaluation.figures import calibration_figure, confusion_figure, learning_figure, pr_figure, roc_figure
+from hilum.evaluation.scoring.decisions import majority_baseline
 from hilum.evaluation.statistics import Interval, patient_bootstrap
 from hilum.evaluation.style import ARM_COLOURS, DPI, arm_colour, arm_marker, to_png, with_interval, wrapped
 from hilum.evaluation.tables import confusion_matrix, pr_by_class, reliability_table, roc_by_class

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from hilum.evaluation.metrics import METRICS, Metric, evaluate_all
+from hilum.evaluation.scoring.metrics import METRICS, Metric, evaluate_all
 from hilum.evaluation.statistics import mcnemar_exact, paired_bootstrap, patient_bootstrap
 from hilum.records import Predictions
 

@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
-from hilum.evaluation.metrics import METRICS, ece
+from hilum.evaluation.scoring.metrics import METRICS, ece
 from hilum.evaluation.statistics import patient_bootstrap
-from hilum.evaluation.tables import (
-    class_table,
-    confusion_matrix,
-    interval_table,
-    pr_by_class,
-    reliability_table,
-    roc_by_class,
-)
+from hilum.evaluation.tables import class_table, confusion_matrix, interval_table, pr_by_class, reliability_table, roc_by_class
 from hilum.records import Predictions
 
 CLASSES = ("normal", "bacterial", "viral")

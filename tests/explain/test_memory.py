@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import yaml
 
-from hilum.explain.methods import METHODS
-from hilum.explain.subject import BATCH, Subject
+from hilum.explain.explained_model import BATCH, Subject
+from hilum.explain.methods.registry import METHODS
 
 SIDE, TARGETS = 128, np.array([1])
 FILM = np.random.default_rng(0).uniform(0, 255, (1, SIDE, SIDE, 1)).astype(np.float32)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from make_references import FILMS, RADIUS, SIDE, explain, hash_arrays, make_arrays, scale
 
-from hilum.explain.faithfulness import average_drop_and_gain, deletion_and_insertion, mean_films, mu_fidelity
-from hilum.explain.localization import hit_rate, relevance_mass
-from hilum.explain.readability import entropy, gini
-from hilum.explain.similarity import rank_correlation, structural_similarity
-from hilum.explain.stability import max_sensitivity
+from hilum.explain.measures.faithfulness import average_drop_and_gain, deletion_and_insertion, mean_films, mu_fidelity
+from hilum.explain.measures.localization import hit_rate, relevance_mass
+from hilum.explain.measures.readability import entropy, gini
+from hilum.explain.measures.similarity import rank_correlation, structural_similarity
+from hilum.explain.measures.stability import max_sensitivity
 
 STORED = Path(__file__).resolve().parent / "references"
 ARRAYS = make_arrays()

@@ -4,13 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small_films import write_films
 
-from hilum.data.prepared import file_sha256
-from hilum.results import folder_digest, read_json
-from hilum.source_settings import PINNED
+from hilum.results import file_sha256, folder_digest, read_json
+from hilum.settings.sources import PINNED
 from hilum.stages import acquire
 from hilum.workspace import Workspace
-from small_films import write_films
 
 Make = Callable[..., Workspace]
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from hilum.audit.regions import join_regions
-from hilum.config import read_params
 from hilum.records import MANIFEST
+from hilum.settings.params import read_params
 from hilum.stages import audit
 from hilum.workspace import Workspace
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 import yaml
-
-from hilum.config import check_params
-from hilum.results import read_json
-from hilum.stages import check
-from hilum.stages.check import find_faults, fingerprint
-from hilum.workspace import Workspace
 from small_films import write_lines
+
+from hilum.project.faults import find_faults
+from hilum.results import read_json
+from hilum.settings.params import check_params
+from hilum.stages import check
+from hilum.stages.check import fingerprint
+from hilum.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 Make = Callable[..., Workspace]

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
-
 from dicom_roots import SECRETS, write_dicom_root, write_film
-from hilum.config import read_params
-from hilum.data.identity import key_file, read_salt, salt_file
-from hilum.data.manifest import read_manifest
+
+from hilum.data.prepared.loading import read_manifest
+from hilum.data.readers.identity import key_file, read_salt, salt_file
 from hilum.results import folder_digest, read_json, read_table
-from hilum.source_settings import DICOM_SOURCES, PINNED
+from hilum.settings.params import read_params
+from hilum.settings.sources import DICOM_SOURCES, PINNED
 from hilum.stages import acquire, prepare
 from hilum.workspace import Workspace
 

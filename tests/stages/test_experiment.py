@@ -16,9 +16,11 @@ from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides as apply_dvc_overrides
 from dvc.utils.serialize import load_yaml
 
-from hilum.config import check_params, flatten
+from hilum.project.overrides import NAMED, apply_overrides, list_changes, merge, put
+from hilum.settings.meaning import class_names
+from hilum.settings.params import check_params, flatten
 from hilum.stages import experiment
-from hilum.stages.experiment import NAMED, apply_overrides, call_dvc, fetch_results, list_changes, merge, put
+from hilum.stages.experiment import call_dvc, fetch_results
 from hilum.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -446,7 +448,7 @@ def test_the_recipe_that_the_readme_shows_holds() -> None:
     shown = (ROOT / "README.md").read_text().split("```yaml\n")[1].split("```")[0]
     params = check_params(merge(WRITTEN, yaml.safe_load(shown)))
     assert list(params.acquire.sources) == params.prepare.sources == ["covid", "clinic"]
-    assert list(params.prepare.classes()) == ["covid", "other"]
+    assert list(class_names(params.prepare.labels)) == ["covid", "other"]
 
 
 def test_the_readme_names_every_named_parameter() -> None:

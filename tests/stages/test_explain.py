@@ -11,15 +11,17 @@ import pytest
 import yaml
 from PIL import Image
 
-from hilum.config import check_params, flatten, read_params
-from hilum.explain.measures import MEASURES, wanted_measures
-from hilum.explain.methods import METHODS
-from hilum.explain.shap_gradients import hash_films
-from hilum.explain.sheets import SHEETS
+from hilum.explain.measures.registry import MEASURES, wanted_measures
+from hilum.explain.methods.registry import METHODS
+from hilum.explain.methods.shap_gradients import hash_films
+from hilum.explain.sheets.registry import SHEETS
 from hilum.models.classifier import load_classifier, model_sha256, save_classifier
 from hilum.records import Predictions
 from hilum.results import read_json, write_json, write_table
-from hilum.stages import explain, served_sanity
+from hilum.serving import one_film
+from hilum.serving import verdicts as served_sanity
+from hilum.settings.params import check_params, flatten, read_params
+from hilum.stages import explain
 from hilum.tracking import open_store
 from hilum.workspace import Workspace
 
@@ -183,13 +185,13 @@ def write_verdicts(folder: Path, model_sha256: str = "m", **changes: object) -> 
 def stamps(project: Path, model: Path, methods: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The verdicts that the panel's maps carry."""
     seen: dict[str, str] = {}
-    draw = explain.draw_panel
+    draw = one_film.draw_panel
 
     def watched(film, maps, *rest):
         seen.update({one.method: one.sanity for one in maps})
         return draw(film, maps, *rest)
 
-    monkeypatch.setattr(explain, "draw_panel", watched)
+    monkeypatch.setattr(one_film, "draw_panel", watched)
     assert (call(project, model, methods) / "film.png").is_file()
     return seen
 

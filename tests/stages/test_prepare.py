@@ -9,17 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from changed_copies import CHANGES
 from PIL import Image, ImageOps
 
-from changed_copies import CHANGES
-from hilum.data import images, near_duplicates
-from hilum.data.letters import find_markers
-from hilum.data.manifest import read_manifest
-from hilum.data.oddities import ODD
-from hilum.data.prepared import load_films, load_geometry, load_masks, read_markers
-from hilum.data.raw_films import verify_pinned
+from hilum.data.burned_in.letters import find_markers
+from hilum.data.decoding import levels as images
+from hilum.data.prepared.loading import load_films, load_geometry, read_manifest, read_markers
+from hilum.data.prepared.masks import load_masks
+from hilum.data.quality import near_duplicates
+from hilum.data.quality.oddities import ODD
+from hilum.data.readers.raw_films import verify_pinned
 from hilum.results import folder_digest, read_json, read_table, write_json
-from hilum.source_settings import PINNED
+from hilum.settings.sources import PINNED
 from hilum.stages import acquire, prepare, split
 from hilum.workspace import Workspace
 

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from small_films import write_films, write_lines
 
-from hilum.config import read_params
-from hilum.data.manifest import read_manifest
-from hilum.data.phantom import read_phantom, write_phantoms
+from hilum.data.phantom.phantom import read_phantom, write_phantoms
+from hilum.data.prepared.loading import read_manifest
+from hilum.settings.params import read_params
 from hilum.stages import acquire
 from hilum.stages.pretrain import load_rows
 from hilum.workspace import Workspace
-from small_films import write_films, write_lines
 
 
 def name_source(workspace: Workspace, name: str, **settings: object) -> None:

@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from hilum.data.manifest import read_manifest
-from hilum.data.near_groups import NEAR
-from hilum.data.prepared import LISTED, load_split, read_markers
+from hilum.data.prepared.loading import LISTED, load_split, read_manifest, read_markers
+from hilum.data.quality.near_groups import NEAR
 from hilum.records import SPLITS
 from hilum.results import folder_digest, read_json, read_table
 from hilum.stages import prepare, split

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.data.batches import Rows
-from hilum.data.imbalance import STRATEGIES
+from hilum.data.prepared.rows import Rows
+from hilum.settings.training import Balance
 from hilum.stages.train import tell_balance, write_training
 from hilum.training.fit import Fitted
-from hilum.training_settings import Balance
+from hilum.training.imbalance import STRATEGIES
 
 CLASSES = ["normal", "viral"]
 LABELS = np.repeat([0, 1], [9, 4])

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from tiny_task import BALANCE, CLASSES, PRIOR, make_arm, make_model, make_phase, make_rows, make_settings, score, silent
 
-from hilum.data.batches import as_images
-from hilum.data.imbalance import prior_shift
+from hilum.data.prepared.rows import as_images
 from hilum.models.classifier import load_classifier, model_sha256, save_classifier
 from hilum.models.forward import predictor
 from hilum.training.arms import Task, correct_prior, plan_phases, train_arm, weights_of
+from hilum.training.imbalance import prior_shift
 
 TRAIN, VAL = make_rows(24, seed=1), make_rows(12, seed=2)
 LABELS = np.array([0, 0, 0, 1, 1, 2])

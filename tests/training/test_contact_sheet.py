@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from tiny_task import CLASSES, SIZE, make_rows, make_settings
 
-from hilum.data.batches import Changes, Rows, draw_views
+from hilum.data.prepared.rows import Rows
 from hilum.training import contact_sheet
+from hilum.training.augmentation import Changes, draw_views
 from hilum.training.contact_sheet import FILMS, GAP, LINE, MARGIN, VIEWS, choose_films, draw_contact_sheet
 
 ROWS = make_rows(24, seed=1)

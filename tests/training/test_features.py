@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from hilum.data.batches import Changes, Rows, as_images, draw_views
+from hilum.data.prepared.rows import Rows, as_images
 from hilum.models.forward import BATCH
 from hilum.training import features
+from hilum.training.augmentation import Changes, draw_views
 from hilum.training.features import cached_features
 
 CHANGES = Changes(rotate=7.0, shift=0.05, zoom=0.08, gamma=0.15, contrast=0.08, brightness=0.08, noise=0.01, flip=False)

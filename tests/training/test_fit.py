@@ -12,10 +12,10 @@ import pytest
 import tensorflow as tf
 from tiny_task import log_loss, make_mobilenet, make_model, make_phase, make_rows, make_settings, no_augmentation, score, silent
 
-from hilum.data.batches import Rows, as_images
-from hilum.data.imbalance import Shown
+from hilum.data.prepared.rows import Rows, as_images
 from hilum.models.forward import predictor
 from hilum.training.fit import Fitted, fit_phases, loss_of, read_ahead
+from hilum.training.imbalance import Shown
 
 TRAIN, VAL = make_rows(24, seed=1), make_rows(12, seed=2)
 

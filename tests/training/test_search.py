@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hilum.searched import Choices, Range
+from hilum.settings.search_space import Choices, Range
 from hilum.training.search import Found, Values, Watch, search, study_name
 
 Report = Callable[[int, dict[str, float]], None]

@@ -10,7 +10,7 @@ from hilum.audit.evidence import Evidence
 from hilum.audit.regions import Region
 from hilum.audit.rule import Verdict
 from hilum.evaluation.style import new_figure, styled, wrapped
-from hilum.explain.heat import draw_film, heat, strongest
+from hilum.explain.drawing.heat import draw_film, heat, strongest
 from hilum.records import Films
 
 HIDDEN = {  # number -> what people read

@@ -11,25 +11,12 @@ from hilum.audit.blame import blame_map, blamed_region
 from hilum.audit.exchange import Ranking, draw_pairs, measure_shift, rank_donors
 from hilum.audit.probes import CORNERS, LETTERS, fill, mean_grey, with_letter, without_markers
 from hilum.audit.regions import Region, Regions, join_regions, ring_of, soften
-from hilum.data.batches import as_images
+from hilum.audit.rule import Probing
+from hilum.data.prepared.rows import as_images
 from hilum.records import Films, Labels
 
 CENTRE = 0.2  # of the side, on each side: what centre only hides
 FEW = 48  # films that letters are pasted into and heat is drawn for
-
-
-@dataclass(frozen=True)
-class Probing:
-    """donors: surroundings each film is given; repeats: pairs of donors per film; pairs, steps: of the map of blame.
-
-    share: of the strongest blame, from which on a pixel is blamed.
-    """
-
-    donors: int
-    repeats: int
-    pairs: int
-    steps: int
-    share: float
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.audit.regions import Region
-from hilum.data.exposure import letter_shape
-from hilum.data.markers import find_markers, remove_markers
+from hilum.data.burned_in.glyphs import letter_shape
+from hilum.data.burned_in.letters import find_markers
+from hilum.data.burned_in.removal import remove_markers
 from hilum.records import Films
 
 LETTERS = ("R", "L")

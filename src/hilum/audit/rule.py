@@ -8,7 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hilum.audit.evidence import Probing
+
+@dataclass(frozen=True)
+class Probing:
+    """donors: surroundings each film is given; repeats: pairs of donors per film; pairs, steps: of the map of blame.
+
+    share: of the strongest blame, from which on a pixel is blamed.
+    """
+
+    donors: int
+    repeats: int
+    pairs: int
+    steps: int
+    share: float
+
 
 PROBING = Probing(donors=6, repeats=2, pairs=32, steps=8, share=0.2)
 FILMS = 240  # of every audit in the study

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hilum.config import EXCLUDED
 from hilum.records import JOINT, UNCERTAIN
+from hilum.settings.meaning import EXCLUDED
 
 UNMATCHED = ("stop", "exclude")
 UNUSED = ("stop", "tell")

@@ -8,42 +8,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.config import EXCLUDED
-from hilum.data.copies import PROBLEMS, find_copies
-from hilum.data.decoding import Removed
-from hilum.data.geometry import check_square
+from hilum.data.burned_in.removal import MARKER_COLUMNS, check_markers
+from hilum.data.decoding.decoding import Removed
+from hilum.data.decoding.reading import FilmFiles, read_films
 from hilum.data.labels import Rules, count_findings, map_labels
-from hilum.data.markers import MARKER_COLUMNS, check_markers
-from hilum.data.reading import FilmFiles, read_films
-from hilum.records import MANIFEST, Films, Masks
+from hilum.data.prepared.geometry import check_square
+from hilum.data.prepared.masks import MASK_KINDS, PackedMasks
+from hilum.data.prepared.whole_masks import write_whole_masks
+from hilum.data.quality.copies import PROBLEMS, find_copies
+from hilum.records import MANIFEST, Films
+from hilum.settings.meaning import EXCLUDED
 
-MASK_KINDS = ("lung_mask", "lesion_mask")
 GEOMETRY = ("image_id", "width", "height", "size", "scale_x", "scale_y", "offset_x", "offset_y")  # columns of geometry.csv
-
-
-@dataclass(frozen=True)
-class PackedMasks:
-    """The masks of those films that have one, eight pixels to a byte.
-
-    image_id: (M,) strings. bits: (M, size, ceil(size / 8)) uint8, as numpy.packbits makes them. size: side in pixels.
-    """
-
-    image_id: NDArray[np.str_]
-    bits: NDArray[np.uint8]
-    size: int
-
-    def unpack(self, image_ids: Sequence[str]) -> Masks:
-        """The masks (N, size, size) of these films, in this order.
-
-        Raises:
-            ValueError: a film without a mask.
-        """
-        row = {image_id: index for index, image_id in enumerate(self.image_id)}
-        absent = [image_id for image_id in image_ids if image_id not in row]
-        if absent:
-            raise ValueError(f"every film must have a mask, got {len(absent)} without one, such as {absent[0]}; leave them out")
-        chosen = self.bits[np.array([row[image_id] for image_id in image_ids], int)]
-        return np.unpackbits(chosen, axis=-1, count=self.size).astype(bool)
 
 
 @dataclass(frozen=True)
@@ -187,11 +163,6 @@ def join_sources(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFram
     return rows
 
 
-def read_manifest(path: Path) -> pd.DataFrame:
-    """A manifest from its CSV file: all columns strings, empty for no information, but width and height integers."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False).astype({"width": int, "height": int})
-
-
 def _name_source(source: str, root: Path, table: pd.DataFrame) -> pd.DataFrame:
     unknown = sorted(set(table.columns) - set(MANIFEST))
     if unknown or not len(table):
@@ -280,3 +251,18 @@ def _pack_masks(image_ids: pd.Series, packed: Sequence[NDArray[np.uint8] | None]
     there = [(name, bits) for name, bits in zip(image_ids, packed, strict=True) if bits is not None]
     bits = np.stack([bits for _, bits in there]) if there else np.zeros((0, size, (size + 7) // 8), np.uint8)
     return PackedMasks(np.array([name for name, _ in there], dtype=str), bits, size)
+
+
+def write_prepared(prepared: Prepared, folder: Path) -> None:
+    """Write films.npy, manifest.csv, the masks and the tables of what was left out; equal content gives equal bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "films.npy", prepared.films)
+    prepared.manifest.to_csv(folder / "manifest.csv", index=False)
+    prepared.problems.to_csv(folder / "problems.csv", index=False)
+    prepared.linked_patients.to_csv(folder / "linked_patients.csv", index=False)
+    prepared.geometry.to_csv(folder / "geometry.csv", index=False)
+    prepared.markers.to_csv(folder / "markers.csv", index=False)
+    for kind, masks in prepared.masks.items():
+        np.savez(folder / f"{kind}s.npz", image_id=masks.image_id.astype(str), bits=masks.bits, size=masks.size)
+    for kind, drawn in prepared.whole_masks.items():
+        write_whole_masks(drawn, folder / f"whole_{kind}s.zip")

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from hilum.data.geometry import Geometry
+from hilum.data.prepared.geometry import Geometry
 from hilum.records import Films
 
 COLUMNS = 6  # films side by side

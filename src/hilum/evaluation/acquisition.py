@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hilum.data.geometry import Geometry, fit_square
+from hilum.data.prepared.geometry import Geometry, fit_square
 from hilum.records import Films, Labels, Probabilities
 
 ITERATIONS = 2000  # of the solver, which warns if it needs more

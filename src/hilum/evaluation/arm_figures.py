@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hilum.evaluation.figures import draw_matrix, matrix_inches, row_shares
-from hilum.evaluation.metrics import higher_is_better, metric_title
+from hilum.evaluation.scoring.metrics import higher_is_better, metric_title
 from hilum.evaluation.statistics import Interval
 from hilum.evaluation.style import (
     GUIDE,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hilum.evaluation.metrics import METRICS, evaluate_all
+from hilum.evaluation.scoring.metrics import METRICS, evaluate_all
 from hilum.evaluation.statistics import Difference, Interval, paired_bootstrap, patient_bootstrap
 from hilum.records import Predictions
 

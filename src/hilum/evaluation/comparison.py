@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from hilum.evaluation.checks import check_pair
-from hilum.evaluation.metrics import METRICS, Metric, higher_is_better
+from hilum.evaluation.scoring.checks import check_pair
+from hilum.evaluation.scoring.metrics import METRICS, Metric, higher_is_better
 from hilum.evaluation.statistics import Difference, mcnemar_exact, paired_bootstrap
 from hilum.records import Predictions
 

@@ -10,9 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from hilum.evaluation.checks import check_pair, check_predictions
-from hilum.evaluation.decisions import THRESHOLD_RULES, choose_threshold, majority_baseline, one_vs_rest_thresholds, verdict
-from hilum.evaluation.metrics import METRICS, Metric, metric_names, metric_values
+from hilum.evaluation.scoring.checks import check_pair, check_predictions
+from hilum.evaluation.scoring.decisions import (
+    THRESHOLD_RULES,
+    choose_threshold,
+    majority_baseline,
+    one_vs_rest_thresholds,
+    verdict,
+)
+from hilum.evaluation.scoring.metrics import METRICS, Metric, metric_names, metric_values
 from hilum.records import Predictions
 
 __all__ = [
@@ -186,3 +192,12 @@ def _check_settings(resamples: int, confidence: float) -> None:
             f"a bootstrap must have at least 1 resample and a confidence between 0 and 1, got {resamples} and {confidence};"
             " use for example 1000 and 0.95."
         )
+
+
+def flat_metrics(found: dict[str, Interval], part: str) -> dict[str, float]:
+    """`test/auroc_macro` with `test/auroc_macro.low` and `.high`."""
+    flat: dict[str, float] = {}
+    for name, interval in found.items():
+        flat |= {f"{part}/{name}": interval.value}
+        flat |= {f"{part}/{name}.low": interval.low, f"{part}/{name}.high": interval.high}
+    return flat

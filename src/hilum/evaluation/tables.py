@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from hilum.evaluation.checks import check_predictions
-from hilum.evaluation.metrics import METRICS, Metric, confidence_bin, confusion_counts, undefined_reasons
+from hilum.evaluation.scoring.checks import check_predictions
+from hilum.evaluation.scoring.metrics import METRICS, Metric, confidence_bin, confusion_counts, undefined_reasons
 from hilum.evaluation.statistics import Interval
 from hilum.records import Predictions
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.stats import bootstrap
 
-from hilum.explain.localization import Heat, Mark, fill_contours, iou, otsu_mask
+from hilum.explain.measures.localization import Heat, Mark, fill_contours, iou, otsu_mask
 
 Runs = Mapping[str, Any]  # {"size": [height, width], "counts": text}
 SIZE = "img_size"  # the key beside the findings in a file of polygons: [height, width]

@@ -3,14 +3,13 @@
 import shutil
 from pathlib import Path
 
-from hilum.config import read_params
-from hilum.data.identity import read_salt, write_key
-from hilum.data.phantom import write_phantoms
-from hilum.data.prepared import file_sha256
+from hilum.data.phantom.phantom import write_phantoms
+from hilum.data.readers.identity import read_salt, write_key
 from hilum.data.readers.listing import list_dead_links
 from hilum.progress import bar, say
-from hilum.results import write_json
-from hilum.source_settings import DICOM_SOURCES, PINNED, PhantomSource
+from hilum.results import file_sha256, write_json
+from hilum.settings.params import read_params
+from hilum.settings.sources import DICOM_SOURCES, PINNED, PhantomSource
 from hilum.workspace import find_workspace
 
 

@@ -14,20 +14,20 @@ from hilum.audit.evidence import Surroundings, measure
 from hilum.audit.outlines import answer_by_outlines
 from hilum.audit.regions import Regions, join_regions, regions_of_masks, regions_of_rectangle
 from hilum.audit.rule import PROBING, judge
-from hilum.config import Audit, flatten, read_params
-from hilum.data.manifest import read_manifest
-from hilum.data.prepared import SplitFilms, load_masks, load_split
-from hilum.evaluation.decisions import verdict
-from hilum.evaluation.metrics import evaluate_all
+from hilum.data.prepared.loading import SplitFilms, load_split, read_manifest
+from hilum.data.prepared.masks import load_masks
+from hilum.evaluation.scoring.decisions import verdict
+from hilum.evaluation.scoring.metrics import evaluate_all
 from hilum.evaluation.style import to_png
-from hilum.explain import gradcam
-from hilum.explain.subject import Subject
+from hilum.explain.explained_model import Subject
+from hilum.explain.methods import gradcam
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Images, Labels, Maps, Predictions
 from hilum.results import read_json, write_json
 from hilum.runs import arm_run, log_results
+from hilum.settings.params import Audit, flatten, read_params
 from hilum.tracking import open_store
 from hilum.workspace import Workspace, find_workspace
 

@@ -4,22 +4,13 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from hilum.config import Params, read_params
-from hilum.data.phantom import FINDINGS
-from hilum.data.prepared import file_sha256
-from hilum.data.sources import FAULTS
-from hilum.evaluation.metrics import VALIDATION_METRICS
-from hilum.explain.measures import wanted_measures
-from hilum.explain.methods import METHODS
-from hilum.explain.sheets import SHEETS
-from hilum.models.backbones import BACKBONES
 from hilum.progress import say
-from hilum.results import write_json
-from hilum.searched import Choices, Range
-from hilum.source_settings import NOT_READ, PhantomSource
+from hilum.project.faults import KNOWN_WEIGHTS, find_faults, find_missing
+from hilum.results import file_sha256, write_json
+from hilum.settings.meaning import pretrained_backbones
+from hilum.settings.params import Params, read_params
+from hilum.settings.sources import PhantomSource
 from hilum.workspace import Workspace, find_workspace
-
-KNOWN_WEIGHTS = ("pretrained", "imagenet", "none")
 
 
 def run() -> None:
@@ -42,75 +33,6 @@ def drop_unlisted_folds(params: Params, workspace: Workspace) -> None:
             say(f"{arm} is not cross-validated any more: its folds are removed; `dvc repro` brings them back if asked for")
 
 
-def find_faults(params: Params) -> list[str]:
-    """What names something that no registry knows."""
-    faults = []
-    for key, metric in (("tune.metric", params.tune.metric), ("train.select", params.train.select)):
-        if metric not in VALIDATION_METRICS:
-            faults.append(f"{key} must be one of {', '.join(VALIDATION_METRICS)}, got {metric!r}")
-    for method in params.explain.methods:
-        if method not in METHODS:
-            faults.append(f"explain.methods must be out of {', '.join(METHODS)}, got {method!r}")
-    for sheet in params.explain.sheets:
-        if sheet not in SHEETS:
-            faults.append(f"explain.sheets must be out of {', '.join(SHEETS)}, got {sheet!r}")
-    if params.explain.ranked.method not in METHODS:
-        faults.append(f"explain.ranked.method must be one of {', '.join(METHODS)}, got {params.explain.ranked.method!r}")
-    try:
-        wanted_measures(params.explain.measures)
-    except ValueError as fault:
-        faults.append(str(fault))
-    for name, source in params.acquire.sources.items():
-        strange = set(source.findings) - set(FINDINGS) if isinstance(source, PhantomSource) else set()
-        if strange:
-            faults.append(
-                f"acquire.sources.{name}.findings must be out of {', '.join(FINDINGS)}, got {', '.join(sorted(strange))}"
-            )
-    for name, arm in params.arms.items():
-        backbone = BACKBONES.get(arm.backbone)
-        if backbone is None:
-            faults.append(f"arms.{name}.backbone must be one of {', '.join(BACKBONES)}, got {arm.backbone!r}")
-            continue
-        for i, phase in enumerate(arm.phases):
-            legal = phase.unfreeze in ("head", "all", *backbone.blocks) or (
-                isinstance(phase.unfreeze, int) and phase.unfreeze <= len(backbone.blocks)
-            )
-            if not legal:
-                faults.append(
-                    f"arms.{name}.phases.{i}.unfreeze must be head, all, 1 to {len(backbone.blocks)} or one of "
-                    f"{', '.join(backbone.blocks)}, got {phase.unfreeze!r}"
-                )
-            if arm.weights == "none" and phase.batch_norm == "frozen" and phase.unfreeze != "head":
-                faults.append(
-                    f"arms.{name}.phases.{i}.batch_norm must be auto or train where weights are none, got 'frozen': the "
-                    "statistics of random weights normalise nothing"
-                )
-            if isinstance(phase.learning_rate, Choices | Range) and not params.tune.trials:
-                say(f"arms.{name}.phases.{i}.learning_rate is a space, but tune.trials is 0: its start is used")
-    return faults
-
-
-def find_missing(params: Params, workspace: Workspace) -> list[str]:
-    """Folders and files that are named but not there."""
-    faults = []
-    for name, source in params.acquire.sources.items():
-        if isinstance(source, PhantomSource):
-            continue
-        root = workspace.at_home(source.root)
-        if not root.is_dir():
-            faults.append(f"acquire.sources.{name}.root must be a folder, got {root}; put the films there or correct it")
-        elif source.reader in FAULTS:
-            found = FAULTS[source.reader](root, **source.model_dump(exclude=NOT_READ))
-            faults += [f"acquire.sources.{name}: {fault}" for fault in found]
-    for name, arm in params.arms.items():
-        if arm.weights not in KNOWN_WEIGHTS and not workspace.at_home(arm.weights).is_file():
-            faults.append(
-                f"arms.{name}.weights must be {', '.join(KNOWN_WEIGHTS)} or a file, got {workspace.at_home(arm.weights)}, "
-                "which does not exist"
-            )
-    return faults
-
-
 def gather_facts(params: Params, workspace: Workspace) -> dict[str, object]:
     """What later stages watch and params.yaml does not say: the films below each root, the bytes of weight files."""
     sources = {
@@ -121,7 +43,7 @@ def gather_facts(params: Params, workspace: Workspace) -> dict[str, object]:
         name: arm.weights if arm.weights in KNOWN_WEIGHTS else file_sha256(workspace.at_home(arm.weights))
         for name, arm in params.arms.items()
     }
-    return {"sources": sources, "weights": weights, "pretrain": params.pretrains()}
+    return {"sources": sources, "weights": weights, "pretrain": pretrained_backbones(params.arms)}
 
 
 def fingerprint(root: Path) -> str:

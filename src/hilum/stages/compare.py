@@ -4,38 +4,35 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from hilum.audit.section import ArmAudit, audit_warnings, render_audit
-from hilum.config import Compare, Params, flatten, read_params
-from hilum.data.marks import load_marks
-from hilum.data.prepared import load_split
+from hilum.data.annotations import load_marks
+from hilum.data.prepared.loading import load_split
 from hilum.evaluation.arm_figures import confusion_arms_figure, difference_figure, metrics_figure
-from hilum.evaluation.blind import BLIND, MEASURED
+from hilum.evaluation.blind import MEASURED
 from hilum.evaluation.comparison import compare_arms, mcnemar_table, verdict_changes
-from hilum.evaluation.folds_section import FoldResults, render_folds
-from hilum.evaluation.headline import BlindRow, HeadlineRow, blind_rows, flag_warnings, headline_rows, interval_of
-from hilum.evaluation.metrics import higher_is_better
-from hilum.evaluation.page import ComparisonPage, render_comparison
-from hilum.evaluation.sanity_section import render_sanity
 from hilum.evaluation.style import to_png
 from hilum.evaluation.tables import confusion_matrix
-from hilum.explain.drawing import Row, answer_of, draw_rows
-from hilum.explain.heat import png_bytes
-from hilum.explain.methods import METHODS
-from hilum.explain.reference_maps import REFERENCES
+from hilum.explain.drawing.heat import png_bytes
+from hilum.explain.drawing.panels import Row, answer_of, draw_rows
+from hilum.explain.measures.reference_maps import REFERENCES
+from hilum.explain.methods.registry import METHODS
+from hilum.pages.arm_results import ArmResults, read_arm
+from hilum.pages.audit import ArmAudit, audit_warnings, render_audit
+from hilum.pages.comparison import PAGE, ComparisonPage, render_comparison
+from hilum.pages.folds import FoldResults, render_folds
+from hilum.pages.headline import HEADLINE, BlindRow, blind_rows, flag_warnings, headline, interval_of
+from hilum.pages.page_words import find_warnings, gather_facts, measure_notes, read_agreement, read_sanity, summarise_arm
+from hilum.pages.sanity import render_sanity
 from hilum.progress import bar, say
+from hilum.project.champion import crown
 from hilum.results import pick_films, read_json, read_predictions, read_table, write_json, write_table
-from hilum.runs import base_tags, log_results, run_key
-from hilum.stages.arm_results import ArmResults, read_arm
-from hilum.stages.page_words import find_warnings, gather_facts, measure_notes, read_agreement, read_sanity, summarise_arm
-from hilum.tracking import Store, open_store
+from hilum.runs import base_tags, log_results
+from hilum.settings.params import Compare, Params, flatten, read_params
+from hilum.tracking import open_store
 from hilum.workspace import Workspace, find_workspace
 
-HEADLINE = ("auroc_macro", "auprc_macro", "balanced_accuracy", "accuracy", "mcc", "brier", "ece")
 DRAWN = (*HEADLINE[:5], "sensitivity_macro", "specificity_macro", "f1_macro", *HEADLINE[5:])
-PAGE = "comparison.html"
 
 
 def run() -> None:
@@ -209,33 +206,10 @@ def explanation_table(arms: dict[str, ArmResults]) -> pd.DataFrame:
     return table.astype(dict.fromkeys(columns[3:], float))
 
 
-def headline(arms: dict[str, ArmResults], differences: pd.DataFrame, reference: str) -> list[HeadlineRow]:
-    """The metrics that a person wants first."""
-    values = {name: {m: interval_of(arm.metrics, f"test/{m}") for m in HEADLINE} for name, arm in arms.items()}
-    majority = {m: interval_of(arms[reference].metrics, f"majority/{m}").value for m in HEADLINE}
-    blind = {name: {m: interval_of(arms[reference].metrics, f"{key}/{m}") for m in HEADLINE} for key, name in BLIND.items()}
-    return headline_rows(values, majority, differences, HEADLINE, blind)
-
-
 def compare_blind(arms: dict[str, ArmResults]) -> list[BlindRow]:
     """How far each arm is above the classifiers that see no lung."""
     own = {name: interval_of(arm.metrics, f"test/{MEASURED}") for name, arm in arms.items()}
     return blind_rows({name: arm.metrics for name, arm in arms.items()}, own)
-
-
-def headline_text(arms: dict[str, ArmResults], differences: pd.DataFrame, params: Params) -> str:
-    """The table that ends `make repro`."""
-    reference = params.compare.reference
-    frame = {}
-    for row in headline(arms, differences, reference):
-        cells = {**row["arms"], "majority class": row["majority"], **row["blind"]}
-        cells |= {f"{name} - {reference}": " ".join(told) for name, told in row["differences"].items()}
-        frame[row["name"]] = cells
-    return (
-        f"\ntest films, {100 * params.compare.confidence:g} % intervals over patients\n"
-        + pd.DataFrame(frame).T.to_string()
-        + "\n"
-    )
 
 
 def write_folds(folder: Path, workspace: Workspace, params: Params, classes: list[str]) -> str:
@@ -265,16 +239,3 @@ def read_folds(folder: Path, classes: list[str]) -> FoldResults:
 def read_audit(folder: Path) -> ArmAudit:
     """One arm's audit."""
     return ArmAudit(read_json(folder / "audit.json"), (folder / "keys" / "audit.png").read_bytes())
-
-
-def crown(store: Store, params: Params, arms: dict[str, ArmResults]) -> None:
-    """Name a champion by the validation metric if the registered model has none; a person's choice is never overruled."""
-    model = params.tracking.model
-    if store.champion(model):
-        return
-    sign = 1 if higher_is_better(params.train.select) else -1
-    best = max(arms, key=lambda name: sign * (arms[name].metrics[f"val/{params.train.select}"] or -np.inf))
-    versions = store.versions(model, run_key(arms[best].settings))
-    if versions:
-        store.crown(model, versions[0])
-        say(f"models:/{model}@champion is {best} (by val/{params.train.select})")

@@ -9,29 +9,28 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from hilum.config import Evaluate, Params, flatten, read_params
-from hilum.data.batches import Rows, as_images
 from hilum.data.folds import OUT, TRAINS, VALIDATES, fold_names, rows_of_fold
-from hilum.data.prepared import SplitFilms, file_sha256, load_split
+from hilum.data.prepared.loading import SplitFilms, load_split
+from hilum.data.prepared.rows import as_images
 from hilum.evaluation.contradictions import contradiction_sheet, find_contradictions
-from hilum.evaluation.decisions import verdict
-from hilum.evaluation.metrics import METRICS, evaluate_all, with_bins
-from hilum.evaluation.statistics import patient_bootstrap
+from hilum.evaluation.scoring.decisions import find_threshold, verdict
+from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
+from hilum.evaluation.scoring.metrics import METRICS, evaluate_all, with_bins
+from hilum.evaluation.statistics import flat_metrics, patient_bootstrap
 from hilum.evaluation.style import to_png
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Predictions
-from hilum.results import pool_predictions, read_json, table_of, write_json, write_table
-from hilum.runs import base_tags, epoch_metrics, fold_metrics, log_results
-from hilum.stages.evaluate import flat_metrics
-from hilum.stages.kept_folds import KeptFolds, keep_folds
-from hilum.stages.scoring import epoch_line, score_epoch
-from hilum.stages.train import find_threshold, logged_params
-from hilum.stages.tune import find_arm, weights_digest
+from hilum.results import epoch_metrics, file_sha256, pool_predictions, read_json, table_of, write_json, write_table
+from hilum.runs import base_tags, fold_metrics, log_results
+from hilum.settings.meaning import settle
+from hilum.settings.params import Evaluate, Params, find_arm, flatten, read_params
+from hilum.settings.training import Arm
 from hilum.tracking import Run, open_store
-from hilum.training.arms import Task, train_arm, weights_of
+from hilum.training.arms import train_arm
 from hilum.training.fit import begin_training
-from hilum.training_settings import Arm, settle
+from hilum.training.kept_folds import KeptFolds, keep_folds
+from hilum.training.task import logged_params, make_task, weights_digest
 from hilum.workspace import Workspace, find_workspace
 
 SHOWN = 24  # films on the contact sheet; contradictions.csv has all
@@ -134,7 +133,7 @@ def run_fold(
         arm, task, len(arm.phases), score_epoch(params.train.select), on_epoch, bar(f"{title}: activations")
     )
     predict = predictor(model)
-    threshold = find_threshold(params, val, predict(as_images(val.films)))
+    threshold = find_threshold(params.train.threshold_rule, val.labels, predict(as_images(val.films)))
     probabilities = predict(as_images(out.films))
     held_out = films.table.iloc[rows[OUT]]
     answers = Predictions(
@@ -146,19 +145,6 @@ def run_fold(
         tuple(versions["classes"]),
     )
     return _Fold(name, answers, fitted.history.assign(fold=name), measure_fold(name, answers, params.evaluate, params.seed))
-
-
-def make_task(train: Rows, val: Rows, arm: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> Task:
-    """What a fold's training needs."""
-    return Task(
-        train,
-        val,
-        versions["classes"],
-        weights_of(arm, workspace.pretrained, workspace.at_home),
-        params.train,
-        params.seed,
-        workspace.cache / "features",
-    )
 
 
 def measure_fold(name: str, answers: Predictions, settings: Evaluate, seed: int) -> dict[str, Any]:

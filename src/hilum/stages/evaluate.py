@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hilum.config import Evaluate, flatten, read_params
-from hilum.data.batches import as_images
-from hilum.data.manifest import read_manifest
-from hilum.data.prepared import SplitFilms, load_films, load_split
+from hilum.data.prepared.loading import SplitFilms, load_films, load_split, read_manifest
+from hilum.data.prepared.rows import as_images
 from hilum.evaluation.acquisition import acquisition_features, answer_by_features, source_features
 from hilum.evaluation.blind import BLIND, SEES, measure_blind, tell_flag
-from hilum.evaluation.decisions import majority_baseline, one_vs_rest_thresholds, verdict
 from hilum.evaluation.figures import calibration_figure, confusion_figure, learning_figure, pr_figure, roc_figure
-from hilum.evaluation.metrics import evaluate_all, with_bins
-from hilum.evaluation.statistics import Interval, patient_bootstrap
+from hilum.evaluation.scoring.decisions import majority_baseline, one_vs_rest_thresholds, verdict
+from hilum.evaluation.scoring.metrics import evaluate_all, with_bins
+from hilum.evaluation.statistics import Interval, flat_metrics, patient_bootstrap
 from hilum.evaluation.style import to_png
 from hilum.evaluation.tables import class_table, confusion_matrix, interval_table, pr_by_class, reliability_table, roc_by_class
 from hilum.models.classifier import load_classifier
@@ -26,6 +24,7 @@ from hilum.progress import bar, say
 from hilum.records import Predictions
 from hilum.results import read_json, read_table, table_of, write_json, write_table
 from hilum.runs import arm_run, log_films, log_results
+from hilum.settings.params import Evaluate, flatten, read_params
 from hilum.tracking import open_store
 from hilum.workspace import Workspace, find_workspace
 
@@ -144,15 +143,6 @@ def answer_blindly(
         return replace(model, y_prob=found, y_pred=verdict(found, None))
 
     return {"acquisition_only": answer(taken), "source_only": answer(sources) if len(known) > 1 else None}
-
-
-def flat_metrics(found: dict[str, Interval], part: str) -> dict[str, float]:
-    """`test/auroc_macro` with `test/auroc_macro.low` and `.high`."""
-    flat: dict[str, float] = {}
-    for name, interval in found.items():
-        flat |= {f"{part}/{name}": interval.value}
-        flat |= {f"{part}/{name}.low": interval.low, f"{part}/{name}.high": interval.high}
-    return flat
 
 
 def draw_curves(folder: Path, predictions: Predictions, found: dict[str, Interval], settings: Evaluate, arm: str) -> None:

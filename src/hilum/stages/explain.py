@@ -5,41 +5,37 @@ With --image, why a model said what it said about one film.
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hilum.config import Params, flatten, read_params
-from hilum.data.batches import as_images
-from hilum.data.markers import prepare_marked
-from hilum.data.marks import FilmMarks, load_marks, no_marks
-from hilum.data.prepared import SplitFilms, load_split
-from hilum.evaluation.decisions import verdict
-from hilum.explain.agreement import agreement_by_chance, compare_methods, find_disagreement
-from hilum.explain.case import Remake
-from hilum.explain.drawing import answer_of, draw_panel, tell_answer
-from hilum.explain.evidence import add_references, gather_evidence, tune_levels
-from hilum.explain.heat import png_bytes
-from hilum.explain.measures import wanted_measures
-from hilum.explain.methods import METHODS
-from hilum.explain.sanity_gate import correlate_permuted, flat_sanity, judge, mark_sanity, verdicts_of
-from hilum.explain.shap_gradients import hash_films
-from hilum.explain.sheets import SHEETS, Shown, first_films
-from hilum.explain.subject import Subject
-from hilum.explain.summary import summarise_measures, summarise_pairs
-from hilum.explain_settings import PREDICTED, TRUE, Explain
+from hilum.data.annotations import FilmMarks, load_marks
+from hilum.data.prepared.loading import SplitFilms, load_split
+from hilum.data.prepared.rows import as_images
+from hilum.explain.drawing.panels import answer_of
+from hilum.explain.explained_model import Subject
+from hilum.explain.maps import draw_background, explain_films, remake
+from hilum.explain.measures.agreement import agreement_by_chance, compare_methods, find_disagreement
+from hilum.explain.measures.registry import wanted_measures
+from hilum.explain.measures.summary import summarise_measures, summarise_pairs
+from hilum.explain.measures.tables import add_references, gather_evidence, tune_levels
+from hilum.explain.methods.shap_gradients import hash_films
+from hilum.explain.outputs import draw_grids, draw_panels, draw_sheets, file_name, save_arrays
+from hilum.explain.sanity.gate import correlate_permuted, flat_sanity, judge
+from hilum.explain.sanity.verdicts import mark_sanity, verdicts_of
+from hilum.explain.sheets.registry import Shown, first_films
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Attribution, Films, Labels, Predictions
 from hilum.results import pick_films, read_json, read_predictions, write_json, write_table
 from hilum.runs import arm_run, log_results
-from hilum.stages.explained import draw_grids, draw_panels, draw_sheets, file_name, save_arrays
-from hilum.stages.served import check_names, choose_methods, open_served
-from hilum.stages.served_sanity import read_verdicts
+from hilum.serving.one_film import explain_image
+from hilum.settings.explain import PREDICTED, TRUE, Explain
+from hilum.settings.params import Params, flatten, read_params
 from hilum.tracking import open_store
 from hilum.workspace import Workspace, find_workspace
 
@@ -116,70 +112,6 @@ def choose_targets(target: str, chosen: Predictions) -> Labels:
     if target == TRUE:
         return chosen.y_true
     return chosen.y_pred if target == PREDICTED else np.full(len(chosen.y_pred), chosen.classes.index(target))
-
-
-def explain_image(image: Path, model: str, asked: str, target: str, out: Path, workspace: Workspace, params: Params) -> None:
-    """One film: a panel of all wanted methods, each one's arrays, parameters and time, and sheets, in the folder `out`."""
-    check_names("--methods", asked, [*METHODS, *SHEETS])
-    if not image.is_file():
-        raise ValueError(f"--image must be a film, got {image}, which does not exist")
-    with open_served(model, workspace, params) as (subject, described):
-        names, sheets = choose_methods("--methods", asked, subject, params.explain)
-        prepared = prepare_marked(image, described["size"], described["square"], described.get("markers", "keep"))
-        films, geometry = prepared.film[np.newaxis], prepared.geometry
-        settings = params.explain.model_copy(update={"methods": names})
-        classes = list(described["classes"])
-        if target not in (PREDICTED, *classes):
-            raise ValueError(f"--target must be {PREDICTED} or a class of the model ({', '.join(classes)}), got {target!r}")
-        probabilities = subject.predict(as_images(films))
-        said = verdict(probabilities, described["threshold"])
-        targets = said if target == PREDICTED else np.array([classes.index(target)])
-        seconds: dict[str, float] = {}
-        found = explain_films(subject, films, targets, settings, params.seed, seconds.__setitem__)
-        found = mark_sanity(found, read_verdicts(model, described, subject.background, settings, workspace, params.tracking))
-        answer = tell_answer(image.name, classes, probabilities[0], int(said[0]), int(targets[0]), described["threshold"])
-        shown = Shown(subject, films, as_images(films), targets, probabilities, classes, [answer], [no_marks(geometry)], found)
-        draw_sheets(out, shown, [image.stem], sheets, settings, params.seed)
-    save_arrays(out, found, [image.name])
-    for name in found:
-        write_json(out / f"{name}.json", {**read_json(out / f"{name}.json"), "seconds": round(seconds[name], 3)})
-    if found:
-        figure = draw_panel(films[0], list(found.values()), 0, answer, shown.marks[0])
-        (out / f"{image.stem}.png").write_bytes(png_bytes(figure))
-    say(f"{image.name}: {answer.predicted} {answer.probability:.1%}; {len(found)} maps and {len(sheets)} sheets in {out}")
-
-
-def draw_background(train: SplitFilms, count: int, seed: int) -> np.ndarray:
-    """A seeded sample of training films: what SHAP measures against."""
-    rows = np.random.default_rng(seed).permutation(len(train.table))[:count]
-    return as_images(train.rows.films[np.sort(rows)])
-
-
-def explain_films(
-    subject: Subject,
-    films: Films,
-    targets: Labels,
-    settings: Explain,
-    seed: int,
-    on_method: Callable[[str, float], None] = lambda name, seconds: None,
-) -> dict[str, Attribution]:
-    """Every wanted method on every film; on_method hears each one's name and seconds."""
-    images = as_images(films)
-    found = {}
-    for name in settings.methods:
-        own: Mapping[str, Any] = getattr(settings, name).model_dump()
-        start = time.perf_counter()
-        found[name] = METHODS[name].explain(subject, images, targets, own, seed, bar(METHODS[name].title))
-        on_method(name, time.perf_counter() - start)
-    return found
-
-
-def remake(settings: Explain, name: str, targets: Labels) -> Remake:
-    """A method once more, for these classes of as many films: on another model, noisy films, another seed."""
-    own: Mapping[str, Any] = getattr(settings, name).model_dump()
-    return lambda subject, images, seed: (
-        METHODS[name].explain(subject, images, targets, own, seed, lambda done, total: None).values
-    )
 
 
 def judge_sanity(

@@ -10,19 +10,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hilum.config import Params, read_params
-from hilum.data.decoding import put_back
-from hilum.data.manifest import MASK_KINDS, Prepared, build_manifest, tell_decoded
-from hilum.data.markers import count_removal
-from hilum.data.near_duplicates import find_near_duplicates
-from hilum.data.near_groups import NEAR, check_groups, link_patients, tell_near_duplicates, warn_of_near_duplicates
-from hilum.data.oddities import choose_shown, list_odd_films
-from hilum.data.pair_sheet import draw_pairs, write_pairs
-from hilum.data.prepared import load_geometry, load_masks, write_prepared
-from hilum.data.raw_films import read_source
+from hilum.data.burned_in.removal import count_removal
+from hilum.data.decoding.decoding import put_back
+from hilum.data.manifest import Prepared, build_manifest, tell_decoded, write_prepared
+from hilum.data.prepared.loading import load_geometry
+from hilum.data.prepared.masks import MASK_KINDS, load_masks
+from hilum.data.quality.near_duplicates import find_near_duplicates
+from hilum.data.quality.near_groups import NEAR, check_groups, link_patients, tell_near_duplicates, warn_of_near_duplicates
+from hilum.data.quality.oddities import choose_shown, list_odd_films
+from hilum.data.quality.pair_sheet import draw_pairs, write_pairs
+from hilum.data.readers.raw_films import read_source
 from hilum.data.sheets import choose_annotated, choose_marked, draw_annotated, draw_marked, draw_odd, encode_sheet, gather
 from hilum.progress import bar, say
 from hilum.results import write_table
+from hilum.settings.params import Params, read_params
 from hilum.workspace import Workspace, find_workspace
 
 NEAR_FILE = "near_duplicates.csv"

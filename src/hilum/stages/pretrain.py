@@ -7,22 +7,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hilum.config import Params, read_params
-from hilum.data.batches import Rows
-from hilum.data.leaks import FilmSet, find_leaks
-from hilum.data.manifest import Prepared, build_manifest, read_manifest, tell_decoded
-from hilum.data.prepared import load_films
-from hilum.data.raw_films import read_source
-from hilum.data.sources import PUBLISHED
+from hilum.data.manifest import Prepared, build_manifest, tell_decoded
+from hilum.data.prepared.loading import load_films, read_manifest
+from hilum.data.prepared.rows import Rows
+from hilum.data.quality.leaks import FilmSet, find_leaks
+from hilum.data.readers.raw_films import read_source
+from hilum.data.readers.registry import PUBLISHED
 from hilum.data.splits import split_by_patient
+from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
 from hilum.models.classifier import save_backbone
 from hilum.progress import bar, say
 from hilum.records import JOINT
-from hilum.results import write_json, write_table
-from hilum.stages.scoring import epoch_line, score_epoch
+from hilum.results import read_json, write_json, write_table
+from hilum.settings.params import Params, read_params
+from hilum.settings.training import Arm, Head, Phase, Train
 from hilum.training.arms import Task, train_arm
 from hilum.training.fit import begin_training
-from hilum.training_settings import Arm, Head, Phase, Train
 from hilum.workspace import Workspace, find_workspace
 
 
@@ -31,7 +31,7 @@ def run() -> None:
     params = read_params(workspace.params)
     folder = workspace.pretrained
     shutil.rmtree(folder, ignore_errors=True)
-    backbones = params.pretrains()
+    backbones = read_json(workspace.facts)["pretrain"]  # `check` wrote there what the arms ask for
     if not backbones:
         write_json(folder / "summary.json", {})
         say("no arm wants pretrained weights: nothing to do")

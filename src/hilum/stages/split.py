@@ -5,15 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.config import Params, read_params
+from hilum.data.burned_in.removal import count_removal
 from hilum.data.confounding import Confounding, measure_confounding, name_factors, tell_confounding
-from hilum.data.confounding_section import render_confounding
 from hilum.data.folds import draw_folds
-from hilum.data.manifest import read_manifest
-from hilum.data.markers import count_removal
-from hilum.data.pair_sheet import draw_pairs, write_pairs
-from hilum.data.prepared import LISTED, file_sha256, load_films, read_markers
-from hilum.data.report import Sheet, count_marked, count_ways, render_report, warn_of_confounding
+from hilum.data.prepared.loading import LISTED, load_films, read_manifest, read_markers
+from hilum.data.quality.pair_sheet import draw_pairs, write_pairs
 from hilum.data.splits import (
     Splits,
     choose_explain_films,
@@ -23,9 +19,13 @@ from hilum.data.splits import (
     prove_disjoint,
     split_by_patient,
 )
+from hilum.pages.confounding import render_confounding
+from hilum.pages.data_report import Sheet, count_marked, count_ways, render_report, warn_of_confounding
 from hilum.progress import say
 from hilum.records import SPLITS
-from hilum.results import digest, read_table, write_json, write_table
+from hilum.results import digest, file_sha256, read_table, write_json, write_table
+from hilum.settings.meaning import class_names
+from hilum.settings.params import Params, read_params
 from hilum.workspace import Workspace, find_workspace
 
 SAMPLES = 8  # films of each class on the page
@@ -60,7 +60,7 @@ def run() -> None:
     write_table(folder / "folds.csv", folds)
     write_table(folder / "left_out.csv", splits.left_out)
     write_json(folder / "proof.json", {**proof, "test_part": dict(splits.test_part), "left_out": len(splits.left_out)})
-    classes = params.prepare.classes()
+    classes = class_names(params.prepare.labels)
     train = listed.loc[listed["split"] == "train", "label"].value_counts()
     versions = {
         "classes": classes,
@@ -120,7 +120,7 @@ def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, s
         load_films(prepared),
         problems,
         findings,
-        params.prepare.classes(),
+        class_names(params.prepare.labels),
         notes,
         per_class=SAMPLES,
         seed=params.seed,
@@ -128,7 +128,7 @@ def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, s
         test_part=splits.test_part,
         near=near,
         sheets=make_sheets(prepared, manifest, params.prepare.markers),
-        confounding=render_confounding(confounding, params.prepare.classes(), params.split.confounding.confidence),
+        confounding=render_confounding(confounding, class_names(params.prepare.labels), params.split.confounding.confidence),
     )
     (workspace.split / REPORT).write_text(page)
     for warning in [*warn_of_confounding(manifest), *tell_confounding(confounding)]:

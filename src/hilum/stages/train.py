@@ -2,29 +2,28 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
 
-from hilum.config import Params, flatten, read_params
-from hilum.data.batches import Rows, as_images
-from hilum.data.imbalance import copies_per_film, prior_shift, shown_prior
-from hilum.evaluation.decisions import choose_threshold
+from hilum.data.prepared.rows import Rows, as_images
+from hilum.evaluation.scoring.decisions import find_threshold
+from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
 from hilum.models.classifier import model_sha256, save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Labels
 from hilum.results import read_json, write_json, write_table
 from hilum.runs import base_tags, log_training
-from hilum.stages.scoring import epoch_line, score_epoch
-from hilum.stages.tune import find_arm, load_task
+from hilum.settings.meaning import settle
+from hilum.settings.params import find_arm, read_params
 from hilum.tracking import open_store
 from hilum.training.arms import correct_prior, train_arm
 from hilum.training.contact_sheet import draw_contact_sheet
 from hilum.training.fit import Fitted, begin_training
-from hilum.training_settings import Arm, settle, spaces
+from hilum.training.imbalance import copies_per_film, prior_shift, shown_prior
+from hilum.training.task import load_task, logged_params, origins
 from hilum.workspace import find_workspace
 
 
@@ -80,7 +79,9 @@ def run(arm: str) -> None:
             "split_version": versions["split_version"],
             "square": versions["square"],
             "markers": versions["markers"],
-            "threshold": find_threshold(params, task.val, predictor(model)(as_images(task.val.films))),
+            "threshold": find_threshold(
+                params.train.threshold_rule, task.val.labels, predictor(model)(as_images(task.val.films))
+            ),
             "threshold_rule": params.train.threshold_rule if len(versions["classes"]) == 2 else "argmax",
         }
         write_json(folder / "model.json", described)
@@ -114,32 +115,6 @@ def tell_balance(fitted: Fitted, labels: Labels, classes: list[str]) -> str:
         for row in copies_per_film(shown, labels, classes).to_dict("records")
     ]
     return f"{shown.strategy}; {', '.join(said)}"
-
-
-def logged_params(params: Params, arm: Arm) -> dict[str, Any]:
-    """Every parameter that led to the model; the arm's own without its name in front, so that arms share columns."""
-    sources = {name: params.acquire.sources[name].model_dump() for name in params.prepare.sources}
-    return {
-        **flatten(arm),
-        "seed": params.seed,
-        **flatten(sources, "source"),
-        **flatten(params.prepare.model_dump(include={"size", "square", "markers", "labels", "labels_by_source"}), "prepare"),
-        **flatten(params.split.model_dump(exclude={"explain_films", "tuning_films", "confounding", "folds", "fold_by"}), "split"),
-        **flatten(params.train, "train"),
-        **(flatten(params.pretrain, "pretrain") if arm.weights == "pretrained" else {}),
-    }
-
-
-def origins(logged: dict[str, Any], wanted: Arm) -> dict[str, str]:
-    """Of each logged value, whether it stood in params.yaml or was found by the search."""
-    return {key: "search" if key in spaces(wanted) else "params" for key in logged}
-
-
-def find_threshold(params: Params, val: Rows, probabilities: np.ndarray) -> float | None:
-    """Two classes: the threshold of the second one, by rule on validation. More: None, the most probable class decides."""
-    if probabilities.shape[1] != 2:
-        return None
-    return choose_threshold(params.train.threshold_rule, val.labels, probabilities[:, 1])
 
 
 def write_training(folder: Path, fitted: Fitted, train: Rows, classes: list[str]) -> None:

@@ -10,18 +10,19 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from hilum.config import Params, flatten, read_params
-from hilum.data.prepared import file_sha256, load_split
-from hilum.evaluation.metrics import higher_is_better
+from hilum.evaluation.scoring.epochs import score_epoch
+from hilum.evaluation.scoring.metrics import higher_is_better
 from hilum.progress import bar, say
-from hilum.results import read_json, write_json, write_table
-from hilum.runs import base_tags, epoch_metrics, log_search
-from hilum.stages.scoring import score_epoch
+from hilum.results import epoch_metrics, read_json, write_json, write_table
+from hilum.runs import base_tags, log_search
+from hilum.settings.meaning import settle, spaces
+from hilum.settings.params import Params, find_arm, flatten, read_params
+from hilum.settings.training import Arm
 from hilum.tracking import Run, Store, open_store
-from hilum.training.arms import Task, train_arm, weights_of
+from hilum.training.arms import Task, train_arm
 from hilum.training.fit import begin_training
 from hilum.training.search import Found, Watch, search, study_name
-from hilum.training_settings import Arm, settle, spaces
+from hilum.training.task import load_task, weights_digest
 from hilum.workspace import Workspace, find_workspace
 
 
@@ -64,27 +65,6 @@ def run(arm: str) -> None:
     say(f"{arm}: best {', '.join(f'{key} = {value:.4g}' for key, value in found.best.items())}")
 
 
-def find_arm(params: Params, arm: str) -> Arm:
-    """The arm's settings. Raises ValueError naming the arms there are."""
-    if arm not in params.arms:
-        raise ValueError(f"--arm must be one of {', '.join(params.arms)}, got {arm!r}")
-    return params.arms[arm]
-
-
-def load_task(params: Params, arm: Arm, workspace: Workspace, versions: dict[str, Any]) -> Task:
-    """The arm's films and settings. The test rows stay closed."""
-    classes = versions["classes"]
-    return Task(
-        load_split(workspace.prepared, workspace.split, "train", classes).rows,
-        load_split(workspace.prepared, workspace.split, "val", classes).rows,
-        classes,
-        weights_of(arm, workspace.pretrained, workspace.at_home),
-        params.train,
-        params.seed,
-        workspace.cache / "features",
-    )
-
-
 def searched_phases(arm: Arm) -> int:
     """A trial trains up to the last phase that holds a space; the head's spaces count to the first."""
     places = [int(key.split(".")[1]) for key in spaces(arm) if key.startswith("phases.")]
@@ -102,14 +82,6 @@ def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: W
         "versions": versions,
         "weights": weights_digest(params, name, workspace),
     }
-
-
-def weights_digest(params: Params, name: str, workspace: Workspace) -> str:
-    """The hash of the weights that the arm of that name begins with; `imagenet` and `none` stand for themselves."""
-    arm = params.arms[name]
-    if arm.weights == "pretrained":
-        return file_sha256(workspace.pretrained / f"{arm.backbone}.weights.h5")
-    return str(read_json(workspace.facts)["weights"][name])
 
 
 def train_trial(

@@ -8,12 +8,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.batches import Rows
-from hilum.data.imbalance import STRATEGIES, Shown, log_prior
+from hilum.data.prepared.rows import Rows
 from hilum.models.classifier import build_classifier
-from hilum.records import Labels
-from hilum.training.fit import Fitted, OnEpoch, OnFilm, Score, fit_phases
-from hilum.training_settings import Arm, Phase, Train
+from hilum.records import Labels, Score
+from hilum.settings.meaning import plain_phases
+from hilum.settings.training import Arm, Phase, Train
+from hilum.training.fit import Fitted, OnEpoch, OnFilm, fit_phases
+from hilum.training.imbalance import STRATEGIES, Shown, log_prior
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def train_arm(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch
     )
     fitted = fit_phases(
         model,
-        arm.settled_phases()[:phases],
+        plain_phases(arm)[:phases],
         task.train,
         task.val,
         shown,

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from hilum.data.batches import Changes, Rows, draw_views
-from hilum.training_settings import Augment
+from hilum.data.prepared.rows import Rows
+from hilum.settings.training import Augment
+from hilum.training.augmentation import Changes, draw_views
 
 FILMS, VIEWS = 2, 6  # films of each class, and at most so many views of each
 SIDE, GAP, MARGIN, LINE = 160, 6, 14, 20  # pixels: of a film, between films, around all, of a line of text

@@ -9,9 +9,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.batches import Changes, Rows, as_images, draw_views
+from hilum.data.prepared.rows import Rows, as_images
 from hilum.models.classifier import model_sha256
 from hilum.models.forward import BATCH, compile_forward
+from hilum.training.augmentation import Changes, draw_views
 
 LIMIT = 8 * 1024**3  # bytes of all cached activations; the least recently used ones go first
 

@@ -8,11 +8,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.batches import Changes, Rows, as_images, draw_views, epoch_views, further_views
-from hilum.data.imbalance import Shown, make_up
+from hilum.data.prepared.rows import Rows, as_images
 from hilum.models.classifier import cut
+from hilum.settings.training import Train
+from hilum.training.augmentation import Changes, draw_views, epoch_views, further_views
 from hilum.training.features import cached_features
-from hilum.training_settings import Train
+from hilum.training.imbalance import Shown, make_up
 
 OnFilm = Callable[[int, int], None]
 POOLED = "pool"  # the layer whose output SMOTE works on

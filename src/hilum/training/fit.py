@@ -13,17 +13,15 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from hilum.data.batches import Rows, epoch_order
-from hilum.data.imbalance import Shown
+from hilum.data.prepared.rows import Rows
 from hilum.models.classifier import frozen_cut, unfreeze
 from hilum.models.forward import compile_forward
-from hilum.records import Labels, Probabilities
+from hilum.records import Score
+from hilum.settings.training import Phase, Train
+from hilum.training.augmentation import epoch_order
 from hilum.training.feed import Feed
-from hilum.training_settings import Phase, Train
+from hilum.training.imbalance import Shown
 
-Score = Callable[
-    [Labels, Probabilities], dict[str, float]
-]  # validation metrics; the selecting one (higher is better) as `select`
 OnEpoch = Callable[[int, dict[str, float]], None]
 OnFilm = Callable[[int, int], None]
 

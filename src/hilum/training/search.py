@@ -13,7 +13,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import DatabaseError
 
-from hilum.searched import Choices, Range
+from hilum.settings.search_space import Choices, Range
 
 Values = dict[str, Any]
 Train = Callable[[Values, Callable[[int, dict[str, float]], None]], dict[str, float]]

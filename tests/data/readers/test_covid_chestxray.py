@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
+from small_films import write_films, write_lines
 
 from hilum.data.readers.covid_chestxray import find_covid_chestxray_faults, read_covid_chestxray
-from small_films import write_films, write_lines
 
 NEW = "patientid,offset,sex,age,finding,view,modality,folder,filename,license"
 OLD = "Patientid,offset,sex,age,finding,survival,view,date,location,filename,doi, url,license,notes"

@@ -2,9 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
+from small_films import write_films, write_lines
 
 from hilum.data.readers.csv import find_csv_faults, read_csv
-from small_films import write_films, write_lines
 
 HOT = {"table": "t.csv", "path": "Path", "findings": ["Effusion", "Pneumonia", "No Finding"]}
 

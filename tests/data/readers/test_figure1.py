@@ -1,7 +1,8 @@
 from pathlib import Path
 
-from hilum.data.readers.figure1 import find_figure1_faults, read_figure1
 from small_films import write_films, write_lines
+
+from hilum.data.readers.figure1 import find_figure1_faults, read_figure1
 
 HEADER = "patientid,offset,sex,age,finding,survival,temperature,pO2 saturation,view,modality,artifacts/distortion,notes"
 

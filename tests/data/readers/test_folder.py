@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from small_films import write_films, write_lines
 
 from hilum.data.readers.folder import find_folder_faults, read_folder
-from small_films import write_films, write_lines
 
 
 def write_root(root: Path) -> Path:

@@ -2,9 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
+from small_films import write_films, write_lines
 
 from hilum.data.readers.nih import find_nih_faults, read_nih
-from small_films import write_films, write_lines
 
 HEADER = (
     "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"

@@ -2,9 +2,9 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 import pytest
+from small_films import write_lines
 
 from hilum.data.readers.tables import attach_rows, pick_columns, read_table
-from small_films import write_lines
 
 
 def rows(*films: str, **columns: list) -> pd.DataFrame:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.data.identity import hide_patient, read_salt
 from hilum.data.readers.dicom_listing import DicomFile, make_dicom_table, read_headers, read_labels
+from hilum.data.readers.identity import hide_patient, read_salt
 
 
 def read_dicom_folder(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hilum.data.identity import hash_films, name_films, read_salt
+from hilum.data.readers.identity import hash_films, name_films, read_salt
 from hilum.data.readers.listing import READ_COLUMNS, list_dicoms
 
 if TYPE_CHECKING:
-    from hilum.data.film_header import FilmHeader
+    from hilum.data.readers.film_header import FilmHeader
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def read_headers(root: Path, keys: Path | None, burnt_in: bool) -> tuple[list[Di
     Raises:
         ValueError: no DICOM film below the root, or no salt.
     """
-    from hilum.data.film_header import FilmHeader, read_film_header  # pydicom takes a fifth of a second
+    from hilum.data.readers.film_header import FilmHeader, read_film_header  # pydicom takes a fifth of a second
 
     salt = read_salt(keys or root)
     films, others = [], 0

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from hilum.data.codestream import is_dicom
+from hilum.data.decoding.codestream import is_dicom
 
 SUFFIXES = (".png", ".jpg", ".jpeg")  # compared in lower case
 DICOM_SUFFIXES = (".dcm", ".dicom")  # a DICOM may have any other name or none

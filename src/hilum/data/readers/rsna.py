@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.data.identity import hide_patient, read_salt
 from hilum.data.readers.dicom_listing import DicomFile, make_dicom_table, read_headers, read_labels
+from hilum.data.readers.identity import hide_patient, read_salt
 
 LABELS, CLASSES = "stage_2_train_labels.csv", "stage_2_detailed_class_info.csv"
 MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"

@@ -1,0 +1,1 @@
+"""From the bytes of a film to grey levels, under limits."""

@@ -1,0 +1,88 @@
+"""From the files of one film to all that `prepare` keeps of them."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.data.decoding.images import read_mask
+from hilum.data.decoding.limits import LidError
+from hilum.data.decoding.marked_film import MarkedFilm, prepare_marked, tell_markers
+from hilum.data.prepared.geometry import Geometry
+from hilum.data.prepared.whole_masks import encode_mask
+
+Removed = tuple[NDArray[np.int32], NDArray[np.uint8]]  # (P,) places in the flattened film, and the grey levels that were there
+
+
+@dataclass(frozen=True)
+class DecodedFilm:
+    """What the files of one film give at one size.
+
+    broken: why the film could not be decoded; everything else is then empty.
+    lasting: the same files always give this; not if a lid of memory or time was met.
+    film: (size, size) uint8. pixel_sha256: of its bytes.
+    markers: the film's row of markers.MARKER_COLUMNS, without its name.
+    removed: the pixels that the removal of marks changed.
+    masks: kind -> (size, ceil(size / 8)) uint8, as numpy.packbits makes them. whole_masks: kind -> the mask as it was drawn, of
+    `whole_masks.encode_mask`. mask_faults: kind -> why it could not be decoded.
+    """
+
+    broken: str = ""
+    lasting: bool = True
+    film: NDArray[np.uint8] | None = None
+    pixel_sha256: str = ""
+    geometry: Geometry | None = None
+    markers: tuple[int, float, str, str] | None = None
+    removed: Removed | None = None
+    masks: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    whole_masks: dict[str, bytes] = field(default_factory=dict)
+    mask_faults: dict[str, str] = field(default_factory=dict)
+
+
+def decode_film(film: bytes, masks: Mapping[str, bytes], size: int, square: str, markers: str) -> DecodedFilm:
+    """Decode, square and resize a film and its masks; a fault of the files is part of the answer.
+
+    film, masks: content of the files; masks by kind. size: side in pixels. square: pad or stretch. markers: keep or inpaint.
+    """
+    try:
+        marked = prepare_marked(BytesIO(film), size, square, markers)
+    except LidError as error:
+        return DecodedFilm(broken=str(error), lasting=False)
+    except ValueError as error:
+        return DecodedFilm(broken=str(error))
+    packed, whole, faults, lasting = {}, {}, {}, True
+    for kind, content in masks.items():
+        try:
+            drawn = read_mask(BytesIO(content))
+            packed[kind], whole[kind] = np.packbits(marked.geometry.mask_to_prepared(drawn), axis=-1), encode_mask(drawn)
+        except ValueError as error:
+            faults[kind] = str(error)
+            lasting = lasting and not isinstance(error, LidError)
+    lungs = np.unpackbits(packed["lung_mask"], axis=-1, count=size).astype(bool) if "lung_mask" in packed else None
+    return DecodedFilm(
+        lasting=lasting,
+        film=marked.film,
+        pixel_sha256=hashlib.sha256(marked.film.tobytes()).hexdigest(),
+        geometry=marked.geometry,
+        markers=tell_markers(marked, lungs),
+        removed=_list_removed(marked),
+        masks=packed,
+        whole_masks=whole,
+        mask_faults=faults,
+    )
+
+
+def put_back(film: NDArray[np.uint8], removed: Removed | None) -> NDArray[np.uint8]:
+    """The film (size, size) with the marks that were removed from it, if any."""
+    before = film.copy()
+    if removed is not None:
+        before.flat[removed[0]] = removed[1]
+    return before
+
+
+def _list_removed(marked: MarkedFilm) -> Removed | None:
+    places = np.flatnonzero(marked.film != marked.before).astype(np.int32)
+    return (places, marked.before.flat[places]) if len(places) else None

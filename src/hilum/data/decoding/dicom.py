@@ -1,0 +1,259 @@
+"""One DICOM film to grey levels: header checked against codestream, pixels decoded, modality, window and inversion applied."""
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from pydicom import uid
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_fragments, parse_basic_offsets
+from pydicom.pixels import get_decoder
+
+from hilum.data.decoding.codestream import Frame, check_rle, read_jpeg2000_frame, read_jpeg_frame
+from hilum.data.decoding.dicom_header import (
+    check_pixel_element,
+    hide_values,
+    read_header,
+    read_native,
+    read_number,
+    read_numbers,
+    read_text,
+    read_whole,
+)
+from hilum.data.decoding.limits import check_pixels
+from hilum.data.decoding.windowing import (
+    Lookup,
+    Window,
+    apply_lookup,
+    apply_window,
+    count_patterns,
+    list_values,
+    look_up,
+    window_percentiles,
+)
+
+DECODERS = {  # transfer syntax -> the one library that decodes it; empty: pydicom itself
+    uid.ImplicitVRLittleEndian: "",
+    uid.ExplicitVRLittleEndian: "",
+    uid.ExplicitVRBigEndian: "",
+    uid.DeflatedExplicitVRLittleEndian: "",
+    uid.RLELossless: "pydicom",
+    uid.JPEGBaseline8Bit: "gdcm",
+    uid.JPEGExtended12Bit: "gdcm",
+    uid.JPEGLossless: "gdcm",
+    uid.JPEGLosslessSV1: "gdcm",
+    uid.JPEGLSLossless: "pyjpegls",
+    uid.JPEGLSNearLossless: "pyjpegls",
+    uid.JPEG2000Lossless: "pylibjpeg",
+    uid.JPEG2000: "pylibjpeg",
+}
+PIXEL_TAGS = (
+    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
+    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    *("VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"),
+)
+GREY = ("MONOCHROME1", "MONOCHROME2")
+COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue, Rec. 601
+MAX_FRAGMENTS = 10_000  # of a compressed film
+
+_JPEG_2000 = (uid.JPEG2000Lossless, uid.JPEG2000)
+
+
+@dataclass(frozen=True)
+class DicomFilm:
+    """A film whose header and codestream agree and whose size is within bounds; nothing is decoded yet.
+
+    header: the attributes PIXEL_TAGS. body: the open file at its pixels. code: the codestream of a compressed film.
+    width, height: pixels. decoded, cost: bytes of the decoded pixels, and what decoding them needs, about.
+    """
+
+    header: Dataset
+    body: BinaryIO
+    code: bytes
+    width: int
+    height: int
+    decoded: int
+    cost: int
+
+
+def open_dicom(stream: BinaryIO, max_pixels: int) -> DicomFilm:
+    """Read header and pixel bytes of a DICOM film, and refuse what cannot be a film or cannot be decoded here.
+
+    Raises:
+        ValueError: damaged, several frames, another depth than 8 to 16 bits, palette colour, a transfer syntax without a decoder,
+            more than `max_pixels`, or a codestream of another size than the header says.
+    """
+    header, body = read_header(stream, PIXEL_TAGS)
+    syntax = header.file_meta.TransferSyntaxUID
+    if syntax not in DECODERS:
+        raise ValueError(f"a film of the transfer syntax {syntax.name} is not read; convert it to Explicit VR Little Endian")
+    frames = read_number(header, "NumberOfFrames", 1)
+    if frames != 1:
+        raise ValueError(f"a film must have one frame, got {frames}; export one frame per file")
+    width, height = read_whole(header, "Columns"), read_whole(header, "Rows")
+    check_pixels(width, height, max_pixels)
+    samples, allocated, stored = (read_whole(header, key) for key in ("SamplesPerPixel", "BitsAllocated", "BitsStored"))
+    kind = read_text(header, "PhotometricInterpretation")
+    if not (samples == 1 and kind in GREY) and not (samples == 3 and kind in COLOUR and (allocated, stored) == (8, 8)):
+        raise ValueError(
+            f"a film must be grey ({', '.join(GREY)}) or colour of 8 bits ({', '.join(COLOUR)}), got {samples} samples per pixel "
+            f"of {stored} bits and another kind of colour or depth"
+        )
+    high = read_number(header, "HighBit", stored - 1)
+    if allocated not in (8, 16) or not 8 <= stored <= allocated or not stored - 1 <= high < allocated:
+        raise ValueError(f"a film must store 8 to 16 bits in 8 or 16, got {stored} in {allocated}")
+    decoded = width * height * samples * allocated // 8
+    check_pixel_element(body, syntax, decoded)
+    code = b""
+    if syntax.is_encapsulated:
+        code = _join_fragments(body.read())
+        _check_codestream(code, syntax, Frame(width, height, samples, stored), allocated)
+    cost = 2 * decoded + width * height * (4 + 8 * samples * (syntax in _JPEG_2000))
+    return DicomFilm(header, body, code, width, height, decoded, cost)
+
+
+def decode_dicom(film: DicomFilm, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
+    """Grey levels 0-255 of a film, (H, W): uint8, rounded once, or float32 where they are to be resized first.
+
+    Stored values go through the modality (its look-up table, else slope and intercept) and then through the values of interest:
+    the first VOI look-up table if there is one, else the first window by its function (LINEAR if none is named), else, where the
+    header has neither, from the 0.5 to the 99.5 percentile of the film's own values without padding. MONOCHROME1 is inverted at
+    last. Presentation states and overlays are not applied. Colour becomes grey by luminance, as it is stored.
+
+    Raises:
+        ValueError: the pixels cannot be decoded, or the header's tables or windows are damaged.
+    """
+    header = film.header
+    array = _decode(film)
+    if array.ndim == 3:
+        grey = np.zeros(array.shape[:2], np.float32)
+        for k, share in enumerate(LUMINANCE):
+            grey += array[..., k] * np.float32(share)
+        return grey if dtype == np.float32 else np.rint(grey).astype(np.uint8)
+    bits, signed = read_whole(header, "BitsStored"), read_number(header, "PixelRepresentation", 0) == 1
+    patterns = _take_bits(array, bits, read_number(header, "HighBit", bits - 1))
+    values = _to_modality(header, list_values(bits, signed))
+    brightness = _to_interest(header, values, patterns, bits)
+    if read_text(header, "PhotometricInterpretation") == "MONOCHROME1":
+        brightness = 1 - brightness
+    levels = brightness * 255
+    return look_up(levels.astype(np.float32) if dtype == np.float32 else np.rint(levels).astype(np.uint8), patterns)
+
+
+def _decode(film: DicomFilm) -> NDArray[Any]:
+    syntax = film.header.file_meta.TransferSyntaxUID
+    source = Dataset()
+    source.file_meta = film.header.file_meta
+    for key in ("SamplesPerPixel", "Rows", "Columns", "BitsAllocated", "BitsStored"):
+        setattr(source, key, read_whole(film.header, key))
+    source.HighBit = read_number(film.header, "HighBit", source.BitsStored - 1)
+    source.PixelRepresentation = read_number(film.header, "PixelRepresentation", 0)
+    source.PhotometricInterpretation = read_text(film.header, "PhotometricInterpretation")
+    if source.SamplesPerPixel == 3:
+        source.PlanarConfiguration = read_number(film.header, "PlanarConfiguration", 0)
+    pixels = encapsulate([film.code]) if syntax.is_encapsulated else read_native(film.body, film.decoded)
+    source.add_new(0x7FE00010, "OB" if syntax.is_encapsulated or source.BitsAllocated == 8 else "OW", pixels)
+    with hide_values(f"the pixels ({syntax.name}) cannot be decoded; the file is damaged or truncated"):
+        options: dict[str, Any] = {"decoding_plugin": DECODERS[syntax], "correct_unused_bits": False}
+        array, _ = get_decoder(syntax).as_array(source, index=0, raw=source.SamplesPerPixel == 1, **options)
+    if array.shape[:2] != (film.height, film.width):
+        raise ValueError(
+            f"the decoded film must have {film.width} x {film.height} pixels, got {array.shape[1]} x {array.shape[0]}"
+        )
+    return array
+
+
+def _take_bits(array: NDArray[Any], bits: int, high: int) -> NDArray[Any]:
+    """The stored bits of each pixel as an unsigned number; what lies above or below them (an old overlay) is dropped."""
+    array = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False))
+    patterns = array.view(np.uint8 if array.dtype.itemsize == 1 else np.uint16)
+    shift, width = high + 1 - bits, 8 * patterns.dtype.itemsize
+    if shift == 0 and bits == width:
+        return patterns
+    mask = 2 ** min(bits, width) - 1
+    return np.bitwise_and(np.right_shift(patterns, patterns.dtype.type(shift)), patterns.dtype.type(mask))
+
+
+def _to_modality(header: Dataset, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    lookup = _lookup(header, "ModalityLUTSequence")
+    if lookup is not None:
+        return apply_lookup(values, lookup)
+    slope, intercept = read_numbers(header, "RescaleSlope"), read_numbers(header, "RescaleIntercept")
+    if not slope or not intercept:
+        return values
+    if not np.isfinite(slope[0]) or not np.isfinite(intercept[0]) or slope[0] == 0:
+        raise ValueError("rescale slope and intercept must be finite and the slope not 0, got others; the header is damaged")
+    return values * slope[0] + intercept[0]
+
+
+def _to_interest(header: Dataset, values: NDArray[np.float64], patterns: NDArray[Any], bits: int) -> NDArray[np.float64]:
+    lookup = _lookup(header, "VOILUTSequence")
+    if lookup is not None:
+        return apply_lookup(values, lookup) / lookup.top
+    centre, width = read_numbers(header, "WindowCenter"), read_numbers(header, "WindowWidth")
+    if centre and width:
+        return apply_window(values, Window(centre[0], width[0], read_text(header, "VOILUTFunction").upper() or "LINEAR"))
+    counts = count_patterns(patterns, bits)
+    padding = read_numbers(header, "PixelPaddingValue")[:1]
+    if padding:
+        ends = [int(value) % 2**bits for value in (*padding, *read_numbers(header, "PixelPaddingRangeLimit")[:1])]
+        without = counts.copy()
+        without[min(ends) : max(ends) + 1] = 0
+        counts = without if without.any() else counts
+    return window_percentiles(values, counts)
+
+
+def _lookup(header: Dataset, key: str) -> Lookup | None:
+    """The first look-up table of a sequence."""
+    with hide_values(f"the {key} of the header is damaged"):
+        items = header.get(key)
+        if not items:
+            return None
+        count, first, bits = (int(number) for number in _unpack(items[0]["LUTDescriptor"].value, header, 3))
+        count = count or 2**16
+        if first >= 2**15 and read_number(header, "PixelRepresentation", 0) == 1:
+            first -= 2**16
+        entries = _unpack(items[0]["LUTData"].value, header, count)
+    if len(entries) != count or not 8 <= bits <= 16:
+        raise ValueError(f"a look-up table must have the {count} entries that it promises, of 8 to 16 bits, got {len(entries)}")
+    return Lookup(first, entries, float(max(2**bits - 1, entries.max())))
+
+
+def _unpack(value: object, header: Dataset, count: int) -> NDArray[np.float64]:
+    """Numbers of a look-up table, which pydicom gives as a list or, where the header leaves their form open, as bytes."""
+    if not isinstance(value, bytes):
+        return np.atleast_1d(np.asarray(value, np.float64))
+    order = ">" if header.file_meta.TransferSyntaxUID == uid.ExplicitVRBigEndian else "<"
+    narrow = count <= len(value) <= count + 1
+    return np.frombuffer(value, np.uint8 if narrow else np.dtype(f"{order}u2"))[:count].astype(np.float64)
+
+
+def _join_fragments(pixels: bytes) -> bytes:
+    with hide_values("the fragments of the compressed film are damaged"):
+        start = 8 + int.from_bytes(pixels[4:8], "little")  # behind the basic offset table
+        parse_basic_offsets(pixels[:start])
+        fragments = list(islice(generate_fragments(pixels[start:]), MAX_FRAGMENTS + 1))
+    if not fragments or len(fragments) > MAX_FRAGMENTS:
+        raise ValueError(f"a compressed film must have 1 to {MAX_FRAGMENTS:,} fragments, got {len(fragments):,}")
+    return b"".join(fragments)
+
+
+def _check_codestream(code: bytes, syntax: uid.UID, said: Frame, allocated: int) -> None:
+    """The header of a DICOM file can say anything; a decoder believes the codestream."""
+    if syntax == uid.RLELossless:
+        check_rle(code, said.width * said.height, said.samples * allocated // 8)
+        return
+    frame = read_jpeg2000_frame(code) if syntax in _JPEG_2000 else read_jpeg_frame(code)
+    if (frame.width, frame.height, frame.samples) != (said.width, said.height, said.samples):
+        raise ValueError(
+            f"the DICOM header says {said.width} x {said.height} pixels of {said.samples} samples, but the compressed film in it "
+            f"{frame.width} x {frame.height} of {frame.samples}; the file is damaged or made to do harm"
+        )
+    if syntax in (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit) and frame.bits > 8:
+        raise ValueError(f"JPEG Extended of {frame.bits} bits has no decoder here; convert the film to a lossless form")
+    if frame.bits > allocated:
+        raise ValueError(f"the compressed film must fit the {allocated} bits of the DICOM header, got {frame.bits}")

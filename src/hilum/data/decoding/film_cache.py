@@ -1,0 +1,147 @@
+"""Decoded films that outlive a run, by content: what was decoded once is only hashed the next time.
+
+A file of the cache is named after a hash of all that decides its content: bytes of the film and its masks, size and words of
+`prepare`, code and libraries that decode. Files carry a hash of their own content; one that was damaged or cut short is as if it
+were not there. They are put in their place whole, so that runs may be interrupted and may share the folder. It can be deleted at
+any time.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import astuple
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.code_version import code_version
+from hilum.data.decoding.decoding import DecodedFilm
+from hilum.data.prepared.geometry import Geometry
+
+LIMIT = 8 * 1024**3  # bytes of all decoded films; those used longest ago go first
+ABANDONED = 24 * 3600  # seconds after which a half-written file is nobody's
+CODE = (  # what this file imports; tests/data/decoding/test_film_cache.py compares
+    *("code_version.py", "data/burned_in/letters.py", "data/burned_in/removal.py"),
+    *("data/decoding/codestream.py", "data/decoding/decoding.py", "data/decoding/dicom.py", "data/decoding/dicom_header.py"),
+    *("data/decoding/film_cache.py", "data/decoding/images.py", "data/decoding/levels.py", "data/decoding/limits.py"),
+    *("data/decoding/marked_film.py", "data/decoding/sandbox.py", "data/decoding/windowing.py"),
+    *("data/prepared/geometry.py", "data/prepared/whole_masks.py"),
+)
+LIBRARIES = (
+    *("numpy", "opencv-python-headless", "pillow", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-openjpeg", "python-gdcm"),
+)
+
+
+def name_entry(hashes: Mapping[str, str], size: int, square: str, markers: str) -> str:
+    """The name under which what `decode_film` gives is kept: a hash of its arguments, of the code and of the libraries.
+
+    hashes: SHA-256 of each file, by `film` or the kind of mask.
+    """
+    told = json.dumps([_version(), dict(hashes), size, square, markers], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def recall(folder: Path, name: str) -> DecodedFilm | None:
+    """What was kept under that name; None if there is nothing, or nothing whole."""
+    file = _place(folder, name)
+    try:
+        seal, _, content = file.read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return None
+    if seal != _seal(name, content):
+        return None
+    with suppress(FileNotFoundError):  # another run may have dropped it since
+        os.utime(file)  # marks it as used
+    return _unpack(content)
+
+
+def keep(folder: Path, name: str, film: DecodedFilm) -> None:
+    """Keep a film under that name, unless another decoding of the same files might give something else."""
+    if not film.lasting:
+        return
+    file, content = _place(folder, name), _pack(film)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{uuid.uuid4().hex}.partial")
+    try:
+        partial.write_bytes(_seal(name, content) + b"\n" + content)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def drop_oldest(folder: Path, limit: int) -> None:
+    """Delete those used longest ago until the rest takes at most `limit` bytes; and what interrupted runs left half-written."""
+    found = []
+    for file in folder.glob("*/*"):
+        with suppress(FileNotFoundError):  # another run drops files as well
+            status = file.stat()
+            if file.suffix != ".partial":
+                found.append((status.st_mtime_ns, status.st_size, file))
+            elif status.st_mtime < time.time() - ABANDONED:
+                file.unlink()
+    total = 0
+    for _, size, file in sorted(found, reverse=True):
+        total += size
+        if total > limit:
+            file.unlink(missing_ok=True)
+
+
+@cache
+def _version() -> str:
+    """Of everything but the files and settings that decides what decoding gives."""
+    return json.dumps([code_version(CODE), [metadata.version(name) for name in LIBRARIES], platform.machine()])
+
+
+def _place(folder: Path, name: str) -> Path:
+    return folder / name[:2] / name
+
+
+def _seal(name: str, content: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + content).hexdigest().encode()
+
+
+def _pack(one: DecodedFilm) -> bytes:
+    """A line of JSON, and the bytes of the arrays that it names."""
+    arrays: dict[str, NDArray[np.generic]] = {f"masks/{kind}": bits for kind, bits in one.masks.items()}
+    arrays |= {f"whole/{kind}": np.frombuffer(png, np.uint8) for kind, png in one.whole_masks.items()}
+    if one.film is not None:
+        arrays["film"] = one.film
+    if one.removed is not None:
+        arrays["places"], arrays["levels"] = one.removed
+    told = {
+        "broken": one.broken,
+        "pixel_sha256": one.pixel_sha256,
+        "geometry": one.geometry and astuple(one.geometry),
+        "markers": one.markers,
+        "mask_faults": one.mask_faults,
+        "arrays": [(name, array.dtype.str, array.shape) for name, array in arrays.items()],
+    }
+    return json.dumps(told).encode() + b"\n" + b"".join(array.tobytes() for array in arrays.values())
+
+
+def _unpack(content: bytes) -> DecodedFilm:
+    line, _, rest = content.partition(b"\n")
+    told, arrays, start = json.loads(line), {}, 0
+    for name, kind, shape in told["arrays"]:
+        count = int(np.prod(shape))
+        arrays[name] = np.frombuffer(rest, kind, count, start).reshape(shape).copy()
+        start += arrays[name].nbytes
+    return DecodedFilm(
+        broken=told["broken"],
+        film=arrays.get("film"),
+        pixel_sha256=told["pixel_sha256"],
+        geometry=told["geometry"] and Geometry(*told["geometry"]),
+        markers=told["markers"] and tuple(told["markers"]),
+        removed=(arrays["places"], arrays["levels"]) if "places" in arrays else None,
+        masks={name.removeprefix("masks/"): bits for name, bits in arrays.items() if name.startswith("masks/")},
+        whole_masks={name.removeprefix("whole/"): bits.tobytes() for name, bits in arrays.items() if name.startswith("whole/")},
+        mask_faults=told["mask_faults"],
+    )

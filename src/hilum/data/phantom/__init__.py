@@ -1,0 +1,1 @@
+"""The procedural radiograph and its truth."""

@@ -1,0 +1,69 @@
+"""The prepared films on disk: written by `prepare`, split by `split`, read by every later stage."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hilum.data.prepared.geometry import Geometry
+from hilum.data.prepared.rows import Rows
+from hilum.data.prepared.whole_masks import read_whole_masks
+from hilum.records import Films
+
+LISTED = ("image_id", "patient_id", "label", "pixel_sha256", "row")  # columns of data/split/<split>.csv
+
+
+@dataclass(frozen=True)
+class SplitFilms:
+    """One split: table with the columns LISTED, and its films in the same order."""
+
+    table: pd.DataFrame
+    rows: Rows
+
+
+def load_films(folder: Path) -> Films:
+    """All prepared films (N, size, size) uint8, mapped from the file, in the manifest's order."""
+    return np.load(folder / "films.npy", mmap_mode="r")
+
+
+def load_whole_masks(folder: Path, kind: str, image_ids: list[str]) -> dict[str, bytes]:
+    """The same as they were drawn, for `whole_masks.decode_mask`: image_id -> PNG bytes."""
+    return read_whole_masks(folder / f"whole_{kind}s.zip", image_ids)
+
+
+def load_geometry(folder: Path) -> dict[str, Geometry]:
+    """Where each raw film lies in its prepared one, as `prepare` stored it: image_id -> geometry."""
+    table = pd.read_csv(folder / "geometry.csv", dtype={"image_id": str})
+    return {str(row[0]): Geometry(*row[1:]) for row in table.itertuples(index=False, name=None)}
+
+
+def read_markers(folder: Path) -> pd.DataFrame:
+    """The marks of every prepared film: columns markers.MARKER_COLUMNS; lung_pixels is text, empty without a lung mask."""
+    return pd.read_csv(folder / "markers.csv", dtype={"image_id": str, "lung_pixels": str}, keep_default_na=False)
+
+
+def load_split(prepared: Path, split: Path, name: str, classes: list[str]) -> SplitFilms:
+    """Read the films of one split. name: train, val or test; explain, the chosen test films; or explain_val,
+    marked validation films.
+
+    Raises:
+        ValueError: there is no such file, or it holds a label that is no class.
+    """
+    file = split / f"{name}.csv"
+    if not file.is_file():
+        raise ValueError(f"{file} must be there before this stage runs; run `dvc repro`")
+    text = dict.fromkeys(("image_id", "patient_id", "label", "pixel_sha256"), str)
+    table = pd.read_csv(file, dtype=text, keep_default_na=False)  # a class may be called None
+    index = {label: k for k, label in enumerate(classes)}
+    unknown = sorted(set(table["label"].astype(str)) - set(index))
+    if unknown:
+        raise ValueError(f"labels must be of {', '.join(classes)}, got {', '.join(unknown)} in {file}; run `dvc repro`")
+    films = load_films(prepared)[table["row"].to_numpy(np.int64)]
+    rows = Rows(films, np.array(table["label"].map(index), np.int64), tuple(table["pixel_sha256"]))
+    return SplitFilms(table, rows)
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """A manifest from its CSV file: all columns strings, empty for no information, but width and height integers."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False).astype({"width": int, "height": int})

@@ -1,0 +1,61 @@
+"""Films of one set that show what another set has: the same bytes or pixels, the same patient, or nearly the same film."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import pandas as pd
+
+from hilum.data.quality.copies import PROBLEMS
+from hilum.data.quality.near_duplicates import find_near_between
+from hilum.records import Films
+
+LEAK = "shared with the task"  # the problem under which such films are listed
+
+
+@dataclass(frozen=True)
+class FilmSet:
+    """Prepared films (N, size, size) uint8 and their rows of the manifest, in one order."""
+
+    films: Films
+    manifest: pd.DataFrame
+
+
+def find_leaks(own: FilmSet, task: FilmSet, square: str, alike: bool, same_people: Collection[str], workers: int) -> pd.DataFrame:
+    """The films of `own` that must not be learned from because the task's films show them or their patients: columns PROBLEMS.
+
+    All films of a patient go as soon as one of them is found among the task's: then that patient is one of the task.
+
+    square: pad or stretch, as both sets were prepared. alike: look for near duplicates as well, not only for equal bytes and,
+    where both sets have one size, equal pixels. same_people: the task's sources in which a patient's name means the same person
+    as in `own`: the same public set, in whatever folder.
+    """
+    found: dict[str, str] = {}
+    columns = ("sha256", "pixel_sha256") if own.films.shape[1:] == task.films.shape[1:] else ("sha256",)
+    for column in columns:
+        first = task.manifest.drop_duplicates(column).set_index(column)["image_id"]
+        what = {"sha256": "bytes", "pixel_sha256": "pixels"}[column]
+        shared = own.manifest[own.manifest[column].isin(first.index)]
+        for image_id, value in zip(shared["image_id"], shared[column], strict=True):
+            found.setdefault(image_id, f"the same {what} as {first[value]} of the task")
+    if alike:
+        near = find_near_between(own.films, own.manifest, task.films, task.manifest, square, workers)
+        for row in near.itertuples():
+            found.setdefault(str(row.image_id), f"nearly the same film as {row.other} of the task (score {row.score:.3f})")
+    known = task.manifest[task.manifest["source"].isin(list(same_people))]
+    people = dict(zip(_person(known), known["image_id"], strict=True))
+    for image_id, person in zip(own.manifest["image_id"], _person(own.manifest), strict=True):
+        if person in people:
+            found.setdefault(image_id, f"the same patient as {people[person]} of the task")
+    ids = own.manifest.set_index("image_id")["patient_id"]
+    by_patient = {ids[image_id]: image_id for image_id in sorted(found)}
+    for image_id, patient in ids.items():
+        if patient in by_patient:
+            found.setdefault(str(image_id), f"its patient is one of the task, as {by_patient[patient]} shows")
+    rows = own.manifest[own.manifest["image_id"].isin(list(found))]
+    told = rows[["image_id", "path"]].assign(problem=LEAK, detail=rows["image_id"].map(found))
+    return told[list(PROBLEMS)].reset_index(drop=True)
+
+
+def _person(manifest: pd.DataFrame) -> pd.Series:
+    """The patient's name without the source in front."""
+    return manifest["patient_id"].str.split("/", n=1).str[1]

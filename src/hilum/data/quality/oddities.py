@@ -1,0 +1,176 @@
+"""Films that a person should look at: blank, inverted, turned, lateral, or unlike the other films of their source."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from hilum.data.prepared.geometry import Geometry
+from hilum.data.quality.lateral import find_lateral_films, shrink_films
+from hilum.records import Films
+
+ODD = ("image_id", "path", "reason", "score", "detail")  # columns of data/prepared/odd_films.csv
+SIDE = 24  # films are compared as thumbnails of this many pixels a side, without their padding
+FIT = 400  # films of one half of a set that teach the other half, at most
+LEAST = 20  # films of a source, below which the small sources are one set
+FEWEST = 10  # films of a set, below which only blank films and the view are judged
+MANY = 100  # films of a set, from which on their pixels may say lateral: of 20 mixed films of adults, a quarter looked so
+WAYS = [(inverted, turns) for inverted in (False, True) for turns in range(4)]  # turns: quarters, counter-clockwise
+BLANK = 16  # grey levels between the 1st and the 99th percentile
+UPRIGHT = 0.1  # probability of lying as the others do, below which a film is listed
+ALIKE = 0.3  # correlation with the median film
+NEARLY = 0.7  # correlation below which a film is listed if it is also far from the others
+FAR = 3.5  # robust standard deviations of the logarithm of what the others' components leave unexplained
+COMPONENTS = 12
+
+Halves = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
+Thumbnails = NDArray[np.float32]  # (N, SIDE, SIDE), mean 0 and standard deviation 1 each
+
+
+def list_odd_films(manifest: pd.DataFrame, films: Films, geometry: Mapping[str, Geometry]) -> pd.DataFrame:
+    """Films to look at with the reason, most striking first: columns ODD. Nothing is left out because of it.
+
+    Two halves of each source judge each other. A discriminant analysis that has learned from one half, turned and inverted in
+    all ways, says how the films of the other half lie; it is believed where laying the film back brings it nearer to the median
+    film. A film is unlike the others if then it neither correlates with that median nor is explained by the others' principal
+    components. It presumes that most films of a set are as they should be. A view that is told is believed; where none is told,
+    and the set is large enough to teach what its frontal films look like, the pixels say which films are lateral (`lateral`).
+
+    manifest: columns image_id, path, source, patient_id, view; films: (N, size, size) in its order.
+    geometry: image_id -> where the raw film lies in the prepared one.
+    score: blank: 1 - range / 255; turned or inverted: probability; lateral: 1 where the view says so, else 0 to 1;
+    unlike: 1 - correlation with the median film.
+    """
+    crops = [_crop(film, geometry[name]) for film, name in zip(films, manifest["image_id"], strict=True)]
+    ranges = np.array([float(np.subtract(*np.percentile(crop, [99, 1]))) for crop in crops])
+    thumbnails = shrink_films(crops, SIDE)
+    blank = ranges < BLANK
+    rows = [(row, "blank", 1 - ranges[row] / 255, f"{ranges[row]:.0f} grey levels of 255") for row in np.flatnonzero(blank)]
+    views = manifest["view"].str.upper().str.strip()
+    lateral = (views.isin(["L", "LL", "RL"]) | views.str.startswith("LAT")).to_numpy() & ~blank
+    rows += [(row, "lateral", 1.0, f"its view is {manifest['view'].iloc[row]}") for row in np.flatnonzero(lateral)]
+    patients = pd.factorize(manifest["patient_id"])[0]
+    untold = (views == "").to_numpy()
+    for members in _sets(manifest["source"].to_numpy(str), ~(blank | lateral)):
+        judged = _judge(thumbnails[members], patients[members], untold[members])
+        rows += [(members[place], *told) for place, *told in judged]
+    named = manifest[["image_id", "path"]].to_numpy()
+    table = pd.DataFrame([(*named[row], *told) for row, *told in rows], columns=list(ODD))
+    return table.sort_values(["score", "image_id"], ascending=[False, True], ignore_index=True).round({"score": 3})
+
+
+def _crop(film: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:
+    """The part of a prepared film that is not padding."""
+    corners = geometry.to_prepared(np.array([[0, 0], [geometry.width, geometry.height]], float))
+    (left, top), (right, bottom) = corners.round().clip(0, geometry.size).astype(int)
+    return film[top : max(bottom, top + 1), left : max(right, left + 1)]
+
+
+def _sets(sources: NDArray[np.str_], chosen: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Rows of each source with enough films, and of the small sources together."""
+    parts = {str(name): np.flatnonzero((sources == name) & chosen) for name in np.unique(sources)}
+    large = [rows for rows in parts.values() if len(rows) >= LEAST]
+    small = [rows for rows in parts.values() if 0 < len(rows) < LEAST]
+    rest = np.sort(np.concatenate(small)) if small else np.array([], np.int64)
+    return [*large, *([rest] if len(rest) >= FEWEST else [])]
+
+
+def _judge(films: Thumbnails, patients: NDArray[np.int64], untold: NDArray[np.bool_]) -> list[tuple[int, str, float, str]]:
+    """Place, reason, score and detail of the odd films of one set; untold: those without a view."""
+    halves = _halves(patients)
+    chances = _guess_ways(films, halves)
+    upright = chances[:, 0] >= 0.5
+    if all(upright[learn].sum() > 1 for learn, _ in halves):  # once more, taught by those only that lie as most do
+        chances = _guess_ways(films, [(learn[upright[learn]], judge) for learn, judge in halves])
+    way = np.where(chances[:, 0] < UPRIGHT, chances.argmax(1), 0)
+    laid = np.stack([_lay(film[None], WAYS[k], back=True)[0] for film, k in zip(films, way, strict=True)])
+    better = _correlate(laid, films) > _correlate(films, films)  # the analysis is too sure of films upside down
+    way, laid = np.where(better, way, 0), np.where(better[:, None, None], laid, films)
+    alike, far = _compare(laid, halves)
+    lateral = np.zeros(len(films))
+    if untold.any() and len(films) >= MANY:
+        lateral[untold] = find_lateral_films(films, patients)[untold]
+    lateral[(way > 0) & (alike >= NEARLY)] = 0.0  # laid back, it is a frontal film
+    told = []
+    for place in range(len(films)):
+        if lateral[place]:
+            detail = "no view is told, and it looks like a film taken from the side"
+            told.append((place, "lateral", float(lateral[place]), detail))
+        elif alike[place] < ALIKE or (alike[place] < NEARLY and far[place] > FAR):
+            detail = f"correlation {alike[place]:.2f} with the median film, {far[place]:.1f} deviations from the others"
+            told.append((place, "unlike the others", 1 - float(alike[place]), detail))
+        elif way[place]:
+            detail = f"probability {chances[place, way[place]]:.2f}"
+            told.append((place, _name(*WAYS[way[place]]), 1 - float(chances[place, 0]), detail))
+    return told
+
+
+def _name(inverted: bool, turns: int) -> str:
+    turned = f"rotated by {90 * turns} degrees" if turns else ""
+    return " and ".join(part for part in ("inverted" if inverted else "", turned) if part)
+
+
+def _lay(films: Thumbnails, way: tuple[bool, int], back: bool = False) -> Thumbnails:
+    inverted, turns = way
+    laid = np.rot90(films, -turns if back else turns, (1, 2))
+    return -laid if inverted else laid
+
+
+def _halves(patients: NDArray[np.int64]) -> Halves:
+    """(rows to learn from, rows to judge), twice: every film is judged by films of other patients."""
+    side = np.unique(patients, return_inverse=True)[1] % 2
+    if min(np.bincount(side, minlength=2)) < 2:
+        side = np.arange(len(patients)) % 2  # one patient only, or one and a single film
+    first, second = np.flatnonzero(side == 0), np.flatnonzero(side == 1)
+    return [(_spread(first), second), (_spread(second), first)]
+
+
+def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """At most FIT of the rows, evenly over the set."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(FIT, len(rows))).round().astype(int))]
+
+
+def _guess_ways(films: Thumbnails, halves: Halves) -> NDArray[np.float64]:
+    """(N, 8) probability of each of WAYS."""
+    chances = np.zeros((len(films), len(WAYS)))
+    for learn, judge in halves:
+        turned = np.concatenate([_lay(films[learn], way) for way in WAYS]).reshape(len(WAYS) * len(learn), -1)
+        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+        model.fit(turned, np.repeat(np.arange(len(WAYS)), len(learn)))
+        chances[judge] = model.predict_proba(films[judge].reshape(len(judge), -1))
+    return chances
+
+
+def _correlate(films: Thumbnails, others: Thumbnails) -> NDArray[np.float64]:
+    """(N,) correlation of each film with the median of the others."""
+    flat, median = films.reshape(len(films), -1), np.median(others.reshape(len(others), -1), axis=0)
+    return np.asarray(flat @ median / (np.linalg.norm(flat, axis=1) * np.linalg.norm(median) + 1e-9), np.float64)
+
+
+def _compare(films: Thumbnails, halves: Halves) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(N,) correlation with the median film, and (N,) how far what the others do not explain lies from its usual amount."""
+    flat = films.reshape(len(films), -1)
+    alike = _correlate(films, films)
+    usual = alike >= np.median(alike) - 2 * _spread_of(alike)
+    left = np.zeros(len(flat))
+    for learn, judge in halves:
+        teachers = flat[learn[usual[learn]]]
+        mean = teachers.mean(0)
+        parts = np.linalg.svd(teachers - mean, full_matrices=False)[2][: min(COMPONENTS, max(1, len(teachers) // 4))]
+        apart = flat[judge] - mean
+        left[judge] = ((apart - apart @ parts.T @ parts) ** 2).mean(1)
+    amount = np.log(left + 1e-9)
+    return alike, (amount - np.median(amount)) / _spread_of(amount)
+
+
+def _spread_of(values: NDArray[np.float64]) -> float:
+    """Standard deviation that the median absolute deviation stands for."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values)))) + 1e-9
+
+
+def choose_shown(odd: pd.DataFrame, most: int) -> Sequence[str]:
+    """The image_ids of the `most` odd films to show: every reason in turn, the most striking first."""
+    turn = odd.groupby("reason").cumcount()
+    return odd.assign(turn=turn).sort_values(["turn", "score"], ascending=[True, False])["image_id"].head(most).tolist()

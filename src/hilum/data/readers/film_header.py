@@ -1,0 +1,119 @@
+"""What hilum takes out of a DICOM header: an allow-list, each value checked against the terms that it may have.
+
+Everything else in a header (names, dates, places, accession numbers, comments) is never read into memory.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from pydicom.dataset import Dataset
+
+from hilum.data.decoding.dicom_header import read_header, read_numbers, read_text
+from hilum.data.readers.identity import hide_patient
+
+ALLOWED = (  # what may enter a table, as it is or as a remark
+    *("SOPClassUID", "Modality", "ViewPosition", "PatientSex", "PatientAge", "BurnedInAnnotation", "Rows", "Columns"),
+    *("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"),
+)
+HASHED = ("PatientID", "IssuerOfPatientID")  # leave this file as a salted hash
+MATCHED = ("SOPInstanceUID",)  # finds the film's row in a table of labels, and goes no further
+VIEWS = ("AP", "PA", "LL", "RL", "LLD", "RLD", "LLO", "RLO", "LATERAL", "LAT")
+MODALITIES = ("CR", "DX", "RG", "RF", "XA", "PX", "OT", "SC", "")  # projections, and what does not say
+OLDEST = 89  # years; older patients are few enough to be known, and are written as one year more
+SQUARENESS = 0.01  # share by which the sides of a pixel may differ
+
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_AGE = re.compile(r"(\d{1,3})([DWMY]?)")
+_UNITS = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0, "": 1.0}
+
+
+@dataclass(frozen=True)
+class FilmHeader:
+    """What a header says of a film; empty where it says nothing or cannot be read.
+
+    image: it has rows and columns. patient: salted hash. uid: SOP Instance UID, for matching only. view: a term of VIEWS.
+    age: years. sex: F or M. remarks: (problem, detail) for a person to see; they quote allowed terms only.
+    """
+
+    image: bool = False
+    patient: str = ""
+    uid: str = ""
+    view: str = ""
+    age: str = ""
+    sex: str = ""
+    remarks: tuple[tuple[str, str], ...] = ()
+
+
+def read_film_header(stream: BinaryIO, salt: bytes, burnt_in: bool) -> FilmHeader:
+    """Read the allow-list of a DICOM file.
+
+    burnt_in: remark on secondary captures that do not say whether text is burnt in.
+
+    Raises:
+        ValueError: the header cannot be read.
+    """
+    header, _ = read_header(stream, (*ALLOWED, *HASHED, *MATCHED))
+    identifier = read_text(header, "PatientID")
+    issuer = read_text(header, "IssuerOfPatientID")
+    view, age, sex = (read_text(header, key).upper() for key in ("ViewPosition", "PatientAge", "PatientSex"))
+    strange = [
+        name
+        for name, there, known in (
+            ("ViewPosition", view, view in VIEWS),
+            ("PatientAge", age, _AGE.fullmatch(age)),
+            ("PatientSex", sex, sex in ("F", "M", "O")),
+        )
+        if there and not known
+    ]
+    remarks = [*_remark_text(header, strange, burnt_in), *_remark_pixels(header)]
+    return FilmHeader(
+        image=bool(read_numbers(header, "Rows") and read_numbers(header, "Columns")),
+        patient=hide_patient(salt, f"{issuer} {identifier}" if identifier else ""),
+        uid=read_text(header, "SOPInstanceUID"),
+        view=view if view in VIEWS else "",
+        age=_to_years(age),
+        sex=sex if sex in ("F", "M") else "",
+        remarks=tuple(remarks),
+    )
+
+
+def _remark_text(header: Dataset, strange: list[str], burnt_in: bool) -> list[tuple[str, str]]:
+    remarks = []
+    if strange:
+        remarks.append(
+            ("text in a coded attribute", f"{', '.join(strange)} holds no term of DICOM; look whether a name stands there")
+        )
+    said = read_text(header, "BurnedInAnnotation").upper()
+    if said == "YES":
+        remarks.append(("burnt-in text", "the header says that text which may name the patient is burnt into the film"))
+    elif said != "NO" and burnt_in and read_text(header, "SOPClassUID").startswith(_SECONDARY_CAPTURE):
+        remarks.append(("burnt-in text", "a secondary capture whose header does not say whether text is burnt in"))
+    return remarks
+
+
+def _remark_pixels(header: Dataset) -> list[tuple[str, str]]:
+    remarks = []
+    modality = read_text(header, "Modality").upper()
+    if modality not in MODALITIES:
+        told = modality if re.fullmatch("[A-Z]{2}", modality) else "no term of DICOM"
+        remarks.append(("odd modality", f"the header says {told}, which is no projection radiograph"))
+    for key in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"):
+        sides = read_numbers(header, key)
+        if len(sides) == 2 and min(sides) > 0:
+            if abs(sides[0] / sides[1] - 1) > SQUARENESS:
+                detail = f"{key} is {sides[0]:g} in height and {sides[1]:g} in width; the film is prepared as stored"
+                remarks.append(("pixels not square", detail))
+            break
+    return remarks
+
+
+def _to_years(age: str) -> str:
+    """`041Y`, `006M` or a bare number of years as years; empty if it is no age."""
+    match = _AGE.fullmatch(age)
+    if not match:
+        return ""
+    years = int(match[1]) / _UNITS[match[2]]
+    if years > 120:
+        return ""
+    return f"{round(min(years, OLDEST + 1), 2):g}"

@@ -1,0 +1,69 @@
+"""The raw films of a source: where they are, whether they are still what was pinned, and what its reader says of them."""
+
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from hilum.data.readers.listing import list_unread, name_left_out, name_some
+from hilum.data.readers.registry import SOURCES
+from hilum.results import file_sha256, read_json
+from hilum.settings.params import Params
+from hilum.settings.sources import DICOM_SOURCES, NOT_READ, PINNED, PhantomSource
+from hilum.workspace import Workspace
+
+
+def read_source(name: str, params: Params, workspace: Workspace) -> tuple[Path, pd.DataFrame]:
+    """Where a source's films are, and the reader's table of them."""
+    source = params.acquire.sources[name]
+    folder = workspace.raw(name)
+    if isinstance(source, PhantomSource):
+        return folder, SOURCES[source.reader](folder)
+    if source.mode == "reference":
+        folder = verify_pinned(folder, workspace)
+    options = source.model_dump(exclude=NOT_READ)
+    if isinstance(source, DICOM_SOURCES):
+        options["keys"] = workspace.at_home(source.root)  # the salt lies beside the films themselves, not beside a copy
+        return folder, SOURCES[source.reader](folder, **options)
+    table = SOURCES[source.reader](folder, **options)
+    tell_unread(folder, table)
+    return folder, table
+
+
+def tell_unread(folder: Path, table: pd.DataFrame) -> None:
+    """List pictures of forms that a reader of PNG and JPEG does not take among what was left out, in place, with a note."""
+    unread = list_unread(folder)
+    detail = "films are read from PNG and JPEG, and DICOM by the readers dicom and rsna; convert it"
+    table.attrs["left_out"] += [name_left_out(str(path), "picture of another form", detail) for path in unread]
+    if unread:
+        table.attrs["notes"].append(
+            f"pictures of another form than PNG and JPEG, left out: {len(unread)}, such as {name_some(unread)}"
+        )
+
+
+def verify_pinned(folder: Path, workspace: Workspace) -> Path:
+    """The root of a source that was left where it is. Raises ValueError naming the files that are no longer what was pinned."""
+    pinned = read_json(folder / PINNED)
+    root = workspace.at_home(pinned["root"])
+    if "sha256" in pinned:
+        verify_hashes(root, pinned["sha256"])
+        return root
+    changed = [path for path, sha in pinned["files"].items() if not (root / path).is_file() or file_sha256(root / path) != sha]
+    if changed:
+        raise ValueError(
+            f"films left in place must stay as they were pinned, but {len(changed)} below {root} changed or are gone, "
+            f"such as {changed[0]}; restore them, or run `dvc repro` to pin them anew"
+        )
+    return root
+
+
+def verify_hashes(root: Path, pinned: list[str]) -> None:
+    """Raises ValueError if the files below a root are not those that were pinned; it names no path, which may carry a name."""
+    there = Counter(file_sha256(path) for path in root.rglob("*") if path.is_file())
+    gone, new = Counter(pinned) - there, there - Counter(pinned)
+    if gone or new:
+        example = f", such as {next(iter(sorted(gone)))[:12]}" if gone else ""
+        raise ValueError(
+            f"films left in place must stay as they were pinned, but below {root} {gone.total()} changed or are gone{example}, "
+            f"and {new.total()} are new; restore them (the key beside the root says which file a hash is), or run `dvc repro`"
+        )

@@ -1,0 +1,108 @@
+"""From probabilities to a verdict: the threshold, chosen on validation, and the answer of a model that knows no film."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.records import Labels, Predictions, Probabilities
+
+Counts = NDArray[np.float64]  # (C,) one per candidate threshold
+
+# Rule -> what the threshold maximises, from true and false positives, positives and negatives.
+THRESHOLD_RULES: dict[str, Callable[[Counts, Counts, int, int], Counts]] = {
+    "youden": lambda tp, fp, positives, negatives: tp / positives - fp / negatives,  # Youden 1950: sensitivity + specificity - 1
+    "f1": lambda tp, fp, positives, negatives: 2 * tp / (tp + fp + positives),
+    "half": lambda tp, fp, positives, negatives: np.zeros_like(tp),  # all thresholds tie, and ties go to 0.5
+}
+
+
+def choose_threshold(rule: str, y_true: Labels, y_score: NDArray[np.float64]) -> float:
+    """The threshold in 0..1 that a rule likes best for `score >= threshold`; the nearest to 0.5 of those it likes equally.
+
+    y_true: (N,) 1 for the class, 0 otherwise. y_score: (N,) probability of the class, 0..1.
+    Candidates lie halfway between neighbouring scores, so that no film of the data stands on the threshold, and 0.5 itself.
+
+    Raises:
+        ValueError: an unknown rule, labels other than 0 and 1, films of one class only, scores that are not within 0..1.
+    """
+    if rule not in THRESHOLD_RULES:
+        raise ValueError(f"the threshold rule must be one of {', '.join(THRESHOLD_RULES)}, got {rule!r}; use one of these names.")
+    found = np.unique(np.asarray(y_true).astype(np.int64))
+    if not np.array_equal(found, [0, 1]):
+        raise ValueError(
+            f"a threshold must be chosen on films of both classes 0 and 1, got labels {found.tolist()} in {len(y_true)} films;"
+            " use a validation split that has both."
+        )
+    if not np.all((y_score >= 0) & (y_score <= 1)):
+        raise ValueError(f"scores must be 0..1, got {y_score.min()} to {y_score.max()}; use probabilities, not logits.")
+    inside, outside = np.sort(y_score[y_true == 1]), np.sort(y_score[y_true == 0])
+    edges = np.unique(np.concatenate([[0.0], y_score, [1.0]]))
+    candidates = np.append((edges[1:] + edges[:-1]) / 2, 0.5)
+    tp = (len(inside) - np.searchsorted(inside, candidates, "left")).astype(np.float64)
+    fp = (len(outside) - np.searchsorted(outside, candidates, "left")).astype(np.float64)
+    value = THRESHOLD_RULES[rule](tp, fp, len(inside), len(outside))
+    best = candidates[value >= value.max() - 1e-12]  # the same fraction by another sum is a tie
+    return float(best[np.argmin(np.abs(best - 0.5))])
+
+
+def one_vs_rest_thresholds(rule: str, y_true: Labels, y_prob: Probabilities) -> NDArray[np.float64]:
+    """(K,) threshold of each class against the rest, for the per-class table only; NaN for a class without films, or alone."""
+    thresholds = np.full(y_prob.shape[1], np.nan)
+    for k in range(y_prob.shape[1]):
+        positive = y_true == k
+        if positive.any() and not positive.all():
+            thresholds[k] = choose_threshold(rule, positive.astype(np.int64), y_prob[:, k])
+    return thresholds
+
+
+def verdict(y_prob: Probabilities, threshold: float | None) -> Labels:
+    """(N,) class index: with two classes class 1 where its probability reaches the threshold, otherwise the most probable class.
+
+    threshold: None for more than two classes; with two classes None is the most probable class as well.
+
+    Raises:
+        ValueError: a threshold for more or fewer than two classes, or one outside 0..1.
+    """
+    if threshold is None:
+        return np.argmax(y_prob, axis=1).astype(np.int64)
+    if y_prob.shape[1] != 2 or not 0 <= threshold <= 1:
+        raise ValueError(
+            f"a threshold must be 0..1 and needs two classes, got {threshold} for {y_prob.shape[1]} classes; use None for argmax."
+        )
+    return (y_prob[:, 1] >= threshold).astype(np.int64)
+
+
+def majority_baseline(train_labels: Labels, predictions: Predictions) -> Predictions:
+    """What a model that has learnt only how frequent the classes are would answer on the same films.
+
+    train_labels: (M,) class indices of the training films. Every film gets their shares as its probabilities and the most
+    frequent class (the first of equals) as its verdict.
+
+    Raises:
+        ValueError: no training films, or labels outside the classes.
+    """
+    classes = len(predictions.classes)
+    wrong = np.setdiff1d(train_labels, np.arange(classes))
+    if len(train_labels) == 0 or len(wrong):
+        raise ValueError(
+            f"training labels must be one or more indices 0..{classes - 1}, got {len(train_labels)} labels, outside:"
+            f" {wrong[:5].tolist()}; use the class order stored with the model."
+        )
+    prior = np.bincount(train_labels, minlength=classes) / len(train_labels)
+    films = len(predictions.y_true)
+    return Predictions(
+        image_id=predictions.image_id,
+        patient_id=predictions.patient_id,
+        y_true=predictions.y_true,
+        y_prob=np.tile(prior, (films, 1)),
+        y_pred=np.full(films, np.argmax(prior), dtype=np.int64),
+        classes=predictions.classes,
+    )
+
+
+def find_threshold(rule: str, labels: Labels, probabilities: Probabilities) -> float | None:
+    """Two classes: the threshold of the second one, by rule on validation. More: None, the most probable class decides."""
+    if probabilities.shape[1] != 2:
+        return None
+    return choose_threshold(rule, labels, probabilities[:, 1])

@@ -1,0 +1,26 @@
+"""The validation metrics of one epoch, and the line a person sees of it."""
+
+from hilum.evaluation.scoring.metrics import higher_is_better, score
+from hilum.records import Labels, Probabilities, Score
+
+WATCHED = ("auroc_macro", "balanced_accuracy", "log_loss")
+
+
+def score_epoch(select: str) -> Score:
+    """A function from labels and probabilities to metrics; the one that selects also as `select`, higher is better."""
+
+    def measure(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
+        metrics = {f"val/{name}": score(name, labels, probabilities) for name in dict.fromkeys((*WATCHED, select))}
+        value = metrics[f"val/{select}"]
+        return {**metrics, "select": value if higher_is_better(select) else -value}
+
+    return measure
+
+
+def epoch_line(metrics: dict[str, float], select: str) -> str:
+    """`phase 1 epoch 3  loss 0.512  val/auroc_macro 0.874`."""
+    shown = f"val/{select}"
+    return (
+        f"phase {metrics['phase'] + 1:.0f} epoch {metrics['epoch'] + 1:.0f}  "
+        f"loss {metrics['train/loss']:.4f}  {shown} {metrics[shown]:.4f}"
+    )

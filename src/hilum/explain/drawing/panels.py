@@ -1,0 +1,237 @@
+"""Pictures of explanations, from ready arrays: a film with its maps, or the same film under several models."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.data.annotations import FilmMarks
+from hilum.explain.drawing.annotations import draw_marks, draw_outline
+from hilum.explain.drawing.captions import caption
+from hilum.explain.drawing.heat import (
+    DPI,
+    GREY,
+    INK,
+    NOTE,
+    block_sums,
+    draw_bar,
+    draw_film,
+    draw_heat,
+    fit_inches,
+    plain,
+    strongest,
+)
+from hilum.explain.drawing.stamp import stamp_map
+from hilum.explain.methods.registry import METHODS
+from hilum.records import Attribution, Predictions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+RIGHT, WRONG = "#1b7837", "#b2182b"
+
+SIDE, GAP, MARGIN = 2.55, 0.22, 0.15  # inches: of a film, between films, around all
+ABREAST = 5  # pictures in a line, at most
+HEADING, NAME, TITLE, BAR, CAPTION = 0.50, 0.24, 0.22, 0.34, 0.64  # inches of height: above a row, above a film, below it
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said of one film, in words.
+
+    film: its name; predicted: class of the verdict, with its probability 0-1; true: class, None where nobody knows;
+    target: class that the maps explain, with its probability; rule: of `tell_rule`, how the verdict came.
+    """
+
+    film: str
+    predicted: str
+    probability: float
+    target: str
+    target_probability: float
+    rule: str
+    true: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """right, wrong or unknown."""
+        if self.true is None:
+            return "unknown"
+        return "right" if self.true == self.predicted else "wrong"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model's maps of the film at `index` of each attribution; name is the arm's.
+
+    titles: of the maps, where the method and the answer's target do not say it. same_scale: the maps of the row share the scale
+    of the strongest.
+    """
+
+    name: str
+    attributions: Sequence[Attribution]
+    index: int
+    answer: Answer
+    titles: Sequence[str] | None = None
+    same_scale: bool = False
+
+
+def answer_of(predictions: Predictions, row: int, target: int, threshold: float | None) -> Answer:
+    """What the model said of one film whose true class is known, in words; threshold: of the second of two classes, or None."""
+    true = predictions.classes[int(predictions.y_true[row])]
+    probabilities, said = predictions.y_prob[row], int(predictions.y_pred[row])
+    return tell_answer(str(predictions.image_id[row]), predictions.classes, probabilities, said, target, threshold, true)
+
+
+def tell_answer(
+    film: str,
+    classes: Sequence[str],
+    probabilities: NDArray[np.float64],
+    predicted: int,
+    target: int,
+    threshold: float | None,
+    true: str | None = None,
+) -> Answer:
+    """An answer from its numbers: probabilities (K,), predicted and target as class indices."""
+    said, meant = float(probabilities[predicted]), float(probabilities[target])
+    return Answer(film, classes[predicted], said, classes[target], meant, tell_rule(classes, threshold), true)
+
+
+def tell_rule(classes: Sequence[str], threshold: float | None) -> str:
+    """How a verdict comes from probabilities: by the threshold of the second of two classes, or by the largest."""
+    return "the most probable class decides" if threshold is None else f"{classes[1]} from a threshold of {threshold:.1%}"
+
+
+def draw_panel(
+    film: NDArray[np.generic],
+    attributions: Sequence[Attribution],
+    index: int,
+    answer: Answer,
+    marks: FilmMarks | None = None,
+) -> "Figure":
+    """The film, what experts marked on it, and one map per method.
+
+    film: (H, W) grey levels 0-255; index: which film of each attribution; marks: of the film, drawn in a column of their own;
+    their geometry says the proportions of the film as it was taken.
+    Raises: ValueError if a map has another size than the film.
+    """
+    return draw_rows(film, [Row("", attributions, index, answer)], marks)
+
+
+@plain
+def draw_rows(
+    film: NDArray[np.generic],
+    rows: Sequence[Row],
+    marks: FilmMarks | None = None,
+) -> "Figure":
+    """The same film under several models, a row each, so that verdicts and maps can be compared.
+
+    Where there are more maps than fit abreast, the models' rows stand below each other again for the next ones, so that a
+    method's maps are neighbours.
+
+    film: (H, W) grey levels 0-255; marks: what experts marked on it, drawn beside it and as thin lines over the maps; their
+    geometry says the proportions of the film as it was taken.
+    Raises: ValueError if there is no row, or a map has another size than the film.
+    """
+    from matplotlib.figure import Figure
+
+    if not rows:
+        raise ValueError("rows must hold at least one model, got none")
+    shown = marks if marks is not None and marks.kinds else None
+    before = 1 if shown is None else 2  # columns: the film, and the film with its marks
+    columns, lines = arrange(before + max(len(row.attributions) for row in rows))
+    width = 2 * MARGIN + columns * SIDE + (columns - 1) * GAP
+    across, down = fit_inches(SIDE, marks.geometry if marks else None)
+    line = TITLE + down + BAR + CAPTION
+    again = NAME if len(rows) > 1 else 0.0  # above further lines the name alone, where it is needed
+    height = 2 * MARGIN + len(rows) * (HEADING + line + (lines - 1) * (again + line)) + 0.18
+    figure = Figure((width, height), dpi=DPI, facecolor="white")
+
+    def top_of(number: int, band: int) -> float:  # of the pictures' titles
+        if band == 0:
+            return MARGIN + number * (HEADING + line) + HEADING
+        return MARGIN + len(rows) * (HEADING + line) + ((band - 1) * len(rows) + number) * (again + line) + again
+
+    def place(number: int, cell: int, below: float, tall: float) -> "Axes":
+        left = MARGIN + cell % columns * (SIDE + GAP)
+        top = top_of(number, cell // columns) + below
+        return figure.add_axes((left / width, 1 - (top + tall) / height, across / width, tall / height))
+
+    for number, row in enumerate(rows):
+        write_heading(figure, row.name, row.answer, MARGIN / width, 1 - (top_of(number, 0) - HEADING) / height)
+        for band in range(1, lines if len(rows) > 1 else 1):
+            above = 1 - (top_of(number, band) - NAME) / height
+            figure.text(MARGIN / width, above, row.name, fontsize=10.5, weight="bold", va="top", color=INK)
+        axes = place(number, 0, TITLE, down)
+        draw_film(axes, film)
+        _title(axes, "film")
+        if shown is not None:
+            axes = place(number, 1, TITLE, down)
+            draw_film(axes, film)
+            told = draw_marks(axes, shown)
+            _title(axes, "marks")
+            axes.text(0, -0.02, told, transform=axes.transAxes, va="top", fontsize=7.5, color=GREY, linespacing=1.25)
+        pictures = [_readable(attribution, row.index, film.shape) for attribution in row.attributions]
+        shared = max((strongest(values) for values, _ in pictures), default=0.0) if row.same_scale else None
+        for column, (attribution, (values, unit)) in enumerate(zip(row.attributions, pictures, strict=True), start=before):
+            method = METHODS[attribution.method]
+            axes = place(number, column, TITLE, down)
+            draw_film(axes, film)
+            top_value = draw_heat(axes, values, attribution.signed, shared)
+            if shown is not None:
+                draw_outline(axes, shown)
+            stamp_map(axes, attribution.sanity)
+            _title(axes, row.titles[column - before] if row.titles else f"{method.title}, for {row.answer.target}")
+            draw_bar(place(number, column, TITLE + down + 0.07, 0.09), top_value, attribution.signed, unit)
+            axes.text(
+                0,
+                -(BAR + 0.12) / down,
+                caption(attribution, row.index),
+                transform=axes.transAxes,
+                va="top",
+                fontsize=7.5,
+                color=GREY,
+                linespacing=1.25,
+            )
+    figure.text(MARGIN / width, 0.5 * MARGIN / height, NOTE, fontsize=7, color=GREY, va="bottom")
+    return figure
+
+
+def _readable(attribution: Attribution, index: int, size: tuple[int, ...]) -> tuple[NDArray[np.float32], str]:
+    """One map as a picture shows it, and the unit of its values: single pixels cannot be read, so some are summed over blocks."""
+    method, values = METHODS[attribution.method], attribution.values[index]
+    if values.shape != size:
+        raise ValueError(f"maps must have the size of the film {size}, got {values.shape}")
+    if not method.blocks:
+        return values, method.unit
+    side = max(1, round(size[0] / method.blocks))
+    return block_sums(values, side), f"{method.unit} {side}x{side} pixels"
+
+
+def arrange(cells: int) -> tuple[int, int]:
+    """(columns, lines) of one model's pictures: one line of up to ABREAST, else as few lines as that allows, evenly filled."""
+    lines = -(-cells // ABREAST)
+    return -(-cells // lines), lines
+
+
+def _title(axes: "Axes", text: str) -> None:
+    axes.set_title(text, fontsize=9, pad=3, y=1.0, loc="left", color=INK)
+
+
+def write_heading(figure: "Figure", name: str, answer: Answer, x: float, y: float) -> None:
+    """Two lines: which film (below which name); what was predicted, what is true, whether that is right, and by which rule."""
+    first = f"{name}  ·  {answer.film}" if name else answer.film
+    figure.text(x, y, first, fontsize=10.5, weight="bold", va="top", color=INK)
+    truth = "true class unknown" if answer.true is None else f"true {answer.true}"
+    below = y - 0.24 / figure.get_figheight()
+    left = x
+    if answer.verdict != "unknown":
+        colour = RIGHT if answer.verdict == "right" else WRONG
+        figure.text(x, below, answer.verdict, fontsize=9.5, va="top", weight="bold", color=colour)
+        left = x + 0.52 / figure.get_figwidth()
+    text = f"predicted {answer.predicted} {answer.probability:.1%}  ·  {truth}  ·  {answer.rule}"
+    if answer.target != answer.predicted:
+        text += f"  ·  explained: {answer.target} {answer.target_probability:.1%}"
+    figure.text(left, below, text, fontsize=9.5, va="top", color=INK)

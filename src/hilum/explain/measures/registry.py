@@ -1,0 +1,293 @@
+"""The list of measures: what each asks, what it reads of a map, what is better, and what a map without knowledge gets."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from hilum.explain.measures.evaluation_case import Case
+from hilum.explain.measures.faithfulness import Numbers
+from hilum.explain.measures.localization import (
+    Heat,
+    Mark,
+    above_level,
+    average_precision,
+    hit_rate,
+    iou,
+    otsu_mask,
+    relevance_mass,
+)
+from hilum.explain.measures.readability import entropy, gini
+from hilum.settings.explain import EVERY
+
+QUESTIONS = {
+    "faithful": "Faithful? Do the pixels that a map marks move the verdict?",
+    "place": "Right place? Does a map lie where an expert's mark lies?",
+    "model": "Does it depend on the model? What is left of a map when the model's weights are permuted from the top down?",
+    "stable": "Stable? Does a map stay the same when nothing that matters changed?",
+    "readable": "Readable? Is a map concentrated on a part that a person can look at?",
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number per film that says what a map is worth.
+
+    question: of QUESTIONS. title: for people. reads: which part of a signed map.
+    better: higher or lower. low, high: its range; None: the logarithm of the number of pixels, or no limit.
+    says: what it is. chance: what a random map and a map of the centre get.
+    film: (case) -> (N,); or mark: (map at the film's original size, mark of that size, tuned level) -> one number.
+    dear: needs many more maps or verdicts, so it takes `explain.dear_films` only.
+    judged: whether beating a random and a centred map is evidence.
+    """
+
+    question: str
+    title: str
+    reads: str
+    better: Literal["higher", "lower"]
+    low: float
+    high: float | None
+    says: str
+    chance: str
+    film: Callable[[Case], Numbers] | None = None
+    mark: Callable[[Heat, Mark, float], float] | None = None
+    dear: bool = False
+    judged: bool = True
+
+
+ORDER = "signed values, the highest first"
+POSITIVE = "positive part"
+SIGNED = "signed values"
+MAGNITUDE = "magnitudes"
+
+MEASURES: dict[str, Measure] = {
+    "deletion_blur": Measure(
+        "faithful",
+        "deletion AUC, blurred",
+        ORDER,
+        "lower",
+        0,
+        1,
+        "Area under the target's probability while pixels are blurred, the most relevant first.",
+        "near the middle between the film's probability and the blurred film's",
+        film=lambda case: case.blurred.deletion_auc,
+    ),
+    "insertion_blur": Measure(
+        "faithful",
+        "insertion AUC, blurred",
+        ORDER,
+        "higher",
+        0,
+        1,
+        "Area under the target's probability while a blurred film regains its pixels, the most relevant first.",
+        "near the middle between the film's probability and the blurred film's",
+        film=lambda case: case.blurred.insertion_auc,
+    ),
+    "deletion_mean": Measure(
+        "faithful",
+        "deletion AUC, mean grey",
+        ORDER,
+        "lower",
+        0,
+        1,
+        "The same while pixels take the film's mean grey level, which leaves hard edges that no film has.",
+        "depends on what the model makes of a film with grey holes",
+        film=lambda case: case.levelled.deletion_auc,
+    ),
+    "insertion_mean": Measure(
+        "faithful",
+        "insertion AUC, mean grey",
+        ORDER,
+        "higher",
+        0,
+        1,
+        "The same while an evenly grey film takes the film's pixels.",
+        "depends on what the model makes of an evenly grey film",
+        film=lambda case: case.levelled.insertion_auc,
+    ),
+    "average_drop": Measure(
+        "faithful",
+        "average drop",
+        POSITIVE,
+        "lower",
+        0,
+        1,
+        "Share of the target's probability that is lost when the film is multiplied by its map.",
+        "a map that shows much of the film loses little, whatever it knows",
+        film=lambda case: case.drop_and_gain[0],
+    ),
+    "average_gain": Measure(
+        "faithful",
+        "average gain",
+        POSITIVE,
+        "higher",
+        0,
+        1,
+        "Share of the missing probability that is won when the film is multiplied by its map.",
+        "0 unless a darkened film looks more like the target",
+        film=lambda case: case.drop_and_gain[1],
+    ),
+    "mu_fidelity": Measure(
+        "faithful",
+        "MuFidelity",
+        SIGNED,
+        "higher",
+        -1,
+        1,
+        "Spearman correlation between what random groups of cells are worth in the map and what their removal costs the target.",
+        "near 0 for a random map",
+        film=Case.fidelity,
+        dear=True,
+    ),
+    "hit_rate": Measure(
+        "place",
+        "hit rate",
+        POSITIVE,
+        "higher",
+        0,
+        1,
+        "Share of films whose map has its maximum inside the mark, without tolerance.",
+        "random: the mark's share of the film; centre: whether the mark covers the middle",
+        mark=lambda heat, mark, level: hit_rate(heat, mark),
+    ),
+    "iou_otsu": Measure(
+        "place",
+        "IoU, Otsu",
+        POSITIVE,
+        "higher",
+        0,
+        1,
+        "Overlap (intersection over union) of the mark with the part of the map above Otsu's threshold.",
+        "grows with the mark's size, as the values beside it show",
+        mark=lambda heat, mark, level: iou(otsu_mask(np.maximum(heat, 0)), mark),
+    ),
+    "iou_tuned": Measure(
+        "place",
+        "IoU, tuned",
+        POSITIVE,
+        "higher",
+        0,
+        1,
+        "The same above the share of the map's maximum that was best on marked validation films, found for the random and "
+        "the centred map in the same way.",
+        "grows with the mark's size: a tuned threshold may mark the whole film",
+        mark=lambda heat, mark, level: iou(above_level(heat, level), mark) if np.isfinite(level) else float("nan"),
+    ),
+    "relevance_mass": Measure(
+        "place",
+        "relevance mass",
+        POSITIVE,
+        "higher",
+        0,
+        1,
+        "Share of the positive relevance that lies inside the mark.",
+        "random: the mark's share of the film",
+        mark=lambda heat, mark, level: relevance_mass(heat, mark),
+    ),
+    "average_precision": Measure(
+        "place",
+        "average precision",
+        POSITIVE,
+        "higher",
+        0,
+        1,
+        "Area under precision over recall when pixels are called marked from the highest value of the map down.",
+        "random: the mark's share of the film",
+        mark=lambda heat, mark, level: average_precision(heat, mark),
+    ),
+    "randomised_spearman": Measure(
+        "model",
+        "|Spearman| after randomisation",
+        f"{SIGNED}, at the method's own resolution",
+        "lower",
+        0,
+        1,
+        "Correlation of the map with that of the same network after all its weights were permuted. Near 1, the map does not show "
+        "what was learned. A zero or constant map has no value: it is no evidence.",
+        "random: what unrelated blobs share, about 0.2; centre: 1, since it never looks at the model",
+        film=lambda case: case.after_randomisation("spearman"),
+        dear=True,
+        judged=False,
+    ),
+    "randomised_ssim": Measure(
+        "model",
+        "SSIM after randomisation",
+        SIGNED,
+        "lower",
+        0,
+        1,
+        "Structural similarity of the same two maps, each divided by its largest magnitude; its size, since it may be negative.",
+        "random: that of unrelated blobs; centre: 1",
+        film=lambda case: case.after_randomisation("ssim"),
+        dear=True,
+        judged=False,
+    ),
+    "max_sensitivity": Measure(
+        "stable",
+        "max-sensitivity",
+        SIGNED,
+        "lower",
+        0,
+        None,
+        "Largest relative change of the map under noise that no reader would see: 1 is as large as the map itself.",
+        "random: drawn anew, so far from 0; centre: 0, since it never looks at the film",
+        film=Case.noise_sensitivity,
+        dear=True,
+        judged=False,
+    ),
+    "repeatability": Measure(
+        "stable",
+        "repeatability",
+        f"{SIGNED}, at the method's own resolution",
+        "higher",
+        -1,
+        1,
+        "Mean Spearman correlation of maps made with different seeds: 1 where nothing is random.",
+        "random: near 0; centre: 1",
+        film=Case.repeated,
+        dear=True,
+        judged=False,
+    ),
+    "gini": Measure(
+        "readable",
+        "Gini sparseness",
+        MAGNITUDE,
+        "higher",
+        0,
+        1,
+        "0: every pixel has the same magnitude; near 1: one pixel has it all. A sparse map may still be wrong.",
+        "that of smooth blobs and of one bump",
+        film=lambda case: gini(case.attribution.values),
+        judged=False,
+    ),
+    "entropy": Measure(
+        "readable",
+        "entropy",
+        MAGNITUDE,
+        "lower",
+        0,
+        None,
+        "In nats: 0 if one pixel has all magnitude, the logarithm of the number of pixels if all share it.",
+        "that of smooth blobs and of one bump",
+        film=lambda case: entropy(case.attribution.values),
+        judged=False,
+    ),
+}
+
+
+def wanted_measures(asked: Sequence[str]) -> list[str]:
+    """The names that `explain.measures` asks for, in the order of the registry: `all`, or names.
+
+    Raises: ValueError naming the legal ones.
+    """
+    if list(asked) == [EVERY]:
+        return list(MEASURES)
+    if strange := [name for name in asked if name not in MEASURES]:
+        raise ValueError(f"explain.measures must be [{EVERY}] or out of {', '.join(MEASURES)}, got {', '.join(strange)}")
+    return [name for name in MEASURES if name in asked]
+
+
+def column(measure: str, mark: str) -> str:
+    """The name of a measure against one kind of mark, as tables and metrics call it: hit_rate_lesion."""
+    return f"{measure}_{mark}"

@@ -1,0 +1,1 @@
+"""The explanation methods, one file each, and their registry."""

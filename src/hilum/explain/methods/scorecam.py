@@ -1,0 +1,79 @@
+"""Score-CAM: each channel of a layer is laid over the film as a mask, and weighed by the verdict that it leaves."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.explain.explained_model import OnFilm, Subject, check_films, check_model, check_settings
+from hilum.explain.methods.cams import cut_at, of_cells, resize_cells
+from hilum.records import Attribution, Images, Labels
+
+if TYPE_CHECKING:
+    import keras
+
+BATCH = 32  # masked films per pass
+
+
+def explain(
+    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+) -> Attribution:
+    """Score-CAM on the probabilities, at the size of the film.
+
+    images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; settings: layer (`last` or a layer's name),
+    max_N (the channels of the largest spread over the film that are tried, at most).
+    Values >= 0: rectified sum of those channels, each weighed by how far the target's probability on the film masked by that
+    channel stands above that on a black film. Nothing is random, so the seed is not used; films go one by one, because
+    tf-keras-vis chooses the channels of a batch together. numbers: maximum of the map; zero = 1 where the map is all zeros;
+    channels (tried).
+    Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph.
+    Source: Wang et al. 2020, arXiv 1910.01279.
+    """
+    check_films(images, targets)
+    check_settings("scorecam", settings, ["layer", "max_N"])
+    model = check_model("scorecam", subject, targets)
+
+    from tf_keras_vis.scorecam import Scorecam
+
+    from hilum.models.flatten import renew
+
+    layer, prefix, _ = cut_at(model, str(settings["layer"]))
+    cells = list(prefix.output.shape[1:3])
+    channels = min(int(settings["max_N"]), int(prefix.output.shape[-1]))
+    answering = _answer_in_logarithms(renew(model))
+    explainer = Scorecam(answering)
+    black = np.exp(answering.predict([np.zeros_like(images[:1])], 1)[0])  # (K,) probabilities
+    values = np.zeros(images.shape[:3], np.float32)
+    for i in range(len(images)):
+        k = int(targets[i])
+        found = explainer(
+            lambda answers, k=k: answers[:, k] - float(black[k]),
+            images[i : i + 1],
+            penultimate_layer=layer,
+            seek_penultimate_conv_layer=False,
+            batch_size=BATCH,
+            max_N=channels,
+            expand_cam=False,
+            normalize_cam=False,
+        )
+        values[i] = resize_cells(np.asarray(found, np.float32), images.shape[1:3])[0]
+        on_film(i + 1, len(images))
+    parameters = {"layer": layer, "cells": cells, "max_N": int(settings["max_N"]), "output": "probability"}
+    made = of_cells("scorecam", values, targets, parameters)
+    return Attribution(**{**vars(made), "numbers": {**made.numbers, "channels": np.full(len(images), float(channels))}})
+
+
+def _answer_in_logarithms(model: "keras.Model") -> "keras.Model":
+    """The model with a fast and silent `predict` that gives log probabilities: tf-keras-vis puts a softmax above it."""
+    import keras
+
+    from hilum.models.forward import compile_forward
+
+    class Answering(keras.Model):
+        def predict(self, films: Any, batch_size: int) -> NDArray[np.float32]:
+            answers = forward(np.asarray(films[0], np.float32))
+            return np.log(np.maximum(answers, np.finfo(np.float32).tiny))
+
+    forward = compile_forward(model, constants=True)
+    return Answering(model.input, model.output)

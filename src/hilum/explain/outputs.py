@@ -1,0 +1,106 @@
+"""What `explain` leaves of its maps: arrays, panels, keys, sheets and grids."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hilum.data.annotations import FilmMarks, load_marks
+from hilum.data.prepared.loading import load_split
+from hilum.data.prepared.rows import as_images
+from hilum.explain.drawing.cells import Tile, choose_cells, draw_grid, tell_tile
+from hilum.explain.drawing.heat import png_bytes
+from hilum.explain.drawing.panels import Answer, draw_panel
+from hilum.explain.explained_model import Subject
+from hilum.explain.methods.registry import METHODS
+from hilum.explain.sheets.registry import SHEETS, Shown
+from hilum.progress import bar
+from hilum.records import Attribution, Films, Predictions
+from hilum.results import write_json
+from hilum.settings.explain import Explain
+from hilum.workspace import Workspace
+
+
+def save_arrays(folder: Path, found: Mapping[str, Attribution], image_ids: list[str]) -> None:
+    """One .npz and one .json per method: maps, targets, numbers, regions; and the parameters that made them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, attribution in found.items():
+        arrays: dict[str, Any] = {f"number_{key}": value for key, value in attribution.numbers.items()}
+        arrays |= {"image_id": np.array(image_ids), "values": attribution.values, "targets": attribution.targets}
+        if attribution.regions is not None:
+            arrays["regions"] = attribution.regions
+        np.savez_compressed(folder / f"{name}.npz", **arrays)
+        write_json(
+            folder / f"{name}.json", {"method": name, "signed": attribution.signed, "parameters": dict(attribution.parameters)}
+        )
+
+
+def draw_panels(
+    folder: Path, films: Films, found: Mapping[str, Attribution], answers: Sequence[Answer], marks: Sequence[FilmMarks]
+) -> None:
+    """One panel per film; and, for the first film of each class, one per method, which mlflow ui shows beside other runs'."""
+    (folder / "panels").mkdir()
+    (folder / "keys").mkdir()
+    seen: set[str | None] = set()
+    for row, answer in enumerate(answers):
+        figure = draw_panel(films[row], list(found.values()), row, answer, marks[row])
+        (folder / "panels" / f"{file_name(answer.film)}.png").write_bytes(png_bytes(figure))
+        if answer.true not in seen:
+            seen.add(answer.true)
+            for method, attribution in found.items():
+                figure = draw_panel(films[row], [attribution], row, answer, marks[row])
+                (folder / "keys" / f"{method}_{answer.true}.png").write_bytes(png_bytes(figure))
+
+
+def draw_sheets(folder: Path, shown: Shown, stems: Sequence[str], names: Sequence[str], settings: Explain, seed: int) -> None:
+    """The sheets of these films: pictures as sheets/<sheet>_<stem>.png (<sheet>.png of the model alone), and their arrays."""
+    (folder / "sheets").mkdir(parents=True, exist_ok=True)
+    ids = [answer.film for answer in shown.answers]
+    for name in names:
+        drawn = SHEETS[name].draw(shown, settings, seed, bar(SHEETS[name].title))
+        files = [f"{name}_{stem}" for stem in stems] if SHEETS[name].per_film else [name]
+        for file, figure in zip(files, drawn.pictures, strict=True):
+            (folder / "sheets" / f"{file}.png").write_bytes(png_bytes(figure))
+        save_arrays(folder / "sheets", {f"{name}_{i}": one for i, one in enumerate(drawn.maps, 1)}, ids)
+
+
+def file_name(film: str) -> str:
+    """A film's name as that of a file."""
+    return film.replace("/", "_")
+
+
+def draw_grids(
+    folder: Path,
+    subject: Subject,
+    workspace: Workspace,
+    answers: Predictions,
+    settings: Explain,
+    seed: int,
+    verdicts: Mapping[str, str],
+) -> None:
+    """Per class, Grad-CAM for that class on films drawn from its true and false positives and negatives."""
+    (folder / "grids").mkdir()
+    test = load_split(workspace.prepared, workspace.split, "test", list(answers.classes))
+    place = {name: row for row, name in enumerate(test.table["image_id"])}
+    for k, name in enumerate(answers.classes):
+        cells = choose_cells(answers, k, settings.grid_films, seed)
+        tiles: dict[str, list[Tile]] = {}
+        method, layer = METHODS["gradcam"], ""
+        for cell, chosen in cells.items():
+            if not len(chosen):
+                tiles[cell] = []
+                continue
+            names = answers.image_id[chosen].tolist()
+            shown, marks = test.rows.films[[place[name] for name in names]], load_marks(workspace.prepared, names)
+            maps = method.explain(
+                subject, as_images(shown), np.full(len(chosen), k), settings.gradcam.model_dump(), seed, lambda done, total: None
+            )
+            layer = str(maps.parameters["layer"])
+            tiles[cell] = [
+                Tile(film, values, tell_tile(answers, i, k), own)
+                for film, values, own, i in zip(shown, maps.values, marks, chosen, strict=True)
+            ]
+        title = f"Grad-CAM for {name}, test films" + (f", layer {layer}" if layer else "")
+        figure = draw_grid(tiles, settings.grid_films, title, method.signed, method.unit, verdicts.get("gradcam", ""))
+        (folder / "grids" / f"{name}.png").write_bytes(png_bytes(figure))

@@ -1,0 +1,1 @@
+"""Sheets: several maps or views of one film."""

@@ -1,0 +1,65 @@
+"""What the stages after `explain` read of one arm; no verb."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hilum.explain.methods.registry import METHODS
+from hilum.explain.sanity.verdicts import mark_sanity, verdicts_of
+from hilum.records import Attribution, Predictions
+from hilum.results import read_json, read_predictions, read_table
+from hilum.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ArmResults:
+    """What the page says of one arm, read from its folders."""
+
+    settings: dict[str, Any]
+    metrics: dict[str, float | None]
+    test: Predictions
+    maps: dict[str, Attribution]
+    explained: list[str]
+    sanity: pd.DataFrame
+    folder: dict[str, Path]
+
+
+def read_arm(workspace: Workspace, arm: str, classes: list[str]) -> ArmResults:
+    """Read one arm's results."""
+    folders = {name: workspace.arm(arm, name) for name in ("tuning", "training", "evaluation", "explanations", "audit")}
+    maps: dict[str, Attribution] = {}
+    explained: list[str] = []
+    for file in sorted(folders["explanations"].glob("*.npz")):
+        if file.stem in METHODS:
+            maps[file.stem], explained = load_map(file)
+    sanity = read_table(folders["explanations"] / "sanity.csv")
+    maps = mark_sanity(maps, verdicts_of(sanity))
+    return ArmResults(
+        read_json(folders["training"] / "settings.json"),
+        read_json(folders["evaluation"] / "metrics.json"),
+        read_predictions(folders["evaluation"] / "predictions.csv", "test", tuple(classes)),
+        {name: maps[name] for name in METHODS if name in maps},
+        explained,
+        sanity,
+        folders,
+    )
+
+
+def load_map(file: Path) -> tuple[Attribution, list[str]]:
+    """An attribution that `explain` saved, and the films it is of."""
+    described = read_json(file.with_suffix(".json"))
+    with np.load(file) as stored:
+        numbers = {key.removeprefix("number_"): stored[key] for key in stored.files if key.startswith("number_")}
+        attribution = Attribution(
+            stored["values"],
+            file.stem,
+            stored["targets"],
+            described["signed"],
+            described["parameters"],
+            numbers,
+            stored["regions"] if "regions" in stored.files else None,
+        )
+        return attribution, stored["image_id"].tolist()

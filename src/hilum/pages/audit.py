@@ -1,0 +1,72 @@
+"""The part of the comparison page on the audit: a verdict for every arm with its evidence, and a picture each."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from hilum.audit.rule import FILMS
+from hilum.evaluation.style import arm_colour
+from hilum.pages.explanations import number
+
+POINTS = {  # number -> what people read, and what it says; the first stands with `spread` in the rule
+    "around_probability": ("all surroundings exchanged", "shift of a probability"),
+    "region_probability": ("outlined region exchanged", "shift of a probability"),
+    "letter": ("a letter pasted in", "largest shift of a probability"),
+    "accuracy": ("films as they are", "balanced accuracy"),
+    "centre_only": ("centre only", "balanced accuracy"),
+    "border_out": ("border blacked out", "balanced accuracy"),
+    "markers_out": ("letters removed", "balanced accuracy"),
+    "lungs_out": ("lungs hidden", "balanced accuracy"),
+}
+
+
+ENOUGH = 100  # films; below it the page warns
+
+
+@dataclass(frozen=True)
+class ArmAudit:
+    """What `audit` found of one arm: audit.json, and its picture as PNG."""
+
+    found: Mapping[str, Any]
+    picture: bytes
+
+
+def render_audit(audits: Mapping[str, ArmAudit]) -> Markup:
+    """The section as HTML that stands in the comparison page; audits: arm -> audit, in the page's order."""
+    arms = list(audits)
+    page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
+    page.filters["number"] = number
+    page.globals["arm_name"] = lambda arm: Markup('<span class="arm" style="--arm: {}">{}</span>').format(
+        arm_colour(arm, arms), escape(arm)
+    )
+    first = audits[arms[0]].found
+    return Markup(  # every value in it was escaped by the template
+        page.get_template("audit.html").render(
+            audits={arm: audit.found for arm, audit in audits.items()},
+            pictures={
+                arm: "data:image/png;base64," + base64.b64encode(audit.picture).decode("ascii") for arm, audit in audits.items()
+            },
+            rows=POINTS,
+            films=first["films"],
+            enough=ENOUGH,
+            frozen_on=FILMS,
+            lungs=first["lungs"],
+            outlines=first["numbers"]["outlines_auroc"],
+        )
+    )
+
+
+def audit_warnings(audits: Mapping[str, ArmAudit]) -> Sequence[str]:
+    """A sentence for every arm that the audit calls a shortcut model."""
+    return [
+        f"{arm} is called a shortcut model by the audit (probability {audit.found['probability']:.2f}): exchanging a region "
+        f"outside the lungs moves the probability of {audit.found['target']} by "
+        f"{audit.found['numbers']['region_probability']:.1f} of at most 50 points"
+        for arm, audit in audits.items()
+        if audit.found["says"] == "shortcut"
+    ]

@@ -1,0 +1,235 @@
+"""The comparison as one HTML page that needs no other file: what was found in words, then tables and pictures."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from hilum.evaluation.scoring.metrics import METRICS, higher_is_better, metric_title
+from hilum.evaluation.style import arm_colour
+from hilum.pages.explanations import SHOWN_FILMS, Agreement, MeasureNote, group_explanations, number
+from hilum.pages.headline import BlindRow, HeadlineRow, difference_text
+
+PAGE = "comparison.html"  # its name in the folder of the comparison
+SHOWN_CHANGES = 100  # rows of a list of changed verdicts on the page
+LEVEL = "confidence level"  # the fact that every sentence names its intervals by, such as `95 %`
+FIGURES = ("differences", "metrics", "confusion")
+ARM_FIGURES = {"roc": "ROC", "pr": "Precision and recall", "calibration": "Calibration", "learning": "Learning curves"}
+
+
+@dataclass(frozen=True)
+class ArmSummary:
+    """What an arm is.
+
+    phases: a readable line each; values: its settings as (key, value, origin), origin `params` or `search`;
+    threshold: None where the most probable class decides.
+    """
+
+    name: str
+    backbone: str
+    weights: str
+    phases: list[str]
+    films_trained_on: int
+    best_epoch: str
+    model_sha256: str
+    threshold: float | None
+    values: list[tuple[str, Any, str]]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class ComparisonPage:
+    """Everything that the page shows, ready made.
+
+    headline: of `headline_rows`; its first row is the metric that the conclusion speaks of.
+    facts: (what, value); the fact `LEVEL` is said with the intervals.
+    class_tables: arm -> `tables.class_table`; differences: `comparison.compare_arms`; mcnemar: `comparison.mcnemar_table`;
+    changes: arm -> `comparison.verdict_changes`.
+    blind: of `blind_rows`; margin: how far an arm must be above the classifier that flags.
+    explanation: columns arm, method, measure, value, low, high, films, chance_random, chance_centre; may be empty.
+    notes: what each of its measures says, in the order of the page; agreement: of the methods, an arm each.
+    figures: PNG by key: differences, metrics, confusion, and roc, pr, calibration, learning with `/<arm>`.
+    audit: the section on the audit as HTML, may be empty.
+    panels: (caption, PNG), one film each. sanity: of `sanity_section.render_sanity`, may be empty.
+    folds: of `folds_section.render_folds`, empty where there were no folds.
+    """
+
+    title: str
+    classes: list[str]
+    reference: str
+    headline: list[HeadlineRow]
+    facts: list[tuple[str, str]]
+    arms: list[ArmSummary]
+    class_tables: dict[str, pd.DataFrame]
+    differences: pd.DataFrame
+    mcnemar: pd.DataFrame
+    changes: dict[str, pd.DataFrame]
+    blind: list[BlindRow]
+    margin: float
+    explanation: pd.DataFrame
+    notes: list[MeasureNote]
+    agreement: list[Agreement]
+    figures: dict[str, bytes]
+    panels: list[tuple[str, bytes]]
+    warnings: list[str]
+    folds: str
+    audit: str
+    sanity: str
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What the numbers say of one arm. judgement: better, worse, unclear or alone; evidence: a sentence each."""
+
+    judgement: str
+    claim: str
+    evidence: list[str]
+
+
+def conclude(page: ComparisonPage) -> list[Conclusion]:
+    """What the page's numbers say, in words: one conclusion per arm other than the reference, or one of a lonely arm.
+
+    Raises:
+        ValueError: no headline row.
+    """
+    if not page.headline:
+        raise ValueError("the headline must have at least one metric, got none; use headline_rows with one metric or more.")
+    main = page.headline[0]
+    others = [arm.name for arm in page.arms if arm.name != page.reference]
+    if not others:
+        evidence = [f"{main['name']}: {main['arms'][page.reference]}; the majority class reaches {main['majority']}."]
+        return [Conclusion("alone", f"{page.reference} is the only arm: there is nothing to compare it with.", evidence)]
+    return [_conclude_arm(page, main, arm) for arm in others]
+
+
+def _conclude_arm(page: ComparisonPage, main: HeadlineRow, arm: str) -> Conclusion:
+    row = next(row for row in _rows(page.differences) if (row["arm"], row["metric"]) == (arm, main["metric"]))
+    names = {
+        what: [line["name"] for line in page.headline if line["differences"][arm][1] == what]
+        for what in ("better", "worse", "unclear")
+    }
+    judgement, reference = str(row["judgement"]), page.reference
+    against = {"better": "worse", "worse": "better", "unclear": ""}[judgement]
+    mixed = f", but {against} in {_listed(names[against])}" if against and names[against] else ""
+    if np.isnan(row["difference"]):
+        return Conclusion("unclear", f"{arm} and {reference} cannot be compared: {main['name']} is undefined.", [])
+    claims = {
+        "better": f"{arm} is better than {reference} in {main['name']}{mixed}.",
+        "worse": f"{arm} is worse than {reference} in {main['name']}{mixed}.",
+        "unclear": f"It is unclear whether {arm} or {reference} is better in {main['name']}.",
+    }
+    sure = "holds 0" if judgement == "unclear" else "excludes 0"
+    direction = "" if higher_is_better(main["metric"]) else " (lower is better)"
+    evidence = [
+        f"{arm} {number(row['arm_value'])}, {reference} {number(row['reference_value'])}{direction}: a difference of "
+        f"{difference_text(row)}; its {interval_name(page.facts)} {sure}."
+    ]
+    if len(page.headline) > 1:
+        said = [f"{what} in {_listed(names[what])}" for what in ("better", "worse", "unclear") if names[what]]
+        evidence.append(f"Of the {len(page.headline)} key metrics: {'; '.join(said)}.")
+    if arm in page.changes:
+        evidence.append(f"Films whose verdict changed: {change_counts(page.changes[arm])}.")
+    return Conclusion(judgement, claims[judgement], evidence)
+
+
+def change_counts(changes: pd.DataFrame) -> str:
+    """`41 became right, 22 became wrong, 3 wrong in another way`, or `none`."""
+    counts = changes["change"].value_counts()
+    kinds = ("became right", "became wrong", "wrong in another way")
+    return ", ".join(f"{counts.get(kind, 0)} {kind}" for kind in kinds) if len(changes) else "none"
+
+
+def interval_name(facts: Sequence[tuple[str, str]]) -> str:
+    """`95 % interval` if the facts tell the level, else `interval`."""
+    return f"{dict(facts).get(LEVEL, '')} interval".strip()
+
+
+def render_comparison(page: ComparisonPage) -> str:
+    """The page as one HTML text: pictures inside, no script, nothing loaded from elsewhere.
+
+    Raises:
+        ValueError: the reference is none of the arms; a figure's key that the page has no place for; no headline row.
+    """
+    arms = [arm.name for arm in page.arms]
+    if page.reference not in arms:
+        raise ValueError(f"the reference must be one of the arms {', '.join(arms)}, got {page.reference!r}; use one of these.")
+    places = [*FIGURES, *(f"{kind}/{arm}" for kind in ARM_FIGURES for arm in arms)]
+    if lost := sorted(set(page.figures) - set(places)):
+        raise ValueError(f"a figure's key must be one of {', '.join(places)}, got {', '.join(lost)}; use one of these.")
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters.update(number=number, setting=_setting, p=_p_value, uri=_uri, signed="{:+g}".format)
+    environment.globals.update(title_of=metric_title, less=lambda name: not higher_is_better(name))
+    return environment.get_template("comparison.html").render(
+        page=page,
+        arms=arms,
+        others=[arm for arm in arms if arm != page.reference],
+        colour={arm: arm_colour(arm, arms) for arm in arms},
+        conclusions=conclude(page),
+        interval=interval_name(page.facts),
+        blind_names=list(page.headline[0]["blind"]),
+        figures=page.figures,
+        arm_figures={kind: [a for a in arms if f"{kind}/{a}" in page.figures] for kind in ARM_FIGURES},
+        figure_titles=ARM_FIGURES,
+        class_metrics=[(name, row.title) for name, row in METRICS.items() if row.kind == "per_class"],
+        class_rows=_class_rows(page, arms),
+        differences=_rows(page.differences, text=difference_text),
+        mcnemar=_rows(page.mcnemar),
+        changes={
+            arm: (change_counts(table), len(table), _rows(table.head(SHOWN_CHANGES))) for arm, table in page.changes.items()
+        },
+        groups=group_explanations(page.explanation, page.notes),
+        shown_films=SHOWN_FILMS,
+        settings=_settings(page.arms),
+    )
+
+
+def _class_rows(page: ComparisonPage, arms: Sequence[str]) -> list[tuple[str, list[tuple[str, dict[str, Any]]]]]:
+    """Per class the rows of all arms, so that arms stand below each other."""
+    tables = {arm: {row["class"]: row for row in _rows(page.class_tables[arm])} for arm in arms if arm in page.class_tables}
+    return [(name, [(arm, rows[name]) for arm, rows in tables.items()]) for name in page.classes] if tables else []
+
+
+def _settings(arms: Sequence[ArmSummary]) -> dict[str, list[tuple[str, list[tuple[Any, str] | None]]]]:
+    """Settings that differ between arms and those that do not: (key, per arm (value, origin) or None)."""
+    tables = {arm.name: {key: (value, origin) for key, value, origin in arm.values} for arm in arms}
+    keys = dict.fromkeys(key for table in tables.values() for key in table)
+    rows = [(key, [table.get(key) for table in tables.values()]) for key in keys]
+    shown = {key: {None if cell is None else _setting(cell[0]) for cell in cells} for key, cells in rows}
+    return {
+        "different": [row for row in rows if len(shown[row[0]]) > 1],
+        "equal": [row for row in rows if len(shown[row[0]]) == 1],
+    }
+
+
+def _rows(table: pd.DataFrame, **more: Any) -> list[dict[str, Any]]:
+    """The table's rows as mappings, with further columns computed from a row."""
+    records = [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+    return [row | {name: make(row) for name, make in more.items()} for row in records]
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return "undefined" if np.isnan(value) else f"{value:.6g}"
+    return "none" if value is None else str(value)
+
+
+def _p_value(value: float) -> str:
+    return "undefined" if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a; b and c`: names may hold commas themselves."""
+    return " and ".join([part for part in ("; ".join(names[:-1]), names[-1]) if part])
+
+
+def _uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

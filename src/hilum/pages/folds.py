@@ -1,0 +1,75 @@
+"""The part of the comparison page on cross-validation: pooled metrics, each fold, and the labels to look at."""
+
+import base64
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from hilum.evaluation.scoring.metrics import higher_is_better, metric_title
+from hilum.evaluation.style import arm_colour, with_interval
+from hilum.pages.headline import headline_rows, interval_of
+from hilum.records import Predictions
+
+MEASURED = "auroc_macro"  # of each fold alone
+
+
+@dataclass(frozen=True)
+class FoldResults:
+    """One arm's folder `crossvalidation`: metrics.json, the pooled answers, folds.csv and the contact sheet as PNG."""
+
+    metrics: Mapping[str, float | None]
+    answers: Predictions
+    folds: pd.DataFrame
+    sheet: bytes
+
+
+def render_folds(
+    found: Mapping[str, FoldResults],
+    page_arms: Sequence[str],
+    reference: str,
+    differences: pd.DataFrame,
+    metrics: Sequence[str],
+    fold_by: str,
+    interval: str,
+) -> Markup:
+    """The section as HTML that stands in the comparison page.
+
+    found: arm -> results, in the page's order; page_arms: all arms of the page, which give the colours.
+    differences: of `comparison.compare_arms` on the pooled answers.
+    metrics: flat names of the table. fold_by: patient or source. interval: what an interval is called, such as `95 % interval`.
+    """
+    arms = list(found)
+    values = {arm: {metric: interval_of(one.metrics, f"oof/{metric}") for metric in metrics} for arm, one in found.items()}
+    tables = {arm: {str(row["fold"]): _named(row) for row in one.folds.to_dict("records")} for arm, one in found.items()}
+    folds = [
+        (fold, row["films"], row["patients"], [with_interval(interval_of(tables[arm][fold], MEASURED)) for arm in arms])
+        for fold, row in tables[arms[0]].items()
+    ]
+    page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
+    page.globals["less"] = lambda metric: not higher_is_better(metric)
+    page.globals["arm_name"] = lambda arm: Markup('<span class="arm" style="--arm: {}">{}</span>').format(
+        arm_colour(arm, page_arms), escape(arm)
+    )
+    return Markup(  # every value in it was escaped by the template
+        page.get_template("folds.html").render(
+            arms=arms,
+            reference=reference,
+            count=len(folds),
+            fold_by=fold_by,
+            interval=interval,
+            headline=headline_rows(values, dict.fromkeys(metrics, float("nan")), differences, metrics, {}),
+            folds=folds,
+            shown=metric_title(MEASURED),
+            contradicted={arm: int(one.metrics["oof/contradicted_labels"] or 0) for arm, one in found.items()},
+            sheets={arm: "data:image/png;base64," + base64.b64encode(one.sheet).decode("ascii") for arm, one in found.items()},
+        )
+    )
+
+
+def _named(row: Mapping[Hashable, Any]) -> dict[str, Any]:
+    return {str(key): value for key, value in row.items()}

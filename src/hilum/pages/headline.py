@@ -1,0 +1,152 @@
+"""The key metrics of every arm, beside what classifiers reach that see no lung."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+import pandas as pd
+
+from hilum.evaluation.blind import BLIND, MEASURED, SEES, tell_flag
+from hilum.evaluation.scoring.metrics import metric_title
+from hilum.evaluation.statistics import Interval
+from hilum.evaluation.style import with_interval
+from hilum.pages.arm_results import ArmResults
+from hilum.pages.explanations import number
+from hilum.settings.params import Params
+
+
+class HeadlineRow(TypedDict):
+    """One line of the headline table, as `headline_rows` makes it.
+
+    metric: flat name; name: what people read; arms: arm -> text; majority: text; blind: classifier that sees no lung -> text;
+    differences: arm other than the reference -> (text, judgement: better, worse or unclear).
+    """
+
+    metric: str
+    name: str
+    arms: dict[str, str]
+    majority: str
+    blind: dict[str, str]
+    differences: dict[str, tuple[str, str]]
+
+
+class BlindRow(TypedDict):
+    """How far an arm is above a classifier that sees no lung: texts, and `flagged`, `not flagged` or `undefined`."""
+
+    arm: str
+    classifier: str
+    own: str
+    blind: str
+    difference: str
+    verdict: str
+
+
+def headline_rows(
+    intervals: Mapping[str, Mapping[str, Interval]],
+    majority: Mapping[str, float],
+    differences: pd.DataFrame,
+    metrics: Sequence[str],
+    blind: Mapping[str, Mapping[str, Interval]],
+) -> list[HeadlineRow]:
+    """The headline table for these metrics (flat names), the most important first.
+
+    intervals: arm -> flat name -> interval; majority: flat name -> value of always answering the majority class;
+    differences: of `comparison.compare_arms`; blind: name that people read -> flat name -> interval, NaN bounds where there is
+    none; a classifier that is undefined in all of them (the source, where there is one) is left out.
+    """
+    blind = {name: values for name, values in blind.items() if any(_bounded(values.get(m)) != "undefined" for m in metrics)}
+    rows: list[HeadlineRow] = []
+    for metric in metrics:
+        found: list[Any] = differences[differences["metric"] == metric].to_dict("records")
+        rows.append(
+            {
+                "metric": metric,
+                "name": metric_title(metric),
+                "arms": {arm: with_interval(values[metric]) for arm, values in intervals.items()},
+                "majority": number(majority[metric]),
+                "blind": {name: _bounded(values.get(metric)) for name, values in blind.items()},
+                "differences": {row["arm"]: (difference_text(row), row["judgement"]) for row in found},
+            }
+        )
+    return rows
+
+
+def blind_rows(metrics: Mapping[str, Mapping[str, float | None]], intervals: Mapping[str, Interval]) -> list[BlindRow]:
+    """A row per arm and classifier that sees no lung.
+
+    metrics: arm -> flat metrics of `blind.measure_blind`. intervals: arm -> AUROC with interval.
+    """
+    rows: list[BlindRow] = []
+    for arm, found in metrics.items():
+        for key, name in BLIND.items():
+            value, above = interval_of(found, f"{key}/{MEASURED}"), interval_of(found, f"above_{key}/{MEASURED}")
+            told = "undefined" if np.isnan(above.value) else f"{above.value:+.3f} [{above.low:+.3f}, {above.high:+.3f}]"
+            rows.append(
+                {
+                    "arm": arm,
+                    "classifier": name,
+                    "own": with_interval(intervals[arm]),
+                    "blind": _bounded(value),
+                    "difference": told.replace("-", "−"),
+                    "verdict": tell_flag(found.get(f"flagged/{key}")),
+                }
+            )
+    return rows
+
+
+def interval_of(metrics: Mapping[str, float | None], key: str) -> Interval:
+    """A flat metric with its `.low` and `.high`; NaN where there is none."""
+    bounds = (metrics.get(name) for name in (key, f"{key}.low", f"{key}.high"))
+    value, low, high = (float("nan") if bound is None else bound for bound in bounds)
+    return Interval(value, low, high, 0.0)
+
+
+def flag_warnings(rows: Sequence[BlindRow], margin: float) -> list[str]:
+    """A sentence for each flag of an arm."""
+    seen = {BLIND[key]: told for key, told in SEES.items()}
+    return [
+        f"{row['arm']} is flagged: its AUROC of {row['own']} is not surely {margin:g} above the {row['blind']} that a classifier "
+        f"reaches which sees {seen[row['classifier']][0]} and no lung (difference {row['difference']}). "
+        f"{seen[row['classifier']][1]} would explain it"
+        for row in rows
+        if row["verdict"] == "flagged"
+    ]
+
+
+def difference_text(row: Mapping[str, Any]) -> str:
+    """`+0.049 [+0.020, +0.081]` or `undefined`, from a row of `comparison.compare_arms`."""
+    if np.isnan(row["difference"]):
+        return "undefined"
+    return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]".replace("-", "−")
+
+
+def _bounded(found: Interval | None) -> str:
+    if found is None or np.isnan(found.value):
+        return "undefined"
+    return number(found.value) if np.isnan(found.low) else with_interval(found)
+
+
+HEADLINE = ("auroc_macro", "auprc_macro", "balanced_accuracy", "accuracy", "mcc", "brier", "ece")
+
+
+def headline(arms: dict[str, ArmResults], differences: pd.DataFrame, reference: str) -> list[HeadlineRow]:
+    """The metrics that a person wants first."""
+    values = {name: {m: interval_of(arm.metrics, f"test/{m}") for m in HEADLINE} for name, arm in arms.items()}
+    majority = {m: interval_of(arms[reference].metrics, f"majority/{m}").value for m in HEADLINE}
+    blind = {name: {m: interval_of(arms[reference].metrics, f"{key}/{m}") for m in HEADLINE} for key, name in BLIND.items()}
+    return headline_rows(values, majority, differences, HEADLINE, blind)
+
+
+def headline_text(arms: dict[str, ArmResults], differences: pd.DataFrame, params: Params) -> str:
+    """The table that ends `make repro`."""
+    reference = params.compare.reference
+    frame = {}
+    for row in headline(arms, differences, reference):
+        cells = {**row["arms"], "majority class": row["majority"], **row["blind"]}
+        cells |= {f"{name} - {reference}": " ".join(told) for name, told in row["differences"].items()}
+        frame[row["name"]] = cells
+    return (
+        f"\ntest films, {100 * params.compare.confidence:g} % intervals over patients\n"
+        + pd.DataFrame(frame).T.to_string()
+        + "\n"
+    )

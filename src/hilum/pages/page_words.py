@@ -1,0 +1,124 @@
+"""What the comparison page says in words, from the arms' folders and the registries; no verb."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hilum.data.annotations import KINDS
+from hilum.data.prepared.loading import read_manifest
+from hilum.explain.measures.registry import MEASURES, QUESTIONS, column
+from hilum.pages.arm_results import ArmResults
+from hilum.pages.comparison import LEVEL, ArmSummary
+from hilum.pages.data_report import warn_of_confounding
+from hilum.pages.explanations import Agreement, MeasureNote, agree
+from hilum.pages.sanity import SanityResults
+from hilum.results import read_json, read_table
+from hilum.runs import git_commit
+from hilum.settings.params import Params
+from hilum.workspace import Workspace
+
+
+def measure_notes() -> list[MeasureNote]:
+    """Every measure in words, those of marks once for each kind of mark, in the order of the page."""
+    notes = []
+    for question, told in QUESTIONS.items():
+        for kind, mark in KINDS.items() if question == "place" else {"": ""}.items():
+            for name, measure in MEASURES.items():
+                if measure.question == question:
+                    top = "no limit" if measure.high is None else f"{measure.high:g}"
+                    notes.append(
+                        MeasureNote(
+                            name=column(name, kind) if kind else name,
+                            title=measure.title,
+                            question=told,
+                            mark=mark,
+                            direction=measure.better,
+                            judged=measure.judged,
+                            reads=measure.reads,
+                            scope=f"{measure.low:g} to {top}".replace("-", "−"),
+                            says=measure.says,
+                            chance=measure.chance,
+                        )
+                    )
+    return notes
+
+
+def read_agreement(name: str, arm: ArmResults, titles: Mapping[str, str]) -> Agreement:
+    """How far one arm's methods agree, from its folder."""
+    folder = arm.folder["explanations"]
+    return agree(
+        name,
+        read_table(folder / "agreement.csv"),
+        read_table(folder / "disagreement.csv"),
+        len(arm.explained),
+        read_json(folder / "chance.json")["spearman"],
+        titles,
+    )
+
+
+def read_sanity(arm: ArmResults) -> SanityResults:
+    """The sanity gate of one arm, with the numbers that its verdicts came by."""
+    told = read_json(arm.folder["explanations"] / "settings.json")["params"]
+    settings = {key: told[f"explain.sanity.{key}"] for key in ("seeds", "limit", "evidence")}
+    return SanityResults(arm.sanity, confidence=told["explain.confidence"], **settings)
+
+
+def gather_facts(params: Params, workspace: Workspace, versions: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the page says of the data and the method."""
+    proof = read_json(workspace.split / "proof.json")
+    facts = [(f"{part} films", f"{c['films']} of {c['patients']} patients") for part, c in proof["splits"].items()]
+    facts += [("test part", ", ".join(f"{source}: {kind}" for source, kind in proof["test_part"].items()))]
+    facts += [("film size", f"{versions['size']} px, {versions['square']}"), ("seed", str(params.seed))]
+    facts += [("data version", versions["data_version"][:16]), ("split version", versions["split_version"][:16])]
+    facts += [("git commit", git_commit(workspace.home)[:12] or "none")]
+    facts += [(LEVEL, f"{100 * params.compare.confidence:g} %")]
+    return [*facts, ("resamples of patients", str(params.compare.bootstrap))]
+
+
+def summarise_arm(name: str, arm: ArmResults, params: Params, films: int) -> ArmSummary:
+    """An arm's settings in words."""
+    logged, model = arm.settings["params"], arm.settings["model"]
+    count = len({key.split(".")[1] for key in logged if key.startswith("phases.")})
+    phases = []
+    for i in range(count):
+        phase = {key: logged[f"phases.{i}.{key}"] for key in ("unfreeze", "epochs", "learning_rate", "decay", "batch_norm")}
+        if phase["batch_norm"] == "auto":
+            phase["batch_norm"] = "trained" if logged["weights"] == "none" else "frozen"
+        phases.append(
+            f"{phase['epochs']} epochs at {float(phase['learning_rate']):.2g}"
+            f"{', falling' if phase['decay'] == 'cosine' else ''}, unfrozen: {phase['unfreeze']}, "
+            f"batch norm {phase['batch_norm']}; {len(arm.settings['trained'][i])} layers trained"
+        )
+    history = read_table(arm.folder["training"] / "history.csv").set_index("step")
+    best = history.loc[arm.settings["best_step"]]
+    origins = arm.settings["origins"]
+    return ArmSummary(
+        name=name,
+        backbone=model["backbone"],
+        weights=str(logged["weights"]),
+        phases=phases,
+        films_trained_on=films,
+        best_epoch=f"phase {best['phase'] + 1:.0f}, epoch {best['epoch'] + 1:.0f}, val/{params.train.select} "
+        f"{best[f'val/{params.train.select}']:.3f}",
+        model_sha256=model["model_sha256"],
+        threshold=model["threshold"],
+        values=[(key, f"{value:.6g}" if isinstance(value, float) else str(value), origins[key]) for key, value in logged.items()],
+        notes=[],
+    )
+
+
+def find_warnings(arms: dict[str, ArmResults], params: Params, workspace: Workspace) -> list[str]:
+    """What a reader must know before believing the page."""
+    warnings = []
+    reference = arms[params.compare.reference].settings["params"]
+    for name, arm in arms.items():
+        own = arm.settings["params"]
+        shared = sorted(k for k in set(own) & set(reference) if own[k] != reference[k] and not k.startswith("phases."))
+        first = sorted(k for k in set(own) & set(reference) if own[k] != reference[k] and k.startswith("phases."))
+        if shared or first:
+            told = ", ".join(f"{k} ({reference[k]} and {own[k]})" for k in (shared + first)[:5])
+            warnings.append(f"{name} differs from {params.compare.reference} in more than further phases: {told}")
+    manifest = read_manifest(workspace.prepared / "manifest.csv")
+    if manifest["source"].nunique() > 1:
+        warnings += warn_of_confounding(manifest)
+    notes = workspace.prepared / "notes.txt"
+    return warnings + [line for line in notes.read_text().splitlines() if line]

@@ -1,0 +1,67 @@
+"""The part of the comparison page on the sanity gate: which methods' maps depend on what a model learned, and the evidence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from hilum.evaluation.style import arm_colour
+from hilum.pages.explanations import number, percent
+
+LOOKS = {"passes": "better", "fails sanity": "worse", "no evidence": "unclear"}  # verdict -> how its tag looks
+
+
+@dataclass(frozen=True)
+class SanityResults:
+    """One arm's verdicts and what they came by.
+
+    table: columns method, verdict, spearman, low, high, films, patients, pairs, empty, a row per method; seeds: permutations;
+    limit: what the interval must stay below; evidence: share of pairs that must have a value; confidence: of the interval.
+    """
+
+    table: pd.DataFrame
+    seeds: int
+    limit: float
+    evidence: float
+    confidence: float
+
+
+def render_sanity(found: Mapping[str, SanityResults], titles: Mapping[str, str]) -> Markup:
+    """The section as HTML that stands in the comparison page. found: arm -> results; titles: of methods.
+
+    The rule in words is the first arm's; arms have one `explain`.
+    """
+    arms = list(found)
+    page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
+    page.globals["arm_name"] = lambda arm: Markup('<span class="arm" style="--arm: {}">{}</span>').format(
+        arm_colour(arm, arms), escape(arm)
+    )
+    first = found[arms[0]]
+    return Markup(  # every value in it was escaped by the template
+        page.get_template("sanity.html").render(
+            seeds=first.seeds,
+            limit=f"{first.limit:g}",
+            evidence=percent(first.evidence),
+            interval=f"{100 * first.confidence:g} % interval",
+            rows=[(arm, _rows(results.table, titles)) for arm, results in found.items()],
+        )
+    )
+
+
+def _rows(table: pd.DataFrame, titles: Mapping[str, str]) -> list[dict[str, str]]:
+    return [
+        {
+            "method": titles.get(row["method"], row["method"]),
+            "verdict": row["verdict"],
+            "looks": LOOKS[row["verdict"]],
+            "value": number(row["spearman"]),
+            "interval": "" if np.isnan(row["low"]) else f"{number(row['low'])} to {number(row['high'])}",
+            "films": f"{row['films']} of {row['patients']} patients",
+            "empty": f"{row['empty']} of {row['pairs']}",
+        }
+        for row in table.to_dict("records")
+    ]

@@ -1,0 +1,174 @@
+"""params.yaml under a recipe, named parameters and pairs of key and value; and what of it differs, in DVC's grammar."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+# Parameters of MLproject -> place in params.yaml; `*`: every key there; `@`: the sources of the task; -1: the last phase.
+NAMED = {
+    "source": "prepare.sources",
+    "root": "acquire.sources.@.root",
+    "films": "acquire.sources.phantom.films",
+    "size": "prepare.size",
+    "batch_size": "train.batch_size",
+    "imbalance": "train.imbalance",
+    "trials": "tune.trials",
+    "seed": "seed",
+    "search_seed": "tune.seed",
+    "backbone": "arms.*.backbone",
+    "weights": "arms.*.weights",
+    **{
+        f"{arm}_{what}": f"arms.{arm}.phases.-1.{what}"
+        for arm in ("baseline", "finetuned")
+        for what in ("epochs", "learning_rate", "unfreeze")
+    },
+}
+MISSING = object()
+
+
+def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: list[str]) -> Any:
+    """params.yaml, then the recipe, then named parameters, then `set`, each over the one before."""
+    values = unshare(written)
+    if recipe:
+        file = root / "recipes" / f"{recipe}.yaml"
+        if not file.is_file():
+            known = ", ".join(sorted(path.stem for path in (root / "recipes").glob("*.yaml")))
+            raise ValueError(f"recipe must be one of {known}, got {recipe!r}")
+        values = merge(values, unshare(yaml.safe_load(file.read_text())))
+    for pair in named:
+        key, _, text = pair.partition("=")
+        if key not in NAMED:
+            raise ValueError(f"a named parameter must be one of {', '.join(NAMED)}, got {key!r}; use set for any other key")
+        if text != "":
+            value = read_value(pair, text)
+            for place in find_places(values, NAMED[key]):
+                put(values, place, [value] if key == "source" else value)
+    for pair in shlex.split(pairs):
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise ValueError(f"set takes key=value pairs separated by spaces, got {pair!r}")
+        put(values, key, read_value(pair, text))
+    return name_fold_arms(written, values)
+
+
+def name_fold_arms(written: Any, wanted: Any) -> Any:
+    """Where split.folds alone was turned on or off, crossvalidate.arms follows: all arms, or none; an empty list is no choice."""
+    try:
+        before, after, arms = written["split"]["folds"], wanted["split"]["folds"], list(wanted["arms"])
+    except (KeyError, TypeError):  # another shape than that of params.yaml: `check_params` tells it
+        return wanted
+    if bool(before) == bool(after) or wanted.get("crossvalidate") != written.get("crossvalidate"):
+        return wanted
+    return {**wanted, "crossvalidate": {"arms": arms if after else []}}
+
+
+def unshare(values: Any) -> Any:
+    """A copy in which no two places are one object, as YAML's aliases make them: an override then changes one place alone."""
+    if isinstance(values, Mapping):
+        return {key: unshare(value) for key, value in values.items()}
+    return [unshare(value) for value in values] if isinstance(values, list) else values
+
+
+def read_value(pair: str, text: str) -> Any:
+    """A value as YAML 1.2 and DVC read it: PyYAML takes 1e-4 for text. Raises ValueError if it is no YAML."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(
+            f"an override must be key=value with a value in YAML, got {pair!r}: {str(error).splitlines()[0]}"
+        ) from None
+    return float(value) if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+", value) else value
+
+
+def merge(values: Any, changes: Any) -> Any:
+    """Mappings merge key by key, null removes a key, everything else replaces."""
+    if not isinstance(values, Mapping) or not isinstance(changes, Mapping):
+        return changes
+    merged = dict(values)
+    for key, change in changes.items():
+        if change is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge(merged.get(key), change)
+    return merged
+
+
+def find_places(values: Any, place: str) -> list[str]:
+    """The keys that a place of NAMED stands for in these values; a part that is not there stays, and `put` says so."""
+    before, star, after = place.partition(".*.")
+    if star:
+        return [f"{before}.{key}.{after}" for key in values.get(before, {})]
+    before, at, after = place.partition(".@.")
+    if at:
+        return [f"{before}.{name}.{after}" for name in values["prepare"]["sources"]]
+    before, last, after = place.partition(".-1.")
+    if last:
+        arm = values["arms"].get(before.split(".")[1], {})
+        return [f"{before}.{max(len(arm.get('phases', [])) - 1, 0)}.{after}"]
+    return [place]
+
+
+def put(values: Any, key: str, value: Any) -> None:
+    """Set one dotted key in place; list items by number. Raises ValueError where the way to the key does not exist."""
+    *path, last = key.split(".")
+    place = values
+    walked: list[str] = []
+    for step in path:
+        place = step_into(place, step, walked, key)
+        walked.append(step)
+    if isinstance(place, list):
+        step_into(place, last, walked, key)
+        place[int(last)] = value
+    elif isinstance(place, dict):
+        place[last] = value
+    else:
+        raise ValueError(f"{key} must name a value of params.yaml, but {'.'.join(walked)} is {place!r}, not a section")
+
+
+def step_into(place: Any, step: str, walked: list[str], key: str) -> Any:
+    """The value at one step of a key."""
+    legal = list(place) if isinstance(place, dict) else [str(i) for i in range(len(place))] if isinstance(place, list) else []
+    if step not in legal:
+        where = ".".join(walked) or "the top"
+        raise ValueError(
+            f"{key} must name a value of params.yaml; at {where} there is {', '.join(legal) or 'nothing'}, not {step!r}"
+        )
+    return place[int(step)] if isinstance(place, list) else place[step]
+
+
+def list_changes(written: Any, wanted: Any, prefix: str = "") -> list[str]:
+    """The leaves that differ, in the grammar of `dvc exp run -S`: key=value, +key=value for a new one, ~key for a removed one."""
+    if isinstance(written, Mapping) and isinstance(wanted, Mapping):
+        changes = []
+        for key in dict.fromkeys([*written, *wanted]):
+            place = f"{prefix}.{key}" if prefix else str(key)
+            changes += list_changes(written.get(key, MISSING), wanted.get(key, MISSING), place)
+        return changes
+    if isinstance(written, list) and isinstance(wanted, list) and len(written) == len(wanted):
+        return [c for i, (a, b) in enumerate(zip(written, wanted, strict=True)) for c in list_changes(a, b, f"{prefix}.{i}")]
+    if written is not MISSING and wanted is not MISSING and written == wanted and type(written) is type(wanted):
+        return []
+    if wanted is MISSING:
+        return [f"~{prefix}"]
+    if isinstance(wanted, Mapping) and written is not MISSING:  # Hydra would merge: the old value goes first
+        return [f"~{prefix}", f"+{prefix}={literal(wanted)}"]
+    return [f"{'+' if written is MISSING else ''}{prefix}={literal(wanted)}"]
+
+
+def literal(value: Any) -> str:
+    """A value in Hydra's grammar."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{literal(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(literal(item) for item in value) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int | float):
+        return repr(value)
+    # In Hydra's quotes a backslash is one, unless backslashes lead up to a quote: those are doubled.
+    quoted = re.sub(r"(\\*)('|\Z)", lambda end: end[1] * 2 + end[2].replace("'", "\\'"), str(value))
+    return f"'{quoted}'"

@@ -1,0 +1,127 @@
+"""What a tracking store lacks of a workspace's results, given to it; and the comparison in a few lines."""
+
+from typing import Any
+
+from hilum.pages.arm_results import read_arm
+from hilum.progress import say
+from hilum.project.champion import crown
+from hilum.results import epoch_metrics, folder_digest, read_json, read_table
+from hilum.runs import MEASURED, base_tags, fits, fold_metrics, log_history, log_measured, log_results, log_search, log_training
+from hilum.settings.meaning import spaces
+from hilum.settings.params import Params
+from hilum.tracking import Store, open_store
+from hilum.workspace import Workspace
+
+
+def print_headline(workspace: Workspace, params: Params) -> None:
+    """The comparison in a few lines, where the page is, and how to open the runs."""
+    from hilum.pages.comparison import PAGE
+    from hilum.pages.headline import headline_text  # figures take half a second, which the door need not wait for
+
+    versions = read_json(workspace.split / "versions.json")
+    arms = {arm: read_arm(workspace, arm, versions["classes"]) for arm in params.arms}
+    print(headline_text(arms, read_table(workspace.comparison / "differences.csv"), params), flush=True)
+    if workspace.root == workspace.home:
+        say(f"the comparison: {workspace.comparison / PAGE}")
+    say("the runs: make ui")
+
+
+def publish(workspace: Workspace, params: Params) -> None:
+    """Publish a workspace's results into the store that its home names."""
+    store = open_store(workspace, params.tracking)
+    versions = read_json(workspace.split / "versions.json")
+    new = 0
+    for arm in params.arms:
+        new += publish_search(store, workspace, params, arm, versions)
+        new += publish_arm(store, workspace, params, arm)
+        if arm in params.crossvalidate.arms:
+            new += publish_crossvalidation(store, workspace, arm)
+    new += publish_comparison(store, workspace, params, versions)
+    crown(store, params, {name: read_arm(workspace, name, versions["classes"]) for name in params.arms})
+    say(f"{new} runs published" if new else "the store has every run already")
+
+
+def publish_search(store: Store, workspace: Workspace, params: Params, arm: str, versions: dict[str, Any]) -> int:
+    """The parent run of a search and its trials."""
+    folder = workspace.arm(arm, "tuning")
+    trials = read_table(folder / "trials.csv")
+    if not len(trials):
+        return 0
+    known = finished(store, {"role": "tune", "arm": arm, "digest.tuning": folder_digest(folder)})
+    if known:
+        store.link(known[0].info.run_id)
+        return 0
+    searched = spaces(params.arms[arm])
+    tags = {
+        **base_tags(workspace, "tune", versions),
+        "arm": arm,
+        "backbone": params.arms[arm].backbone,
+        "metric": params.tune.metric,
+    }
+    history = read_table(folder / "trial_history.csv")
+    with store.start(f"tune-{arm}", tags) as parent:
+        log_search(parent, folder, params, arm)
+        for row in trials.to_dict("records"):
+            trial_tags = {**tags, "role": "trial", "mlflow.note.content": "", "state": row["state"]}
+            with store.start(f"trial-{row['number']:03d}", trial_tags, parent=parent.id) as trial:
+                trial.log_params({key: row[key] for key in searched})
+                trial.log_history(epoch_metrics(history[history["trial"] == row["number"]]))
+                trial.log_metrics({f"best/{key}": row[key] for key in trials.columns if key.startswith("val/")})
+    return 1
+
+
+def finished(store: Store, tags: dict[str, str]) -> list[Any]:
+    """Runs with these tags that were not cut off, newest first."""
+    return [run for run in store.find(tags) if run.info.status == "FINISHED"]
+
+
+def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) -> int:
+    """One run per arm that holds training, evaluation, explanations and audit as they are in the files."""
+    settings = read_json(workspace.arm(arm, "training") / "settings.json")
+    folders = [name for name in MEASURED if fits(workspace.arm(arm, name), settings)]
+    digests = {f"digest.{name}": folder_digest(workspace.arm(arm, name)) for name in ("training", *folders)}
+    known = finished(store, {"role": "arm", "arm": arm, **digests})
+    if known:
+        store.link(known[0].info.run_id)
+        return 0
+    with store.start(arm, {**settings["tags"], "mlflow.source.git.commit": ""}) as opened:
+        opened.log_params(settings["params"])
+        log_history(opened, workspace, arm)
+        log_training(store, opened, workspace, arm, params.tracking.model)
+        log_measured(opened, workspace, arm, folders)
+    return 1
+
+
+def publish_crossvalidation(store: Store, workspace: Workspace, arm: str) -> int:
+    """The parent run of an arm's folds and a nested run per fold."""
+    folder = workspace.arm(arm, "crossvalidation")
+    settings = read_json(folder / "settings.json")
+    known = finished(store, {"role": "crossvalidation", "arm": arm, "digest.crossvalidation": folder_digest(folder)})
+    if known:
+        store.link(known[0].info.run_id)
+        return 0
+    history = read_table(folder / "history.csv")
+    tags = {**settings["tags"], "mlflow.source.git.commit": ""}
+    with store.start(f"crossvalidate-{arm}", tags) as parent:
+        log_results(parent, folder, "crossvalidation")
+        for row in read_table(folder / "folds.csv").to_dict("records"):
+            fold = str(row["fold"])
+            fold_tags = {**tags, "role": "fold", "fold": fold, "mlflow.note.content": ""}
+            with store.start(f"fold-{fold}", fold_tags, parent=parent.id) as run:
+                run.log_history(epoch_metrics(history[history["fold"].astype(str) == fold]))
+                run.log_metrics(fold_metrics({str(key): value for key, value in row.items()}))
+    return 1
+
+
+def publish_comparison(store: Store, workspace: Workspace, params: Params, versions: dict[str, Any]) -> int:
+    """The comparison run."""
+    digest = folder_digest(workspace.comparison)
+    known = finished(store, {"role": "comparison", "digest.comparison": digest})
+    if known:
+        store.link(known[0].info.run_id)
+        return 0
+    with store.start(
+        "comparison", {**base_tags(workspace, "comparison", versions), "reference": params.compare.reference}
+    ) as opened:
+        log_results(opened, workspace.comparison, "comparison")
+    return 1

@@ -1,0 +1,1 @@
+"""A model from anywhere: opened, asked, explained."""

@@ -1,0 +1,55 @@
+"""One film explained by a model from anywhere."""
+
+from pathlib import Path
+
+import numpy as np
+
+from hilum.data.annotations import no_marks
+from hilum.data.decoding.marked_film import prepare_marked
+from hilum.data.prepared.rows import as_images
+from hilum.evaluation.scoring.decisions import verdict
+from hilum.explain.drawing.heat import png_bytes
+from hilum.explain.drawing.panels import draw_panel, tell_answer
+from hilum.explain.maps import explain_films
+from hilum.explain.methods.registry import METHODS
+from hilum.explain.outputs import draw_sheets, save_arrays
+from hilum.explain.sanity.verdicts import mark_sanity
+from hilum.explain.sheets.registry import SHEETS, Shown
+from hilum.progress import say
+from hilum.results import read_json, write_json
+from hilum.serving.opening import check_names, choose_methods, open_served
+from hilum.serving.verdicts import read_verdicts
+from hilum.settings.explain import PREDICTED
+from hilum.settings.params import Params
+from hilum.workspace import Workspace
+
+
+def explain_image(image: Path, model: str, asked: str, target: str, out: Path, workspace: Workspace, params: Params) -> None:
+    """One film: a panel of all wanted methods, each one's arrays, parameters and time, and sheets, in the folder `out`."""
+    check_names("--methods", asked, [*METHODS, *SHEETS])
+    if not image.is_file():
+        raise ValueError(f"--image must be a film, got {image}, which does not exist")
+    with open_served(model, workspace, params) as (subject, described):
+        names, sheets = choose_methods("--methods", asked, subject, params.explain)
+        prepared = prepare_marked(image, described["size"], described["square"], described.get("markers", "keep"))
+        films, geometry = prepared.film[np.newaxis], prepared.geometry
+        settings = params.explain.model_copy(update={"methods": names})
+        classes = list(described["classes"])
+        if target not in (PREDICTED, *classes):
+            raise ValueError(f"--target must be {PREDICTED} or a class of the model ({', '.join(classes)}), got {target!r}")
+        probabilities = subject.predict(as_images(films))
+        said = verdict(probabilities, described["threshold"])
+        targets = said if target == PREDICTED else np.array([classes.index(target)])
+        seconds: dict[str, float] = {}
+        found = explain_films(subject, films, targets, settings, params.seed, seconds.__setitem__)
+        found = mark_sanity(found, read_verdicts(model, described, subject.background, settings, workspace, params.tracking))
+        answer = tell_answer(image.name, classes, probabilities[0], int(said[0]), int(targets[0]), described["threshold"])
+        shown = Shown(subject, films, as_images(films), targets, probabilities, classes, [answer], [no_marks(geometry)], found)
+        draw_sheets(out, shown, [image.stem], sheets, settings, params.seed)
+    save_arrays(out, found, [image.name])
+    for name in found:
+        write_json(out / f"{name}.json", {**read_json(out / f"{name}.json"), "seconds": round(seconds[name], 3)})
+    if found:
+        figure = draw_panel(films[0], list(found.values()), 0, answer, shown.marks[0])
+        (out / f"{image.stem}.png").write_bytes(png_bytes(figure))
+    say(f"{image.name}: {answer.predicted} {answer.probability:.1%}; {len(found)} maps and {len(sheets)} sheets in {out}")

@@ -1,0 +1,103 @@
+"""A model with what stands beside it, as `predict` and `explain --image` open it; no verb."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hilum.explain.explained_model import Subject
+from hilum.explain.methods.registry import METHODS
+from hilum.explain.sheets.registry import SHEETS
+from hilum.models.classifier import load_classifier, model_sha256
+from hilum.models.flatten import flatten, rescale
+from hilum.models.forward import predictor
+from hilum.progress import say
+from hilum.results import read_json
+from hilum.settings.explain import EVERY, Explain
+from hilum.settings.params import Params
+from hilum.tracking import fetch_model
+from hilum.workspace import Workspace
+
+MEANS = "mean_films.npz"
+
+
+@contextmanager
+def open_served(model: str, workspace: Workspace, params: Params) -> Iterator[tuple[Subject, dict[str, Any]]]:
+    """A `.keras` file, a run or a registered model, made flat; and its facts: classes, size, square, threshold, model_sha256.
+
+    A user's own `.keras` file of any kind that `models/flatten.py` knows is opened too: model.json beside it says classes (in
+    the order of the outputs), size (pixels), square (pad or stretch), threshold (of the second of two classes; null: the most
+    probable class) and, if the model does not take grey levels 0-255, scaling: [factor, offset] on them.
+    The background is mean_films.npz beside the model, where there is one.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        if model.endswith(".keras"):
+            folder, file = Path(model).resolve().parent, Path(model)
+            described = read_json(folder / "model.json")
+        else:
+            folder, described = fetch_model(model, workspace, params.tracking, Path(temporary))
+            file = folder / "model.keras"
+        network = load_classifier(file)
+        check_description(described, network.output_shape[-1])
+        described = {**described, "model_sha256": model_sha256(network)}  # not that of another model beside whose facts it stands
+        if isinstance(described.get("scaling"), list):
+            network = rescale(network, *map(float, described["scaling"]))
+        network = flatten(network)
+        if network.input_shape[1] != described["size"]:
+            raise ValueError(
+                f"model.json must hold the size of the model's films, {network.input_shape[1]}, got {described['size']}"
+            )
+        background = None
+        if (folder / MEANS).is_file():
+            with np.load(folder / MEANS) as stored:
+                background = stored["films"].astype(np.float32)
+        yield Subject(predictor(network), network, background), described
+
+
+def check_description(described: Mapping[str, Any], outputs: int) -> None:
+    """Refuse a model.json that lacks a fact or names another number of classes than the model answers for."""
+    missing = [key for key in ("classes", "size", "square", "threshold") if key not in described]
+    if missing:
+        raise ValueError(f"model.json must hold classes, size, square and threshold, got no {', '.join(missing)}; add it")
+    classes = max(outputs, 2)  # one sigmoid speaks of two
+    if len(described["classes"]) != classes:
+        raise ValueError(
+            f"model.json must name {classes} classes, as the model has, got {', '.join(map(str, described['classes'])) or 'none'}"
+        )
+
+
+def choose_methods(
+    option: str, asked: str, subject: Subject, settings: Explain, sheets: bool = True
+) -> tuple[list[str], list[str]]:
+    """The methods and sheets named by a text: `all`, or names separated by commas.
+
+    `all` leaves out what the model lacks a background for, and says so. sheets: whether sheets may be asked for.
+    Raises: ValueError naming the legal words, or the file that a named method would need.
+    """
+    legal = [*METHODS, *SHEETS] if sheets else list(METHODS)
+    names = check_names(option, asked, legal)
+    reading = {name for name, method in METHODS.items() if method.background}
+    reading |= {name for name, sheet in SHEETS.items() if sheet.background(settings)}
+    needing = [name for name in names if name in reading] if subject.background is None else []
+    if needing and asked.strip() != EVERY:
+        raise ValueError(
+            f"--model must have {MEANS} beside it for {', '.join(needing)}, got none; name the folder that `train` wrote"
+        )
+    if needing:
+        say(f"left out, because no {MEANS} stands beside the model: {', '.join(needing)}")
+    kept = [name for name in names if name not in needing]
+    return [name for name in kept if name in METHODS], [name for name in kept if name in SHEETS]
+
+
+def check_names(option: str, asked: str, legal: Sequence[str]) -> list[str]:
+    """The names in a text, `all` being every one. Raises ValueError naming the legal words."""
+    if asked.strip() == EVERY:
+        return list(legal)
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    unknown = [name for name in names if name not in legal]
+    if unknown:
+        raise ValueError(f"{option} takes {EVERY} or names out of {', '.join(legal)}, got {', '.join(unknown)}")
+    return names

@@ -1,0 +1,73 @@
+"""What settings mean where that is more than their value: it decides results, so stages declare this file of settings alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from hilum.settings.search_space import Choices, Range
+from hilum.settings.training import Arm, Phase
+
+EXCLUDED = "excluded"  # in `prepare.labels`, in the place of a class: findings to leave out
+
+
+def class_names(labels: Mapping[str, Sequence[str]]) -> list[str]:
+    """The classes of `prepare.labels`, in their order."""
+    return [name for name in labels if name != EXCLUDED]
+
+
+def pretrained_backbones(arms: Mapping[str, Arm]) -> list[str]:
+    """The backbones that some arm wants pretrained, sorted."""
+    return sorted({arm.backbone for arm in arms.values() if arm.weights == "pretrained"})
+
+
+def plain_phases(arm: Arm) -> list[Phase]:
+    """The phases with `batch_norm: auto` made plain: random weights need trained statistics, others keep theirs."""
+    plain = "train" if arm.weights == "none" else "frozen"
+    return [phase.model_copy(update={"batch_norm": plain}) if phase.batch_norm == "auto" else phase for phase in arm.phases]
+
+
+def spaces(arm: Arm) -> dict[str, Range | Choices]:
+    """The searched values of an arm, dotted key -> space, in the order in which they stand."""
+    found: dict[str, Range | Choices] = {}
+    for key in type(arm.head).model_fields:
+        found |= {f"head.{key}": getattr(arm.head, key)}
+    for i, phase in enumerate(arm.phases):
+        found |= {f"phases.{i}.{key}": getattr(phase, key) for key in type(phase).model_fields}
+    return {key: value for key, value in found.items() if isinstance(value, Range | Choices)}
+
+
+def settle(arm: Arm, best: Mapping[str, Any]) -> Arm:
+    """Put found values in the place of an arm's spaces.
+
+    Raises:
+        ValueError: best does not hold exactly the arm's spaces.
+    """
+    if set(best) != set(spaces(arm)):
+        raise ValueError(f"best values must stand for {sorted(spaces(arm))}, got {sorted(best)}; run `dvc repro` to search again")
+    values = arm.model_dump()
+    for key, value in best.items():
+        *path, last = key.split(".")
+        place: Any = values
+        for step in path:
+            place = place[int(step)] if isinstance(place, list) else place[step]
+        place[last] = value
+    return type(arm).model_validate(values)
+
+
+def check_spaces(arm: Arm) -> Arm:
+    """The arm, if every value that a space can give is legal in its place: told before the search, not by a trial.
+
+    Raises:
+        ValueError: one is not.
+    """
+    starts = {key: space.start for key, space in spaces(arm).items()}
+    for key, space in spaces(arm).items():
+        for edge in space.choices if isinstance(space, Choices) else (space.low, space.high):
+            try:
+                settle(arm, {**starts, key: edge})
+            except ValidationError as error:
+                fault = error.errors()[0]
+                place = ".".join(str(step) for step in fault["loc"]).removesuffix(".value")
+                raise ValueError(f"{place} must be legal anywhere in its space, got {fault['input']}: {fault['msg']}") from None
+    return arm

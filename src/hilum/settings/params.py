@@ -1,0 +1,273 @@
+"""params.yaml as checked, frozen values. No default lives here: params.yaml holds them all."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+
+from hilum.settings.errors import tell_fault
+from hilum.settings.explain import PREDICTED, TRUE, Explain
+from hilum.settings.meaning import EXCLUDED, check_spaces, class_names, pretrained_backbones
+from hilum.settings.search_space import Count, Name, Section, Share
+from hilum.settings.sources import Source
+from hilum.settings.training import Arm, Pretrain, Train, Tune
+
+
+class Tracking(Section):
+    experiment: Annotated[str, Field(min_length=1)]
+    model: Name
+
+
+class Acquire(Section):
+    sources: Annotated[dict[Name, Source], Field(min_length=1)]
+
+
+class Prepare(Section):
+    sources: Annotated[list[Name], Field(min_length=1)]
+    size: Annotated[int, Field(ge=32, le=1024)]
+    square: Literal["pad", "stretch"]
+    labels: dict[Name, list[str]]
+    labels_by_source: dict[Name, dict[Name, list[str]]]
+    unmatched: Literal["stop", "exclude"]
+    unused_rules: Literal["stop", "tell"]
+    broken_share: Share
+    near_duplicates: Literal["group", "none"]
+    markers: Literal["keep", "inpaint"]
+    group_share: Annotated[float, Field(gt=0, le=1)]
+
+    @model_validator(mode="after")
+    def _ruled(self) -> "Prepare":
+        faults, classes = [], class_names(self.labels)
+        if len(classes) < 2:
+            faults.append(f"prepare.labels must hold two classes or more, got {', '.join(classes) or 'none'}; name another")
+        for source, rules in self.labels_by_source.items():
+            if source not in self.sources:
+                faults.append(f"prepare.labels_by_source must be of prepare.sources ({', '.join(self.sources)}), got {source!r}")
+            if strange := [name for name in rules if name not in (*classes, EXCLUDED)]:
+                faults.append(
+                    f"prepare.labels_by_source.{source} must hold classes of prepare.labels ({', '.join(classes)}) or "
+                    f"{EXCLUDED}, got {', '.join(strange)}"
+                )
+        for name in classes:
+            said = [self.labels[name], *(rules.get(name, []) for rules in self.labels_by_source.values())]
+            if not any(said):
+                faults.append(f"prepare.labels.{name} must name a finding, or a source of prepare.labels_by_source must")
+        for place, rules in (
+            ("", self.labels),
+            *((f"_by_source.{source}", own) for source, own in self.labels_by_source.items()),
+        ):
+            faults += [
+                f"prepare.labels{place}.{name} must name findings, got an empty one: no finding told is no class; leave such "
+                f'films out with `{EXCLUDED}: [""]`'
+                for name, said in rules.items()
+                if name != EXCLUDED and not all(re.search(r"\w", rule) for rule in said)
+            ]
+        if set(self.sources) <= set(self.labels_by_source) and any(self.labels.values()):
+            faults.append(
+                "prepare.labels must only name the classes (`name: []`) where every source has rules of its own, got rules that "
+                "no source uses; empty them"
+            )
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+class ConfoundingReport(Section):
+    bootstrap: Annotated[int, Field(ge=10)]
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    age_groups: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "ConfoundingReport":
+        if sorted(set(self.age_groups)) != self.age_groups:
+            raise ValueError(f"age_groups must ascend, got {self.age_groups}; write the lower bounds from young to old")
+        return self
+
+
+class Split(Section):
+    validation: Annotated[float, Field(gt=0, lt=1)]
+    test: Annotated[float, Field(gt=0, lt=1)]
+    explain_films: Count
+    tuning_films: Annotated[int, Field(ge=0)]
+    confounding: ConfoundingReport
+    folds: Annotated[int, Field(ge=0)]
+    fold_by: Literal["patient", "source"]
+
+
+class Acquisition(Section):
+    ring: Annotated[float, Field(gt=0, lt=0.5)]
+    bins: Annotated[int, Field(ge=2, le=256)]
+    margin: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Evaluate(Section):
+    bootstrap: Annotated[int, Field(ge=10)]
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    calibration_bins: Annotated[int, Field(ge=2, le=100)]
+    acquisition: Acquisition
+
+
+class Rectangle(Section):
+    top: Annotated[float, Field(ge=0, le=0.5)]
+    bottom: Annotated[float, Field(ge=0.5, le=1)]
+    left: Annotated[float, Field(ge=0, le=0.5)]
+    right: Annotated[float, Field(ge=0.5, le=1)]
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> "Rectangle":
+        if (self.bottom - self.top) * (self.right - self.left) > 0.95:
+            raise ValueError("audit.lungs must leave at least a twentieth of the film around it; make the rectangle smaller")
+        if self.bottom == self.top or self.right == self.left:
+            raise ValueError("audit.lungs must have an area; move its edges apart")
+        return self
+
+
+class Crossvalidate(Section):
+    arms: list[Name]
+
+
+class Audit(Section):
+    films: Annotated[int, Field(ge=20)]
+    lungs: Rectangle
+
+
+class Compare(Section):
+    reference: Name
+    bootstrap: Annotated[int, Field(ge=10)]
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    seed: int
+    tracking: Tracking
+    acquire: Acquire
+    prepare: Prepare
+    split: Split
+    pretrain: Pretrain
+    tune: Tune
+    train: Train
+    arms: Annotated[dict[Name, Annotated[Arm, AfterValidator(check_spaces)]], Field(min_length=1)]
+    evaluate: Evaluate
+    crossvalidate: Crossvalidate
+    explain: Explain
+    audit: Audit
+    compare: Compare
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Params":
+        faults, classes = [], class_names(self.prepare.labels)
+        if self.compare.reference not in self.arms:
+            faults.append(f"compare.reference must be one of the arms {', '.join(self.arms)}, got {self.compare.reference!r}")
+        for name in [*self.prepare.sources, self.pretrain.source]:
+            if name not in self.acquire.sources and (name != self.pretrain.source or pretrained_backbones(self.arms)):
+                faults.append(f"a source must stand in acquire.sources ({', '.join(self.acquire.sources)}), got {name!r}")
+        if self.pretrain.source in self.prepare.sources and pretrained_backbones(self.arms):
+            faults.append(
+                f"pretrain.source must hold other patients than prepare.sources, got {self.pretrain.source!r} in both; "
+                "give it a source of its own"
+            )
+        if self.split.validation + self.split.test >= 1:
+            faults.append(f"split.validation + split.test must stay below 1, got {self.split.validation} + {self.split.test}")
+        if self.explain.target not in (PREDICTED, TRUE, *classes):
+            faults.append(
+                f"explain.target must be {PREDICTED}, {TRUE} or a class of prepare.labels ({', '.join(classes)}), "
+                f"got {self.explain.target!r}"
+            )
+        faults += _imbalance_faults(self.train, classes, self.arms)
+        faults += _fold_faults(self.split, self.crossvalidate.arms, list(self.arms), self.compare.reference, self.prepare.sources)
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def _imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, Arm]) -> list[str]:
+    """Settings of `train` that name other classes than there are, or that nothing would read."""
+    faults = []
+    named = ", ".join(classes)
+    if train.prevalence and (set(train.prevalence) != set(classes) or abs(sum(train.prevalence.values()) - 1) > 1e-6):
+        faults.append(
+            f"train.prevalence must give every class ({named}) a share, in all 1, got {train.prevalence}; {{}} leaves it"
+        )
+    strange = set(train.balance.multiplier) - set(classes)
+    if strange:
+        faults.append(f"train.balance.multiplier must name classes ({named}), got {', '.join(sorted(strange))}")
+    strategies = {train.imbalance} | ({train.balance.smote_above_head} if train.imbalance == "smote" else set())
+    if train.balance.multiplier and "class_weight" not in strategies:
+        faults.append(
+            f"train.balance.multiplier belongs to class_weight, got it with train.imbalance {train.imbalance}; make it {{}}"
+        )
+    headless = [name for name, arm in arms.items() if all(phase.unfreeze != "head" for phase in arm.phases)]
+    if train.imbalance == "smote" and headless:
+        faults.append(
+            "train.imbalance smote makes films up in a phase that says `unfreeze: head`, but there is none in "
+            f"{', '.join(headless)}; add one, or use another word of train.imbalance"
+        )
+    return faults
+
+
+def _fold_faults(split: Split, chosen: list[str], arms: list[str], reference: str, sources: list[str]) -> list[str]:
+    """Folds that cannot be, or that do not go with the list of their stages: DVC makes a stage of a name, not of a number."""
+    faults = []
+    if split.folds == 1:
+        faults.append("split.folds must be 0 (none) or 2 and more, got 1")
+    if split.folds and split.fold_by == "source" and split.folds != len(sources):
+        faults.append(
+            f"split.folds must be the number of prepare.sources where split.fold_by is source, got {split.folds} folds "
+            f"and {len(sources)} sources"
+        )
+    if chosen and not split.folds:
+        faults.append(f"crossvalidate.arms must be [] while split.folds is 0, got {chosen}; set both or neither")
+    elif split.folds and (len(set(chosen)) < len(chosen) or not {reference} <= set(chosen) <= set(arms)):
+        faults.append(
+            f"crossvalidate.arms must name arms ({', '.join(arms)}), each once and {reference} (compare.reference) among them, "
+            f"while split.folds is {split.folds}, got {chosen}; for all: [{', '.join(arms)}]"
+        )
+    return faults
+
+
+def read_params(path: Path) -> Params:
+    """Read and check params.yaml. Raises ValueError that lists every fault at once, with the key and the remedy."""
+    if not path.is_file():
+        raise ValueError(f"hilum runs where params.yaml is, got no {path}; change into the project's folder")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"params.yaml must be YAML, got {' '.join(str(error).split())}") from None
+    return check_params(values)
+
+
+def check_params(values: Any) -> Params:
+    """Check values as they stand in params.yaml. Raises ValueError that lists every fault at once."""
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        lines = [tell_fault(item, values, Params) for item in error.errors()]
+        raise ValueError("params.yaml does not hold:\n" + "\n".join(f"  {line}" for line in dict.fromkeys(lines))) from None
+
+
+def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings and lists as one mapping with dotted keys: {"phases.1.epochs": 10}."""
+    if isinstance(values, BaseModel):
+        values = values.model_dump()
+    if isinstance(values, Mapping):
+        items = [(str(key), value) for key, value in values.items()]
+    elif isinstance(values, list | tuple) and any(isinstance(item, Mapping | list | BaseModel) for item in values):
+        items = [(str(i), value) for i, value in enumerate(values)]
+    else:
+        return {prefix: values}
+    flat: dict[str, Any] = {}
+    for key, value in items:
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else key)
+    return flat
+
+
+def find_arm(params: Params, arm: str) -> Arm:
+    """The arm's settings. Raises ValueError naming the arms there are."""
+    if arm not in params.arms:
+        raise ValueError(f"--arm must be one of {', '.join(params.arms)}, got {arm!r}")
+    return params.arms[arm]

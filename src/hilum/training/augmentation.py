@@ -1,0 +1,95 @@
+"""What the network sees while it trains: augmented views of films, picked statelessly by seed and epoch."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hilum.data.prepared.rows import Rows
+from hilum.records import Films
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How far a training film may be changed; 0 turns a change off.
+
+    rotate: degrees; shift, zoom: share of the side; gamma: exponent 1 +- this; contrast: slope 1 +- this about mid grey;
+    brightness, noise: share of the grey range.
+    """
+
+    rotate: float
+    shift: float
+    zoom: float
+    gamma: float
+    contrast: float
+    brightness: float
+    noise: float
+    flip: bool
+
+
+def draw_view(film: NDArray[np.uint8], rng: np.random.Generator, changes: Changes) -> NDArray[np.uint8]:
+    """One film, changed at random in ways that keep the anatomy: (H, W) uint8 -> (H, W) uint8."""
+    height, width = film.shape
+    angle = np.deg2rad(rng.uniform(-1, 1) * changes.rotate)
+    scale = 1 + rng.uniform(-1, 1) * changes.zoom
+    shift = rng.uniform(-1, 1, 2) * changes.shift * (width, height)
+    mirror = -1.0 if changes.flip and rng.random() < 0.5 else 1.0
+    # PIL maps output to input coordinates: rotate and scale about the centre, then shift.
+    turn = np.array([[mirror * np.cos(angle), np.sin(angle)], [-mirror * np.sin(angle), np.cos(angle)]]) / scale
+    centre = np.array([width / 2, height / 2])
+    offset = centre - turn @ (centre + shift)
+    coefficients = (turn[0, 0], turn[0, 1], offset[0], turn[1, 0], turn[1, 1], offset[1])
+    # Grey levels change through a table of 256 entries, before the film is moved, so that the new corners stay black.
+    levels = (np.arange(256) / 255) ** (1 + rng.uniform(-1, 1) * changes.gamma)
+    levels = (levels - 0.5) * (1 + rng.uniform(-1, 1) * changes.contrast) + 0.5 + rng.uniform(-1, 1) * changes.brightness
+    table = np.round(np.clip(levels, 0, 1) * 255).astype(np.uint8)
+    picture = Image.fromarray(table[film])
+    moved = np.asarray(picture.transform((width, height), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR))
+    if not changes.noise:
+        return moved
+    grain = rng.standard_normal(film.shape, np.float32) * (255 * changes.noise)
+    return np.clip(moved + grain + 0.5, 0, 255).astype(np.uint8)
+
+
+def draw_views(rows: Rows, views: NDArray[np.intp] | int, seed: int, changes: Changes) -> Films:
+    """View number views[i] of film i: (N, H, W) uint8. A view depends on the film's pixels, its number and the seed alone."""
+    numbers = np.broadcast_to(views, len(rows.keys))
+    streams = ([seed, int(view), int(key[:16], 16)] for view, key in zip(numbers, rows.keys, strict=True))
+    drawn = [draw_view(film, np.random.default_rng(s), changes) for film, s in zip(rows.films, streams, strict=True)]
+    return np.stack(drawn) if drawn else rows.films
+
+
+def epoch_order(rows: int, seed: int, epoch: int) -> NDArray[np.intp]:
+    """The order of the rows in one epoch, (N,), a function of seed and epoch alone."""
+    return np.random.default_rng([seed, epoch]).permutation(rows)
+
+
+def epoch_views(keys: Sequence[str], views: int, epoch: int) -> NDArray[np.intp]:
+    """Which view of each row an epoch uses, (N,).
+
+    Each row walks through 0..views-1. Copies of one film (oversampling) are one view apart; a film with more copies than views
+    walks through as many views as it has copies, so that no two of its copies are alike in any epoch.
+    """
+    copies = Counter(keys)
+    seen: dict[str, int] = {}
+    numbers = np.empty(len(keys), np.intp)
+    for i, key in enumerate(keys):
+        copy = seen.get(key, 0)
+        seen[key] = copy + 1
+        numbers[i] = (int(key[:8], 16) + copy + epoch) % max(views, copies[key])
+    return numbers
+
+
+def further_views(sample: NDArray[np.intp], keys: Sequence[str], views: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The views beyond 0..views-1 that `epoch_views` asks for: (E,) positions of films, (E,) their view numbers.
+
+    sample: (M,) positions of the films that an epoch shows, copies repeated. keys: M hashes of their pixels.
+    """
+    copies = Counter(keys)
+    films = {int(film): copies[key] - views for film, key in zip(sample, keys, strict=True) if copies[key] > views}
+    positions = [film for film, more in films.items() for _ in range(more)]
+    numbers = [number for more in films.values() for number in range(views, views + more)]
+    return np.array(positions, np.intp), np.array(numbers, np.intp)

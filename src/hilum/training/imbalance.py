@@ -1,0 +1,209 @@
+"""Answers to classes of unequal size: what an epoch shows of each class, how much it counts, and the prior behind an output."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hilum.records import Labels
+from hilum.settings.training import Balance
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What one epoch shows of the training films.
+
+    strategy: a word of `STRATEGIES`. rows: (M,) positions among the training films, copies repeated.
+    weights: (M,) of these rows in the loss. gamma: exponent of the focal loss; 0 is the plain log loss.
+    made_up: (S,) class indices of the pooled features that SMOTE adds to an epoch, each with weight 1; none otherwise.
+    """
+
+    strategy: str
+    rows: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    gamma: float = 0.0
+    made_up: Labels = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+def class_weights(labels: Labels, classes: int) -> NDArray[np.float64]:
+    """Weights (K,) that make every class count alike: w_k = N / (K n_k), so that they average 1 over the films.
+
+    labels: (N,) class indices of training films. classes: K.
+
+    Raises:
+        ValueError: a class without a film.
+    """
+    return len(labels) / (classes * _count(labels, classes))
+
+
+def log_prior(labels: Labels, classes: int) -> NDArray[np.float64]:
+    """Natural logarithms (K,) of the classes' shares: as output biases they make an untrained head say these shares.
+
+    Raises:
+        ValueError: a class without a film.
+    """
+    return np.log(_count(labels, classes) / len(labels))
+
+
+def oversample(labels: Labels, seed: int) -> NDArray[np.int64]:
+    """Row numbers that hold every training film once or more and each class as often as the largest one.
+
+    labels: (N,) class indices of training films only. Drawn with replacement by imbalanced-learn's RandomOverSampler; the input
+    stays as it is.
+
+    Raises:
+        ValueError: fewer than two classes.
+    """
+    from imblearn.over_sampling import RandomOverSampler
+
+    return _resample(RandomOverSampler(random_state=seed), labels)
+
+
+def undersample(labels: Labels, seed: int) -> NDArray[np.int64]:
+    """Row numbers that hold each class as often as the smallest one, no film twice: the other films are never shown.
+
+    labels: (N,) class indices of training films only. Drawn by imbalanced-learn's RandomUnderSampler; the input stays as it is.
+
+    Raises:
+        ValueError: fewer than two classes.
+    """
+    from imblearn.under_sampling import RandomUnderSampler
+
+    return _resample(RandomUnderSampler(random_state=seed), labels)
+
+
+def check_smote(labels: Labels, classes: Sequence[str], neighbours: int) -> None:
+    """Refuse SMOTE where a class that it must add to has too few films for that many neighbours.
+
+    Raises:
+        ValueError: names the films that are needed, and the classes that have fewer.
+    """
+    counts = _count(labels, len(classes))
+    few = [f"{count} of {name}" for name, count in zip(classes, counts, strict=True) if neighbours >= count < counts.max()]
+    if few:
+        raise ValueError(
+            f"smote with {neighbours} neighbours needs at least {neighbours + 1} training films of every class that it adds to, "
+            f"got {', '.join(few)}; lower train.balance.smote_neighbours, or use `train.imbalance: oversample`"
+        )
+
+
+def make_up(features: NDArray[np.float32], labels: Labels, neighbours: int, seed: int) -> NDArray[np.float32]:
+    """Features (S, C) float32 that bring each class to the size of the largest one, in class order as `Shown.made_up` says.
+
+    features: (N, C) of the training films; labels: (N,) class indices. Each made-up row lies at random between a film and one
+    of its nearest films of the same class (imbalanced-learn's SMOTE); the input stays as it is.
+
+    Source: Chawla et al. 2002, doi 10.1613/jair.953.
+    """
+    from imblearn.over_sampling import SMOTE
+
+    sampler = SMOTE(k_neighbors=neighbours, random_state=seed)
+    return np.asarray(sampler.fit_resample(np.asarray(features), labels)[0][len(labels) :], np.float32)
+
+
+def _show_all(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Shown:
+    return Shown("none", np.arange(len(labels)), np.ones(len(labels)))
+
+
+def _weigh(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Shown:
+    factors = np.array([settings.multiplier.get(name, 1.0) for name in classes])
+    return Shown("class_weight", np.arange(len(labels)), (class_weights(labels, len(classes)) * factors)[labels])
+
+
+def _oversample(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Shown:
+    rows = oversample(labels, seed)
+    return Shown("oversample", rows, np.ones(len(rows)))
+
+
+def _undersample(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Shown:
+    rows = undersample(labels, seed)
+    return Shown("undersample", rows, np.ones(len(rows)))
+
+
+def _smote(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Shown:
+    check_smote(labels, classes, settings.smote_neighbours)
+    counts = _count(labels, len(classes))
+    made_up = np.repeat(np.arange(len(classes)), counts.max() - counts)
+    return Shown("smote", np.arange(len(labels)), np.ones(len(labels)), made_up=made_up)
+
+
+def _focus(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Shown:
+    return Shown("focal", np.arange(len(labels)), np.ones(len(labels)), gamma=settings.focal_gamma)
+
+
+# Word of `train.imbalance` -> what an epoch shows, from labels (N,), class names, settings and seed; pure.
+STRATEGIES: dict[str, Callable[[Labels, Sequence[str], Balance, int], Shown]] = {
+    "none": _show_all,
+    "class_weight": _weigh,
+    "oversample": _oversample,
+    "undersample": _undersample,
+    "smote": _smote,
+    "focal": _focus,
+}
+
+
+def copies_per_film(shown: Shown, labels: Labels, classes: Sequence[str]) -> pd.DataFrame:
+    """How often an epoch shows the films of each class, and what they weigh.
+
+    labels: (N,) class indices. classes: names in class order.
+    Columns: strategy, label, films, rows (of films), made_up (by SMOTE), mean_copies (rows per film), most_copies (of a single
+    film), weight (mean, in the loss; NaN without a row).
+    """
+    labels = np.asarray(labels)
+    copies = np.bincount(shown.rows, minlength=len(labels))
+    table = []
+    for index, name in enumerate(classes):
+        of_class = copies[labels == index]
+        films, rows = len(of_class), int(of_class.sum())
+        weights = shown.weights[labels[shown.rows] == index]
+        table.append(
+            {
+                "strategy": shown.strategy,
+                "label": name,
+                "films": films,
+                "rows": rows,
+                "made_up": int((shown.made_up == index).sum()),
+                "mean_copies": rows / films if films else 0.0,
+                "most_copies": int(of_class.max(initial=0)),
+                "weight": float(weights.mean()) if len(weights) else np.nan,
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def shown_prior(shown: Shown, labels: Labels, classes: int) -> NDArray[np.float64]:
+    """The shares (K,) of the classes in the training loss: the prior that a fitted model's probabilities carry.
+
+    For the focal loss this is an approximation: its minimum is not the true posterior.
+    """
+    mass = np.bincount(np.asarray(labels)[shown.rows], shown.weights, classes) + np.bincount(shown.made_up, minlength=classes)
+    return mass / mass.sum()
+
+
+def prior_shift(prior: NDArray[np.float64], prevalence: Mapping[str, float], classes: Sequence[str]) -> NDArray[np.float64]:
+    """What to add to the logits (K,) of a model trained under one prior, so that it answers for another prevalence.
+
+    p'(k|x) = p(k|x) prevalence_k / prior_k, divided by its sum: on logits, the logarithm of that ratio is added.
+    prior: (K,) from `shown_prior`. prevalence: class -> share, in all 1. classes: names in class order.
+
+    Source: Saerens, Latinne and Decaestecker 2002, doi 10.1162/089976602753284446, equation 2.4.
+    """
+    return np.log([prevalence[name] for name in classes]) - np.log(prior)
+
+
+def _resample(sampler: Any, labels: Labels) -> NDArray[np.int64]:
+    labels = np.asarray(labels)
+    if len(np.unique(labels)) < 2:
+        raise ValueError(f"resampling must have two classes or more, got {np.unique(labels).tolist()}; use `imbalance: none`")
+    rows = np.arange(len(labels))[:, None]
+    return sampler.fit_resample(rows, labels)[0][:, 0].astype(np.int64)
+
+
+def _count(labels: Labels, classes: int) -> NDArray[np.int64]:
+    counts = np.bincount(labels, minlength=classes)
+    if len(counts) != classes or not counts.all():
+        raise ValueError(f"each of the {classes} classes must have a film, got {counts.tolist()} films; check the split")
+    return counts

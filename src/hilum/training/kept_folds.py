@@ -1,0 +1,78 @@
+"""The folds that a cross-validation has done, kept until all are there, so that an interrupted one goes on with the rest.
+
+They lie below `.hilum`, because DVC removes what a stage wrote before it runs the stage again. A fold is taken back only where
+its key (all that decides what it gives) and the bytes of its files are what they were.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import hilum
+from hilum.records import Predictions
+from hilum.results import digest, file_sha256, folder_digest, read_json, read_table, write_json, write_table
+
+KEPT = "kept.json"  # beside a fold's folder, written last: the digest of that folder
+
+
+@dataclass(frozen=True)
+class KeptFolds:
+    """The kept folds of one cross-validation. folder: of its own for each key."""
+
+    folder: Path
+
+    def save(self, name: str, answers: Predictions, history: pd.DataFrame) -> None:
+        """Keep a fold's answers and its row per epoch."""
+        place = self.folder / name
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        np.savez(
+            place / "answers.npz",
+            image_id=answers.image_id,
+            patient_id=answers.patient_id,
+            y_true=answers.y_true,
+            y_prob=answers.y_prob,
+            y_pred=answers.y_pred,
+        )
+        write_table(place / "history.csv", history)
+        written = place.with_suffix(".writing")
+        write_json(written, {KEPT: folder_digest(place)})
+        written.replace(self._seal(name))
+
+    def load(self, name: str, classes: tuple[str, ...]) -> tuple[Predictions, pd.DataFrame] | None:
+        """A kept fold; None where there is none, or where its files are not those that were kept."""
+        place = self.folder / name
+        if not self._seal(name).is_file() or read_json(self._seal(name))[KEPT] != folder_digest(place):
+            return None
+        with np.load(place / "answers.npz") as stored:
+            answers = Predictions(
+                stored["image_id"], stored["patient_id"], stored["y_true"], stored["y_prob"], stored["y_pred"], classes
+            )
+        history = read_table(place / "history.csv").astype({"fold": str})
+        return answers, history
+
+    def forget(self) -> None:
+        """All folds stand in the results: the next cross-validation trains anew."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _seal(self, name: str) -> Path:
+        return self.folder / f"{name}.{KEPT}"
+
+
+def keep_folds(cache: Path, arm: str, decides: Mapping[str, Any]) -> KeptFolds:
+    """The kept folds of an arm under all that decides what they give.
+
+    Those of other settings stay: they are a few kilobytes, and may belong to an experiment that runs at the same time.
+    """
+    return KeptFolds(cache / "folds" / arm / digest({**decides, "code": code_sha256()})[:32])
+
+
+def code_sha256() -> str:
+    """Hash of every source file of hilum: a fold that other code trained is trained again."""
+    root = Path(hilum.__file__).parent
+    return digest({path.relative_to(root).as_posix(): file_sha256(path) for path in sorted(root.rglob("*.py"))})

@@ -1,0 +1,59 @@
+"""What an arm is trained on and from: films, first weights, settings, and the parameters that a run names."""
+
+from typing import Any
+
+from hilum.data.prepared.loading import load_split
+from hilum.data.prepared.rows import Rows
+from hilum.results import file_sha256, read_json
+from hilum.settings.meaning import spaces
+from hilum.settings.params import Params, flatten
+from hilum.settings.training import Arm
+from hilum.training.arms import Task, weights_of
+from hilum.workspace import Workspace
+
+
+def load_task(params: Params, arm: Arm, workspace: Workspace, versions: dict[str, Any]) -> Task:
+    """The arm's films and settings. The test rows stay closed."""
+    classes = versions["classes"]
+    train, val = (load_split(workspace.prepared, workspace.split, part, classes).rows for part in ("train", "val"))
+    return make_task(train, val, arm, params, workspace, versions)
+
+
+def weights_digest(params: Params, name: str, workspace: Workspace) -> str:
+    """The hash of the weights that the arm of that name begins with; `imagenet` and `none` stand for themselves."""
+    arm = params.arms[name]
+    if arm.weights == "pretrained":
+        return file_sha256(workspace.pretrained / f"{arm.backbone}.weights.h5")
+    return str(read_json(workspace.facts)["weights"][name])
+
+
+def make_task(train: Rows, val: Rows, arm: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> Task:
+    """What the training of an arm on these films needs."""
+    return Task(
+        train,
+        val,
+        versions["classes"],
+        weights_of(arm, workspace.pretrained, workspace.at_home),
+        params.train,
+        params.seed,
+        workspace.cache / "features",
+    )
+
+
+def logged_params(params: Params, arm: Arm) -> dict[str, Any]:
+    """Every parameter that led to the model; the arm's own without its name in front, so that arms share columns."""
+    sources = {name: params.acquire.sources[name].model_dump() for name in params.prepare.sources}
+    return {
+        **flatten(arm),
+        "seed": params.seed,
+        **flatten(sources, "source"),
+        **flatten(params.prepare.model_dump(include={"size", "square", "markers", "labels", "labels_by_source"}), "prepare"),
+        **flatten(params.split.model_dump(exclude={"explain_films", "tuning_films", "confounding", "folds", "fold_by"}), "split"),
+        **flatten(params.train, "train"),
+        **(flatten(params.pretrain, "pretrain") if arm.weights == "pretrained" else {}),
+    }
+
+
+def origins(logged: dict[str, Any], wanted: Arm) -> dict[str, str]:
+    """Of each logged value, whether it stood in params.yaml or was found by the search."""
+    return {key: "search" if key in spaces(wanted) else "params" for key in logged}

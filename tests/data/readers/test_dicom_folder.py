@@ -1,0 +1,146 @@
+"""The reader of a folder of DICOM films with a table of labels."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from dicom_forms import describe, write
+from dicom_roots import SECRETS, write_dicom_root, write_film
+from pydicom import uid
+
+from hilum.data.readers.dicom_folder import read_dicom_folder
+from hilum.data.readers.identity import hide_patient, read_salt
+
+
+def relabel(root: Path, *lines: str) -> None:
+    (root / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def read_mapped(root: Path, **changes: str) -> pd.DataFrame:
+    """The reader, told the columns that the fixtures have."""
+    return read_dicom_folder(root, **{"table": "labels.csv", "path": "file", "finding": "finding", **changes})  # type: ignore[arg-type]
+
+
+def test_films_are_named_by_content_and_patients_by_salted_hash(tmp_path: Path) -> None:
+    write_dicom_root(tmp_path / "root")
+    table = read_mapped(tmp_path / "root")
+    salt = read_salt(tmp_path / "root")
+    assert len(table) == 6
+    assert table["image_id"].is_monotonic_increasing
+    for row in table.itertuples():
+        file = table.attrs["files"][row.path]
+        sha = hashlib.sha256((tmp_path / "root" / file).read_bytes()).hexdigest()
+        assert (row.path, row.image_id) == (f"{sha}.dcm", sha[:16])
+        number = int(file.split("film")[1][0])
+        assert row.patient_id == hide_patient(salt, f" HOSPITAL-{number // 2}")
+        assert row.finding == ("normal", "pneumonia/viral")[number % 2]
+        assert (row.view, row.age, row.sex) == ("PA", "41", "F")
+    assert table["patient_id"].nunique() == 3
+    told = table.to_csv() + str(table.attrs["notes"]) + str(table.attrs["problems"])
+    assert not [secret for secret in SECRETS if secret in told]
+
+
+def test_films_are_found_by_uid(tmp_path: Path) -> None:
+    uids = write_dicom_root(tmp_path / "root")
+    relabel(tmp_path / "root", "uid,what", *(f"{name},{'ab'[k % 2]}" for k, name in enumerate(uids)))
+    table = read_mapped(tmp_path / "root", path="", uid="uid", finding="what")
+    assert sorted(table["finding"]) == ["a"] * 3 + ["b"] * 3
+    assert not any(name in table.to_csv() for name in uids)
+
+
+@pytest.mark.parametrize("name", ["p/film.dcm", "p/film", "film.dcm", "film", ".\\p\\film.dcm", "./p/film.dcm"])
+def test_a_film_is_found_by_path_or_name(name: str, tmp_path: Path) -> None:
+    write_film(tmp_path / "root" / "p" / "film.dcm", 1)
+    relabel(tmp_path / "root", "file,finding", f"{name},ill")
+    assert read_mapped(tmp_path / "root")["finding"].tolist() == ["ill"]
+
+
+def test_the_patient_of_the_table_goes_before_the_headers(tmp_path: Path) -> None:
+    for k in range(2):
+        write_film(tmp_path / "root" / f"{k}.dcm", k)
+    relabel(tmp_path / "root", "file,finding,patient", "0.dcm,a,X", "1.dcm,a,Y")
+    salt = read_salt(tmp_path / "root")
+    table = read_mapped(tmp_path / "root", patient="patient")
+    assert set(table["patient_id"]) == {hide_patient(salt, "X"), hide_patient(salt, "Y")}
+    assert read_mapped(tmp_path / "root")["patient_id"].nunique() == 1
+
+
+def test_a_film_without_a_patient_is_one_of_its_own_and_a_note_says_so(tmp_path: Path) -> None:
+    for k in range(2):
+        write_film(tmp_path / "root" / f"{k}.dcm", k, PatientID="")
+    relabel(tmp_path / "root", "file,finding", "0.dcm,a", "1.dcm,a")
+    table = read_mapped(tmp_path / "root")
+    assert table["patient_id"].is_unique
+    assert table.attrs["notes"] == ["films whose header names no patient: 2; each counts as a patient of its own"]
+
+
+def test_what_is_no_film_is_left_out_and_what_is_broken_stays(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write_film(root / "1.dcm", 1)
+    (root / "report.dcm").write_bytes(write(describe(np.zeros((9, 9), np.uint16), Rows=None, Columns=None, PixelData=None)))
+    (root / "broken.dcm").write_bytes(b"no film")
+    relabel(root, "file,finding", "1.dcm,a", "broken.dcm,a", "gone.dcm,a")
+    table = read_mapped(root)
+    assert sorted(table.attrs["files"].values()) == ["1.dcm", "broken.dcm"]
+    assert table.attrs["notes"] == [
+        "DICOM files without an image (reports, directories): 1, left out",
+        "rows of labels.csv that fit no film: 1, the first on line 4",
+        "films whose header names no patient: 1; each counts as a patient of its own",
+    ]
+
+
+def test_equal_films_stay_two_rows(tmp_path: Path) -> None:
+    write_film(tmp_path / "root" / "1.dcm", 1)
+    (tmp_path / "root" / "2.dcm").write_bytes((tmp_path / "root" / "1.dcm").read_bytes())
+    relabel(tmp_path / "root", "file,finding", "1.dcm,a", "2.dcm,b")
+    table = read_mapped(tmp_path / "root")
+    assert table["finding"].tolist() == ["a", "b"]
+    assert table["image_id"].is_unique
+
+
+def test_a_film_without_a_row_has_no_finding(tmp_path: Path) -> None:
+    for k in range(2):
+        write_film(tmp_path / "root" / f"{k}.dcm", k)
+    relabel(tmp_path / "root", "file,finding", "0.dcm,a")
+    table = read_mapped(tmp_path / "root")
+    assert sorted(table["finding"]) == ["", "a"]
+    assert "films without a row in labels.csv: 1" in table.attrs["notes"][0]
+
+
+def test_remarks_are_told_by_image_id(tmp_path: Path) -> None:
+    write_film(tmp_path / "root" / "1.dcm", 1, BurnedInAnnotation=None, SOPClassUID=uid.SecondaryCaptureImageStorage)
+    relabel(tmp_path / "root", "file,finding", "1.dcm,a")
+    table = read_mapped(tmp_path / "root")
+    assert [(row[0], row[1]) for row in table.attrs["problems"]] == [(table["image_id"][0], "burnt-in text")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "settings", "told"),
+    [
+        (["file,finding", "1.dcm,a", "1.dcm,b"], {}, "one finding and one patient, got 1 with several, the first on lines 2, 3"),
+        (["file,finding", "9.dcm,a"], {}, "got 1 that fit none"),
+        (["file,finding", "same.dcm,a"], {}, "fit several, the first on line 2; write the path"),
+        (["file,label", "1.dcm,a"], {}, "must have the columns file, finding, got file, label"),
+        ([""], {}, "must be a CSV|must have the columns"),
+        (["file,finding", "1.dcm,a"], {"table": "none.csv"}, "got no none.csv below"),
+        (["file,finding", "1.dcm,a"], {"table": "../labels.csv"}, "must lie below the root"),
+        (["file,finding", "1.dcm,a"], {"uid": "uid"}, "one of them"),
+        (["file,finding", "1.dcm,a"], {"path": ""}, "one of them"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(lines: list[str], settings: dict[str, str], told: str, tmp_path: Path) -> None:
+    for k, name in enumerate(("1.dcm", "a/same.dcm", "b/same.dcm")):
+        write_film(tmp_path / "root" / name, k)
+    relabel(tmp_path / "root", *lines)
+    with pytest.raises(ValueError, match=told):
+        read_mapped(tmp_path / "root", **settings)
+
+
+def test_a_table_in_another_encoding_is_refused_without_quoting_it(tmp_path: Path) -> None:
+    write_film(tmp_path / "root" / "1.dcm", 1)
+    (tmp_path / "root" / "labels.csv").write_bytes("file,finding\nRöntgen.dcm,a\n".encode("latin-1"))
+    with pytest.raises(ValueError, match="CSV in UTF-8") as error:
+        read_mapped(tmp_path / "root")
+    assert "ntgen" not in str(error.value)

@@ -1,0 +1,166 @@
+"""Every method of the registry keeps the same contract."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from two_squares import AGAINST, COARSE, DECOY, FOR, SETTINGS, SIZE, draw_films, subject_of
+
+from hilum.explain.explained_model import Subject, check_films
+from hilum.explain.methods.registry import METHODS
+from hilum.models.classifier import build_classifier
+from hilum.models.forward import predictor
+
+FILMS = draw_films(2, seed=1)
+TARGETS = np.array([1, 1])
+
+
+def run(name, subject, images=FILMS, targets=TARGETS, seed=3, settings=None):
+    done = []
+    attribution = METHODS[name].explain(
+        subject, images, targets, SETTINGS[name] if settings is None else settings, seed, lambda i, n: done.append((i, n))
+    )
+    assert done[-1] == (len(images), len(images))
+    return attribution
+
+
+@pytest.fixture(scope="module")
+def maps():
+    return {name: run(name, subject_of(1.0)) for name in METHODS}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_one_finite_map_per_film_at_the_size_of_the_film(name, maps):
+    got = maps[name]
+    assert got.values.shape == (2, SIZE, SIZE)
+    assert got.values.dtype == np.float32
+    assert np.isfinite(got.values).all()
+    assert got.method == name
+    assert got.targets.dtype == np.int64
+    assert got.targets.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_parameters_are_json_and_numbers_are_one_per_film(name, maps):
+    assert json.loads(json.dumps(dict(maps[name].parameters)))
+    for number in maps[name].numbers.values():
+        assert number.shape == (2,)
+        assert number.dtype == np.float64
+    assert maps[name].numbers["zero"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_square_that_the_model_reads_is_found(name, maps):
+    read = FOR if METHODS[name].directed else FOR | AGAINST
+    for values in maps[name].values:
+        positive = np.maximum(values, 0)
+        assert read[np.unravel_index(values.argmax(), values.shape)]
+        assert positive[read].sum() > COARSE.get(name, 0.8) * positive.sum()
+        assert positive[DECOY].sum() < 0.1 * positive.sum()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_sign_is_as_the_registry_says(name, maps):
+    assert maps[name].signed == METHODS[name].signed
+    if METHODS[name].signed:
+        for values in maps[name].values:
+            assert AGAINST[np.unravel_index(values.argmin(), values.shape)]
+            assert values.min() < 0 < values.max()
+    else:
+        assert maps[name].values.min() >= 0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_same_seed_gives_the_same_bytes(name, maps):
+    assert run(name, subject_of(1.0)).values.tobytes() == maps[name].values.tobytes()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_batch_gives_what_single_films_give(name, maps):
+    for i in range(2):
+        alone = run(name, subject_of(1.0), FILMS[i : i + 1], TARGETS[i : i + 1])
+        np.testing.assert_allclose(alone.values[0], maps[name].values[i], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_certain_verdict_has_a_finite_map(name):
+    subject = subject_of(1e4)
+    assert subject.predict(FILMS)[0, 1] == 1.0
+    got = run(name, subject)
+    assert np.isfinite(got.values).all()
+    if METHODS[name].kind == "white_box":  # on the logits, so certainty does not silence them
+        read = FOR if METHODS[name].directed else FOR | AGAINST
+        assert read[np.unravel_index(got.values[0].argmax(), (SIZE, SIZE))]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_class_that_nothing_argues_for_has_a_zero_map_and_a_flag(name):
+    got = run(name, subject_of(0.0), targets=np.array([2, 2]))
+    assert not got.values.any()
+    assert got.numbers["zero"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.kind == "black_box"])
+def test_black_box_methods_read_only_predictions_of_films_as_they_are(name, maps):
+    subject, seen = subject_of(1.0), []
+
+    def predict(images):
+        seen.append(images.copy())  # the next copies of a film are written into the same memory
+        return subject.predict(images)
+
+    got = run(name, Subject(predict))
+    assert got.values.tobytes() == maps[name].values.tobytes()
+    assert all(images.dtype == np.float32 and images.shape[1:] == (SIZE, SIZE, 1) for images in seen)
+    assert any(np.array_equal(images[0], FILMS[0]) for images in seen)
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.kind == "white_box"])
+def test_white_box_methods_say_that_they_need_the_model(name):
+    with pytest.raises(ValueError, match="must have the model"):
+        run(name, Subject(subject_of(1.0).predict))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_target_beyond_the_classes_is_refused(name):
+    with pytest.raises(ValueError, match="below 3, got 3"):
+        run(name, subject_of(1.0), targets=np.array([1, 3]))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_unknown_or_missing_setting_is_refused(name):
+    with pytest.raises(ValueError, match=rf"explain\.{name} must hold"):
+        run(name, subject_of(1.0), settings={**SETTINGS[name], "extra": 1})
+
+
+@pytest.mark.parametrize(
+    ("images", "targets", "message"),
+    [
+        (FILMS[..., 0], TARGETS, r"\(N, H, W, 1\) float32"),
+        (FILMS.astype(np.float64), TARGETS, "float64"),
+        (FILMS, np.array([1]), r"\(2,\) class indices, got \(1,\)"),
+        (FILMS, np.array([1.0, 1.0]), "float64"),
+        (FILMS * 2, TARGETS, "grey levels 0-255"),
+        (FILMS - 100, TARGETS, "do not scale"),
+        (FILMS * np.float32(np.nan), TARGETS, "grey levels 0-255"),
+        (FILMS, np.array([-1, 0]), "from 0"),
+        (FILMS[:0], TARGETS[:0], "at least one film"),
+    ],
+)
+def test_wrong_films_are_refused_at_the_border(images, targets, message):
+    with pytest.raises(ValueError, match=message):
+        check_films(images, targets)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_real_films_under_a_real_backbone(name, shared):
+    files = sorted((shared / "data/pediatric-pneumonia").rglob("*.jpeg"))[:5]
+    films = np.stack([np.asarray(Image.open(file).convert("L").resize((96, 96)), np.float32) for file in files])[..., np.newaxis]
+    weights = shared / "weights/mobilenet_2_5_224_tf_no_top.h5"
+    model = build_classifier("mobilenet_025", 96, 3, weights, 0.2, 0.0, np.log(np.full(3, 1 / 3)), seed=4)
+    logits = model.get_layer("logits")
+    logits.set_weights([np.random.default_rng(0).normal(0, 0.1, logits.kernel.shape), np.zeros(3)])
+    got = run(name, Subject(predictor(model), model, films[2:]), films[:2], np.array([0, 2]))
+    assert np.isfinite(got.values).all()
+    assert got.values.any()
+    assert np.array_equal(got.numbers["zero"] == 1, ~got.values.any(axis=(1, 2)))

@@ -1,0 +1,56 @@
+"""The section on cross-validation: pooled metrics with differences, every fold, the sheet, and no markup from names."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from hilum.evaluation.comparison import compare_arms
+from hilum.evaluation.statistics import patient_bootstrap
+from hilum.evaluation.style import arm_colour
+from hilum.pages.folds import FoldResults, render_folds
+from hilum.records import Predictions
+
+KEY = ("auroc_macro", "brier")
+
+
+def results(skill: float) -> FoldResults:
+    rng = np.random.default_rng(0)
+    y_true = np.arange(80) % 2
+    p = 1 / (1 + np.exp(-(rng.normal(size=80) + skill * (2 * y_true - 1))))
+    names = np.array([f"film{i}" for i in range(80)])
+    answers = Predictions(names, names, y_true, np.column_stack([1 - p, p]), (p > 0.5).astype(np.int64), ("normal", "ill"))
+    metrics = {"oof/contradicted_labels": 7.0}
+    for name, found in patient_bootstrap(answers, 20, 0.95, 1).items():
+        metrics |= {f"oof/{name}": found.value, f"oof/{name}.low": found.low, f"oof/{name}.high": found.high}
+    folds = {"fold": [1, "<b>"], "films": 40, "patients": 40, "auroc_macro": [0.7, np.nan]}
+    bounds = {"auroc_macro.low": [0.6, np.nan], "auroc_macro.high": [0.8, np.nan]}
+    return FoldResults(metrics, answers, pd.DataFrame({**folds, **bounds}), b"png")
+
+
+def test_everything_stands_in_the_section() -> None:
+    found = {"baseline": results(0.2), "finetuned": results(2.0)}
+    differences = compare_arms({arm: one.answers for arm, one in found.items()}, "baseline", 20, 0.95, 1)
+    page = str(render_folds(found, list(found), "baseline", differences, KEY, "patient", "95 % interval"))
+    for arm, one in found.items():
+        assert f"{one.metrics['oof/auroc_macro']:.3f} [{one.metrics['oof/auroc_macro.low']:.3f}" in page
+        assert f">{arm}</span>: labels to look at" in page
+    assert re.search(r"AUROC, mean of classes.*?better", page, re.S) and page.count("lower is better") == 1
+    assert "0.700 [0.600, 0.800]" in page and "undefined" in page, "a fold without a class has no AUROC"
+    assert "7 films look more like another class" in page and "data:image/png;base64,cG5n" in page
+    assert "without one part of the patients" in page and "95 % interval" in page
+    assert "<td>&lt;b&gt;</td>" in page
+    assert "without one source" in str(render_folds(found, list(found), "baseline", differences, KEY, "source", "95 % interval"))
+    assert "baseline and finetuned were trained 2 times each" in page
+
+
+def test_an_arm_has_its_colour_of_the_page_where_others_have_no_folds() -> None:
+    found = {"baseline": results(0.2), "third": results(2.0)}
+    differences = compare_arms({arm: one.answers for arm, one in found.items()}, "baseline", 20, 0.95, 1)
+    arms = ["baseline", "finetuned", "third"]
+    page = str(render_folds(found, arms, "baseline", differences, KEY, "patient", "95 % interval"))
+    assert set(re.findall(r"--arm: (#\w+)", page)) == {arm_colour("baseline", arms), arm_colour("third", arms)}
+    alone = {"baseline": found["baseline"]}
+    nothing = compare_arms({"baseline": alone["baseline"].answers}, "baseline", 20, 0.95, 1)
+    page = str(render_folds(alone, arms, "baseline", nothing, KEY, "patient", "95 % interval"))
+    assert "baseline was trained 2 times, each" in page

@@ -1,0 +1,200 @@
+"""publish: a store gets every run that it lacks, once, equal to the files; the model itself is left to the pipeline's tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fake_results as fake
+import pytest
+from empty_store import forget_environment, make_store
+
+from hilum import results, runs
+from hilum.project import publication as stage
+from hilum.project.publication import publish
+from hilum.results import folder_digest, read_json, write_json
+from hilum.settings.params import Crossvalidate, Params, read_params
+from hilum.tracking import Store, open_store
+from hilum.workspace import Workspace
+
+ARMS = ["baseline", "finetuned"]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, make_project: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    forget_environment(monkeypatch)
+    monkeypatch.setattr(runs, "register", lambda run, *rest: run.tag({"registered_version": "1"}))
+    monkeypatch.setattr(stage, "read_arm", lambda workspace, arm, classes: arm)
+    monkeypatch.setattr(stage, "crown", lambda store, params, arms: None)
+    made = make_project(tmp_path)
+    make_store(made.home)
+    fake.write_results(made, ARMS)
+    return made
+
+
+@pytest.fixture
+def params(workspace: Workspace) -> Params:
+    return read_params(workspace.params)
+
+
+def found(workspace: Workspace, params: Params, **tags: str) -> list[Any]:
+    return open_store(workspace, params.tracking).find(tags)
+
+
+def test_an_empty_store_gets_every_run_and_a_full_one_none(
+    workspace: Workspace, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(workspace, params)
+    assert "5 runs published" in capsys.readouterr().out  # two searches, two arms, the comparison
+    counts = {role: len(found(workspace, params, role=role)) for role in ("tune", "trial", "arm", "comparison")}
+    assert counts == {"tune": 2, "trial": 4, "arm": 2, "comparison": 1}
+    publish(workspace, params)
+    assert "the store has every run already" in capsys.readouterr().out
+    assert {role: len(found(workspace, params, role=role)) for role in counts} == counts
+
+
+def test_a_published_run_is_what_the_files_say(workspace: Workspace, params: Params, tmp_path: Path) -> None:
+    publish(workspace, params)
+    run = found(workspace, params, role="arm", arm="baseline")[0]
+    settings = read_json(workspace.arm("baseline", "training") / "settings.json")
+    logged = {key: str(value) for key, value in settings["params"].items()}
+    assert run.data.params == {**logged, "evaluation.bootstrap": "100", "explanations.bootstrap": "100", "audit.bootstrap": "100"}
+    assert run.data.metrics["test/auroc_macro"] == 0.85
+    assert "test/mcc" not in run.data.metrics
+    assert run.data.metrics["data/cramers_v/age_group"] == 0.25
+    assert "data/cramers_v/source" not in run.data.metrics, "undefined"
+    assert run.data.tags["run_key"] == runs.run_key(settings)
+    store = open_store(workspace, params.tracking)
+    history = [(point.step, point.value) for point in store.client.get_metric_history(run.info.run_id, "val/auroc_macro")]
+    assert history == [(0, 0.75), (1, 0.8)]
+    local = Path(store.client.download_artifacts(run.info.run_id, "", str(tmp_path / "down")))
+    for name in ("tuning", "training", "evaluation", "explanations", "audit"):
+        assert folder_digest(local / name) == folder_digest(workspace.arm("baseline", name)), name
+
+
+def test_a_published_run_names_the_films_of_every_split(workspace: Workspace, params: Params) -> None:
+    publish(workspace, params)
+    inputs = found(workspace, params, role="arm", arm="baseline")[0].inputs.dataset_inputs
+    assert sorted(tag.value for item in inputs for tag in item.tags) == ["test", "train", "val"]
+
+
+def test_the_trials_of_a_search_are_nested_below_it_with_their_curves(workspace: Workspace, params: Params) -> None:
+    publish(workspace, params)
+    parent = found(workspace, params, role="tune", arm="baseline")[0]
+    trials = {run.info.run_name: run for run in found(workspace, params, role="trial", arm="baseline")}
+    assert set(trials) == {"trial-000", "trial-001"}
+    assert {run.data.tags["mlflow.parentRunId"] for run in trials.values()} == {parent.info.run_id}
+    assert [trials[name].data.tags["state"] for name in sorted(trials)] == ["COMPLETE", "PRUNED"]
+    assert trials["trial-000"].data.params == {"head.dropout": "0.25", "phases.0.learning_rate": "0.002"}
+    store = open_store(workspace, params.tracking)
+    history = store.client.get_metric_history(trials["trial-000"].info.run_id, "val/auroc_macro")
+    assert [(point.step, point.value) for point in history] == [(0, 0.7), (1, 0.8)]
+    assert parent.data.metrics["val/auroc_macro"] == 0.8
+
+
+def test_only_what_changed_is_published_again(workspace: Workspace, params: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    publish(workspace, params)
+    fake.write_measured(workspace, "finetuned", "evaluation", {"test/auroc_macro": 0.9})
+    write_json(workspace.comparison / "metrics.json", {"difference/auroc_macro": 0.05})
+    capsys.readouterr()
+    publish(workspace, params)
+    assert "2 runs published" in capsys.readouterr().out
+    assert len(found(workspace, params, role="arm", arm="finetuned")) == 2
+    assert len(found(workspace, params, role="arm", arm="baseline")) == 1
+    assert found(workspace, params, role="arm", arm="finetuned")[0].data.metrics["test/auroc_macro"] == 0.9
+
+
+def test_an_interrupted_publication_is_made_again(workspace: Workspace, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = stage.log_measured
+
+    def interrupt(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stage, "log_measured", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        publish(workspace, params)
+    assert [run.info.status for run in found(workspace, params, role="arm")] == ["KILLED"]
+    monkeypatch.setattr(stage, "log_measured", whole)
+    publish(workspace, params)
+    states = [run.info.status for run in found(workspace, params, role="arm", arm="baseline")]
+    assert sorted(states) == ["FINISHED", "KILLED"]
+
+
+def test_a_search_whose_trials_were_cut_off_is_published_again(
+    workspace: Workspace, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Any] = []
+
+    def interrupt(history: Any) -> Any:
+        calls.append(history)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return results.epoch_metrics(history)
+
+    monkeypatch.setattr(stage, "epoch_metrics", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        publish(workspace, params)
+    publish(workspace, params)
+    searches = found(workspace, params, role="tune", arm="baseline")
+    assert [run.info.status for run in searches] == ["FINISHED", "KILLED"]
+    whole = [run for run in found(workspace, params, role="trial", arm="baseline") if run.info.status == "FINISHED"]
+    below = [run for run in whole if run.data.tags["mlflow.parentRunId"] == searches[0].info.run_id]
+    assert {run.info.run_name for run in below} == {"trial-000", "trial-001"}
+
+
+def test_another_store_gets_its_own_runs(workspace: Workspace, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(workspace, params)
+    make_store(workspace.home / "other")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace.home}/other/mlflow.db")
+    publish(workspace, params)
+    store: Store = open_store(workspace, params.tracking)
+    assert len(store.find({"role": "arm"})) == 2
+    assert list((workspace.home / "other" / "mlruns").rglob("comparison.html"))
+
+
+def test_an_evaluation_of_another_model_is_not_published_with_this_one(workspace: Workspace, params: Params) -> None:
+    fake.write_measured(workspace, "baseline", "evaluation", {"test/auroc_macro": 0.1}, model_sha256="n" * 64)
+    publish(workspace, params)
+    assert "test/auroc_macro" not in found(workspace, params, role="arm", arm="baseline")[0].data.metrics
+
+
+def test_the_project_run_lists_what_it_reused(workspace: Workspace, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(workspace, params)
+    store = open_store(workspace, params.tracking)
+    project = store.client.create_run(store.experiment).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", project)
+    publish(workspace, params)
+    reused = set(store.client.get_run(project).data.tags["reused_runs"].split())
+    wanted = {run.info.run_id for role in ("tune", "arm", "comparison") for run in store.find({"role": role})}
+    assert reused == wanted
+
+
+def test_a_search_without_trials_is_no_run(workspace: Workspace, params: Params) -> None:
+    folder = workspace.arm("baseline", "tuning")
+    for name in ("trials.csv", "trial_history.csv"):
+        head = (folder / name).read_text().splitlines()[0]
+        (folder / name).write_text(f"{head}\n")
+    publish(workspace, params)
+    assert found(workspace, params, role="tune", arm="baseline") == []
+
+
+def test_results_that_are_not_there_are_told(workspace: Workspace, params: Params) -> None:
+    (workspace.split / "versions.json").unlink()
+    with pytest.raises(ValueError, match="run `dvc repro`"):
+        publish(workspace, params)
+
+
+def test_folds_are_published_below_one_parent_once(workspace: Workspace, params: Params) -> None:
+    fake.write_crossvalidation(workspace, "finetuned", ["1", "2"])
+    publish(workspace, params)
+    assert not len(found(workspace, params, role="crossvalidation")), "what no stage of this dvc.yaml made"
+    params = params.model_copy(update={"crossvalidate": Crossvalidate(arms=["finetuned"])})
+    publish(workspace, params)
+    publish(workspace, params)
+    parents, folds = (found(workspace, params, role=role) for role in ("crossvalidation", "fold"))
+    assert [run.info.run_name for run in parents] == ["crossvalidate-finetuned"]
+    assert sorted(run.info.run_name for run in folds) == ["fold-1", "fold-2"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in folds} == {parents[0].info.run_id}
+    assert parents[0].data.metrics == {"oof/auroc_macro": 0.7} and parents[0].data.params == {"split.folds": "2"}
+    first = next(run for run in folds if run.data.tags["fold"] == "1")
+    assert first.data.metrics == {"train/loss": 0.6, "out/films": 20, "out/patients": 9, "out/auroc_macro": 0.7}
+    assert "out/auroc_macro" not in next(run for run in folds if run is not first).data.metrics, "undefined"

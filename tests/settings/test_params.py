@@ -1,0 +1,409 @@
+"""params.yaml: every fault is told at once, with its key and what is legal there."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from hilum.settings.meaning import class_names, plain_phases, pretrained_backbones, settle, spaces
+from hilum.settings.params import Params, check_params, flatten, read_params
+from hilum.settings.search_space import Choices, Range
+from hilum.settings.training import Arm
+
+WRITTEN = yaml.safe_load((Path(__file__).resolve().parents[2] / "params.yaml").read_text())
+RATE = "arms.baseline.phases.0.learning_rate"
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    """The repository's values with some replaced; `__` stands for the dot, ... removes the key."""
+    values = copy.deepcopy(WRITTEN)
+    for key, value in changes.items():
+        *path, last = key.split("__")
+        place: Any = values
+        for step in path:
+            place = place[int(step)] if isinstance(place, list) else place[step]
+        if value is ...:
+            del place[last]
+        elif isinstance(place, list):
+            place[int(last)] = value
+        else:
+            place[last] = value
+    return values
+
+
+def refusal(values: Any) -> str:
+    with pytest.raises(ValueError) as refused:
+        check_params(values)
+    return str(refused.value)
+
+
+def mappings(values: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every key of params.yaml whose name the schema gives: not the names of sources, findings, classes and arms."""
+    found = []
+    items = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    for key, value in items:
+        place = (*path, str(key))
+        if isinstance(values, dict) and path not in FREE and path[3:] != ("findings",):
+            found.append(place)
+        found += mappings(value, place)
+    return found
+
+
+FREE = {("acquire", "sources"), ("prepare", "labels"), ("arms",)}
+OPTIONAL = {"log"}  # of a range: absent means a linear scale
+
+
+@pytest.mark.parametrize(
+    ("folds", "by", "told"),
+    [(1, "patient", "split.folds must be 0 (none) or 2 and more, got 1"), (3, "source", "got 3 folds and 1 sources")],
+)
+def test_folds_that_cannot_be_are_refused(folds: int, by: str, told: str) -> None:
+    assert told in refusal(changed(split__folds=folds, split__fold_by=by))
+
+
+@pytest.mark.parametrize(
+    ("folds", "arms", "told"),
+    [
+        (0, ["baseline"], "crossvalidate.arms must be [] while split.folds is 0, got ['baseline']; set both or neither"),
+        (5, [], "while split.folds is 5, got []; for all: [baseline, finetuned]"),
+        (5, ["finetuned"], "each once and baseline (compare.reference) among them"),
+        (5, ["baseline", "baseline"], "each once and baseline"),
+        (5, ["baseline", "third"], "crossvalidate.arms must name arms (baseline, finetuned)"),
+    ],
+)
+def test_folds_and_the_arms_that_get_a_stage_go_together(folds: int, arms: list[str], told: str) -> None:
+    assert told in refusal(changed(split__folds=folds, crossvalidate__arms=arms))
+
+
+@pytest.mark.parametrize("arms", [["baseline"], ["finetuned", "baseline"]])
+def test_any_arms_beside_the_reference_may_be_cross_validated(arms: list[str]) -> None:
+    assert check_params(changed(split__folds=5, crossvalidate__arms=arms)).crossvalidate.arms == arms
+
+
+def test_ages_must_ascend() -> None:
+    assert "age_groups must ascend, got [5.0, 1.0]" in refusal(changed(split__confounding__age_groups=[5, 1]))
+
+
+def test_the_repositorys_values_hold() -> None:
+    params = read_params(Path(__file__).resolve().parents[2] / "params.yaml")
+    assert list(params.arms) == ["baseline", "finetuned"]
+    assert pretrained_backbones(params.arms) == ["mobilenet_025"]
+
+
+@pytest.mark.parametrize("path", [p for p in mappings(WRITTEN) if p[-1] not in OPTIONAL], ids=".".join)
+def test_no_value_has_a_second_default_in_the_code(path: tuple[str, ...]) -> None:
+    if path[-1] in ("low", "high", "choices"):  # without it the value is another kind of space, or none
+        assert ".".join(path[:-1]) in refusal(changed(**{"__".join(path): ...}))
+    else:
+        assert f"{'.'.join(path)} is missing" in refusal(changed(**{"__".join(path): ...}))
+
+
+def test_every_fault_is_told_at_once() -> None:
+    told = refusal(
+        changed(
+            seed="many",
+            split=...,
+            train__batchsize=3,
+            arms__baseline__phases__0__epochs=0,
+            evaluate__confidence=1.0,
+            prepare__square="crop",
+            explain__lime__samples=1,
+        )
+    )
+    for key in (
+        "seed",
+        "split is missing",
+        "train.batchsize",
+        "arms.baseline.phases.0.epochs",
+        "evaluate.confidence",
+        "prepare.square",
+        "explain.lime.samples",
+    ):
+        assert f"  {key}" in told
+    assert len(told.splitlines()) == 8
+    assert "got 'many'" in told
+    assert "'pad' or 'stretch', got 'crop'" in told
+
+
+@pytest.mark.parametrize(
+    ("key", "meant", "legal"),
+    [
+        ("trian", "train", "tracking, acquire, prepare"),
+        ("train__batchsize", "train.batch_size", "batch_size, imbalance, select"),
+        ("train__augment__rotat", "train.augment.rotate", "views, rotate, shift"),
+        ("arms__baseline__backbon", "arms.baseline.backbone", "backbone, weights, head, phases"),
+        (
+            "arms__baseline__phases__0__epoch",
+            "arms.baseline.phases.0.epochs",
+            "unfreeze, epochs, learning_rate, decay, batch_norm",
+        ),
+        ("acquire__sources__phantom__film", "acquire.sources.phantom.films", "reader, films, size, seed, findings, shortcut"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_legal_ones_and_the_nearest(key: str, meant: str, legal: str) -> None:
+    told = refusal(changed(**{key: 1}))
+    assert f"{key.replace('__', '.')} is not a known key; did you mean {meant}?" in told
+    assert f"Legal here: {legal}" in told or f", {legal}" in told
+
+
+def test_an_unknown_key_of_a_source_is_told_the_keys_of_its_reader_only() -> None:
+    folder = {"reader": "folder", "root": "films", "mode": "copy", "films": 3}
+    told = refusal(changed(acquire__sources__mine=folder))
+    assert "acquire.sources.mine.films is not a known key" in told
+    assert told.endswith("Legal here: reader, root, mode, pattern, table")
+
+
+def test_an_unknown_key_of_a_space_is_told_the_keys_of_a_space() -> None:
+    told = refusal(changed(**{f"{RATE.replace('.', '__')}__hihg": 1.0}))
+    assert f"{RATE}.hihg is not a known key; did you mean {RATE}.high? Legal here: low, high, log, start" in told
+
+
+def test_a_number_that_yaml_reads_as_text_is_a_number() -> None:
+    rate = yaml.safe_load("{a: 1e-3, b: {low: 1e-4, high: 1e-2, log: true, start: 1e-3}}")
+    assert rate["a"] == "1e-3"  # what PyYAML makes of it; DVC reads a number
+    params = check_params(changed(pretrain__learning_rate=rate["a"], arms__baseline__phases__0__learning_rate=rate["b"]))
+    assert params.pretrain.learning_rate == 0.001
+    assert params.arms["baseline"].phases[0].learning_rate == Range(low=1e-4, high=1e-2, log=True, start=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("space", "rule"),
+    [
+        (
+            {"low": 0.1, "high": 0.1, "start": 0.1},
+            "low must be below high, got low=0.1, high=0.1; a single value needs no search",
+        ),
+        ({"low": 0.2, "high": 0.1, "start": 0.1}, "low must be below high, got low=0.2, high=0.1"),
+        ({"low": 0.1, "high": 0.2, "start": 0.3}, "start must lie within low..high, got start=0.3 for 0.1..0.2"),
+        ({"low": 0.0, "high": 0.2, "log": True, "start": 0.1}, "a logarithmic range must have low above 0, got low=0.0"),
+        ({"choices": [0.1], "start": 0.1}, "choices must be two or more that include start, got [0.1] and start=0.1"),
+        ({"choices": [0.1, 0.1], "start": 0.1}, "choices must be two or more that include start"),
+        ({"choices": [0.1, 0.2], "start": 0.3}, "choices must be two or more that include start, got [0.1, 0.2] and start=0.3"),
+        ("10 ** -3", "10 ** -3"),
+    ],
+)
+def test_a_space_that_cannot_be_searched_is_refused(space: Any, rule: str) -> None:  # defect 11
+    told = refusal(changed(arms__baseline__phases__0__learning_rate=space))
+    assert told.splitlines()[1].startswith(f"  {RATE}: ")
+    assert rule in told
+
+
+@pytest.mark.parametrize(
+    ("key", "space", "value"),
+    [
+        ("head.dropout", {"low": 0.0, "high": 1.5, "start": 0.2}, "1.5"),
+        ("phases.0.learning_rate", {"low": -1.0, "high": 0.1, "start": 0.01}, "-1.0"),
+        ("phases.0.epochs", {"choices": [2, 0], "start": 2}, "0"),
+        ("phases.0.epochs", {"choices": ["few", "many"], "start": "few"}, "few"),
+        ("phases.0.epochs", {"low": 1.5, "high": 3, "start": 2}, "1.5"),
+    ],
+)
+def test_a_space_that_leaves_the_limits_of_its_value_is_refused(key: str, space: Any, value: str) -> None:  # defect 11
+    told = refusal(changed(**{f"arms.baseline.{key}".replace(".", "__"): space}))
+    assert f"arms.baseline: {key} must be legal anywhere in its space, got {value}: " in told
+
+
+def test_a_rule_that_yaml_takes_for_a_number_or_a_truth_is_told_with_its_remedy() -> None:
+    said = yaml.safe_load("{normal: [no], bacterial: [1], viral: [viral]}")
+    with pytest.raises(
+        ValueError, match=r"prepare\.labels\.bacterial\.0 must be text, got 1; put what you wrote in quotes"
+    ) as told:
+        check_params(changed(prepare__labels=said))
+    assert "prepare.labels.normal.0 must be text, got False; put what you wrote in quotes" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"compare__reference": "old"}, "compare.reference must be one of the arms baseline, finetuned, got 'old'"),
+        ({"prepare__sources": ["films"]}, "a source must stand in acquire.sources (phantom, phantom-findings), got 'films'"),
+        ({"pretrain__source": "films"}, "a source must stand in acquire.sources (phantom, phantom-findings), got 'films'"),
+        ({"pretrain__source": "phantom"}, "pretrain.source must hold other patients than prepare.sources, got 'phantom' in both"),
+        ({"split__test": 0.9}, "split.validation + split.test must stay below 1, got 0.16 + 0.9"),
+        (
+            {"train__prevalence": {"normal": 0.5, "viral": 0.5}},
+            "train.prevalence must give every class (normal, bacterial, viral) a ",
+        ),
+        ({"train__prevalence": {"normal": 0.5, "bacterial": 0.3, "viral": 0.3}}, "a share, in all 1, got {'normal': 0.5, "),
+        (
+            {"train__balance__multiplier": {"covid": 2}},
+            "balance.multiplier must name classes (normal, bacterial, viral), got covid",
+        ),
+        (
+            {"train__balance__multiplier": {"viral": 2}, "train__imbalance": "oversample"},
+            "train.balance.multiplier belongs to class_weight, got it with train.imbalance oversample; make it {}",
+        ),
+        (
+            {"train__imbalance": "smote", "arms__baseline__phases__0__unfreeze": 2},
+            "in a phase that says `unfreeze: head`, but there is none in baseline; add one",
+        ),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused(changes: dict[str, Any], rule: str) -> None:
+    assert rule in refusal(changed(**changes))
+
+
+@pytest.mark.parametrize(("imbalance", "above"), [("class_weight", "none"), ("smote", "class_weight")])
+def test_a_multiplier_and_a_prevalence_may_stand_where_something_reads_them(imbalance: str, above: str) -> None:
+    train = {"imbalance": imbalance, "balance__smote_above_head": above, "balance__multiplier": {"viral": 2}}
+    train["prevalence"] = {"normal": 0.9, "bacterial": 0.06, "viral": 0.04}
+    params = check_params(changed(**{f"train__{key}": value for key, value in train.items()}))
+    assert params.train.prevalence["viral"] == 0.04
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"prepare__labels": {"normal": ["normal"], "excluded": ["viral"]}}, "must hold two classes or more, got normal"),
+        ({"prepare__labels": {"a": ["x"], "b": []}}, "prepare.labels.b must name a finding, or a source of"),
+        ({"prepare__labels": {"a": ["x"], "b": [""]}}, "prepare.labels.b must name findings, got an empty one"),
+        ({"prepare__labels_by_source": {"films": {"viral": ["x"]}}}, "must be of prepare.sources (phantom), got 'films'"),
+        (
+            {"prepare__labels_by_source": {"phantom": {"virus": ["x"]}}},
+            "labels_by_source.phantom must hold classes of prepare.labels (normal, bacterial, viral) or excluded, got virus",
+        ),
+        ({"prepare__labels_by_source": {"phantom": {"viral": ["x"]}}}, "got rules that no source uses; empty them"),
+        ({"prepare__unused_rules": "ignore"}, "prepare.unused_rules: Input should be 'stop' or 'tell', got 'ignore'"),
+    ],
+)
+def test_rules_that_contradict_each_other_are_refused(changes: dict[str, Any], rule: str) -> None:
+    assert rule in refusal(changed(**changes))
+
+
+def test_excluded_is_no_class_and_may_hold_the_empty_finding() -> None:
+    labels = {"normal": ["normal"], "excluded": [""], "ill": ["viral", "bacterial"]}
+    assert class_names(check_params(changed(prepare__labels=labels)).prepare.labels) == ["normal", "ill"]
+
+
+@pytest.mark.parametrize(
+    ("source", "rule"),
+    [
+        ({"table": "t.csv", "path": "file"}, "by `finding` (one column) or `findings` (a column each)"),
+        ({"table": "t.csv", "path": "file", "finding": "a", "findings": ["b"]}, "name one of the two"),
+        ({"table": "t.csv", "path": "file", "finding": "a", "boxes": ["x", "y"]}, "the four of x, y, width and height"),
+        ({"path": "file", "finding": "a"}, "acquire.sources.mine.table is missing"),
+    ],
+)
+def test_a_table_must_be_mapped_without_contradiction(source: dict[str, Any], rule: str) -> None:
+    assert rule in refusal(changed(acquire__sources__mine={"reader": "csv", "root": "films", **source}))
+
+
+def test_contradictions_are_told_together() -> None:
+    told = refusal(changed(compare__reference="old", split__test=0.9, prepare__sources=["films"]))
+    assert all(part in told for part in ("compare.reference", "split.validation + split.test", "'films'"))
+
+
+def test_a_source_to_pretrain_on_is_asked_for_only_by_an_arm_that_says_so() -> None:
+    changes = {f"arms__{arm}__weights": "none" for arm in WRITTEN["arms"]}
+    assert pretrained_backbones(check_params(changed(pretrain__source="nowhere", **changes)).arms) == []
+
+
+def test_the_reference_cannot_be_removed() -> None:
+    assert "compare.reference must be one of the arms finetuned" in refusal(changed(arms__baseline=...))
+
+
+@pytest.mark.parametrize("values", [None, [], "text", 3])
+def test_anything_but_a_mapping_is_refused(values: Any) -> None:
+    assert "params.yaml does not hold" in refusal(values)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"hilum runs where params\.yaml is.*change into the project's folder"):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_a_file_that_is_no_yaml_is_told(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("seed: [1\n")
+    with pytest.raises(ValueError, match=r"params\.yaml must be YAML, got .*line 2"):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_values_are_frozen() -> None:
+    params = check_params(WRITTEN)
+    with pytest.raises(ValidationError, match="frozen"):
+        params.train.batch_size = 1  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="frozen"):
+        params.arms["baseline"].phases[0].epochs = 1  # type: ignore[misc]
+
+
+def test_flatten_gives_dotted_keys() -> None:
+    values = {"phases": [{"epochs": 3}, {"epochs": 10, "more": {"a": None}}], "methods": ["lime", "shap"], "seed": 1}
+    assert flatten(values) == {
+        "phases.0.epochs": 3,
+        "phases.1.epochs": 10,
+        "phases.1.more.a": None,
+        "methods": ["lime", "shap"],
+        "seed": 1,
+    }
+    assert flatten({"trials": 4}, "tune") == {"tune.trials": 4}
+
+
+def test_flatten_takes_a_section_and_leaves_no_mapping() -> None:
+    flat = flatten(check_params(WRITTEN).arms["finetuned"])
+    assert flat["phases.1.epochs"] == 12
+    assert flat["phases.0.learning_rate.low"] == 1e-4
+    assert not [value for value in flat.values() if isinstance(value, dict)]
+
+
+def finetuned() -> Arm:
+    return check_params(WRITTEN).arms["finetuned"]
+
+
+def test_spaces_are_found_in_the_order_in_which_they_stand() -> None:
+    assert list(spaces(finetuned())) == ["head.dropout", "phases.0.learning_rate"]
+    choices = check_params(changed(arms__finetuned__phases__1__epochs={"choices": [4, 8], "start": 8})).arms["finetuned"]
+    assert spaces(choices)["phases.1.epochs"] == Choices(choices=[4, 8], start=8)
+
+
+def test_settle_puts_values_in_their_place_and_changes_nothing_else() -> None:
+    arm = finetuned()
+    settled = settle(arm, {"head.dropout": 0.31, "phases.0.learning_rate": 0.002})
+    assert settled.head.dropout == 0.31
+    assert settled.phases[0].learning_rate == 0.002
+    assert spaces(settled) == {}
+    before, after = flatten(arm), flatten(settled)
+    assert {key: value for key, value in after.items() if key in before} == {
+        key: value for key, value in before.items() if not key.startswith(("head.dropout", "phases.0.learning_rate"))
+    }
+    assert spaces(arm), "settle must leave the arm that it was given as it is"
+
+
+@pytest.mark.parametrize("best", [{}, {"head.dropout": 0.3}, {"head.dropout": 0.3, "phases.0.learning_rate": 0.1, "more": 1}])
+def test_settle_refuses_other_keys(best: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"best values must stand for \['head.dropout', 'phases.0.learning_rate'\], got"):
+        settle(finetuned(), best)
+
+
+def test_a_value_without_a_space_is_searched_no_more() -> None:
+    params = check_params(changed(arms__baseline__phases__0__learning_rate=1e-3))
+    assert list(spaces(params.arms["baseline"])) == ["head.dropout"]
+    assert list(spaces(params.arms["finetuned"])) == ["head.dropout", "phases.0.learning_rate"]
+
+
+def test_every_section_has_a_place_in_params() -> None:
+    assert list(Params.model_fields) == list(WRITTEN)
+
+
+@pytest.mark.parametrize(("weights", "settled"), [("none", "train"), ("imagenet", "frozen"), ("some.h5", "frozen")])
+def test_auto_trains_batch_norm_of_random_weights_alone(weights: str, settled: str) -> None:
+    phases = [
+        {"unfreeze": "all", "epochs": 1, "learning_rate": 0.1, "decay": "none", "batch_norm": word}
+        for word in ("auto", "train", "frozen")
+    ]
+    arm = Arm.model_validate(
+        {"backbone": "b", "weights": weights, "head": {"dropout": 0.1, "weight_decay": 0.0}, "phases": phases}
+    )
+    assert [phase.batch_norm for phase in plain_phases(arm)] == [settled, "train", "frozen"]
+
+
+@pytest.mark.parametrize("target", ["predicted", "true", "viral"])
+def test_maps_may_explain_the_predicted_class_the_true_one_or_one_by_name(target: str) -> None:
+    assert check_params(changed(explain__target=target)).explain.target == target
+
+
+def test_a_target_that_is_no_class_is_refused_with_the_classes() -> None:
+    told = refusal(changed(explain__target="lung"))
+    assert r"explain.target must be predicted, true or a class of prepare.labels (normal, bacterial, viral), got 'lung'" in told

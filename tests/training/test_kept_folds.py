@@ -1,0 +1,130 @@
+"""An interrupted cross-validation goes on with the folds it has, and takes none that other settings, code or bytes made."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from hilum.records import Predictions
+from hilum.results import folder_digest
+from hilum.stages import check, crossvalidate, split, tune
+from hilum.training import kept_folds
+from hilum.training.fit import begin_training
+from hilum.training.kept_folds import KeptFolds, keep_folds
+from hilum.workspace import Workspace
+
+begin_training(0)  # while tests are collected, before any of them starts TensorFlow: its threads are set once
+
+CLASSES = ("normal", "viral")
+ANSWERS = Predictions(
+    np.array(["a/1", "a/2"]),
+    np.array(["p1", "p2"]),
+    np.array([0, 1]),
+    np.array([[0.7, 0.3], [1 / 3, 2 / 3]], np.float32),
+    np.array([0, 1]),
+    CLASSES,
+)
+HISTORY = pd.DataFrame({"step": [0, 1], "val/auroc_macro": [0.1 + 0.2, np.nan], "phase": [0, 0], "fold": ["1", "1"]})
+
+
+def shorten(workspace: Workspace) -> None:
+    values = yaml.safe_load(workspace.params.read_text())
+    values["split"]["folds"] = 2
+    values["crossvalidate"]["arms"] = ["baseline"]
+    values["tune"]["trials"] = 0
+    values["evaluate"]["bootstrap"] = 20
+    values["train"]["augment"]["views"] = 1
+    values["arms"]["baseline"]["weights"] = "none"
+    values["arms"]["baseline"]["phases"][0]["epochs"] = 2
+    workspace.params.write_text(yaml.safe_dump(values, sort_keys=False))
+    check.run()
+    split.run()
+    tune.run("baseline")
+
+
+def test_what_was_kept_comes_back_to_the_last_bit(tmp_path: Path) -> None:
+    keep_folds(tmp_path, "baseline", {"seed": 1}).save("1", ANSWERS, HISTORY)
+    found = keep_folds(tmp_path, "baseline", {"seed": 1}).load("1", CLASSES)
+    assert found is not None
+    for name in ("image_id", "patient_id", "y_true", "y_prob", "y_pred"):
+        kept, given = getattr(found[0], name), getattr(ANSWERS, name)
+        assert kept.dtype == given.dtype and (kept == given).all(), name
+    assert found[0].classes == CLASSES
+    pd.testing.assert_frame_equal(found[1], HISTORY, check_exact=True)
+    assert keep_folds(tmp_path, "baseline", {"seed": 1}).load("2", CLASSES) is None
+
+
+def test_other_settings_other_code_and_other_bytes_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = keep_folds(tmp_path, "baseline", {"seed": 1})
+    kept.save("1", ANSWERS, HISTORY)
+    kept.save("2", ANSWERS, HISTORY)
+    file = kept.folder / "1" / "answers.npz"
+    file.write_bytes(file.read_bytes()[:-9] + b"x" * 9)
+    assert kept.load("1", CLASSES) is None, "a file that is not what was written"
+    (kept.folder / "2.kept.json").unlink()
+    assert kept.load("2", CLASSES) is None, "cut off while it was written"
+    kept.save("1", ANSWERS, HISTORY)
+    assert keep_folds(tmp_path, "finetuned", {"seed": 1}).load("1", CLASSES) is None
+    assert kept.load("1", CLASSES) is not None
+    assert keep_folds(tmp_path, "baseline", {"seed": 2}).load("1", CLASSES) is None
+    assert kept.load("1", CLASSES) is not None, "another experiment may be at it"
+    monkeypatch.setattr(kept_folds, "code_sha256", lambda: "edited")
+    assert keep_folds(tmp_path, "baseline", {"seed": 1}).load("1", CLASSES) is None
+
+
+def test_an_interrupted_cross_validation_goes_on_and_ends_in_the_same_bytes(
+    own_copy: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shorten(own_copy)
+    trained: list[str] = []
+    real = crossvalidate.run_fold
+
+    def watched(name: str, *rest: object) -> object:
+        if name in stops:
+            raise KeyboardInterrupt
+        trained.append(name)
+        return real(name, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(crossvalidate, "run_fold", watched)
+    stops = {"2"}
+    with pytest.raises(KeyboardInterrupt):
+        crossvalidate.run("baseline")
+    folder = own_copy.arm("baseline", "crossvalidation")
+    assert trained == ["1"] and not folder.exists()
+    stops = set()
+    crossvalidate.run("baseline")
+    assert trained == ["1", "2"]
+    assert "fold 1: taken from the interrupted cross-validation" in capsys.readouterr().out
+    continued = folder_digest(folder)
+    assert not list((own_copy.cache / "folds" / "baseline").iterdir()), "the results hold all folds now"
+    shutil.rmtree(folder)
+    crossvalidate.run("baseline")
+    assert trained == ["1", "2", "1", "2"] and folder_digest(folder) == continued
+
+
+def test_a_fold_kept_under_other_numbers_is_trained_again(own_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[KeptFolds] = []
+    monkeypatch.setattr(crossvalidate, "run_fold", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    real = crossvalidate.keep_folds
+    monkeypatch.setattr(crossvalidate, "keep_folds", lambda *given: found.append(real(*given)) or found[-1])
+    shorten(own_copy)
+    values = yaml.safe_load(own_copy.params.read_text())
+    for section, key, value in (
+        (None, None, None),
+        ("train", "batch_size", 16),
+        ("train", "threshold_rule", "half"),
+        ("split", "folds", 3),
+        ("evaluate", "bootstrap", 30),
+    ):
+        if section:
+            values[section][key] = value
+            own_copy.params.write_text(yaml.safe_dump(values, sort_keys=False))
+            split.run()
+        with pytest.raises(KeyboardInterrupt):
+            crossvalidate.run("baseline")
+    keys = [kept.folder.name for kept in found]
+    assert len(set(keys[:4])) == 4, "numbers that decide what a fold gives"
+    assert keys[4] == keys[3], "resamples are drawn anew in any case"
