@@ -23,7 +23,7 @@ TWICE = """
 import sys
 from pathlib import Path
 import numpy as np
-from hilum.data.imbalance import Shown
+from hilum.training.imbalance import Shown
 from hilum.training.fit import begin_training, fit_phases
 begin_training(3)
 from hilum.models.classifier import model_sha256
@@ -274,7 +274,7 @@ def test_smote_is_refused_where_there_are_no_pooled_features(unfreeze: str | int
 @pytest.mark.slow
 def test_equal_seeds_give_equal_bytes_with_trained_batch_norm_too(root: Path) -> None:
     """In a process of its own, because the threads can be set only before TensorFlow starts."""
-    path = f"import sys; sys.path[:0] = [{str(root / 'src')!r}, {str(root / 'tests' / 'training')!r}]"
+    path = f"import sys; sys.path[:0] = [{str(root / 'src')!r}, {str(root / 'tests' / 'support')!r}]"
     done = subprocess.run([sys.executable, "-c", path + TWICE], capture_output=True, text=True, check=True)
     one, two = done.stdout.split()[-2:]
     assert len(one) == 64

@@ -40,7 +40,7 @@ class Augment(Section):
 
 
 class Balance(Section):
-    """What the answers to unequal classes take; see data/imbalance.py."""
+    """What the answers to unequal classes take; see training/imbalance.py."""
 
     multiplier: dict[Name, Positive]
     smote_neighbours: Count

@@ -71,7 +71,7 @@ def correct_prior(model: keras.Model, shift: NDArray[np.float64]) -> None:
 def train_arm(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch, on_film: OnFilm) -> tuple[keras.Model, Fitted]:
     """Build an arm's model and train its first `phases` phases; equal arguments give equal weights.
 
-    arm: without spaces, as `training_settings.settle` makes it.
+    arm: without spaces, as `meaning.settle` makes it.
 
     Raises:
         ValueError: the training films do not allow what `train.imbalance` says; told before anything is trained.

@@ -20,7 +20,7 @@ def read_film(film: Path | BinaryIO, max_pixels: int = MAX_PIXELS, draft: tuple[
     Colour and palette become grey by luminance (Rec. 601: 0.299 R + 0.587 G + 0.114 B), transparent pixels lie on black, EXIF
     orientation is applied. Grey of 16 bits in a PNG is divided by the range of the smallest bit depth in `GREY_BITS` that holds
     its brightest pixel, so that films of 12 bits in a container of 16 are not nearly black. DICOM: see `decode_dicom`. A file
-    that would expand more than its bytes make likely is decoded in a child process (`guarded`).
+    that would expand more than its bytes make likely is decoded in a child process (`sandbox`).
 
     draft: (width, height) in pixels as stored; a JPEG may then be decoded at a half, a quarter or an eighth, but no smaller.
         The last row and column of a draft may stand for less than a whole step.
