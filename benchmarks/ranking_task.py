@@ -131,7 +131,7 @@ def pretrain(workspace: Workspace, params: Params, backbone: str) -> Path:
     """The backbone's weights from the source data set, the same for every model here."""
     file = workspace.pretrained / f"{backbone}.weights.h5"
     if not file.is_file():
-        seeded = params.model_copy(update={"seed": PRETRAIN_SEED})
+        seeded = params.model_copy(update={"pretrain": params.pretrain.model_copy(update={"seed": PRETRAIN_SEED})})
         train, val, classes, _ = load_rows(seeded, workspace)
         pretrain_backbone(backbone, train, val, classes, seeded, workspace.pretrained)
     return file

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STAGES = ROOT / "src" / "hilum" / "stages"
 OUTSIDE = {"publish", "verify", "predict", "experiment"}  # of the graph: nothing depends on what they leave
 LOGGED = {"train": {"acquire", "pretrain"}}  # named in the run only: what they change arrives in data/split and data/pretrained
-NO_STAGE = {"seed", "tracking", "arms"}  # sections that several stages read
+NO_STAGE = {"tracking", "arms"}  # sections that several stages read
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 ENTRIES = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
 
@@ -150,3 +150,13 @@ def test_an_explanation_does_not_watch_what_a_bootstrap_count_changes() -> None:
     dependencies = body("explain")["deps"]
     assert "results/arms/${key}/evaluation/predictions.csv" in dependencies
     assert "results/arms/${key}/evaluation" not in dependencies
+
+
+def test_another_training_seed_leaves_films_split_and_pretrained_weights_as_they_are() -> None:
+    trains = {"tune", "train", "crossvalidate"}
+    for stage in DVC:
+        entries = [entry for entry in body(stage).get("params", []) if isinstance(entry, str)]
+        assert "seed" not in entries, "no seed is everybody's"
+        watches = any(entry in ("train", "train.seed") for entry in entries)
+        assert watches == (stage in trains or stage == "compare"), f"{stage} and train.seed"  # the page names the seed
+        assert any(entry in ("split", "split.seed") for entry in entries) == (stage in {"split", "train", "compare"}), stage

@@ -104,8 +104,8 @@ def test_no_value_has_a_second_default_in_the_code(path: tuple[str, ...]) -> Non
 def test_every_fault_is_told_at_once() -> None:
     told = refusal(
         changed(
-            seed="many",
-            split=...,
+            split__seed="many",
+            crossvalidate=...,
             train__batchsize=3,
             arms__baseline__phases__0__epochs=0,
             evaluate__confidence=1.0,
@@ -114,8 +114,8 @@ def test_every_fault_is_told_at_once() -> None:
         )
     )
     for key in (
-        "seed",
-        "split is missing",
+        "split.seed",
+        "crossvalidate is missing",
         "train.batchsize",
         "arms.baseline.phases.0.epochs",
         "evaluate.confidence",
@@ -128,11 +128,21 @@ def test_every_fault_is_told_at_once() -> None:
     assert "'pad' or 'stretch', got 'crop'" in told
 
 
+def test_the_one_seed_of_before_is_told_where_its_seeds_are_now() -> None:
+    told = refusal(changed(seed=2026))
+    assert "seed is not a key any more: every section that draws has a seed of its own; write split.seed" in told
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, 1.5])
+def test_a_seed_is_a_whole_number_that_every_library_takes(seed: float) -> None:
+    assert "train.seed" in refusal(changed(train__seed=seed))
+
+
 @pytest.mark.parametrize(
     ("key", "meant", "legal"),
     [
         ("trian", "train", "tracking, acquire, prepare"),
-        ("train__batchsize", "train.batch_size", "batch_size, imbalance, select"),
+        ("train__batchsize", "train.batch_size", "seed, batch_size, imbalance, select"),
         ("train__augment__rotat", "train.augment.rotate", "views, rotate, shift"),
         ("arms__baseline__backbon", "arms.baseline.backbone", "backbone, weights, head, phases"),
         (

@@ -49,10 +49,10 @@ def override(root: Path, recipe: str = "", pairs: str = "", named: list[str] | N
 
 
 def test_a_recipe_gives_way_to_a_named_parameter_and_that_to_set(project: Path) -> None:
-    write_recipe(project, {"seed": 1, "tune": {"trials": 1}, "prepare": {"size": 64}})
-    values = override(project, "small", "seed=3", ["seed=2", "trials=2"])
-    assert (values["seed"], values["tune"]["trials"], values["prepare"]["size"]) == (3, 2, 64)
-    assert values["train"] == WRITTEN["train"]
+    write_recipe(project, {"train": {"seed": 1}, "tune": {"trials": 1}, "prepare": {"size": 64}})
+    values = override(project, "small", "train.seed=3", ["seed=2", "trials=2"])
+    assert (values["train"]["seed"], values["tune"]["trials"], values["prepare"]["size"]) == (3, 2, 64)
+    assert values["train"] == {**WRITTEN["train"], "seed": 3}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_recipe_gives_way_to_a_named_parameter_and_that_to_set(project: Path) 
         ("split.folds=5", ["baseline", "finetuned"]),
         ("split.folds=5 crossvalidate.arms=[baseline]", ["baseline"]),
         ("split.folds=0", []),
-        ("seed=3", []),
+        ("train.seed=3", []),
     ],
 )
 def test_folds_alone_bring_a_stage_for_every_arm(project: Path, pairs: str, arms: list[str]) -> None:
@@ -80,7 +80,7 @@ def test_what_has_another_shape_is_told_as_any_other_fault(project: Path, pairs:
 def test_a_recipe_that_takes_a_whole_section_away_is_told_so(project: Path, section: str) -> None:
     write_recipe(project, {section: None})
     with pytest.raises(ValueError, match=rf"params\.yaml does not hold:\n  {section}"):
-        check_params(override(project, "small", "seed=3"))
+        check_params(override(project, "small", "train.seed=3"))
 
 
 def test_the_written_values_are_left_as_they_are(project: Path) -> None:
@@ -139,7 +139,9 @@ PLACES = {
     "batch_size": ["train.batch_size"],
     "imbalance": ["train.imbalance"],
     "trials": ["tune.trials"],
-    "seed": ["seed"],
+    "seed": ["train.seed"],
+    "split_seed": ["split.seed"],
+    "pretrain_seed": ["pretrain.seed"],
     "search_seed": ["tune.seed"],
     "backbone": ["arms.baseline.backbone", "arms.finetuned.backbone"],
     "weights": ["arms.baseline.weights", "arms.finetuned.weights"],
@@ -192,12 +194,15 @@ def test_a_named_parameter_of_an_arm_that_the_recipe_removed_is_refused(project:
             {"named": ["epochs=3"]},
             "a named parameter must be one of source, root, films, .*, got 'epochs'; use set for any other",
         ),
-        ({"pairs": "trian.patience=3"}, r"at the top there is seed, tracking, .*, not 'trian'"),
-        ({"pairs": "train.augmen.views=3"}, r"at train there is batch_size, .*, not 'augmen'"),
+        ({"pairs": "trian.patience=3"}, r"at the top there is tracking, .*, not 'trian'"),
+        ({"pairs": "train.augmen.views=3"}, r"at train there is seed, batch_size, .*, not 'augmen'"),
         ({"pairs": "arms.baseline.phases.1.epochs=3"}, r"at arms\.baseline\.phases there is 0, not '1'"),
         ({"pairs": "arms.finetuned.phases.7=3"}, r"at arms\.finetuned\.phases there is 0, 1, not '7'"),
-        ({"pairs": "seed.low=3"}, r"seed\.low must name a value of params\.yaml, but seed is 2026, not a section"),
-        ({"pairs": "seed.a.b=3"}, r"at seed there is nothing, not 'a'"),
+        (
+            {"pairs": "train.seed.low=3"},
+            r"train\.seed\.low must name a value of params\.yaml, but train\.seed is 2026, not a section",
+        ),
+        ({"pairs": "train.seed.a.b=3"}, r"at train\.seed there is nothing, not 'a'"),
         ({"pairs": "seed"}, r"set takes key=value pairs separated by spaces, got 'seed'"),
     ],
 )
@@ -220,7 +225,7 @@ RATE = "arms.baseline.phases.0.learning_rate"
 PHASE = {"unfreeze": "head", "epochs": 3, "learning_rate": 0.001, "decay": "none", "batch_norm": "frozen"}
 SOURCE = {"reader": "folder", "root": "../my films, old/a=b", "mode": "reference", "pattern": r"(?P<patient>[^_']+)_\d+\.png$"}
 CHANGES: dict[str, dict[str, Any]] = {
-    "number": {"seed": 7},
+    "number": {"train.seed": 7},
     "small number": {"pretrain.learning_rate": 1e-5},
     "text": {"arms.baseline.weights": "imagenet"},
     "text with comma, space, equals and colon": {"arms.baseline.weights": "my weights, v2 (a=b): {x} [y].h5"},
@@ -252,7 +257,13 @@ CHANGES: dict[str, dict[str, Any]] = {
     "removed arm": {"arms.finetuned": ...},
     "other classes": {"prepare.labels": {"normal": ["normal", "No Finding"], "COVID-19": ["pneumonia/viral/COVID-19"]}},
     "other findings": {"acquire.sources.phantom.findings": {"normal": 0.5, "effusion": 0.5}},
-    "several at once": {"seed": 3, RATE: 0.5, "arms.finetuned": ..., "explain.methods": ["lime", "shap"], "prepare.size": 96},
+    "several at once": {
+        "train.seed": 3,
+        RATE: 0.5,
+        "arms.finetuned": ...,
+        "explain.methods": ["lime", "shap"],
+        "prepare.size": 96,
+    },
 }
 
 
@@ -368,12 +379,12 @@ def test_a_misspelt_value_fails_before_any_stage(project: Path, calls: list[Any]
 def test_an_override_without_git_is_refused(project: Path, calls: list[Any]) -> None:
     (project / ".git").rmdir()
     with pytest.raises(ValueError, match="an override needs a git repository with a commit; run `git init`"):
-        experiment.run(recipe="", set="seed=1", named=[])
+        experiment.run(recipe="", set="train.seed=1", named=[])
     assert calls == []
 
 
 def test_results_are_fetched_with_the_parameters_that_made_them(tmp_path: Path, calls: list[Any]) -> None:
-    wanted = {**WRITTEN, "seed": 3}
+    wanted = {**WRITTEN, "train": {**WRITTEN["train"], "seed": 3}}
     got = fetch_results("hilum-1", wanted, Workspace(tmp_path, tmp_path), tmp_path / "fetched")
     assert got == Workspace(tmp_path / "fetched", tmp_path)
     assert yaml.safe_load(got.params.read_text()) == wanted

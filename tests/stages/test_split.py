@@ -102,7 +102,7 @@ def test_splitting_twice_gives_the_same_bytes(own_copy: Workspace) -> None:
 
 def test_another_seed_is_another_split_of_the_same_data(own_copy: Workspace) -> None:
     data, parts = versions(own_copy)
-    change(own_copy, "", seed=7)
+    change(own_copy, "split", seed=7)
     split.run()
     assert versions(own_copy)[0] == data
     assert versions(own_copy)[1] != parts

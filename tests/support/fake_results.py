@@ -38,7 +38,7 @@ def write_split(workspace: Workspace) -> None:
 
 
 def training_settings(arm: str, **changes: Any) -> dict[str, Any]:
-    params = {"backbone": "mobilenet_025", **BEST, "seed": 2026, "train.batch_size": 32}
+    params = {"backbone": "mobilenet_025", **BEST, "train.seed": 2026, "train.batch_size": 32}
     settings = {
         "arm": arm,
         "params": params,

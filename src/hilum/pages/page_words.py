@@ -67,7 +67,8 @@ def gather_facts(params: Params, workspace: Workspace, versions: dict[str, Any])
     proof = read_json(workspace.split / "proof.json")
     facts = [(f"{part} films", f"{c['films']} of {c['patients']} patients") for part, c in proof["splits"].items()]
     facts += [("test part", ", ".join(f"{source}: {kind}" for source, kind in proof["test_part"].items()))]
-    facts += [("film size", f"{versions['size']} px, {versions['square']}"), ("seed", str(params.seed))]
+    facts += [("film size", f"{versions['size']} px, {versions['square']}")]
+    facts += [("seeds", f"split {params.split.seed}, training {params.train.seed}")]
     facts += [("data version", versions["data_version"][:16]), ("split version", versions["split_version"][:16])]
     facts += [("git commit", git_commit(workspace.home)[:12] or "none")]
     facts += [(LEVEL, f"{100 * params.compare.confidence:g} %")]

@@ -127,7 +127,7 @@ def draw_explanations(
     for method, sanity in methods.items():
         settings = getattr(params.explain, method).model_dump()
         explained = METHODS[method].explain(
-            subject, as_images(films), verdicts, settings, params.seed, bar(METHODS[method].title)
+            subject, as_images(films), verdicts, settings, params.explain.seed, bar(METHODS[method].title)
         )
         found.append(replace(explained, sanity=sanity))
     for index, answer in enumerate(answers):

@@ -41,11 +41,11 @@ def explain_image(image: Path, model: str, asked: str, target: str, out: Path, w
         said = verdict(probabilities, described["threshold"])
         targets = said if target == PREDICTED else np.array([classes.index(target)])
         seconds: dict[str, float] = {}
-        found = explain_films(subject, films, targets, settings, params.seed, seconds.__setitem__)
+        found = explain_films(subject, films, targets, settings, params.explain.seed, seconds.__setitem__)
         found = mark_sanity(found, read_verdicts(model, described, subject.background, settings, workspace, params.tracking))
         answer = tell_answer(image.name, classes, probabilities[0], int(said[0]), int(targets[0]), described["threshold"])
         shown = Shown(subject, films, as_images(films), targets, probabilities, classes, [answer], [no_marks(geometry)], found)
-        draw_sheets(out, shown, [image.stem], sheets, settings, params.seed)
+        draw_sheets(out, shown, [image.stem], sheets, settings, params.explain.seed)
     save_arrays(out, found, [image.name])
     for name in found:
         write_json(out / f"{name}.json", {**read_json(out / f"{name}.json"), "seconds": round(seconds[name], 3)})

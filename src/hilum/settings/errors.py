@@ -6,6 +6,11 @@ from typing import Any, get_args
 
 from hilum.settings.search_space import Section
 
+RENAMED = {  # keys of earlier versions -> what stands in their place
+    "seed": "every section that draws has a seed of its own; write split.seed, pretrain.seed, train.seed, evaluate.seed, "
+    "explain.seed, audit.seed and compare.seed (equal numbers give what the one number gave)",
+}
+
 
 def tell_fault(item: Mapping[str, Any], values: Any, whole: type[Section]) -> str:
     """One line for one of pydantic's errors.
@@ -17,6 +22,8 @@ def tell_fault(item: Mapping[str, Any], values: Any, whole: type[Section]) -> st
     if item["type"] == "extra_forbidden":
         legal = _legal_keys(path[:-1], values, whole)
         near = difflib.get_close_matches(path[-1], legal, 1)
+        if key in RENAMED:
+            return f"{key} is not a key any more: {RENAMED[key]}"
         hint = f"; did you mean {'.'.join([*path[:-1], near[0]])}?" if near else ";"
         return f"{key} is not a known key{hint} Legal here: {', '.join(legal)}"
     if item["type"] == "union_tag_not_found":

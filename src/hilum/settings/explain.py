@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from hilum.settings.search_space import Count, Positive, Section
+from hilum.settings.search_space import Count, Positive, Section, Seed
 
 PREDICTED, TRUE = "predicted", "true"  # in `target`, in the place of a class
 EVERY = "all"  # in `measures`: whatever the registry holds
@@ -151,6 +151,7 @@ class Explain(Section):
     """`explain`: besides what is of all methods, one section of settings per method of the registry, under its name."""
 
     profile: Literal["default", "full"]
+    seed: Seed
     methods: Annotated[list[str], Field(min_length=1)]
     target: Annotated[str, Field(min_length=1), BeforeValidator(_true_class)]
     sheets: list[str]

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_va
 from hilum.settings.errors import tell_fault
 from hilum.settings.explain import PREDICTED, TRUE, Explain
 from hilum.settings.meaning import EXCLUDED, check_spaces, class_names, pretrained_backbones
-from hilum.settings.search_space import Count, Name, Section, Share
+from hilum.settings.search_space import Count, Name, Section, Seed, Share
 from hilum.settings.sources import Source
 from hilum.settings.training import Arm, Pretrain, Train, Tune
 
@@ -88,6 +88,7 @@ class ConfoundingReport(Section):
 
 
 class Split(Section):
+    seed: Seed
     validation: Annotated[float, Field(gt=0, lt=1)]
     test: Annotated[float, Field(gt=0, lt=1)]
     explain_films: Count
@@ -104,6 +105,7 @@ class Acquisition(Section):
 
 
 class Evaluate(Section):
+    seed: Seed
     bootstrap: Annotated[int, Field(ge=10)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     calibration_bins: Annotated[int, Field(ge=2, le=100)]
@@ -130,11 +132,13 @@ class Crossvalidate(Section):
 
 
 class Audit(Section):
+    seed: Seed
     films: Annotated[int, Field(ge=20)]
     lungs: Rectangle
 
 
 class Compare(Section):
+    seed: Seed
     reference: Name
     bootstrap: Annotated[int, Field(ge=10)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
@@ -143,7 +147,6 @@ class Compare(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
-    seed: int
     tracking: Tracking
     acquire: Acquire
     prepare: Prepare

@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hilum.settings.search_space import Count, Name, Positive, Searched, Section, Share
+from hilum.settings.search_space import Count, Name, Positive, Searched, Section, Seed, Share
 
 Extent = Annotated[int, Field(ge=1)] | str
 
 
 class Pretrain(Section):
+    seed: Seed
     source: Name
     size: Annotated[int, Field(ge=32, le=1024)]
     epochs: Count
@@ -24,7 +25,7 @@ class Tune(Section):
     trials: Annotated[int, Field(ge=0)]
     metric: str
     startup_trials: Annotated[int, Field(ge=1)]
-    seed: int
+    seed: Seed
 
 
 class Augment(Section):
@@ -49,6 +50,7 @@ class Balance(Section):
 
 
 class Train(Section):
+    seed: Seed
     batch_size: Count
     imbalance: Literal["none", "class_weight", "oversample", "undersample", "smote", "focal"]
     select: str

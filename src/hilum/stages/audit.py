@@ -48,11 +48,11 @@ def run(arm: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     with arm_run(store, workspace, arm, "audit", params.tracking.model) as opened:
         test = load_split(workspace.prepared, workspace.split, "test", classes)
-        rows = np.sort(np.random.default_rng(params.seed).permutation(len(test.table))[: settings.films])
+        rows = np.sort(np.random.default_rng(params.audit.seed).permutation(len(test.table))[: settings.films])
         films, labels = test.rows.films[rows], test.rows.labels[rows]
-        surroundings, told = find_surroundings(test.table.iloc[rows], workspace, settings, params.seed)
+        surroundings, told = find_surroundings(test.table.iloc[rows], workspace, settings, params.audit.seed)
         auditee = open_auditee(training / "model.keras", description["threshold"])
-        evidence = measure(auditee, films, labels, surroundings, PROBING, params.seed, bar("probes"))
+        evidence = measure(auditee, films, labels, surroundings, PROBING, params.audit.seed, bar("probes"))
         found = judge(evidence.numbers)
         outlines = outlines_auroc(test, workspace, classes)
         folder.mkdir(parents=True)

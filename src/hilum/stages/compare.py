@@ -64,10 +64,10 @@ def write_comparison(
         reference,
         settings.bootstrap,
         settings.confidence,
-        params.seed,
+        params.compare.seed,
         on_resample=lambda arm, done, total: report(done, total),
     )
-    mcnemar = mcnemar_table(predictions, reference, params.seed)
+    mcnemar = mcnemar_table(predictions, reference, params.compare.seed)
     others = [name for name in arms if name != reference]
     changes = {name: verdict_changes(predictions[reference], predictions[name]) for name in others}
     write_table(folder / "differences.csv", differences)
@@ -220,7 +220,7 @@ def write_folds(folder: Path, workspace: Workspace, params: Params, classes: lis
     found = {arm: read_folds(workspace.arm(arm, "crossvalidation"), classes) for arm in chosen}
     settings, reference = params.compare, params.compare.reference
     answers = {arm: one.answers for arm, one in found.items()}
-    differences = compare_arms(answers, reference, settings.bootstrap, settings.confidence, params.seed)
+    differences = compare_arms(answers, reference, settings.bootstrap, settings.confidence, params.compare.seed)
     write_table(folder / "fold_differences.csv", differences)
     level = f"{100 * params.evaluate.confidence:g} % interval"
     return render_folds(found, list(params.arms), reference, differences, HEADLINE, params.split.fold_by, level)

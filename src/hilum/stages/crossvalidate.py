@@ -74,7 +74,7 @@ def run(arm: str) -> None:
         },
         "tags": {key: value for key, value in tags.items() if key != "mlflow.source.git.commit"},
     }
-    begin_training(params.seed)
+    begin_training(params.train.seed)
     store = open_store(workspace, params.tracking)
     kept = keep_folds(workspace.cache, arm, decides(arm, settled, params, workspace, versions))
     with store.start(f"crossvalidate-{arm}", tags) as parent:
@@ -113,7 +113,7 @@ def take_back(name: str, kept: KeptFolds, versions: dict[str, Any], params: Para
     say(f"fold {name}: taken from the interrupted cross-validation")
     run.tag({"continued": "from an interrupted cross-validation"})
     run.log_history(epoch_metrics(history))
-    return _Fold(name, answers, history, measure_fold(name, answers, params.evaluate, params.seed))
+    return _Fold(name, answers, history, measure_fold(name, answers, params.evaluate))
 
 
 def run_fold(
@@ -144,13 +144,15 @@ def run_fold(
         verdict(probabilities, threshold),
         tuple(versions["classes"]),
     )
-    return _Fold(name, answers, fitted.history.assign(fold=name), measure_fold(name, answers, params.evaluate, params.seed))
+    return _Fold(name, answers, fitted.history.assign(fold=name), measure_fold(name, answers, params.evaluate))
 
 
-def measure_fold(name: str, answers: Predictions, settings: Evaluate, seed: int) -> dict[str, Any]:
+def measure_fold(name: str, answers: Predictions, settings: Evaluate) -> dict[str, Any]:
     """A row of folds.csv: fold, films, patients, every overall metric on the held-out films, and the interval of the AUROC."""
     values = {key: value for key, value in evaluate_all(answers, with_bins(settings.calibration_bins)).items() if "/" not in key}
-    found = patient_bootstrap(answers, settings.bootstrap, settings.confidence, seed, {"auroc": METRICS["auroc"]})["auroc_macro"]
+    found = patient_bootstrap(answers, settings.bootstrap, settings.confidence, settings.seed, {"auroc": METRICS["auroc"]})[
+        "auroc_macro"
+    ]
     bounds = {"auroc_macro.low": found.low, "auroc_macro.high": found.high}
     return {"fold": name, "films": len(answers.y_true), "patients": len(set(answers.patient_id)), **values, **bounds}
 
@@ -168,7 +170,7 @@ def write_folds(folder: Path, folds: list[_Fold], params: Params, films: SplitFi
         pooled,
         settings.bootstrap,
         settings.confidence,
-        params.seed,
+        settings.seed,
         with_bins(settings.calibration_bins),
         bar("pooled: patients resampled"),
     )

@@ -45,8 +45,8 @@ def run(arm: str) -> None:
         for part in PARTS:
             films = load_split(workspace.prepared, workspace.split, part, description["classes"])
             answers[part] = answer(predict, films, description)
-        write_evaluation(folder, answers, params.evaluate, params.seed, description, workspace.split)
-        flags = write_blind(folder, answers["test"], params.evaluate, params.seed, description, workspace)
+        write_evaluation(folder, answers, params.evaluate, params.evaluate.seed, description, workspace.split)
+        flags = write_blind(folder, answers["test"], params.evaluate, params.evaluate.seed, description, workspace)
         draw_learning(folder, read_table(training / "history.csv"), read_json(training / "settings.json"), arm)
         settings = {"arm": arm, "model_sha256": description["model_sha256"], "params": flatten(params.evaluate, "evaluate")}
         write_json(folder / "settings.json", {**settings, "tags": flags})

@@ -64,22 +64,22 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
     with arm_run(store, workspace, arm, "explanations", params.tracking.model) as opened:
         model = load_classifier(training / "model.keras")
         train = load_split(workspace.prepared, workspace.split, "train", classes)
-        background = draw_background(train, settings.shap.background, params.seed)
+        background = draw_background(train, settings.shap.background, settings.seed)
         subject = Subject(predictor(model), model, background)
         films = load_split(workspace.prepared, workspace.split, "explain", classes)
         answers = read_predictions(workspace.arm(arm, "evaluation") / "predictions.csv", "test", tuple(classes))
         chosen = pick_films(answers, list(films.table["image_id"]))
         targets = choose_targets(settings.target, chosen)
         seconds: dict[str, float] = {}  # of the run, not of its files, whose bytes are the same each time
-        found = explain_films(subject, films.rows.films, targets, settings, params.seed, seconds.__setitem__)
+        found = explain_films(subject, films.rows.films, targets, settings, settings.seed, seconds.__setitem__)
         save_arrays(folder, found, list(chosen.image_id))
         versions = read_json(workspace.split / "versions.json")
         marks = load_marks(workspace.prepared, list(chosen.image_id))
         tuning = load_split(workspace.prepared, workspace.split, "explain_val", classes)
-        levels = tune_on_validation(subject, tuning, settings, workspace, versions, params.seed)
-        metrics = measure(subject, films.rows.films, found, chosen, marks, levels, settings, folder, params.seed)
+        levels = tune_on_validation(subject, tuning, settings, workspace, versions, settings.seed)
+        metrics = measure(subject, films.rows.films, found, chosen, marks, levels, settings, folder, settings.seed)
         start = time.perf_counter()
-        sanity = judge_sanity(subject, films.rows.films, found, chosen, settings, folder, params.seed)
+        sanity = judge_sanity(subject, films.rows.films, found, chosen, settings, folder, settings.seed)
         seconds["sanity"] = time.perf_counter() - start
         write_json(folder / "metrics.json", {**metrics, **flat_sanity(sanity)})
         verdicts = verdicts_of(sanity)
@@ -90,8 +90,8 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
             subject, films.rows.films, as_images(films.rows.films), targets, chosen.y_prob, classes, answered, marks, found
         )
         few = first_films(shown, settings.sheet_films)
-        draw_sheets(folder, few, [file_name(answer.film) for answer in few.answers], settings.sheets, settings, params.seed)
-        draw_grids(folder, subject, workspace, answers, settings, params.seed, verdicts)
+        draw_sheets(folder, few, [file_name(answer.film) for answer in few.answers], settings.sheets, settings, settings.seed)
+        draw_grids(folder, subject, workspace, answers, settings, settings.seed, verdicts)
         write_json(
             folder / "settings.json",
             {

@@ -36,7 +36,7 @@ def run() -> None:
         write_json(folder / "summary.json", {})
         say("no arm wants pretrained weights: nothing to do")
         return
-    begin_training(params.seed, params.pretrain.threads)
+    begin_training(params.pretrain.seed, params.pretrain.threads)
     train, val, classes, left_out = load_rows(params, workspace)
     write_table(folder / "left_out.csv", left_out)
     summary = {}
@@ -78,7 +78,7 @@ def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[st
             f"pretrain.source must hold films of two findings or more that the task does not show, got {len(classes)} after "
             f"{len(left_out)} of {len(prepared.manifest)} films were left out; name another source"
         )
-    splits = split_by_patient(manifest, params.pretrain.validation, 0.01, params.seed, prepared.linked_patients)
+    splits = split_by_patient(manifest, params.pretrain.validation, 0.01, params.pretrain.seed, prepared.linked_patients)
     part = manifest.merge(splits.table, on="image_id")["split"].to_numpy()
     rows = Rows(
         prepared.films[kept],
@@ -123,6 +123,7 @@ def pretrain_backbone(
     )
     arm = Arm(backbone=backbone, weights="none", head=Head(dropout=0.1, weight_decay=1e-4), phases=[phase])
     recipe = Train(
+        seed=settings.seed,
         batch_size=settings.batch_size,
         imbalance="none",
         select="auroc_macro",
@@ -132,7 +133,7 @@ def pretrain_backbone(
         prevalence={},
         augment=params.train.augment,
     )
-    task = Task(train, val, classes, None, recipe, params.seed, cache=None)
+    task = Task(train, val, classes, None, recipe, params.pretrain.seed, cache=None)
 
     def on_epoch(step: int, metrics: dict[str, float]) -> None:
         say(f"{backbone}: {epoch_line(metrics, 'auroc_macro')}")

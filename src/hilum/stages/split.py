@@ -40,14 +40,14 @@ def run() -> None:
     params = read_params(workspace.params)
     manifest = read_manifest(workspace.prepared / "manifest.csv")
     linked = pd.read_csv(workspace.prepared / "linked_patients.csv", dtype=str)
-    splits = split_by_patient(manifest, params.split.validation, params.split.test, params.seed, linked)
+    splits = split_by_patient(manifest, params.split.validation, params.split.test, params.split.seed, linked)
     near = read_table(workspace.prepared / "near_duplicates.csv")
     show_parted(near, splits, manifest, workspace)
     proof = prove_disjoint(manifest, splits.table, near)
     folds = list_folds(manifest, splits, linked, params)
     chosen = {
-        "explain.csv": choose_explain_films(manifest, splits.table, params.split.explain_films, params.seed),
-        "explain_val.csv": choose_marked_films(manifest, splits.table, params.split.tuning_films, params.seed),
+        "explain.csv": choose_explain_films(manifest, splits.table, params.split.explain_films, params.split.seed),
+        "explain_val.csv": choose_marked_films(manifest, splits.table, params.split.tuning_films, params.split.seed),
     }
 
     folder = workspace.split
@@ -101,7 +101,7 @@ def list_folds(manifest: pd.DataFrame, splits: Splits, linked: pd.DataFrame, par
     films = films[films["split"] != "test"].sort_values("image_id", ignore_index=True)
     if not params.split.folds:
         return films.loc[[], [*LISTED, "source"]]
-    parts = draw_folds(films, params.split.folds, params.split.fold_by, params.split.validation, params.seed)
+    parts = draw_folds(films, params.split.folds, params.split.fold_by, params.split.validation, params.split.seed)
     return films[[*LISTED, "source"]].join(parts)
 
 
@@ -123,7 +123,7 @@ def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, s
         class_names(params.prepare.labels),
         notes,
         per_class=SAMPLES,
-        seed=params.seed,
+        seed=params.split.seed,
         splits=splits.table,
         test_part=splits.test_part,
         near=near,
@@ -168,7 +168,7 @@ def find_confounding(workspace: Workspace, params: Params, manifest: pd.DataFram
     films = manifest[manifest["image_id"].isin(splits.table["image_id"])]
     markers = workspace.prepared / "markers.csv"
     factors = name_factors(films, read_table(markers) if markers.is_file() else None, settings.age_groups)
-    found = measure_confounding(films, factors, settings.bootstrap, settings.confidence, params.seed)
+    found = measure_confounding(films, factors, settings.bootstrap, settings.confidence, params.split.seed)
     write_table(workspace.split / "confounding.csv", found.table)
     write_table(workspace.split / "contingency.csv", found.cells)
     return found

@@ -45,7 +45,7 @@ def run(arm: str) -> None:
     store = open_store(workspace, params.tracking)
     with store.start(arm, tags) as opened:
         opened.log_params(logged)
-        begin_training(params.seed)
+        begin_training(params.train.seed)
         task = load_task(params, settled, workspace, versions)
 
         def on_epoch(step: int, metrics: dict[str, float]) -> None:
@@ -98,7 +98,7 @@ def run(arm: str) -> None:
         }
         write_json(folder / "settings.json", settings)
         write_training(folder, fitted, task.train, versions["classes"])
-        draw_contact_sheet(task.train, task.classes, params.train.augment, params.seed).save(folder / "views.png")
+        draw_contact_sheet(task.train, task.classes, params.train.augment, params.train.seed).save(folder / "views.png")
         log_training(store, opened, workspace, arm, params.tracking.model)
     say(f"{arm}: {tell_balance(fitted, task.train.labels, versions['classes'])}")
     say(f"{arm}: kept phase {kept['phase'] + 1:.0f} epoch {kept['epoch'] + 1:.0f}, val/{params.train.select} "

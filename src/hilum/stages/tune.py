@@ -39,7 +39,7 @@ def run(arm: str) -> None:
         write_found(folder, Found({key: space.start for key, space in spaces(settings).items()}, *empty_tables()), params, arm)
         say(f"{arm}: nothing to search; start values are taken")
         return
-    begin_training(params.seed)
+    begin_training(params.train.seed)
     task = load_task(params, settings, workspace, versions)
     phases = searched_phases(settings)
     tags = {**base_tags(workspace, "tune", versions), "arm": arm, "backbone": settings.backbone, "metric": params.tune.metric}
@@ -78,7 +78,6 @@ def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: W
         "arm": {**arm.model_dump(), "phases": arm.model_dump()["phases"][: searched_phases(arm)]},
         "train": params.train.model_dump(exclude={"threshold_rule", "prevalence"}),
         "tune": params.tune.model_dump(exclude={"trials"}),
-        "seed": params.seed,
         "versions": versions,
         "weights": weights_digest(params, name, workspace),
     }

@@ -35,7 +35,7 @@ def make_task(train: Rows, val: Rows, arm: Arm, params: Params, workspace: Works
         versions["classes"],
         weights_of(arm, workspace.pretrained, workspace.at_home),
         params.train,
-        params.seed,
+        params.train.seed,
         workspace.cache / "features",
     )
 
@@ -45,7 +45,6 @@ def logged_params(params: Params, arm: Arm) -> dict[str, Any]:
     sources = {name: params.acquire.sources[name].model_dump() for name in params.prepare.sources}
     return {
         **flatten(arm),
-        "seed": params.seed,
         **flatten(sources, "source"),
         **flatten(params.prepare.model_dump(include={"size", "square", "markers", "labels", "labels_by_source"}), "prepare"),
         **flatten(params.split.model_dump(exclude={"explain_films", "tuning_films", "confounding", "folds", "fold_by"}), "split"),
