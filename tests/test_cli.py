@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hilum.cli import VERBS, build_parser, main
+from hilum.project import names
 
 ROOT = Path(__file__).resolve().parents[1]
 CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
@@ -64,6 +65,7 @@ class Stage:
 
 def put_in_place(monkeypatch: pytest.MonkeyPatch, failure: BaseException | None = None) -> Stage:
     stage = Stage(failure)
+    monkeypatch.setattr(names, "check_names", lambda chosen: None)
     monkeypatch.setattr(importlib, "import_module", stage.import_module)
     return stage
 

@@ -74,6 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     _keep_freed_memory()
     try:
+        if verb != "experiment":  # whose names are keys of params.yaml, looked up with their values
+            from hilum.project.names import check_names
+
+            check_names(chosen)
         with _without_banners(), _without_collector():
             stage = importlib.import_module(f"hilum.stages.{verb}")
         stage.run(**chosen)

@@ -252,6 +252,34 @@ def _beside(uri: str, experiment: str) -> str | None:
     return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlruns" / experiment).as_uri()
 
 
+def find_model(uri: str, workspace: Workspace, tracking: Tracking) -> str:
+    """The store's own address of a model: `models:/hilum@champion`, `models:/hilum/3`, or for a run id `models:/m-...`.
+
+    Raises:
+        ValueError: the store has no such model or run, or the run has no model.
+    """
+    store = open_store(workspace, tracking)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if uri.startswith("models:/"):
+            name, at, alias = uri.removeprefix("models:/").partition("@")
+            name, slash, version = (name, "", "") if at else name.partition("/")
+            if at:
+                store.client.get_model_version_by_alias(name, alias)
+            elif slash:
+                store.client.get_model_version(name, version)
+            else:
+                store.client.get_logged_model(name)
+            return uri
+        outputs = store.client.get_run(uri).outputs.model_outputs
+    except MlflowException as error:
+        raise ValueError(f"--model must name a file, a run or a registered model, got {uri!r}: {error.message}") from None
+    if not outputs:
+        raise ValueError(f"a run must hold a model, but run {uri} has none; name the run of an arm")
+    return f"models:/{outputs[0].model_id}"
+
+
 def fetch_model(uri: str, workspace: Workspace, tracking: Tracking, into: Path) -> tuple[Path, dict[str, Any]]:
     """Copy a logged model (`models:/hilum@champion`, `models:/hilum/3` or a run id) into a folder.
 
@@ -260,18 +288,13 @@ def fetch_model(uri: str, workspace: Workspace, tracking: Tracking, into: Path) 
     Raises:
         ValueError: the store has no such model or run.
     """
-    store = open_store(workspace, tracking)
+    address = find_model(uri, workspace, tracking)
     import mlflow.artifacts
     from mlflow.exceptions import MlflowException
     from mlflow.models import Model
 
     try:
-        if not uri.startswith("models:/"):
-            outputs = store.client.get_run(uri).outputs.model_outputs
-            if not outputs:
-                raise ValueError(f"a run must hold a model, but run {uri} has none; name the run of an arm")
-            uri = f"models:/{outputs[0].model_id}"
-        folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(into)))
+        folder = Path(mlflow.artifacts.download_artifacts(address, dst_path=str(into)))
     except MlflowException as error:
         raise ValueError(f"--model must name a file, a run or a registered model, got {uri!r}: {error.message}") from None
     shutil.copy(folder / "data" / "model.keras", folder / "model.keras")

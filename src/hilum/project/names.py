@@ -1,0 +1,48 @@
+"""What a command names is looked up before its stage is loaded: the packages of a stage take seconds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hilum.settings.params import Params, find_arm, read_params
+from hilum.tracking import find_model
+from hilum.workspace import Workspace, find_workspace
+
+NAMING = ("arm", "source", "model")  # options that name something of params.yaml or of the store
+
+
+def check_names(chosen: Mapping[str, Any]) -> None:
+    """Refuse an arm, a source, a model, a film or a folder that is not there.
+
+    chosen: the options of a command by their names.
+
+    Raises:
+        ValueError: there is none of that name; the legal ones are told.
+    """
+    if not any(name in chosen for name in NAMING):
+        return
+    workspace = find_workspace(Path.cwd())
+    params = read_params(workspace.params)
+    if chosen.get("arm") or ("arm" in chosen and "image" not in chosen):
+        find_arm(params, chosen["arm"])
+        return  # its own model, not the one that `--model` names by default
+    if "source" in chosen and chosen["source"] not in params.acquire.sources:
+        raise ValueError(f"--source must be one of {', '.join(params.acquire.sources)}, got {chosen['source']!r}")
+    _check_films(chosen)
+    if chosen.get("model") and chosen.get("image", "one"):
+        _check_model(chosen["model"], workspace, params)
+
+
+def _check_films(chosen: Mapping[str, Any]) -> None:
+    if "images" in chosen and not Path(chosen["images"]).is_dir():
+        raise ValueError(f"--images must be a folder of films, got {chosen['images']}, which is none")
+    if chosen.get("image") and not Path(chosen["image"]).is_file():
+        raise ValueError(f"--image must be a film, got {chosen['image']}, which does not exist")
+
+
+def _check_model(model: str, workspace: Workspace, params: Params) -> None:
+    if model.endswith(".keras"):
+        if not Path(model).is_file():
+            raise ValueError(f"--model must name a file, a run or a registered model, got {model}, which does not exist")
+        return
+    find_model(model, workspace, params.tracking)
