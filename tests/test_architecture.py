@@ -93,7 +93,11 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "pages": {"split", "compare"},
     "training": TRAINS,
     "models": {*TRAINS, *MEASURES},
+    "code_version.py": {"prepare", *TRAINS},
     "training/fit.py": TRAINS,
+    "training/sealed_arrays.py": TRAINS,
+    "training/trial.py": {"tune"},
+    "training/fold.py": {"crossvalidate"},
     "training/search.py": {"tune"},
     "training/kept_folds.py": {"crossvalidate"},
     "training/task.py": TRAINS - {"pretrain"},
@@ -278,7 +282,7 @@ def test_only_named_stages_open_the_test_rows() -> None:
         opens = any("test.csv" in dep or dep == "data/split" for dep in body.get("deps", []))
         assert not opens or verb in {*allowed, "compare"}, f"{verb} depends on the test rows"
     for verb in ("tune", "train", "pretrain", "crossvalidate"):
-        for file in (f"stages/{verb}.py", "training/task.py"):
+        for file in (f"stages/{verb}.py", "training/task.py", "training/fold.py"):
             text = (PACKAGE / file).read_text()
             assert '"test"' not in text and "test.csv" not in text
 

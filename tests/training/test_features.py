@@ -2,6 +2,9 @@
 
 import hashlib
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
@@ -13,6 +16,7 @@ from hilum.models.forward import BATCH
 from hilum.training import features
 from hilum.training.augmentation import Changes, draw_views
 from hilum.training.features import cached_features
+from hilum.training.sealed_arrays import SEAL
 
 CHANGES = Changes(rotate=7.0, shift=0.05, zoom=0.08, gamma=0.15, contrast=0.08, brightness=0.08, noise=0.01, flip=False)
 
@@ -64,12 +68,15 @@ def test_a_second_call_reads_the_file_and_runs_nothing(tmp_path: Path, monkeypat
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == content
 
 
-@pytest.mark.parametrize("what", ["weights", "graph", "view", "seed", "changes", "pixels", "order", "fewer rows"])
-def test_another_content_is_another_file(what: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["weights", "graph", "view", "seed", "changes", "pixels", "order", "fewer rows", "code"])
+def test_another_content_is_another_file(what: str, tmp_path: Path, edit_code: Callable[[str], None]) -> None:
     rows = make_rows(5)
     given: dict[str, object] = {"rows": rows, "view": 2}
-    compute(tmp_path, **given)
+    folder = tmp_path / "features"
+    compute(folder, **given)
     other = make_prefix()
+    if what == "code":
+        edit_code("training/augmentation.py")
     if what == "graph":
         other = keras.Model(other.input, keras.layers.ReLU(name="relu")(other.output), name="prefix")
     changed = {
@@ -81,11 +88,12 @@ def test_another_content_is_another_file(what: str, tmp_path: Path) -> None:
         "pixels": {"rows": make_rows(5, seed=9)},
         "order": {"rows": rows.take(np.array([1, 0, 2, 3, 4]))},
         "fewer rows": {"rows": rows.take(np.arange(4))},
+        "code": {},
     }[what]
     counter = Counter()
-    compute(tmp_path, **{**given, **changed}, on_film=counter)  # type: ignore[arg-type]
+    compute(folder, **{**given, **changed}, on_film=counter)  # type: ignore[arg-type]
     assert counter.calls
-    assert len(list(tmp_path.glob("*.npy"))) == 2
+    assert len(list(folder.glob("*.npy"))) == 2
 
 
 def test_films_as_they_are_do_not_depend_on_seed_or_changes(tmp_path: Path) -> None:
@@ -117,7 +125,7 @@ def age(folder: Path) -> dict[str, int]:
 
 
 def test_beyond_the_limit_the_least_recently_used_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    size = 128 + 5 * 4 * 4 * 2 * 4
+    size = 128 + 5 * 4 * 4 * 2 * 4 + SEAL
     monkeypatch.setattr(features, "LIMIT", 3 * size)
     rows = make_rows(5)
     for view in range(3):
@@ -140,3 +148,59 @@ def test_what_was_just_made_stays_even_if_it_alone_is_beyond_the_limit(tmp_path:
     stored = compute(tmp_path, make_rows(5), 1)
     assert len(stored) == 5
     assert len(list(tmp_path.glob("*.npy"))) == 1
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "cut short", "empty", "another view's", "other words"])
+def test_a_damaged_file_is_told_by_name_and_made_again(tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = make_rows(5)
+    right = np.array(compute(tmp_path, rows, 2))
+    (file,) = tmp_path.iterdir()
+    compute(tmp_path, rows, 3)
+    (other,) = set(tmp_path.iterdir()) - {file}
+    whole, content = file.read_bytes(), bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    spoilt = {"a flipped bit": bytes(content), "cut short": whole[:-40], "empty": b"", "another view's": other.read_bytes()}
+    file.write_bytes(spoilt.get(damage, b"no array" * 99))
+    counter = Counter()
+    np.testing.assert_array_equal(compute(tmp_path, rows, 2, on_film=counter), right)
+    assert counter.calls == [(5, 5)]
+    assert capsys.readouterr().out.count(str(file)) == 1
+    assert file.read_bytes() == whole
+    compute(tmp_path, rows, 2, on_film=counter)
+    assert counter.calls == [(5, 5)] and str(file) not in capsys.readouterr().out
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk; test_sealed_arrays.py stops the file's growth instead")
+    made = subprocess.run(mount, capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {made.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+FILL = """
+import sys
+from pathlib import Path
+from test_features import compute, make_rows
+compute(Path(sys.argv[1]) / "features", make_rows(200), 0)
+print("200 fit")
+compute(Path(sys.argv[1]) / "features", make_rows(9000), 0)
+"""
+
+
+def test_a_full_disk_is_told_by_name_with_the_remedy(full_disk: Path) -> None:
+    """In a process of its own: written through a mapping, a full disk kills it."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])}
+    done = subprocess.run([sys.executable, "-c", FILL, full_disk], capture_output=True, text=True, env=environment)
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and "200 fit" in done.stdout, f"{done.returncode}: {last}"
+    assert last.startswith("OSError: a cache must be written, got No space left on device for"), last
+    assert str(full_disk / "features") in last and "make room on that disk" in last
+    assert len(list((full_disk / "features").iterdir())) == 1, "what was whole stays, nothing half-written"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from tiny_task import log_loss, make_mobilenet, make_model, make_phase, make_row
 
 from hilum.data.prepared.rows import Rows, as_images
 from hilum.models.forward import predictor
+from hilum.training import augmentation
+from hilum.training.augmentation import draw_view
 from hilum.training.fit import Fitted, fit_phases, loss_of, read_ahead
 from hilum.training.imbalance import Shown
 
@@ -24,6 +27,8 @@ import sys
 from pathlib import Path
 import numpy as np
 from hilum.training.imbalance import Shown
+from hilum.training import augmentation
+from hilum.training.augmentation import draw_view
 from hilum.training.fit import begin_training, fit_phases
 begin_training(3)
 from hilum.models.classifier import model_sha256
@@ -117,6 +122,23 @@ def test_without_views_the_films_are_shown_as_they_are(tmp_path: Path) -> None:
     fit(plain, [make_phase()], None, settings=settings)
     assert equal(one.get_weights(), other.get_weights())
     assert equal(one.get_weights(), plain.get_weights())
+
+
+def test_a_mended_fault_in_a_view_trains_on_none_of_the_old_activations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit_code: Callable[[str], None]
+) -> None:
+    def fitted(folder: Path) -> list[np.ndarray]:
+        model = make_model()
+        fit(model, [make_phase()], folder, score=Script(1, 2))
+        return model.get_weights()
+
+    with monkeypatch.context() as patch:  # the fault: black and white change places
+        patch.setattr(augmentation, "draw_view", lambda film, rng, changes: 255 - draw_view(film, rng, changes))
+        faulty = fitted(tmp_path / "shared")
+    edit_code("training/augmentation.py")  # the same process has the mended code; the cache sees its file change
+    mended = fitted(tmp_path / "shared")
+    assert equal(mended, fitted(tmp_path / "new"))
+    assert not equal(mended, faulty)
 
 
 def test_the_best_epoch_is_kept_and_the_next_phase_starts_from_it(cache: Path) -> None:

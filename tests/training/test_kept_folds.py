@@ -1,6 +1,7 @@
 """An interrupted cross-validation goes on with the folds it has, and takes none that other settings, code or bytes made."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ import yaml
 from hilum.records import Predictions
 from hilum.results import folder_digest
 from hilum.stages import check, crossvalidate, split, tune
-from hilum.training import kept_folds
 from hilum.training.fit import begin_training
 from hilum.training.kept_folds import KeptFolds, keep_folds
 from hilum.workspace import Workspace
@@ -57,7 +57,7 @@ def test_what_was_kept_comes_back_to_the_last_bit(tmp_path: Path) -> None:
     assert keep_folds(tmp_path, "baseline", {"seed": 1}).load("2", CLASSES) is None
 
 
-def test_other_settings_other_code_and_other_bytes_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_settings_other_code_and_other_bytes_are_not_taken(tmp_path: Path, edit_code: Callable[[str], None]) -> None:
     kept = keep_folds(tmp_path, "baseline", {"seed": 1})
     kept.save("1", ANSWERS, HISTORY)
     kept.save("2", ANSWERS, HISTORY)
@@ -71,8 +71,33 @@ def test_other_settings_other_code_and_other_bytes_are_not_taken(tmp_path: Path,
     assert kept.load("1", CLASSES) is not None
     assert keep_folds(tmp_path, "baseline", {"seed": 2}).load("1", CLASSES) is None
     assert kept.load("1", CLASSES) is not None, "another experiment may be at it"
-    monkeypatch.setattr(kept_folds, "code_sha256", lambda: "edited")
+    edit_code("evaluation/contradictions.py")
+    assert keep_folds(tmp_path, "baseline", {"seed": 1}).load("1", CLASSES) is not None, "a caption"
+    edit_code("training/fold.py")
     assert keep_folds(tmp_path, "baseline", {"seed": 1}).load("1", CLASSES) is None
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "no JSON", "another form", "no folder", "no answers"])
+def test_a_damaged_fold_is_told_by_name_and_kept_anew(tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = keep_folds(tmp_path, "baseline", {"seed": 1})
+    kept.save("1", ANSWERS, HISTORY)
+    seal, place = kept.folder / "1.kept.json", kept.folder / "1"
+    if damage == "no folder":
+        shutil.rmtree(place)
+    elif damage == "no answers":
+        (place / "answers.npz").unlink()
+    else:
+        seal.write_bytes({"cut": seal.read_bytes()[:-9], "empty": b"", "no JSON": b"\xff", "another form": b"[1]"}[damage])
+    assert kept.load("1", CLASSES) is None
+    assert f"{place} is damaged" in capsys.readouterr().out
+    kept.save("1", ANSWERS, HISTORY)
+    assert kept.load("1", CLASSES) is not None
+
+
+def test_a_fold_that_cannot_be_kept_is_named_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "folds").write_bytes(b"")
+    with pytest.raises(OSError, match=r"/1; make room on that disk or make .* writable"):
+        keep_folds(tmp_path, "baseline", {"seed": 1}).save("1", ANSWERS, HISTORY)
 
 
 def test_an_interrupted_cross_validation_goes_on_and_ends_in_the_same_bytes(

@@ -9,16 +9,14 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from hilum.data.folds import OUT, TRAINS, VALIDATES, fold_names, rows_of_fold
+from hilum.data.folds import fold_names
 from hilum.data.prepared.loading import SplitFilms, load_split
-from hilum.data.prepared.rows import as_images
 from hilum.evaluation.contradictions import contradiction_sheet, find_contradictions
 from hilum.evaluation.scoring.decisions import find_threshold, verdict
 from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
 from hilum.evaluation.scoring.metrics import METRICS, evaluate_all, with_bins
 from hilum.evaluation.statistics import flat_metrics, patient_bootstrap
 from hilum.evaluation.style import to_png
-from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Predictions
 from hilum.results import epoch_metrics, file_sha256, pool_predictions, read_json, table_of, write_json, write_table
@@ -27,10 +25,10 @@ from hilum.settings.meaning import settle
 from hilum.settings.params import Evaluate, Params, find_arm, flatten, read_params
 from hilum.settings.training import Arm
 from hilum.tracking import Run, open_store
-from hilum.training.arms import train_arm
 from hilum.training.fit import begin_training
+from hilum.training.fold import Judging, answer_fold
 from hilum.training.kept_folds import KeptFolds, keep_folds
-from hilum.training.task import logged_params, make_task, weights_digest
+from hilum.training.task import logged_params, weights_digest
 from hilum.workspace import Workspace, find_workspace
 
 SHOWN = 24  # films on the contact sheet; contradictions.csv has all
@@ -120,31 +118,16 @@ def run_fold(
     name: str, films: SplitFilms, arm: Arm, params: Params, workspace: Workspace, versions: dict[str, Any], run: Run
 ) -> _Fold:
     """Train an arm without the films that a fold holds out, choose its threshold on the validation films, and answer for them."""
-    rows = {part: rows_of_fold(films.table, name, part) for part in (TRAINS, VALIDATES, OUT)}
-    train, val, out = (films.rows.take(rows[part]) for part in (TRAINS, VALIDATES, OUT))
     title = f"fold {name}"
 
     def on_epoch(step: int, metrics: dict[str, float]) -> None:
         run.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
         say(f"{title}: {epoch_line(metrics, params.train.select)}")
 
-    task = make_task(train, val, arm, params, workspace, versions)
-    model, fitted = train_arm(
-        arm, task, len(arm.phases), score_epoch(params.train.select), on_epoch, bar(f"{title}: activations")
-    )
-    predict = predictor(model)
-    threshold = find_threshold(params.train.threshold_rule, val.labels, predict(as_images(val.films)))
-    probabilities = predict(as_images(out.films))
-    held_out = films.table.iloc[rows[OUT]]
-    answers = Predictions(
-        held_out["image_id"].to_numpy(str),
-        held_out["patient_id"].to_numpy(str),
-        out.labels,
-        probabilities,
-        verdict(probabilities, threshold),
-        tuple(versions["classes"]),
-    )
-    return _Fold(name, answers, fitted.history.assign(fold=name), measure_fold(name, answers, params.evaluate))
+    judging = Judging(score_epoch(params.train.select), find_threshold, verdict)
+    on_film = bar(f"{title}: activations")
+    answers, history = answer_fold(name, films, arm, params, workspace, versions, judging, on_epoch, on_film)
+    return _Fold(name, answers, history, measure_fold(name, answers, params.evaluate))
 
 
 def measure_fold(name: str, answers: Predictions, settings: Evaluate) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,19 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from hilum.code_version import made_by
 from hilum.evaluation.scoring.epochs import score_epoch
-from hilum.evaluation.scoring.metrics import higher_is_better
 from hilum.progress import bar, say
 from hilum.results import epoch_metrics, read_json, write_json, write_table
 from hilum.runs import base_tags, log_search
-from hilum.settings.meaning import settle, spaces
+from hilum.settings.meaning import spaces
 from hilum.settings.params import Params, find_arm, flatten, read_params
 from hilum.settings.training import Arm
 from hilum.tracking import Run, Store, open_store
-from hilum.training.arms import Task, train_arm
 from hilum.training.fit import begin_training
 from hilum.training.search import Found, Watch, search, study_name
 from hilum.training.task import load_task, weights_digest
+from hilum.training.trial import TRIAL_CODE, TRIAL_LIBRARIES, train_trial
 from hilum.workspace import Workspace, find_workspace
 
 
@@ -41,7 +40,7 @@ def run(arm: str) -> None:
         return
     begin_training(params.train.seed)
     task = load_task(params, settings, workspace, versions)
-    phases = searched_phases(settings)
+    phases, score = searched_phases(settings), score_epoch(params.tune.metric)
     tags = {**base_tags(workspace, "tune", versions), "arm": arm, "backbone": settings.backbone, "metric": params.tune.metric}
     with store.start(f"tune-{arm}", tags) as parent:
         parent.log_params({f"space.{key}": space.model_dump(exclude_defaults=True) for key, space in searched.items()})
@@ -55,7 +54,7 @@ def run(arm: str) -> None:
                 params.tune.startup_trials,
                 params.tune.seed,
                 workspace.cache / "studies.db",
-                lambda values, report: train_trial(settings, values, task, phases, params, report),
+                lambda values, report: train_trial(settings, values, task, phases, score, report, bar("activations")),
                 trials.watch(),
             )
         finally:
@@ -80,18 +79,8 @@ def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: W
         "tune": params.tune.model_dump(exclude={"trials"}),
         "versions": versions,
         "weights": weights_digest(params, name, workspace),
+        "code": made_by(TRIAL_CODE, TRIAL_LIBRARIES),
     }
-
-
-def train_trial(
-    arm: Arm, values: dict[str, Any], task: Task, phases: int, params: Params, report: Callable[[int, dict[str, float]], None]
-) -> dict[str, float]:
-    """One trial: the best epoch's validation metrics."""
-    score = score_epoch(params.tune.metric)
-    _, fitted = train_arm(settle(arm, values), task, phases, score, report, bar("activations"))
-    best = fitted.history.set_index("step").loc[fitted.best_step]
-    metrics = {key: float(best[key]) for key in best.index if key.startswith("val/")}
-    return {**metrics, "select": (1 if higher_is_better(params.tune.metric) else -1) * metrics[f"val/{params.tune.metric}"]}
 
 
 class Trials:

@@ -1,20 +1,26 @@
 """Cached activations of a frozen prefix: each view of each film goes through it once, not once per epoch and per trial."""
 
 import hashlib
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.code_version import made_by
 from hilum.data.prepared.rows import Rows, as_images
 from hilum.models.classifier import model_sha256
 from hilum.models.forward import BATCH, compile_forward
 from hilum.training.augmentation import Changes, draw_views
+from hilum.training.sealed_arrays import drop_oldest, open_array, write_array
 
 LIMIT = 8 * 1024**3  # bytes of all cached activations; the least recently used ones go first
+FEATURE_CODE = (  # what makes views and activations; tests/training/test_deciding_code.py compares it with the imports
+    *("data/prepared/rows.py", "models/backbones.py", "models/classifier.py", "models/flatten.py", "models/forward.py"),
+    *("training/augmentation.py", "training/features.py", "training/sealed_arrays.py"),
+)
+FEATURE_LIBRARIES = ("keras", "numpy", "pillow", "tensorflow")
 
 
 def cached_features(
@@ -29,36 +35,26 @@ def cached_features(
     """The prefix's activations for one view of every row, (N, ...) float32, read from or written to folder.
 
     view: number of the augmented view, (N,) one for each row, or None for the films as they are.
-    The file is keyed by content: graph and weights of the prefix, the films' pixels, and what makes the view. An interrupted
-    write leaves no file.
+    The file is keyed by content: graph and weights of the prefix, the films' pixels, what makes the view, and the code and
+    libraries that do it. A damaged one is made again.
+
+    Raises:
+        OSError: they cannot be written; names the file.
     """
     number = " ".join(map(str, view)) if isinstance(view, np.ndarray) else view
-    made_of = [model_sha256(prefix), *rows.keys, "as is" if view is None else f"{number} {seed} {changes}"]
+    drawn = "as is" if view is None else f"{number} {seed} {changes}"
+    made_of = [made_by(FEATURE_CODE, FEATURE_LIBRARIES), model_sha256(prefix), *rows.keys, drawn]
     file = folder / f"{hashlib.sha256(chr(10).join(made_of).encode()).hexdigest()}.npy"
-    if not file.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        films = rows.films if view is None else draw_views(rows, view, seed, changes)
-        forward = compile_forward(prefix, constants=False)
-        partial = file.with_suffix(f".{os.getpid()}.partial")
-        shape = (len(films), *prefix.output_shape[1:])
-        try:
-            array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
-            for i in range(0, len(films), BATCH):
-                array[i : i + BATCH] = forward(as_images(films[i : i + BATCH]))
-                on_film(min(i + BATCH, len(films)), len(films))
-            array.flush()
-            partial.replace(file)
-        finally:
-            partial.unlink(missing_ok=True)
-        _trim(folder, keep=file)
-    os.utime(file)  # marks it as used
-    return np.load(file, mmap_mode="r")
+    if (kept := open_array(file)) is not None:
+        return kept
+    films = rows.films if view is None else draw_views(rows, view, seed, changes)
+    forward = compile_forward(prefix, constants=False)
 
+    def batches() -> Iterator[NDArray[np.float32]]:
+        for i in range(0, len(films), BATCH):
+            yield forward(as_images(films[i : i + BATCH]))
+            on_film(min(i + BATCH, len(films)), len(films))
 
-def _trim(folder: Path, keep: Path) -> None:
-    files = sorted(folder.glob("*.npy"), key=lambda file: file.stat().st_mtime, reverse=True)
-    total = 0
-    for file in files:
-        total += file.stat().st_size
-        if total > LIMIT and file != keep:
-            file.unlink(missing_ok=True)
+    features = write_array(file, (len(films), *prefix.output_shape[1:]), batches())
+    drop_oldest(folder, LIMIT, keep=file)
+    return features

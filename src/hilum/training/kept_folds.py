@@ -13,10 +13,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import hilum
+from hilum.code_version import made_by
+from hilum.progress import say
 from hilum.records import Predictions
-from hilum.results import digest, file_sha256, folder_digest, read_json, read_table, write_json, write_table
+from hilum.results import digest, folder_digest, read_json, read_table, write_json, write_table
+from hilum.training.sealed_arrays import name_file
+from hilum.training.task import FIT_CODE, FIT_LIBRARIES
 
+FOLD_CODE = (  # what decides what a fold gives, and how it is kept
+    *(*FIT_CODE, "data/folds.py", "evaluation/scoring/decisions.py", "results.py"),
+    *("training/fold.py", "training/kept_folds.py"),
+)
 KEPT = "kept.json"  # beside a fold's folder, written last: the digest of that folder
 
 
@@ -27,27 +34,35 @@ class KeptFolds:
     folder: Path
 
     def save(self, name: str, answers: Predictions, history: pd.DataFrame) -> None:
-        """Keep a fold's answers and its row per epoch."""
+        """Keep a fold's answers and its row per epoch.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written to; names the fold's folder.
+        """
         place = self.folder / name
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
-        np.savez(
-            place / "answers.npz",
-            image_id=answers.image_id,
-            patient_id=answers.patient_id,
-            y_true=answers.y_true,
-            y_prob=answers.y_prob,
-            y_pred=answers.y_pred,
-        )
-        write_table(place / "history.csv", history)
-        written = place.with_suffix(".writing")
-        write_json(written, {KEPT: folder_digest(place)})
-        written.replace(self._seal(name))
+        with name_file(place):
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(parents=True)
+            np.savez(
+                place / "answers.npz",
+                image_id=answers.image_id,
+                patient_id=answers.patient_id,
+                y_true=answers.y_true,
+                y_prob=answers.y_prob,
+                y_pred=answers.y_pred,
+            )
+            write_table(place / "history.csv", history)
+            written = place.with_suffix(".writing")
+            write_json(written, {KEPT: folder_digest(place)})
+            written.replace(self._seal(name))
 
     def load(self, name: str, classes: tuple[str, ...]) -> tuple[Predictions, pd.DataFrame] | None:
-        """A kept fold; None where there is none, or where its files are not those that were kept."""
+        """A kept fold; None where there is none, or, which is told, where its files are not those that were kept."""
         place = self.folder / name
-        if not self._seal(name).is_file() or read_json(self._seal(name))[KEPT] != folder_digest(place):
+        if not self._seal(name).is_file():
+            return None
+        if not self._is_whole(name):
+            say(f"{place} is damaged: its files are not those that were written; the fold is trained again")
             return None
         with np.load(place / "answers.npz") as stored:
             answers = Predictions(
@@ -60,6 +75,12 @@ class KeptFolds:
         """All folds stand in the results: the next cross-validation trains anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _is_whole(self, name: str) -> bool:
+        try:
+            return read_json(self._seal(name)) == {KEPT: folder_digest(self.folder / name)}
+        except (ValueError, OSError):  # no JSON, or what the disk does not give back
+            return False
+
     def _seal(self, name: str) -> Path:
         return self.folder / f"{name}.{KEPT}"
 
@@ -69,10 +90,4 @@ def keep_folds(cache: Path, arm: str, decides: Mapping[str, Any]) -> KeptFolds:
 
     Those of other settings stay: they are a few kilobytes, and may belong to an experiment that runs at the same time.
     """
-    return KeptFolds(cache / "folds" / arm / digest({**decides, "code": code_sha256()})[:32])
-
-
-def code_sha256() -> str:
-    """Hash of every source file of hilum: a fold that other code trained is trained again."""
-    root = Path(hilum.__file__).parent
-    return digest({path.relative_to(root).as_posix(): file_sha256(path) for path in sorted(root.rglob("*.py"))})
+    return KeptFolds(cache / "folds" / arm / digest({**decides, "code": made_by(FOLD_CODE, FIT_LIBRARIES)})[:32])

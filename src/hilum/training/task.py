@@ -9,7 +9,15 @@ from hilum.settings.meaning import spaces
 from hilum.settings.params import Params, flatten
 from hilum.settings.training import Arm
 from hilum.training.arms import Task, weights_of
+from hilum.training.features import FEATURE_CODE, FEATURE_LIBRARIES
 from hilum.workspace import Workspace
+
+FIT_CODE = (  # what decides the outcome of a training on films of a split, and its score after each epoch
+    *(*FEATURE_CODE, "data/prepared/loading.py", "settings/meaning.py"),
+    *("evaluation/scoring/checks.py", "evaluation/scoring/epochs.py", "evaluation/scoring/metrics.py"),
+    *("training/arms.py", "training/feed.py", "training/fit.py", "training/imbalance.py", "training/task.py"),
+)
+FIT_LIBRARIES = (*FEATURE_LIBRARIES, "imbalanced-learn", "pandas", "scikit-learn")
 
 
 def load_task(params: Params, arm: Arm, workspace: Workspace, versions: dict[str, Any]) -> Task:

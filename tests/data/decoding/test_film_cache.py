@@ -141,7 +141,7 @@ def test_all_code_that_decodes_and_its_libraries_are_part_of_the_name(tmp_path: 
         assert told() != before
         (folder / name).write_bytes((PACKAGE / name).read_bytes())
     assert told() == before
-    monkeypatch.setattr(film_cache.metadata, "version", lambda name: "0" if name == "pillow" else "1")
+    monkeypatch.setattr(code_version.metadata, "version", lambda name: "0" if name == "pillow" else "1")
     assert film_cache._version.__wrapped__() != before
 
 

@@ -9,20 +9,18 @@ any time.
 import hashlib
 import json
 import os
-import platform
 import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import astuple
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.code_version import code_version
+from hilum.code_version import made_by
 from hilum.data.decoding.decoding import DecodedFilm
 from hilum.data.prepared.geometry import Geometry
 
@@ -97,7 +95,7 @@ def drop_oldest(folder: Path, limit: int) -> None:
 @cache
 def _version() -> str:
     """Of everything but the files and settings that decides what decoding gives."""
-    return json.dumps([code_version(CODE), [metadata.version(name) for name in LIBRARIES], platform.machine()])
+    return made_by(CODE, LIBRARIES)
 
 
 def _place(folder: Path, name: str) -> Path:

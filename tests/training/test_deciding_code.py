@@ -1,0 +1,136 @@
+"""Activations, studies and folds are kept under the code that decides them: all of it, and nothing else."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from architecture import PACKAGE, files_behind, imports_of
+
+from hilum import code_version
+from hilum.code_version import made_by
+from hilum.settings.params import Params, read_params
+from hilum.stages.tune import fixed_part
+from hilum.training.features import FEATURE_CODE, FEATURE_LIBRARIES
+from hilum.training.kept_folds import FOLD_CODE, keep_folds
+from hilum.training.search import study_name
+from hilum.training.task import FIT_LIBRARIES
+from hilum.training.trial import TRIAL_CODE, TRIAL_LIBRARIES
+from hilum.workspace import Workspace
+
+SCORING = "hilum.evaluation.scoring"  # handed to training by the stages
+LISTS = {  # what is kept -> its list, its libraries, and the modules that make it
+    "activations": (FEATURE_CODE, FEATURE_LIBRARIES, ["hilum.training.features"]),
+    "study": (
+        *(TRIAL_CODE, TRIAL_LIBRARIES),
+        ["hilum.training.trial", "hilum.training.search", "hilum.training.task", f"{SCORING}.epochs"],
+    ),
+    "fold": (
+        *(FOLD_CODE, FIT_LIBRARIES),
+        ["hilum.training.fold", "hilum.training.kept_folds", f"{SCORING}.epochs", f"{SCORING}.decisions"],
+    ),
+}
+DECIDE_NOTHING = {  # imported by what makes them, and in no list -> why
+    "code_version.py": "makes the hash of the lists",
+    "records.py": "names of columns, types of arrays",
+    "progress.py": "what a person sees meanwhile",
+    "workspace.py": "where files lie",
+    "data/prepared/geometry.py": "where a raw film lies in its prepared one: for masks, which no training reads",
+    "data/prepared/whole_masks.py": "masks as they were drawn, which no training reads",
+    "data/splits.py": "draws parts and folds, which the keys hold as they were drawn",
+    "settings/params.py": "which values are legal; the keys hold the values",
+    "settings/training.py": "the same",
+    "settings/sources.py": "the same",
+    "settings/explain.py": "the same",
+    "settings/search_space.py": "the same",
+    "settings/errors.py": "how a fault in them is told",
+}
+IN_KEYS_ALONE = {"results.py": "hashes weights for the key of a study; a fold is read and written by it"}
+PACKAGES = {"PIL": "pillow", "imblearn": "imbalanced-learn", "sklearn": "scikit-learn"}
+OTHERS = {  # libraries that these files import and no list has -> why
+    "pydantic": "holds settings",
+    "sqlalchemy": "names a fault of the database",
+}
+
+
+@pytest.mark.parametrize("kept", LISTS)
+def test_a_list_holds_what_its_makers_import_but_what_decides_nothing(kept: str) -> None:
+    listed, _, makers = LISTS[kept]
+    behind = set().union(*(files_behind(maker) for maker in makers))
+    left_out = {*DECIDE_NOTHING, *(IN_KEYS_ALONE if kept == "study" else {})}
+    assert set(listed) == behind - left_out
+    assert len(set(listed)) == len(listed)
+
+
+def test_what_is_left_out_with_a_reason_is_imported() -> None:
+    behind = set().union(*(files_behind(maker) for _, _, makers in LISTS.values() for maker in makers))
+    assert {*DECIDE_NOTHING, *IN_KEYS_ALONE} <= behind
+
+
+def test_libraries_that_listed_files_import_are_listed() -> None:
+    installed = set(code_version.metadata.packages_distributions())
+    for kept, (listed, libraries, _) in LISTS.items():
+        imported = {name.split(".")[0] for file in listed for name in imports_of(PACKAGE / file)} & installed
+        assert {PACKAGES.get(name, name) for name in imported - {"hilum", *OTHERS}} <= set(libraries), kept
+
+
+def test_another_version_of_a_library_is_another_maker(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = made_by(FEATURE_CODE, FEATURE_LIBRARIES)
+    real = code_version.metadata.version
+    for library in FEATURE_LIBRARIES:
+        with monkeypatch.context() as patch:
+            patch.setattr(code_version.metadata, "version", lambda name, other=library: "0" if name == other else real(name))
+            assert made_by(FEATURE_CODE, FEATURE_LIBRARIES) != before, library
+    assert made_by(FEATURE_CODE, FEATURE_LIBRARIES) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "discarded"),
+    [
+        ("training/augmentation.py", {"activations", "study", "fold"}),
+        ("models/forward.py", {"activations", "study", "fold"}),
+        ("training/fit.py", {"study", "fold"}),
+        ("training/imbalance.py", {"study", "fold"}),
+        ("training/task.py", {"study", "fold"}),
+        ("settings/meaning.py", {"study", "fold"}),
+        ("data/prepared/loading.py", {"study", "fold"}),
+        ("evaluation/scoring/metrics.py", {"study", "fold"}),
+        ("training/search.py", {"study"}),
+        ("training/trial.py", {"study"}),
+        ("training/fold.py", {"fold"}),
+        ("data/folds.py", {"fold"}),
+        ("evaluation/scoring/decisions.py", {"fold"}),
+        ("stages/tune.py", set()),
+        ("stages/crossvalidate.py", set()),
+        ("evaluation/contradictions.py", set()),  # which a cross-validation draws
+        ("evaluation/statistics.py", set()),  # computed anew from the answers of a fold
+        ("evaluation/style.py", set()),
+        ("explain/drawing/captions.py", set()),
+        ("pages/comparison.py", set()),
+        ("pages/comparison.html", set()),
+        ("training/contact_sheet.py", set()),
+        ("settings/params.py", set()),
+        ("tracking.py", set()),
+        ("runs.py", set()),
+        ("progress.py", set()),
+    ],
+)
+def test_an_edit_discards_what_the_file_decides_and_nothing_else(
+    file: str, discarded: set[str], root: Path, tmp_path: Path, edit_code: Callable[[str], None]
+) -> None:
+    params, workspace = read_params(root / "params.yaml"), Workspace(tmp_path, tmp_path)
+    workspace.pretrained.mkdir(parents=True)
+    (workspace.pretrained / f"{params.arms['baseline'].backbone}.weights.h5").write_bytes(b"weights")
+    before = names(params, workspace)
+    edit_code(file)
+    after = names(params, workspace)
+    assert {kept for kept in before if before[kept] != after[kept]} == discarded
+
+
+def names(params: Params, workspace: Workspace) -> dict[str, str]:
+    """The names under which the caches keep what they keep."""
+    versions = {"data_version": "a", "split_version": "b"}
+    return {
+        "activations": made_by(FEATURE_CODE, FEATURE_LIBRARIES),
+        "study": study_name("baseline", fixed_part(params, "baseline", versions, workspace)),
+        "fold": str(keep_folds(workspace.cache, "baseline", {}).folder),
+    }

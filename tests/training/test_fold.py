@@ -1,0 +1,53 @@
+"""One fold: who is answered for, by a model that learnt from the others, at a threshold that validation films chose."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tiny_task import log_loss, make_phase, make_rows, silent
+
+from hilum.data.prepared.loading import SplitFilms
+from hilum.records import Labels, Probabilities
+from hilum.settings.params import read_params
+from hilum.settings.training import Arm, Head
+from hilum.training.fold import Judging, answer_fold
+from hilum.workspace import Workspace
+
+FILMS = make_rows(36, seed=1)
+PART = np.repeat(["train", "val", "out"], 12)
+
+
+def test_a_fold_answers_for_the_films_that_it_holds_out_and_chooses_by_those_that_validate(root: Path, tmp_path: Path) -> None:
+    order = np.random.default_rng(0).permutation(36)
+    table = pd.DataFrame({"image_id": [f"s/{i}" for i in order], "patient_id": [f"p{i}" for i in order], "fold 2": PART[order]})
+    arm = Arm(backbone="mobilenet_025", weights="none", head=Head(dropout=0.0, weight_decay=0.0), phases=[make_phase(epochs=2)])
+    scored: list[Labels] = []
+    chosen: list[tuple[str, Labels, Probabilities]] = []
+
+    def score(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
+        scored.append(labels)
+        loss = log_loss(labels, probabilities)
+        return {"val/log_loss": loss, "select": -loss}
+
+    def find_threshold(rule: str, labels: Labels, probabilities: Probabilities) -> float:
+        chosen.append((rule, labels, probabilities))
+        return 0.75
+
+    def verdict(probabilities: Probabilities, threshold: float | None) -> Labels:
+        assert threshold == 0.75 and len(probabilities) == 12
+        return np.arange(12)
+
+    params, workspace = read_params(root / "params.yaml"), Workspace(tmp_path, tmp_path)
+    judging, versions = Judging(score, find_threshold, verdict), {"classes": ["normal", "bacterial", "viral"]}
+    films = SplitFilms(table, FILMS.take(order))
+    answers, history = answer_fold("2", films, arm, params, workspace, versions, judging, silent, silent)
+    out, val = order[PART[order] == "out"], order[PART[order] == "val"]
+    assert answers.image_id.tolist() == [f"s/{i}" for i in out]
+    assert answers.patient_id.tolist() == [f"p{i}" for i in out]
+    np.testing.assert_array_equal(answers.y_true, FILMS.labels[out])
+    np.testing.assert_array_equal(answers.y_pred, np.arange(12))
+    assert answers.y_prob.shape == (12, 3) and answers.classes == ("normal", "bacterial", "viral")
+    assert len(scored) == 2 and all((labels == FILMS.labels[val]).all() for labels in scored)
+    ((rule, labels, probabilities),) = chosen
+    assert rule == params.train.threshold_rule and (labels == FILMS.labels[val]).all() and probabilities.shape == (12, 3)
+    assert history["fold"].tolist() == ["2", "2"]
