@@ -13,8 +13,8 @@ import yaml
 from empty_store import forget_environment, make_store
 
 from hilum import runs
-from hilum.results import epoch_metrics, folder_digest
-from hilum.runs import arm_run, base_tags, find_arm_run, fits, git_commit, log_results, log_search, run_key
+from hilum.results import epoch_metrics, folder_digest, run_key, write_table
+from hilum.runs import arm_run, base_tags, find_arm_run, fits, git_commit, log_results, log_search
 from hilum.settings.params import Tracking, read_params
 from hilum.tracking import Store, open_store
 from hilum.workspace import Workspace
@@ -135,7 +135,7 @@ def test_explanations_in_a_new_run_bring_the_evaluation_of_the_same_model_along(
     fake.write_results(workspace, ["baseline"])
     run = store.client.get_run(log_evaluation(store, workspace, "explanations"))
     assert run.data.metrics["test/auroc_macro"] == 0.85
-    fake.write_measured(workspace, "baseline", "evaluation", {"test/auroc_macro": 0.1}, model_sha256="n" * 64)
+    fake.write_measured(workspace, "baseline", "evaluation", {"test/auroc_macro": 0.1}, model_sha256="n" * 64, run_key="another")
     fake.write_measured(workspace, "baseline", "explanations", {"explain/gradcam/lung_share": 0.4})
     run = store.client.get_run(log_evaluation(store, workspace, "explanations"))
     assert "test/auroc_macro" not in run.data.metrics, "another model's evaluation must stay out"
@@ -192,12 +192,60 @@ def test_a_run_that_was_used_again_is_noted_in_the_project_run(
     assert store.client.get_run(project).data.tags["reused_runs"] == first
 
 
-def test_a_folder_fits_the_model_that_it_was_made_from(workspace: Workspace) -> None:
-    folder = workspace.arm("baseline", "evaluation")
+@pytest.mark.parametrize("name", runs.MEASURED)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model_sha256": "n" * 64},
+        {"model": {**SETTINGS["model"], "threshold": 0.6, "threshold_rule": "f1"}},
+        {"params": {**SETTINGS["params"], "train.threshold_rule": "f1"}},
+    ],
+    ids=["weights", "threshold", "settings"],
+)
+def test_a_folder_fits_the_training_that_it_was_made_from_and_no_other(
+    workspace: Workspace, name: str, change: dict[str, Any]
+) -> None:
+    folder = workspace.arm("baseline", name)
     assert not fits(folder, SETTINGS)
-    fake.write_measured(workspace, "baseline", "evaluation", {})
+    fake.write_measured(workspace, "baseline", name, {})
     assert fits(folder, SETTINGS)
-    assert not fits(folder, fake.training_settings("baseline", model_sha256="n" * 64))
+    assert not fits(folder, fake.training_settings("baseline", **change))
+
+
+def write_old(workspace: Workspace, name: str, predicted: list[str] | None = None, **changes: Any) -> Path:
+    """A folder as it was written before folders said the key of their training; the threshold of its verdicts is 0.4."""
+    folder = fake.write_measured(workspace, "baseline", name, {}, run_key=None, **changes)
+    if predicted:
+        answers = {"p_normal": [0.7, 0.6, 0.5, 0.1], "p_viral": [0.3, 0.4, 0.5, 0.9], "predicted": predicted}
+        write_table(folder / "predictions.csv", pd.DataFrame(answers))
+    return folder
+
+
+OLD = fake.training_settings("baseline", run_key=None)
+
+
+def test_an_old_evaluation_is_judged_by_weights_and_verdicts(workspace: Workspace) -> None:
+    folder = write_old(workspace, "evaluation", ["normal", "viral", "viral", "viral"])
+    assert fits(folder, OLD)
+    assert not fits(folder, {**OLD, "model_sha256": "n" * 64})
+    assert not fits(folder, {**OLD, "arm": "finetuned"})
+    assert not fits(folder, {**OLD, "model": {**OLD["model"], "threshold": 0.6}}), "its verdicts are those of another threshold"
+    assert not fits(folder, {**OLD, "model": {**OLD["model"], "threshold": None}}), "0.5 goes to the first class"
+    assert not fits(folder, {**OLD, "model": {**OLD["model"], "classes": ["normal", "bacterial"]}})
+
+
+@pytest.mark.parametrize("name", ["explanations", "audit"])
+def test_what_followed_an_old_evaluation_is_judged_with_it(workspace: Workspace, name: str) -> None:
+    folder = write_old(workspace, name)
+    assert fits(folder, OLD), "weights alone, where no evaluation is beside it"
+    write_old(workspace, "evaluation", ["normal", "viral", "viral", "viral"])
+    assert fits(folder, OLD)
+    assert not fits(folder, {**OLD, "model": {**OLD["model"], "threshold": 0.6}})
+
+
+def test_an_old_folder_is_not_of_a_training_that_says_its_key(workspace: Workspace) -> None:
+    folder = write_old(workspace, "evaluation", ["normal", "viral", "viral", "viral"])
+    assert fits(folder, OLD) and not fits(folder, SETTINGS), "the training is newer than the folder"
 
 
 def test_the_history_is_logged_without_its_bookkeeping() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from hilum.results import digest, epoch_metrics, file_sha256, folder_digest, read_json, read_table
+from hilum.results import epoch_metrics, file_sha256, folder_digest, read_json, read_table, run_key
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params, flatten
 from hilum.tracking import Run, Store
@@ -24,11 +24,6 @@ NOTES = {  # what stands on a run's page
     "comparison": "Every arm against the reference: `comparison/comparison.html`.",
 }
 INTERRUPTIONS = ("KILLED", "FAILED")
-
-
-def run_key(settings: Mapping[str, Any]) -> str:
-    """The identity of an arm's run: arm, model, model.json, versions and every parameter that led to the model."""
-    return digest({key: settings[key] for key in ("arm", "model_sha256", "model", "params")})[:32]
 
 
 def base_tags(workspace: Workspace, role: str, versions: Mapping[str, Any]) -> dict[str, str]:
@@ -152,9 +147,38 @@ def find_arm_run(store: Store, settings: Mapping[str, Any], folder: Path, name: 
 
 
 def fits(folder: Path, training: Mapping[str, Any]) -> bool:
-    """Whether a folder was made from this model."""
+    """Whether a folder of MEASURED was made from this very training, its threshold and settings included: by the key it says.
+
+    training: settings of the folder `training`. Folders and trainings said no key once: a folder without one is not of a
+    training that has one, which is newer. Where neither has, arm and weights decide, and the threshold by which the evaluation
+    beside the folder gave its verdicts.
+    """
     file = folder / "settings.json"
-    return file.is_file() and read_json(file)["model_sha256"] == training["model_sha256"]
+    if not file.is_file():
+        return False
+    told = read_json(file)
+    if "run_key" in told:
+        return bool(told["run_key"] == run_key(training))
+    if "run_key" in training or told["model_sha256"] != training["model_sha256"] or told.get("arm") != training["arm"]:
+        return False
+    return has_verdicts_of(folder.parent / "evaluation" / "predictions.csv", training["model"])
+
+
+def has_verdicts_of(file: Path, model: Mapping[str, Any]) -> bool:
+    """Whether the answers in a file became verdicts by a model's classes and threshold; also where there is no file.
+
+    model: of model.json.
+    """
+    if not file.is_file():
+        return True
+    table, classes, threshold = read_table(file), np.array(model["classes"]), model["threshold"]
+    columns = [f"p_{name}" for name in classes]
+    if not set(columns) <= set(table):
+        return False
+    answers = table[columns].to_numpy(np.float64)
+    # the rule of evaluation.scoring.decisions, which stands beside this floor
+    said = answers.argmax(axis=1) if threshold is None else (answers[:, 1] >= threshold).astype(int)
+    return bool((classes[said] == table["predicted"]).all())
 
 
 def log_history(run: Run, workspace: Workspace, arm: str) -> None:

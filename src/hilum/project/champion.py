@@ -5,7 +5,7 @@ import numpy as np
 from hilum.evaluation.scoring.metrics import higher_is_better
 from hilum.pages.arm_results import ArmResults
 from hilum.progress import say
-from hilum.runs import run_key
+from hilum.results import run_key
 from hilum.settings.params import Params
 from hilum.tracking import Store
 

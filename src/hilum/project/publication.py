@@ -79,6 +79,9 @@ def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) ->
     """One run per arm that holds training, evaluation, explanations and audit as they are in the files."""
     settings = read_json(workspace.arm(arm, "training") / "settings.json")
     folders = [name for name in MEASURED if fits(workspace.arm(arm, name), settings)]
+    others = [name for name in MEASURED if name not in folders and workspace.arm(arm, name).is_dir()]
+    if others:
+        say(f"{arm}: {', '.join(others)} were made from another training and are not published with this one; run `dvc repro`")
     digests = {f"digest.{name}": folder_digest(workspace.arm(arm, name)) for name in ("training", *folders)}
     known = finished(store, {"role": "arm", "arm": arm, **digests})
     if known:

@@ -14,7 +14,7 @@ from hilum.models.classifier import model_sha256, save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Labels
-from hilum.results import read_json, write_json, write_table
+from hilum.results import read_json, run_key, write_json, write_table
 from hilum.runs import base_tags, log_training
 from hilum.settings.meaning import settle
 from hilum.settings.params import find_arm, read_params
@@ -96,7 +96,7 @@ def run(arm: str) -> None:
             "cuts": fitted.cuts,
             "best_step": fitted.best_step,
         }
-        write_json(folder / "settings.json", settings)
+        write_json(folder / "settings.json", {**settings, "run_key": run_key(settings)})
         write_training(folder, fitted, task.train, versions["classes"])
         draw_contact_sheet(task.train, task.classes, params.train.augment, params.seed).save(folder / "views.png")
         log_training(store, opened, workspace, arm, params.tracking.model)
