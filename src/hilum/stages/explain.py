@@ -61,7 +61,7 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
     trained = read_json(training / "settings.json")
     if not fits(workspace.arm(arm, "evaluation"), trained):
         raise ValueError(
-            f"{arm} must be evaluated before it is explained, but its evaluation is of another training or absent; run `dvc repro`"
+            f"{arm} must be evaluated before it is explained, but its evaluation is of another training or lost; run `dvc repro`"
         )
     store = open_store(workspace, params.tracking)
     folder = workspace.arm(arm, "explanations")
