@@ -2,7 +2,6 @@
 
 import copy
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,13 @@ import yaml
 from empty_store import forget_environment, make_store
 
 from hilum import runs
+from hilum.commit import find_commit
 from hilum.results import epoch_metrics, folder_digest, run_key, write_table
-from hilum.runs import arm_run, base_tags, find_arm_run, fits, git_commit, log_results, log_search
+from hilum.runs import arm_run, base_tags, code_tags, find_arm_run, fits, log_results, log_search
 from hilum.settings.params import Tracking, read_params
 from hilum.tracking import Store, open_store
 from hilum.workspace import Workspace
+from project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -266,11 +267,15 @@ def test_a_search_says_its_spaces_and_what_it_found(workspace: Workspace, store:
     assert logged.tags["digest.tuning"] == folder_digest(folder)
 
 
-def test_every_run_says_data_split_and_commit(tmp_path: Path) -> None:
-    assert git_commit(tmp_path) == ""
-    for command in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"]):
-        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
-    tags = base_tags(Workspace(tmp_path / "copy", tmp_path), "comparison", fake.VERSIONS)
-    assert len(tags.pop("mlflow.source.git.commit")) == 40
+def test_every_run_says_data_and_split_and_that_of_a_stage_its_commit(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, tmp_path)
+    tags = base_tags(workspace, "comparison", fake.VERSIONS)
     assert "comparison.html" in tags.pop("mlflow.note.content")
     assert tags == {"role": "comparison", "data_version": "d" * 64, "split_version": "s" * 64}
+    assert code_tags(workspace) == {}
+    (tmp_path / "params.yaml").write_text("seed: 1\n")
+    for command in (["init", "-q"], ["add", "params.yaml"], ["commit", "-q", "-m", "x"]):
+        Project(tmp_path).run("git", *command)
+    assert code_tags(workspace) == {"mlflow.source.git.commit": find_commit(workspace).id, "git_dirty": "false"}
+    (tmp_path / "params.yaml").write_text("seed: 2\n")
+    assert code_tags(workspace) == {"mlflow.source.git.commit": find_commit(workspace).id, "git_dirty": "true"}

@@ -1,6 +1,5 @@
 """Which run a folder of results belongs to, and what of a folder is logged: the same for a stage and for `publish`."""
 
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from hilum.commit import find_commit
 from hilum.results import epoch_metrics, file_sha256, folder_digest, read_json, read_table, run_key
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params, flatten
@@ -27,20 +27,23 @@ INTERRUPTIONS = ("KILLED", "FAILED")
 
 
 def base_tags(workspace: Workspace, role: str, versions: Mapping[str, Any]) -> dict[str, str]:
-    """Tags that every run carries."""
+    """Tags that every run carries, whether a stage opens it or `publish` makes it from files."""
     return {
         "role": role,
         "data_version": versions["data_version"],
         "split_version": versions["split_version"],
-        "mlflow.source.git.commit": git_commit(workspace.home),
         "mlflow.note.content": NOTES[role],
     }
 
 
-def git_commit(folder: Path) -> str:
-    """The commit of the project, empty where there is none."""
-    answer = subprocess.run(["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return answer.stdout.strip() if answer.returncode == 0 else ""
+def code_tags(workspace: Workspace) -> dict[str, str]:
+    """The commit whose code is running, and whether files differ from it: for the run of a stage.
+
+    They stand in no file, or equal results would differ from commit to commit; so `publish`, which cannot know them, leaves
+    them out.
+    """
+    commit = find_commit(workspace)
+    return {"mlflow.source.git.commit": commit.id, "git_dirty": str(commit.changed).lower()} if commit.id else {}
 
 
 def log_results(run: Run, folder: Path, name: str) -> None:

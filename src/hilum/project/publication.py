@@ -87,7 +87,7 @@ def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) ->
     if known:
         store.link(known[0].info.run_id)
         return 0
-    with store.start(arm, {**settings["tags"], "mlflow.source.git.commit": ""}) as opened:
+    with store.start(arm, settings["tags"]) as opened:
         opened.log_params(settings["params"])
         log_history(opened, workspace, arm)
         log_training(store, opened, workspace, arm, params.tracking.model)
@@ -104,7 +104,7 @@ def publish_crossvalidation(store: Store, workspace: Workspace, arm: str) -> int
         store.link(known[0].info.run_id)
         return 0
     history = read_table(folder / "history.csv")
-    tags = {**settings["tags"], "mlflow.source.git.commit": ""}
+    tags = settings["tags"]
     with store.start(f"crossvalidate-{arm}", tags) as parent:
         log_results(parent, folder, "crossvalidation")
         for row in read_table(folder / "folds.csv").to_dict("records"):

@@ -15,7 +15,7 @@ from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Labels
 from hilum.results import read_json, run_key, write_json, write_table
-from hilum.runs import base_tags, log_training
+from hilum.runs import base_tags, code_tags, log_training
 from hilum.settings.meaning import settle
 from hilum.settings.params import find_arm, read_params
 from hilum.tracking import open_store
@@ -43,7 +43,7 @@ def run(arm: str) -> None:
         "selected_by": f"val/{params.train.select}",
     }
     store = open_store(workspace, params.tracking)
-    with store.start(arm, tags) as opened:
+    with store.start(arm, {**tags, **code_tags(workspace)}) as opened:
         opened.log_params(logged)
         begin_training(params.seed)
         task = load_task(params, settled, workspace, versions)
@@ -91,7 +91,7 @@ def run(arm: str) -> None:
             "origins": origins(logged, wanted),
             "model": described,
             "model_sha256": described["model_sha256"],
-            "tags": {key: value for key, value in tags.items() if key != "mlflow.source.git.commit"},
+            "tags": tags,
             "trained": fitted.trained,
             "cuts": fitted.cuts,
             "best_step": fitted.best_step,
