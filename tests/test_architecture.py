@@ -21,7 +21,8 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"models"},
     {"data"},
     {"tracking"},
-    {"results", "workspace", "progress", "code_version"},
+    {"results", "commit", "progress", "code_version"},
+    {"workspace"},
     {"settings", "records"},
 ]
 ROOMS = {  # the floors inside a part; "": the files that stand in no room of their own
@@ -126,6 +127,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "project/publication.py": set(),
     "settings/meaning.py": {"prepare", "split", *TRAINS, "compare"},
     "settings/params.py": set(),
+    "commit.py": {"compare"},
     "tracking.py": set(),
     "runs.py": set(),
 }

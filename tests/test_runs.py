@@ -2,7 +2,6 @@
 
 import copy
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,13 @@ import yaml
 from empty_store import forget_environment, make_store
 
 from hilum import runs
-from hilum.results import epoch_metrics, folder_digest
-from hilum.runs import arm_run, base_tags, find_arm_run, fits, git_commit, log_results, log_search, run_key
+from hilum.commit import find_commit
+from hilum.results import epoch_metrics, folder_digest, run_key, write_table
+from hilum.runs import arm_run, base_tags, code_tags, find_arm_run, fits, log_results, log_search
 from hilum.settings.params import Tracking, read_params
 from hilum.tracking import Store, open_store
 from hilum.workspace import Workspace
+from project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -135,7 +136,7 @@ def test_explanations_in_a_new_run_bring_the_evaluation_of_the_same_model_along(
     fake.write_results(workspace, ["baseline"])
     run = store.client.get_run(log_evaluation(store, workspace, "explanations"))
     assert run.data.metrics["test/auroc_macro"] == 0.85
-    fake.write_measured(workspace, "baseline", "evaluation", {"test/auroc_macro": 0.1}, model_sha256="n" * 64)
+    fake.write_measured(workspace, "baseline", "evaluation", {"test/auroc_macro": 0.1}, model_sha256="n" * 64, run_key="another")
     fake.write_measured(workspace, "baseline", "explanations", {"explain/gradcam/lung_share": 0.4})
     run = store.client.get_run(log_evaluation(store, workspace, "explanations"))
     assert "test/auroc_macro" not in run.data.metrics, "another model's evaluation must stay out"
@@ -192,12 +193,60 @@ def test_a_run_that_was_used_again_is_noted_in_the_project_run(
     assert store.client.get_run(project).data.tags["reused_runs"] == first
 
 
-def test_a_folder_fits_the_model_that_it_was_made_from(workspace: Workspace) -> None:
-    folder = workspace.arm("baseline", "evaluation")
+@pytest.mark.parametrize("name", runs.MEASURED)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model_sha256": "n" * 64},
+        {"model": {**SETTINGS["model"], "threshold": 0.6, "threshold_rule": "f1"}},
+        {"params": {**SETTINGS["params"], "train.threshold_rule": "f1"}},
+    ],
+    ids=["weights", "threshold", "settings"],
+)
+def test_a_folder_fits_the_training_that_it_was_made_from_and_no_other(
+    workspace: Workspace, name: str, change: dict[str, Any]
+) -> None:
+    folder = workspace.arm("baseline", name)
     assert not fits(folder, SETTINGS)
-    fake.write_measured(workspace, "baseline", "evaluation", {})
+    fake.write_measured(workspace, "baseline", name, {})
     assert fits(folder, SETTINGS)
-    assert not fits(folder, fake.training_settings("baseline", model_sha256="n" * 64))
+    assert not fits(folder, fake.training_settings("baseline", **change))
+
+
+def write_old(workspace: Workspace, name: str, predicted: list[str] | None = None, **changes: Any) -> Path:
+    """A folder as it was written before folders said the key of their training; the threshold of its verdicts is 0.4."""
+    folder = fake.write_measured(workspace, "baseline", name, {}, run_key=None, **changes)
+    if predicted:
+        answers = {"p_normal": [0.7, 0.6, 0.5, 0.1], "p_viral": [0.3, 0.4, 0.5, 0.9], "predicted": predicted}
+        write_table(folder / "predictions.csv", pd.DataFrame(answers))
+    return folder
+
+
+OLD = fake.training_settings("baseline", run_key=None)
+
+
+def test_an_old_evaluation_is_judged_by_weights_and_verdicts(workspace: Workspace) -> None:
+    folder = write_old(workspace, "evaluation", ["normal", "viral", "viral", "viral"])
+    assert fits(folder, OLD)
+    assert not fits(folder, {**OLD, "model_sha256": "n" * 64})
+    assert not fits(folder, {**OLD, "arm": "finetuned"})
+    assert not fits(folder, {**OLD, "model": {**OLD["model"], "threshold": 0.6}}), "its verdicts are those of another threshold"
+    assert not fits(folder, {**OLD, "model": {**OLD["model"], "threshold": None}}), "0.5 goes to the first class"
+    assert not fits(folder, {**OLD, "model": {**OLD["model"], "classes": ["normal", "bacterial"]}})
+
+
+@pytest.mark.parametrize("name", ["explanations", "audit"])
+def test_what_followed_an_old_evaluation_is_judged_with_it(workspace: Workspace, name: str) -> None:
+    folder = write_old(workspace, name)
+    assert fits(folder, OLD), "weights alone, where no evaluation is beside it"
+    write_old(workspace, "evaluation", ["normal", "viral", "viral", "viral"])
+    assert fits(folder, OLD)
+    assert not fits(folder, {**OLD, "model": {**OLD["model"], "threshold": 0.6}})
+
+
+def test_an_old_folder_is_not_of_a_training_that_says_its_key(workspace: Workspace) -> None:
+    folder = write_old(workspace, "evaluation", ["normal", "viral", "viral", "viral"])
+    assert fits(folder, OLD) and not fits(folder, SETTINGS), "the training is newer than the folder"
 
 
 def test_the_history_is_logged_without_its_bookkeeping() -> None:
@@ -218,11 +267,15 @@ def test_a_search_says_its_spaces_and_what_it_found(workspace: Workspace, store:
     assert logged.tags["digest.tuning"] == folder_digest(folder)
 
 
-def test_every_run_says_data_split_and_commit(tmp_path: Path) -> None:
-    assert git_commit(tmp_path) == ""
-    for command in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"]):
-        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
-    tags = base_tags(Workspace(tmp_path / "copy", tmp_path), "comparison", fake.VERSIONS)
-    assert len(tags.pop("mlflow.source.git.commit")) == 40
+def test_every_run_says_data_and_split_and_that_of_a_stage_its_commit(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, tmp_path)
+    tags = base_tags(workspace, "comparison", fake.VERSIONS)
     assert "comparison.html" in tags.pop("mlflow.note.content")
     assert tags == {"role": "comparison", "data_version": "d" * 64, "split_version": "s" * 64}
+    assert code_tags(workspace) == {}
+    (tmp_path / "params.yaml").write_text("seed: 1\n")
+    for command in (["init", "-q"], ["add", "params.yaml"], ["commit", "-q", "-m", "x"]):
+        Project(tmp_path).run("git", *command)
+    assert code_tags(workspace) == {"mlflow.source.git.commit": find_commit(workspace).id, "git_dirty": "false"}
+    (tmp_path / "params.yaml").write_text("seed: 2\n")
+    assert code_tags(workspace) == {"mlflow.source.git.commit": find_commit(workspace).id, "git_dirty": "true"}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -263,3 +264,27 @@ def test_versions_are_found_by_the_key_of_their_run_and_one_is_champion(store: S
     assert store.versions("hilum", "k2") == ["2"]
     store.crown("hilum", "2")
     assert store.champion("hilum") == "2"
+
+
+def test_what_a_run_has_is_fetched_and_what_it_lacks_is_not_there(store: Store, run: Run, tmp_path: Path) -> None:
+    run.log_dict({"a": 1}, "explanations/settings.json")
+    fetched = store.fetch(run.id, "explanations/settings.json", tmp_path)
+    assert fetched is not None and fetched.read_text().split() == ["{", '"a":', "1", "}"]
+    for place in ("explanations/sanity.csv", "audit/settings.json", "settings.json"):
+        assert store.fetch(run.id, place, tmp_path) is None
+
+
+def test_a_store_that_does_not_answer_is_told_and_not_taken_for_one_without_the_thing(
+    workspace: Workspace, store: Store, run: Run, tmp_path: Path
+) -> None:
+    run.log_dict({"a": 1}, "explanations/settings.json")
+    with sqlite3.connect(workspace.home / "mlflow.db") as database:
+        for table in ("runs", "registered_models", "model_versions"):
+            database.execute(f"ALTER TABLE {table} RENAME TO lost_{table}")
+    for ask, what in (
+        (lambda: store.fetch(run.id, "explanations/settings.json", tmp_path), f"the artifacts of run {run.id}"),
+        (lambda: store.champion("hilum"), "the champion of hilum"),
+        (lambda: store.versions("hilum", "k"), "the versions of hilum"),
+    ):
+        with pytest.raises(ValueError, match=rf"{what} must be known, but the tracking store sqlite:.*mlflow.db does not tell"):
+            ask()

@@ -53,6 +53,14 @@ def digest(values: Any) -> str:
     return hashlib.sha256(json.dumps(_plain(values), sort_keys=True).encode()).hexdigest()
 
 
+def run_key(settings: Mapping[str, Any]) -> str:
+    """The identity of a training: arm, model, model.json with the versions, and every parameter that led to the model.
+
+    settings: of the folder `training`.
+    """
+    return digest({key: settings[key] for key in ("arm", "model_sha256", "model", "params")})[:32]
+
+
 def folder_digest(folder: Path) -> str:
     """Hash over the relative paths and bytes of all files below a folder."""
     hasher = hashlib.sha256()

@@ -1,6 +1,5 @@
 """Which run a folder of results belongs to, and what of a folder is logged: the same for a stage and for `publish`."""
 
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from hilum.results import digest, epoch_metrics, file_sha256, folder_digest, read_json, read_table
+from hilum.commit import find_commit
+from hilum.results import epoch_metrics, file_sha256, folder_digest, read_json, read_table, run_key
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params, flatten
 from hilum.tracking import Run, Store
@@ -26,26 +26,24 @@ NOTES = {  # what stands on a run's page
 INTERRUPTIONS = ("KILLED", "FAILED")
 
 
-def run_key(settings: Mapping[str, Any]) -> str:
-    """The identity of an arm's run: arm, model, model.json, versions and every parameter that led to the model."""
-    return digest({key: settings[key] for key in ("arm", "model_sha256", "model", "params")})[:32]
-
-
 def base_tags(workspace: Workspace, role: str, versions: Mapping[str, Any]) -> dict[str, str]:
-    """Tags that every run carries."""
+    """Tags that every run carries, whether a stage opens it or `publish` makes it from files."""
     return {
         "role": role,
         "data_version": versions["data_version"],
         "split_version": versions["split_version"],
-        "mlflow.source.git.commit": git_commit(workspace.home),
         "mlflow.note.content": NOTES[role],
     }
 
 
-def git_commit(folder: Path) -> str:
-    """The commit of the project, empty where there is none."""
-    answer = subprocess.run(["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return answer.stdout.strip() if answer.returncode == 0 else ""
+def code_tags(workspace: Workspace) -> dict[str, str]:
+    """The commit whose code is running, and whether files differ from it: for the run of a stage.
+
+    They stand in no file, or equal results would differ from commit to commit; so `publish`, which cannot know them, leaves
+    them out.
+    """
+    commit = find_commit(workspace)
+    return {"mlflow.source.git.commit": commit.id, "git_dirty": str(commit.changed).lower()} if commit.id else {}
 
 
 def log_results(run: Run, folder: Path, name: str) -> None:
@@ -152,9 +150,38 @@ def find_arm_run(store: Store, settings: Mapping[str, Any], folder: Path, name: 
 
 
 def fits(folder: Path, training: Mapping[str, Any]) -> bool:
-    """Whether a folder was made from this model."""
+    """Whether a folder of MEASURED was made from this very training, its threshold and settings included: by the key it says.
+
+    training: settings of the folder `training`. Folders and trainings said no key once: a folder without one is not of a
+    training that has one, which is newer. Where neither has, arm and weights decide, and the threshold by which the evaluation
+    beside the folder gave its verdicts.
+    """
     file = folder / "settings.json"
-    return file.is_file() and read_json(file)["model_sha256"] == training["model_sha256"]
+    if not file.is_file():
+        return False
+    told = read_json(file)
+    if "run_key" in told:
+        return bool(told["run_key"] == run_key(training))
+    if "run_key" in training or told["model_sha256"] != training["model_sha256"] or told.get("arm") != training["arm"]:
+        return False
+    return has_verdicts_of(folder.parent / "evaluation" / "predictions.csv", training["model"])
+
+
+def has_verdicts_of(file: Path, model: Mapping[str, Any]) -> bool:
+    """Whether the answers in a file became verdicts by a model's classes and threshold; also where there is no file.
+
+    model: of model.json.
+    """
+    if not file.is_file():
+        return True
+    table, classes, threshold = read_table(file), np.array(model["classes"]), model["threshold"]
+    columns = [f"p_{name}" for name in classes]
+    if not set(columns) <= set(table):
+        return False
+    answers = table[columns].to_numpy(np.float64)
+    # the rule of evaluation.scoring.decisions, which stands beside this floor
+    said = answers.argmax(axis=1) if threshold is None else (answers[:, 1] >= threshold).astype(int)
+    return bool((classes[said] == table["predicted"]).all())
 
 
 def log_history(run: Run, workspace: Workspace, arm: str) -> None:

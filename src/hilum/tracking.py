@@ -177,13 +177,16 @@ class Store:
         return list(self.client.search_runs([self.experiment], question, order_by=["attributes.start_time DESC"]))
 
     def fetch(self, run_id: str, place: str, into: Path) -> Path | None:
-        """Copy an artifact of a run into a folder; None if the run has none there."""
-        from mlflow.exceptions import MlflowException
+        """Copy an artifact of a run into a folder; None if the run has none there.
 
-        try:
+        Raises:
+            ValueError: the store does not answer.
+        """
+        with self._answers(f"the artifacts of run {run_id}"):
+            above = place.rpartition("/")[0]
+            if place not in {entry.path for entry in self.client.list_artifacts(run_id, above or None)}:
+                return None
             return Path(self.client.download_artifacts(run_id, place, str(into)))
-        except (MlflowException, OSError):  # a store answers a missing artifact with the one, a folder with the other
-            return None
 
     def link(self, run_id: str) -> None:
         """Note in the run of `mlflow run` that it used this run, which an earlier call made."""
@@ -195,20 +198,44 @@ class Store:
 
     def versions(self, model: str, run_key: str) -> list[str]:
         """Registered versions of the model made from runs with this key."""
-        found = self.client.search_model_versions(f"name = '{model}'")
+        with self._answers(f"the versions of {model}"):
+            found = self.client.search_model_versions(f"name = '{model}'")
         return [str(version.version) for version in found if version.tags.get("run_key") == run_key]
 
     def champion(self, model: str) -> str | None:
-        """The version that the alias `champion` names, None if there is none."""
+        """The version that the alias `champion` names, None if there is none or no such model.
+
+        Raises:
+            ValueError: the store does not answer, so that there may be one.
+        """
         from mlflow.exceptions import MlflowException
 
-        try:
-            return str(self.client.get_model_version_by_alias(model, "champion").version)
-        except MlflowException:
-            return None
+        with self._answers(f"the champion of {model}"):
+            try:  # asked for the alias, MLflow says of a missing one what it says of a wrong question
+                version = self.client.get_registered_model(model).aliases.get("champion")
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                return None
+        return None if version is None else str(version)
 
     def crown(self, model: str, version: str) -> None:
         self.client.set_registered_model_alias(model, "champion", version)
+
+    @contextmanager
+    def _answers(self, what: str) -> Iterator[None]:
+        """A store that cannot answer is not one that has nothing: it is named, with the reason."""
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (MlflowException, SQLAlchemyError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(
+                f"{what} must be known, but the tracking store {self.client.tracking_uri} does not tell: {reason}; try again "
+                "when it answers"
+            ) from None
 
 
 def store_uri(workspace: Workspace) -> str:

@@ -62,7 +62,7 @@ def test_a_published_run_is_what_the_files_say(workspace: Workspace, params: Par
     assert "test/mcc" not in run.data.metrics
     assert run.data.metrics["data/cramers_v/age_group"] == 0.25
     assert "data/cramers_v/source" not in run.data.metrics, "undefined"
-    assert run.data.tags["run_key"] == runs.run_key(settings)
+    assert run.data.tags["run_key"] == results.run_key(settings)
     store = open_store(workspace, params.tracking)
     history = [(point.step, point.value) for point in store.client.get_metric_history(run.info.run_id, "val/auroc_macro")]
     assert history == [(0, 0.75), (1, 0.8)]
@@ -151,10 +151,20 @@ def test_another_store_gets_its_own_runs(workspace: Workspace, params: Params, m
     assert list((workspace.home / "other" / "mlruns").rglob("comparison.html"))
 
 
-def test_an_evaluation_of_another_model_is_not_published_with_this_one(workspace: Workspace, params: Params) -> None:
-    fake.write_measured(workspace, "baseline", "evaluation", {"test/auroc_macro": 0.1}, model_sha256="n" * 64)
+def test_what_was_made_from_another_training_is_not_published_with_this_one(
+    workspace: Workspace, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same weights under another threshold rule: `train` has run again, `evaluate` has not."""
     publish(workspace, params)
-    assert "test/auroc_macro" not in found(workspace, params, role="arm", arm="baseline")[0].data.metrics
+    now = fake.training_settings("baseline")
+    model, values = {**now["model"], "threshold": 0.6}, {**now["params"], "train.threshold_rule": "f1"}
+    written = fake.write_training(workspace, "baseline", model=model, params=values)
+    capsys.readouterr()
+    publish(workspace, params)
+    run = found(workspace, params, role="arm", arm="baseline")[0]
+    assert run.data.tags["run_key"] == results.run_key(written) and run.data.params["train.threshold_rule"] == "f1"
+    assert not {"test/auroc_macro", "explain/gradcam/lung_share", "audit/probability"} & set(run.data.metrics)
+    assert "baseline: evaluation, explanations, audit were made from another training" in capsys.readouterr().out
 
 
 def test_the_project_run_lists_what_it_reused(workspace: Workspace, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import fake_results as fake
 import keras
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from hilum.explain.methods.shap_gradients import hash_films
 from hilum.explain.sheets.registry import SHEETS
 from hilum.models.classifier import load_classifier, model_sha256, save_classifier
 from hilum.records import Predictions
-from hilum.results import read_json, write_json, write_table
+from hilum.results import read_json, run_key, write_json, write_table
 from hilum.serving import one_film
 from hilum.serving import verdicts as served_sanity
 from hilum.settings.params import check_params, flatten, read_params
@@ -283,3 +284,15 @@ def test_the_class_that_maps_explain(target: str, expected: list[int]) -> None:
     names = np.array(["a", "b", "c"])
     answers = Predictions(names, names, np.array([0, 0, 1]), np.full((3, 2), 0.5), np.array([1, 0, 1]), ("dark", "bright"))
     assert explain.choose_targets(target, answers).tolist() == expected
+
+
+def test_an_arm_is_not_explained_by_the_evaluation_of_another_training(own_copy: Workspace) -> None:
+    """Its verdicts, which the panels show and whose classes the maps explain, are those of another threshold."""
+    other = fake.training_settings("baseline", model={**fake.VERSIONS, "model_sha256": "m" * 64, "threshold": 0.6})
+    trained = fake.write_training(own_copy, "baseline")
+    write_json(own_copy.arm("baseline", "training") / "model.json", trained["model"])
+    fake.write_measured(own_copy, "baseline", "evaluation", {}, run_key=run_key(other))
+    explanations = fake.write_measured(own_copy, "baseline", "explanations", {})
+    with pytest.raises(ValueError, match=r"baseline must be evaluated before it is explained, but .* run `dvc repro`"):
+        explain.run("baseline", image="", model="", methods="", target="", out="")
+    assert (explanations / "metrics.json").is_file(), "what is there stays"

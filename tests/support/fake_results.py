@@ -8,7 +8,7 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-from hilum.results import write_json, write_table
+from hilum.results import run_key, write_json, write_table
 from hilum.workspace import Workspace
 
 VERSIONS = {
@@ -49,7 +49,13 @@ def training_settings(arm: str, **changes: Any) -> dict[str, Any]:
         "cuts": ["pool"],
         "best_step": 1,
     }
-    return {**settings, **changes}
+    settings |= changes
+    return {"run_key": run_key(settings), **settings} if "run_key" not in changes else without_none(settings)
+
+
+def without_none(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings as they were written before they said their key: `run_key=None` takes it away."""
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def write_tuning(workspace: Workspace, arm: str) -> Path:
@@ -81,7 +87,8 @@ def write_training(workspace: Workspace, arm: str, **changes: Any) -> dict[str, 
 def write_measured(workspace: Workspace, arm: str, name: str, metrics: dict[str, float | None], **changes: Any) -> Path:
     """An evaluation, explanations or audit folder, with a key picture."""
     folder = workspace.arm(arm, name)
-    write_json(folder / "settings.json", {"model_sha256": "m" * 64, "params": {f"{name}.bootstrap": 100}, **changes})
+    made_from = {"arm": arm, "model_sha256": "m" * 64, "run_key": run_key(training_settings(arm))}
+    write_json(folder / "settings.json", without_none({**made_from, "params": {f"{name}.bootstrap": 100}, **changes}))
     write_json(folder / "metrics.json", metrics)
     (folder / "keys").mkdir(exist_ok=True)
     Image.fromarray(np.full((4, 4, 3), 100, np.uint8)).save(folder / "keys" / f"{name}-viral.png")

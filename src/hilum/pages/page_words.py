@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from hilum.commit import describe_commit, find_commit
 from hilum.data.annotations import KINDS
 from hilum.data.prepared.loading import read_manifest
 from hilum.explain.measures.registry import MEASURES, QUESTIONS, column
@@ -12,7 +13,6 @@ from hilum.pages.data_report import warn_of_confounding
 from hilum.pages.explanations import Agreement, MeasureNote, agree
 from hilum.pages.sanity import SanityResults
 from hilum.results import read_json, read_table
-from hilum.runs import git_commit
 from hilum.settings.params import Params
 from hilum.workspace import Workspace
 
@@ -70,7 +70,7 @@ def gather_facts(params: Params, workspace: Workspace, versions: dict[str, Any])
     facts += [("film size", f"{versions['size']} px, {versions['square']}")]
     facts += [("seeds", f"split {params.split.seed}, training {params.train.seed}")]
     facts += [("data version", versions["data_version"][:16]), ("split version", versions["split_version"][:16])]
-    facts += [("git commit", git_commit(workspace.home)[:12] or "none")]
+    facts += [("git commit", describe_commit(find_commit(workspace)))]
     facts += [(LEVEL, f"{100 * params.compare.confidence:g} %")]
     return [*facts, ("resamples of patients", str(params.compare.bootstrap))]
 

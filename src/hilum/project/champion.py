@@ -1,23 +1,41 @@
 """The champion: the registered version that is served when nobody names another."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from hilum.evaluation.scoring.metrics import higher_is_better
 from hilum.pages.arm_results import ArmResults
 from hilum.progress import say
-from hilum.runs import run_key
+from hilum.results import run_key
+from hilum.runs import fits
 from hilum.settings.params import Params
 from hilum.tracking import Store
 
 
-def crown(store: Store, params: Params, arms: dict[str, ArmResults]) -> None:
-    """Name a champion by the validation metric if the registered model has none; a person's choice is never overruled."""
-    model = params.tracking.model
+def crown(store: Store, params: Params, arms: Mapping[str, ArmResults]) -> None:
+    """Name a champion by the validation metric if the registered model has none; a person's choice is never overruled.
+
+    An arm whose metric is undefined, or whose evaluation is of another training, takes no part.
+
+    Raises:
+        ValueError: the store does not tell whether there is a champion.
+    """
+    model, metric = params.tracking.model, f"val/{params.train.select}"
     if store.champion(model):
         return
-    sign = 1 if higher_is_better(params.train.select) else -1
-    best = max(arms, key=lambda name: sign * (arms[name].metrics[f"val/{params.train.select}"] or -np.inf))
+    defined = {}
+    for name, arm in arms.items():
+        value = arm.metrics.get(metric)
+        if value is not None and np.isfinite(value) and fits(arm.folder["evaluation"], arm.settings):
+            defined[name] = value
+    if not defined:
+        say(f"{model} gets no champion: {metric} is defined for no arm that was evaluated as it was trained")
+        return
+    best = (max if higher_is_better(params.train.select) else min)(defined, key=defined.__getitem__)
     versions = store.versions(model, run_key(arms[best].settings))
-    if versions:
-        store.crown(model, versions[0])
-        say(f"models:/{model}@champion is {best} (by val/{params.train.select})")
+    if not versions:
+        say(f"{model} gets no champion: {best} is best by {metric}, but {model} has no version of {best} as it was trained")
+        return
+    store.crown(model, versions[0])
+    say(f"models:/{model}@champion is {best} (by {metric})")

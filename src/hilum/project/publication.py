@@ -79,12 +79,15 @@ def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) ->
     """One run per arm that holds training, evaluation, explanations and audit as they are in the files."""
     settings = read_json(workspace.arm(arm, "training") / "settings.json")
     folders = [name for name in MEASURED if fits(workspace.arm(arm, name), settings)]
+    others = [name for name in MEASURED if name not in folders and workspace.arm(arm, name).is_dir()]
+    if others:
+        say(f"{arm}: {', '.join(others)} were made from another training and are not published with this one; run `dvc repro`")
     digests = {f"digest.{name}": folder_digest(workspace.arm(arm, name)) for name in ("training", *folders)}
     known = finished(store, {"role": "arm", "arm": arm, **digests})
     if known:
         store.link(known[0].info.run_id)
         return 0
-    with store.start(arm, {**settings["tags"], "mlflow.source.git.commit": ""}) as opened:
+    with store.start(arm, settings["tags"]) as opened:
         opened.log_params(settings["params"])
         log_history(opened, workspace, arm)
         log_training(store, opened, workspace, arm, params.tracking.model)
@@ -101,7 +104,7 @@ def publish_crossvalidation(store: Store, workspace: Workspace, arm: str) -> int
         store.link(known[0].info.run_id)
         return 0
     history = read_table(folder / "history.csv")
-    tags = {**settings["tags"], "mlflow.source.git.commit": ""}
+    tags = settings["tags"]
     with store.start(f"crossvalidate-{arm}", tags) as parent:
         log_results(parent, folder, "crossvalidation")
         for row in read_table(folder / "folds.csv").to_dict("records"):

@@ -25,7 +25,7 @@ from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Images, Labels, Maps, Predictions
-from hilum.results import read_json, write_json
+from hilum.results import read_json, run_key, write_json
 from hilum.runs import arm_run, log_results
 from hilum.settings.params import Audit, flatten, read_params
 from hilum.tracking import open_store
@@ -81,6 +81,7 @@ def run(arm: str) -> None:
             {
                 "arm": arm,
                 "model_sha256": description["model_sha256"],
+                "run_key": run_key(read_json(training / "settings.json")),
                 "params": flatten(settings, "audit"),
                 "tags": {"audit": found.says},
             },

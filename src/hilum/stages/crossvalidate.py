@@ -20,7 +20,7 @@ from hilum.evaluation.style import to_png
 from hilum.progress import bar, say
 from hilum.records import Predictions
 from hilum.results import epoch_metrics, file_sha256, pool_predictions, read_json, table_of, write_json, write_table
-from hilum.runs import base_tags, fold_metrics, log_results
+from hilum.runs import base_tags, code_tags, fold_metrics, log_results
 from hilum.settings.meaning import settle
 from hilum.settings.params import Evaluate, Params, find_arm, flatten, read_params
 from hilum.settings.training import Arm
@@ -70,8 +70,9 @@ def run(arm: str) -> None:
             **flatten(params.split.model_dump(include={"folds", "fold_by"}), "split"),
             **flatten(params.evaluate, "evaluate"),
         },
-        "tags": {key: value for key, value in tags.items() if key != "mlflow.source.git.commit"},
+        "tags": tags,
     }
+    tags = {**tags, **code_tags(workspace)}
     begin_training(params.train.seed)
     store = open_store(workspace, params.tracking)
     kept = keep_folds(workspace.cache, arm, decides(arm, settled, params, workspace, versions))

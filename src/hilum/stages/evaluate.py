@@ -22,7 +22,7 @@ from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Predictions
-from hilum.results import read_json, read_table, table_of, write_json, write_table
+from hilum.results import read_json, read_table, run_key, table_of, write_json, write_table
 from hilum.runs import arm_run, log_films, log_results
 from hilum.settings.params import Evaluate, flatten, read_params
 from hilum.tracking import open_store
@@ -47,9 +47,10 @@ def run(arm: str) -> None:
             answers[part] = answer(predict, films, description)
         write_evaluation(folder, answers, params.evaluate, params.evaluate.seed, description, workspace.split)
         flags = write_blind(folder, answers["test"], params.evaluate, params.evaluate.seed, description, workspace)
-        draw_learning(folder, read_table(training / "history.csv"), read_json(training / "settings.json"), arm)
-        settings = {"arm": arm, "model_sha256": description["model_sha256"], "params": flatten(params.evaluate, "evaluate")}
-        write_json(folder / "settings.json", {**settings, "tags": flags})
+        trained = read_json(training / "settings.json")
+        draw_learning(folder, read_table(training / "history.csv"), trained, arm)
+        made_from = {"arm": arm, "model_sha256": description["model_sha256"], "run_key": run_key(trained)}
+        write_json(folder / "settings.json", {**made_from, "params": flatten(params.evaluate, "evaluate"), "tags": flags})
         log_films(opened, workspace, "test")
         log_results(opened, folder, "evaluation")
     metrics = read_json(folder / "metrics.json")

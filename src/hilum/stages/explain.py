@@ -31,8 +31,8 @@ from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Attribution, Films, Labels, Predictions
-from hilum.results import pick_films, read_json, read_predictions, write_json, write_table
-from hilum.runs import arm_run, log_results
+from hilum.results import pick_films, read_json, read_predictions, run_key, write_json, write_table
+from hilum.runs import arm_run, fits, log_results
 from hilum.serving.one_film import explain_image
 from hilum.settings.explain import PREDICTED, TRUE, Explain
 from hilum.settings.params import Params, flatten, read_params
@@ -58,6 +58,11 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
     training = workspace.arm(arm, "training")
     description = read_json(training / "model.json")
     classes = description["classes"]
+    trained = read_json(training / "settings.json")
+    if not fits(workspace.arm(arm, "evaluation"), trained):
+        raise ValueError(
+            f"{arm} must be evaluated before it is explained, but its evaluation is of another training or lost; run `dvc repro`"
+        )
     store = open_store(workspace, params.tracking)
     folder = workspace.arm(arm, "explanations")
     shutil.rmtree(folder, ignore_errors=True)
@@ -97,6 +102,7 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
             {
                 "arm": arm,
                 "model_sha256": description["model_sha256"],
+                "run_key": run_key(trained),
                 "background_sha256": hash_films(background),
                 "params": flatten(settings, "explain"),
             },

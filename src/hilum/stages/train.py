@@ -14,8 +14,8 @@ from hilum.models.classifier import model_sha256, save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Labels
-from hilum.results import read_json, write_json, write_table
-from hilum.runs import base_tags, log_training
+from hilum.results import read_json, run_key, write_json, write_table
+from hilum.runs import base_tags, code_tags, log_training
 from hilum.settings.meaning import settle
 from hilum.settings.params import find_arm, read_params
 from hilum.tracking import open_store
@@ -43,7 +43,7 @@ def run(arm: str) -> None:
         "selected_by": f"val/{params.train.select}",
     }
     store = open_store(workspace, params.tracking)
-    with store.start(arm, tags) as opened:
+    with store.start(arm, {**tags, **code_tags(workspace)}) as opened:
         opened.log_params(logged)
         begin_training(params.train.seed)
         task = load_task(params, settled, workspace, versions)
@@ -91,12 +91,12 @@ def run(arm: str) -> None:
             "origins": origins(logged, wanted),
             "model": described,
             "model_sha256": described["model_sha256"],
-            "tags": {key: value for key, value in tags.items() if key != "mlflow.source.git.commit"},
+            "tags": tags,
             "trained": fitted.trained,
             "cuts": fitted.cuts,
             "best_step": fitted.best_step,
         }
-        write_json(folder / "settings.json", settings)
+        write_json(folder / "settings.json", {**settings, "run_key": run_key(settings)})
         write_training(folder, fitted, task.train, versions["classes"])
         draw_contact_sheet(task.train, task.classes, params.train.augment, params.train.seed).save(folder / "views.png")
         log_training(store, opened, workspace, arm, params.tracking.model)

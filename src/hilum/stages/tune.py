@@ -13,7 +13,7 @@ from hilum.code_version import made_by
 from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.progress import bar, say
 from hilum.results import epoch_metrics, read_json, write_json, write_table
-from hilum.runs import base_tags, log_search
+from hilum.runs import base_tags, code_tags, log_search
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params, find_arm, flatten, read_params
 from hilum.settings.training import Arm
@@ -41,7 +41,13 @@ def run(arm: str) -> None:
     begin_training(params.train.seed)
     task = load_task(params, settings, workspace, versions)
     phases, score = searched_phases(settings), score_epoch(params.tune.metric)
-    tags = {**base_tags(workspace, "tune", versions), "arm": arm, "backbone": settings.backbone, "metric": params.tune.metric}
+    tags = {
+        **base_tags(workspace, "tune", versions),
+        **code_tags(workspace),
+        "arm": arm,
+        "backbone": settings.backbone,
+        "metric": params.tune.metric,
+    }
     with store.start(f"tune-{arm}", tags) as parent:
         parent.log_params({f"space.{key}": space.model_dump(exclude_defaults=True) for key, space in searched.items()})
         parent.log_params(flatten(params.tune, "tune"))
