@@ -121,7 +121,7 @@ def run_fold(
 ) -> _Fold:
     """Train an arm without the films that a fold holds out, choose its threshold on the validation films, and answer for them."""
     rows = {part: rows_of_fold(films.table, name, part) for part in (TRAINS, VALIDATES, OUT)}
-    train, val, out = (films.rows.take(rows[part]) for part in (TRAINS, VALIDATES, OUT))
+    train, val, out = (films.take(rows[part]) for part in (TRAINS, VALIDATES, OUT))
     title = f"fold {name}"
 
     def on_epoch(step: int, metrics: dict[str, float]) -> None:
@@ -177,6 +177,6 @@ def write_folds(folder: Path, folds: list[_Fold], params: Params, films: SplitFi
     write_table(folder / "contradictions.csv", contradicted)
     shown = contradicted.head(SHOWN)
     place = {image_id: row for row, image_id in enumerate(films.table["image_id"])}
-    pictures = films.rows.films[[place[image_id] for image_id in shown["image_id"]]]
+    pictures = films.take(np.array([place[image_id] for image_id in shown["image_id"]], int)).films
     title = f"{len(shown)} of {len(contradicted)} labels that held-out predictions contradict, the most contradicted first"
     (folder / "contradictions.png").write_bytes(to_png(contradiction_sheet(shown, pictures, title)))
