@@ -68,9 +68,9 @@ def run(arm: str) -> None:
         "arm": arm,
         "folds": names,
         "params": {
-            **logged_params(params, settled),
+            **fold_params(params, settled),
             **flatten(params.split.model_dump(include={"folds", "fold_by"}), "split"),
-            **flatten(params.evaluate, "evaluate"),
+            **flatten(params.evaluate.model_dump(exclude={"acquisition"}), "evaluate"),
         },
         "tags": {key: value for key, value in tags.items() if key != "mlflow.source.git.commit"},
     }
@@ -95,10 +95,15 @@ def run(arm: str) -> None:
     say(f"{arm}: oof/auroc_macro {metrics['oof/auroc_macro']:.3f} [{low:.3f}, {high:.3f}] over {len(names)} folds")
 
 
+def fold_params(params: Params, settled: Arm) -> dict[str, Any]:
+    """What `train` logs, but the prevalence, for which no fold's answers are corrected."""
+    return {key: value for key, value in logged_params(params, settled).items() if not key.startswith("train.prevalence")}
+
+
 def decides(arm: str, settled: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> dict[str, Any]:
     """All that decides what a fold gives, but the code."""
     return {
-        "params": logged_params(params, settled),
+        "params": fold_params(params, settled),
         "versions": versions,
         "films": file_sha256(workspace.split / "folds.csv"),  # which film is in which part of which fold, and its pixels
         "weights": weights_digest(params, arm, workspace),
