@@ -6,15 +6,25 @@ from typing import Any
 
 import pytest
 import yaml
+from architecture import PACKAGE, files_behind
 
 from hilum.cli import VERBS, build_parser
 from hilum.project.overrides import NAMED, find_places
-from hilum.settings.params import Params
+from hilum.settings.explain import Explain, MethodSettings
+from hilum.settings.params import Params, read_params
+from hilum.settings.search_space import Section
+from hilum.training.task import logged_params
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ROOT / "src" / "hilum" / "stages"
 OUTSIDE = {"publish", "verify", "predict", "experiment"}  # of the graph: nothing depends on what they leave
 LOGGED = {"train": {"acquire", "pretrain"}}  # named in the run only: what they change arrives in data/split and data/pretrained
+UNREAD = {"profile"}  # of `explain`: it stands for the lists that it fills
+READ_TOO = {  # (stage, section) -> keys that it reads and logs under no name of their own
+    ("train", "prepare"): ("sources",),  # whose settings are logged
+    ("crossvalidate", "prepare"): ("sources",),
+    ("crossvalidate", "split"): ("folds", "fold_by"),
+}
 NO_STAGE = {"tracking", "arms"}  # sections that several stages read
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 ENTRIES = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
@@ -131,6 +141,48 @@ def test_a_stage_watches_every_section_that_it_reads(stage: str) -> None:
     assert read <= sections_declared(stage), f"not declared in dvc.yaml: {sorted(read - sections_declared(stage))}"
 
 
+def keys_of(place: str) -> list[str]:
+    """The keys in a section of params.yaml, told by its dotted place; none where that is no section."""
+    found: Any = Params
+    for step in place.split("."):
+        found = found.model_fields[step].annotation if isinstance(found, type) and step in found.model_fields else None
+    return list(found.model_fields) if isinstance(found, type) and issubclass(found, Section) else []
+
+
+def attributes_behind(verb: str) -> set[str]:
+    """Every name after a dot in the files that a stage runs, but those of the settings, which hold all names."""
+    files = [PACKAGE / file for file in files_behind(f"hilum.stages.{verb}") if file.endswith(".py")]
+    nodes = (node for file in files if file.parent.name != "settings" for node in ast.walk(ast.parse(file.read_text())))
+    return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+
+@pytest.mark.parametrize("stage", [verb for verb in DVC if verb != "check"])
+def test_a_section_is_watched_whole_only_where_each_of_its_keys_is_read(stage: str) -> None:
+    whole = [entry for entry in body(stage).get("params", []) if isinstance(entry, str) and keys_of(entry)]
+    read = attributes_behind(stage) | set(Explain.named(MethodSettings))  # a method's settings are asked for by its name
+    idle = [f"{entry}.{key}" for entry in whole for key in keys_of(entry) if key not in read and key not in UNREAD]
+    assert not idle, f"these decide nothing for {stage}; name the others one by one in dvc.yaml"
+
+
+@pytest.mark.parametrize(("stage", "each"), {"train": "key", "crossvalidate": "item"}.items())
+def test_training_watches_what_it_logs_and_no_other_key_of_those_sections(stage: str, each: str) -> None:
+    params = read_params(ROOT / "params.yaml").model_copy(deep=True)
+    logged = logged_params(params, next(iter(params.arms.values())))
+    for section in ("prepare", "split"):
+        named = {".".join(key.split(".")[:2]) for key in logged if key.startswith(f"{section}.")}
+        named |= {f"{section}.{key}" for key in READ_TOO.get((stage, section), ())}
+        declared = {entry for entry in body(stage)["params"] if isinstance(entry, str) and entry.split(".")[0] == section}
+        # an empty mapping, such as labels_by_source here, is logged under no key
+        assert declared - {f"{section}.labels_by_source"} == named
+        assert section != "prepare" or "prepare.labels_by_source" in declared
+
+
+def test_a_word_that_prepare_alone_reads_trains_nothing() -> None:
+    for key in ("unused_rules", "unmatched", "broken_share", "near_duplicates", "group_share"):
+        watching = {stage for stage in DVC if {"prepare", f"prepare.{key}"} & set(map(str, body(stage).get("params", [])))}
+        assert "prepare" in watching and watching <= {"prepare", "pretrain"}
+
+
 def test_a_stage_per_arm_watches_that_arm_only() -> None:
     for stage, each in {"tune": "key", "train": "key", "crossvalidate": "item"}.items():
         assert f"arms.${{{each}}}" in body(stage)["params"]
@@ -159,4 +211,4 @@ def test_another_training_seed_leaves_films_split_and_pretrained_weights_as_they
         assert "seed" not in entries, "no seed is everybody's"
         watches = any(entry in ("train", "train.seed") for entry in entries)
         assert watches == (stage in trains or stage == "compare"), f"{stage} and train.seed"  # the page names the seed
-        assert any(entry in ("split", "split.seed") for entry in entries) == (stage in {"split", "train", "compare"}), stage
+        assert any(entry in ("split", "split.seed") for entry in entries) == (stage in {"split", "train", "crossvalidate", "compare"}), stage

@@ -1,5 +1,6 @@
 """pretrain: which films of its source it takes, and that none of them is one of the task's."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import yaml
 from PIL import Image
 from small_films import write_films, write_lines
 
+from hilum.data.decoding.images import prepare_film
 from hilum.data.phantom.phantom import read_phantom, write_phantoms
 from hilum.data.prepared.loading import read_manifest
 from hilum.settings.params import read_params
@@ -69,6 +71,37 @@ def test_films_and_patients_of_the_task_are_left_out(
     assert told["follow_up.png"] == "its patient is one of the task, as others/same shows"
     assert len(train.labels) + len(val.labels) == 40 and classes == ["effusion", "nodule"]
     assert "others: 3 films stay out, because the task has them or their patients" in capsys.readouterr().out
+
+
+def test_no_patient_is_trained_and_judged_on_when_the_split_drops_films(own_copy: Workspace, tmp_path: Path) -> None:
+    """Patients on both sides of an official split leave its train part, so that fewer films are split than there are."""
+    names = [f"{patient:08d}_{film:03d}.png" for patient in range(1, 61) for film in range(3)]
+    root = write_films(tmp_path / "sided", *names, size=(20, 30))
+    rows = [f"{name},{'ab'[int(name[:8]) % 2]},{name[:8]}" for name in names]
+    tested = [name for name in names if int(name[:8]) % 5 == 0 and name.endswith("_000.png")]
+    told = [f"{row},{'test' if row.split(',')[0] in tested else 'train'}" for row in rows]
+    write_lines(root / "table.csv", "file,finding,patient,part", *told)
+    columns = {"path": "file", "finding": "finding", "patient": "patient", "split": "part"}
+    name_source(own_copy, "sided", reader="csv", root=str(root), table="table.csv", **columns)
+    train, val, _, left_out = load_rows(read_params(own_copy.params), own_copy)
+    patient_of = {film_key(root / name): name[:8] for name in names}
+    assert len(patient_of) == len(names)
+    sides = [{patient_of[key] for key in part.keys} for part in (train, val)]
+    assert all(sides) and not sides[0] & sides[1]
+    assert left_out.empty and len(train.keys) + len(val.keys) == len(names), "no film is lost"
+    for part in (train, val):
+        classes = [int(patient_of[key]) % 2 for key in part.keys]
+        assert part.labels.tolist() == classes, "films, classes and names belong together"
+        assert [film_hash(film) for film in part.films] == list(part.keys)
+
+
+def film_hash(film: np.ndarray) -> str:
+    return hashlib.sha256(film.tobytes()).hexdigest()
+
+
+def film_key(path: Path) -> str:
+    """What a film is called once it is prepared for pretraining at 48 pixels."""
+    return film_hash(prepare_film(path, 48, "pad")[0])
 
 
 def test_the_task_itself_cannot_be_pretrained_on(own_copy: Workspace, tmp_path: Path) -> None:

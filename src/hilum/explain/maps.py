@@ -19,7 +19,7 @@ from hilum.settings.explain import Explain
 def draw_background(train: SplitFilms, count: int, seed: int) -> np.ndarray:
     """A seeded sample of training films: what SHAP measures against."""
     rows = np.random.default_rng(seed).permutation(len(train.table))[:count]
-    return as_images(train.rows.films[np.sort(rows)])
+    return as_images(train.take(np.sort(rows)).films)
 
 
 def explain_films(

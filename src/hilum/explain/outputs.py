@@ -92,7 +92,7 @@ def draw_grids(
                 tiles[cell] = []
                 continue
             names = answers.image_id[chosen].tolist()
-            shown, marks = test.rows.films[[place[name] for name in names]], load_marks(workspace.prepared, names)
+            shown, marks = test.take(np.array([place[name] for name in names])).films, load_marks(workspace.prepared, names)
             maps = method.explain(
                 subject, as_images(shown), np.full(len(chosen), k), settings.gradcam.model_dump(), seed, lambda done, total: None
             )

@@ -49,7 +49,8 @@ def run(arm: str) -> None:
     with arm_run(store, workspace, arm, "audit", params.tracking.model) as opened:
         test = load_split(workspace.prepared, workspace.split, "test", classes)
         rows = np.sort(np.random.default_rng(params.audit.seed).permutation(len(test.table))[: settings.films])
-        films, labels = test.rows.films[rows], test.rows.labels[rows]
+        audited = test.take(rows)
+        films, labels = audited.films, audited.labels
         surroundings, told = find_surroundings(test.table.iloc[rows], workspace, settings, params.audit.seed)
         auditee = open_auditee(training / "model.keras", description["threshold"])
         evidence = measure(auditee, films, labels, surroundings, PROBING, params.audit.seed, bar("probes"))
@@ -143,7 +144,7 @@ def outlines_auroc(test: SplitFilms, workspace: Workspace, classes: list[str]) -
     for part in (train, test):
         masks = load_masks(workspace.prepared, "lung_mask", part.table["image_id"].tolist())
         keep = part.table["image_id"].isin(list(masks)).to_numpy()
-        found.append((np.stack(list(masks.values())) if masks else np.zeros((0, 1, 1), bool), part.rows.labels[keep], keep))
+        found.append((np.stack(list(masks.values())) if masks else np.zeros((0, 1, 1), bool), part.labels[keep], keep))
     (outlines, labels, _), (shown, truth, keep) = found
     answers = answer_by_outlines(outlines, labels, shown, len(classes))
     if answers is None:

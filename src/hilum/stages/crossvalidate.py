@@ -66,9 +66,9 @@ def run(arm: str) -> None:
         "arm": arm,
         "folds": names,
         "params": {
-            **logged_params(params, settled),
+            **fold_params(params, settled),
             **flatten(params.split.model_dump(include={"folds", "fold_by"}), "split"),
-            **flatten(params.evaluate, "evaluate"),
+            **flatten(params.evaluate.model_dump(exclude={"acquisition"}), "evaluate"),
         },
         "tags": tags,
     }
@@ -94,10 +94,15 @@ def run(arm: str) -> None:
     say(f"{arm}: oof/auroc_macro {metrics['oof/auroc_macro']:.3f} [{low:.3f}, {high:.3f}] over {len(names)} folds")
 
 
+def fold_params(params: Params, settled: Arm) -> dict[str, Any]:
+    """What `train` logs, but the prevalence, for which no fold's answers are corrected."""
+    return {key: value for key, value in logged_params(params, settled).items() if not key.startswith("train.prevalence")}
+
+
 def decides(arm: str, settled: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> dict[str, Any]:
     """All that decides what a fold gives, but the code."""
     return {
-        "params": logged_params(params, settled),
+        "params": fold_params(params, settled),
         "versions": versions,
         "films": file_sha256(workspace.split / "folds.csv"),  # which film is in which part of which fold, and its pixels
         "weights": weights_digest(params, arm, workspace),
@@ -163,6 +168,6 @@ def write_folds(folder: Path, folds: list[_Fold], params: Params, films: SplitFi
     write_table(folder / "contradictions.csv", contradicted)
     shown = contradicted.head(SHOWN)
     place = {image_id: row for row, image_id in enumerate(films.table["image_id"])}
-    pictures = films.rows.films[[place[image_id] for image_id in shown["image_id"]]]
+    pictures = films.take(np.array([place[image_id] for image_id in shown["image_id"]], int)).films
     title = f"{len(shown)} of {len(contradicted)} labels that held-out predictions contradict, the most contradicted first"
     (folder / "contradictions.png").write_bytes(to_png(contradiction_sheet(shown, pictures, title)))

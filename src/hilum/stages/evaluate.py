@@ -67,7 +67,7 @@ def answer(predict: Any, films: SplitFilms, description: dict[str, Any]) -> Pred
     return Predictions(
         films.table["image_id"].to_numpy(str),
         films.table["patient_id"].to_numpy(str),
-        films.rows.labels,
+        films.labels,
         probabilities,
         verdict(probabilities, description["threshold"]),
         tuple(description["classes"]),

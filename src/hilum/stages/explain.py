@@ -153,7 +153,7 @@ def tune_on_validation(
     """The thresholds of `iou_tuned`, from maps of marked validation films for their true class."""
     if "iou_tuned" not in settings.measures or not len(films.table):
         return tune_levels({}, [])
-    targets = films.rows.labels
+    targets = films.labels
     found = add_references(explain_films(subject, films.rows.films, targets, settings, seed), targets, seed)
     marks = load_marks(workspace.prepared, list(films.table["image_id"]))
     return tune_levels(found, marks)

@@ -79,13 +79,14 @@ def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[st
             f"{len(left_out)} of {len(prepared.manifest)} films were left out; name another source"
         )
     splits = split_by_patient(manifest, params.pretrain.validation, 0.01, params.pretrain.seed, prepared.linked_patients)
-    part = manifest.merge(splits.table, on="image_id")["split"].to_numpy()
+    # By name: films of patients on both sides of an official split are in no part. None of them validates, so they train.
+    validates = (manifest["image_id"].map(splits.table.set_index("image_id")["split"]) == "val").to_numpy()
     rows = Rows(
         prepared.films[kept],
         manifest["label"].map({label: k for k, label in enumerate(classes)}).to_numpy(np.int64),
         tuple(manifest["pixel_sha256"]),
     )
-    return rows.take(np.flatnonzero(part != "val")), rows.take(np.flatnonzero(part == "val")), classes, left_out
+    return rows.take(np.flatnonzero(~validates)), rows.take(np.flatnonzero(validates)), classes, left_out
 
 
 def find_task_films(prepared: Prepared, params: Params, workspace: Workspace) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def answer_fold(
     arm: without spaces, as `meaning.settle` makes it. films: the table of folds.csv.
     """
     rows = {part: rows_of_fold(films.table, name, part) for part in (TRAINS, VALIDATES, OUT)}
-    train, val, out = (films.rows.take(rows[part]) for part in (TRAINS, VALIDATES, OUT))
+    train, val, out = (films.take(rows[part]) for part in (TRAINS, VALIDATES, OUT))
     task = make_task(train, val, arm, params, workspace, versions)
     model, fitted = train_arm(arm, task, len(arm.phases), judging.score, on_epoch, on_film)
     predict = predictor(model)

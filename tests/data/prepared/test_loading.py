@@ -127,6 +127,16 @@ def test_a_split_is_read_with_its_own_films_labels_and_hashes(folder: Path, tmp_
     assert read.rows.keys == tuple(hashlib.sha256(film.tobytes()).hexdigest() for film in read.rows.films)
 
 
+def test_some_films_of_a_split_are_those_of_all_of_them(folder: Path, tmp_path: Path) -> None:
+    split = write_split(tmp_path / "split", [4, 0, 2], ["b", "a", "c"])
+    read = load_split(folder, split, "val", ["c", "a", "b"])
+    for positions in ([2, 0], [1], [], [0, 0, 1]):
+        some, whole = read.take(np.array(positions, int)), read.rows.take(np.array(positions, int))
+        np.testing.assert_array_equal(some.films, whole.films)
+        assert (some.labels.tolist(), some.keys) == (whole.labels.tolist(), whole.keys)
+        assert type(some.films) is np.ndarray
+
+
 def test_patients_whose_names_are_numbers_stay_strings(folder: Path, tmp_path: Path) -> None:
     split = write_split(tmp_path / "split", [0, 1], ["a", "a"])
     table = pd.read_csv(split / "val.csv", dtype=str).assign(patient_id="007", image_id=["1", "02"])

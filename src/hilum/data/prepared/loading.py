@@ -1,25 +1,42 @@
 """The prepared films on disk: written by `prepare`, split by `split`, read by every later stage."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hilum.data.prepared.geometry import Geometry
 from hilum.data.prepared.rows import Rows
 from hilum.data.prepared.whole_masks import read_whole_masks
-from hilum.records import Films
+from hilum.records import Films, Labels
 
 LISTED = ("image_id", "patient_id", "label", "pixel_sha256", "row")  # columns of data/split/<split>.csv
 
 
 @dataclass(frozen=True)
 class SplitFilms:
-    """One split: table with the columns LISTED, and its films in the same order."""
+    """One split, whose films are read when they are asked for: a few with `take`, all with `rows`.
+
+    table: columns LISTED. labels: (N,) class indices, in the table's order. stored: every prepared film, mapped from the file.
+    """
 
     table: pd.DataFrame
-    rows: Rows
+    labels: Labels
+    stored: Films
+
+    @cached_property
+    def rows(self) -> Rows:
+        """All films of the split, in the table's order."""
+        return self.take(np.arange(len(self.table)))
+
+    def take(self, positions: NDArray[np.intp]) -> Rows:
+        """The films at these positions of the table, repeated ones included; no other is read."""
+        chosen = self.table.iloc[positions]
+        films = self.stored[chosen["row"].to_numpy(np.int64)]  # (M, H, W)
+        return Rows(films, self.labels[positions], tuple(chosen["pixel_sha256"]))
 
 
 def load_films(folder: Path) -> Films:
@@ -59,9 +76,7 @@ def load_split(prepared: Path, split: Path, name: str, classes: list[str]) -> Sp
     unknown = sorted(set(table["label"].astype(str)) - set(index))
     if unknown:
         raise ValueError(f"labels must be of {', '.join(classes)}, got {', '.join(unknown)} in {file}; run `dvc repro`")
-    films = load_films(prepared)[table["row"].to_numpy(np.int64)]
-    rows = Rows(films, np.array(table["label"].map(index), np.int64), tuple(table["pixel_sha256"]))
-    return SplitFilms(table, rows)
+    return SplitFilms(table, np.array(table["label"].map(index), np.int64), load_films(prepared))
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
