@@ -29,7 +29,7 @@ from ranking_task import ARM, quiet, tell
 from hilum.data.annotations import FilmMarks, load_marks
 from hilum.data.manifest import Prepared, build_manifest, write_prepared
 from hilum.data.prepared.rows import Rows, as_images
-from hilum.data.readers.registry import SOURCES
+from hilum.data.readers.registry import READERS
 from hilum.data.splits import split_by_patient
 from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.evaluation.scoring.metrics import score
@@ -94,9 +94,9 @@ def main() -> None:
 
 def prepare_films(pediatric: Path, nih: Path, params: Params, folder: Path) -> Prepared:
     """Both sets at one size, with their masks and boxes."""
-    tables = {"pediatric": (pediatric, SOURCES["kermany"](pediatric))}
+    tables = {"pediatric": (pediatric, READERS["kermany"].read(pediatric))}
     if nih.is_dir():
-        tables["nih"] = (nih, SOURCES["nih"](nih))
+        tables["nih"] = (nih, READERS["nih"].read(nih))
     else:
         say(f"no films with boxes: {nih} does not exist")
     prepared = build_manifest(
