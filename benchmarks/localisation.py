@@ -34,6 +34,7 @@ from hilum.data.splits import split_by_patient
 from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.evaluation.scoring.metrics import score
 from hilum.explain.explained_model import Subject
+from hilum.explain.maps import background_films
 from hilum.explain.measures.reference_maps import REFERENCES
 from hilum.explain.measures.summary import summarise_measures
 from hilum.explain.measures.tables import add_references, gather_evidence, tune_levels
@@ -176,7 +177,7 @@ def explain_and_measure(
 ) -> pd.DataFrame:
     """Every method's maps for pneumonia against every mark: one row per film and method."""
     trained = np.flatnonzero(part == "train")
-    drawn = np.random.default_rng(seed).permutation(trained)[: params.explain.shap.background]
+    drawn = np.random.default_rng(seed).permutation(trained)[: background_films(params.explain)]
     subject = Subject(predictor(model), model, as_images(prepared.films[np.sort(drawn)]))
     images = as_images(prepared.films[chosen])
     targets = np.full(len(chosen), PNEUMONIA)
