@@ -28,7 +28,7 @@ from hilum.data.manifest import build_manifest
 from hilum.data.prepared.rows import Rows, as_images
 from hilum.data.quality.near_duplicates import find_near_duplicates
 from hilum.data.quality.near_groups import link_patients, tell_near_duplicates
-from hilum.data.readers.registry import SOURCES
+from hilum.data.readers.registry import READERS
 from hilum.data.splits import split_by_patient
 from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.evaluation.scoring.metrics import METRICS, metric_names, metric_values
@@ -100,7 +100,7 @@ def main() -> None:
 def load_films(root: Path, size: int, rare: str, kept: float, params: Params) -> Films:
     """Read, prepare and split the films by patient and likeness, then leave out most training films of the rare class."""
     prepared = build_manifest(
-        {"films": (root, SOURCES["kermany"](root))},
+        {"films": (root, READERS["kermany"].read(root))},
         size=size,
         square=params.prepare.square,
         labels=LABELS,

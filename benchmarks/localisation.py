@@ -29,11 +29,12 @@ from ranking_task import ARM, quiet, tell
 from hilum.data.annotations import FilmMarks, load_marks
 from hilum.data.manifest import Prepared, build_manifest, write_prepared
 from hilum.data.prepared.rows import Rows, as_images
-from hilum.data.readers.registry import SOURCES
+from hilum.data.readers.registry import READERS
 from hilum.data.splits import split_by_patient
 from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.evaluation.scoring.metrics import score
 from hilum.explain.explained_model import Subject
+from hilum.explain.maps import background_films
 from hilum.explain.measures.reference_maps import REFERENCES
 from hilum.explain.measures.summary import summarise_measures
 from hilum.explain.measures.tables import add_references, gather_evidence, tune_levels
@@ -94,9 +95,9 @@ def main() -> None:
 
 def prepare_films(pediatric: Path, nih: Path, params: Params, folder: Path) -> Prepared:
     """Both sets at one size, with their masks and boxes."""
-    tables = {"pediatric": (pediatric, SOURCES["kermany"](pediatric))}
+    tables = {"pediatric": (pediatric, READERS["kermany"].read(pediatric))}
     if nih.is_dir():
-        tables["nih"] = (nih, SOURCES["nih"](nih))
+        tables["nih"] = (nih, READERS["nih"].read(nih))
     else:
         say(f"no films with boxes: {nih} does not exist")
     prepared = build_manifest(
@@ -176,7 +177,7 @@ def explain_and_measure(
 ) -> pd.DataFrame:
     """Every method's maps for pneumonia against every mark: one row per film and method."""
     trained = np.flatnonzero(part == "train")
-    drawn = np.random.default_rng(seed).permutation(trained)[: params.explain.shap.background]
+    drawn = np.random.default_rng(seed).permutation(trained)[: background_films(params.explain)]
     subject = Subject(predictor(model), model, as_images(prepared.films[np.sort(drawn)]))
     images = as_images(prepared.films[chosen])
     targets = np.full(len(chosen), PNEUMONIA)

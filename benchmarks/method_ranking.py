@@ -32,18 +32,18 @@ from rankings import chance_tau, compare_orders, draw_resamples, interval, mean_
 
 from hilum.data.prepared.loading import load_split
 from hilum.explain.explained_model import Subject
-from hilum.explain.maps import draw_background, remake
+from hilum.explain.maps import background_films, draw_background, remake
 from hilum.explain.measures.agreement import compare_methods
 from hilum.explain.measures.reference_maps import REFERENCES
 from hilum.explain.measures.registry import MEASURES
 from hilum.explain.measures.similarity import own_values, rank_correlation
 from hilum.explain.measures.tables import add_references, gather_evidence
 from hilum.explain.methods.registry import METHODS
-from hilum.explain.outputs import save_arrays
+from hilum.explain.saved_maps import load_map, save_arrays
 from hilum.models.forward import predictor
 from hilum.progress import say
 from hilum.records import Attribution, Predictions
-from hilum.results import read_json, write_table
+from hilum.results import write_table
 from hilum.settings.explain import Explain
 from hilum.settings.params import flatten
 from hilum.training.fit import begin_training
@@ -86,7 +86,7 @@ def main() -> None:
     fits = pd.DataFrame([describe_fit(workspace, classes, seed, honest[seed], learnt[seed]) for seed in asked.seeds])
     chosen = choose_films(workspace, classes, list(honest.values()), asked.films)
     background = draw_background(
-        load_split(workspace.prepared, workspace.split, "train", classes), params.explain.shap.background, 0
+        load_split(workspace.prepared, workspace.split, "train", classes), background_films(params.explain), 0
     )
     settings = settle_measures(params.explain, asked.dear)
     few = first(chosen, asked.permuted)
@@ -145,16 +145,8 @@ def explain_all(subject: Subject, chosen: Chosen, settings: Explain, folder: Pat
             made = method.explain(subject, chosen.images, chosen.targets, own, seed, lambda done, total: None)
             save_arrays(folder, {name: made}, list(chosen.table["image_id"]))
             say(f"{folder.name}: {name} explained")
-        found[name] = load_attribution(folder, name)
+        found[name], _ = load_map(folder / f"{name}.npz")
     return found
-
-
-def load_attribution(folder: Path, name: str) -> Attribution:
-    """What `save_arrays` wrote, without its numbers, which no measure reads."""
-    described = read_json(folder / f"{name}.json")
-    with np.load(folder / f"{name}.npz") as stored:
-        regions = stored.get("regions")
-        return Attribution(stored["values"], name, stored["targets"], described["signed"], described["parameters"], {}, regions)
 
 
 def measure(

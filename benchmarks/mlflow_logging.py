@@ -24,8 +24,8 @@ from PIL import Image
 from hilum.explain.drawing.heat import png_bytes
 from hilum.explain.drawing.panels import Answer, draw_panel
 from hilum.explain.measures.registry import MEASURES
-from hilum.explain.outputs import save_arrays
-from hilum.records import Attribution
+from hilum.explain.saved_maps import save_arrays
+from hilum.records import Attribution, Cells
 from hilum.results import write_json
 from hilum.runs import log_results
 from hilum.settings.params import read_params
@@ -77,8 +77,8 @@ def draw_maps(method: str, films: int, size: int) -> Attribution:
     numbers = {
         name: np.ones(films) for name in ("maximum", "local_fit", "superpixels", "spread", "additivity_error", "difference")
     }
-    parameters = {"layer": "conv", "cells": [7, 7], "background": 50, "features": 10, "hide": "film"}
-    return Attribution(values, method, np.zeros(films, int), True, parameters, numbers)
+    parameters = {"layer": "conv", "background": 50, "features": 10, "hide": "film"}
+    return Attribution(values, method, np.zeros(films, int), True, parameters, numbers, cells=Cells(7, 7, "conv"))
 
 
 def make_folder(folder: Path, found: dict[str, Attribution], films: int, size: int) -> bytes:

@@ -29,7 +29,7 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
     "data": [{""}, {"readers", "quality"}, {"decoding", "phantom"}, {"burned_in"}, {"prepared"}],
     "evaluation": [{""}, {"scoring"}],
     "explain": [
-        *({"outputs", "maps", "chexlocalize"}, {"sheets"}, {"drawing"}, {"sanity"}, {"measures"}, {"methods"}),
+        *({"outputs", "maps", "chexlocalize"}, {"saved_maps"}, {"sheets"}, {"drawing"}, {"sanity"}, {"measures"}, {"methods"}),
         {"explained_model"},
     ],
     "settings": [{"params"}, {"meaning"}, {"training", "explain", "sources", "errors"}, {"search_space"}],

@@ -211,4 +211,6 @@ def test_another_training_seed_leaves_films_split_and_pretrained_weights_as_they
         assert "seed" not in entries, "no seed is everybody's"
         watches = any(entry in ("train", "train.seed") for entry in entries)
         assert watches == (stage in trains or stage == "compare"), f"{stage} and train.seed"  # the page names the seed
-        assert any(entry in ("split", "split.seed") for entry in entries) == (stage in {"split", "train", "crossvalidate", "compare"}), stage
+        assert any(entry in ("split", "split.seed") for entry in entries) == (
+            stage in {"split", "train", "crossvalidate", "compare"}
+        ), stage

@@ -44,6 +44,19 @@ SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
+class Cells:
+    """The cells that a map was painted from.
+
+    down, across: how many. layer: of the model, which gives or reads them; they were enlarged bilinearly to the film. Empty: they
+    are those of masks drawn by chance, whose values lie on blocks of pixels.
+    """
+
+    down: int
+    across: int
+    layer: str = ""
+
+
+@dataclass(frozen=True)
 class Attribution:
     """What one method says about a batch of films.
 
@@ -51,9 +64,10 @@ class Attribution:
     method: name in the registry.
     targets: (N,) class index that each map explains.
     signed: True if negative values argue against the target, False if all values are >= 0.
-    parameters: the settings that made the maps, JSON-ready.
+    parameters: the settings that made the maps, JSON-ready: for people and captions; what a program reads has its own field.
     numbers: per film, name -> (N,), such as LIME's local fit or a flag for an all-zero map.
     regions: (N, H, W) int32 superpixels where the method used them, else None.
+    cells: those that the method painted its maps from, if it used any, else None.
     sanity: verdict of the sanity gate on the method, which every picture of its maps says unless it passed; empty: not tested.
     """
 
@@ -64,7 +78,13 @@ class Attribution:
     parameters: Mapping[str, Any]
     numbers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     regions: NDArray[np.int32] | None = None
+    cells: Cells | None = None
     sanity: str = ""
+
+    @property
+    def layer(self) -> str:
+        """The layer whose cells the maps show; empty if they show no layer's."""
+        return self.cells.layer if self.cells else ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from hilum.data.prepared.loading import load_split
-from hilum.explain.maps import draw_background
+from hilum.explain.maps import background_films, draw_background
+from hilum.settings.params import read_params
 
 SIDE, FILMS, LISTED = 128, 500, 400
 
@@ -38,3 +39,18 @@ def test_a_background_of_a_few_films_does_not_read_the_others(tmp_path: Path) ->
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert drawn.nbytes < peak < size / 2
+
+
+def test_as_many_background_films_are_drawn_as_the_method_asks_for_that_asks_for_most() -> None:
+    settings = read_params(Path(__file__).parents[2] / "params.yaml").explain
+
+    def asking(shap: int, shap_layer: int) -> int:
+        changed = {
+            "shap": settings.shap.model_copy(update={"background": shap}),
+            "shap_layer": settings.shap_layer.model_copy(update={"background": shap_layer}),
+        }
+        return background_films(settings.model_copy(update=changed))
+
+    assert background_films(settings) == 50
+    assert asking(20, 30) == 30
+    assert asking(31, 30) == 31

@@ -1,5 +1,6 @@
 """pretrain: which films of its source it takes, and that none of them is one of the task's."""
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from small_films import write_films, write_lines
 from hilum.data.decoding.images import prepare_film
 from hilum.data.phantom.phantom import read_phantom, write_phantoms
 from hilum.data.prepared.loading import read_manifest
+from hilum.data.readers.registry import READERS
 from hilum.settings.params import read_params
 from hilum.stages import acquire
 from hilum.stages.pretrain import load_rows
@@ -102,6 +104,24 @@ def film_hash(film: np.ndarray) -> str:
 def film_key(path: Path) -> str:
     """What a film is called once it is prepared for pretraining at 48 pixels."""
     return film_hash(prepare_film(path, 48, "pad")[0])
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_patients_of_one_published_set_are_the_same_people_in_any_folder(
+    published: bool, own_copy: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other films under the names of the task's patients: new people, unless the row of the reader says that it is one set."""
+    monkeypatch.setitem(READERS, "phantom", dataclasses.replace(READERS["phantom"], published=published))
+    quiet = {"kind": "none", "finding": "nodule", "strength": 0.0}
+    shares = {"effusion": 0.5, "nodule": 0.5}
+    name_source(own_copy, "others", reader="phantom", films=80, size=64, seed=77, findings=shares, shortcut=quiet)
+    task = set(read_manifest(own_copy.prepared / "manifest.csv")["patient_id"].str.split("/").str[1])
+    own = read_phantom(own_copy.root / "data" / "raw" / "others").set_index("path")["patient_id"]
+    known = own[own.isin(task)]
+    assert 0 < len(known) < len(own)
+    *_, left_out = load_rows(read_params(own_copy.params), own_copy)
+    gone = set(left_out["path"].str.removeprefix("others/"))
+    assert gone == (set(known.index) if published else set())
 
 
 def test_the_task_itself_cannot_be_pretrained_on(own_copy: Workspace, tmp_path: Path) -> None:

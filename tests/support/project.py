@@ -36,6 +36,7 @@ SMALL = {
     "explain.lime.superpixels": 20,
     "explain.shap.samples": 6,
     "explain.shap.background": 8,
+    "explain.shap_layer.background": 8,
     "explain.sanity.seeds": 2,
     "compare.bootstrap": 60,
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.records import Attribution, Images, Labels, Maps, Probabilities
+from hilum.records import Attribution, Cells, Images, Labels, Maps, Probabilities
 
 if TYPE_CHECKING:
     import keras
@@ -68,7 +68,9 @@ def numbers_of(rows: Sequence[Mapping[str, float]]) -> dict[str, NDArray[np.floa
     return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
 
 
-def unsigned_map(method: str, values: Maps, targets: Labels, parameters: Mapping[str, Any]) -> Attribution:
+def unsigned_map(
+    method: str, values: Maps, targets: Labels, parameters: Mapping[str, Any], cells: Cells | None = None
+) -> Attribution:
     """The attribution of maps (N, H, W) >= 0; numbers: maximum of the map, and zero = 1 where it is all zeros."""
     maximum = values.max(axis=(1, 2)).astype(np.float64)
     return Attribution(
@@ -78,6 +80,7 @@ def unsigned_map(method: str, values: Maps, targets: Labels, parameters: Mapping
         signed=False,
         parameters=parameters,
         numbers={"maximum": maximum, "zero": (maximum == 0).astype(np.float64)},
+        cells=cells,
     )
 
 

@@ -16,6 +16,11 @@ from hilum.records import Attribution, Films, Labels
 from hilum.settings.explain import Explain
 
 
+def background_films(settings: Explain) -> int:
+    """How many training films to draw as background: as many as the method that asks for most; each then takes its own choice."""
+    return max(getattr(settings, name).background for name, method in METHODS.items() if method.background)
+
+
 def draw_background(train: SplitFilms, count: int, seed: int) -> np.ndarray:
     """A seeded sample of training films: what SHAP measures against."""
     rows = np.random.default_rng(seed).permutation(len(train.table))[:count]

@@ -1,8 +1,7 @@
-"""What `explain` leaves of its maps: arrays, panels, keys, sheets and grids."""
+"""What `explain` draws of its maps: panels, keys, sheets and grids."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,26 +13,12 @@ from hilum.explain.drawing.heat import png_bytes
 from hilum.explain.drawing.panels import Answer, draw_panel
 from hilum.explain.explained_model import Subject
 from hilum.explain.methods.registry import METHODS
+from hilum.explain.saved_maps import save_arrays
 from hilum.explain.sheets.registry import SHEETS, Shown
 from hilum.progress import bar
 from hilum.records import Attribution, Films, Predictions
-from hilum.results import write_json
 from hilum.settings.explain import Explain
 from hilum.workspace import Workspace
-
-
-def save_arrays(folder: Path, found: Mapping[str, Attribution], image_ids: list[str]) -> None:
-    """One .npz and one .json per method: maps, targets, numbers, regions; and the parameters that made them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, attribution in found.items():
-        arrays: dict[str, Any] = {f"number_{key}": value for key, value in attribution.numbers.items()}
-        arrays |= {"image_id": np.array(image_ids), "values": attribution.values, "targets": attribution.targets}
-        if attribution.regions is not None:
-            arrays["regions"] = attribution.regions
-        np.savez_compressed(folder / f"{name}.npz", **arrays)
-        write_json(
-            folder / f"{name}.json", {"method": name, "signed": attribution.signed, "parameters": dict(attribution.parameters)}
-        )
 
 
 def draw_panels(
@@ -96,7 +81,7 @@ def draw_grids(
             maps = method.explain(
                 subject, as_images(shown), np.full(len(chosen), k), settings.gradcam.model_dump(), seed, lambda done, total: None
             )
-            layer = str(maps.parameters["layer"])
+            layer = maps.layer
             tiles[cell] = [
                 Tile(film, values, tell_tile(answers, i, k), own)
                 for film, values, own, i in zip(shown, maps.values, marks, chosen, strict=True)

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.sanity.verdicts import mark_sanity, verdicts_of
+from hilum.explain.saved_maps import load_map
 from hilum.records import Attribution, Predictions
 from hilum.results import read_json, read_predictions, read_table
 from hilum.workspace import Workspace
@@ -46,20 +46,3 @@ def read_arm(workspace: Workspace, arm: str, classes: list[str]) -> ArmResults:
         sanity,
         folders,
     )
-
-
-def load_map(file: Path) -> tuple[Attribution, list[str]]:
-    """An attribution that `explain` saved, and the films it is of."""
-    described = read_json(file.with_suffix(".json"))
-    with np.load(file) as stored:
-        numbers = {key.removeprefix("number_"): stored[key] for key in stored.files if key.startswith("number_")}
-        attribution = Attribution(
-            stored["values"],
-            file.stem,
-            stored["targets"],
-            described["signed"],
-            described["parameters"],
-            numbers,
-            stored["regions"] if "regions" in stored.files else None,
-        )
-        return attribution, stored["image_id"].tolist()

@@ -1,7 +1,7 @@
 """What params.yaml names that no registry knows or that is not there."""
 
 from hilum.data.phantom.population import FINDINGS
-from hilum.data.readers.registry import FAULTS
+from hilum.data.readers.registry import READERS
 from hilum.evaluation.scoring.metrics import VALIDATION_METRICS
 from hilum.explain.measures.registry import wanted_measures
 from hilum.explain.methods.registry import METHODS
@@ -73,8 +73,8 @@ def find_missing(params: Params, workspace: Workspace) -> list[str]:
         root = workspace.at_home(source.root)
         if not root.is_dir():
             faults.append(f"acquire.sources.{name}.root must be a folder, got {root}; put the films there or correct it")
-        elif source.reader in FAULTS:
-            found = FAULTS[source.reader](root, **source.model_dump(exclude=NOT_READ))
+        elif find := READERS[source.reader].faults:
+            found = find(root, **source.model_dump(exclude=NOT_READ))
             faults += [f"acquire.sources.{name}: {fault}" for fault in found]
     for name, arm in params.arms.items():
         if arm.weights not in KNOWN_WEIGHTS and not workspace.at_home(arm.weights).is_file():

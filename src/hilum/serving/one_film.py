@@ -12,8 +12,9 @@ from hilum.explain.drawing.heat import png_bytes
 from hilum.explain.drawing.panels import draw_panel, tell_answer
 from hilum.explain.maps import explain_films
 from hilum.explain.methods.registry import METHODS
-from hilum.explain.outputs import draw_sheets, save_arrays
+from hilum.explain.outputs import draw_sheets
 from hilum.explain.sanity.verdicts import mark_sanity
+from hilum.explain.saved_maps import save_arrays
 from hilum.explain.sheets.registry import SHEETS, Shown
 from hilum.progress import say
 from hilum.results import read_json, write_json

@@ -17,15 +17,16 @@ from hilum.data.prepared.loading import SplitFilms, load_split
 from hilum.data.prepared.rows import as_images
 from hilum.explain.drawing.panels import answer_of
 from hilum.explain.explained_model import Subject
-from hilum.explain.maps import draw_background, explain_films, remake
+from hilum.explain.maps import background_films, draw_background, explain_films, remake
 from hilum.explain.measures.agreement import agreement_by_chance, compare_methods, find_disagreement
 from hilum.explain.measures.registry import wanted_measures
 from hilum.explain.measures.summary import summarise_measures, summarise_pairs
 from hilum.explain.measures.tables import add_references, gather_evidence, tune_levels
 from hilum.explain.methods.shap_gradients import hash_films
-from hilum.explain.outputs import draw_grids, draw_panels, draw_sheets, file_name, save_arrays
+from hilum.explain.outputs import draw_grids, draw_panels, draw_sheets, file_name
 from hilum.explain.sanity.gate import correlate_permuted, flat_sanity, judge
 from hilum.explain.sanity.verdicts import mark_sanity, verdicts_of
+from hilum.explain.saved_maps import save_arrays
 from hilum.explain.sheets.registry import Shown, first_films
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
@@ -69,7 +70,7 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
     with arm_run(store, workspace, arm, "explanations", params.tracking.model) as opened:
         model = load_classifier(training / "model.keras")
         train = load_split(workspace.prepared, workspace.split, "train", classes)
-        background = draw_background(train, settings.shap.background, settings.seed)
+        background = draw_background(train, background_films(settings), settings.seed)
         subject = Subject(predictor(model), model, background)
         films = load_split(workspace.prepared, workspace.split, "explain", classes)
         answers = read_predictions(workspace.arm(arm, "evaluation") / "predictions.csv", "test", tuple(classes))

@@ -12,7 +12,7 @@ from hilum.data.prepared.loading import load_films, read_manifest
 from hilum.data.prepared.rows import Rows
 from hilum.data.quality.leaks import FilmSet, find_leaks
 from hilum.data.readers.raw_films import read_source
-from hilum.data.readers.registry import PUBLISHED
+from hilum.data.readers.registry import READERS
 from hilum.data.splits import split_by_patient
 from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
 from hilum.models.classifier import save_backbone
@@ -92,7 +92,8 @@ def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[st
 def find_task_films(prepared: Prepared, params: Params, workspace: Workspace) -> pd.DataFrame:
     """The films of the source that the task shows as well, and those of their patients; told, and listed in left_out.csv."""
     reader = params.acquire.sources[params.pretrain.source].reader
-    same = [name for name in params.prepare.sources if params.acquire.sources[name].reader == reader and reader in PUBLISHED]
+    alike = [name for name in params.prepare.sources if params.acquire.sources[name].reader == reader]
+    same = alike if READERS[reader].published else []
     left_out = find_leaks(
         FilmSet(prepared.films, prepared.manifest),
         FilmSet(load_films(workspace.prepared), read_manifest(workspace.prepared / "manifest.csv")),

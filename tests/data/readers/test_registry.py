@@ -1,6 +1,8 @@
+import dataclasses
 import inspect
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -14,13 +16,15 @@ from hilum.data.quality.copies import PROBLEMS
 from hilum.data.readers.folder import read_folder
 from hilum.data.readers.kermany import read_kermany
 from hilum.data.readers.listing import READ_COLUMNS, list_films, list_pictures_and_dicoms
-from hilum.data.readers.registry import FAULTS, SOURCES
+from hilum.data.readers.registry import READERS, Reader
 from hilum.records import MANIFEST
+from hilum.settings.sources import DICOM_SOURCES, NOT_READ, Source
 
 OPTIONS = {
     "csv": {"table": "labels.csv", "path": "file", "finding": "said"},
     "dicom": {"table": "labels.csv", "path": "file", "finding": "finding"},
 }  # what a reader cannot do without
+SETTINGS = {get_args(kind.model_fields["reader"].annotation)[0]: kind for kind in get_args(get_args(Source)[0])}
 
 
 def write_film(path: Path) -> None:
@@ -75,10 +79,10 @@ def write_root(root: Path, reader: str) -> Path:
     return root
 
 
-@pytest.mark.parametrize("reader", SOURCES)
+@pytest.mark.parametrize("reader", READERS)
 def test_every_reader_gives_one_row_per_film_in_manifest_columns(reader: str, tmp_path: Path) -> None:
     root = write_root(tmp_path / "root", reader)
-    table = SOURCES[reader](root, **OPTIONS.get(reader, {}))
+    table = READERS[reader].read(root, **OPTIONS.get(reader, {}))
     assert set(table.columns) <= set(READ_COLUMNS) <= set(MANIFEST)
     assert {"image_id", "path", "patient_id", "finding"} <= set(table.columns)
     assert table["image_id"].is_unique
@@ -100,31 +104,60 @@ def test_every_reader_gives_one_row_per_film_in_manifest_columns(reader: str, tm
         assert all((root / path).is_file() for path in table[kind] if path)
 
 
-@pytest.mark.parametrize("reader", SOURCES)
+@pytest.mark.parametrize("reader", READERS)
 def test_every_reader_refuses_a_root_without_films(reader: str, tmp_path: Path) -> None:
     (tmp_path / "lung_masks").mkdir()
     with pytest.raises(ValueError, match="must"):
-        SOURCES[reader](tmp_path, **OPTIONS.get(reader, {}))
+        READERS[reader].read(tmp_path, **OPTIONS.get(reader, {}))
 
 
-@pytest.mark.parametrize("reader", FAULTS)
+@pytest.mark.parametrize("reader", [name for name, row in READERS.items() if row.faults])
 def test_every_reader_tells_the_faults_of_a_root_without_raising(reader: str, tmp_path: Path) -> None:
-    root = write_root(tmp_path / "root", reader)
-    assert FAULTS[reader](root, **OPTIONS.get(reader, {})) == []
+    root, find = write_root(tmp_path / "root", reader), READERS[reader].faults
+    assert find is not None and find(root, **OPTIONS.get(reader, {})) == []
     if reader != "folder":  # any tree may be one
-        assert all("got" in fault for fault in FAULTS[reader](tmp_path / "nowhere", **OPTIONS.get(reader, {})))
-        assert FAULTS[reader](tmp_path / "nowhere", **OPTIONS.get(reader, {}))
+        assert all("got" in fault for fault in find(tmp_path / "nowhere", **OPTIONS.get(reader, {})))
+        assert find(tmp_path / "nowhere", **OPTIONS.get(reader, {}))
 
 
-@pytest.mark.parametrize("reader", sorted(set(SOURCES) - {"phantom"}))
+@pytest.mark.parametrize("reader", READERS)
+def test_every_reader_says_whether_it_reads_one_published_set(reader: str) -> None:
+    """A set that was published has a source in its data sheet; pretraining would learn from the task's patients otherwise."""
+    sheet = inspect.getdoc(READERS[reader].read) or ""
+    assert READERS[reader].published is ("Source: " in sheet)
+
+
+def test_a_row_leaves_nothing_of_a_reader_to_a_default() -> None:
+    assert [field.name for field in dataclasses.fields(Reader) if field.default is not dataclasses.MISSING] == []
+
+
+def test_the_readers_are_those_that_params_yaml_may_name() -> None:
+    assert set(SETTINGS) == set(READERS)
+
+
+@pytest.mark.parametrize("reader", sorted(set(READERS) - {"phantom"}))  # whose settings say how its films are drawn
+def test_a_reader_takes_its_own_settings_by_name_and_nothing_else(reader: str) -> None:
+    own = set(SETTINGS[reader].model_fields) - NOT_READ
+    row = READERS[reader]
+    root, *taken = inspect.signature(row.read).parameters.values()
+    named = {one.name for one in taken if one.kind is not inspect.Parameter.VAR_KEYWORD} - {"keys"}
+    assert root.name == "root" and named <= own
+    assert named == own or len(named) < len(taken), "or takes the rest as columns by name"
+    hashed = "keys" in {one.name for one in taken}
+    assert hashed == issubclass(SETTINGS[reader], DICOM_SOURCES), "headers and paths of DICOM carry names"
+    if row.faults is not None:
+        assert list(inspect.signature(row.faults).parameters) == [root.name, *(one.name for one in taken)]
+
+
+@pytest.mark.parametrize("reader", sorted(set(READERS) - {"phantom"}))
 def test_every_reader_is_in_the_readme(reader: str) -> None:
     readme = (Path(__file__).resolve().parents[3] / "README.md").read_text()
     assert f"| `{reader}` |" in readme
 
 
-@pytest.mark.parametrize("reader", sorted(set(SOURCES) - {"phantom"}))
+@pytest.mark.parametrize("reader", sorted(set(READERS) - {"phantom"}))
 def test_a_data_sheet_names_patients_labels_and_views(reader: str) -> None:
-    sheet = inspect.getdoc(SOURCES[reader]) or ""
+    sheet = inspect.getdoc(READERS[reader].read) or ""
     assert all(word in sheet for word in ("Images", "Patients", "iews", "Labels", "error rate", "icence"))
 
 

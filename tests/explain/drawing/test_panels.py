@@ -10,16 +10,16 @@ from hilum.data.prepared.whole_masks import encode_mask
 from hilum.explain.drawing.heat import fit_inches, png_bytes, strongest
 from hilum.explain.drawing.panels import Answer, Row, arrange, draw_panel, draw_rows, tell_answer
 from hilum.explain.methods.registry import METHODS
-from hilum.records import Attribution
+from hilum.records import Attribution, Cells
 
 FILM = np.random.default_rng(0).integers(0, 256, (32, 32)).astype(np.uint8)
 ANSWER = Answer("phantom/p1-2", "viral", 0.876, "viral", 0.876, "the most probable class decides", "bacterial")
 WAYS = ("completeness_error_black", "completeness_error_mean", "difference_black", "difference_mean")
 NUMBERS = {
-    "gradcam": ({"layer": "conv", "cells": [4, 4]}, {"maximum": 1.0}),
-    "gradcam_plus_plus": ({"layer": "conv", "cells": [4, 4]}, {"maximum": 1.0}),
-    "layercam": ({"layer": "conv", "cells": [4, 4]}, {"maximum": 1.0}),
-    "scorecam": ({"layer": "conv", "cells": [4, 4], "max_N": 20}, {"maximum": 1.0, "channels": 8.0}),
+    "gradcam": ({}, {"maximum": 1.0}),
+    "gradcam_plus_plus": ({}, {"maximum": 1.0}),
+    "layercam": ({}, {"maximum": 1.0}),
+    "scorecam": ({"max_N": 20}, {"maximum": 1.0, "channels": 8.0}),
     "saliency": ({}, {"maximum": 1.0}),
     "smoothgrad": ({"samples": 20, "noise": 0.1}, {"maximum": 1.0}),
     "integrated_gradients": (
@@ -27,7 +27,7 @@ NUMBERS = {
         dict(zip(WAYS, (0.0, 0.0312, 2.0, 1.5), strict=True)),
     ),
     "shap_layer": (
-        {"background": 50, "layer": "pool", "cells": [4, 4]},
+        {"background": 50},
         {"additivity_error": 0.07, "difference": -0.5},
     ),
     "xrai": (
@@ -44,6 +44,7 @@ NUMBERS = {
     "lime": ({"features": 10, "hide": "film"}, {"local_fit": 0.714, "superpixels": 57.0, "spread": 0.35}),
     "shap": ({"background": 50}, {"additivity_error": -0.21, "difference": 1.5}),
 }
+LAYERS = {"gradcam": "conv", "gradcam_plus_plus": "conv", "layercam": "conv", "scorecam": "conv", "shap_layer": "pool"}
 
 SQUARE = np.zeros((32, 32), bool)
 SQUARE[4:20, 6:14] = True
@@ -57,7 +58,8 @@ def attribution(method, low=0.0):
     values = np.linspace(low, 1, 2 * 32 * 32, dtype=np.float32).reshape(2, 32, 32)
     parameters, numbers = NUMBERS[method]
     numbers = {name: np.array([np.nan, value]) for name, value in numbers.items()}
-    return Attribution(values, method, np.array([2, 2]), METHODS[method].signed, parameters, numbers)
+    cells = Cells(4, 4, LAYERS[method]) if method in LAYERS else None
+    return Attribution(values, method, np.array([2, 2]), METHODS[method].signed, parameters, numbers, cells=cells)
 
 
 def every():

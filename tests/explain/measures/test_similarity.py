@@ -3,7 +3,7 @@ import pytest
 
 from hilum.explain.measures.similarity import block_means, own_values, rank_correlation, structural_similarity
 from hilum.explain.methods.cams import resize_cells
-from hilum.records import Attribution
+from hilum.records import Attribution, Cells
 
 TARGET = np.array([0])
 
@@ -33,7 +33,7 @@ def test_a_method_is_compared_on_what_it_found():
     lime = Attribution(painted, "lime", TARGET, True, {}, regions=regions)
     assert own_values(lime, painted, 0).tolist() == [5, -1, 0]
     blocks = np.float32([[1, 2], [3, 4]]).repeat(4, 0).repeat(4, 1)[np.newaxis]
-    rise = Attribution(blocks, "rise", TARGET, True, {"cells": 2})
+    rise = Attribution(blocks, "rise", TARGET, True, {}, cells=Cells(2, 2))
     assert own_values(rise, blocks, 0).tolist() == [1, 2, 3, 4]
     assert own_values(Attribution(blocks, "shap", TARGET, True, {}), blocks, 0).size == 64
 
@@ -43,7 +43,7 @@ def test_the_cells_of_an_enlarged_map_come_back_and_zeros_stay_equal(grid):
     """As Grad-CAM's own resize makes it, half of the cells zero."""
     cells = np.maximum(np.random.default_rng(1).normal(size=(1, *grid)), 0).astype(np.float32)
     painted = resize_cells(cells, (32, 40))
-    gradcam = Attribution(painted, "gradcam", TARGET, False, {"cells": list(grid), "resize": "bilinear"})
+    gradcam = Attribution(painted, "gradcam", TARGET, False, {}, cells=Cells(*grid, "conv"))
     found = own_values(gradcam, painted, 0).reshape(grid)
     np.testing.assert_allclose(found, cells[0], atol=1e-5 * cells.max())
     assert rank_correlation(found, cells[0]) == pytest.approx(1)

@@ -88,7 +88,7 @@ def test_a_layer_without_cells_is_refused(network, method):
 @pytest.mark.parametrize(("word", "name"), [("last", "conv_pw_13_relu"), ("finer", "conv_pw_11_relu")])
 def test_the_words_for_layers(network, word, name):
     got = layercam.explain(network, FILMS, TARGETS, {"layer": word}, 0, lambda i, n: None)
-    assert got.parameters["layer"] == name
+    assert got.layer == name
 
 
 def test_below_an_average_pooling_layercam_is_gradcam_plus_plus(network):

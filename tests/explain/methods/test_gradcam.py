@@ -26,7 +26,7 @@ def test_the_cut_gives_the_map_of_the_whole_model(network, layer):
 
     films, targets = draw_films(3, seed=2), np.array([0, 1, 2])
     got = gradcam.explain(network, films, targets, {"layer": layer}, 0, lambda i, n: None)
-    name = got.parameters["layer"]
+    name = got.layer
     assert name == ("conv_pw_13_relu" if layer == "last" else layer)
 
     whole = keras.Model(network.model.input, network.model.get_layer("logits").output)

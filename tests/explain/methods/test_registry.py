@@ -1,16 +1,21 @@
 """Every method of the registry keeps the same contract."""
 
+import ast
 import json
 
 import numpy as np
 import pytest
+from architecture import PACKAGE
 from PIL import Image
 from two_squares import AGAINST, COARSE, DECOY, FOR, SETTINGS, SIZE, draw_films, subject_of
 
 from hilum.explain.explained_model import Subject, check_films
-from hilum.explain.methods.registry import METHODS
+from hilum.explain.measures.similarity import own_values
+from hilum.explain.methods.registry import METHODS, caption
+from hilum.explain.saved_maps import load_map, save_arrays
 from hilum.models.classifier import build_classifier
 from hilum.models.forward import predictor
+from hilum.settings.explain import Explain, MethodSettings
 
 FILMS = draw_films(2, seed=1)
 TARGETS = np.array([1, 1])
@@ -43,7 +48,7 @@ def test_one_finite_map_per_film_at_the_size_of_the_film(name, maps):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_parameters_are_json_and_numbers_are_one_per_film(name, maps):
-    assert json.loads(json.dumps(dict(maps[name].parameters)))
+    assert json.loads(json.dumps(dict(maps[name].parameters))) == dict(maps[name].parameters)
     for number in maps[name].numbers.values():
         assert number.shape == (2,)
         assert number.dtype == np.float64
@@ -69,6 +74,66 @@ def test_the_sign_is_as_the_registry_says(name, maps):
             assert values.min() < 0 < values.max()
     else:
         assert maps[name].values.min() >= 0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_maps_are_of_the_resolution_that_the_registry_says(name, maps):
+    got = maps[name]
+    assert (got.regions is not None) == (METHODS[name].resolution == "regions")
+    assert (got.cells is not None) == (METHODS[name].resolution == "cells")
+    found = own_values(got, got.values, 0)
+    assert (found.size == SIZE * SIZE) == (METHODS[name].resolution == "pixels")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_values_are_made_of_the_output_that_the_registry_says(name, maps):
+    """Logits grow with the model's gain; a probability ends at 1."""
+    growth = np.abs(run(name, subject_of(1e4)).values).max() / np.abs(maps[name].values).max()
+    if METHODS[name].output == "logits":
+        assert growth == pytest.approx(1e4, rel=1e-3)
+    else:
+        assert growth < 100
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_caption_is_made_of_the_maps_own_numbers_and_outlives_saving(name, maps, tmp_path):
+    said = [caption(maps[name], i) for i in range(2)]
+    for lines in (one.split("\n") for one in said):
+        assert 1 <= len(lines) <= 3 and all(line.strip() for line in lines)
+    save_arrays(tmp_path, {name: maps[name]}, ["a", "b"])
+    back, films = load_map(tmp_path / f"{name}.npz")
+    assert films == ["a", "b"]
+    assert [caption(back, i) for i in range(2)] == said
+    assert own_values(back, back.values, 1).tobytes() == own_values(maps[name], maps[name].values, 1).tobytes()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_reads_background_films_if_the_registry_says_so(name, maps):
+    subject = subject_of(1.0)
+    without = Subject(subject.predict, subject.model)
+    if METHODS[name].background:
+        assert "background" in METHODS[name].settings.model_fields
+        with pytest.raises(ValueError, match="must have background films"):
+            run(name, without)
+    else:
+        assert run(name, without).values.tobytes() == maps[name].values.tobytes()
+
+
+def test_nothing_but_captions_and_files_is_steered_by_what_the_parameters_of_maps_say():
+    """What a program must know of a method stands in its row, of a map in a field of the Attribution."""
+    allowed = {"explain/methods/captions.py", "explain/saved_maps.py"}
+    readers = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if any(isinstance(node, ast.Attribute) and node.attr == "parameters" for node in ast.walk(ast.parse(path.read_text())))
+    }
+    assert readers == allowed
+
+
+def test_every_method_has_its_settings_in_params_yaml():
+    assert {name: Explain.model_fields[name].annotation for name in Explain.named(MethodSettings)} == {
+        name: method.settings for name, method in METHODS.items()
+    }
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -129,8 +194,10 @@ def test_a_target_beyond_the_classes_is_refused(name):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_an_unknown_or_missing_setting_is_refused(name):
-    with pytest.raises(ValueError, match=rf"explain\.{name} must hold"):
+    fields = METHODS[name].settings.model_fields
+    with pytest.raises(ValueError, match=rf"explain\.{name} must hold {', '.join(sorted(fields))}, got"):
         run(name, subject_of(1.0), settings={**SETTINGS[name], "extra": 1})
+    assert set(SETTINGS[name]) == set(fields)
 
 
 @pytest.mark.parametrize(

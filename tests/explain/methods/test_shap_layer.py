@@ -1,11 +1,15 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from two_squares import SIZE, draw_films
 
 from hilum.explain.explained_model import Subject
 from hilum.explain.methods import shap_layer
+from hilum.explain.methods.shap_gradients import hash_films
 from hilum.models.classifier import build_classifier
 from hilum.models.forward import predictor
+from hilum.records import Cells
 
 FILMS, TARGETS = draw_films(2, seed=2), np.array([0, 2])
 SETTINGS = {"layer": "conv_pw_11", "samples": 60, "background": 3, "smoothing": 0.0}
@@ -53,8 +57,20 @@ def test_the_additivity_error_is_small_beside_the_difference_and_shrinks_with_sa
 def test_the_layer_and_where_it_is_measured_are_told(network):
     got = explain(network)
     assert got.parameters["at"] == "input of conv_pw_11"
-    assert got.parameters["cells"] == [3, 3]
+    assert got.cells == Cells(3, 3, "conv_pw_11")
     assert explain(network, layer="last").parameters["layer"] == "pool"
+
+
+def test_it_measures_against_so_many_background_films_as_its_own_setting_says(network):
+    """A seeded choice of the subject's, named in the parameters; what `shap` takes of them is another matter."""
+    two = explain(network, background=2)
+    rows = np.sort(np.random.default_rng(7).permutation(3)[:2])
+    chosen = dataclasses.replace(network, background=network.background[rows])
+    assert two.parameters["background"] == 2
+    assert two.parameters["background_sha256"] == hash_films(chosen.background)
+    assert two.values.tobytes() == explain(chosen, background=2).values.tobytes() != explain(network).values.tobytes()
+    assert explain(network, background=99).values.tobytes() == explain(network).values.tobytes()
+    assert explain(network, background=99).parameters["background"] == 3
 
 
 def test_smoothing_changes_the_samples(network):

@@ -15,7 +15,7 @@ from hilum.explain.drawing.panels import Answer, draw_panel
 from hilum.explain.drawing.stamp import STAMPS
 from hilum.explain.explained_model import OnFilm, Subject, check_films
 from hilum.explain.measures.evaluation_case import Case
-from hilum.explain.methods.registry import METHODS, Method
+from hilum.explain.methods.registry import METHODS
 from hilum.explain.sanity.gate import choose_gate_films, correlate, correlate_permuted, flat_sanity, judge, verdict_of
 from hilum.explain.sanity.verdicts import FAILS, NO_EVIDENCE, PASSES, mark_sanity, verdicts_of
 from hilum.models.forward import predictor
@@ -44,8 +44,9 @@ def explain_nothing(
 
 @pytest.fixture(autouse=True)
 def _two_bad_methods(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METHODS, "edges", Method(explain_edges, "white_box", False, "Edges", "grey levels", quick=True))
-    monkeypatch.setitem(METHODS, "blank", Method(explain_nothing, "white_box", False, "Blank", "nothing", quick=True))
+    pixels = replace(METHODS["saliency"], blocks=None, caption=lambda maps, numbers: [])
+    monkeypatch.setitem(METHODS, "edges", replace(pixels, explain=explain_edges, title="Edges", unit="grey levels"))
+    monkeypatch.setitem(METHODS, "blank", replace(pixels, explain=explain_nothing, title="Blank", unit="nothing"))
 
 
 def explain(name: str, subject: Subject, images: Images, targets: Labels, seed: int) -> Attribution:
@@ -201,11 +202,11 @@ def test_films_are_the_first_of_each_patient() -> None:
 def test_rounding_of_a_probability_is_no_map() -> None:
     rng = np.random.default_rng(0)
     maps, noise = rng.normal(size=(2, 1, SIZE, SIZE)).astype(np.float32)
-    lime = Attribution(maps, "lime", np.array([1]), True, {"output": "probability"})
-    assert np.isfinite(correlate(lime, noise, 0))
-    assert np.isnan(correlate(lime, 1e-8 * noise, 0))
-    gradients = replace(lime, parameters={"output": "logits"})
-    assert correlate(gradients, 1e-8 * noise, 0) == pytest.approx(correlate(lime, noise, 0))  # a faint gradient is one
+    occlusion = Attribution(maps, "occlusion", np.array([1]), True, {})
+    assert np.isfinite(correlate(occlusion, noise, 0))
+    assert np.isnan(correlate(occlusion, 1e-8 * noise, 0))
+    gradients = replace(occlusion, method="integrated_gradients")  # whose row says logits: a faint gradient is one
+    assert correlate(gradients, 1e-8 * noise, 0) == pytest.approx(correlate(occlusion, noise, 0))
 
 
 @pytest.mark.parametrize("told", STAMPS)

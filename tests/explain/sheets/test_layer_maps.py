@@ -35,9 +35,9 @@ def test_a_step_is_a_convolution_with_its_activation_or_a_merging_of_paths(netwo
 
 def test_grad_cam_at_several_layers_is_grad_cam_at_each(network):
     maps = gradcam_at_layers(network, FILMS, TARGETS, {"layers": 3}, 7, silent)
-    assert [one.parameters["layer"] for one in maps] == ["out_relu", "block_16_project_BN", "block_16_depthwise_relu"]
+    assert [one.layer for one in maps] == ["out_relu", "block_16_project_BN", "block_16_depthwise_relu"]
     for one in maps:
-        alone = gradcam.explain(network, FILMS, TARGETS, {"layer": one.parameters["layer"]}, 7, silent)
+        alone = gradcam.explain(network, FILMS, TARGETS, {"layer": one.layer}, 7, silent)
         assert one.values.tobytes() == alone.values.tobytes()
     assert maps[0].values.tobytes() != maps[1].values.tobytes()
 
@@ -50,7 +50,7 @@ def test_layers_may_be_named_in_any_order_and_once(network):
 
 def test_shap_at_several_layers_is_shap_at_each(network):
     maps = shap_at_layers(network, FILMS, TARGETS, {**OWN, "layers": 3}, 7, silent)
-    assert [one.parameters["layer"] for one in maps] == ["pool", "Conv_1", "block_16_project"]
+    assert [one.layer for one in maps] == ["pool", "Conv_1", "block_16_project"]
     alone = shap_layer.explain(network, FILMS, TARGETS, {**OWN, "layer": "Conv_1"}, 7, silent)
     assert maps[1].values.tobytes() == alone.values.tobytes()
     for one in maps:

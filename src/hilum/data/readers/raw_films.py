@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from hilum.data.readers.listing import list_unread, name_left_out, name_some
-from hilum.data.readers.registry import SOURCES
+from hilum.data.readers.registry import READERS
 from hilum.results import file_sha256, read_json
 from hilum.settings.params import Params
 from hilum.settings.sources import DICOM_SOURCES, NOT_READ, PINNED, PhantomSource
@@ -18,14 +18,14 @@ def read_source(name: str, params: Params, workspace: Workspace) -> tuple[Path, 
     source = params.acquire.sources[name]
     folder = workspace.raw(name)
     if isinstance(source, PhantomSource):
-        return folder, SOURCES[source.reader](folder)
+        return folder, READERS[source.reader].read(folder)
     if source.mode == "reference":
         folder = verify_pinned(folder, workspace)
     options = source.model_dump(exclude=NOT_READ)
     if isinstance(source, DICOM_SOURCES):
         options["keys"] = workspace.at_home(source.root)  # the salt lies beside the films themselves, not beside a copy
-        return folder, SOURCES[source.reader](folder, **options)
-    table = SOURCES[source.reader](folder, **options)
+        return folder, READERS[source.reader].read(folder, **options)
+    table = READERS[source.reader].read(folder, **options)
     tell_unread(folder, table)
     return folder, table
 

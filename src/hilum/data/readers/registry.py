@@ -1,6 +1,7 @@
 """Which reader reads which form of data set: a root in, a table out, one row per film in the columns of the manifest."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -14,24 +15,30 @@ from hilum.data.readers.kermany import read_kermany
 from hilum.data.readers.nih import find_nih_faults, read_nih
 from hilum.data.readers.rsna import read_rsna
 
-SOURCES: dict[str, Callable[..., pd.DataFrame]] = {
-    "phantom": read_phantom,
-    "kermany": read_kermany,
-    "folder": read_folder,
-    "csv": read_csv,
-    "covid_chestxray": read_covid_chestxray,
-    "figure1": read_figure1,
-    "nih": read_nih,
-    "dicom": read_dicom_folder,
-    "rsna": read_rsna,
-}
-# Readers of one published data set each: a patient's name means the same person in whatever folder the set lies.
-PUBLISHED = ("kermany", "covid_chestxray", "figure1", "nih", "rsna")
-# What `check` can say at once against a root and the reader's own settings, with the arguments of the reader: a list of faults.
-FAULTS: dict[str, Callable[..., list[str]]] = {
-    "folder": find_folder_faults,
-    "csv": find_csv_faults,
-    "covid_chestxray": find_covid_chestxray_faults,
-    "figure1": find_figure1_faults,
-    "nih": find_nih_faults,
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """What reads one form of data set; its settings are the class of the same `reader` in `settings/sources.py`.
+
+    read: (root, the reader's own settings by name) -> a row per film in columns of MANIFEST; its docstring is the data sheet.
+    faults: what `check` can say at once of a root and those settings: a list of faults; None: nothing before the films are read.
+    published: True if it reads one published data set: then a patient's name means the same person in whatever folder the set
+        lies, and pretraining leaves out the patients that the task has. It has no default, because a wrong guess leaks patients.
+    """
+
+    read: Callable[..., pd.DataFrame]
+    faults: Callable[..., list[str]] | None
+    published: bool
+
+
+READERS: dict[str, Reader] = {
+    "phantom": Reader(read=read_phantom, faults=None, published=False),
+    "kermany": Reader(read=read_kermany, faults=None, published=True),
+    "folder": Reader(read=read_folder, faults=find_folder_faults, published=False),
+    "csv": Reader(read=read_csv, faults=find_csv_faults, published=False),
+    "covid_chestxray": Reader(read=read_covid_chestxray, faults=find_covid_chestxray_faults, published=True),
+    "figure1": Reader(read=read_figure1, faults=find_figure1_faults, published=True),
+    "nih": Reader(read=read_nih, faults=find_nih_faults, published=True),
+    "dicom": Reader(read=read_dicom_folder, faults=None, published=False),
+    "rsna": Reader(read=read_rsna, faults=None, published=True),
 }

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from hilum.data.annotations import FilmMarks
 from hilum.explain.drawing.annotations import draw_marks, draw_outline
-from hilum.explain.drawing.captions import caption
 from hilum.explain.drawing.heat import (
     DPI,
     GREY,
@@ -24,7 +23,7 @@ from hilum.explain.drawing.heat import (
     strongest,
 )
 from hilum.explain.drawing.stamp import stamp_map
-from hilum.explain.methods.registry import METHODS
+from hilum.explain.methods.registry import METHODS, caption
 from hilum.records import Attribution, Predictions
 
 if TYPE_CHECKING:

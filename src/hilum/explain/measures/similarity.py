@@ -46,12 +46,11 @@ def own_values(attribution: Attribution, maps: Maps, index: int) -> Numbers:
     if attribution.regions is not None:
         regions = attribution.regions[index].ravel()
         return np.bincount(regions, weights=values.ravel()) / np.maximum(np.bincount(regions), 1)
-    cells = attribution.parameters.get("cells")
+    cells = attribution.cells
     if cells is None:
         return values.ravel()
-    if attribution.parameters.get("resize") == "bilinear":
-        return shrink_to_cells(values, (cells[0], cells[1])).ravel()
-    return block_means(values, (cells, cells)).ravel()
+    grid = cells.down, cells.across
+    return (shrink_to_cells(values, grid) if cells.layer else block_means(values, grid)).ravel()
 
 
 def shrink_to_cells(values: NDArray[np.float64], grid: tuple[int, int]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.explain.explained_model import OnFilm, Subject, check_films, check_model, check_settings, unsigned_map
-from hilum.records import Attribution, Images, Labels
+from hilum.records import Attribution, Cells, Images, Labels
 
 if TYPE_CHECKING:
     import keras
@@ -16,22 +16,24 @@ if TYPE_CHECKING:
 BATCH = 32  # films per pass; larger ones gain nothing on a CPU
 
 # (tail that ends at the logits, activations (N, h, w, C), targets (N,)) -> (N, h, w)
-Cells = Callable[["keras.Model", Any, Labels], NDArray[np.float32]]
+MakeCells = Callable[["keras.Model", Any, Labels], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A model in two parts at a layer. below: films (N, H, W, 1) -> activations (N, h, w, C); tail: from there to the logits."""
+    """A model in two parts at a layer. cells: those of the layer.
 
-    layer: str
-    cells: list[int]
+    below: films (N, H, W, 1) -> activations (N, h, w, C); tail: from there to the logits.
+    """
+
+    cells: Cells
     below: Callable[[Images], NDArray[np.float32]]
     tail: "keras.Model"
 
 
 def explain_on_tail(
     method: str,
-    cells: Cells,
+    make_cells: MakeCells,
     subject: Subject,
     images: Images,
     targets: Labels,
@@ -40,8 +42,8 @@ def explain_on_tail(
 ) -> Attribution:
     """A map by tf-keras-vis on what stands above a layer, at the size of the film.
 
-    cells: the method at the size of the layer. The forward pass up to the layer runs once per batch, compiled at the subject's
-    first films, with the weights as constants unless they are fleeting.
+    make_cells: the method at the size of the layer. The forward pass up to the layer runs once per batch, compiled at the
+    subject's first films, with the weights as constants unless they are fleeting.
     settings: layer (`last`, `finer` or a layer's name). Values are not normalised, so two films or two arms can be compared.
     numbers: maximum of the map; zero = 1 where no cell argues for the target, whose map is all zeros.
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph.
@@ -53,15 +55,10 @@ def explain_on_tail(
     parts = []
     for start in range(0, len(images), BATCH):
         batch = slice(start, start + BATCH)
-        found = cells(cut.tail, cut.below(images[batch]), targets[batch])
+        found = make_cells(cut.tail, cut.below(images[batch]), targets[batch])
         parts.append(resize_cells(found, images.shape[1:3]))
         on_film(min(start + BATCH, len(images)), len(images))
-    return of_cells(method, np.concatenate(parts), targets, {"layer": cut.layer, "cells": cut.cells})
-
-
-def of_cells(method: str, values: NDArray[np.float32], targets: Labels, parameters: Mapping[str, Any]) -> Attribution:
-    """The attribution of an unsigned map that was resized from a layer's cells."""
-    return unsigned_map(method, values, targets, {"output": "logits", "resize": "bilinear", **parameters})
+    return unsigned_map(method, np.concatenate(parts), targets, {"layer": cut.cells.layer}, cut.cells)
 
 
 def compile_cut(subject: Subject, model: "keras.Model", layer: str, few: bool = False) -> Cut:
@@ -78,9 +75,15 @@ def compile_cut(subject: Subject, model: "keras.Model", layer: str, few: bool = 
             return np.asarray(prefix(films, training=False))
 
         below = plain if few else compile_forward(prefix, constants=not subject.fleeting)
-        return Cut(name, list(prefix.output.shape[1:3]), below, tail)
+        return Cut(cells_of(prefix, name), below, tail)
 
     return subject.once(f"cut at {layer}", compile_here, live=subject.fleeting)
+
+
+def cells_of(prefix: "keras.Model", layer: str) -> Cells:
+    """How many cells (N, h, w, C) the part of a model below a layer's output ends in."""
+    down, across = prefix.output.shape[1:3]
+    return Cells(int(down), int(across), layer)
 
 
 def cut_at(model: "keras.Model", layer: str) -> tuple[str, "keras.Model", "keras.Model"]:

@@ -46,7 +46,7 @@ def explain(
         method="integrated_gradients",
         targets=np.asarray(targets, np.int64),
         signed=True,
-        parameters={"baselines": list(settings["baselines"]), "steps": int(settings["steps"]), "output": "logits"},
+        parameters={"baselines": list(settings["baselines"]), "steps": int(settings["steps"])},
         numbers=numbers_of(rows),
     )
 

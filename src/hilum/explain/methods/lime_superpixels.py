@@ -78,12 +78,7 @@ def explain(
         method="lime",
         targets=np.asarray(targets, np.int64),
         signed=True,
-        parameters={
-            **settings,
-            "seed": seed,
-            "segmentation": "slic",
-            "output": "probability",
-        },
+        parameters={**settings, "seed": seed, "segmentation": "slic"},
         numbers=numbers_of(rows),
         regions=regions,
     )

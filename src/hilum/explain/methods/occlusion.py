@@ -54,7 +54,7 @@ def explain(
         method="occlusion",
         targets=np.asarray(targets, np.int64),
         signed=True,
-        parameters={**settings, "patch_pixels": patch, "stride_pixels": stride, "output": "probability"},
+        parameters={**settings, "patch_pixels": patch, "stride_pixels": stride},
         numbers={"spread": spread, "zero": np.asarray(~values.any(axis=(1, 2)), np.float64)},
     )
 

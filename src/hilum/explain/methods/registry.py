@@ -1,4 +1,4 @@
-"""The list of explanation methods: a new one is a file with `explain` and one line here."""
+"""The list of explanation methods: a new one is a file with `explain` and one row here, which holds all that others ask of it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from hilum.explain.explained_model import OnFilm, Subject
 from hilum.explain.methods import (
+    captions,
     gradcam,
     gradcam_plus_plus,
     integrated_gradients,
@@ -22,54 +23,247 @@ from hilum.explain.methods import (
     xrai,
 )
 from hilum.records import Attribution, Images, Labels
+from hilum.settings.explain import (
+    GradCam,
+    IntegratedGradients,
+    Lime,
+    MethodSettings,
+    Occlusion,
+    Rise,
+    Saliency,
+    ScoreCam,
+    Shap,
+    ShapLayer,
+    Shapley,
+    ShapPartition,
+    SmoothGrad,
+    Xrai,
+)
 
 Explain = Callable[[Subject, Images, Labels, Mapping[str, Any], int, OnFilm], Attribution]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Method:
     """One way to explain a verdict.
 
     explain: (subject, images (N, H, W, 1) grey levels 0-255, targets (N,), settings, seed, on_film) -> Attribution.
+    settings: its class in `settings/explain.py`, whose values stand in params.yaml under the method's name.
     kind: black_box methods read only `subject.predict`, white_box methods `subject.model`.
     signed: True if negative values argue against the target.
+    output: of the model, whose changes the values are made of. A map in probability that hardly moves is rounding; one in logits
+        may be faint.
+    resolution: what the method really found before it was painted: values of `pixels`; of `regions`, which the Attribution holds;
+        or of `cells`, of a layer or of masks, which it names. Maps are compared there.
     title: for people.
     unit: of the map's values, for colour bars.
+    caption: the lines below a map, from its own numbers.
     blocks: how many blocks per side a picture sums the map over, because single pixels cannot be read; None: as it is.
     directed: False if high values say where the verdict is touchy, for or against, and not what argues for it.
-    background: True if it reads `subject.background`.
+    background: True if it reads `subject.background`, of which it takes `settings.background` films.
     quick: True if a map costs about one pass through the model; the others take from twenty passes to thousands.
     """
 
     explain: Explain
+    settings: type[MethodSettings]
     kind: Literal["white_box", "black_box"]
     signed: bool
+    output: Literal["logits", "probability"]
+    resolution: Literal["pixels", "regions", "cells"]
     title: str
     unit: str
+    caption: captions.Caption
     blocks: int | None = None
     directed: bool = True
     background: bool = False
     quick: bool = False
 
 
-CELL, GREY, CHANCE = "logits per feature cell", "logits per grey level of", "probability"
+CELL, GREY = "logits per feature cell", "logits per grey level of"
 
 METHODS: dict[str, Method] = {
-    "gradcam": Method(gradcam.explain, "white_box", False, "Grad-CAM", CELL, quick=True),
-    "gradcam_plus_plus": Method(gradcam_plus_plus.explain, "white_box", False, "Grad-CAM++", CELL, quick=True),
-    "layercam": Method(layercam.explain, "white_box", False, "LayerCAM", CELL, quick=True),
-    "scorecam": Method(scorecam.explain, "white_box", False, "Score-CAM", "activation times probability"),
-    "saliency": Method(saliency.explain, "white_box", False, "Saliency", GREY, blocks=64, directed=False, quick=True),
-    "smoothgrad": Method(saliency.explain_smoothly, "white_box", False, "SmoothGrad", GREY, blocks=64, directed=False),
-    "integrated_gradients": Method(
-        integrated_gradients.explain, "white_box", True, "Integrated Gradients", "logits per", blocks=32
+    "gradcam": Method(
+        explain=gradcam.explain,
+        settings=GradCam,
+        kind="white_box",
+        signed=False,
+        output="logits",
+        resolution="cells",
+        title="Grad-CAM",
+        unit=CELL,
+        caption=captions.tell_layer,
+        quick=True,
     ),
-    "shap": Method(shap_gradients.explain, "white_box", True, "SHAP", "logits per", blocks=32, background=True),
-    "shap_layer": Method(shap_layer.explain, "white_box", True, "SHAP at a layer", CELL, background=True),
-    "xrai": Method(xrai.explain, "white_box", True, "XRAI", "logits per pixel of the region"),
-    "lime": Method(lime_superpixels.explain, "black_box", True, "LIME", f"{CHANCE} per superpixel"),
-    "shapley": Method(shapley.explain, "black_box", True, "Shapley, sampled", f"{CHANCE} per superpixel"),
-    "shap_partition": Method(shap_partition.explain, "black_box", True, "SHAP Partition", f"{CHANCE} per", blocks=32),
-    "occlusion": Method(occlusion.explain, "black_box", True, "Occlusion", f"{CHANCE}, fall when hidden"),
-    "rise": Method(rise.explain, "black_box", True, "RISE", f"{CHANCE}, rise when shown"),
+    "gradcam_plus_plus": Method(
+        explain=gradcam_plus_plus.explain,
+        settings=GradCam,
+        kind="white_box",
+        signed=False,
+        output="logits",
+        resolution="cells",
+        title="Grad-CAM++",
+        unit=CELL,
+        caption=captions.tell_layer,
+        quick=True,
+    ),
+    "layercam": Method(
+        explain=layercam.explain,
+        settings=GradCam,
+        kind="white_box",
+        signed=False,
+        output="logits",
+        resolution="cells",
+        title="LayerCAM",
+        unit=CELL,
+        caption=captions.tell_layer,
+        quick=True,
+    ),
+    "scorecam": Method(
+        explain=scorecam.explain,
+        settings=ScoreCam,
+        kind="white_box",
+        signed=False,
+        output="probability",
+        resolution="cells",
+        title="Score-CAM",
+        unit="activation times probability",
+        caption=captions.tell_channels,
+    ),
+    "saliency": Method(
+        explain=saliency.explain,
+        settings=Saliency,
+        kind="white_box",
+        signed=False,
+        output="logits",
+        resolution="pixels",
+        title="Saliency",
+        unit=GREY,
+        caption=captions.tell_touchy,
+        blocks=64,
+        directed=False,
+        quick=True,
+    ),
+    "smoothgrad": Method(
+        explain=saliency.explain_smoothly,
+        settings=SmoothGrad,
+        kind="white_box",
+        signed=False,
+        output="logits",
+        resolution="pixels",
+        title="SmoothGrad",
+        unit=GREY,
+        caption=captions.tell_noise,
+        blocks=64,
+        directed=False,
+    ),
+    "integrated_gradients": Method(
+        explain=integrated_gradients.explain,
+        settings=IntegratedGradients,
+        kind="white_box",
+        signed=True,
+        output="logits",
+        resolution="pixels",
+        title="Integrated Gradients",
+        unit="logits per",
+        caption=captions.tell_way,
+        blocks=32,
+    ),
+    "shap": Method(
+        explain=shap_gradients.explain,
+        settings=Shap,
+        kind="white_box",
+        signed=True,
+        output="logits",
+        resolution="pixels",
+        title="SHAP",
+        unit="logits per",
+        caption=captions.tell_background,
+        blocks=32,
+        background=True,
+    ),
+    "shap_layer": Method(
+        explain=shap_layer.explain,
+        settings=ShapLayer,
+        kind="white_box",
+        signed=True,
+        output="logits",
+        resolution="cells",
+        title="SHAP at a layer",
+        unit=CELL,
+        caption=captions.tell_background_of_layer,
+        background=True,
+    ),
+    "xrai": Method(
+        explain=xrai.explain,
+        settings=Xrai,
+        kind="white_box",
+        signed=True,
+        output="logits",
+        resolution="regions",
+        title="XRAI",
+        unit="logits per pixel of the region",
+        caption=captions.tell_regions,
+    ),
+    "lime": Method(
+        explain=lime_superpixels.explain,
+        settings=Lime,
+        kind="black_box",
+        signed=True,
+        output="probability",
+        resolution="regions",
+        title="LIME",
+        unit="probability per superpixel",
+        caption=captions.tell_fit,
+    ),
+    "shapley": Method(
+        explain=shapley.explain,
+        settings=Shapley,
+        kind="black_box",
+        signed=True,
+        output="probability",
+        resolution="regions",
+        title="Shapley, sampled",
+        unit="probability per superpixel",
+        caption=captions.tell_orders,
+    ),
+    "shap_partition": Method(
+        explain=shap_partition.explain,
+        settings=ShapPartition,
+        kind="black_box",
+        signed=True,
+        output="probability",
+        resolution="pixels",
+        title="SHAP Partition",
+        unit="probability per",
+        caption=captions.tell_evaluations,
+        blocks=32,
+    ),
+    "occlusion": Method(
+        explain=occlusion.explain,
+        settings=Occlusion,
+        kind="black_box",
+        signed=True,
+        output="probability",
+        resolution="pixels",
+        title="Occlusion",
+        unit="probability, fall when hidden",
+        caption=captions.tell_patch,
+    ),
+    "rise": Method(
+        explain=rise.explain,
+        settings=Rise,
+        kind="black_box",
+        signed=True,
+        output="probability",
+        resolution="cells",
+        title="RISE",
+        unit="probability, rise when shown",
+        caption=captions.tell_masks,
+    ),
 }
+
+
+def caption(maps: Attribution, index: int) -> str:
+    """Up to three lines on how a map was made and how far it can be trusted, from its own numbers."""
+    numbers = {name: float(values[index]) for name, values in maps.numbers.items()}
+    return "\n".join(METHODS[maps.method].caption(maps, numbers))

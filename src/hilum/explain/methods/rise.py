@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hilum.explain.explained_model import BATCH, OnFilm, Subject, check_films, check_settings, check_targets, numbers_of
 from hilum.explain.methods.baselines import baseline_of
-from hilum.records import Attribution, Images, Labels
+from hilum.records import Attribution, Cells, Images, Labels
 
 
 def explain(
@@ -55,8 +55,9 @@ def explain(
         method="rise",
         targets=np.asarray(targets, np.int64),
         signed=True,
-        parameters={**settings, "seed": seed, "output": "probability"},
+        parameters={**settings, "seed": seed},
         numbers=numbers_of(rows),
+        cells=Cells(cells, cells),
     )
 
 

@@ -32,7 +32,7 @@ def explain(
     for start in range(0, len(images), BATCH):
         parts.append(_gradients(logits, images[start : start + BATCH], targets[start : start + BATCH]))
         on_film(min(start + BATCH, len(images)), len(images))
-    return unsigned_map("saliency", np.concatenate(parts), targets, {"output": "logits"})
+    return unsigned_map("saliency", np.concatenate(parts), targets, {})
 
 
 def explain_smoothly(
@@ -64,7 +64,7 @@ def explain_smoothly(
             total += _gradients(logits, some, np.repeat(targets[i], len(some))).sum(axis=0, dtype=np.float64)
         values[i] = total / samples
         on_film(i + 1, len(images))
-    return unsigned_map("smoothgrad", values, targets, {**settings, "seed": seed, "output": "logits"})
+    return unsigned_map("smoothgrad", values, targets, {**settings, "seed": seed})
 
 
 def _logits(model: "keras.Model") -> "keras.Model":

@@ -1,13 +1,14 @@
 """Score-CAM: each channel of a layer is laid over the film as a mask, and weighed by the verdict that it leaves."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import OnFilm, Subject, check_films, check_model, check_settings
-from hilum.explain.methods.cams import cut_at, of_cells, resize_cells
+from hilum.explain.explained_model import OnFilm, Subject, check_films, check_model, check_settings, unsigned_map
+from hilum.explain.methods.cams import cells_of, cut_at, resize_cells
 from hilum.records import Attribution, Images, Labels
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ def explain(
     from hilum.models.flatten import renew
 
     layer, prefix, _ = cut_at(model, str(settings["layer"]))
-    cells = list(prefix.output.shape[1:3])
     channels = min(int(settings["max_N"]), int(prefix.output.shape[-1]))
     answering = _answer_in_logarithms(renew(model))
     explainer = Scorecam(answering)
@@ -59,9 +59,9 @@ def explain(
         )
         values[i] = resize_cells(np.asarray(found, np.float32), images.shape[1:3])[0]
         on_film(i + 1, len(images))
-    parameters = {"layer": layer, "cells": cells, "max_N": int(settings["max_N"]), "output": "probability"}
-    made = of_cells("scorecam", values, targets, parameters)
-    return Attribution(**{**vars(made), "numbers": {**made.numbers, "channels": np.full(len(images), float(channels))}})
+    parameters = {"layer": layer, "max_N": int(settings["max_N"])}
+    made = unsigned_map("scorecam", values, targets, parameters, cells_of(prefix, layer))
+    return replace(made, numbers={**made.numbers, "channels": np.full(len(images), float(channels))})
 
 
 def _answer_in_logarithms(model: "keras.Model") -> "keras.Model":

@@ -24,19 +24,21 @@ def explain(
     """shap's GradientExplainer at the film, for the target's logit only.
 
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; subject.background: (B, H, W, 1) training films.
-    settings: samples (gradients per film); background (films that the caller was to choose, kept in the parameters); smoothing
-    (noise added to each sample, standard deviation as a share of that of the background's values).
+    settings: samples (gradients per film); background (films of the subject's background to measure against, a seeded choice, all
+    if it has no more); smoothing (noise added to each sample, standard deviation as a share of that of the background's values).
     Signed values in logits. They should add up to the film's logit less the background's mean logit (numbers: difference);
     additivity_error is their sum less that difference, in logits, the noise of the sampling; zero = 1 where the map is all 0.
 
-    The seed sets which background film and which point on the way are drawn, the same for every film.
+    The seed sets which background films are chosen, and which of them and which point on the way are drawn, the same for every
+    film.
     Raises: ValueError for wrong shapes or settings, no background, or a background that holds an explained film.
     Source: Erion et al. 2021, arXiv 1906.10670; Lundberg & Lee 2017, arXiv 1705.07874.
     """
     check_films(images, targets)
     check_settings("shap", settings, ["samples", "background", "smoothing"])
     model = check_model("shap", subject, targets)
-    background = check_background(subject.background, images)
+    background = choose_background(check_background(subject.background, images), int(settings["background"]), seed)
+    chosen = hash_films(background)
 
     import keras
 
@@ -44,7 +46,8 @@ def explain(
         logits = keras.Model(model.input, model.get_layer("logits").output)
         return compile_gradients(logits, background, float(settings["smoothing"]))
 
-    gradients = subject.once(f"expected gradients at the film, smoothing {settings['smoothing']}", compile_here, live=True)
+    once = f"expected gradients at the film, smoothing {settings['smoothing']}, background {chosen}"
+    gradients = subject.once(once, compile_here, live=True)
     found, numbers = expected_gradients(gradients, images, targets, int(settings["samples"]), seed, on_film)
     values = found[..., 0]
     return Attribution(
@@ -56,9 +59,8 @@ def explain(
             "samples": int(settings["samples"]),
             "smoothing": float(settings["smoothing"]),
             "background": len(background),
-            "background_sha256": hash_films(background),
+            "background_sha256": chosen,
             "seed": seed,
-            "output": "logits",
             "at": "film",
         },
         numbers={**numbers, "zero": np.asarray(~values.any(axis=(1, 2)), np.float64)},
@@ -161,6 +163,12 @@ def check_background(background: Images | None, images: Images) -> Images:
     if shared:
         raise ValueError(f"background must not hold an explained film, got films {shared} in both; use training films")
     return background
+
+
+def choose_background(background: Images, count: int, seed: int) -> Images:
+    """A seeded choice of `count` of the background films (B, H, W, 1), in their order; all of them if there are no more."""
+    rows = np.random.default_rng(seed).permutation(len(background))[:count]
+    return background[np.sort(rows)]
 
 
 def _answers(gradients: Gradients, inputs: NDArray[np.float32]) -> NDArray[np.float64]:

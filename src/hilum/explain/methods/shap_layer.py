@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hilum.explain.explained_model import OnFilm, Subject, check_films, check_model, check_settings
-from hilum.explain.methods.cams import cut_at, resize_cells
-from hilum.explain.methods.shap_gradients import Gradients, check_background, compile_gradients, expected_gradients, hash_films
+from hilum.explain.methods.cams import cells_of, cut_at, resize_cells
+from hilum.explain.methods.shap_gradients import (
+    Gradients,
+    check_background,
+    choose_background,
+    compile_gradients,
+    expected_gradients,
+    hash_films,
+)
 from hilum.records import Attribution, Images, Labels
 
 if TYPE_CHECKING:
@@ -21,7 +28,7 @@ def explain(
 
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; subject.background: (B, H, W, 1) training films.
     settings: layer (the name of one whose input every path crosses, or `last`: the one that reads the last convolution),
-    samples, background and smoothing as for `shap`.
+    samples, background (its own choice of films) and smoothing as for `shap`.
     Signed values: the sum over the channels of each cell, in logits, resized bilinearly to the film. Another quantity than
     `shap`: how the cells combine, not how pixels make the cells. numbers as for `shap`, of the cells before resizing.
     Raises: ValueError for wrong shapes or settings, no background, or a layer whose input does not cut the graph (the message
@@ -31,14 +38,16 @@ def explain(
     check_films(images, targets)
     check_settings("shap_layer", settings, ["layer", "samples", "background", "smoothing"])
     model = check_model("shap_layer", subject, targets)
-    background = check_background(subject.background, images)
+    background = choose_background(check_background(subject.background, images), int(settings["background"]), seed)
+    chosen = hash_films(background)
     layer, below = input_cut(model, str(settings["layer"]))
     _, prefix, tail = cut_at(model, below)
 
     def compile_here() -> Gradients:
         return compile_gradients(tail, np.asarray(prefix(background, training=False)), float(settings["smoothing"]))
 
-    gradients = subject.once(f"expected gradients at {below}, smoothing {settings['smoothing']}", compile_here)
+    once = f"expected gradients at {below}, smoothing {settings['smoothing']}, background {chosen}"
+    gradients = subject.once(once, compile_here)
     inputs = np.asarray(prefix(images, training=False))
     cells, numbers = expected_gradients(gradients, inputs, targets, int(settings["samples"]), seed, on_film)
     values = resize_cells(cells.sum(axis=-1), images.shape[1:3])
@@ -50,15 +59,13 @@ def explain(
         parameters={
             **settings,
             "layer": layer,
-            "cells": list(cells.shape[1:3]),
-            "resize": "bilinear",
             "background": len(background),
-            "background_sha256": hash_films(background),
+            "background_sha256": chosen,
             "seed": seed,
-            "output": "logits",
             "at": f"input of {layer}",
         },
         numbers={**numbers, "zero": np.asarray(~values.any(axis=(1, 2)), np.float64)},
+        cells=cells_of(prefix, layer),
     )
 
 

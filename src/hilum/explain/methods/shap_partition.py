@@ -57,7 +57,7 @@ def explain(
         method="shap_partition",
         targets=np.asarray(targets, np.int64),
         signed=True,
-        parameters={**settings, "output": "probability"},
+        parameters=dict(settings),
         numbers={
             "difference": difference,
             "additivity_error": total - difference,

@@ -52,7 +52,7 @@ def explain(
         method="xrai",
         targets=np.asarray(targets, np.int64),
         signed=True,
-        parameters={**settings, "segmentation": "felzenszwalb", "scales": list(SCALES), "output": "logits"},
+        parameters={**settings, "segmentation": "felzenszwalb", "scales": list(SCALES)},
         numbers=numbers_of(rows),
         regions=regions,
     )

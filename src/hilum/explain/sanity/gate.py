@@ -65,7 +65,7 @@ def correlate_permuted(
 def correlate(attribution: Attribution, again: Maps, index: int) -> float:
     """Spearman correlation of a method's two maps of one film at its own resolution; NaN where one of them says nothing."""
     pair = [own_values(attribution, maps, index) for maps in (attribution.values, again)]
-    if attribution.parameters.get("output") == "probability" and min(np.ptp(values) for values in pair) < ROUNDING:
+    if METHODS[attribution.method].output == "probability" and min(np.ptp(values) for values in pair) < ROUNDING:
         return float("nan")
     return rank_correlation(*pair)
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hilum.data.annotations import FilmMarks
-from hilum.explain.drawing.captions import caption
 from hilum.explain.drawing.panels import Answer, Row, draw_rows
 from hilum.explain.drawing.stamp import stamp_title
 from hilum.explain.explained_model import OnFilm, Subject, check_model
 from hilum.explain.methods import lime_superpixels
-from hilum.explain.methods.registry import METHODS
+from hilum.explain.methods.registry import METHODS, caption
 from hilum.explain.sheets.channel_drawing import draw_activations, draw_filters
 from hilum.explain.sheets.channels import activations_at, filters_of
 from hilum.explain.sheets.layer_maps import choose_layers, gradcam_at_layers, shap_at_layers
@@ -93,7 +92,7 @@ def _rows(name: str, shown: Shown, maps: Sequence[Attribution]) -> Drawn:
     """One method's maps at several layers, each named by its layer."""
     pictures = []
     for i, answer in enumerate(shown.answers):
-        titles = [f"{one.parameters['layer']}, for {answer.target}" for one in maps]
+        titles = [f"{one.layer}, for {answer.target}" for one in maps]
         row = Row(f"{name} at {len(maps)} layers", maps, i, answer, titles)
         pictures.append(draw_rows(shown.films[i], [row], shown.marks[i]))
     return Drawn(pictures, maps)
