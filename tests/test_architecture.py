@@ -21,7 +21,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"models"},
     {"data"},
     {"tracking"},
-    {"results", "workspace", "progress", "code_version"},
+    {"results", "workspace", "progress", "pictures", "code_version"},
     {"settings", "records"},
 ]
 ROOMS = {  # the floors inside a part; "": the files that stand in no room of their own
@@ -54,6 +54,12 @@ NOT_IN_TRAINING = (  # what no edit of may train a model anew
 EXEMPT = {  # decide no result, so an edit re-runs nothing
     *("settings/params.py", "settings/training.py", "settings/explain.py", "settings/sources.py", "settings/errors.py"),
     *("settings/search_space.py", "workspace.py", "tracking.py", "cli.py", "runs.py", "progress.py"),
+}
+ONLY_HERE = {  # what one file does for the whole house, by the words that would do it elsewhere
+    ".savefig(": "pictures.py",
+    "rcParams.update(": "pictures.py",
+    "b64encode": "pages/templates.py",
+    "Environment(": "pages/templates.py",
 }
 OUTSIDE = {  # imported by a stage for what it does outside of the graph
     "explain": ("serving", "`explain --image` explains one film, which no stage does"),
@@ -115,12 +121,16 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "audit/rule.py": {"audit", "compare"},
     "pages/comparison.py": {"compare"},
     "pages/comparison.html": {"compare"},
-    "pages/data_report.py": {"split", "compare"},
-    "pages/data_report.html": {"split", "compare"},
+    "pages/data_report.py": {"split"},
+    "pages/data_report.html": {"split"},
+    "pages/data_counts.py": {"split", "compare"},
+    "pages/templates.py": {"split", "compare"},
+    "pages/style.html": {"split", "compare"},
+    "pictures.py": {"prepare", "split", "crossvalidate", *MEASURES},
     "serving": set(),
     "project/faults.py": set(),
     "project/publication.py": set(),
-    "settings/meaning.py": {"prepare", "split", *TRAINS, "compare"},
+    "settings/meaning.py": {"prepare", "split", *TRAINS},
     "settings/params.py": set(),
     "tracking.py": set(),
     "runs.py": set(),
@@ -207,6 +217,13 @@ def test_heavy_libraries_stay_at_home(module: str) -> None:
     for name in imports_of(modules()[module]):
         top = name.split(".")[0]
         assert part_of(module) in HOMES.get(top, {part_of(module)}), f"{module} imports {name}; its home is {HOMES.get(top)}"
+
+
+@pytest.mark.parametrize("words", ONLY_HERE)
+def test_one_file_does_this_for_all(words: str) -> None:
+    """A PNG of a figure, the look that a figure is drawn under, an embedded picture, the environment of all templates."""
+    found = {path.relative_to(PACKAGE).as_posix() for path in modules().values() if words in path.read_text()}
+    assert found == {ONLY_HERE[words]}
 
 
 def test_every_module_has_a_floor_and_there_are_no_stray_folders() -> None:
