@@ -16,8 +16,9 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
-from project import Project, clean_environment, make_project
 from sklearn.metrics import accuracy_score, roc_auc_score
+
+from project import Project, clean_environment, make_project
 
 pytestmark = pytest.mark.slow
 ARMS = ("baseline", "finetuned")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from project import SMALL, Project, make_project
 
 pytestmark = pytest.mark.slow

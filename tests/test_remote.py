@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from project import SMALL, Project, make_project
 
 pytestmark = pytest.mark.slow
