@@ -21,7 +21,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"models"},
     {"data"},
     {"tracking"},
-    {"results", "commit", "progress", "code_version"},
+    {"results", "commit", "progress", "pictures", "code_version"},
     {"workspace"},
     {"settings", "records"},
 ]
@@ -56,6 +56,12 @@ EXEMPT = {  # decide no result, so an edit re-runs nothing
     *("settings/params.py", "settings/training.py", "settings/explain.py", "settings/sources.py", "settings/errors.py"),
     *("settings/search_space.py", "workspace.py", "tracking.py", "cli.py", "runs.py", "progress.py"),
 }
+ONLY_HERE = {  # what one file does for the whole house, by the words that would do it elsewhere
+    ".savefig(": "pictures.py",
+    "rcParams.update(": "pictures.py",
+    "b64encode": "pages/templates.py",
+    "Environment(": "pages/templates.py",
+}
 OUTSIDE = {  # imported by a stage for what it does outside of the graph
     "explain": ("serving", "`explain --image` explains one film, which no stage does"),
 }
@@ -86,25 +92,27 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "data/annotations.py": {"explain", "compare"},
     "data/prepared": {"prepare", "split", *TRAINS, *MEASURES},
     "data/decoding": {"acquire", "prepare", "pretrain"},
-    "data/quality": {"prepare", "split", "pretrain", "compare"},
+    "data/quality": {"prepare", "split", "pretrain"},
     "explain/methods": {"explain", "audit", "compare"},
     "explain/measures": {"explain", "compare"},
     "explain/drawing": {"explain", "audit", "compare"},
     "audit": {"audit", "compare"},
     "pages": {"split", "compare"},
-    "training": TRAINS,
+    "training": {*TRAINS, "evaluate"},
     "models": {*TRAINS, *MEASURES},
     "code_version.py": {"prepare", *TRAINS},
     "training/fit.py": TRAINS,
     "training/sealed_arrays.py": TRAINS,
     "training/trial.py": {"tune"},
     "training/fold.py": {"crossvalidate"},
+    "training/augmentation.py": {*TRAINS, "evaluate"},  # which draws views
     "training/search.py": {"tune"},
     "training/kept_folds.py": {"crossvalidate"},
     "training/task.py": TRAINS - {"pretrain"},
     "evaluation/scoring/metrics.py": {*TRAINS, "evaluate", "audit", "compare"},
     "evaluation/scoring/epochs.py": {*TRAINS, "compare"},
     "evaluation/figures.py": {"evaluate", "compare"},
+    "evaluation/contact_sheet.py": {"evaluate", "compare"},
     "evaluation/arm_figures.py": {"compare"},
     "evaluation/contradictions.py": {"crossvalidate", "compare"},
     "explain/methods/lime_superpixels.py": {"explain", "compare"},
@@ -120,12 +128,16 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "audit/rule.py": {"audit", "compare"},
     "pages/comparison.py": {"compare"},
     "pages/comparison.html": {"compare"},
-    "pages/data_report.py": {"split", "compare"},
-    "pages/data_report.html": {"split", "compare"},
+    "pages/data_report.py": {"split"},
+    "pages/data_report.html": {"split"},
+    "pages/data_counts.py": {"split", "compare"},
+    "pages/templates.py": {"split", "compare"},
+    "pages/style.html": {"split", "compare"},
+    "pictures.py": {"prepare", "split", "crossvalidate", *MEASURES},
     "serving": set(),
     "project/faults.py": set(),
     "project/publication.py": set(),
-    "settings/meaning.py": {"prepare", "split", *TRAINS, "compare"},
+    "settings/meaning.py": {"prepare", "split", *TRAINS},
     "settings/params.py": set(),
     "commit.py": {"compare"},
     "tracking.py": set(),
@@ -215,6 +227,13 @@ def test_heavy_libraries_stay_at_home(module: str) -> None:
         assert part_of(module) in HOMES.get(top, {part_of(module)}), f"{module} imports {name}; its home is {HOMES.get(top)}"
 
 
+@pytest.mark.parametrize("words", ONLY_HERE)
+def test_one_file_does_this_for_all(words: str) -> None:
+    """A PNG of a figure, the look that a figure is drawn under, an embedded picture, the environment of all templates."""
+    found = {path.relative_to(PACKAGE).as_posix() for path in modules().values() if words in path.read_text()}
+    assert found == {ONLY_HERE[words]}
+
+
 def test_every_module_has_a_floor_and_there_are_no_stray_folders() -> None:
     for module in ALL:
         floor_of(module)
@@ -256,7 +275,8 @@ def test_a_changed_byte_re_runs_exactly_these_stages(place: str) -> None:
 def test_no_reader_decoder_drawing_or_page_can_train_a_model_anew(verb: str) -> None:
     assert not [file for file in wanted_code(verb) if any(is_below(file, room) for room in NOT_IN_TRAINING)]
     if verb != "crossvalidate":  # which measures what it trained, and draws it
-        assert not [file for file in wanted_code(verb) if "matplotlib" in (PACKAGE / file).read_text()]
+        for library in ("matplotlib", "ImageDraw"):
+            assert not [file for file in wanted_code(verb) if library in (PACKAGE / file).read_text()]
     if verb != "tune":
         assert "training/search.py" not in wanted_code(verb)
 

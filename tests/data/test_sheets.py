@@ -10,9 +10,9 @@ from hilum.data.sheets import (
     draw_annotated,
     draw_marked,
     draw_odd,
-    encode_sheet,
     gather,
 )
+from hilum.pictures import encode_png
 
 SIZE = 32
 NAMES = [f"s/{i}" for i in range(8)]
@@ -81,4 +81,4 @@ def test_boxes_and_masks_lie_on_their_films_and_the_bytes_are_the_same_twice() -
     outline = np.concatenate([path.vertices for path in second.collections[0].get_paths()])
     np.testing.assert_allclose(np.r_[outline.min(0), outline.max(0)], [4.5, 9.5, 8.5, 19.5])
     assert len(second.collections) == 1
-    assert encode_sheet(figure) == encode_sheet(draw())  # type: ignore[arg-type]
+    assert encode_png(figure) == encode_png(draw())  # type: ignore[arg-type]

@@ -25,8 +25,9 @@ from hilum.pages.comparison import (
     interval_name,
     render_comparison,
 )
-from hilum.pages.explanations import MeasureNote, agree, number
+from hilum.pages.explanations import MeasureNote, agree
 from hilum.pages.headline import blind_rows, flag_warnings, headline_rows
+from hilum.pages.numbers import number
 from hilum.records import Predictions
 from hilum.results import read_table, write_table
 

@@ -1,52 +1,18 @@
+"""The data report: one file, and everything in it."""
+
 import base64
 import re
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from hilum.data.quality.pair_sheet import draw_pairs
-from hilum.pages.data_report import (
-    Sheet,
-    choose_samples,
-    count_films,
-    count_knowledge,
-    count_marked,
-    count_ways,
-    draw_counts,
-    draw_samples,
-    draw_sizes,
-    encode_png,
-    measure_sizes,
-    render_report,
-    warn_of_confounding,
-)
-from hilum.records import MANIFEST
+from hilum.pages.data_counts import count_films
+from hilum.pages.data_figures import draw_counts
+from hilum.pages.data_report import Sheet, render_report
+from hilum.pictures import encode_png
 
 CLASSES = ["normal", "ill"]
-
-
-@pytest.fixture
-def manifest() -> pd.DataFrame:
-    rows = [
-        {
-            "image_id": f"{source}/{label}{number}",
-            "patient_id": f"{source}/{label}{number // 2}",
-            "source": source,
-            "label": label,
-        }
-        for source, label, count in (("s", "ill", 2), ("s", "normal", 6), ("t", "normal", 4))
-        for number in range(count)
-    ]
-    table = pd.DataFrame(rows).reindex(columns=list(MANIFEST), fill_value="")
-    return table.assign(
-        width=[200 + 10 * row for row in range(12)], height=100, finding=table["label"], view=["AP"] * 8 + [""] * 4
-    )
-
-
-@pytest.fixture
-def films() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 255, (12, 16, 16), np.uint8)
 
 
 NO_PROBLEMS = pd.DataFrame(columns=["image_id", "path", "problem", "detail"])
@@ -64,78 +30,6 @@ def render(manifest: pd.DataFrame, films: np.ndarray, **settings: object) -> str
         **settings,
     }
     return render_report(manifest, films, **given)  # type: ignore[arg-type]
-
-
-def test_films_and_patients_are_counted_by_class_source_and_split(manifest: pd.DataFrame) -> None:
-    splits = pd.DataFrame({"image_id": manifest["image_id"], "split": ["train", "val"] + ["train"] * 4 + ["test"] * 5 + ["val"]})
-    counts = count_films(manifest, splits).set_index(["label", "source", "split"])
-    assert counts["films"].to_dict() == {
-        ("ill", "s", "train"): 1,
-        ("ill", "s", "val"): 1,
-        ("normal", "s", "train"): 4,
-        ("normal", "s", "test"): 2,
-        ("normal", "t", "test"): 3,
-        ("normal", "t", "val"): 1,
-    }
-    assert counts["patients"][("normal", "s", "train")] == 2
-    assert set(count_films(manifest)["split"]) == {""}
-    assert count_films(manifest, splits.head(3))["films"].sum() == 3
-
-
-def test_a_class_from_one_source_is_warned_about(manifest: pd.DataFrame) -> None:
-    warnings = warn_of_confounding(manifest)
-    assert len(warnings) == 1
-    assert warnings[0].startswith("The class ill comes from the source s only")
-    mixed = manifest.assign(source=["s", "t"] * 6)
-    assert warn_of_confounding(mixed) == []
-    assert "the one source s" in warn_of_confounding(manifest.assign(source="s"))[0]
-
-
-def test_sizes_and_knowledge_by_hand(manifest: pd.DataFrame) -> None:
-    sizes = measure_sizes(manifest).set_index(["source", "measure"])
-    assert sizes.loc[("s", "width")].to_dict() == {"smallest": 200, "median": 235, "largest": 270}
-    assert sizes.loc[("t", "height_by_width")].to_dict() == {"smallest": 0.32, "median": 0.34, "largest": 0.36}
-    knowledge = count_knowledge(manifest).set_index("source")
-    assert knowledge.loc["s", ["films", "view", "age"]].tolist() == [8, 8, 0]
-    assert knowledge.loc["t", "view"] == 0
-
-
-def test_samples_are_seeded_without_replacement_and_of_different_patients_first(manifest: pd.DataFrame) -> None:
-    samples = choose_samples(manifest, CLASSES, 5, seed=1)
-    assert len(set(samples["normal"])) == 5
-    assert manifest.set_index("image_id").loc[samples["normal"], "patient_id"].is_unique
-    assert sorted(choose_samples(manifest, CLASSES, 50, seed=1)["normal"]) == sorted(manifest["image_id"][2:])
-    assert samples == choose_samples(manifest.sample(frac=1, random_state=1), CLASSES, 5, seed=1)
-    assert samples["normal"] != choose_samples(manifest, CLASSES, 5, seed=2)["normal"]
-
-
-def test_an_empty_cell_says_so_and_every_film_has_its_name(manifest: pd.DataFrame, films: np.ndarray) -> None:
-    samples = choose_samples(manifest, [*CLASSES, "absent"], 4, seed=1)
-    figure = draw_samples(manifest, films, samples)
-    assert len(figure.axes) == 12
-    said = [[text.get_text() for text in axis.texts] for axis in figure.axes]
-    assert sum(texts == ["no further film"] for texts in said) == 2 + 4
-    names = ["".join(axis.get_xlabel().split("\n")) for axis in figure.axes if axis.images]
-    assert names == [*samples["normal"], *samples["ill"]]
-    row = manifest.index[manifest["image_id"] == samples["normal"][1]][0]
-    np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), films[row])
-
-
-def test_figures_give_the_same_bytes_twice(manifest: pd.DataFrame, films: np.ndarray) -> None:
-    def encode() -> list[bytes]:
-        samples = choose_samples(manifest, CLASSES, 3, seed=1)
-        figures = draw_counts(count_films(manifest), CLASSES), draw_sizes(manifest), draw_samples(manifest, films, samples)
-        return [encode_png(figure) for figure in figures]
-
-    first = encode()
-    assert all(png.startswith(b"\x89PNG") for png in first)
-    assert first == encode()
-
-
-def test_bars_are_as_long_as_the_counts_in_class_order(manifest: pd.DataFrame) -> None:
-    axis = draw_counts(count_films(manifest), CLASSES).axes[0]
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["ill  (s)", "normal  (t)", "normal  (s)"]
-    assert [bar.get_width() for bar in axis.patches] == [2, 4, 6]
 
 
 def test_the_page_needs_no_other_file_and_tells_everything(manifest: pd.DataFrame, films: np.ndarray) -> None:
@@ -157,6 +51,7 @@ def test_the_page_needs_no_other_file_and_tells_everything(manifest: pd.DataFram
         "train films",
         "carved here by patient",
         "the one that the source itself has",
+        "What became of each source",
     ):
         assert told in page
     assert page == render(
@@ -201,21 +96,6 @@ def test_a_finding_that_a_rule_left_out_is_told_from_one_that_no_rule_names(mani
     assert "left out by rule" in row[1]
 
 
-def test_what_became_of_each_source_is_counted(manifest: pd.DataFrame, films: np.ndarray) -> None:
-    problems = pd.DataFrame(
-        [("t/a", "copy"), ("t/b", "lateral view"), ("t/c", "lateral view"), ("u/d", "row without a film")],
-        columns=["image_id", "problem"],
-    ).assign(path="x.png", detail="y")
-    assert count_ways(manifest, problems).values.tolist() == [
-        ["s", "kept", 8],
-        ["t", "kept", 4],
-        ["t", "lateral view", 2],
-        ["t", "copy", 1],
-        ["u", "row without a film", 1],
-    ]
-    assert "What became of each source" in render(manifest, films, problems=problems)
-
-
 def test_a_long_problem_list_is_cut_and_says_so(manifest: pd.DataFrame, films: np.ndarray) -> None:
     problems = pd.DataFrame({"image_id": "x", "path": "x.png", "problem": "copy", "detail": "y"}, index=range(1234))
     page = render(manifest, films, problems=problems)
@@ -224,13 +104,6 @@ def test_a_long_problem_list_is_cut_and_says_so(manifest: pd.DataFrame, films: n
     rare = pd.concat([problems, pd.DataFrame({"image_id": ["b"], "path": "b.png", "problem": "broken film", "detail": "z"})])
     assert "b.png" in render(manifest, films, problems=rare)
     assert "None: every film was read" in render(manifest, films)
-
-
-def test_films_with_marks_are_counted_by_class_and_source(manifest: pd.DataFrame) -> None:
-    markers = pd.DataFrame({"image_id": manifest["image_id"], "markers": [1, 0, 2, 1, 0, 0, 0, 0, 3, 1, 1, 1]})
-    counts = count_marked(manifest, markers).set_index(["label", "source"])
-    assert counts["with_marks"].to_dict() == {("ill", "s"): 1, ("normal", "s"): 2, ("normal", "t"): 4}
-    assert counts["percent"].to_dict() == {("ill", "s"): 50.0, ("normal", "s"): 33.3, ("normal", "t"): 100.0}
 
 
 def test_further_sections_stand_on_the_page_with_picture_and_table(manifest: pd.DataFrame, films: np.ndarray) -> None:

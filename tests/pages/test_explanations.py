@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.pages.explanations import MeasureNote, against_chance, agree, group_explanations, number
+from hilum.pages.explanations import MeasureNote, against_chance, agree, group_explanations
 
 COLUMNS = ["arm", "method", "measure", "value", "low", "high", "films", "chance_random", "chance_centre"]
 HIT = MeasureNote("hit_rate_lesion", "hit rate", "Right place?", "lesion mask", "higher", True, "positive part", "0 to 1", "", "")
@@ -89,7 +89,3 @@ def test_agreement_in_words():
     assert found.cells["LIME"] == {"LIME": "", "SHAP": "0.41 · 26 %", "centre map": "0.00 · 10 %"}
     assert found.cells["SHAP"]["centre map"] == "undefined · undefined"
     assert (found.lonely, found.chance) == ([("film/1", "0.20")], "0.30")
-
-
-def test_numbers_have_a_true_minus_and_no_negative_zero():
-    assert (number(-0.25), number(-0.0001), number(np.nan)) == ("−0.250", "0.000", "undefined")

@@ -32,7 +32,7 @@ def files_behind(module: str, without: Collection[str] = ()) -> set[str]:
     """The files that a module imports, directly or through others, and its own: paths below the package.
 
     without: files whose imports are not followed, and which are left out. Packages' own `__init__` files hold no code.
-    Templates count as imported by the files of their folder that name them.
+    Templates count as imported by the files of their folder that name them, other templates among them.
     """
     known = modules()
     todo, seen = [module], set()
@@ -43,5 +43,8 @@ def files_behind(module: str, without: Collection[str] = ()) -> set[str]:
         seen.add(name)
         todo += [other for other in imports_of(known[name]) if other in known]
     paths = {known[name] for name in seen if known[name].name != "__init__.py"}
-    paths |= {page for path in paths for page in path.parent.glob("*.html") if f'"{page.name}"' in path.read_text()}
+    named = paths
+    while named:
+        named = {page for path in named for page in path.parent.glob("*.html") if f'"{page.name}"' in path.read_text()} - paths
+        paths |= named
     return {path.relative_to(PACKAGE).as_posix() for path in paths}

@@ -3,7 +3,6 @@
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from hilum.data.prepared.geometry import Geometry
+from hilum.pictures import plain
 from hilum.records import Films
 
 COLUMNS = 6  # films side by side
@@ -34,6 +34,7 @@ def choose_annotated(manifest: pd.DataFrame, most: int) -> list[str]:
     return chosen
 
 
+@plain
 def draw_marked(
     films: Mapping[str, NDArray[np.uint8]],
     boxes: Mapping[str, NDArray[np.float64]],
@@ -54,6 +55,7 @@ def draw_marked(
     return figure
 
 
+@plain
 def draw_odd(films: Mapping[str, NDArray[np.uint8]], odd: pd.DataFrame) -> Figure:
     """Films with the reason for which each is listed. odd: columns image_id, reason."""
     reasons = odd.groupby("image_id")["reason"].first()
@@ -65,6 +67,7 @@ def draw_odd(films: Mapping[str, NDArray[np.uint8]], odd: pd.DataFrame) -> Figur
     return figure
 
 
+@plain
 def draw_annotated(
     films: Mapping[str, NDArray[np.uint8]],
     boxes: Mapping[str, str],
@@ -85,13 +88,6 @@ def draw_annotated(
         if boxes[name]:
             _frame(cell, geometry[name].boxes_to_prepared(np.array(json.loads(boxes[name]))), COLOURS["box"])
     return figure
-
-
-def encode_sheet(figure: Figure) -> bytes:
-    """A sheet as PNG bytes; the same sheet gives the same bytes."""
-    stream = BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
 
 
 def gather(films: Films, image_ids: Sequence[str], wanted: Sequence[str]) -> dict[str, NDArray[np.uint8]]:

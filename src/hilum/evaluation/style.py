@@ -1,29 +1,23 @@
-"""The one visual language of all figures: sizes, colours, and how a figure becomes the same bytes each time."""
+"""The one visual language of all figures: sizes, fonts, colours and markers."""
 
-import io
 import textwrap
-from collections.abc import Callable, Sequence
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
-import matplotlib
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from hilum.evaluation.statistics import Interval
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from hilum.pictures import PLAIN, drawn_under, encode_png
 
 DPI = 100
 STYLE: dict[Any, Any] = {
+    **PLAIN,
     "figure.dpi": DPI,
     "figure.facecolor": "white",
     "axes.facecolor": "white",
-    "text.parse_math": False,  # a $ in a name is a $
     "savefig.facecolor": "white",
     "savefig.bbox": None,
     "font.size": 10,
@@ -47,7 +41,6 @@ STYLE: dict[Any, Any] = {
     "lines.markersize": 6,
 }
 LETTER, TITLE_LETTER, LINE = 0.08, 0.12, 0.2  # inches: width of a letter of a label and of a title, height of a line
-LAYOUT_PASSES = 5
 GUIDE = "#888888"  # diagonals, zero lines, notes
 TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 COUNT_COLOURS = "Blues"
@@ -60,17 +53,7 @@ CLASS_COLOURS = ("#332288", "#117733", "#CC6677", "#88CCEE", "#AA4499", "#999933
 CLASS_DASHES: tuple[object, ...] = ("-", (0, (5, 1.5)), (0, (2, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 
 
-def styled(draw: Callable[P, R]) -> Callable[P, R]:
-    """Run a drawing function under `STYLE`, whatever the user's matplotlibrc says."""
-
-    @wraps(draw)
-    def under_style(*args: P.args, **kwargs: P.kwargs) -> R:
-        with matplotlib.rc_context():
-            matplotlib.rcdefaults()
-            matplotlib.rcParams.update(STYLE)
-            return draw(*args, **kwargs)
-
-    return under_style
+styled = drawn_under(STYLE)
 
 
 def new_figure(width: float, height: float, title: str) -> Figure:
@@ -85,21 +68,9 @@ def new_figure(width: float, height: float, title: str) -> Figure:
     return figure
 
 
-@styled
 def to_png(figure: Figure) -> bytes:
-    """The figure as PNG bytes: the same figure gives the same bytes (no date, no version inside)."""
-    engine, placed = figure.get_layout_engine(), np.array(np.inf)
-    if engine is not None:
-        # One pass of the constrained layout can leave long turned names outside the figure: repeat it until the axes stay put.
-        for _ in range(LAYOUT_PASSES):
-            engine.execute(figure)
-            before, placed = placed, np.array([axes.get_position().bounds for axes in figure.axes])
-            if np.abs(placed - before).max() < 1 / 500:
-                break
-        figure.set_layout_engine("none")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    return buffer.getvalue()
+    """A figure of this style as PNG bytes."""
+    return encode_png(figure, STYLE, dpi=DPI, settle=True)
 
 
 def arm_colour(arm: str, arms: Sequence[str]) -> str:

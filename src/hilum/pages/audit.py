@@ -1,17 +1,14 @@
 """The part of the comparison page on the audit: a verdict for every arm with its evidence, and a picture each."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from hilum.audit.rule import FILMS
 from hilum.evaluation.style import arm_colour
-from hilum.pages.explanations import number
+from hilum.pages.templates import render
 
 POINTS = {  # number -> what people read, and what it says; the first stands with `spread` in the rule
     "around_probability": ("all surroundings exchanged", "shift of a probability"),
@@ -39,25 +36,18 @@ class ArmAudit:
 def render_audit(audits: Mapping[str, ArmAudit]) -> Markup:
     """The section as HTML that stands in the comparison page; audits: arm -> audit, in the page's order."""
     arms = list(audits)
-    page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
-    page.filters["number"] = number
-    page.globals["arm_name"] = lambda arm: Markup('<span class="arm" style="--arm: {}">{}</span>').format(
-        arm_colour(arm, arms), escape(arm)
-    )
     first = audits[arms[0]].found
-    return Markup(  # every value in it was escaped by the template
-        page.get_template("audit.html").render(
-            audits={arm: audit.found for arm, audit in audits.items()},
-            pictures={
-                arm: "data:image/png;base64," + base64.b64encode(audit.picture).decode("ascii") for arm, audit in audits.items()
-            },
-            rows=POINTS,
-            films=first["films"],
-            enough=ENOUGH,
-            frozen_on=FILMS,
-            lungs=first["lungs"],
-            outlines=first["numbers"]["outlines_auroc"],
-        )
+    return render(
+        "audit.html",
+        colour={arm: arm_colour(arm, arms) for arm in arms},
+        audits={arm: audit.found for arm, audit in audits.items()},
+        pictures={arm: audit.picture for arm, audit in audits.items()},
+        rows=POINTS,
+        films=first["films"],
+        enough=ENOUGH,
+        frozen_on=FILMS,
+        lungs=first["lungs"],
+        outlines=first["numbers"]["outlines_auroc"],
     )
 
 

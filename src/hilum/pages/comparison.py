@@ -1,19 +1,18 @@
 """The comparison as one HTML page that needs no other file: what was found in words, then tables and pictures."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hilum.evaluation.scoring.metrics import METRICS, higher_is_better, metric_title
 from hilum.evaluation.style import arm_colour
-from hilum.pages.explanations import SHOWN_FILMS, Agreement, MeasureNote, group_explanations, number
+from hilum.pages.explanations import SHOWN_FILMS, Agreement, MeasureNote, group_explanations
 from hilum.pages.headline import BlindRow, HeadlineRow, difference_text
+from hilum.pages.numbers import number, setting
+from hilum.pages.templates import render
 
 PAGE = "comparison.html"  # its name in the folder of the comparison
 SHOWN_CHANGES = 100  # rows of a list of changed verdicts on the page
@@ -161,12 +160,8 @@ def render_comparison(page: ComparisonPage) -> str:
     places = [*FIGURES, *(f"{kind}/{arm}" for kind in ARM_FIGURES for arm in arms)]
     if lost := sorted(set(page.figures) - set(places)):
         raise ValueError(f"a figure's key must be one of {', '.join(places)}, got {', '.join(lost)}; use one of these.")
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters.update(number=number, setting=_setting, p=_p_value, uri=_uri, signed="{:+g}".format)
-    environment.globals.update(title_of=metric_title, less=lambda name: not higher_is_better(name))
-    return environment.get_template("comparison.html").render(
+    filled = render(
+        "comparison.html",
         page=page,
         arms=arms,
         others=[arm for arm in arms if arm != page.reference],
@@ -187,7 +182,10 @@ def render_comparison(page: ComparisonPage) -> str:
         groups=group_explanations(page.explanation, page.notes),
         shown_films=SHOWN_FILMS,
         settings=_settings(page.arms),
+        title_of=metric_title,
+        less=lambda metric: not higher_is_better(metric),
     )
+    return str(filled)
 
 
 def _class_rows(page: ComparisonPage, arms: Sequence[str]) -> list[tuple[str, list[tuple[str, dict[str, Any]]]]]:
@@ -201,7 +199,7 @@ def _settings(arms: Sequence[ArmSummary]) -> dict[str, list[tuple[str, list[tupl
     tables = {arm.name: {key: (value, origin) for key, value, origin in arm.values} for arm in arms}
     keys = dict.fromkeys(key for table in tables.values() for key in table)
     rows = [(key, [table.get(key) for table in tables.values()]) for key in keys]
-    shown = {key: {None if cell is None else _setting(cell[0]) for cell in cells} for key, cells in rows}
+    shown = {key: {None if cell is None else setting(cell[0]) for cell in cells} for key, cells in rows}
     return {
         "different": [row for row in rows if len(shown[row[0]]) > 1],
         "equal": [row for row in rows if len(shown[row[0]]) == 1],
@@ -214,22 +212,6 @@ def _rows(table: pd.DataFrame, **more: Any) -> list[dict[str, Any]]:
     return [row | {name: make(row) for name, make in more.items()} for row in records]
 
 
-def _setting(value: Any) -> str:
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return "undefined" if np.isnan(value) else f"{value:.6g}"
-    return "none" if value is None else str(value)
-
-
-def _p_value(value: float) -> str:
-    return "undefined" if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
 def _listed(names: Sequence[str]) -> str:
     """`a`, `a and b`, `a; b and c`: names may hold commas themselves."""
     return " and ".join([part for part in ("; ".join(names[:-1]), names[-1]) if part])
-
-
-def _uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -1,12 +1,11 @@
 """The part of the data report that shows what goes together with the class."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from hilum.data.confounding import PRESENT, STRONG, Confounding
+from hilum.pages.templates import render
 
 SHOWN_VALUES = 12  # rows of a contingency table on the page; contingency.csv has all
 COLOURS = ("#332288", "#117733", "#cc6677", "#88ccee", "#aa4499", "#999933", "#882255", "#44aa99")  # Paul Tol's "muted"
@@ -27,16 +26,13 @@ def render_confounding(found: Confounding, classes: Sequence[str], confidence: f
         shown = [(value, list(films), total) for value, *films, total in wide.head(SHOWN_VALUES).itertuples(name=None)]
         if len(wide) > 1:
             tables.append((row.factor, shown, max(0, len(wide) - SHOWN_VALUES)))
-    page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
-    page.globals["zip"] = zip
-    return Markup(  # every value in it was escaped by the template
-        page.get_template("confounding.html").render(
-            rows=found.table.to_dict("records"),
-            tables=tables,
-            opened=set(found.table["factor"][found.table["judgement"] == "strong"]),
-            colours={name: COLOURS[k % len(COLOURS)] for k, name in enumerate(classes)},
-            confidence=confidence,
-            strong=STRONG,
-            present=PRESENT,
-        )
+    return render(
+        "confounding.html",
+        rows=found.table.to_dict("records"),
+        tables=tables,
+        opened=set(found.table["factor"][found.table["judgement"] == "strong"]),
+        colours={name: COLOURS[k % len(COLOURS)] for k, name in enumerate(classes)},
+        confidence=confidence,
+        strong=STRONG,
+        present=PRESENT,
     )

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hilum.pages.numbers import number, percent
+
 CHANCE = {"chance_random": "random map", "chance_centre": "centre map"}  # column -> what people read
 FEW_FILMS = 5  # below it an interval means nothing, and nothing is said against chance
 SHOWN_FILMS = 30  # films listed on which no methods agree
@@ -150,13 +152,3 @@ def agree(
     cells = {shown[one]: {shown[other]: told(one, other) for other in shown} for one in methods}
     lonely = [(str(row["image_id"]), number(row["best"], 2)) for row in disagreement.to_dict("records")]
     return Agreement(arm, list(shown.values()), cells, lonely, films, number(chance, 2))
-
-
-def number(value: float, digits: int = 3) -> str:
-    """`0.912` or `undefined`."""
-    return "undefined" if np.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
-
-
-def percent(value: float) -> str:
-    """`24 %` or `undefined`."""
-    return "undefined" if np.isnan(value) else f"{100 * value:.0f} %"

@@ -1,18 +1,16 @@
 """The part of the comparison page on cross-validation: pooled metrics, each fold, and the labels to look at."""
 
-import base64
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from hilum.evaluation.scoring.metrics import higher_is_better, metric_title
 from hilum.evaluation.style import arm_colour, with_interval
 from hilum.pages.headline import headline_rows, interval_of
+from hilum.pages.templates import render
 from hilum.records import Predictions
 
 MEASURED = "auroc_macro"  # of each fold alone
@@ -50,24 +48,20 @@ def render_folds(
         (fold, row["films"], row["patients"], [with_interval(interval_of(tables[arm][fold], MEASURED)) for arm in arms])
         for fold, row in tables[arms[0]].items()
     ]
-    page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
-    page.globals["less"] = lambda metric: not higher_is_better(metric)
-    page.globals["arm_name"] = lambda arm: Markup('<span class="arm" style="--arm: {}">{}</span>').format(
-        arm_colour(arm, page_arms), escape(arm)
-    )
-    return Markup(  # every value in it was escaped by the template
-        page.get_template("folds.html").render(
-            arms=arms,
-            reference=reference,
-            count=len(folds),
-            fold_by=fold_by,
-            interval=interval,
-            headline=headline_rows(values, dict.fromkeys(metrics, float("nan")), differences, metrics, {}),
-            folds=folds,
-            shown=metric_title(MEASURED),
-            contradicted={arm: int(one.metrics["oof/contradicted_labels"] or 0) for arm, one in found.items()},
-            sheets={arm: "data:image/png;base64," + base64.b64encode(one.sheet).decode("ascii") for arm, one in found.items()},
-        )
+    return render(
+        "folds.html",
+        colour={arm: arm_colour(arm, page_arms) for arm in page_arms},
+        arms=arms,
+        reference=reference,
+        count=len(folds),
+        fold_by=fold_by,
+        interval=interval,
+        less=lambda metric: not higher_is_better(metric),
+        headline=headline_rows(values, dict.fromkeys(metrics, float("nan")), differences, metrics, {}),
+        folds=folds,
+        shown=metric_title(MEASURED),
+        contradicted={arm: int(one.metrics["oof/contradicted_labels"] or 0) for arm, one in found.items()},
+        sheets={arm: one.sheet for arm, one in found.items()},
     )
 
 

@@ -11,7 +11,7 @@ from hilum.evaluation.scoring.metrics import metric_title
 from hilum.evaluation.statistics import Interval
 from hilum.evaluation.style import with_interval
 from hilum.pages.arm_results import ArmResults
-from hilum.pages.explanations import number
+from hilum.pages.numbers import number
 from hilum.settings.params import Params
 
 

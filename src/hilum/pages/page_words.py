@@ -9,7 +9,7 @@ from hilum.data.prepared.loading import read_manifest
 from hilum.explain.measures.registry import MEASURES, QUESTIONS, column
 from hilum.pages.arm_results import ArmResults
 from hilum.pages.comparison import LEVEL, ArmSummary
-from hilum.pages.data_report import warn_of_confounding
+from hilum.pages.data_counts import warn_of_confounding
 from hilum.pages.explanations import Agreement, MeasureNote, agree
 from hilum.pages.sanity import SanityResults
 from hilum.results import read_json, read_table

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from hilum.evaluation.style import arm_colour
-from hilum.pages.explanations import number, percent
+from hilum.pages.numbers import number, percent
+from hilum.pages.templates import render
 
 LOOKS = {"passes": "better", "fails sanity": "worse", "no evidence": "unclear"}  # verdict -> how its tag looks
 
@@ -36,19 +35,15 @@ def render_sanity(found: Mapping[str, SanityResults], titles: Mapping[str, str])
     The rule in words is the first arm's; arms have one `explain`.
     """
     arms = list(found)
-    page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
-    page.globals["arm_name"] = lambda arm: Markup('<span class="arm" style="--arm: {}">{}</span>').format(
-        arm_colour(arm, arms), escape(arm)
-    )
     first = found[arms[0]]
-    return Markup(  # every value in it was escaped by the template
-        page.get_template("sanity.html").render(
-            seeds=first.seeds,
-            limit=f"{first.limit:g}",
-            evidence=percent(first.evidence),
-            interval=f"{100 * first.confidence:g} % interval",
-            rows=[(arm, _rows(results.table, titles)) for arm, results in found.items()],
-        )
+    return render(
+        "sanity.html",
+        colour={arm: arm_colour(arm, arms) for arm in arms},
+        seeds=first.seeds,
+        limit=f"{first.limit:g}",
+        evidence=percent(first.evidence),
+        interval=f"{100 * first.confidence:g} % interval",
+        rows=[(arm, _rows(results.table, titles)) for arm, results in found.items()],
     )
 
 

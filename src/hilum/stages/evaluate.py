@@ -1,6 +1,7 @@
 """evaluate: one arm's answers on validation and test films, every metric with its interval, and the figures."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from hilum.data.prepared.loading import SplitFilms, load_films, load_split, read_manifest
-from hilum.data.prepared.rows import as_images
+from hilum.data.prepared.rows import Rows, as_images
 from hilum.evaluation.acquisition import acquisition_features, answer_by_features, source_features
 from hilum.evaluation.blind import BLIND, SEES, measure_blind, tell_flag
+from hilum.evaluation.contact_sheet import draw_contact_sheet
 from hilum.evaluation.figures import calibration_figure, confusion_figure, learning_figure, pr_figure, roc_figure
 from hilum.evaluation.scoring.decisions import majority_baseline, one_vs_rest_thresholds, verdict
 from hilum.evaluation.scoring.metrics import evaluate_all, with_bins
@@ -21,11 +23,13 @@ from hilum.evaluation.tables import class_table, confusion_matrix, interval_tabl
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
-from hilum.records import Predictions
+from hilum.records import Films, Predictions
 from hilum.results import read_json, read_table, run_key, table_of, write_json, write_table
 from hilum.runs import arm_run, log_films, log_results
 from hilum.settings.params import Evaluate, flatten, read_params
+from hilum.settings.training import Augment
 from hilum.tracking import open_store
+from hilum.training.augmentation import Changes, draw_views
 from hilum.workspace import Workspace, find_workspace
 
 PARTS = ("val", "test")
@@ -49,6 +53,8 @@ def run(arm: str) -> None:
         flags = write_blind(folder, answers["test"], params.evaluate, params.evaluate.seed, description, workspace)
         trained = read_json(training / "settings.json")
         draw_learning(folder, read_table(training / "history.csv"), trained, arm)
+        films = load_split(workspace.prepared, workspace.split, "train", description["classes"])
+        draw_augmented(folder, films, description["classes"], trained["params"])
         made_from = {"arm": arm, "model_sha256": description["model_sha256"], "run_key": run_key(trained)}
         write_json(folder / "settings.json", {**made_from, "params": flatten(params.evaluate, "evaluate"), "tags": flags})
         log_films(opened, workspace, "test")
@@ -169,3 +175,16 @@ def draw_learning(folder: Path, history: pd.DataFrame, settings: dict[str, Any],
     metrics = list(dict.fromkeys([select, "val/balanced_accuracy"]))
     figure = learning_figure(shown, ["train/loss", "val/log_loss"], metrics, settings["best_step"] + 1, f"{arm}: learning curves")
     (folder / "curves.png").write_bytes(to_png(figure))
+
+
+def draw_augmented(folder: Path, train: SplitFilms, classes: list[str], trained: Mapping[str, Any]) -> None:
+    """views.png: a few training films beside the very views that the arm was trained on; trained: the parameters of its run."""
+    prefix = "train.augment."
+    augment = Augment.model_validate({k.removeprefix(prefix): v for k, v in trained.items() if k.startswith(prefix)})
+    seed = trained["train.seed"] if "train.seed" in trained else trained["seed"]  # one seed for all, in results of former days
+    changes = Changes(**augment.model_dump(exclude={"views"}))
+
+    def draw(films: Rows, view: int) -> Films:
+        return draw_views(films, view, seed, changes)
+
+    draw_contact_sheet(train, classes, augment, seed, draw).save(folder / "views.png")

@@ -18,9 +18,10 @@ from hilum.data.prepared.masks import MASK_KINDS, load_masks
 from hilum.data.quality.near_duplicates import find_near_duplicates
 from hilum.data.quality.near_groups import NEAR, check_groups, link_patients, tell_near_duplicates, warn_of_near_duplicates
 from hilum.data.quality.oddities import choose_shown, list_odd_films
-from hilum.data.quality.pair_sheet import draw_pairs, write_pairs
+from hilum.data.quality.pair_sheet import draw_pairs
 from hilum.data.readers.raw_films import read_source
-from hilum.data.sheets import choose_annotated, choose_marked, draw_annotated, draw_marked, draw_odd, encode_sheet, gather
+from hilum.data.sheets import choose_annotated, choose_marked, draw_annotated, draw_marked, draw_odd, gather
+from hilum.pictures import encode_png
 from hilum.progress import bar, say
 from hilum.results import write_table
 from hilum.settings.params import Params, read_params
@@ -88,7 +89,8 @@ def find_near(prepared: Prepared, params: Params, workspace: Workspace) -> pd.Da
         check_groups(near, len(manifest), params.prepare.group_share)
     except ValueError as error:
         picture = workspace.cache / ALARM
-        write_pairs(draw_pairs(near, manifest, prepared.films), picture)
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(encode_png(draw_pairs(near, manifest, prepared.films)))
         raise ValueError(f"{error}; they are shown in {picture}") from None
     return near
 
@@ -116,7 +118,7 @@ def look_at_films(prepared: Prepared, params: Params, workspace: Workspace) -> N
         told = dict(zip(ids, manifest["boxes"], strict=True))
         sheets["annotations"] = draw_annotated(gather(prepared.films, ids, shown), told, geometry, masks)
     for name, sheet in sheets.items():
-        (workspace.prepared / f"{name}.png").write_bytes(encode_sheet(sheet))
+        (workspace.prepared / f"{name}.png").write_bytes(encode_png(sheet))
     for reason, films in odd["reason"].value_counts().items():
         say(f"{reason}: {films} films to look at (data/prepared/odd_films.csv)")
     counts = count_removal(prepared.markers)

@@ -9,7 +9,7 @@ from hilum.data.burned_in.removal import count_removal
 from hilum.data.confounding import Confounding, measure_confounding, name_factors, tell_confounding
 from hilum.data.folds import draw_folds
 from hilum.data.prepared.loading import LISTED, load_films, read_manifest, read_markers
-from hilum.data.quality.pair_sheet import draw_pairs, write_pairs
+from hilum.data.quality.pair_sheet import draw_pairs
 from hilum.data.splits import (
     Splits,
     choose_explain_films,
@@ -20,7 +20,9 @@ from hilum.data.splits import (
     split_by_patient,
 )
 from hilum.pages.confounding import render_confounding
-from hilum.pages.data_report import Sheet, count_marked, count_ways, render_report, warn_of_confounding
+from hilum.pages.data_counts import count_marked, count_ways, warn_of_confounding
+from hilum.pages.data_report import Sheet, render_report
+from hilum.pictures import encode_png
 from hilum.progress import say
 from hilum.records import SPLITS
 from hilum.results import digest, file_sha256, read_table, write_json, write_table
@@ -73,7 +75,8 @@ def run() -> None:
     }
     write_json(folder / "versions.json", versions)
     if len(near):
-        write_pairs(draw_pairs(near, manifest, load_films(workspace.prepared), split_names(splits)), folder / SHEET)
+        sheet = draw_pairs(near, manifest, load_films(workspace.prepared), split_names(splits))
+        (folder / SHEET).write_bytes(encode_png(sheet))
     write_report(workspace, params, manifest, splits, near)
     for name, counts in proof["splits"].items():
         say(f"{name}: {counts['films']} films of {counts['patients']} patients")
@@ -91,7 +94,9 @@ def show_parted(near: pd.DataFrame, splits: Splits, manifest: pd.DataFrame, work
     picture = workspace.cache / EVIDENCE
     picture.unlink(missing_ok=True)
     if len(apart):
-        write_pairs(draw_pairs(apart, manifest, load_films(workspace.prepared), split_names(splits)), picture)
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        sheet = draw_pairs(apart, manifest, load_films(workspace.prepared), split_names(splits))
+        picture.write_bytes(encode_png(sheet))
         say(f"near duplicates in two splits are shown in {picture}")
 
 

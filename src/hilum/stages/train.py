@@ -20,7 +20,6 @@ from hilum.settings.meaning import settle
 from hilum.settings.params import find_arm, read_params
 from hilum.tracking import open_store
 from hilum.training.arms import correct_prior, train_arm
-from hilum.training.contact_sheet import draw_contact_sheet
 from hilum.training.fit import Fitted, begin_training
 from hilum.training.imbalance import copies_per_film, prior_shift, shown_prior
 from hilum.training.task import load_task, logged_params, origins
@@ -98,7 +97,6 @@ def run(arm: str) -> None:
         }
         write_json(folder / "settings.json", {**settings, "run_key": run_key(settings)})
         write_training(folder, fitted, task.train, versions["classes"])
-        draw_contact_sheet(task.train, task.classes, params.train.augment, params.train.seed).save(folder / "views.png")
         log_training(store, opened, workspace, arm, params.tracking.model)
     say(f"{arm}: {tell_balance(fitted, task.train.labels, versions['classes'])}")
     say(f"{arm}: kept phase {kept['phase'] + 1:.0f} epoch {kept['epoch'] + 1:.0f}, val/{params.train.select} "

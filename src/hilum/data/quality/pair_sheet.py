@@ -2,12 +2,12 @@
 
 import textwrap
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from hilum.pictures import plain
 from hilum.records import Films
 
 SHOWN = 24  # pairs on a sheet
@@ -22,6 +22,7 @@ def choose_pairs(near: pd.DataFrame) -> pd.DataFrame:
     return doubtful.sort_values(["same", "score", "image_id", "other"], kind="stable").head(SHOWN).drop(columns="same")
 
 
+@plain
 def draw_pairs(near: pd.DataFrame, manifest: pd.DataFrame, films: Films, splits: Mapping[str, str] | None = None) -> Figure:
     """Near duplicates side by side, each with its name and patient; above a pair, how alike the two are and what was done.
 
@@ -49,12 +50,6 @@ def draw_pairs(near: pd.DataFrame, manifest: pd.DataFrame, films: Films, splits:
             for spine in axis.spines.values():
                 spine.set_edgecolor(colour)
     return figure
-
-
-def write_pairs(figure: Figure, path: Path) -> None:
-    """Save a sheet as PNG; the same figure gives the same bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png", metadata={"Software": None})
 
 
 def _wrap(text: str) -> str:

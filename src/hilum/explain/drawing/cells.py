@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from hilum.data.annotations import FilmMarks
 from hilum.explain.drawing.annotations import OUTLINES, draw_outline
-from hilum.explain.drawing.heat import DPI, GREY, INK, NOTE, draw_bar, draw_film, draw_heat, fit_inches, plain
+from hilum.explain.drawing.heat import DPI, GREY, INK, NOTE, draw_bar, draw_film, draw_heat, fit_inches
 from hilum.explain.drawing.stamp import stamp_title
+from hilum.pictures import plain
 from hilum.records import Predictions
 
 if TYPE_CHECKING:

@@ -1,40 +1,22 @@
-"""How a map is laid over a film: its colours, its scale, and how a figure becomes the same bytes each time."""
+"""How a map is laid over a film: its colours and its scale."""
 
-import io
-from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hilum.data.prepared.geometry import Geometry
+from hilum.pictures import encode_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 OPACITY = 0.8  # of the strongest heat; weaker heat is fainter, so the film stays readable where a map says nothing
 TOP = 99.5  # percentile of |value| that takes the strongest colour; single pixels beyond it would leave the rest pale
 NOTE = f"heat: opacity 0 to {OPACITY:.0%} with strength; each scale ends at the {TOP:g}th percentile of its map's |values|"
 DPI = 110
 GREY, INK = "#5a5a5a", "#1a1a1a"
-
-
-def plain(draw: Callable[P, R]) -> Callable[P, R]:
-    """Draw with matplotlib's own defaults, whatever the user's matplotlibrc says."""
-
-    @wraps(draw)
-    def drawn(*args: P.args, **options: P.kwargs) -> R:
-        import matplotlib.style
-
-        with matplotlib.style.context(["default", {"text.parse_math": False}]):  # a $ in a name is a $
-            return draw(*args, **options)
-
-    return drawn
 
 
 def fit_inches(side: float, geometry: Geometry | None) -> tuple[float, float]:
@@ -108,9 +90,6 @@ def block_sums(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     return sums.repeat(side, axis=0).repeat(side, axis=1)[: values.shape[0], : values.shape[1]]
 
 
-@plain
 def png_bytes(figure: "Figure") -> bytes:
-    """The figure as PNG; equal figures give equal bytes."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 3})
-    return stream.getvalue()
+    """A picture of maps as PNG bytes; compressed less than others, because there are many and films hardly shrink."""
+    return encode_png(figure, compression=3)

@@ -19,11 +19,11 @@ from hilum.explain.drawing.heat import (
     draw_film,
     draw_heat,
     fit_inches,
-    plain,
     strongest,
 )
 from hilum.explain.drawing.stamp import stamp_map
 from hilum.explain.methods.registry import METHODS, caption
+from hilum.pictures import plain
 from hilum.records import Attribution, Predictions
 
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hilum.explain.drawing.heat import DPI, GREY, INK, plain
+from hilum.explain.drawing.heat import DPI, GREY, INK
 from hilum.explain.drawing.panels import Answer, write_heading
+from hilum.pictures import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

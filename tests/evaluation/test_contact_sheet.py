@@ -3,9 +3,9 @@ import pytest
 from tiny_task import CLASSES, SIZE, make_rows, make_settings
 
 from hilum.data.prepared.rows import Rows
-from hilum.training import contact_sheet
-from hilum.training.augmentation import Changes, draw_views
-from hilum.training.contact_sheet import FILMS, GAP, LINE, MARGIN, VIEWS, choose_films, draw_contact_sheet
+from hilum.evaluation import contact_sheet
+from hilum.evaluation.contact_sheet import FILMS, GAP, LINE, MARGIN, VIEWS, choose_films, draw_contact_sheet
+from hilum.records import Films
 
 ROWS = make_rows(24, seed=1)
 
@@ -18,17 +18,19 @@ def cell(sheet: np.ndarray, block: int, row: int, column: int) -> np.ndarray:
     return sheet[top : top + side, left : left + side]
 
 
-def test_it_shows_the_very_views_that_training_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+def darker(films: Rows, view: int) -> Films:
+    return films.films // (2 + view)
+
+
+def test_a_film_stands_as_it_is_and_beside_it_its_views_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contact_sheet, "SIDE", SIZE)  # so that a film keeps its pixels
     augment = make_settings().augment
-    sheet = np.asarray(draw_contact_sheet(ROWS, CLASSES, augment, seed=5))
-    changes = Changes(**augment.model_dump(exclude={"views"}))
+    sheet = np.asarray(draw_contact_sheet(ROWS, CLASSES, augment, 5, darker))
     for block, films in enumerate(choose_films(ROWS, 3, seed=5)):
         for row, film in enumerate(films):
             np.testing.assert_array_equal(cell(sheet, block, row, 0)[..., 0], ROWS.films[film])
             for view in range(augment.views):
-                seen = draw_views(ROWS.take(np.array([film])), view, 5, changes)[0]
-                np.testing.assert_array_equal(cell(sheet, block, row, 1 + view)[..., 0], seen)
+                np.testing.assert_array_equal(cell(sheet, block, row, 1 + view)[..., 0], ROWS.films[film] // (2 + view))
 
 
 def test_films_are_drawn_once_each_from_their_class_by_the_seed() -> None:
@@ -42,7 +44,7 @@ def test_films_are_drawn_once_each_from_their_class_by_the_seed() -> None:
 
 @pytest.mark.parametrize("views", [0, 1, 40])
 def test_its_width_follows_the_views_up_to_a_bound(views: int) -> None:
-    sheet = draw_contact_sheet(ROWS, CLASSES, make_settings(views=views).augment, seed=5)
+    sheet = draw_contact_sheet(ROWS, CLASSES, make_settings(views=views).augment, 5, darker)
     columns = 1 + min(views, VIEWS)
     assert sheet.width == 2 * MARGIN + columns * (contact_sheet.SIDE + GAP) - GAP
-    assert sheet.tobytes() == draw_contact_sheet(ROWS, CLASSES, make_settings(views=views).augment, seed=5).tobytes()
+    assert sheet.tobytes() == draw_contact_sheet(ROWS, CLASSES, make_settings(views=views).augment, 5, darker).tobytes()

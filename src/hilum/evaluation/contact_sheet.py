@@ -1,32 +1,35 @@
-"""A picture of what the network sees: a few training films of each class as they are, and beside them their augmented views."""
+"""A picture of what the network saw: a few training films of each class as they are, and beside them their augmented views."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from hilum.data.prepared.loading import SplitFilms
 from hilum.data.prepared.rows import Rows
+from hilum.records import Films
 from hilum.settings.training import Augment
-from hilum.training.augmentation import Changes, draw_views
 
 FILMS, VIEWS = 2, 6  # films of each class, and at most so many views of each
 SIDE, GAP, MARGIN, LINE = 160, 6, 14, 20  # pixels: of a film, between films, around all, of a line of text
 INK, GREY, PAPER = "#1a1a1a", "#5a5a5a", "#ffffff"
 
 
-def choose_films(rows: Rows, classes: int, seed: int) -> list[NDArray[np.intp]]:
+def choose_films(rows: Rows | SplitFilms, classes: int, seed: int) -> list[NDArray[np.intp]]:
     """Positions of `FILMS` films of each class (fewer where there are fewer), drawn without replacement."""
     rng = np.random.default_rng(seed)
     return [np.sort(rng.permutation(np.flatnonzero(rows.labels == k))[:FILMS]) for k in range(classes)]
 
 
-def draw_contact_sheet(rows: Rows, classes: Sequence[str], augment: Augment, seed: int) -> Image.Image:
-    """A row per film: the film as it is, then the very views that training with this seed reads.
+def draw_contact_sheet(
+    rows: Rows | SplitFilms, classes: Sequence[str], augment: Augment, seed: int, draw: Callable[[Rows, int], Films]
+) -> Image.Image:
+    """A row per film: the film as it is, then its first views.
 
-    rows: training films. classes: names in class order. The foot says how far a view may be from its film.
+    rows: training films, of which those on the sheet are read. classes: names in class order. seed: of the choice of films.
+    draw: view number n of each of some films, (N, H, W), as training reads it. The foot says how far a view may be from its film.
     """
-    changes = Changes(**augment.model_dump(exclude={"views"}))
     columns = 1 + min(augment.views, VIEWS)
     chosen = choose_films(rows, len(classes), seed)
     heading = ["film as it is", *(f"view {view + 1}" for view in range(columns - 1))]
@@ -40,7 +43,8 @@ def draw_contact_sheet(rows: Rows, classes: Sequence[str], augment: Augment, see
     top = MARGIN + LINE
     for name, films in zip(classes, chosen, strict=True):
         pen.text((MARGIN, top), name, INK, _font(14))
-        seen = [rows.films[films], *(draw_views(rows.take(films), view, seed, changes) for view in range(columns - 1))]
+        few = rows.take(films)
+        seen = [few.films, *(draw(few, view) for view in range(columns - 1))]  # of each column (N, H, W)
         for column, pictures in enumerate(seen):
             for row, picture in enumerate(pictures):
                 place = (MARGIN + column * (SIDE + GAP), top + LINE + row * (SIDE + GAP))

@@ -1,0 +1,48 @@
+"""How every page and section is made: one environment, what its templates may call, one way to embed a picture."""
+
+import base64
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from hilum.pages.numbers import number, p_value, percent, setting
+
+
+def render(template: str, **values: Any) -> Markup:
+    """A template of this folder filled in: HTML in which every value was escaped that is not markup itself.
+
+    template: its name, such as `folds.html`.
+
+    Raises:
+        jinja2.UndefinedError: the template asks for a value that was not given.
+    """
+    return Markup(_environment().get_template(template).render(**values))
+
+
+def embed(png: bytes) -> str:
+    """A picture as the source of an <img>, so that a page needs no other file."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "embed": embed,
+        "number": number,
+        "p_value": p_value,
+        "percent": percent,
+        "setting": setting,
+        "signed": "{:+g}".format,
+    }
+    environment.globals["zip"] = zip
+    return environment

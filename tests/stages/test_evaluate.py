@@ -1,0 +1,31 @@
+"""What `evaluate` draws of an arm's training."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_task import CLASSES, SIZE, make_rows, make_settings
+
+from hilum.evaluation import contact_sheet
+from hilum.evaluation.contact_sheet import GAP, LINE, MARGIN, choose_films
+from hilum.settings.params import flatten
+from hilum.stages.evaluate import draw_augmented
+from hilum.training.augmentation import Changes, draw_views
+
+ROWS = make_rows(24, seed=1)
+
+
+@pytest.mark.parametrize("seed", ["train.seed", "seed"])  # models of former days were trained with the one seed of all
+def test_views_are_the_very_ones_that_training_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: str) -> None:
+    monkeypatch.setattr(contact_sheet, "SIDE", SIZE)  # so that a film keeps its pixels
+    augment = make_settings().augment
+    draw_augmented(tmp_path, ROWS, list(CLASSES), {**flatten(augment, "train.augment"), seed: 5, "train.batch_size": 7})
+    sheet = np.asarray(Image.open(tmp_path / "views.png"))
+    first = choose_films(ROWS, 3, seed=5)[0][:1]
+    changes = Changes(**augment.model_dump(exclude={"views"}))
+    top = MARGIN + 2 * LINE
+    for view in range(augment.views):
+        left = MARGIN + (1 + view) * (SIZE + GAP)
+        shown = sheet[top : top + SIZE, left : left + SIZE, 0]
+        np.testing.assert_array_equal(shown, draw_views(ROWS.take(first), view, 5, changes)[0])
