@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import numpy as np
 from PIL import Image
 
+from hilum.explain.drawing.file_names import file_name
 from hilum.explain.drawing.heat import png_bytes
 from hilum.explain.drawing.panels import Answer, draw_panel
 from hilum.explain.measures.registry import MEASURES
@@ -54,7 +55,7 @@ def main() -> None:
         write_json(home / "keys" / "settings.json", {})
         for name in methods:
             for label in ("normal", "bacterial", "viral"):
-                (home / "keys" / "keys" / f"{name}_{label}.png").write_bytes(sheet)
+                (home / "keys" / "keys" / f"{file_name(f'{name}/{label}')}.png").write_bytes(sheet)
         store = open_store(Workspace(home, home), read_params(Path(__file__).resolve().parents[1] / "params.yaml").tracking)
         with store.start("benchmark", {}) as run:
             log_results(run, home / "keys", "warm")  # what is imported once
@@ -89,7 +90,7 @@ def make_folder(folder: Path, found: dict[str, Attribution], films: int, size: i
     sheet = png_bytes(draw_panel(grey, list(found.values()), 0, ANSWER))
     (folder / "panels").mkdir()
     for name in ids:
-        (folder / "panels" / f"{name.replace('/', '_')}.png").write_bytes(sheet)
+        (folder / "panels" / f"{file_name(name)}.png").write_bytes(sheet)
     ends = ("", ".low", ".high", ".films")
     write_json(folder / "metrics.json", {f"explain/{m}/{name}{end}": 0.5 for m in MEASURES for name in found for end in ends})
     write_json(folder / "settings.json", {"params": {f"explain.{name}.layer": "last" for name in found}})

@@ -121,6 +121,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "explain/measures/tables.py": {"explain", "compare"},
     "explain/sanity/gate.py": {"explain"},
     "explain/drawing/panels.py": {"explain", "compare"},
+    "explain/drawing/file_names.py": {"explain", "compare"},
     "explain/drawing/cells.py": {"explain"},
     "explain/sheets": {"explain"},
     "explain/outputs.py": {"explain"},

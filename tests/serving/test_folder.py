@@ -1,7 +1,8 @@
-"""predict: a row per file, paired by name, continued where it was cut off."""
+"""predict: a row per file, paired by name, continued where it was cut off, and a panel of each answer."""
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ from dicom_forms import describe, write
 from PIL import Image
 
 from hilum.data.burned_in.glyphs import letter_shape
+from hilum.explain.drawing.panels import draw_panel
 from hilum.explain.explained_model import Subject
 from hilum.models.classifier import save_classifier
+from hilum.models.forward import predictor
 from hilum.results import write_json
+from hilum.serving import folder_panels
 from hilum.serving.folder import predict_folder
 from hilum.settings.params import Params, read_params
 from hilum.stages import predict
@@ -27,14 +31,16 @@ GREYS = {"a.png": 20, "b/c.JPG": 200, "b/d.Jpeg": 30, "e.PNG": 240, "f.jpg": 128
 
 
 class Reader:
-    """A model whose p(bright) is the mean grey level over 255; it counts the films that it is shown."""
+    """A model whose p(bright) is the mean grey level over 255, no number above `blinding`; it counts the films it is shown."""
 
-    def __init__(self) -> None:
-        self.seen = 0
+    def __init__(self, blinding: float = 255, meanwhile: Callable[[], object] = lambda: None) -> None:
+        self.seen, self.blinding, self.meanwhile = 0, blinding, meanwhile
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         self.seen += len(images)
-        bright = images.mean(axis=(1, 2, 3)) / 255
+        self.meanwhile()
+        grey = images.mean(axis=(1, 2, 3))
+        bright = np.where(grey > self.blinding, np.nan, grey / 255)
         return np.stack([1 - bright, bright], axis=1).astype(np.float64)
 
 
@@ -56,8 +62,8 @@ def params(tmp_path: Path, make_project: Callable[..., Workspace]) -> Params:
 def answer(films: Path, tmp_path: Path, params: Params) -> Callable[..., int]:
     """Predict the folder of films into out.csv; returns how many films the model was shown."""
 
-    def call(described: dict[str, Any] = DESCRIBED, out: Path = tmp_path / "new" / "out.csv") -> int:
-        reader = Reader()
+    def call(described: dict[str, Any] = DESCRIBED, out: Path = tmp_path / "new" / "out.csv", **reading: Any) -> int:
+        reader = Reader(**reading)
         predict_folder(Subject(reader, None, np.zeros((1, SIZE, SIZE, 1), np.float32)), described, films, out, {}, params)
         return reader.seen
 
@@ -133,7 +139,208 @@ def test_a_film_that_came_later_is_added(answer: Callable[..., int], films: Path
     answer()
     Image.fromarray(np.full((SIZE, SIZE), 90, np.uint8)).save(films / "0.png")
     assert answer() == 1
-    assert list(rows(tmp_path / "new" / "out.csv"))[-1] == "0.png"
+    assert list(rows(tmp_path / "new" / "out.csv")) == ["0.png", *sorted(GREYS)]
+
+
+def test_a_film_that_could_not_be_read_is_tried_again_and_has_one_row(
+    answer: Callable[..., int], films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, whole = tmp_path / "new" / "out.csv", (films / "b" / "c.JPG").read_bytes()
+    (films / "b" / "c.JPG").write_bytes(whole[:100])
+    (films / "0.png").write_text("no film")
+    answer()
+    before = out.read_bytes()
+    assert answer() == 0, "films that were answered are not answered anew"
+    assert out.read_bytes() == before
+    (films / "b" / "c.JPG").write_bytes(whole)
+    assert answer() == 1
+    table = rows(out)
+    assert list(table) == ["0.png", *sorted(GREYS)], "in the order of the names"
+    assert [name for name, row in table.items() if row["error"]] == ["0.png"]
+    assert float(table["b/c.JPG"]["p_bright"]) == pytest.approx(200 / 255, abs=0.01)
+    assert "films without an answer: 2, which the next call tries again" in capsys.readouterr().out
+
+
+def test_an_error_stays_if_its_film_is_gone(answer: Callable[..., int], films: Path, tmp_path: Path) -> None:
+    (films / "0.png").write_text("no film")
+    answer()
+    (films / "0.png").unlink()
+    (films / "a.png").unlink()
+    assert answer() == 0
+    table = rows(tmp_path / "new" / "out.csv")
+    assert set(table) == {*GREYS, "0.png"}
+    assert table["0.png"]["error"] and table["a.png"]["predicted"] == "dark"
+
+
+def test_an_answer_that_is_no_number_is_an_error(answer: Callable[..., int], tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out.csv"
+    answer(blinding=210)
+    table = rows(out)
+    assert "must be finite numbers, got nan, nan" in table["e.PNG"]["error"]
+    assert table["e.PNG"]["predicted"] == table["e.PNG"]["p_dark"] == table["e.PNG"]["p_bright"] == ""
+    assert table["b/c.JPG"]["predicted"] == "bright" and not table["b/c.JPG"]["error"]
+    assert answer() == 1
+    whole = out.read_text()
+    given = "e.PNG,bright,{p_dark},{p_bright},".format(**rows(out)["e.PNG"])
+    assert given in whole
+    out.write_text(whole.replace(given, "e.PNG,dark,nan,nan,"))  # as it was written before
+    assert answer() == 1
+    assert out.read_text() == whole
+
+
+def test_a_second_call_into_one_table_is_refused_while_the_first_writes_it(answer: Callable[..., int], tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def call_again() -> None:
+        with pytest.raises(ValueError, match=r"out\.csv must be written by one call at a time, .* name another file") as refusal:
+            answer()
+        refused.append(str(refusal.value))
+
+    assert answer(meanwhile=call_again) == len(GREYS)
+    assert len(refused) == 1
+    assert set(rows(tmp_path / "new" / "out.csv")) == set(GREYS)
+    assert answer() == 0
+
+
+def test_a_table_with_doubled_rows_loses_them(answer: Callable[..., int], tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out.csv"
+    answer()
+    whole = out.read_text()
+    header, *lines = whole.splitlines(keepends=True)
+    out.write_text(header + "".join(line for line in lines for _ in range(2)))
+    assert answer() == 0
+    assert out.read_text() == whole
+
+
+def test_films_that_would_share_a_row_are_refused(answer: Callable[..., int], films: Path) -> None:
+    for name in ("a\udcff.png", "a\\udcff.png"):
+        (films / name).write_bytes((films / "a.png").read_bytes())
+    with pytest.raises(ValueError, match=r"two that read a\\udcff\.png; rename one"):
+        answer()
+
+
+@pytest.fixture(scope="module")
+def reader() -> Subject:
+    """A real network, for methods that look into one."""
+    model = build_model()
+    return Subject(predictor(model), model, None)
+
+
+@pytest.fixture
+def explain(films: Path, tmp_path: Path, reader: Subject, params: Params) -> Callable[..., int]:
+    """Predict the folder into out.csv with panels; returns how many films the model was shown."""
+
+    def call(methods: dict[str, str], **facts: str) -> int:
+        seen: list[np.ndarray] = []
+
+        def watched(images: np.ndarray) -> np.ndarray:
+            seen.extend(images)
+            return reader.predict(images)
+
+        subject = replace(reader, predict=watched)
+        predict_folder(subject, {**DESCRIBED, **facts}, films, tmp_path / "out.csv", methods, params)
+        return len(seen)
+
+    return call
+
+
+def panels(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """File -> when it was written, its bytes."""
+    return {file.name: (file.stat().st_mtime_ns, file.read_bytes()) for file in (folder / "out_panels").iterdir()}
+
+
+def test_a_finished_table_gets_its_panels_and_no_new_answers(explain: Callable[..., int], tmp_path: Path) -> None:
+    assert explain({}) == len(GREYS)
+    finished = (tmp_path / "out.csv").read_bytes()
+    assert explain({"saliency": ""}) == 0
+    drawn = panels(tmp_path)
+    assert set(drawn) == {f"{name.replace('/', '__')}.png" for name in GREYS}
+    assert explain({"saliency": ""}) == 0
+    assert panels(tmp_path) == drawn, "nothing is drawn twice"
+    (tmp_path / "out_panels" / "a.png.png").unlink()
+    (tmp_path / "out_panels" / "f.jpg.png").write_bytes(b"cut off")
+    assert explain({"saliency": ""}) == 0
+    again = panels(tmp_path)
+    assert {name: content for name, (_, content) in again.items()} == {name: content for name, (_, content) in drawn.items()}
+    assert {name for name in drawn if again[name][0] != drawn[name][0]} == {"a.png.png", "f.jpg.png"}
+    assert (tmp_path / "out.csv").read_bytes() == finished
+
+
+@pytest.mark.parametrize(
+    ("methods", "facts"),
+    [({"smoothgrad": ""}, {}), ({"saliency": "fails sanity"}, {}), ({"saliency": ""}, {"model_sha256": "n" * 64})],
+)
+def test_a_panel_that_shows_something_else_is_drawn_anew(
+    explain: Callable[..., int], tmp_path: Path, methods: dict[str, str], facts: dict[str, str]
+) -> None:
+    explain({"saliency": ""})
+    before = panels(tmp_path)
+    if facts:
+        (tmp_path / "out.csv").unlink()
+    explain(methods, **facts)
+    after = panels(tmp_path)
+    assert set(after) == set(before)
+    assert all(after[name][0] != before[name][0] for name in before)
+
+
+def test_films_whose_names_differ_in_a_slash_have_a_panel_each(explain: Callable[..., int], films: Path, tmp_path: Path) -> None:
+    for name in ("b/x.png", "b_x.png"):
+        Image.fromarray(np.full((SIZE, SIZE), 90, np.uint8)).save(films / name)
+    explain({"saliency": ""})
+    assert len(panels(tmp_path)) == len(GREYS) + 2
+    assert {"b__x.png.png", "b_x.png.png"} <= set(panels(tmp_path))
+
+
+@pytest.mark.parametrize("name", ['a,\n"b".png', "a\rb.png", "a\u2028b.png", "ä.png", "a\udcff.png"])
+def test_a_film_of_any_name_has_a_row_and_a_panel(explain: Callable[..., int], films: Path, tmp_path: Path, name: str) -> None:
+    (films / name).write_bytes((films / "a.png").read_bytes())
+    assert [explain({"saliency": ""}), explain({"saliency": ""})] == [len(GREYS) + 1, 0]
+    table = rows(tmp_path / "out.csv")
+    assert set(table) == {*GREYS, name.replace("\udcff", "\\udcff")}
+    assert not any(row["error"] for row in table.values())
+    assert len(panels(tmp_path)) == len(GREYS) + 1
+
+
+def test_panels_among_the_films_are_no_films(films: Path, reader: Subject, params: Params) -> None:
+    for _ in range(2):
+        predict_folder(reader, DESCRIBED, films, films / "b" / "out.csv", {"saliency": ""}, params)
+        assert set(rows(films / "b" / "out.csv")) == set(GREYS)
+    assert len(list((films / "b" / "out_panels").iterdir())) == len(GREYS)
+    with pytest.raises(ValueError, match="which holds panels of films only"):
+        predict_folder(reader, DESCRIBED, films / "b" / "out_panels", films / "b" / "out.csv", {}, params)
+
+
+def test_a_panel_of_a_film_that_is_broken_by_now_is_told_of(
+    explain: Callable[..., int], films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    explain({})
+    (films / "a.png").write_text("no film any more")
+    assert explain({"saliency": ""}) == 0
+    assert "panels not drawn: 1, because films cannot be read any more, such as a.png: " in capsys.readouterr().out
+    assert rows(tmp_path / "out.csv")["a.png"]["predicted"] == "dark"
+    assert len(panels(tmp_path)) == len(GREYS) - 1
+
+
+def test_answers_are_kept_if_drawing_is_interrupted(
+    explain: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[object] = []
+
+    def stop_at_the_third(*args: Any) -> Any:
+        drawn.append(args)
+        if len(drawn) == 3:
+            raise KeyboardInterrupt
+        return draw_panel(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folder_panels, "draw_panel", stop_at_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            explain({"saliency": ""})
+    assert set(rows(tmp_path / "out.csv")) == set(GREYS)
+    before = panels(tmp_path)
+    assert explain({"saliency": ""}) == 0
+    assert len(before) == 2 and before.items() <= panels(tmp_path).items()
+    assert len(panels(tmp_path)) == len(GREYS)
 
 
 def test_the_table_of_another_model_is_refused(answer: Callable[..., int], tmp_path: Path) -> None:
@@ -153,16 +360,21 @@ def test_the_threshold_is_the_models_own(answer: Callable[..., int], tmp_path: P
     assert [name for name, verdict in predicted.items() if verdict == "bright"] == ["e.PNG"]
 
 
-def write_model(folder: Path) -> Path:
-    """A real model file with what stands beside it: p(bright) rises with the mean grey level, one half at 127.5."""
+def build_model(gain: float = 1) -> keras.Model:
+    """p(bright) rises with the mean grey level, one half at 127.5."""
     grey = keras.Input((SIZE, SIZE, 1), name="grey")
     scaled = keras.layers.Rescaling(1 / 127.5, -1.0, name="scale")(grey)
     pool = keras.layers.GlobalAveragePooling2D(name="pool")(scaled)
     logits = keras.layers.Dense(2, name="logits")(pool)
     model = keras.Model(grey, keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits), name="reader")
-    model.get_layer("logits").set_weights([np.array([[-1.0, 1.0]], np.float32), np.zeros(2, np.float32)])
+    model.get_layer("logits").set_weights([np.array([[-gain, gain]], np.float32), np.zeros(2, np.float32)])
+    return model
+
+
+def write_model(folder: Path, gain: float = 1) -> Path:
+    """That model as a file, with what stands beside it."""
     folder.mkdir()
-    save_classifier(model, folder / "model.keras")
+    save_classifier(build_model(gain), folder / "model.keras")
     write_json(folder / "model.json", DESCRIBED)
     np.savez(folder / "mean_films.npz", films=np.zeros((2, SIZE, SIZE, 1), np.float32), classes=np.array(CLASSES))
     return folder / "model.keras"
@@ -176,6 +388,20 @@ def test_a_model_file_answers_a_folder(films: Path, tmp_path: Path, params: Para
     for name, grey in GREYS.items():
         score = 2 * (grey / 127.5 - 1)  # difference of the two logits
         assert float(table[name]["p_bright"]) == pytest.approx(1 / (1 + np.exp(-score)), abs=0.01), name
+
+
+def test_a_model_whose_weights_are_no_numbers_answers_nothing(
+    films: Path, tmp_path: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = write_model(tmp_path / "training", gain=np.nan)
+    monkeypatch.chdir(tmp_path / "project")
+    predict.run(model=str(model), images=films, out=tmp_path / "out.csv", explain="saliency")
+    table = rows(tmp_path / "out.csv")
+    assert set(table) == set(GREYS)
+    for row in table.values():
+        assert row["predicted"] == row["p_dark"] == row["p_bright"] == ""
+        assert "must be finite numbers, got nan, nan" in row["error"]
+    assert not (tmp_path / "out_panels").exists()
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def project(tmp_path: Path, make_project: Callable[..., Workspace], monkeypatch:
     return tmp_path
 
 
-def own_model(folder: Path, **facts: object) -> Path:
+def own_model(folder: Path, gain: float = 4, **facts: object) -> Path:
     """A user's own file: a backbone inside a Sequential, three channels from 0 to 1, one sigmoid that likes bright films."""
     folder.mkdir()
     layers = keras.layers
@@ -60,7 +60,7 @@ def own_model(folder: Path, **facts: object) -> Path:
     backbone = keras.Model(inner, seen, name="backbone")
     end = [layers.GlobalAveragePooling2D(), layers.Dense(1, activation="sigmoid")]
     model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), backbone, *end])
-    model.layers[-1].set_weights([np.full((2, 1), 4, np.float32), np.float32([-3])])
+    model.layers[-1].set_weights([np.full((2, 1), gain, np.float32), np.float32([-3])])
     model.save(folder / "own.keras")
     described = {"classes": ["dark", "bright"], "size": SIZE, "square": "pad", "threshold": 0.5, "scaling": [1 / 255, 0]}
     write_json(folder / "model.json", {**described, **facts})
@@ -139,11 +139,13 @@ def test_a_sheet_alone_and_a_class_of_one_s_choice(project: Path) -> None:
         ({}, {"image": "none.png"}, r"none\.png"),
         ({"classes": ["a", "b", "c"]}, {}, "must name 2 classes, as the model has, got a, b, c"),
         ({"size": 64}, {}, "must hold the size of the model's films, 32, got 64"),
+        ({"gain": np.nan}, {}, "probabilities must be finite numbers, got nan, nan"),
     ],
 )
 def test_what_cannot_be_explained_is_refused(project: Path, facts: dict, changes: dict, told: str) -> None:
     with pytest.raises((ValueError, OSError), match=told):
         call(project, own_model(project / "own", **facts), **{"methods": "gradcam", **changes})
+    assert not (project / "out").exists()
 
 
 def test_every_method_has_its_settings_and_the_full_profile_takes_them_all(project: Path) -> None:

@@ -9,6 +9,7 @@ from hilum.data.annotations import FilmMarks, load_marks
 from hilum.data.prepared.loading import load_split
 from hilum.data.prepared.rows import as_images
 from hilum.explain.drawing.cells import Tile, choose_cells, draw_grid, tell_tile
+from hilum.explain.drawing.file_names import file_name
 from hilum.explain.drawing.heat import png_bytes
 from hilum.explain.drawing.panels import Answer, draw_panel
 from hilum.explain.explained_model import Subject
@@ -35,24 +36,22 @@ def draw_panels(
             seen.add(answer.true)
             for method, attribution in found.items():
                 figure = draw_panel(films[row], [attribution], row, answer, marks[row])
-                (folder / "keys" / f"{method}_{answer.true}.png").write_bytes(png_bytes(figure))
+                (folder / "keys" / f"{file_name(f'{method}/{answer.true}')}.png").write_bytes(png_bytes(figure))
 
 
-def draw_sheets(folder: Path, shown: Shown, stems: Sequence[str], names: Sequence[str], settings: Explain, seed: int) -> None:
-    """The sheets of these films: pictures as sheets/<sheet>_<stem>.png (<sheet>.png of the model alone), and their arrays."""
+def draw_sheets(folder: Path, shown: Shown, films: Sequence[str], names: Sequence[str], settings: Explain, seed: int) -> None:
+    """The sheets of these films: pictures as sheets/<sheet>_<film>.png (<sheet>.png of the model alone), and their arrays.
+
+    films: what each one's files are named after; names: of the sheets.
+    """
     (folder / "sheets").mkdir(parents=True, exist_ok=True)
     ids = [answer.film for answer in shown.answers]
     for name in names:
         drawn = SHEETS[name].draw(shown, settings, seed, bar(SHEETS[name].title))
-        files = [f"{name}_{stem}" for stem in stems] if SHEETS[name].per_film else [name]
+        files = [f"{name}_{file_name(film)}" for film in films] if SHEETS[name].per_film else [name]
         for file, figure in zip(files, drawn.pictures, strict=True):
             (folder / "sheets" / f"{file}.png").write_bytes(png_bytes(figure))
         save_arrays(folder / "sheets", {f"{name}_{i}": one for i, one in enumerate(drawn.maps, 1)}, ids)
-
-
-def file_name(film: str) -> str:
-    """A film's name as that of a file."""
-    return film.replace("/", "_")
 
 
 def draw_grids(
@@ -88,4 +87,4 @@ def draw_grids(
             ]
         title = f"Grad-CAM for {name}, test films" + (f", layer {layer}" if layer else "")
         figure = draw_grid(tiles, settings.grid_films, title, method.signed, method.unit, verdicts.get("gradcam", ""))
-        (folder / "grids" / f"{name}.png").write_bytes(png_bytes(figure))
+        (folder / "grids" / f"{file_name(name)}.png").write_bytes(png_bytes(figure))

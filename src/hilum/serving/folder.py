@@ -1,135 +1,75 @@
-"""A model's answers for a folder of films: a CSV with a row per file, written as it goes, and panels beside it."""
+"""A model's answers for a folder of films: a CSV with a row per film, written as it goes, and panels beside it."""
 
-import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hilum.data.annotations import FilmMarks, no_marks
-from hilum.data.decoding.marked_film import prepare_marked
-from hilum.data.prepared.rows import as_images
 from hilum.data.readers.listing import list_pictures_and_dicoms
-from hilum.evaluation.scoring.decisions import verdict
-from hilum.explain.drawing.heat import png_bytes
-from hilum.explain.drawing.panels import Answer, draw_panel, tell_answer
 from hilum.explain.explained_model import Subject
-from hilum.explain.methods.registry import METHODS
 from hilum.models.forward import BATCH
 from hilum.progress import bar, say
-from hilum.records import Labels
+from hilum.serving.answer_table import open_table
+from hilum.serving.answers import answer_films, prepare_films
+from hilum.serving.folder_panels import Panels
 from hilum.settings.params import Params
 
 
 def predict_folder(
     subject: Subject, described: dict[str, Any], images: Path, out: Path, methods: Mapping[str, str], params: Params
 ) -> None:
-    """Answer for every film below a folder that the CSV does not hold yet.
+    """Answer for every film below a folder that the CSV holds no answer for, and draw the panels that are missing.
 
+    A film that could not be answered before is tried again; one that was answered is not, and its panel shows that answer.
+    A finished CSV has its rows in the order of the films' names.
     methods: those to explain by -> the sanity gate's verdict on each.
-    """
-    classes = list(described["classes"])
-    header = ["file", "predicted", *(f"p_{name}" for name in classes), "error", "model_sha256"]
-    done = read_done(out, header, described["model_sha256"])
-    names = [str(path) for path in list_pictures_and_dicoms(images)]
-    if not names:
-        raise ValueError(f"--images must hold films (PNG, JPEG, DICOM), got none below {images}")
-    todo = [name for name in names if name not in done]
-    say(f"{len(names)} films, {len(done & set(names))} answered before")
-    report = bar("films answered")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("a", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if not done and file.tell() == 0:
-            writer.writerow(header)
-        for start in range(0, len(todo), BATCH):
-            for row in answer_batch(subject, described, images, todo[start : start + BATCH], methods, params, out):
-                writer.writerow([*row, described["model_sha256"]])
-            file.flush()
-            report(min(start + BATCH, len(todo)), len(todo))
-
-
-def read_done(out: Path, header: list[str], model_sha256: str) -> set[str]:
-    """The files that a CSV holds already; a line that was cut off is dropped.
 
     Raises:
-        ValueError: the CSV has other columns or comes from another model.
+        ValueError: there are no films, or what `open_table` refuses.
     """
-    if not out.is_file() or not out.stat().st_size:
-        return set()
-    text = out.read_text()
-    if not text.endswith("\n"):
-        text = text[: text.rfind("\n") + 1]
-        out.write_text(text)
-    rows = list(csv.reader(text.splitlines()))
-    if rows and rows[0] != header:
-        raise ValueError(f"{out} must have the columns {', '.join(header)}, got {', '.join(rows[0])}; name another file")
-    strange = {row[-1] for row in rows[1:]} - {model_sha256}
-    if strange:
-        raise ValueError(f"{out} holds answers of another model ({min(strange)[:12]}); name another file")
-    return {row[0] for row in rows[1:]}
+    drawn = out.with_name(f"{out.stem}_panels")
+    films = name_films(images, drawn)
+    panels = Panels(drawn, subject, described, methods, params.explain, params.explain.seed)
+    with open_table(out, list(described["classes"]), described["model_sha256"], films) as table:
+        known = {name for name in films if table.answered(name)}
+        undrawn = {name for name in known if methods and panels.lacks(table.rows[name])}
+        lacking = f", {len(undrawn)} of them without a panel" if undrawn else ""
+        say(f"{len(films)} films, {len(known)} answered before{lacking}")
+        todo = [name for name in films if name not in known or name in undrawn]
+        report = bar("films answered")
+        unread: dict[str, str] = {}
+        for start in range(0, len(todo), BATCH):
+            batch = todo[start : start + BATCH]
+            read, faults = prepare_films({name: films[name] for name in batch}, described)
+            table.add(answer_films(subject, described, [name for name in batch if name not in known], read, faults))
+            rows = [table.rows[name] for name in read if table.answered(name)]
+            if methods and rows:
+                panels.draw(read, rows)
+            unread |= {name: fault for name, fault in faults.items() if name in known}
+            report(min(start + BATCH, len(todo)), len(todo))
+        table.put_in_order(list(films))
+        failed = [name for name in films if not table.answered(name)]
+    if failed:
+        say(f"films without an answer: {len(failed)}, which the next call tries again; {out} says why")
+    if unread:
+        name, fault = next(iter(unread.items()))
+        say(f"panels not drawn: {len(unread)}, because films cannot be read any more, such as {name}: {fault}")
 
 
-def answer_batch(
-    subject: Subject,
-    described: dict[str, Any],
-    images: Path,
-    names: list[str],
-    methods: Mapping[str, str],
-    params: Params,
-    out: Path,
-) -> list[list[str]]:
-    """A row per file, in the order of the names: the verdict and probabilities, or the error."""
-    films: dict[str, np.ndarray] = {}
-    marks: list[FilmMarks] = []
-    errors: dict[str, str] = {}
-    for name in names:
-        try:
-            film = prepare_marked(images / name, described["size"], described["square"], described.get("markers", "keep"))
-            films[name] = film.film
-            marks.append(no_marks(film.geometry))
-        except ValueError as fault:
-            errors[name] = str(fault)
-    classes = list(described["classes"])
-    answers: dict[str, list[str]] = {name: [name, "", *("" for _ in classes), error] for name, error in errors.items()}
-    if films:
-        stack = np.stack(list(films.values()))
-        probabilities = subject.predict(as_images(stack))
-        verdicts = verdict(probabilities, described["threshold"])
-        for name, row, k in zip(films, probabilities, verdicts, strict=True):
-            answers[name] = [name, classes[k], *(f"{p:.6g}" for p in row), ""]
-        if methods:
-            threshold = described["threshold"]
-            told = [
-                tell_answer(name, classes, row, int(k), int(k), threshold)
-                for name, row, k in zip(films, probabilities, verdicts, strict=True)
-            ]
-            draw_explanations(subject, stack, told, marks, verdicts, methods, params, out)
-    return [answers[name] for name in names]
+def name_films(images: Path, drawn: Path) -> dict[str, Path]:
+    """The films below a folder by the names that they have in the CSV, sorted; panels in the folder `drawn` are no films.
 
-
-def draw_explanations(
-    subject: Subject,
-    films: np.ndarray,
-    answers: Sequence[Answer],
-    marks: Sequence[FilmMarks],
-    verdicts: Labels,
-    methods: Mapping[str, str],
-    params: Params,
-    out: Path,
-) -> None:
-    """One panel per film beside the CSV, in <name of the CSV>_panels/."""
-    folder = out.with_name(f"{out.stem}_panels")
-    folder.mkdir(parents=True, exist_ok=True)
-    found = []
-    for method, sanity in methods.items():
-        settings = getattr(params.explain, method).model_dump()
-        explained = METHODS[method].explain(
-            subject, as_images(films), verdicts, settings, params.explain.seed, bar(METHODS[method].title)
-        )
-        found.append(replace(explained, sanity=sanity))
-    for index, answer in enumerate(answers):
-        figure = draw_panel(films[index], found, index, answer, marks[index])
-        (folder / f"{answer.film.replace('/', '_')}.png").write_bytes(png_bytes(figure))
+    Raises:
+        ValueError: there are none, or two have one name there.
+    """
+    found: dict[str, Path] = {}
+    below, inside = images.resolve(), drawn.resolve()
+    for film in list_pictures_and_dicoms(images):
+        if (below / film).is_relative_to(inside):
+            continue
+        name = str(film).encode(errors="backslashreplace").decode()  # the file system takes bytes that are no UTF-8, a CSV none
+        if name in found:
+            raise ValueError(f"films must differ in how they can be written in UTF-8, got two that read {name}; rename one")
+        found[name] = images / film
+    if not found:
+        raise ValueError(f"--images must be a folder of films, got {images}, which holds panels of films only; name another")
+    return found

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from hilum.data.annotations import no_marks
-from hilum.data.decoding.marked_film import prepare_marked
 from hilum.data.prepared.rows import as_images
 from hilum.evaluation.scoring.decisions import verdict
+from hilum.explain.drawing.file_names import file_name, printable
 from hilum.explain.drawing.heat import png_bytes
 from hilum.explain.drawing.panels import draw_panel, tell_answer
 from hilum.explain.maps import explain_films
@@ -18,6 +18,7 @@ from hilum.explain.saved_maps import save_arrays
 from hilum.explain.sheets.registry import SHEETS, Shown
 from hilum.progress import say
 from hilum.results import read_json, write_json
+from hilum.serving.answers import prepare_film, tell_fault
 from hilum.serving.opening import check_names, choose_methods, open_served
 from hilum.serving.verdicts import read_verdicts
 from hilum.settings.explain import PREDICTED
@@ -32,13 +33,15 @@ def explain_image(image: Path, model: str, asked: str, target: str, out: Path, w
         raise ValueError(f"--image must be a film, got {image}, which does not exist")
     with open_served(model, workspace, params) as (subject, described):
         names, sheets = choose_methods("--methods", asked, subject, params.explain)
-        prepared = prepare_marked(image, described["size"], described["square"], described.get("markers", "keep"))
+        prepared = prepare_film(image, described)
         films, geometry = prepared.film[np.newaxis], prepared.geometry
         settings = params.explain.model_copy(update={"methods": names})
         classes = list(described["classes"])
         if target not in (PREDICTED, *classes):
             raise ValueError(f"--target must be {PREDICTED} or a class of the model ({', '.join(classes)}), got {target!r}")
         probabilities = subject.predict(as_images(films))
+        if fault := tell_fault(probabilities[0]):
+            raise ValueError(fault)
         said = verdict(probabilities, described["threshold"])
         targets = said if target == PREDICTED else np.array([classes.index(target)])
         seconds: dict[str, float] = {}
@@ -52,5 +55,6 @@ def explain_image(image: Path, model: str, asked: str, target: str, out: Path, w
         write_json(out / f"{name}.json", {**read_json(out / f"{name}.json"), "seconds": round(seconds[name], 3)})
     if found:
         figure = draw_panel(films[0], list(found.values()), 0, answer, shown.marks[0])
-        (out / f"{image.stem}.png").write_bytes(png_bytes(figure))
-    say(f"{image.name}: {answer.predicted} {answer.probability:.1%}; {len(found)} maps and {len(sheets)} sheets in {out}")
+        (out / f"{file_name(image.stem)}.png").write_bytes(png_bytes(figure))
+    said_of = f"{printable(image.name)}: {answer.predicted} {answer.probability:.1%}"
+    say(f"{said_of}; {len(found)} maps and {len(sheets)} sheets in {out}")

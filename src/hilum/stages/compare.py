@@ -13,6 +13,7 @@ from hilum.evaluation.blind import MEASURED
 from hilum.evaluation.comparison import compare_arms, mcnemar_table, verdict_changes
 from hilum.evaluation.style import to_png
 from hilum.evaluation.tables import confusion_matrix
+from hilum.explain.drawing.file_names import file_name
 from hilum.explain.drawing.heat import png_bytes
 from hilum.explain.drawing.panels import Row, answer_of, draw_rows
 from hilum.explain.measures.reference_maps import REFERENCES
@@ -185,7 +186,7 @@ def draw_arm_panels(
             target = int(maps[0].targets[index]) if maps else int(chosen.y_pred[0])
             rows.append(Row(name, maps, index, answer_of(chosen, 0, target, arm.settings["model"]["threshold"])))
         picture = png_bytes(draw_rows(films.rows.films[index], rows, marks[index]))
-        (folder / "panels" / f"{image_id.replace('/', '_')}.png").write_bytes(picture)
+        (folder / "panels" / f"{file_name(image_id)}.png").write_bytes(picture)
         panels.append((f"{image_id}, true class {films.table['label'][index]}", picture))
     return panels
 

@@ -23,7 +23,7 @@ from hilum.explain.measures.registry import wanted_measures
 from hilum.explain.measures.summary import summarise_measures, summarise_pairs
 from hilum.explain.measures.tables import add_references, gather_evidence, tune_levels
 from hilum.explain.methods.shap_gradients import hash_films
-from hilum.explain.outputs import draw_grids, draw_panels, draw_sheets, file_name
+from hilum.explain.outputs import draw_grids, draw_panels, draw_sheets
 from hilum.explain.sanity.gate import correlate_permuted, flat_sanity, judge
 from hilum.explain.sanity.verdicts import mark_sanity, verdicts_of
 from hilum.explain.saved_maps import save_arrays
@@ -96,7 +96,7 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
             subject, films.rows.films, as_images(films.rows.films), targets, chosen.y_prob, classes, answered, marks, found
         )
         few = first_films(shown, settings.sheet_films)
-        draw_sheets(folder, few, [file_name(answer.film) for answer in few.answers], settings.sheets, settings, settings.seed)
+        draw_sheets(folder, few, [answer.film for answer in few.answers], settings.sheets, settings, settings.seed)
         draw_grids(folder, subject, workspace, answers, settings, settings.seed, verdicts)
         write_json(
             folder / "settings.json",

@@ -255,3 +255,11 @@ def test_a_dollar_in_a_name_is_a_dollar():
     figure = draw_panel(FILM, [attribution("lime")], 0, answer)
     assert png_bytes(figure)
     assert "clinic/a$b_$c.png" in texts(figure)
+
+
+@pytest.mark.filterwarnings("error")  # a missing glyph is one
+@pytest.mark.parametrize(("film", "shown"), [("a\nb.png", r"a\nb.png"), ("a\udcff.png", r"a\udcff.png"), ("a\x07", r"a\x07")])
+def test_a_name_that_cannot_be_shown_is_escaped(film, shown):
+    figure = draw_panel(FILM, [attribution("gradcam")], 1, dataclasses.replace(ANSWER, film=film))
+    assert shown in texts(figure)
+    assert png_bytes(figure)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hilum.data.annotations import FilmMarks
 from hilum.explain.drawing.annotations import draw_marks, draw_outline
+from hilum.explain.drawing.file_names import printable
 from hilum.explain.drawing.heat import (
     DPI,
     GREY,
@@ -221,7 +222,8 @@ def _title(axes: "Axes", text: str) -> None:
 
 def write_heading(figure: "Figure", name: str, answer: Answer, x: float, y: float) -> None:
     """Two lines: which film (below which name); what was predicted, what is true, whether that is right, and by which rule."""
-    first = f"{name}  ·  {answer.film}" if name else answer.film
+    film = printable(answer.film)
+    first = f"{name}  ·  {film}" if name else film
     figure.text(x, y, first, fontsize=10.5, weight="bold", va="top", color=INK)
     truth = "true class unknown" if answer.true is None else f"true {answer.true}"
     below = y - 0.24 / figure.get_figheight()

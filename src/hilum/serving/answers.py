@@ -1,0 +1,66 @@
+"""What a served model says of films: the verdict and probabilities of each, or why there are none."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.data.decoding.marked_film import MarkedFilm, prepare_marked
+from hilum.data.prepared.rows import as_images
+from hilum.evaluation.scoring.decisions import verdict
+from hilum.explain.explained_model import Subject
+from hilum.serving.answer_table import Cells
+
+
+def prepare_film(film: Path, described: Mapping[str, Any]) -> MarkedFilm:
+    """A film as the model's own films were prepared. Raises ValueError for one that cannot be read."""
+    return prepare_marked(film, described["size"], described["square"], described.get("markers", "keep"))
+
+
+def prepare_films(files: Mapping[str, Path], described: Mapping[str, Any]) -> tuple[dict[str, MarkedFilm], dict[str, str]]:
+    """Those that can be read, and why the others cannot: by name."""
+    films: dict[str, MarkedFilm] = {}
+    faults: dict[str, str] = {}
+    for name, file in files.items():
+        try:
+            films[name] = prepare_film(file, described)
+        except (ValueError, OSError) as fault:  # OSError: a file that is gone by now, or may not be read
+            faults[name] = str(fault)
+    return films, faults
+
+
+def answer_films(
+    subject: Subject,
+    described: Mapping[str, Any],
+    names: Sequence[str],
+    films: Mapping[str, MarkedFilm],
+    faults: Mapping[str, str],
+) -> dict[str, Cells]:
+    """A row of the CSV for each name, in this order: an answer, or an error and no verdict.
+
+    films, faults: as `prepare_films` gives them.
+    """
+    classes, read = list(described["classes"]), [name for name in names if name in films]
+    nothing = ["" for _ in classes]
+    rows = {name: [name, "", *nothing, faults.get(name, ""), described["model_sha256"]] for name in names}
+    if read:
+        probabilities = subject.predict(as_images(np.stack([films[name].film for name in read])))
+        verdicts = verdict(probabilities, described["threshold"])
+        for name, row, k in zip(read, probabilities, verdicts, strict=True):
+            if fault := tell_fault(row):
+                rows[name][-2] = fault
+            else:
+                rows[name][1:-2] = [classes[k], *(f"{p:.6g}" for p in row)]
+    return rows
+
+
+def tell_fault(probabilities: NDArray[np.float64]) -> str:
+    """Why what a model says of one film, (K,), is no answer; empty where it is one."""
+    if np.isfinite(probabilities).all():
+        return ""
+    got = ", ".join(f"{p:g}" for p in probabilities)
+    return (
+        f"a model's probabilities must be finite numbers, got {got}; its weights are damaged, or `scaling` in its model.json is"
+    )

@@ -1,0 +1,91 @@
+"""Panels of a folder's films, beside the CSV of their answers: drawn where there is none yet that shows this very answer."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from hilum.data.annotations import no_marks
+from hilum.data.decoding.marked_film import MarkedFilm
+from hilum.data.prepared.rows import as_images
+from hilum.explain.drawing.file_names import file_name
+from hilum.explain.drawing.heat import png_bytes
+from hilum.explain.drawing.panels import draw_panel, tell_answer
+from hilum.explain.explained_model import Subject
+from hilum.explain.methods.registry import METHODS
+from hilum.explain.methods.shap_gradients import hash_films
+from hilum.progress import bar
+from hilum.results import digest
+from hilum.serving.answer_table import Cells
+from hilum.settings.explain import Explain
+
+SEAL = "hilum-panel"  # keyword of the text in a PNG that says what the panel shows
+HEAD = 33  # bytes of a PNG before its second chunk: the signature and IHDR (PNG specification, 5.2 and 11.2.1)
+
+
+@dataclass(frozen=True)
+class Panels:
+    """The panels of one CSV.
+
+    folder: where they lie; methods: those that they show -> the sanity gate's verdict on each.
+    """
+
+    folder: Path
+    subject: Subject
+    described: Mapping[str, Any]
+    methods: Mapping[str, str]
+    settings: Explain
+    seed: int
+
+    def lacks(self, cells: Cells) -> bool:
+        """Whether there is no panel of the answer in this row of the CSV, by these methods with these settings."""
+        try:
+            with Image.open(self._file(cells[0])) as picture:
+                return picture.info.get(SEAL) != self._seal(cells)
+        except OSError:  # no such file, or no picture
+            return True
+
+    def draw(self, films: Mapping[str, MarkedFilm], rows: Sequence[Cells]) -> None:
+        """Draw the panels of these rows, all of which are answers; films: by name."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        classes, threshold = list(self.described["classes"]), self.described["threshold"]
+        shown = [films[cells[0]] for cells in rows]
+        images = as_images(np.stack([film.film for film in shown]))
+        verdicts = np.array([classes.index(cells[1]) for cells in rows])
+        found = []
+        for method, sanity in self.methods.items():
+            own = getattr(self.settings, method).model_dump()
+            explained = METHODS[method].explain(self.subject, images, verdicts, own, self.seed, bar(METHODS[method].title))
+            found.append(replace(explained, sanity=sanity))
+        for i, (film, cells) in enumerate(zip(shown, rows, strict=True)):
+            probabilities = np.array(cells[2:-2], np.float64)
+            answer = tell_answer(cells[0], classes, probabilities, int(verdicts[i]), int(verdicts[i]), threshold)
+            figure = draw_panel(film.film, found, i, answer, no_marks(film.geometry))
+            partial = self.folder / ".partial"
+            partial.write_bytes(seal_png(png_bytes(figure), self._seal(cells)))
+            partial.replace(self._file(cells[0]))  # so that what is there is whole
+
+    def _file(self, film: str) -> Path:
+        return self.folder / f"{file_name(film)}.png"
+
+    def _seal(self, cells: Cells) -> str:
+        return digest([cells, self._shared])
+
+    @cached_property
+    def _shared(self) -> str:
+        own = {name: [getattr(self.settings, name).model_dump(), sanity] for name, sanity in self.methods.items()}
+        background = None if self.subject.background is None else hash_films(self.subject.background)
+        facts = {key: self.described.get(key) for key in ("classes", "threshold", "size", "square", "markers")}
+        return digest([own, self.seed, background, facts])
+
+
+def seal_png(picture: bytes, told: str) -> bytes:
+    """The picture with a text inside (PNG specification, 11.3.4.3, tEXt), which Pillow gives as `info[SEAL]`."""
+    chunk = b"tEXt" + SEAL.encode() + b"\0" + told.encode("latin-1")
+    framed = (len(chunk) - 4).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+    return picture[:HEAD] + framed + picture[HEAD:]
