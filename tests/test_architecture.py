@@ -95,6 +95,8 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "models": {*TRAINS, *MEASURES},
     "training/fit.py": TRAINS,
     "training/search.py": {"tune"},
+    "training/studies.py": {"tune"},
+    "training/ownership.py": {"tune"},
     "training/kept_folds.py": {"crossvalidate"},
     "training/task.py": TRAINS - {"pretrain"},
     "evaluation/scoring/metrics.py": {*TRAINS, "evaluate", "audit", "compare"},

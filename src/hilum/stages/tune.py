@@ -21,6 +21,7 @@ from hilum.settings.training import Arm
 from hilum.tracking import Run, Store, open_store
 from hilum.training.arms import Task, train_arm
 from hilum.training.fit import begin_training
+from hilum.training.ownership import Owner
 from hilum.training.search import Found, Watch, search, study_name
 from hilum.training.task import load_task, weights_digest
 from hilum.workspace import Workspace, find_workspace
@@ -51,9 +52,7 @@ def run(arm: str) -> None:
             found = search(
                 study_name(arm, fixed_part(params, arm, versions, workspace)),
                 searched,
-                params.tune.trials,
-                params.tune.startup_trials,
-                params.tune.seed,
+                params.tune,
                 workspace.cache / "studies.db",
                 lambda values, report: train_trial(settings, values, task, phases, params, report),
                 trials.watch(),
@@ -103,7 +102,7 @@ class Trials:
         self.run: Run | None = None
 
     def watch(self) -> Watch:
-        return Watch(self.begin, self.epoch, self.end)
+        return Watch(self.begin, self.epoch, self.end, self.wait)
 
     def begin(self, number: int, values: dict[str, Any]) -> None:
         self.open = self.store.start(
@@ -124,6 +123,9 @@ class Trials:
             self.open.__exit__(None, None, None)
             self.open = None
             say(f"trial {number + 1}/{self.count}  {state.lower()}  " + "  ".join(f"{k} {v:.4f}" for k, v in shown.items()))
+
+    def wait(self, owner: Owner) -> None:
+        say(f"{owner} searches the same study; its trials are taken over when it ends (Ctrl-C to stop waiting)")
 
     def close(self) -> None:
         """End a trial that was cut off."""
