@@ -109,6 +109,8 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "training/fold.py": {"crossvalidate"},
     "training/augmentation.py": {*TRAINS, "evaluate"},  # which draws views
     "training/search.py": {"tune"},
+    "training/studies.py": {"tune"},
+    "training/ownership.py": {"tune"},
     "training/kept_folds.py": {"crossvalidate"},
     "training/task.py": TRAINS - {"pretrain"},
     "evaluation/scoring/metrics.py": {*TRAINS, "evaluate", "audit", "compare"},

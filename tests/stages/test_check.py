@@ -228,3 +228,21 @@ def test_a_check_takes_less_than_a_second(tmp_path: Path, make_project: Make, mo
     check.run()
     assert time.process_time() - begun < 1
     assert json.loads((tmp_path / "data" / "facts.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("trials", "startup", "random"), [(5, 5, True), (3, 9, True), (5, 4, False), (0, 3, False)], ids=lambda value: str(value)
+)
+def test_a_search_that_models_nothing_is_told_and_not_refused(
+    trials: int, startup: int, random: bool, tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    make_project(tmp_path, tune__trials=trials, tune__sampler_startup=startup)
+    monkeypatch.chdir(tmp_path)
+    check.run()
+    said = f"tune.sampler_startup {startup} leaves the sampler none of tune.trials {trials}: after `start` the search is a"
+    assert (said in capsys.readouterr().out) == random
+
+
+def test_the_default_search_is_no_random_one() -> None:
+    tune = yaml.safe_load((ROOT / "params.yaml").read_text())["tune"]
+    assert 0 < tune["sampler_startup"] < tune["trials"]

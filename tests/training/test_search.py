@@ -9,7 +9,10 @@ import pandas as pd
 import pytest
 
 from hilum.settings.search_space import Choices, Range
+from hilum.settings.training import Tune
+from hilum.training.ownership import Owner
 from hilum.training.search import Found, Values, Watch, search, study_name
+from hilum.training.studies import open_study
 
 Report = Callable[[int, dict[str, float]], None]
 SPACES: dict[str, Range | Choices] = {
@@ -19,6 +22,10 @@ SPACES: dict[str, Range | Choices] = {
     "head.weight_decay": Choices(choices=[0.0, 1e-4, 1e-2], start=1e-4),
 }
 START = {key: space.start for key, space in SPACES.items()}
+
+
+def never_waits(owner: Owner) -> None:
+    raise AssertionError(f"waits for {owner}, and there is one process")
 
 
 class Diary:
@@ -33,6 +40,7 @@ class Diary:
             lambda number, values: self.events.append(("begun", number, values)),
             lambda number, step, metrics: self.events.append(("epoch", number, step, metrics)),
             lambda number, state, metrics: self.events.append(("ended", number, state, metrics)),
+            never_waits,
         )
 
     def train(self, values: Values, report: Report) -> dict[str, float]:
@@ -45,10 +53,9 @@ class Diary:
 
 
 def run(folder: Path, trials: int, diary: Diary, train: Any = None, **given: Any) -> Found:
-    settings = {"name": "baseline-1", "spaces": SPACES, "startup_trials": 2, "seed": 7, **given}
-    return search(
-        trials=trials, database=folder / "deep" / "studies.db", train=train or diary.train, watch=diary.watch(), **settings
-    )
+    name, spaces = given.pop("name", "baseline-1"), given.pop("spaces", SPACES)
+    tune = Tune(trials=trials, metric="auroc", **{"startup_trials": 2, "sampler_startup": 3, "seed": 7, **given})
+    return search(name, spaces, tune, folder / "deep" / "studies.db", train or diary.train, diary.watch())
 
 
 def test_no_trials_and_no_spaces_take_every_start(tmp_path: Path) -> None:
@@ -90,7 +97,7 @@ def test_values_stay_in_their_spaces(tmp_path: Path) -> None:
 
 
 def test_a_logarithmic_range_gives_each_power_of_ten_its_share(tmp_path: Path) -> None:
-    """Of the five random trials before the model takes over, about half lie below the geometric mean; linearly a tenth would."""
+    """Of the random trials before the model takes over, about half lie below the geometric mean; linearly a tenth would."""
     key = "phases.0.learning_rate"
     drawn: list[float] = []
 
@@ -100,7 +107,9 @@ def test_a_logarithmic_range_gives_each_power_of_ten_its_share(tmp_path: Path) -
         return {"select": 0.5, "val/auroc": 0.5}
 
     for seed in range(4):
-        run(tmp_path, 5, Diary(), train=train, name=f"study-{seed}", seed=100 * seed, spaces={key: SPACES[key]})
+        run(
+            tmp_path, 5, Diary(), train=train, name=f"study-{seed}", seed=100 * seed, sampler_startup=5, spaces={key: SPACES[key]}
+        )
     assert 4 <= sum(rate < 1e-3 for rate in drawn) <= 12
 
 
@@ -117,7 +126,55 @@ def test_a_study_is_continued_to_a_number_of_trials_not_by_it(tmp_path: Path) ->
     pd.testing.assert_frame_equal(again.trials, longer.trials)
     pd.testing.assert_frame_equal(again.history, longer.history)
     assert again.best == longer.best
-    assert len(run(tmp_path, 2, Diary(), train=without_learning).trials) == 5
+
+
+def test_n_trials_are_the_first_n_however_many_the_study_holds(tmp_path: Path) -> None:
+    few, longer = Diary(), Diary()
+    wanted = run(tmp_path / "few", 3, few)
+    best = run(tmp_path / "many", 8, longer)
+    assert best.best != wanted.best, "a later trial must be the best, or this test shows nothing"
+    again = Diary()
+    found = run(tmp_path / "many", 3, again, train=without_learning)
+    assert found.best == wanted.best
+    pd.testing.assert_frame_equal(found.trials, wanted.trials)
+    pd.testing.assert_frame_equal(found.history, wanted.history)
+    assert again.events == few.events, "what is replayed is of the first three too"
+    assert run(tmp_path / "many", 8, Diary(), train=without_learning).best == best.best
+    assert len(run(tmp_path / "many", 9, Diary()).trials) == 9
+
+
+def test_the_first_n_trials_are_refused_if_all_of_them_were_pruned(tmp_path: Path) -> None:
+    diary = Diary()
+
+    def train(values: Values, report: Report) -> dict[str, float]:
+        if len(diary.asked) < 2:
+            diary.asked.append(values)
+            report(0, {"select": math.nan, "val/auroc": math.nan})
+            return {"select": math.nan, "val/auroc": math.nan}
+        return diary.train(values, report)
+
+    assert len(run(tmp_path, 4, diary, train=train).trials) == 4
+    with pytest.raises(ValueError, match="all 2 of baseline-1 were pruned"):
+        run(tmp_path, 2, Diary(), train=without_learning)
+
+
+@pytest.mark.parametrize(("startup", "modelled"), [(2, [2, 3, 4, 5]), (4, [4, 5]), (6, [])])
+def test_the_sampler_models_after_its_own_number_of_trials(
+    startup: int, modelled: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen where the sampler fits its densities, which it does for no random trial."""
+    import optuna
+
+    fitted: list[int] = []
+    sample = optuna.samplers.TPESampler._sample
+
+    def listen(self: Any, study: Any, trial: Any, search_space: Any) -> Any:
+        fitted.append(trial.number)
+        return sample(self, study, trial, search_space)
+
+    monkeypatch.setattr(optuna.samplers.TPESampler, "_sample", listen)
+    run(tmp_path, 6, Diary(), sampler_startup=startup)
+    assert sorted(set(fitted)) == modelled
 
 
 def test_a_continued_search_tells_all_trials_again(tmp_path: Path) -> None:
@@ -151,6 +208,26 @@ def test_an_interrupted_search_finds_what_an_uninterrupted_one_does(cut_off: int
     pd.testing.assert_frame_equal(found.trials, expected.trials)
     pd.testing.assert_frame_equal(found.history, expected.history)
     assert second.events == through.events
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_process_killed_while_it_drew_values_or_took_over_changes_nothing(before: int, tmp_path: Path) -> None:
+    """A trial with one value of four, failed by a successor that was killed before it asked for the next."""
+    import optuna
+
+    through, diary = Diary(), Diary()
+    expected = run(tmp_path / "one", 4, through)
+    run(tmp_path / "two", before, Diary())
+    database, pruner = tmp_path / "two" / "deep" / "studies.db", optuna.pruners.NopPruner()
+    with open_study("baseline-1", database, pruner, never_waits) as study:
+        study.sampler = optuna.samplers.TPESampler(seed=7 + before, n_startup_trials=3)
+        study.ask().suggest_float("head.dropout", 0.0, 0.5)
+    with open_study("baseline-1", database, pruner, never_waits):
+        pass
+    found = run(tmp_path / "two", 4, diary)
+    assert found.best == expected.best
+    pd.testing.assert_frame_equal(found.trials, expected.trials)
+    assert diary.events == through.events
 
 
 def test_a_trial_worse_than_the_median_is_stopped_and_recorded(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ class Tune(Section):
     trials: Annotated[int, Field(ge=0)]
     metric: str
     startup_trials: Annotated[int, Field(ge=1)]
+    sampler_startup: Annotated[int, Field(ge=1)]
     seed: Seed
 
 

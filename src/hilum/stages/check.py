@@ -7,7 +7,7 @@ from pathlib import Path
 from hilum.progress import say
 from hilum.project.faults import KNOWN_WEIGHTS, find_faults, find_missing
 from hilum.results import file_sha256, write_json
-from hilum.settings.meaning import pretrained_backbones
+from hilum.settings.meaning import pretrained_backbones, spaces
 from hilum.settings.params import Params, read_params
 from hilum.settings.sources import PhantomSource
 from hilum.workspace import Workspace, find_workspace
@@ -19,9 +19,20 @@ def run() -> None:
     faults = [*find_faults(params), *find_missing(params, workspace)]
     if faults:
         raise ValueError("params.yaml does not hold:\n" + "\n".join(f"  {fault}" for fault in faults))
+    tell_random_search(params)
     drop_unlisted_folds(params, workspace)
     write_json(workspace.facts, gather_facts(params, workspace))
     say(f"params.yaml holds; arms: {', '.join(params.arms)}; sources: {', '.join(params.prepare.sources)}")
+
+
+def tell_random_search(params: Params) -> None:
+    """Say it where the settings are legal and leave the sampler of the search no trial to model."""
+    tune = params.tune
+    if 0 < tune.trials <= tune.sampler_startup and any(spaces(arm) for arm in params.arms.values()):
+        say(
+            f"tune.sampler_startup {tune.sampler_startup} leaves the sampler none of tune.trials {tune.trials}: after `start` "
+            "the search is a random one; for another make sampler_startup smaller or trials more"
+        )
 
 
 def drop_unlisted_folds(params: Params, workspace: Workspace) -> None:

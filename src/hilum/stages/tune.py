@@ -19,6 +19,7 @@ from hilum.settings.params import Params, find_arm, flatten, read_params
 from hilum.settings.training import Arm
 from hilum.tracking import Run, Store, open_store
 from hilum.training.fit import begin_training
+from hilum.training.ownership import Owner
 from hilum.training.search import Found, Watch, search, study_name
 from hilum.training.task import load_task, weights_digest
 from hilum.training.trial import TRIAL_CODE, TRIAL_LIBRARIES, train_trial
@@ -56,9 +57,7 @@ def run(arm: str) -> None:
             found = search(
                 study_name(arm, fixed_part(params, arm, versions, workspace)),
                 searched,
-                params.tune.trials,
-                params.tune.startup_trials,
-                params.tune.seed,
+                params.tune,
                 workspace.cache / "studies.db",
                 lambda values, report: train_trial(settings, values, task, phases, score, report, bar("activations")),
                 trials.watch(),
@@ -98,7 +97,7 @@ class Trials:
         self.run: Run | None = None
 
     def watch(self) -> Watch:
-        return Watch(self.begin, self.epoch, self.end)
+        return Watch(self.begin, self.epoch, self.end, self.wait)
 
     def begin(self, number: int, values: dict[str, Any]) -> None:
         self.open = self.store.start(
@@ -119,6 +118,9 @@ class Trials:
             self.open.__exit__(None, None, None)
             self.open = None
             say(f"trial {number + 1}/{self.count}  {state.lower()}  " + "  ".join(f"{k} {v:.4f}" for k, v in shown.items()))
+
+    def wait(self, owner: Owner) -> None:
+        say(f"{owner} searches the same study; its trials are taken over when it ends (Ctrl-C to stop waiting)")
 
     def close(self) -> None:
         """End a trial that was cut off."""

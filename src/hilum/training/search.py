@@ -11,9 +11,11 @@ from typing import Any
 import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import DatabaseError
 
 from hilum.settings.search_space import Choices, Range
+from hilum.settings.training import Tune
+from hilum.training.ownership import Owner
+from hilum.training.studies import finished, open_study
 
 Values = dict[str, Any]
 Train = Callable[[Values, Callable[[int, dict[str, float]], None]], dict[str, float]]
@@ -21,11 +23,13 @@ Train = Callable[[Values, Callable[[int, dict[str, float]], None]], dict[str, fl
 
 @dataclass(frozen=True)
 class Watch:
-    """Plain callbacks of a search: begun(number, values), epoch(number, step, metrics), ended(number, state, metrics)."""
+    """Plain callbacks of a search: begun(number, values), epoch(number, step, metrics), ended(number, state, metrics) of trials;
+    waits(owner) where another process has the study."""
 
     begun: Callable[[int, Values], None]
     epoch: Callable[[int, int, dict[str, float]], None]
     ended: Callable[[int, str, dict[str, float]], None]
+    waits: Callable[[Owner], None]
 
 
 @dataclass(frozen=True)
@@ -42,56 +46,42 @@ def study_name(arm: str, made_of: Mapping[str, Any]) -> str:
     return f"{arm}-{hashlib.sha256(json.dumps(made_of, sort_keys=True, default=str).encode()).hexdigest()[:16]}"
 
 
-def search(
-    name: str,
-    spaces: Mapping[str, Range | Choices],
-    trials: int,
-    startup_trials: int,
-    seed: int,
-    database: Path,
-    train: Train,
-    watch: Watch,
-) -> Found:
-    """Bring the study to `trials` finished trials and return what it found; every value's `start` if trials is 0.
+def search(name: str, spaces: Mapping[str, Range | Choices], tune: Tune, database: Path, train: Train, watch: Watch) -> Found:
+    """Bring the study to `tune.trials` finished trials and return what those found; every value's `start` if trials is 0.
 
-    Trial 0 is `start`. The sampler is seeded by seed and trial number, so that a search that was interrupted and continued finds
-    what an uninterrupted one does. A trial that was cut off is run again with its values.
+    Trial 0 is `start`. N trials are the first N that finished, however many more the study holds. The sampler is seeded by seed
+    and trial number, so that a search that was interrupted and continued finds what an uninterrupted one does: a trial that was
+    cut off is run again with its values. While another process searches the study, it is waited for.
     train: from values and a report per epoch to validation metrics, the selecting one under `select` (higher is better); the
     report raises where the pruner ends the trial.
+
+    Raises:
+        ValueError: all trials were pruned, or the study cannot be opened or written (see `open_study`).
     """
     start = {key: space.start for key, space in spaces.items()}
-    if not trials or not spaces:
+    if not tune.trials or not spaces:
         return Found(start, pd.DataFrame(columns=["number", "state", "value"]), pd.DataFrame(columns=["trial", "step"]))
-    database.parent.mkdir(parents=True, exist_ok=True)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=startup_trials, n_warmup_steps=3)
-    try:
-        study = optuna.create_study(
-            storage=f"sqlite:///{database}", study_name=name, load_if_exists=True, direction="maximize", pruner=pruner
-        )
-    except DatabaseError as error:
-        raise ValueError(f"studies must be readable, got {error.orig} for {database}; delete it to search anew") from error
-    for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-        study.tell(trial.number, state=TrialState.FAIL)
-        study.enqueue_trial(trial.params, user_attrs={"again": trial.number})
-    if not study.get_trials(deepcopy=False):
-        study.enqueue_trial(start)
-    for number, trial in enumerate(_done(study)):  # of an earlier, interrupted call: shown again, so that one record holds all
-        _replay(number, trial, watch)
-    while len(_done(study)) < trials:
-        _run(study, spaces, seed, train, watch)
-    done = _done(study)
-    if not any(trial.state == TrialState.COMPLETE for trial in done):
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=tune.startup_trials, n_warmup_steps=3)
+    with open_study(name, database, pruner, watch.waits) as study:
+        if not finished(study) and not study.get_trials(deepcopy=False, states=[TrialState.WAITING]):
+            study.enqueue_trial(start)
+        for number, trial in enumerate(finished(study)[: tune.trials]):  # of earlier calls, so that one record holds all
+            _replay(number, trial, watch)
+        while len(finished(study)) < tune.trials:
+            _run(study, spaces, tune, train, watch)
+        done = finished(study)[: tune.trials]
+    complete = [trial for trial in done if trial.state == TrialState.COMPLETE]
+    if not complete:
         raise ValueError(f"a search must finish a trial, but all {len(done)} of {name} were pruned; raise tune.startup_trials")
-    return Found(dict(study.best_trial.params), _trials(done), _history(done))
+    best = max(complete, key=lambda trial: trial.user_attrs["metrics"]["select"])
+    return Found(dict(best.params), _trials(done), _history(done))
 
 
-def _run(study: optuna.Study, spaces: Mapping[str, Range | Choices], seed: int, train: Train, watch: Watch) -> None:
-    # Numbered by finished trials, so that a repeated trial draws what the one it stands for drew.
-    study.sampler = optuna.samplers.TPESampler(seed=seed + len(_done(study)), n_startup_trials=5)
+def _run(study: optuna.Study, spaces: Mapping[str, Range | Choices], tune: Tune, train: Train, watch: Watch) -> None:
+    number = len(finished(study))  # so numbered, a repeated trial draws what the one it stands for drew
+    study.sampler = optuna.samplers.TPESampler(seed=tune.seed + number, n_startup_trials=tune.sampler_startup)
     trial = study.ask()
     values = {key: _suggest(trial, key, space) for key, space in spaces.items()}
-    number = len(_done(study))
     watch.begun(number, values)
     history: list[dict[str, float]] = []
 
@@ -120,10 +110,6 @@ def _suggest(trial: optuna.Trial, key: str, space: Range | Choices) -> Any:
     if key.endswith("epochs"):
         return trial.suggest_int(key, int(space.low), int(space.high), log=space.log)
     return trial.suggest_float(key, space.low, space.high, log=space.log)
-
-
-def _done(study: optuna.Study) -> list[FrozenTrial]:
-    return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
 
 
 def _replay(number: int, trial: FrozenTrial, watch: Watch) -> None:

@@ -1,0 +1,122 @@
+"""A study is owned by one living process: a lock that the kernel releases when the process ends, and a record of who holds it."""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+PAUSE = 0.2  # seconds between two looks at a lock that another process holds
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process. boot: the id of the kernel it runs under; started: when it started, in ticks of that kernel (of processes with
+    one number over time, each has a start of its own); since: when it took the study. boot "" and started 0 where no /proc tells.
+    """
+
+    host: str
+    boot: str
+    pid: int
+    started: int
+    since: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} since {self.since}"
+
+
+def this_process() -> Owner:
+    """The running process, as an owner from now on."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    return Owner(
+        host=socket.gethostname(),
+        boot=boot.read_text().strip() if boot.is_file() else "",
+        pid=os.getpid(),
+        started=_start_of(os.getpid()),
+        since=datetime.now().astimezone().isoformat(" ", "seconds"),
+    )
+
+
+@contextmanager
+def hold(file: Path, waits: Callable[[Owner], None]) -> Iterator[None]:
+    """Hold the lock of a file and have one's record in it; wait while another living process does.
+
+    The file is made if it is not there, and stays, empty, when the lock is given back. What a process of this host left behind
+    that has ended is taken over.
+    waits: told of each owner that is waited for, once.
+
+    Raises:
+        ValueError: a process of another host left its record, so that nobody here can know whether it lives; or the file cannot
+            be written, locked or understood.
+    """
+    descriptor = _open(file)
+    try:
+        told = None
+        while not _take(descriptor, file):
+            owner = _record(descriptor)
+            if owner and owner != told:
+                waits(owner)
+                told = owner
+            time.sleep(PAUSE)
+        try:
+            os.pwrite(descriptor, json.dumps(asdict(this_process())).encode(), 0)
+            yield
+        finally:
+            os.ftruncate(descriptor, 0)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # for a child too that inherited the descriptor and lives on
+    finally:
+        os.close(descriptor)
+
+
+def _open(file: Path) -> int:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise ValueError(f"{file} must be a file that can be written, got: {error.strerror}; correct the rights there") from None
+
+
+def _take(descriptor: int, file: Path) -> bool:
+    """Whether the lock is had, its record emptied of who left it; not while a living process has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise ValueError(
+            f"{file} must lie on a file system that keeps locks, got: {error.strerror}; put the project on one that does"
+        ) from None
+    owner, here = _record(descriptor), this_process()
+    if owner is None and os.fstat(descriptor).st_size:
+        raise ValueError(f"{file} must name a process, got what cannot be read; delete it if no process searches this study")
+    if owner and owner.host != here.host and (owner.boot != here.boot or not here.boot):
+        raise ValueError(
+            f"a study must be searched by one living process, got one that {owner} began, which {here.host} cannot see; run the "
+            f"same command on {owner.host}, or delete {file} if that process has ended"
+        )
+    if owner and owner.boot == here.boot and 0 < owner.started == _start_of(owner.pid):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # it lives, though its lock is not seen here: another file took this one's place
+        return False
+    os.ftruncate(descriptor, 0)
+    return True
+
+
+def _start_of(pid: int) -> int:
+    """When a living process of this host started, in ticks of its kernel: 0 if there is none, or no /proc that tells."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return 0 if state in "ZX" else int(fields[18])  # Z, X: it has ended, and whoever began it has not looked yet
+
+
+def _record(descriptor: int) -> Owner | None:
+    try:
+        return Owner(**json.loads(os.pread(descriptor, 4096, 0)))
+    except (ValueError, TypeError):  # empty, or just being written
+        return None

@@ -1,0 +1,87 @@
+"""tune: a number of trials means the first so many, and what has been trained is not trained again."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from hilum.results import folder_digest
+from hilum.settings.params import Params, check_params, read_params
+from hilum.stages import check, tune
+from hilum.training.ownership import this_process
+from hilum.training.search import study_name
+from hilum.workspace import Workspace
+
+VERSIONS = {"data": "a", "split": "b"}
+
+
+def change(workspace: Workspace, **tune_settings: Any) -> Params:
+    values = yaml.safe_load(workspace.params.read_text())
+    values["tune"].update({"metric": "log_loss", **tune_settings})
+    values["train"]["augment"]["views"] = 0
+    values["arms"]["baseline"]["weights"] = "none"
+    values["arms"]["baseline"]["phases"][0]["epochs"] = 1
+    workspace.params.write_text(yaml.safe_dump(values, sort_keys=False))
+    return check_params(values)
+
+
+def tuned(workspace: Workspace, trials: int) -> tuple[str, pd.DataFrame]:
+    change(workspace, trials=trials)
+    check.run()
+    tune.run("baseline")
+    folder = workspace.arm("baseline", "tuning")
+    assert set(pd.read_csv(folder / "trial_history.csv")["trial"]) == set(range(trials))
+    return folder_digest(folder), pd.read_csv(folder / "trials.csv")
+
+
+def nested_runs(workspace: Workspace) -> list[int]:
+    """How many trials each search shows in the tracking store, in the order in which the searches ran."""
+    with sqlite3.connect(workspace.home / "mlflow.db") as store:
+        rows = store.execute(
+            "SELECT COUNT(*) FROM tags JOIN runs ON runs.run_uuid = tags.value WHERE tags.key = 'mlflow.parentRunId' "
+            "GROUP BY runs.run_uuid ORDER BY runs.start_time"
+        )
+        return [count for (count,) in rows]
+
+
+def test_another_number_of_trials_trains_what_is_missing_and_shows_the_first_so_many(
+    own_copy: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[dict[str, Any]] = []
+    train_trial = tune.train_trial
+
+    def counted(arm: Any, values: dict[str, Any], *rest: Any) -> dict[str, float]:
+        trained.append(values)
+        return train_trial(arm, values, *rest)
+
+    monkeypatch.setattr(tune, "train_trial", counted)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    first, two = tuned(own_copy, 2)
+    _, four = tuned(own_copy, 4)
+    assert len(trained) == 4, "two trials were kept, two are new"
+    pd.testing.assert_frame_equal(two, four[:2])
+    again, _ = tuned(own_copy, 2)
+    assert len(trained) == 4
+    assert again == first, "best.yaml, trials.csv, trial_history.csv and settings.json, byte for byte"
+    assert nested_runs(own_copy) == [2, 4, 2]
+
+
+@pytest.mark.parametrize(("key", "value", "same"), [("trials", 9, True), ("sampler_startup", 2, False), ("seed", 8, False)])
+def test_what_decides_a_trial_names_the_study(key: str, value: int, same: bool, own_copy: Workspace) -> None:
+    names = []
+    for settings in ({}, {key: value}):
+        params = change(own_copy, **settings)
+        check.run()
+        names.append(study_name("baseline", tune.fixed_part(params, "baseline", VERSIONS, own_copy)))
+    assert (names[0] == names[1]) == same
+
+
+def test_a_search_that_waits_says_for_whom(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    params, owner = read_params(root / "params.yaml"), this_process()
+    trials: Any = tune.Trials(None, None, params.tune.trials, {})  # type: ignore[arg-type]
+    trials.watch().waits(owner)
+    said = capsys.readouterr().out
+    assert f"process {owner.pid} on {owner.host} since {owner.since} searches the same study" in said
