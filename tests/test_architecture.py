@@ -105,6 +105,7 @@ RERUN = {  # a changed byte in this room or file re-runs exactly these stages
     "audit/evidence.py": {"audit"},
     "audit/rule.py": {"audit", "compare"},
     "pages/comparison.py": {"compare"},
+    "pages/levels.py": {"compare"},
     "pages/comparison.html": {"compare"},
     "pages/data_report.py": {"split", "compare"},
     "pages/data_report.html": {"split", "compare"},
