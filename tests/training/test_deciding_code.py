@@ -104,10 +104,10 @@ def test_another_version_of_a_library_is_another_maker(monkeypatch: pytest.Monke
         ("evaluation/contradictions.py", set()),  # which a cross-validation draws
         ("evaluation/statistics.py", set()),  # computed anew from the answers of a fold
         ("evaluation/style.py", set()),
-        ("explain/drawing/captions.py", set()),
+        ("explain/drawing/panels.py", set()),
         ("pages/comparison.py", set()),
         ("pages/comparison.html", set()),
-        ("training/contact_sheet.py", set()),
+        ("evaluation/contact_sheet.py", set()),
         ("settings/params.py", set()),
         ("tracking.py", set()),
         ("runs.py", set()),

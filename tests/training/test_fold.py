@@ -39,7 +39,8 @@ def test_a_fold_answers_for_the_films_that_it_holds_out_and_chooses_by_those_tha
 
     params, workspace = read_params(root / "params.yaml"), Workspace(tmp_path, tmp_path)
     judging, versions = Judging(score, find_threshold, verdict), {"classes": ["normal", "bacterial", "viral"]}
-    films = SplitFilms(table, FILMS.take(order))
+    table["row"], table["pixel_sha256"] = order, [FILMS.keys[i] for i in order]
+    films = SplitFilms(table, FILMS.labels[order], FILMS.films)
     answers, history = answer_fold("2", films, arm, params, workspace, versions, judging, silent, silent)
     out, val = order[PART[order] == "out"], order[PART[order] == "val"]
     assert answers.image_id.tolist() == [f"s/{i}" for i in out]
