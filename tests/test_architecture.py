@@ -31,7 +31,7 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
         *({"outputs", "maps", "chexlocalize"}, {"sheets"}, {"drawing"}, {"sanity"}, {"measures"}, {"methods"}),
         {"explained_model"},
     ],
-    "settings": [{"params"}, {"meaning"}, {"training", "explain", "sources", "errors"}, {"search_space"}],
+    "settings": [{"roots"}, {"params"}, {"meaning"}, {"training", "explain", "sources", "errors"}, {"search_space"}],
 }
 HOMES = {
     "mlflow": {"tracking"},
@@ -53,6 +53,7 @@ NOT_IN_TRAINING = (  # what no edit of may train a model anew
 )
 EXEMPT = {  # decide no result, so an edit re-runs nothing
     *("settings/params.py", "settings/training.py", "settings/explain.py", "settings/sources.py", "settings/errors.py"),
+    "settings/roots.py",
     *("settings/search_space.py", "workspace.py", "tracking.py", "cli.py", "runs.py", "progress.py"),
 }
 OUTSIDE = {  # imported by a stage for what it does outside of the graph
@@ -78,6 +79,7 @@ RERUN = {  # a changed byte in this room or file re-runs exactly these stages
     "data/quality/oddities.py": {"prepare"},
     "data/quality/leaks.py": {"pretrain"},
     "data/manifest.py": {"prepare", "pretrain"},
+    "data/fingerprints.py": {"acquire"},
     "data/splits.py": {"split", "pretrain", "crossvalidate"},
     "data/folds.py": {"split", "crossvalidate"},
     "data/sheets.py": {"prepare"},
@@ -112,6 +114,7 @@ RERUN = {  # a changed byte in this room or file re-runs exactly these stages
     "project/publication.py": set(),
     "settings/meaning.py": {"prepare", "split", *TRAINS, "compare"},
     "settings/params.py": set(),
+    "settings/roots.py": set(),
     "tracking.py": set(),
     "runs.py": set(),
 }
