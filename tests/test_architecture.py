@@ -32,7 +32,7 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
         *({"outputs", "maps", "chexlocalize"}, {"saved_maps"}, {"sheets"}, {"drawing"}, {"sanity"}, {"measures"}, {"methods"}),
         {"explained_model"},
     ],
-    "settings": [{"params"}, {"meaning"}, {"training", "explain", "sources", "errors"}, {"search_space"}],
+    "settings": [{"roots"}, {"params"}, {"meaning"}, {"training", "explain", "sources", "errors"}, {"search_space"}],
 }
 HOMES = {
     "mlflow": {"tracking"},
@@ -54,6 +54,7 @@ NOT_IN_TRAINING = (  # what no edit of may train a model anew
 )
 EXEMPT = {  # decide no result, so an edit re-runs nothing
     *("settings/params.py", "settings/training.py", "settings/explain.py", "settings/sources.py", "settings/errors.py"),
+    "settings/roots.py",
     *("settings/search_space.py", "workspace.py", "tracking.py", "cli.py", "runs.py", "progress.py"),
 }
 ONLY_HERE = {  # what one file does for the whole house, by the words that would do it elsewhere
@@ -88,6 +89,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "data/quality/oddities.py": {"prepare"},
     "data/quality/leaks.py": {"prepare", "pretrain"},
     "data/manifest.py": {"prepare", "pretrain"},
+    "data/fingerprints.py": {"acquire"},
     "data/splits.py": {"split", "pretrain", "crossvalidate"},
     "data/folds.py": {"split", "crossvalidate"},
     "data/sheets.py": {"prepare"},
@@ -146,6 +148,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "settings/meaning.py": {"prepare", "split", *TRAINS},
     "settings/params.py": set(),
     "commit.py": {"compare"},
+    "settings/roots.py": set(),
     "tracking.py": set(),
     "runs.py": set(),
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from project import SMALL, Project, make_project
 
@@ -53,7 +54,7 @@ def real(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     made.set(
         {
             **SMALL,
-            "acquire.sources": {"kermany": {"reader": "kermany", "root": str(films), "mode": "reference"}},
+            "acquire.sources": {"kermany": {"reader": "kermany", "root": "films/kermany", "mode": "reference"}},
             "prepare.sources": ["kermany"],
             "prepare.labels": CLASSES,
             "pretrain.source": "kermany",
@@ -61,6 +62,7 @@ def real(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
             "arms.finetuned.weights": weights,
         }
     )
+    (made.root / "roots.yaml").write_text(f"kermany: {films}\n")
     made.run("git", "commit", "-q", "-a", "-m", "real films")
     made.run("dvc", "repro")
     return made
@@ -99,6 +101,14 @@ def test_the_maps_of_real_films_are_finite_and_measured_inside_real_lungs(real: 
         summary = pd.read_csv(folder / "summary.csv")
         inside = summary[(summary["measure"] == "relevance_mass_lungs") & summary["method"].isin(["gradcam", "lime", "shap"])]
         assert (inside["films"] > 0).all() and inside["value"].between(0, 1).all() and len(inside) == 3
+
+
+def test_nothing_that_was_made_says_where_the_films_are(real: Project) -> None:
+    films = yaml.safe_load((real.root / "roots.yaml").read_text())["kermany"].encode()
+    made = [path for part in ("data", "results", "mlruns") for path in (real.root / part).rglob("*") if path.is_file()]
+    assert len(made) > 200
+    stores = [real.root / "dvc.lock", real.root / "mlflow.db"]
+    assert [str(path) for path in [*made, *stores] if films in path.read_bytes()] == []
 
 
 def test_nothing_of_the_roots_films_was_touched_and_nothing_runs_again(real: Project) -> None:

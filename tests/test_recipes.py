@@ -24,11 +24,9 @@ WRITTEN = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
 def run_data_stages(folder: Path, recipe: str, monkeypatch: pytest.MonkeyPatch, **roots: str) -> Workspace:
-    pairs = " ".join(f"acquire.sources.{name}.root={root}" for name, root in roots.items())
-    values = apply_overrides(
-        WRITTEN, ROOT, recipe, f"{pairs} prepare.size=48 arms.baseline.weights=none arms.finetuned.weights=none", []
-    )
+    values = apply_overrides(WRITTEN, ROOT, recipe, "prepare.size=48 arms.baseline.weights=none arms.finetuned.weights=none", [])
     folder.mkdir()
+    (folder / "roots.yaml").write_text(yaml.safe_dump(roots))
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     (folder / "dvc.yaml").write_text("stages: {}\n")
     monkeypatch.chdir(folder)

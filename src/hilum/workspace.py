@@ -47,6 +47,10 @@ class Workspace:
         return self.home / ".hilum"
 
     @property
+    def hashes(self) -> Path:
+        return self.cache / "hashes"
+
+    @property
     def decoded_films(self) -> Path:
         return self.cache / "films"
 

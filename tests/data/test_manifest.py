@@ -114,6 +114,15 @@ def test_a_file_that_vanished_is_broken(tmp_path: Path) -> None:
     assert prepared.problems["detail"].tolist() == ["the file is missing"]
 
 
+def test_a_file_that_cannot_be_read_is_broken_and_its_reason_does_not_say_where_it_is(tmp_path: Path) -> None:
+    root = write_root(tmp_path / "machine")
+    table = read_folder(root)
+    (root / "normal" / "p0.png").unlink()
+    (root / "normal" / "p0.png").mkdir()
+    prepared = build_manifest({"clinic": (root, table)}, 16, "pad", LABELS, "stop", 0.5, "keep", 1)
+    assert prepared.problems["detail"].tolist() == ["the file cannot be read: Is a directory"]
+
+
 def test_too_many_broken_films_stop_the_stage(tmp_path: Path) -> None:
     root = write_root(tmp_path)
     (root / "normal" / "p1.png").write_bytes(b"")

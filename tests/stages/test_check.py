@@ -16,7 +16,6 @@ from hilum.project.faults import find_faults
 from hilum.results import read_json
 from hilum.settings.params import check_params
 from hilum.stages import check
-from hilum.stages.check import fingerprint
 from hilum.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,7 +104,7 @@ def test_all_faults_are_told_at_once_and_nothing_is_written(
     for part in (
         "tune.metric",
         "explain.methods",
-        f"acquire.sources.mine.root must be a folder, got {workspace.home / 'films'}; put the films there or correct it",
+        f"acquire.sources.mine.root must be a folder, got {workspace.home / 'films'}; put the films there, or name their",
         f"arms.baseline.weights must be pretrained, imagenet, none or a file, got {workspace.home / 'weights/none.h5'}",
     ):
         assert any(part in line for line in told)
@@ -235,29 +234,6 @@ def test_facts_hold_every_key_that_a_stage_declares() -> None:
     assert wanted == {"sources", "weights", "pretrain"}
 
 
-def test_a_fingerprint_changes_when_a_film_is_added_removed_renamed_or_rewritten(tmp_path: Path) -> None:
-    root = write_films(tmp_path / "films")
-    seen = [fingerprint(root)]
-    assert fingerprint(root) == seen[0]
-    (root / "viral" / "c.png").write_text("new")
-    seen.append(fingerprint(root))
-    (root / "viral" / "c.png").rename(root / "normal" / "c.png")
-    seen.append(fingerprint(root))
-    time.sleep(0.01)
-    (root / "normal" / "c.png").write_text("NEW")  # as many bytes
-    seen.append(fingerprint(root))
-    (root / "normal" / "c.png").unlink()
-    os.utime(root / "normal" / "a.png", (1, 1))
-    seen.append(fingerprint(root))
-    assert len(set(seen)) == len(seen)
-
-
-def test_a_fingerprint_does_not_depend_on_where_the_root_is(tmp_path: Path) -> None:
-    before = fingerprint(write_films(tmp_path / "films"))
-    (tmp_path / "films").rename(tmp_path / "elsewhere")
-    assert fingerprint(tmp_path / "elsewhere") == before
-
-
 def test_a_check_takes_less_than_a_second(tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     make_project(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -283,3 +259,46 @@ def test_a_search_that_models_nothing_is_told_and_not_refused(
 def test_the_default_search_is_no_random_one() -> None:
     tune = yaml.safe_load((ROOT / "params.yaml").read_text())["tune"]
     assert 0 < tune["sampler_startup"] < tune["trials"]
+
+
+def test_a_check_of_thousands_of_films_that_did_not_change_reads_none_of_them(
+    tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(4000):
+        film = tmp_path / "films" / f"p{number % 40}" / f"{number}.png"
+        film.parent.mkdir(parents=True, exist_ok=True)
+        film.write_bytes(number.to_bytes(2))
+        os.utime(film, (1_600_000_000, 1_600_000_000))
+    make_project(tmp_path, acquire__sources__mine=FOLDER)
+    monkeypatch.chdir(tmp_path)
+    check.run()
+    assert "mine: files hashed 1000/4000" in capsys.readouterr().out
+    check.run()
+    assert "files hashed" not in capsys.readouterr().out
+
+
+def test_an_absolute_root_in_params_is_refused_with_the_remedy(
+    tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = write_films(tmp_path / "elsewhere")
+    for root in (str(films), "~/films", r"C:\films"):
+        assert faults_of(acquire__sources__mine={**FOLDER, "root": root}) == [
+            f"acquire.sources.mine.root must be relative to the project, got {root!r}, which is on one machine; write "
+            f"`mine: {root}` into roots.yaml, which git ignores, and a folder of the project here: films/mine"
+        ]
+    workspace = make_project(tmp_path / "project", acquire__sources__mine={**FOLDER, "root": "../elsewhere"})
+    monkeypatch.chdir(workspace.root)
+    check.run()
+
+
+def test_a_root_of_this_machine_is_checked_in_the_place_of_that_of_params(
+    tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = make_project(tmp_path / "project", acquire__sources__mine=FOLDER, tune__metric="auc")
+    monkeypatch.chdir(workspace.root)
+    (workspace.root / "roots.yaml").write_text(f"mine: {tmp_path / 'gone'}\n")
+    with pytest.raises(ValueError, match=rf"(?s)tune\.metric.*sources\.mine\.root must be a folder, got {tmp_path}/gone"):
+        check.run()
+    (workspace.root / "roots.yaml").write_text("mien: films\n")
+    with pytest.raises(ValueError, match=r"(?s)tune\.metric.*roots\.yaml must name sources .* \(mine\), got mien"):
+        check.run()

@@ -121,7 +121,7 @@ def test_films_that_are_not_those_that_were_pinned_are_refused(project: Workspac
 def test_a_pin_holds_hashes_alone(project: Workspace, films: Path) -> None:
     acquire.run(source="clinic")
     pinned = read_json(project.raw("clinic") / PINNED)
-    assert set(pinned) == {"root", "sha256"}
+    assert set(pinned) == {"sha256"}
     assert len(pinned["sha256"]) == 13
     assert pinned["sha256"] == sorted(pinned["sha256"])
 

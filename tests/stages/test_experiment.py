@@ -1,6 +1,7 @@
 """The door of `mlflow run`: overrides are merged, checked and handed to DVC as the leaves that differ."""
 
 import copy
+import json
 import os
 import signal
 import subprocess
@@ -15,8 +16,9 @@ import yaml
 from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides as apply_dvc_overrides
 from dvc.utils.serialize import load_yaml
+from small_films import write_films
 
-from hilum.project.overrides import NAMED, apply_overrides, list_changes, merge, put
+from hilum.project.overrides import NAMED, apply_overrides, choose_roots, list_changes, merge, put
 from hilum.settings.meaning import class_names
 from hilum.settings.params import check_params, flatten
 from hilum.stages import experiment
@@ -133,7 +135,6 @@ def test_list_items_are_set_by_number(project: Path) -> None:
 
 PLACES = {
     "source": ["prepare.sources.0"],
-    "root": ["acquire.sources.phantom.root"],
     "films": ["acquire.sources.phantom.films"],
     "size": ["prepare.size"],
     "batch_size": ["train.batch_size"],
@@ -154,7 +155,7 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", [name for name in NAMED if name != "root"])  # no value of params.yaml
 def test_every_named_parameter_changes_its_place_and_no_other(project: Path, name: str) -> None:
     before, after = flatten(WRITTEN), flatten(override(project, "", "", [f"{name}=77"]))
     # A space in the place of a number is replaced whole.
@@ -177,8 +178,31 @@ def test_a_root_goes_to_the_source_that_the_recipe_names(project: Path) -> None:
         {"acquire": {"sources": {"kermany": {"reader": "kermany", "root": "films"}}}, "prepare": {"sources": ["kermany"]}},
     )
     values = override(project, "small", "", ["root=/elsewhere"])
-    assert values["acquire"]["sources"]["kermany"] == {"reader": "kermany", "root": "/elsewhere"}
+    assert choose_roots(values, "", ["root=/elsewhere"]) == {"kermany": "/elsewhere"}
+    assert values["acquire"]["sources"]["kermany"] == {"reader": "kermany", "root": "films"}, "it is no parameter"
     assert values["acquire"]["sources"]["phantom"] == WRITTEN["acquire"]["sources"]["phantom"]
+
+
+def test_set_names_the_root_of_one_source_and_goes_before_that_of_all(project: Path) -> None:
+    sources = {name: {"reader": "kermany", "root": f"films/{name}"} for name in ("one", "two")}
+    write_recipe(project, {"acquire": {"sources": sources}, "prepare": {"sources": ["one", "two"]}})
+    asked = {"pairs": "acquire.sources.two.root='/a b' seed=3", "named": ["root=/elsewhere"]}
+    values = override(project, "small", **asked)
+    assert choose_roots(values, **asked) == {"one": "/elsewhere", "two": "/a b"}
+    assert {name: values["acquire"]["sources"][name] for name in sources} == sources
+    assert values["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"named": ["root=/x"], "pairs": ""}, r"a root must name sources with films of their own \(there is none\), got phantom"),
+        ({"named": [], "pairs": "acquire.sources.nosuch.root=/x"}, "there is none.*, got nosuch"),
+    ],
+)
+def test_a_root_of_a_source_without_films_of_its_own_is_refused(project: Path, asked: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        choose_roots(WRITTEN, **asked)
 
 
 def test_a_named_parameter_of_an_arm_that_the_recipe_removed_is_refused(project: Path) -> None:
@@ -327,7 +351,9 @@ def test_a_key_can_go_from_an_item_of_a_list_and_come_back(tmp_path: Path) -> No
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What `run` hands to DVC, the store and the person, none of which is really called."""
     made: list[Any] = []
-    monkeypatch.setattr(experiment, "call_dvc", lambda arguments, workspace: made.append(arguments))
+    monkeypatch.setattr(
+        experiment, "call_dvc", lambda arguments, workspace, seen=None: made.extend([arguments, *([seen] if seen else [])])
+    )
     monkeypatch.setattr(experiment, "publish", lambda workspace, params: made.append(("publish", workspace, params)))
     monkeypatch.setattr(experiment, "print_headline", lambda workspace, params: made.append("headline"))
     return made
@@ -354,6 +380,25 @@ def test_an_override_runs_in_a_copy_and_its_results_are_fetched(project: Path, c
     assert published[2].train.patience == 2
     assert calls[-1] == "headline"
     assert (project / "params.yaml").read_text() == TEXT, "the caller's files stay as they are"
+
+
+def test_roots_of_this_run_are_seen_by_its_stages_and_are_no_parameter(project: Path, calls: list[Any]) -> None:
+    """Beside those of roots.yaml; another root alone is an override, which runs in a copy."""
+    sources = {name: {"reader": "folder", "root": f"films/{name}"} for name in ("one", "two")}
+    values = copy.deepcopy(WRITTEN)
+    values["acquire"]["sources"] |= sources
+    values["prepare"]["sources"] = ["one"]
+    (project / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    for folder in ("here", "there", "elsewhere"):
+        write_films(project / folder, "normal/1.png")
+    (project / "roots.yaml").write_text(f"one: {project / 'here'}\ntwo: {project / 'there'}\n")
+    experiment.run(recipe="", set="", named=[f"root={project / 'elsewhere'}"])
+    assert calls[0][:4] == ["exp", "run", "--temp", "-n"] and calls[0][5:] == []
+    assert {key: json.loads(value) for key, value in calls[1].items()} == {
+        "HILUM_ROOTS": {"one": str(project / "elsewhere"), "two": str(project / "there")}
+    }
+    with pytest.raises(ValueError, match=r"acquire\.sources\.two\.root must be a folder, got .*nowhere"):
+        experiment.run(recipe="", set=f"acquire.sources.two.root={project / 'nowhere'}", named=[])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """What params.yaml names that no registry knows or that is not there."""
 
+from collections.abc import Mapping
+
 from hilum.data.phantom.population import FINDINGS
 from hilum.data.readers.registry import READERS
 from hilum.evaluation.scoring.metrics import VALIDATION_METRICS
@@ -9,6 +11,7 @@ from hilum.explain.sheets.registry import SHEETS
 from hilum.models.backbones import BACKBONES
 from hilum.progress import say
 from hilum.settings.params import Params
+from hilum.settings.roots import FILE, is_absolute, read_roots
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.sources import NOT_READ, PhantomSource
 from hilum.workspace import Workspace
@@ -40,6 +43,12 @@ def find_faults(params: Params) -> list[str]:
             faults.append(
                 f"acquire.sources.{name}.findings must be out of {', '.join(FINDINGS)}, got {', '.join(sorted(strange))}"
             )
+    for name, source in params.acquire.sources.items():
+        if not isinstance(source, PhantomSource) and is_absolute(source.root):
+            faults.append(
+                f"acquire.sources.{name}.root must be relative to the project, got {source.root!r}, which is on one machine; "
+                f"write `{name}: {source.root}` into {FILE}, which git ignores, and a folder of the project here: films/{name}"
+            )
     for name, arm in params.arms.items():
         backbone = BACKBONES.get(arm.backbone)
         if backbone is None:
@@ -64,15 +73,20 @@ def find_faults(params: Params) -> list[str]:
     return faults
 
 
-def find_missing(params: Params, workspace: Workspace) -> list[str]:
-    """Folders and files that are named but not there."""
-    faults = []
-    for name, source in params.acquire.sources.items():
-        if isinstance(source, PhantomSource):
-            continue
-        root = workspace.at_home(source.root)
+def find_missing(params: Params, workspace: Workspace, given: Mapping[str, str] | None = None) -> list[str]:
+    """Folders and files that are named but not there. given: source -> the folder of its films in this run alone."""
+    faults: list[str] = []
+    roots: dict[str, str] = {}
+    try:
+        roots = read_roots(params, workspace.home, given)
+    except ValueError as fault:
+        faults.append(str(fault))
+    for name, written in roots.items():
+        root, source = workspace.at_home(written), params.acquire.sources[name]
         if not root.is_dir():
-            faults.append(f"acquire.sources.{name}.root must be a folder, got {root}; put the films there or correct it")
+            faults.append(
+                f"acquire.sources.{name}.root must be a folder, got {root}; put the films there, or name their folder in {FILE}"
+            )
         elif find := READERS[source.reader].faults:
             found = find(root, **source.model_dump(exclude=NOT_READ))
             faults += [f"acquire.sources.{name}: {fault}" for fault in found]

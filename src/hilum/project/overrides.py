@@ -8,10 +8,12 @@ from typing import Any
 
 import yaml
 
+from hilum.settings.roots import check_roots
+
 # Parameters of MLproject -> place in params.yaml; `*`: every key there; `@`: the sources of the task; -1: the last phase.
 NAMED = {
     "source": "prepare.sources",
-    "root": "acquire.sources.@.root",
+    "root": "acquire.sources.@.root",  # for this run alone, see `choose_roots`
     "films": "acquire.sources.phantom.films",
     "size": "prepare.size",
     "batch_size": "train.batch_size",
@@ -29,11 +31,12 @@ NAMED = {
         for what in ("epochs", "learning_rate", "unfreeze")
     },
 }
+ROOT = re.compile(r"acquire\.sources\.([^.]+)\.root")  # of a source that is there
 MISSING = object()
 
 
 def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: list[str]) -> Any:
-    """params.yaml, then the recipe, then named parameters, then `set`, each over the one before."""
+    """params.yaml, then the recipe, then named parameters, then `set`, each over the one before; but for `choose_roots`."""
     values = unshare(written)
     if recipe:
         file = root / "recipes" / f"{recipe}.yaml"
@@ -45,7 +48,7 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
         key, _, text = pair.partition("=")
         if key not in NAMED:
             raise ValueError(f"a named parameter must be one of {', '.join(NAMED)}, got {key!r}; use set for any other key")
-        if text != "":
+        if text != "" and key != "root":  # `choose_roots`
             value = read_value(pair, text)
             for place in find_places(values, NAMED[key]):
                 put(values, place, [value] if key == "source" else value)
@@ -53,8 +56,33 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
         key, equals, text = pair.partition("=")
         if not equals:
             raise ValueError(f"set takes key=value pairs separated by spaces, got {pair!r}")
+        if ROOT.fullmatch(key):
+            continue
         put(values, key, read_value(pair, text))
     return name_fold_arms(written, values)
+
+
+def choose_roots(wanted: Any, pairs: str, named: list[str]) -> dict[str, str]:
+    """Source -> the folder of its films in this run alone: that of `root` for every source of the task, then those of `set`.
+
+    wanted: what `apply_overrides` made, checked. Such a folder is no value of params.yaml: it is on one machine, and what is in
+    it is in data/facts.json.
+
+    Raises:
+        ValueError: a source that is not there or is drawn, or no folder.
+    """
+    chosen: dict[str, Any] = {}
+    for pair in named:
+        key, _, text = pair.partition("=")
+        if key == "root" and text:
+            chosen |= dict.fromkeys(wanted["prepare"]["sources"], text)
+    for pair in shlex.split(pairs):
+        key, _, text = pair.partition("=")
+        if found := ROOT.fullmatch(key):
+            value = read_value(pair, text)
+            chosen[found[1]] = value if isinstance(value, str) else text
+    check_roots(chosen, [name for name, source in wanted["acquire"]["sources"].items() if "root" in source], "a root")
+    return chosen
 
 
 def name_fold_arms(written: Any, wanted: Any) -> Any:

@@ -6,8 +6,9 @@ from pydantic import Field, model_validator
 
 from hilum.settings.search_space import Positive, Section
 
-PINNED = "pinned.json"  # of a source in mode `reference`: its root and the SHA-256 of every file, without paths if DICOM
-NOT_READ = {"reader", "root", "mode"}  # settings of a source that are not its reader's
+PINNED = "pinned.json"  # of a source in mode `reference`: the SHA-256 of every file, without paths if DICOM
+PLACE = {"root", "mode"}  # settings of where films are: the same films give the same results
+NOT_READ = {"reader", *PLACE}  # settings of a source that are not its reader's
 
 
 class Shortcut(Section):

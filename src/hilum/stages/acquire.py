@@ -3,12 +3,14 @@
 import shutil
 from pathlib import Path
 
+from hilum.data.fingerprints import hash_files
 from hilum.data.phantom.phantom import write_phantoms
 from hilum.data.readers.identity import read_salt, write_key
 from hilum.data.readers.listing import list_dead_links
 from hilum.progress import bar, say
-from hilum.results import file_sha256, write_json
+from hilum.results import write_json
 from hilum.settings.params import read_params
+from hilum.settings.roots import FILE, read_roots
 from hilum.settings.sources import DICOM_SOURCES, PINNED, PhantomSource
 from hilum.workspace import find_workspace
 
@@ -19,16 +21,9 @@ def run(source: str) -> None:
     settings = params.acquire.sources.get(source)
     if settings is None:
         raise ValueError(f"--source must be one of {', '.join(params.acquire.sources)}, got {source!r}")
-    if not isinstance(settings, PhantomSource) and not workspace.at_home(settings.root).is_dir():
-        raise ValueError(f"acquire.sources.{source}.root must be a folder, got {workspace.at_home(settings.root)}; correct it")
-    if not isinstance(settings, PhantomSource):
-        refuse_links(workspace.at_home(settings.root), source, hidden=isinstance(settings, DICOM_SOURCES))
-    if isinstance(settings, DICOM_SOURCES):
-        read_salt(workspace.at_home(settings.root))  # made now, where a folder that cannot be written is told before any work
     folder = workspace.raw(source)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     if isinstance(settings, PhantomSource):
+        make_empty(folder)
         write_phantoms(
             folder,
             films=settings.films,
@@ -40,17 +35,33 @@ def run(source: str) -> None:
             shortcut_strength=settings.shortcut.strength,
             on_film=bar(f"{source}: films drawn"),
         )
-    elif settings.mode == "reference":
-        write_json(
-            folder / PINNED,
-            pin_files(settings.root, workspace.at_home(settings.root), source, isinstance(settings, DICOM_SOURCES)),
-        )
     else:
-        copy_files(workspace.at_home(settings.root), folder, source)
-        if isinstance(settings, DICOM_SOURCES):
-            write_key(workspace.at_home(settings.root), hash_files(folder, source))
-            say(f"{source}: DICOM headers and file names are under DVC now and travel with `dvc push`, as `mode: copy` says")
+        root, hidden = workspace.at_home(read_roots(params, workspace.home)[source]), isinstance(settings, DICOM_SOURCES)
+        check_root(root, source, hidden)
+        make_empty(folder)
+        if settings.mode == "reference":
+            write_json(folder / PINNED, pin_files(root, workspace.hashes, source, hidden))
+        else:
+            copy_files(root, folder, source)
+            if hidden:
+                write_key(root, hash_files(root, workspace.hashes, bar(f"{source}: files hashed")))
+                say(f"{source}: DICOM headers and file names are under DVC now and travel with `dvc push`, as `mode: copy` says")
     say(f"{source}: {sum(path.is_file() for path in folder.rglob('*'))} files in data/raw/{source}")
+
+
+def make_empty(folder: Path) -> None:
+    """The folder, with nothing in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def check_root(root: Path, source: str, hidden: bool) -> None:
+    """Raise ValueError before any work if films cannot be taken from a root. hidden: paths may carry names of patients."""
+    if not root.is_dir():
+        raise ValueError(f"acquire.sources.{source}.root must be a folder, got {root}; correct it there or in {FILE}")
+    refuse_links(root, source, hidden)
+    if hidden:
+        read_salt(root)  # made now, so that a folder that cannot be written is told
 
 
 def refuse_links(root: Path, source: str, hidden: bool) -> None:
@@ -66,25 +77,14 @@ def refuse_links(root: Path, source: str, hidden: bool) -> None:
         )
 
 
-def pin_files(written: str, root: Path, source: str, hidden: bool) -> dict[str, object]:
-    """What pins a root that is left where it is: SHA-256 by path, or where paths may carry names the sorted hashes alone."""
-    hashes = hash_files(root, source)
+def pin_files(root: Path, memory: Path, source: str, hidden: bool) -> dict[str, object]:
+    """What pins films that are left where they are: SHA-256 by path, or where paths may carry names the sorted hashes alone."""
+    hashes = hash_files(root, memory, bar(f"{source}: files hashed"))
     if not hidden:
-        return {"root": written, "files": hashes}
+        return {"files": hashes}
     key = write_key(root, hashes)
     say(f"{source}: which hash is which file stands in {key}; keep it, and the salt beside it, with the films")
-    return {"root": written, "sha256": sorted(hashes.values())}
-
-
-def hash_files(root: Path, source: str) -> dict[str, str]:
-    """SHA-256 of every file below root, by its relative path."""
-    report = bar(f"{source}: files hashed")
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    hashes = {}
-    for done, path in enumerate(files, 1):
-        hashes[path.relative_to(root).as_posix()] = file_sha256(path)
-        report(done, len(files))
-    return hashes
+    return {"sha256": sorted(hashes.values())}
 
 
 def copy_files(root: Path, folder: Path, source: str) -> None:

@@ -1,15 +1,15 @@
 """check: validate everything that can be validated in a moment, and write the facts that later stages watch."""
 
-import hashlib
 import shutil
 from pathlib import Path
 
-from hilum.progress import say
+from hilum.data.fingerprints import fingerprint, hash_files
+from hilum.progress import bar, say
 from hilum.project.faults import KNOWN_WEIGHTS, find_faults, find_missing
 from hilum.results import file_sha256, folder_digest, write_json
 from hilum.settings.meaning import pretrained_backbones, spaces
 from hilum.settings.params import Params, read_params
-from hilum.settings.sources import PhantomSource
+from hilum.settings.roots import read_roots
 from hilum.workspace import Workspace, find_workspace
 
 
@@ -60,23 +60,14 @@ def set_aside(folder: Path, room: Path) -> Path:
 
 
 def gather_facts(params: Params, workspace: Workspace) -> dict[str, object]:
-    """What later stages watch and params.yaml does not say: the films below each root, the bytes of weight files."""
-    sources = {
-        name: {"fingerprint": "generated" if isinstance(source, PhantomSource) else fingerprint(workspace.at_home(source.root))}
-        for name, source in params.acquire.sources.items()
-    }
+    """What later stages watch and params.yaml does not say: the content of each root, the bytes of weight files."""
+    roots = read_roots(params, workspace.home)
+    sources = {name: {"fingerprint": "generated"} for name in params.acquire.sources}
+    for name, root in roots.items():
+        hashes = hash_files(workspace.at_home(root), workspace.hashes, bar(f"{name}: files hashed"))
+        sources[name] = {"fingerprint": fingerprint(hashes)}
     weights = {
         name: arm.weights if arm.weights in KNOWN_WEIGHTS else file_sha256(workspace.at_home(arm.weights))
         for name, arm in params.arms.items()
     }
     return {"sources": sources, "weights": weights, "pretrain": pretrained_backbones(params.arms)}
-
-
-def fingerprint(root: Path) -> str:
-    """Hash over path, size and time of every file below a root: changes when a film is added, removed or rewritten."""
-    lines = []
-    for path in sorted(root.rglob("*")):
-        if path.is_file():
-            stat = path.stat()
-            lines.append(f"{path.relative_to(root).as_posix()} {stat.st_size} {stat.st_mtime_ns}")
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,10 +1,12 @@
 """experiment: the door of `mlflow run`: the pipeline under changed parameters, in a copy; the caller's files stay."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -14,10 +16,11 @@ import yaml
 
 from hilum.progress import say
 from hilum.project.faults import find_faults, find_missing
-from hilum.project.overrides import apply_overrides, list_changes
+from hilum.project.overrides import apply_overrides, choose_roots, list_changes
 from hilum.project.publication import print_headline, publish
 from hilum.results import digest
 from hilum.settings.params import check_params
+from hilum.settings.roots import FILE, VARIABLE, read_roots
 from hilum.workspace import Workspace, find_workspace
 
 
@@ -26,36 +29,42 @@ def run(recipe: str, set: str, named: list[str]) -> None:
     written = yaml.safe_load(workspace.params.read_text())
     wanted = apply_overrides(written, workspace.root, recipe, set, named)
     params = check_params(wanted)
-    faults = [*find_faults(params), *find_missing(params, workspace)]
+    roots = choose_roots(wanted, set, named)
+    faults = [*find_faults(params), *find_missing(params, workspace, roots)]
     if faults:
         raise ValueError("params.yaml with the overrides does not hold:\n" + "\n".join(f"  {fault}" for fault in faults))
     changes = list_changes(written, wanted)
-    if not changes:
+    if not changes and not roots:
         call_dvc(["repro"], workspace)
         publish(workspace, params)
         print_headline(workspace, params)
         return
-    for change in changes:
+    for change in [*changes, *(f"films of {source}: {root}" for source, root in roots.items())]:
         say(change)
     if not (workspace.root / ".git").exists():
         raise ValueError("an override needs a git repository with a commit; run `git init`, `git add -A` and `git commit` first")
     name = f"hilum-{datetime.now(UTC):%Y%m%d-%H%M%S}-{digest(changes)[:6]}"
-    call_dvc(["exp", "run", "--temp", "-n", name, *(part for change in changes for part in ("-S", change))], workspace)
+    # A copy has no roots.yaml and takes no such parameter: its stages are told by a variable, which is written nowhere.
+    seen = {VARIABLE: json.dumps(read_roots(params, workspace.home, roots))} if roots else {}
+    call_dvc(["exp", "run", "--temp", "-n", name, *(part for change in changes for part in ("-S", change))], workspace, seen)
     with tempfile.TemporaryDirectory() as folder:
         results = fetch_results(name, wanted, workspace, Path(folder))
         publish(results, params)
         print_headline(results, params)
-    say(f"the same experiment: `dvc exp show`; to take its files over: `dvc exp apply {name}`")
+    too = f", and name its roots in {FILE}" if roots else ""
+    say(f"the same experiment: `dvc exp show`; to take its files over: `dvc exp apply {name}`{too}")
 
 
-def call_dvc(arguments: list[str], workspace: Workspace) -> None:
+def call_dvc(arguments: list[str], workspace: Workspace, seen: Mapping[str, str] | None = None) -> None:
     """Run DVC and wait for it, also when interrupted: it ends its stages and removes its copy.
+
+    seen: variables that its stages see besides those of this process.
 
     Raises:
         ValueError: DVC failed; what it said stands above.
         KeyboardInterrupt: it was interrupted.
     """
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    environment = {**os.environ, **(seen or {}), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     child = subprocess.Popen([sys.executable, "-m", "dvc", *arguments], cwd=workspace.root, env=environment)
     stopped = []
 

@@ -7,6 +7,7 @@ from hilum.data.prepared.rows import Rows
 from hilum.results import file_sha256, read_json
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params, flatten
+from hilum.settings.sources import PLACE
 from hilum.settings.training import Arm
 from hilum.training.arms import Task, weights_of
 from hilum.training.features import FEATURE_CODE, FEATURE_LIBRARIES
@@ -49,8 +50,11 @@ def make_task(train: Rows, val: Rows, arm: Arm, params: Params, workspace: Works
 
 
 def logged_params(params: Params, arm: Arm) -> dict[str, Any]:
-    """Every parameter that led to the model; the arm's own without its name in front, so that arms share columns."""
-    sources = {name: params.acquire.sources[name].model_dump() for name in params.prepare.sources}
+    """Every parameter that led to the model; the arm's own without its name in front, so that arms share columns.
+
+    Where the films are on this machine led to nothing.
+    """
+    sources = {name: params.acquire.sources[name].model_dump(exclude=PLACE) for name in params.prepare.sources}
     return {
         **flatten(arm),
         **flatten(sources, "source"),

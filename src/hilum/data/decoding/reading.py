@@ -69,13 +69,20 @@ def read_films(
     return found
 
 
+def _tell_unread(error: OSError | ValueError) -> str:
+    """Why a file could not be read, without where it is: that is on one machine, and may name a patient."""
+    if isinstance(error, FileNotFoundError):
+        return "the file is missing"
+    return f"the file cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+
+
 def _read(files: FilmFiles, size: int, square: str, markers: str, cache: Path | None) -> ReadFilm:
     there, unread = {}, {}
     for kind, path in {"film": files.film, **files.masks}.items():
         try:
             there[kind] = read_bounded(path)
         except (OSError, ValueError) as error:
-            unread[kind] = "the file is missing" if isinstance(error, FileNotFoundError) else str(error)
+            unread[kind] = _tell_unread(error)
     if "film" in unread:
         return ReadFilm("", DecodedFilm(broken=unread["film"]))
     hashes = {kind: hashlib.sha256(content).hexdigest() for kind, content in there.items()}

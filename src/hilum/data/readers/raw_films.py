@@ -1,7 +1,9 @@
 """The raw films of a source: where they are, whether they are still what was pinned, and what its reader says of them."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -9,6 +11,7 @@ from hilum.data.readers.listing import list_unread, name_left_out, name_some
 from hilum.data.readers.registry import READERS
 from hilum.results import file_sha256, read_json
 from hilum.settings.params import Params
+from hilum.settings.roots import read_roots
 from hilum.settings.sources import DICOM_SOURCES, NOT_READ, PINNED, PhantomSource
 from hilum.workspace import Workspace
 
@@ -19,11 +22,13 @@ def read_source(name: str, params: Params, workspace: Workspace) -> tuple[Path, 
     folder = workspace.raw(name)
     if isinstance(source, PhantomSource):
         return folder, READERS[source.reader].read(folder)
+    root = workspace.at_home(read_roots(params, workspace.home)[name])
     if source.mode == "reference":
-        folder = verify_pinned(folder, workspace)
+        verify_pinned(read_json(folder / PINNED), root)
+        folder = root
     options = source.model_dump(exclude=NOT_READ)
     if isinstance(source, DICOM_SOURCES):
-        options["keys"] = workspace.at_home(source.root)  # the salt lies beside the films themselves, not beside a copy
+        options["keys"] = root  # the salt lies beside the films themselves, not beside a copy
         return folder, READERS[source.reader].read(folder, **options)
     table = READERS[source.reader].read(folder, **options)
     tell_unread(folder, table)
@@ -41,20 +46,20 @@ def tell_unread(folder: Path, table: pd.DataFrame) -> None:
         )
 
 
-def verify_pinned(folder: Path, workspace: Workspace) -> Path:
-    """The root of a source that was left where it is. Raises ValueError naming the files that are no longer what was pinned."""
-    pinned = read_json(folder / PINNED)
-    root = workspace.at_home(pinned["root"])
+def verify_pinned(pinned: Mapping[str, Any], root: Path) -> None:
+    """Raise ValueError naming the files below a root that are no longer what was pinned.
+
+    pinned: `files`, SHA-256 by path, or `sha256` alone; older pins name a root too, which counts for nothing.
+    """
     if "sha256" in pinned:
         verify_hashes(root, pinned["sha256"])
-        return root
+        return
     changed = [path for path, sha in pinned["files"].items() if not (root / path).is_file() or file_sha256(root / path) != sha]
     if changed:
         raise ValueError(
             f"films left in place must stay as they were pinned, but {len(changed)} below {root} changed or are gone, "
             f"such as {changed[0]}; restore them, or run `dvc repro` to pin them anew"
         )
-    return root
 
 
 def verify_hashes(root: Path, pinned: list[str]) -> None:

@@ -1,0 +1,75 @@
+"""What is in the files below a folder, by their content alone; a file that has not changed is read once."""
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from hilum.results import file_sha256
+
+FRESH = 2_000_000_000  # nanoseconds: a file written so lately may change again without another time stamp
+
+
+def hash_files(root: Path, memory: Path, on_file: Callable[[int, int], None]) -> dict[str, str]:
+    """SHA-256 of every file below a folder, by its path relative to it with forward slashes, sorted.
+
+    memory: folder of what is known from before; a file of the same path, size, time and inode is not read again. Its content
+    can be lost at any time. on_file: called with (files read, files to read); not at all where nothing must be read.
+    """
+    remembered = memory / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:32]}.json"
+    known, begun = _recall(remembered), time.time_ns()
+    files = {path: _state(root / path) for path in _list_files(root)}
+    names = {path: hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest() for path in files}  # it may name a patient
+    hashes = {path: known[names[path]][-1] for path, state in files.items() if known.get(names[path], [])[:-1] == state}
+    unread = [path for path in files if path not in hashes]
+    for done, path in enumerate(unread, 1):
+        hashes[path] = file_sha256(root / path)
+        on_file(done, len(unread))
+    lasting = {names[path]: [*state, hashes[path]] for path, state in files.items() if state[1] < begun - FRESH}
+    if lasting != known:
+        _keep(remembered, lasting)
+    return {path: hashes[path] for path in files}
+
+
+def fingerprint(hashes: Mapping[str, str]) -> str:
+    """Hash over path and content of every file: the same wherever and whenever the same files were written."""
+    lines = [f"{sha} {path}" for path, sha in sorted(hashes.items())]
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def _list_files(root: Path) -> list[str]:
+    """Links to folders are not followed, and links to nothing are no files."""
+    found = []
+    for folder, _, names in os.walk(root):
+        below = os.path.relpath(folder, root)
+        found += [name if below == "." else f"{below}/{name}" for name in names if Path(folder, name).is_file()]
+    return sorted(path.replace(os.sep, "/") for path in found)
+
+
+def _state(file: Path) -> list[int]:
+    stat = file.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+
+
+def _recall(file: Path) -> dict[str, list]:
+    """Name of a file, hashed -> size, time, inode, SHA-256; nothing where the memory is not whole."""
+    with suppress(OSError, ValueError):
+        known = json.loads(file.read_text())
+        if isinstance(known, dict) and all(isinstance(entry, list) and len(entry) == 4 for entry in known.values()):
+            return known
+    return {}
+
+
+def _keep(file: Path, known: Mapping[str, list]) -> None:
+    """Put the memory in its place whole: two checks at once may both write it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(f".{uuid.uuid4().hex}")
+    try:
+        partial.write_text(json.dumps(known))
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)

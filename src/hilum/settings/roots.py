@@ -1,0 +1,85 @@
+"""Where the films of this machine are: what differs from machine to machine, decides no result and enters none.
+
+params.yaml says where a source's films lie in the project. Another folder stands in roots.yaml at home, which git ignores, or
+comes with one run in an environment variable, which its stages see in a copy of the project too.
+"""
+
+import json
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import yaml
+
+from hilum.settings.params import Params
+from hilum.settings.sources import PhantomSource
+
+FILE = "roots.yaml"  # source -> folder
+VARIABLE = "HILUM_ROOTS"  # the same mapping in JSON; it goes before the file
+
+
+def read_roots(params: Params, home: Path, given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Source -> the folder of its films as it was written, absolute or relative to home; sources that are drawn have none.
+
+    home: `Workspace.home`. given: goes before variable and file, which go before params.yaml.
+
+    Raises:
+        ValueError: the file or the variable is no mapping from known sources to folders.
+    """
+    own = {name: source.root for name, source in params.acquire.sources.items() if not isinstance(source, PhantomSource)}
+    chosen: dict[str, str] = {}
+    for place, values in ((FILE, _read_file(home / FILE)), (VARIABLE, _read_variable())):
+        check_roots(values, _legal(own, values, home), place)
+        chosen |= values
+    return {name: {**chosen, **(given or {})}.get(name, root) for name, root in own.items()}
+
+
+def check_roots(values: Any, legal: Collection[str], place: str) -> None:
+    """Raise ValueError naming every source and folder that cannot be. legal: sources with films. place: where values stand."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{place} must map names of sources to folders, got {values!r}; write `name: folder`, a line for each")
+    faults = [str(name) for name in values if name not in legal]
+    if faults:
+        raise ValueError(
+            f"{place} must name sources with films of their own ({', '.join(legal) or 'there is none'}), got "
+            f"{', '.join(faults)}; correct the name, or add the source to acquire.sources"
+        )
+    for name, folder in values.items():
+        if not isinstance(folder, str) or not folder.strip():
+            raise ValueError(f"{place}: {name} must be a folder, got {folder!r}; write its path")
+
+
+def is_absolute(root: str) -> bool:
+    """Whether a path means the same folder wherever the project lies: on one machine, in one home."""
+    return PurePosixPath(root).is_absolute() or PureWindowsPath(root).is_absolute() or root.startswith("~")
+
+
+def _legal(own: Mapping[str, str], values: Any, home: Path) -> list[str]:
+    """The sources that may have a folder: those of params.yaml, and those that a recipe would put in their place."""
+    legal = list(own)
+    if not isinstance(values, Mapping) or set(values) <= set(own):
+        return legal
+    for file in sorted((home / "recipes").glob("*.yaml")):
+        recipe = yaml.safe_load(file.read_text()) or {}
+        sources = (recipe.get("acquire") or {}).get("sources") or {}
+        legal += [name for name, source in sources.items() if isinstance(source, Mapping) and "root" in source]
+    return list(dict.fromkeys(legal))
+
+
+def _read_file(file: Path) -> Any:
+    if not file.is_file():
+        return {}
+    try:
+        values = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{FILE} must be YAML, got {' '.join(str(error).split())}; write `name: folder`") from None
+    return {} if values is None else values
+
+
+def _read_variable() -> Any:
+    text = os.environ.get(VARIABLE, "")
+    try:
+        return json.loads(text) if text else {}
+    except json.JSONDecodeError as error:
+        raise ValueError(f'{VARIABLE} must be JSON such as {{"clinic": "folder"}}, got {text!r}: {error}') from None
