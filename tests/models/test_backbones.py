@@ -2,14 +2,16 @@
 
 import importlib
 import itertools
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import keras
 import numpy as np
 import pytest
 from small_graphs import PRIOR, SIZE, build, draw_films, graph
 
-from hilum.models.backbones import BACKBONES, application, blocks_of, find_backbone
+from hilum.models.backbones import BACKBONES, Backbone, application, blocks_of, find_backbone
 from hilum.models.classifier import (
     ENTRY,
     backbone_blocks,
@@ -20,12 +22,35 @@ from hilum.models.classifier import (
     legal_cuts,
     load_classifier,
     model_sha256,
+    save_backbone,
     save_classifier,
     unfreeze,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*input_shape.*:UserWarning")
 every_backbone = pytest.mark.parametrize("name", BACKBONES)
+
+_DENSE = tuple(f"conv{stage}_block{i}" for stage, count in ((2, 6), (3, 12), (4, 24), (5, 16)) for i in range(1, count + 1))
+_SPREAD = (0.229, 0.224, 0.225)  # standard deviation and mean of ImageNet's red, green and blue, grey levels 0-1
+_TORCH = (tuple(1 / 255 / spread for spread in _SPREAD), (-0.485 / _SPREAD[0], -0.456 / _SPREAD[1], -0.406 / _SPREAD[2]))
+TRIED = {  # rows of other kinds than those of the registry: scaled per channel, with layers between blocks, without a stem
+    "densenet121": Backbone(
+        "DenseNet121",
+        {},
+        _TORCH,
+        r"(conv\d+_block\d+)_",
+        ("stem", *_DENSE, "top"),
+        between="after",
+    ),
+    "vgg16": Backbone("VGG16", {}, (1.0, (-103.939, -116.779, -123.68)), r"(block\d+)_", tuple(f"block{i}" for i in range(1, 6))),
+}
+every_kind = pytest.mark.parametrize("name", [*BACKBONES, *TRIED])
+
+
+@pytest.fixture(autouse=True)
+def _tried_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, row in TRIED.items():
+        monkeypatch.setitem(BACKBONES, name, row)
 
 
 def inputs_of(layer: keras.layers.Layer) -> list[str]:
@@ -34,7 +59,7 @@ def inputs_of(layer: keras.layers.Layer) -> list[str]:
     return [tensor._keras_history.operation.name for tensor in keras.tree.flatten(layer.input)]
 
 
-@every_backbone
+@every_kind
 def test_the_graph_is_flat_and_has_grey_levels_in_and_one_probability_per_class_out(name: str) -> None:
     model = graph(name)
     assert not [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
@@ -45,12 +70,12 @@ def test_the_graph_is_flat_and_has_grey_levels_in_and_one_probability_per_class_
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-6)
 
 
-@every_backbone
+@every_kind
 def test_the_blocks_of_the_registry_are_those_of_the_graph(name: str) -> None:
     assert tuple(backbone_blocks(graph(name))) == BACKBONES[name].blocks
 
 
-@every_backbone
+@every_kind
 def test_every_backbone_layer_is_in_one_block_and_blocks_do_not_interleave(name: str) -> None:
     model = graph(name)
     position = {layer.name: i for i, layer in enumerate(model.layers)}
@@ -60,7 +85,7 @@ def test_every_backbone_layer_is_in_one_block_and_blocks_do_not_interleave(name:
         assert max(lower) < min(upper)
 
 
-@every_backbone
+@every_kind
 def test_the_last_convolution_is_what_the_pooling_averages(name: str) -> None:
     model = graph(name)
     last = last_convolution(model)
@@ -69,18 +94,19 @@ def test_the_last_convolution_is_what_the_pooling_averages(name: str) -> None:
     assert inputs_of(model.get_layer("pool")) == [last]
 
 
-@every_backbone
+@every_kind
 def test_an_untrained_head_answers_the_prior_in_class_order(name: str) -> None:
     answers = graph(name)(draw_films(4), training=False).numpy()
     np.testing.assert_allclose(answers, np.tile(PRIOR, (4, 1)), atol=0.02)
     np.testing.assert_allclose(graph(name).get_layer("logits").bias.numpy(), np.log(PRIOR), atol=1e-6)
 
 
-@every_backbone
+@every_kind
 def test_the_scaling_inside_the_graph_is_that_of_the_keras_application(name: str) -> None:
     films = draw_films(2)
     films[0, 0, :2, 0] = 0, 255
-    prefix, _ = cut(graph(name), "three_channels")
+    model = graph(name)
+    prefix, _ = cut(model, [layer.name for layer in model.layers if layer.name in ENTRY][-1])
     module = importlib.import_module(application(name).__module__)
     expected = module.preprocess_input(np.repeat(films, 3, axis=-1))
     np.testing.assert_allclose(prefix(films).numpy(), expected, atol=1e-6)
@@ -95,7 +121,7 @@ def test_equal_arguments_build_equal_graphs_and_weights_another_seed_other_weigh
         assert model_sha256(build(name, seed=2)) != model_sha256(one)
 
 
-@every_backbone
+@every_kind
 def test_a_saved_model_comes_back_the_same_and_is_saved_as_the_same_bytes(name: str, tmp_path: Path) -> None:
     model = graph(name)
     save_classifier(model, tmp_path / "model.keras")
@@ -156,7 +182,7 @@ def test_where_everything_is_trained_nothing_is_cached(name: str) -> None:
         assert frozen_cut(graph(name)) is None, extent
 
 
-@every_backbone
+@every_kind
 def test_every_extent_trains_the_head_and_exactly_the_blocks_from_there_up(name: str) -> None:
     model, names = graph(name), BACKBONES[name].blocks
     blocks = backbone_blocks(model)
@@ -188,3 +214,39 @@ def test_blocks_of_a_list_of_names_by_hand() -> None:
         "block_1": ["block_1_expand"],
         "top": ["Conv_1"],
     }
+
+
+@pytest.mark.parametrize(("between", "lower", "upper"), [("before", 2, 1), ("after", 1, 2)])
+def test_layers_between_two_blocks_belong_to_one_of_them_by_the_row_s_rule(
+    between: Literal["before", "after"], lower: int, upper: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BACKBONES, "densenet121", replace(TRIED["densenet121"], between=between))
+    layers = ["conv1_conv", "conv2_block6_concat", "pool2_conv", "conv3_block1_0_bn", "relu"]
+    blocks = blocks_of("densenet121", layers)
+    assert list(blocks) == ["stem", "conv2_block6", "conv3_block1", "top"]
+    assert [len(names) for names in blocks.values()] == [1, lower, upper, 1]
+
+
+@pytest.mark.parametrize("name", TRIED)
+def test_every_layer_with_weights_stands_in_one_block_that_can_be_trained(name: str) -> None:
+    model = graph(name)
+    placed = [layer for layers in backbone_blocks(model).values() for layer in layers]
+    assert len(placed) == len(set(placed))
+    assert {layer.name for layer in backbone_layers(model) if layer.weights} <= set(placed)
+    if name == "densenet121":
+        assert {"pool2_bn", "pool2_conv"} <= set(backbone_blocks(model)["conv3_block1"])
+
+
+def test_weights_saved_of_a_backbone_that_is_scaled_per_channel_are_read_again(tmp_path: Path) -> None:
+    model = graph("vgg16")
+    save_backbone(model, tmp_path / "vgg16.weights.h5")
+    again = build("vgg16", weights=tmp_path / "vgg16.weights.h5", seed=5)
+    for one, other in zip(backbone_layers(model), backbone_layers(again), strict=True):
+        for weight, same in zip(one.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_array_equal(weight, same)
+
+
+@every_kind
+def test_a_row_scales_all_channels_or_each_of_three(name: str) -> None:
+    for value in BACKBONES[name].scaling:
+        assert isinstance(value, float) or (len(value) == 3 and all(isinstance(one, float) for one in value))

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate
+from typing import Any, Literal
+
+Scale = float | tuple[float, float, float]  # of all channels, or of each, in the order in which the weights read them
 
 
 @dataclass(frozen=True)
@@ -11,17 +14,21 @@ class Backbone:
     """One row of the registry.
 
     application: name in keras.applications; options: its further arguments.
-    scaling: (factor, offset) that turns grey levels 0-255 into what the weights were trained on.
+    scaling: (factor, offset) that turns grey levels 0-255 into what the weights were trained on; it becomes part of the graph.
+        Weights of Caffe's order want blue, green, red.
     block: pattern whose first group is the number of the block a layer belongs to; layers before the first match are block
         `stem`, those after the last one `top`.
     blocks: their names from the input upwards, so that params.yaml can be checked without building a graph.
+    between: where layers without a match belong that stand between two blocks, as DenseNet's transitions do: to the block
+        before them or to the one after.
     """
 
     application: str
     options: dict[str, Any]
-    scaling: tuple[float, float]
+    scaling: tuple[Scale, Scale]
     block: str
     blocks: tuple[str, ...]
+    between: Literal["before", "after"] = "before"
 
 
 SYMMETRIC = (1 / 127.5, -1.0)  # 0-255 -> -1..1
@@ -59,14 +66,21 @@ def blocks_of(name: str, layers: list[str]) -> dict[str, list[str]]:
 
     Returns block name -> layer names; names are `stem`, `block_<n>` or what the architecture calls them, and `top`.
     """
-    pattern = re.compile(find_backbone(name).block)
-    found = [pattern.match(layer) for layer in layers]
-    numbered = [i for i, match in enumerate(found) if match]
+    row = find_backbone(name)
+    own = [_numbered(match[1]) if (match := re.match(row.block, layer)) else "" for layer in layers]
+    before = list(accumulate(own, _latest))
+    after = list(accumulate(own[::-1], _latest))[::-1]
     blocks: dict[str, list[str]] = {}
-    for i, (layer, match) in enumerate(zip(layers, found, strict=True)):
-        if match:
-            block = f"block_{match[1]}" if match[1].isdigit() else match[1]
-        else:
-            block = "top" if numbered and i > numbered[0] and i > numbered[-1] else "stem"
-        blocks.setdefault(block, []).append(layer)
+    for layer, below, above in zip(layers, before, after, strict=True):
+        inside = below if row.between == "before" else above  # the same for a layer with a match
+        outside = "top" if below else "stem"
+        blocks.setdefault(inside if below and above else outside, []).append(layer)
     return blocks
+
+
+def _latest(last: str, here: str) -> str:
+    return here or last
+
+
+def _numbered(block: str) -> str:
+    return f"block_{block}" if block.isdigit() else block

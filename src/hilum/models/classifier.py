@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.models.backbones import application, blocks_of, find_backbone
+from hilum.models.backbones import Scale, application, blocks_of, find_backbone
 
 HEAD = ("pool", "dropout", "logits", "probabilities")
 ENTRY = ("grey", "scale", "three_channels")
@@ -42,9 +42,7 @@ def build_classifier(
     row = find_backbone(backbone)
     keras.utils.set_random_seed(seed)
     grey = keras.Input((size, size, 1), name="grey")  # (N, H, W, 1) grey levels 0-255
-    scaled = keras.layers.Rescaling(*row.scaling, name="scale")(grey)
-    colour = keras.layers.Concatenate(name="three_channels")([scaled, scaled, scaled])
-    body = application(backbone)(input_tensor=colour, include_top=False, weights=None, **row.options)
+    body = application(backbone)(input_tensor=_scale(grey, *row.scaling), include_top=False, weights=None, **row.options)
     _name_by_place(body)
     if weights is not None:
         body.set_weights(_backbone_weights(backbone, size, str(weights)))
@@ -59,6 +57,16 @@ def build_classifier(
     )(kept)
     probabilities = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
     return keras.Model(grey, probabilities, name=backbone)
+
+
+def _scale(grey: Any, factor: Scale, offset: Scale) -> Any:
+    """A film (N, H, W, 1) as the three channels (N, H, W, 3) that a backbone's weights read."""
+    if isinstance(factor, tuple) or isinstance(offset, tuple):  # of each channel, so there must be three to scale
+        numbers = [list(value) if isinstance(value, tuple) else value for value in (factor, offset)]
+        colour = keras.layers.Concatenate(name="three_channels")([grey, grey, grey])
+        return keras.layers.Rescaling(*numbers, name="scale")(colour)
+    scaled = keras.layers.Rescaling(factor, offset, name="scale")(grey)
+    return keras.layers.Concatenate(name="three_channels")([scaled, scaled, scaled])
 
 
 def _name_by_place(body: keras.Model) -> None:
