@@ -10,6 +10,7 @@ import pytest
 import yaml
 from architecture import PACKAGE, SRC, files_behind, imports_of, modules
 
+TESTS = Path(__file__).parent
 FLOORS = [  # from the top; parts of one floor do not import each other
     {"__main__"},
     {"cli"},
@@ -151,6 +152,59 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "settings/roots.py": set(),
     "tracking.py": set(),
     "runs.py": set(),
+}
+NEIGHBOURS = {  # files without a test of their name: the test that has them as its subject, and loads or starts them
+    "audit/test_evidence.py": ("audit/auditee.py", "audit/blame.py", "audit/exchange.py"),
+    "audit/test_study.py": ("audit/rule.py",),
+    "pages/test_audit.py": ("audit/drawing.py",),
+    "pages/test_comparison.py": ("pages/headline.py",),
+    "pages/test_data_report.py": ("data/quality/pair_sheet.py",),
+    "pages/test_page_words.py": ("pages/arm_results.py",),
+    "data/burned_in/test_removal.py": ("data/burned_in/glyphs.py", "data/burned_in/letters.py", "data/decoding/marked_film.py"),
+    "data/decoding/test_bombs.py": ("data/decoding/codestream.py", "data/decoding/limits.py", "data/decoding/images.py"),
+    "data/decoding/test_dicom.py": ("data/decoding/dicom_header.py", "data/decoding/sandbox.py"),
+    "data/decoding/test_film_cache.py": ("data/decoding/decoding.py", "data/decoding/reading.py", "code_version.py"),
+    "data/phantom/test_phantom.py": (
+        *("data/phantom/anatomy.py", "data/phantom/exposure.py", "data/phantom/lesions.py", "data/phantom/population.py"),
+    ),
+    "data/prepared/test_loading.py": ("data/prepared/masks.py", "data/prepared/whole_masks.py"),
+    "data/quality/test_oddities.py": ("data/quality/lateral.py", "data/quality/trunk.py"),
+    "data/readers/test_dicom_folder.py": ("data/readers/dicom_listing.py",),
+    "data/readers/test_folder.py": ("data/readers/sidecar.py",),
+    "data/readers/test_registry.py": ("data/readers/kermany.py", "data/readers/listing.py"),
+    "evaluation/test_figures.py": ("evaluation/arm_figures.py", "evaluation/style.py"),
+    "evaluation/scoring/test_metrics.py": ("evaluation/scoring/checks.py",),
+    "explain/drawing/test_panels.py": ("explain/drawing/annotations.py",),
+    "explain/measures/test_registry.py": (
+        *("explain/measures/evaluation_case.py", "explain/measures/reference_maps.py", "explain/measures/tables.py"),
+    ),
+    "explain/methods/test_cams.py": (
+        *("explain/methods/gradcam_plus_plus.py", "explain/methods/layercam.py", "explain/methods/scorecam.py"),
+    ),
+    "explain/methods/test_registry.py": ("explain/explained_model.py", "explain/methods/captions.py"),
+    "explain/methods/test_shapley.py": ("explain/methods/shap_partition.py",),
+    "explain/sanity/test_gate.py": ("explain/sanity/verdicts.py", "explain/drawing/stamp.py"),
+    "explain/sheets/test_registry.py": (
+        *("explain/sheets/channel_drawing.py", "explain/sheets/lime_drawing.py", "explain/drawing/tiles.py"),
+    ),
+    "settings/test_params.py": (
+        *("settings/errors.py", "settings/meaning.py", "settings/search_space.py", "settings/sources.py"),
+        "settings/training.py",
+    ),
+    "serving/test_folder.py": (*("serving/answers.py", "serving/folder_panels.py", "serving/opening.py", "stages/predict.py"),),
+    "stages/test_check.py": ("project/faults.py",),
+    "stages/test_experiment.py": ("project/overrides.py",),
+    "stages/test_explain.py": (*("explain/measures/summary.py", "serving/one_film.py", "serving/verdicts.py"),),
+    "stages/test_prepare.py": ("data/readers/raw_films.py",),
+    "stages/test_train.py": ("training/task.py",),
+    "training/test_fit.py": ("training/feed.py", "data/prepared/rows.py"),
+    "evaluation/test_statistics.py": ("records.py",),
+    "test_pipeline.py": ("stages/publish.py",),
+    "test_remote.py": ("stages/verify.py",),
+}
+LONGEST = 50  # lines of a function from `def` to its end, signature included, docstring left out: it holds the shapes
+MAY_BE_LONGER = {  # function -> why
+    "explain/methods/lime_superpixels.py explain": "one idea: the one call of LIME for each film, an argument a line",
 }
 
 
@@ -305,6 +359,50 @@ def test_light_modules_do_not_load_tensorflow(module: str) -> None:
         [sys.executable, "-c", code], env={"PYTHONPATH": str(SRC), "PATH": ""}, capture_output=True, text=True
     )
     assert answer.returncode == 0, answer.stderr
+
+
+def functions_of(path: Path) -> dict[str, int]:
+    """Every function of a file, and how many lines it has without its docstring."""
+    found = {}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            told = 0 if ast.get_docstring(node) is None else (first.end_lineno or 0) - first.lineno + 1
+            found[node.name] = max((node.end_lineno or 0) - node.lineno + 1 - told, found.get(node.name, 0))
+    return found
+
+
+def test_a_function_fits_a_screen() -> None:
+    lengths = {
+        f"{path.relative_to(PACKAGE).as_posix()} {name}": lines
+        for path in modules().values()
+        for name, lines in functions_of(path).items()
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST and name not in MAY_BE_LONGER} == {}
+    assert {name for name in MAY_BE_LONGER if lengths.get(name, 0) <= LONGEST} == set(), "they fit by now"
+
+
+def own_test(module: str) -> Path:
+    file = modules()[module].relative_to(PACKAGE)
+    return TESTS / file.parent / f"test_{file.name}"
+
+
+@pytest.mark.parametrize("module", [module for module in ALL if module != "hilum.__main__"])
+def test_tests_mirror_the_source_tree(module: str) -> None:
+    """A file has a test of its name in the same place, or a neighbour that NEIGHBOURS tells; never both."""
+    file = modules()[module].relative_to(PACKAGE).as_posix()
+    named = [test for test, files in NEIGHBOURS.items() if file in files]
+    assert len(named) == (not own_test(module).is_file()), f"{file} is tested by {own_test(module)} or one row of NEIGHBOURS"
+
+
+@pytest.mark.parametrize(("test", "file"), [(test, file) for test, files in NEIGHBOURS.items() for file in files])
+def test_a_neighbour_loads_or_starts_what_it_tests(test: str, file: str) -> None:
+    assert (PACKAGE / file).is_file() and (TESTS / test).is_file()
+    texts = [TESTS / test, *(TESTS / "support" / f"{name}.py" for name in imports_of(TESTS / test))]
+    names = {name for path in texts if path.is_file() for name in imports_of(path)}
+    loaded = {other for name in names if name in modules() for other in files_behind(name)}
+    verb = Path(file).stem if file.startswith("stages/") else ""
+    assert file in loaded or (verb and f'"{verb}"' in (TESTS / test).read_text()), f"{test} never comes to {file}"
 
 
 def test_only_named_stages_open_the_test_rows() -> None:

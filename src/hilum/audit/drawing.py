@@ -49,7 +49,7 @@ def audit_figure(films: Films, evidence: Evidence, around: Region, verdict: Verd
 
 def _draw_blame(axes: Axes, films: Films, evidence: Evidence, around: Region, region: str) -> None:
     draw_film(axes, films.mean(axis=0))
-    shown = np.where(around, np.clip(evidence.blame, 0, None), 0).astype(np.float32)
+    shown = np.where(around, np.clip(evidence.blame, 0, None), 0).astype(np.float32)  # (H, W)
     axes.imshow(heat(shown, strongest(shown), signed=False), interpolation="nearest")
     _outline(axes, ~around, LINE)
     _fill(axes, evidence.blamed)
@@ -63,7 +63,7 @@ def _outline(axes: Axes, region: Region, colour: str) -> None:
 
 def _fill(axes: Axes, region: Region) -> None:
     """Tint a region and draw its outline one pixel outside, where even a region one pixel wide is seen."""
-    tint = np.zeros((*region.shape, 4))
+    tint = np.zeros((*region.shape, 4))  # (H, W, 4)
     tint[region] = (*to_rgb(BLAME), 0.45)
     axes.imshow(tint, interpolation="nearest")
     _outline(axes, binary_dilation(region), BLAME)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hilum.data.burned_in.removal import MARKER_COLUMNS, check_markers
 from hilum.data.decoding.decoding import Removed
-from hilum.data.decoding.reading import FilmFiles, read_films
+from hilum.data.decoding.reading import FilmFiles, ReadFilm, read_films
 from hilum.data.labels import Rules, count_findings, map_labels
 from hilum.data.prepared.geometry import check_square
 from hilum.data.prepared.masks import MASK_KINDS, PackedMasks
@@ -93,49 +93,31 @@ def build_manifest(
     findings = count_findings(rows)
     rows = rows[~rows["label"].isin(["", EXCLUDED])].reset_index(drop=True)
 
-    films = np.zeros((len(rows), size, size), np.uint8)
+    films = np.zeros((len(rows), size, size), np.uint8)  # (N, H, W)
     read = read_films(_find_files(rows), films, square, markers, workers, cache, on_film)
-    decoded = [one.decoded for one in read]
-    broken = _list_faults(rows, [one.broken for one in decoded], "broken film")
-    _check_broken(broken, len(rows), broken_share)
-    faults = [_list_faults(rows, [one.mask_faults.get(kind, "") for one in decoded], f"broken {kind}") for kind in MASK_KINDS]
-    rows["sha256"] = [one.sha256 for one in read]
-    rows["pixel_sha256"] = [one.pixel_sha256 for one in decoded]
-    for name in ("width", "height"):
-        rows[name] = [getattr(one.geometry, name) if one.geometry else 0 for one in decoded]
-    for kind in MASK_KINDS:
-        rows[kind] = [path if kind in one.masks else "" for path, one in zip(rows[kind], decoded, strict=True)]
-
+    broken, *faults = _list_broken(rows, read, broken_share)
+    rows = _note_content(rows, read)
     whole = rows[~rows["image_id"].isin(broken["image_id"])]
     copies, linked = find_copies(whole)
     kept = whole[~whole["image_id"].isin(copies["image_id"])]
     _check_classes(kept, labels)
-    masks = {
-        kind: _pack_masks(kept["image_id"], [decoded[row].masks.get(kind) for row in kept.index], size) for kind in MASK_KINDS
-    }
-    remarks = _list_remarks(tables, paths)
-    problems = pd.concat([_list_left_out(tables), named, broken, *faults, copies, remarks], ignore_index=True)[list(PROBLEMS)]
-    notes = [f"{source}: {note}" for source, (_, table) in tables.items() for note in table.attrs.get("notes", [])]
-    notes += mapping.notes
-    films = _keep_rows(films, kept.index.to_numpy())
-    there = dict(zip(kept["image_id"], (decoded[row] for row in kept.index), strict=True))
-    recalled = sum(one.recalled for one in read)
+    there = dict(zip(kept["image_id"], (read[row].decoded for row in kept.index), strict=True))
     return Prepared(
         manifest=kept[list(MANIFEST)].reset_index(drop=True),
-        films=films,
-        masks=masks,
+        films=_keep_rows(films, kept.index.to_numpy()),
+        masks={kind: _pack_masks({name: one.masks.get(kind) for name, one in there.items()}, size) for kind in MASK_KINDS},
         whole_masks={
             kind: {name: one.whole_masks[kind] for name, one in there.items() if kind in one.masks} for kind in MASK_KINDS
         },
-        problems=problems,
+        problems=_join_problems([_list_left_out(tables), named, broken, *faults, copies, _list_remarks(tables, paths)]),
         findings=findings,
         linked_patients=linked,
         geometry=pd.DataFrame([(name, *astuple(one.geometry)) for name, one in there.items()], columns=list(GEOMETRY)),
         markers=pd.DataFrame([(name, *one.markers) for name, one in there.items()], columns=list(MARKER_COLUMNS)),
         removed={name: one.removed for name, one in there.items() if one.removed is not None},
-        notes=tuple(notes),
-        decoded=len(read) - recalled,
-        recalled=recalled,
+        notes=(*_list_notes(tables), *mapping.notes),
+        decoded=sum(not one.recalled for one in read),
+        recalled=sum(one.recalled for one in read),
     )
 
 
@@ -197,9 +179,22 @@ def _find_files(rows: pd.DataFrame) -> list[FilmFiles]:
     ]
 
 
+def _join_problems(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(parts, ignore_index=True)[list(PROBLEMS)]
+
+
 def _list_faults(rows: pd.DataFrame, faults: Sequence[str], problem: str) -> pd.DataFrame:
     table = rows[["image_id", "path"]].assign(problem=problem, detail=faults)
     return table[table["detail"] != ""]
+
+
+def _list_broken(rows: pd.DataFrame, read: Sequence[ReadFilm], broken_share: float) -> list[pd.DataFrame]:
+    """The films that could not be read, and the masks of each kind; stops where too many films could not."""
+    decoded = [one.decoded for one in read]
+    broken = _list_faults(rows, [one.broken for one in decoded], "broken film")
+    _check_broken(broken, len(rows), broken_share)
+    masks = [_list_faults(rows, [one.mask_faults.get(kind, "") for one in decoded], f"broken {kind}") for kind in MASK_KINDS]
+    return [broken, *masks]
 
 
 def _list_remarks(tables: Mapping[str, tuple[Path, pd.DataFrame]], paths: "pd.Series[str]") -> pd.DataFrame:
@@ -211,6 +206,21 @@ def _list_remarks(tables: Mapping[str, tuple[Path, pd.DataFrame]], paths: "pd.Se
     ]
     remarks = pd.DataFrame(told, columns=["image_id", "problem", "detail"])
     return remarks.assign(path=remarks["image_id"].map(paths))
+
+
+def _list_notes(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> list[str]:
+    return [f"{source}: {note}" for source, (_, table) in tables.items() for note in table.attrs.get("notes", [])]
+
+
+def _note_content(rows: pd.DataFrame, read: Sequence[ReadFilm]) -> pd.DataFrame:
+    """The rows with what their decoded films say: hashes and size, and masks only where one could be read."""
+    noted = rows.assign(sha256=[one.sha256 for one in read], pixel_sha256=[one.decoded.pixel_sha256 for one in read])
+    places = [one.decoded.geometry for one in read]
+    for name in ("width", "height"):
+        noted[name] = [getattr(place, name) if place else 0 for place in places]
+    for kind in MASK_KINDS:
+        noted[kind] = [path if kind in one.decoded.masks else "" for path, one in zip(rows[kind], read, strict=True)]
+    return noted
 
 
 def _check_broken(broken: pd.DataFrame, count: int, broken_share: float) -> None:
@@ -247,10 +257,11 @@ def _keep_rows(films: Films, rows: NDArray[np.int64]) -> Films:
     return films[: len(rows)]
 
 
-def _pack_masks(image_ids: pd.Series, packed: Sequence[NDArray[np.uint8] | None], size: int) -> PackedMasks:
-    there = [(name, bits) for name, bits in zip(image_ids, packed, strict=True) if bits is not None]
-    bits = np.stack([bits for _, bits in there]) if there else np.zeros((0, size, (size + 7) // 8), np.uint8)
-    return PackedMasks(np.array([name for name, _ in there], dtype=str), bits, size)
+def _pack_masks(packed: Mapping[str, NDArray[np.uint8] | None], size: int) -> PackedMasks:
+    """The masks that there are. packed: image_id -> eight pixels of a row in each byte, (size, (size + 7) // 8)."""
+    there = {name: bits for name, bits in packed.items() if bits is not None}
+    bits = np.stack(list(there.values())) if there else np.zeros((0, size, (size + 7) // 8), np.uint8)  # (N, size, bytes)
+    return PackedMasks(np.array(list(there), dtype=str), bits, size)
 
 
 def write_prepared(prepared: Prepared, folder: Path) -> None:

@@ -58,7 +58,7 @@ def draw_counts(counts: pd.DataFrame, classes: Sequence[str]) -> Figure:
     names = [f"{label}  ({source})" if several else label for label, source in table.index]
     figure = Figure(figsize=(7.5, 0.9 + 0.42 * len(table)), dpi=110, layout="constrained")
     axis = figure.subplots()
-    left = np.zeros(len(table))
+    left = np.zeros(len(table))  # (bars,)
     for split, films in table.items():
         axis.barh(names, films, left=left, color=SPLIT_COLOURS[str(split)], label=split or "no official split", height=0.65)
         left = left + films.to_numpy()

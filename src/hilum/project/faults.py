@@ -20,35 +20,49 @@ KNOWN_WEIGHTS = ("pretrained", "imagenet", "none")
 
 
 def find_faults(params: Params) -> list[str]:
-    """What names something that no registry knows."""
-    faults = []
-    for key, metric in (("tune.metric", params.tune.metric), ("train.select", params.train.select)):
-        if metric not in VALIDATION_METRICS:
-            faults.append(f"{key} must be one of {', '.join(VALIDATION_METRICS)}, got {metric!r}")
-    for method in params.explain.methods:
-        if method not in METHODS:
-            faults.append(f"explain.methods must be out of {', '.join(METHODS)}, got {method!r}")
-    for sheet in params.explain.sheets:
-        if sheet not in SHEETS:
-            faults.append(f"explain.sheets must be out of {', '.join(SHEETS)}, got {sheet!r}")
-    if params.explain.ranked.method not in METHODS:
-        faults.append(f"explain.ranked.method must be one of {', '.join(METHODS)}, got {params.explain.ranked.method!r}")
+    """What names something that no registry knows, or is legal by itself and not in its place."""
+    return [*_metric_faults(params), *_explain_faults(params), *_source_faults(params), *_arm_faults(params)]
+
+
+def _metric_faults(params: Params) -> list[str]:
+    return [
+        f"{key} must be one of {', '.join(VALIDATION_METRICS)}, got {metric!r}"
+        for key, metric in (("tune.metric", params.tune.metric), ("train.select", params.train.select))
+        if metric not in VALIDATION_METRICS
+    ]
+
+
+def _explain_faults(params: Params) -> list[str]:
+    asked = params.explain
+    faults = [
+        f"explain.methods must be out of {', '.join(METHODS)}, got {name!r}" for name in asked.methods if name not in METHODS
+    ]
+    faults += [f"explain.sheets must be out of {', '.join(SHEETS)}, got {name!r}" for name in asked.sheets if name not in SHEETS]
+    if asked.ranked.method not in METHODS:
+        faults.append(f"explain.ranked.method must be one of {', '.join(METHODS)}, got {asked.ranked.method!r}")
     try:
-        wanted_measures(params.explain.measures)
+        wanted_measures(asked.measures)
     except ValueError as fault:
         faults.append(str(fault))
+    return faults
+
+
+def _source_faults(params: Params) -> list[str]:
+    faults = []
     for name, source in params.acquire.sources.items():
-        strange = set(source.findings) - set(FINDINGS) if isinstance(source, PhantomSource) else set()
-        if strange:
-            faults.append(
-                f"acquire.sources.{name}.findings must be out of {', '.join(FINDINGS)}, got {', '.join(sorted(strange))}"
-            )
-    for name, source in params.acquire.sources.items():
-        if not isinstance(source, PhantomSource) and is_absolute(source.root):
+        if isinstance(source, PhantomSource):
+            if strange := sorted(set(source.findings) - set(FINDINGS)):
+                faults.append(f"acquire.sources.{name}.findings must be out of {', '.join(FINDINGS)}, got {', '.join(strange)}")
+        elif is_absolute(source.root):
             faults.append(
                 f"acquire.sources.{name}.root must be relative to the project, got {source.root!r}, which is on one machine; "
                 f"write `{name}: {source.root}` into {FILE}, which git ignores, and a folder of the project here: films/{name}"
             )
+    return faults
+
+
+def _arm_faults(params: Params) -> list[str]:
+    faults = []
     for name, arm in params.arms.items():
         backbone = BACKBONES.get(arm.backbone)
         if backbone is None:

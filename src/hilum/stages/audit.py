@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from hilum.audit.auditee import Auditee, odds_gradient
 from hilum.audit.drawing import audit_figure
-from hilum.audit.evidence import Surroundings, measure
+from hilum.audit.evidence import Evidence, Surroundings, measure
 from hilum.audit.outlines import answer_by_outlines
-from hilum.audit.regions import Regions, join_regions, regions_of_masks, regions_of_rectangle
-from hilum.audit.rule import PROBING, judge
+from hilum.audit.regions import Region, Regions, join_regions, regions_of_masks, regions_of_rectangle
+from hilum.audit.rule import PROBING, Verdict, judge
 from hilum.data.prepared.loading import SplitFilms, load_split, read_manifest
 from hilum.data.prepared.masks import load_masks
 from hilum.evaluation.scoring.decisions import verdict
@@ -24,7 +24,7 @@ from hilum.explain.methods import gradcam
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
-from hilum.records import Images, Labels, Maps, Predictions
+from hilum.records import Films, Images, Labels, Maps, Predictions
 from hilum.results import read_json, run_key, write_json
 from hilum.runs import arm_run, log_results
 from hilum.settings.params import Audit, flatten, read_params
@@ -50,26 +50,20 @@ def run(arm: str) -> None:
         test = load_split(workspace.prepared, workspace.split, "test", classes)
         rows = np.sort(np.random.default_rng(params.audit.seed).permutation(len(test.table))[: settings.films])
         audited = test.take(rows)
-        films, labels = audited.films, audited.labels
+        films, labels = audited.films, audited.labels  # (N, H, W), (N,)
         surroundings, told = find_surroundings(test.table.iloc[rows], workspace, settings, params.audit.seed)
         auditee = open_auditee(training / "model.keras", description["threshold"])
         evidence = measure(auditee, films, labels, surroundings, PROBING, params.audit.seed, bar("probes"))
         found = judge(evidence.numbers)
         outlines = outlines_auroc(test, workspace, classes)
-        folder.mkdir(parents=True)
-        around = join_regions(surroundings.regions.values()).around
-        target = classes[evidence.ranking.target]
-        np.savez_compressed(folder / "blame.npz", blame=evidence.blame, blamed=evidence.blamed, around=around)
-        (folder / "keys").mkdir()
-        figure = audit_figure(films, evidence, around, found, target, f"Audit of {arm}")
-        (folder / "keys" / "audit.png").write_bytes(to_png(figure))
+        draw_audit(folder, films, evidence, join_regions(surroundings.regions.values()).around, found, classes, arm)
         numbers = {**evidence.numbers, "outlines_auroc": outlines}
         write_json(
             folder / "audit.json",
             {
                 "says": found.says,
                 "probability": found.probability,
-                "target": target,
+                "target": classes[evidence.ranking.target],
                 "films": len(films),
                 "lungs": told,
                 "numbers": numbers,
@@ -90,6 +84,19 @@ def run(arm: str) -> None:
         log_results(opened, folder, "audit")
     moved = numbers["region_probability"]
     say(f"{arm}: {found.says} (probability of a shortcut {found.probability:.2f}); the blamed region moves {moved:.1f} points")
+
+
+def draw_audit(
+    folder: Path, films: Films, evidence: Evidence, around: Region, found: Verdict, classes: list[str], arm: str
+) -> None:
+    """blame.npz, and the audit in one picture, which mlflow ui shows beside other runs'.
+
+    films: the audited ones, (N, H, W). around: (H, W), pixels around the lungs of every source.
+    """
+    (folder / "keys").mkdir(parents=True)
+    np.savez_compressed(folder / "blame.npz", blame=evidence.blame, blamed=evidence.blamed, around=around)
+    figure = audit_figure(films, evidence, around, found, classes[evidence.ranking.target], f"Audit of {arm}")
+    (folder / "keys" / "audit.png").write_bytes(to_png(figure))
 
 
 def open_auditee(model: Path, threshold: float | None) -> Auditee:

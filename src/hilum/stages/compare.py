@@ -36,6 +36,7 @@ from hilum.pages.page_words import (
 from hilum.pages.sanity import render_sanity
 from hilum.progress import bar, say
 from hilum.project.champion import crown
+from hilum.records import Predictions
 from hilum.results import pick_films, read_json, read_predictions, read_table, write_json, write_table
 from hilum.runs import base_tags, code_tags, log_results
 from hilum.settings.params import Compare, Params, flatten, read_params
@@ -65,42 +66,19 @@ def write_comparison(
     folder: Path, arms: dict[str, ArmResults], params: Params, workspace: Workspace, versions: dict[str, Any]
 ) -> None:
     """differences, McNemar, verdict changes, metrics of all arms, figures, panels with a row per arm, and the page."""
-    settings, reference = params.compare, params.compare.reference
+    settings, reference, classes = params.compare, params.compare.reference, list(versions["classes"])
     predictions = {name: arm.test for name, arm in arms.items()}
-    report = bar("patients resampled for the differences")
-    differences = compare_arms(
-        predictions,
-        reference,
-        settings.bootstrap,
-        settings.confidence,
-        params.compare.seed,
-        on_resample=lambda arm, done, total: report(done, total),
-    )
+    differences = measure_differences(predictions, settings)
     mcnemar = mcnemar_table(predictions, reference, params.compare.seed)
     others = [name for name in arms if name != reference]
     changes = {name: verdict_changes(predictions[reference], predictions[name]) for name in others}
-    write_table(folder / "differences.csv", differences)
-    write_table(folder / "mcnemar.csv", mcnemar)
-    for name, table in changes.items():
-        write_table(folder / f"changes_{name}.csv", table)
-    write_json(folder / "arms.json", {name: nested(arm.metrics) for name, arm in arms.items()})
-    history = [read_table(arm.folder["training"] / "history.csv").assign(arm=name) for name, arm in arms.items()]
-    write_table(folder / "history.csv", pd.concat(history))
-    roc = [read_table(arm.folder["evaluation"] / "roc.csv").assign(arm=name) for name, arm in arms.items()]
-    write_table(folder / "roc.csv", pd.concat(roc).assign(curve=lambda t: t["arm"] + ": " + t["class"]))
-    classes = list(versions["classes"])
-    levels = name_levels(arms, settings.confidence)
-    figures = draw_figures(arms, differences, classes, settings, levels)
-    for name in ("differences", "metrics", "confusion"):
-        if name in figures:
-            (folder / f"{name}.png").write_bytes(figures[name])
-    panels = draw_arm_panels(folder, arms, workspace, classes)
-    explanation = explanation_table(arms)
-    blind = compare_blind(arms)
+    explanation, blind = explanation_table(arms), compare_blind(arms)
+    tables = {f"changes_{name}": table for name, table in changes.items()}
+    tables |= {"differences": differences, "mcnemar": mcnemar, "blind": pd.DataFrame(blind), "explanations": explanation}
+    write_tables(folder, arms, tables)
     audits = {name: read_audit(arm.folder["audit"]) for name, arm in arms.items()}
-    write_table(folder / "blind.csv", pd.DataFrame(blind))
-    write_table(folder / "explanations.csv", explanation)
     titles = {name: method.title for name, method in METHODS.items()}
+    levels = name_levels(arms, settings.confidence)
     page = ComparisonPage(
         title="hilum: " + " and ".join(arms),
         classes=classes,
@@ -118,8 +96,8 @@ def write_comparison(
         explanation=explanation.assign(method=explanation["method"].map(titles)),
         notes=measure_notes(),
         agreement=[read_agreement(name, arm, titles) for name, arm in arms.items() if len(arm.maps) > 1],
-        figures=figures,
-        panels=panels,
+        figures=draw_figures(folder, arms, differences, classes, settings, levels),
+        panels=draw_arm_panels(folder, arms, workspace, classes),
         warnings=[
             *audit_warnings(audits),
             *flag_warnings(blind, params.evaluate.acquisition.margin),
@@ -135,6 +113,30 @@ def write_comparison(
         folder / "settings.json",
         {"params": flatten(settings, "compare"), "models": {n: a.settings["model_sha256"] for n, a in arms.items()}},
     )
+
+
+def measure_differences(predictions: dict[str, Predictions], settings: Compare) -> pd.DataFrame:
+    """Every metric of every arm against the reference's, on the same resamples of patients."""
+    report = bar("patients resampled for the differences")
+    return compare_arms(
+        predictions,
+        settings.reference,
+        settings.bootstrap,
+        settings.confidence,
+        settings.seed,
+        on_resample=lambda arm, done, total: report(done, total),
+    )
+
+
+def write_tables(folder: Path, arms: dict[str, ArmResults], tables: dict[str, pd.DataFrame]) -> None:
+    """These tables by their names, and the metrics, histories and ROC points of all arms in one file each."""
+    for name, table in tables.items():
+        write_table(folder / f"{name}.csv", table)
+    write_json(folder / "arms.json", {name: nested(arm.metrics) for name, arm in arms.items()})
+    history = [read_table(arm.folder["training"] / "history.csv").assign(arm=name) for name, arm in arms.items()]
+    write_table(folder / "history.csv", pd.concat(history))
+    roc = [read_table(arm.folder["evaluation"] / "roc.csv").assign(arm=name) for name, arm in arms.items()]
+    write_table(folder / "roc.csv", pd.concat(roc).assign(curve=lambda t: t["arm"] + ": " + t["class"]))
 
 
 def nested(metrics: dict[str, float | None]) -> dict[str, Any]:
@@ -157,9 +159,14 @@ def flat_differences(differences: pd.DataFrame) -> dict[str, float]:
 
 
 def draw_figures(
-    arms: dict[str, ArmResults], differences: pd.DataFrame, classes: list[str], settings: Compare, levels: Levels
+    folder: Path,
+    arms: dict[str, ArmResults],
+    differences: pd.DataFrame,
+    classes: list[str],
+    settings: Compare,
+    levels: Levels,
 ) -> dict[str, bytes]:
-    """The pictures of the page by the keys it knows."""
+    """The pictures of the page by the keys it knows; those of all arms together are files as well."""
     names = list(arms)
     matrices = {name: confusion_matrix(arm.test) for name, arm in arms.items()}
     values = {name: {m: interval_of(arm.metrics, f"test/{m}") for m in DRAWN} for name, arm in arms.items()}
@@ -173,6 +180,8 @@ def draw_figures(
         )
         title = f"difference from {settings.reference}, test films"
         figures["differences"] = to_png(difference_figure(rows, settings.reference, names, settings.confidence, title))
+    for name, picture in figures.items():
+        (folder / f"{name}.png").write_bytes(picture)
     for name, arm in arms.items():
         for kind, file in (("roc", "roc.png"), ("pr", "pr.png"), ("calibration", "calibration.png")):
             figures[f"{kind}/{name}"] = (arm.folder["evaluation"] / file).read_bytes()

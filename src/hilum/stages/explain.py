@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hilum.data.annotations import FilmMarks, load_marks
-from hilum.data.prepared.loading import SplitFilms, load_split
+from hilum.data.prepared.loading import load_split
 from hilum.data.prepared.rows import as_images
 from hilum.explain.drawing.panels import answer_of
 from hilum.explain.explained_model import Subject
@@ -60,10 +60,7 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
     description = read_json(training / "model.json")
     classes = description["classes"]
     trained = read_json(training / "settings.json")
-    if not fits(workspace.arm(arm, "evaluation"), trained):
-        raise ValueError(
-            f"{arm} must be evaluated before it is explained, but its evaluation is of another training or lost; run `dvc repro`"
-        )
+    check_evaluated(arm, workspace, trained)
     store = open_store(workspace, params.tracking)
     folder = workspace.arm(arm, "explanations")
     shutil.rmtree(folder, ignore_errors=True)
@@ -79,10 +76,8 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         seconds: dict[str, float] = {}  # of the run, not of its files, whose bytes are the same each time
         found = explain_films(subject, films.rows.films, targets, settings, settings.seed, seconds.__setitem__)
         save_arrays(folder, found, list(chosen.image_id))
-        versions = read_json(workspace.split / "versions.json")
         marks = load_marks(workspace.prepared, list(chosen.image_id))
-        tuning = load_split(workspace.prepared, workspace.split, "explain_val", classes)
-        levels = tune_on_validation(subject, tuning, settings, workspace, versions, settings.seed)
+        levels = tune_on_validation(subject, classes, settings, workspace, settings.seed)
         metrics = measure(subject, films.rows.films, found, chosen, marks, levels, settings, folder, settings.seed)
         start = time.perf_counter()
         sanity = judge_sanity(subject, films.rows.films, found, chosen, settings, folder, settings.seed)
@@ -91,27 +86,36 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         verdicts = verdicts_of(sanity)
         found = mark_sanity(found, verdicts)
         answered = [answer_of(chosen, i, int(k), description["threshold"]) for i, k in enumerate(targets)]
-        draw_panels(folder, films.rows.films, found, answered, marks)
         shown = Shown(
             subject, films.rows.films, as_images(films.rows.films), targets, chosen.y_prob, classes, answered, marks, found
         )
-        few = first_films(shown, settings.sheet_films)
-        draw_sheets(folder, few, [answer.film for answer in few.answers], settings.sheets, settings, settings.seed)
+        draw_films(folder, shown, settings)
         draw_grids(folder, subject, workspace, answers, settings, settings.seed, verdicts)
-        write_json(
-            folder / "settings.json",
-            {
-                "arm": arm,
-                "model_sha256": description["model_sha256"],
-                "run_key": run_key(trained),
-                "background_sha256": hash_films(background),
-                "params": flatten(settings, "explain"),
-            },
-        )
+        made_from = {
+            "model_sha256": description["model_sha256"],
+            "run_key": run_key(trained),
+            "background_sha256": hash_films(background),
+        }
+        write_json(folder / "settings.json", {"arm": arm, **made_from, "params": flatten(settings, "explain")})
         log_results(opened, folder, "explanations")
         opened.log_metrics({f"seconds/{name}": value for name, value in seconds.items()})
     say(f"{arm}: {len(chosen.image_id)} films explained by {', '.join(settings.methods)}")
     say(f"{arm}: sanity gate: {', '.join(f'{name} {told}' for name, told in verdicts.items())}")
+
+
+def check_evaluated(arm: str, workspace: Workspace, trained: Mapping[str, Any]) -> None:
+    """Raises ValueError unless the arm's evaluation is of this very training."""
+    if not fits(workspace.arm(arm, "evaluation"), trained):
+        raise ValueError(
+            f"{arm} must be evaluated before it is explained, but its evaluation is of another training or lost; run `dvc repro`"
+        )
+
+
+def draw_films(folder: Path, shown: Shown, settings: Explain) -> None:
+    """A panel per film, and the sheets of the first of them."""
+    draw_panels(folder, shown.films, shown.found, shown.answers, shown.marks)
+    few = first_films(shown, settings.sheet_films)
+    draw_sheets(folder, few, [answer.film for answer in few.answers], settings.sheets, settings, settings.seed)
 
 
 def choose_targets(target: str, chosen: Predictions) -> Labels:
@@ -148,10 +152,9 @@ def judge_sanity(
     return verdicts
 
 
-def tune_on_validation(
-    subject: Subject, films: SplitFilms, settings: Explain, workspace: Workspace, versions: Mapping[str, Any], seed: int
-) -> pd.DataFrame:
+def tune_on_validation(subject: Subject, classes: list[str], settings: Explain, workspace: Workspace, seed: int) -> pd.DataFrame:
     """The thresholds of `iou_tuned`, from maps of marked validation films for their true class."""
+    films = load_split(workspace.prepared, workspace.split, "explain_val", classes)
     if "iou_tuned" not in settings.measures or not len(films.table):
         return tune_levels({}, [])
     targets = films.labels

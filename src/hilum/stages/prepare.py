@@ -106,7 +106,7 @@ def look_at_films(prepared: Prepared, params: Params, workspace: Workspace) -> N
         sheets["odd_films"] = draw_odd(gather(prepared.films, ids, shown), odd)
     if shown := choose_marked(prepared.markers, SHOWN):
         boxes = prepared.markers.set_index("image_id")["boxes"]
-        raw = {name: np.array(json.loads(boxes[name])) for name in shown}
+        raw = {name: np.array(json.loads(boxes[name])) for name in shown}  # (M, 4) each
         found = gather(prepared.films, ids, shown)
         before = {
             name: put_back(film, prepared.removed[name]) if name in prepared.removed else film for name, film in found.items()

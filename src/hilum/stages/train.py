@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from hilum.runs import base_tags, code_tags, log_training
 from hilum.settings.meaning import settle
 from hilum.settings.params import find_arm, read_params
 from hilum.tracking import open_store
-from hilum.training.arms import correct_prior, train_arm
+from hilum.training.arms import Task, correct_prior, train_arm
 from hilum.training.fit import Fitted, begin_training
 from hilum.training.imbalance import copies_per_film, prior_shift, shown_prior
 from hilum.training.task import load_task, logged_params, origins
@@ -35,12 +36,8 @@ def run(arm: str) -> None:
     versions = read_json(workspace.split / "versions.json")
     folder = workspace.arm(arm, "training")
     logged = logged_params(params, settled)
-    tags = {
-        **base_tags(workspace, "arm", versions),
-        "arm": arm,
-        "backbone": settled.backbone,
-        "selected_by": f"val/{params.train.select}",
-    }
+    select = params.train.select
+    tags = {**base_tags(workspace, "arm", versions), "arm": arm, "backbone": settled.backbone, "selected_by": f"val/{select}"}
     store = open_store(workspace, params.tracking)
     with store.start(arm, {**tags, **code_tags(workspace)}) as opened:
         opened.log_params(logged)
@@ -49,40 +46,17 @@ def run(arm: str) -> None:
 
         def on_epoch(step: int, metrics: dict[str, float]) -> None:
             opened.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
-            say(f"{arm}: {epoch_line(metrics, params.train.select)}")
+            say(f"{arm}: {epoch_line(metrics, select)}")
 
-        score = score_epoch(params.train.select)
-        model, fitted = train_arm(settled, task, len(settled.phases), score, on_epoch, bar(f"{arm}: activations"))
-        kept = fitted.history.set_index("step").loc[fitted.best_step]
-        if not np.isfinite(kept[f"val/{params.train.select}"]):
-            raise ValueError(
-                f"val/{params.train.select} must be defined in one epoch at least, but it never was; lower the learning rate"
-            )
+        model, fitted = train_arm(settled, task, len(settled.phases), score_epoch(select), on_epoch, bar(f"{arm}: activations"))
+        kept = find_kept(fitted, select)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         prior = shown_prior(fitted.shown[fitted.kept_phase], task.train.labels, len(task.classes))
-        prevalence = params.train.prevalence
-        if prevalence:
-            correct_prior(model, prior_shift(prior, prevalence, task.classes))
+        if params.train.prevalence:
+            correct_prior(model, prior_shift(prior, params.train.prevalence, task.classes))
         save_classifier(model, folder / "model.keras")
-        described = {
-            "arm": arm,
-            "backbone": settled.backbone,
-            "classes": versions["classes"],
-            "data_version": versions["data_version"],
-            "model_sha256": model_sha256(model),
-            "prevalence": [prevalence[name] for name in task.classes] if prevalence else None,  # in class order, as all here
-            "prior": prior,
-            "scaling": "inside the model: give it grey levels 0-255",
-            "size": versions["size"],
-            "split_version": versions["split_version"],
-            "square": versions["square"],
-            "markers": versions["markers"],
-            "threshold": find_threshold(
-                params.train.threshold_rule, task.val.labels, predictor(model)(as_images(task.val.films))
-            ),
-            "threshold_rule": params.train.threshold_rule if len(versions["classes"]) == 2 else "argmax",
-        }
+        described = {"arm": arm, "backbone": settled.backbone, "prior": prior, **describe_model(model, task, versions)}
         write_json(folder / "model.json", described)
         settings = {
             "arm": arm,
@@ -99,8 +73,34 @@ def run(arm: str) -> None:
         write_training(folder, fitted, task.train, versions["classes"])
         log_training(store, opened, workspace, arm, params.tracking.model)
     say(f"{arm}: {tell_balance(fitted, task.train.labels, versions['classes'])}")
-    say(f"{arm}: kept phase {kept['phase'] + 1:.0f} epoch {kept['epoch'] + 1:.0f}, val/{params.train.select} "
-        f"{kept[f'val/{params.train.select}']:.4f}")  # fmt: skip
+    say(f"{arm}: kept phase {kept['phase'] + 1:.0f} epoch {kept['epoch'] + 1:.0f}, val/{select} "
+        f"{kept[f'val/{select}']:.4f}")  # fmt: skip
+
+
+def find_kept(fitted: Fitted, select: str) -> dict[str, float]:
+    """The row of the history whose weights stayed. Raises ValueError if the metric that selects was never defined."""
+    kept = next(row for row in fitted.history.to_dict("records") if row["step"] == fitted.best_step)
+    if not np.isfinite(kept[f"val/{select}"]):
+        raise ValueError(f"val/{select} must be defined in one epoch at least, but it never was; lower the learning rate")
+    return {str(name): value for name, value in kept.items()}
+
+
+def describe_model(model: Any, task: Task, versions: dict[str, Any]) -> dict[str, Any]:
+    """What whoever uses the model must know, for model.json."""
+    prevalence, rule = task.settings.prevalence, task.settings.threshold_rule
+    return {
+        "classes": versions["classes"],
+        "data_version": versions["data_version"],
+        "model_sha256": model_sha256(model),
+        "prevalence": [prevalence[name] for name in task.classes] if prevalence else None,  # in class order, as all here
+        "scaling": "inside the model: give it grey levels 0-255",
+        "size": versions["size"],
+        "split_version": versions["split_version"],
+        "square": versions["square"],
+        "markers": versions["markers"],
+        "threshold": find_threshold(rule, task.val.labels, predictor(model)(as_images(task.val.films))),
+        "threshold_rule": rule if len(versions["classes"]) == 2 else "argmax",
+    }
 
 
 def tell_balance(fitted: Fitted, labels: Labels, classes: list[str]) -> str:
@@ -123,7 +123,7 @@ def write_training(folder: Path, fitted: Fitted, train: Rows, classes: list[str]
     write_table(folder / "history.csv", fitted.history)
     tables = [copies_per_film(shown, train.labels, classes).assign(phase=i) for i, shown in enumerate(fitted.shown)]
     write_table(folder / "imbalance.csv", pd.concat(tables))
-    means = np.stack([train.films[train.labels == k].mean(axis=0) for k in range(len(classes))])
+    means = np.stack([train.films[train.labels == k].mean(axis=0) for k in range(len(classes))])  # (K, H, W)
     np.savez(folder / "mean_films.npz", films=as_images(means.round().astype(np.uint8)), classes=np.array(classes))
     best = fitted.history.set_index("step").loc[fitted.best_step]
     metrics = {f"best/{key}": best[key] for key in best.index if key.startswith("val/")}

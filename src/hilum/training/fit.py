@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hilum.data.prepared.rows import Rows
 from hilum.models.classifier import frozen_cut, unfreeze
 from hilum.models.forward import compile_forward
-from hilum.records import Score
+from hilum.records import Probabilities, Score
 from hilum.settings.training import Phase, Train
 from hilum.training.augmentation import epoch_order
 from hilum.training.feed import Feed
@@ -132,27 +132,16 @@ def fit_phases(
         trained.append(unfreeze(model, phase.unfreeze, phase.batch_norm))
         cuts.append(frozen_cut(model) if cache is not None else None)
         feed = Feed(model, cuts[-1], train, val, drawn, settings, seed, cache, on_film)
-        learner = keras.Model(feed.entry, model.get_layer("logits").output)
-        learner.compile(
-            keras.optimizers.Adam(phase.learning_rate),
-            loss_of(drawn),
-            jit_compile=False,  # XLA is many times slower for these networks on a CPU
-        )
-        learner.optimizer.build(learner.trainable_variables)  # else the first step makes them, and Keras traces the step twice
+        learner = make_learner(model, feed, phase, drawn)
         forward = compile_forward(learner, constants=False)  # reads the weights as they are at each call
-        weights = np.append(drawn.weights, np.ones(len(drawn.made_up)))
-        # Keras has its focal loss for one-hot labels only.
-        labels = np.eye(int(model.output_shape[-1]))[feed.labels] if drawn.gamma else feed.labels
+        labels, weights = targets_of(feed, drawn, int(model.output_shape[-1]))
         since = 0
         for epoch in range(int(phase.epochs)):  # type: ignore[arg-type]
             step = len(history)
             learner.optimizer.learning_rate = epoch_rate(phase, epoch)
             order = epoch_order(len(labels), seed, step)
             loss = train_epoch(learner, feed.reader(step), labels, weights, order, settings.batch_size)
-            logits = forward(feed.validation).astype(np.float64)
-            probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
-            probabilities /= probabilities.sum(axis=1, keepdims=True)
-            metrics = score(val.labels, probabilities)
+            metrics = score(val.labels, softmax(forward(feed.validation)))
             value = metrics.pop("select")
             row: dict[str, Any] = {
                 "step": step,
@@ -171,6 +160,33 @@ def fit_phases(
                 break
     model.set_weights(best_weights)
     return Fitted(pd.DataFrame(history), best_step, trained, cuts, shown)
+
+
+def make_learner(model: keras.Model, feed: Feed, phase: Phase, drawn: Shown) -> keras.Model:
+    """The part of the model that a phase trains, from what the feed gives to logits, ready to train; it shares the layers."""
+    learner = keras.Model(feed.entry, model.get_layer("logits").output)
+    learner.compile(
+        keras.optimizers.Adam(phase.learning_rate),
+        loss_of(drawn),
+        jit_compile=False,  # XLA is many times slower for these networks on a CPU
+    )
+    learner.optimizer.build(learner.trainable_variables)  # else the first step makes them, and Keras traces the step twice
+    return learner
+
+
+def targets_of(feed: Feed, drawn: Shown, classes: int) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
+    """What the loss takes of each row of an epoch: labels (N,), or (N, K) one-hot for the focal loss, and weights (N,)."""
+    weights = np.append(drawn.weights, np.ones(len(drawn.made_up)))  # (N,)
+    one_hot = np.eye(classes)[feed.labels]  # (N, K): Keras has its focal loss for these only
+    return one_hot if drawn.gamma else feed.labels, weights
+
+
+def softmax(logits: NDArray[np.floating[Any]]) -> Probabilities:
+    """Probabilities (N, K) from logits (N, K), in double precision."""
+    raised = logits.astype(np.float64)
+    probabilities = np.exp(raised - raised.max(axis=1, keepdims=True))  # (N, K)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def loss_of(shown: Shown) -> keras.losses.Loss:

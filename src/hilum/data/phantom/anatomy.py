@@ -93,15 +93,39 @@ def build_thorax(build: Draw, position: Draw, knots: Mapping[str, Plane], size: 
     knots: name in CLOUDS -> (N, K, K) standard normal.
     """
     b = build
-    axis = (np.arange(size, dtype=np.float32) + np.float32(0.5)) / np.float32(size / 2) - np.float32(1)
+    axis = (np.arange(size, dtype=np.float32) + np.float32(0.5)) / np.float32(size / 2) - np.float32(1)  # (W,) and (H,)
     x = (axis[None, None, :] - position["shift_x"]) / position["zoom"]  # (N, 1, W)
     level = (axis[None, :, None] - position["shift_y"]) / position["zoom"]  # (N, H, 1)
-    y = level + position["tilt"] * x
+    y = level + position["tilt"] * x  # (N, H, W)
     right = x < 0
-    xs = np.abs(x)
+    xs = np.abs(x)  # (N, 1, W)
     clouds = {name: cloud(k, x, level) for name, k in knots.items()}
 
     base = b["base"] + position["breath"]
+    lung, outer, across, along, dome = _lungs(b, xs, y, base, right)
+    heart = _heart(b, x, y, base)
+    filled = np.maximum(heart, _mediastinum(b, x, y))
+    mask = (across * across < 1) & (along > 0) & (y < dome) & (filled < 0.22)
+    lung = np.maximum(lung - 1.4 * filled, 0.12 * lung)
+    return Thorax(
+        x=np.broadcast_to(x, y.shape),
+        y=y,
+        right=np.broadcast_to(right, y.shape),
+        trunk=_trunk(b, x, xs, y, dome),
+        lung=lung,
+        heart=heart,
+        bone=b["bone"] * _bones(b, x, xs, y, outer, right, along),
+        air=_airways(b, x, xs, y, dome, right),
+        vessels=_vessels(b, xs, y, clouds["warp"], right),
+        clouds=clouds,
+        across=across,
+        along=along,
+        lung_mask=mask,
+    )
+
+
+def _lungs(b: Draw, xs: Plane, y: Plane, base: Plane, right: Masks) -> tuple[Plane, Plane, Plane, Plane, Plane]:
+    """The lungs before the heart takes its room, their outer edge, the places across and along, and the diaphragm's dome."""
     along = (y - b["apex"]) / (base - b["apex"])
     centre = 0.42 * b["chest"]
     rise = 1 - np.clip(along / 0.85, 0, 1)
@@ -117,36 +141,17 @@ def build_thorax(build: Draw, position: Draw, knots: Mapping[str, Plane], size: 
     lung = above * 0.9 + ramp((dome + 0.13 - y) / 0.09) * 0.1
     across2 = across * across
     lung *= np.sqrt(np.clip(1 - across2 * across2, 0, 1)) * np.sqrt(np.clip(along / 0.35, 0, 1)) * (1.35 * b["depth"])
+    return lung, outer, across, along, dome
 
-    heart = _heart(b, x, y, base)
-    middle = _mediastinum(b, x, y)
-    filled = np.maximum(heart, middle)
-    mask = (across2 < 1) & (along > 0) & (y < dome) & (filled < 0.22)
-    lung = np.maximum(lung - 1.4 * filled, 0.12 * lung)
 
+def _trunk(b: Draw, x: Plane, xs: Plane, y: Plane, dome: Plane) -> Plane:
+    """The body as if it held no air."""
     width = b["chest"] + b["flank"] + 0.5 * ramp((-0.05 - y) / 0.55)
     trunk = 2 * b["depth"] * chord((x / width) ** 2)
     top = b["shoulder"] + 0.02 + 0.30 * ramp((xs - 0.20) / 1.2) - 0.6 * ramp((0.34 - xs) / 0.2)
     trunk *= ramp((y - top) / 0.07) * (0.55 + 0.45 * ramp((y + 0.85) / 0.6))
     trunk += _breast(b, xs, y) + 0.12 * ramp((y - dome) / 0.3) * chord((x / width) ** 2)
-    bone = b["bone"] * _bones(b, x, xs, y, outer, right, along)
-    air = _airways(b, x, xs, y, dome, right)
-    vessels = _vessels(b, xs, y, clouds["warp"], right)
-    return Thorax(
-        x=np.broadcast_to(x, y.shape),
-        y=y,
-        right=np.broadcast_to(right, y.shape),
-        trunk=trunk,
-        lung=lung,
-        heart=heart,
-        bone=bone,
-        air=air,
-        vessels=vessels,
-        clouds=clouds,
-        across=across,
-        along=along,
-        lung_mask=mask,
-    )
+    return trunk
 
 
 def _heart(b: Draw, x: Plane, y: Plane, base: Plane) -> Plane:

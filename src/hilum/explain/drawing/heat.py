@@ -55,7 +55,7 @@ def draw_bar(axes: "Axes", top: float, signed: bool, unit: str) -> None:
     """A map's scale as it looks over mid grey, with its numbers and unit."""
     low = -1.0 if signed else 0.0
     axes.set_facecolor("#808080")
-    strip = np.linspace(low, 1, 256, dtype=np.float32)[np.newaxis]
+    strip = np.linspace(low, 1, 256, dtype=np.float32)[np.newaxis]  # (1, 256)
     axes.imshow(heat(strip, 1.0, signed), aspect="auto", extent=(low, 1, 0, 1))
     ticks = [-1, 0, 1] if signed else [0, 0.5, 1]
     axes.set_xticks(ticks, [f"{tick * top:.2g}" for tick in ticks])
@@ -71,7 +71,7 @@ def heat(values: NDArray[np.float32], top: float, signed: bool) -> NDArray[np.fl
     """Colours of a map: (H, W) -> (H, W, 4) from 0 to 1, blue-white-red around 0 if signed, else one sequence from 0."""
     import matplotlib
 
-    share = np.clip(values.astype(np.float64) / (top or 1.0), -1, 1)
+    share = np.clip(values.astype(np.float64) / (top or 1.0), -1, 1)  # (H, W)
     colours = matplotlib.colormaps["bwr"](0.5 + 0.5 * share) if signed else matplotlib.colormaps["inferno"](share)
     colours[..., 3] = OPACITY * np.abs(share) ** (0.75 if signed else 1.0)  # pale colours need more of it
     return colours
@@ -86,7 +86,7 @@ def strongest(values: NDArray[np.float32]) -> float:
 def block_sums(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     """Each pixel takes the sum of its block of side x side pixels: (H, W) to the same; blocks at the far edges may be cut."""
     down, across = (np.arange(0, extent, side) for extent in values.shape)
-    sums = np.add.reduceat(np.add.reduceat(values, down, axis=0), across, axis=1)
+    sums = np.add.reduceat(np.add.reduceat(values, down, axis=0), across, axis=1)  # (blocks down, blocks across)
     return sums.repeat(side, axis=0).repeat(side, axis=1)[: values.shape[0], : values.shape[1]]
 
 

@@ -22,6 +22,7 @@ from hilum.explain.drawing.heat import (
     fit_inches,
     strongest,
 )
+from hilum.explain.drawing.layout import BAR, HEADING, MARGIN, NAME, SIDE, TITLE, Layout, arrange
 from hilum.explain.drawing.stamp import stamp_map
 from hilum.explain.methods.registry import METHODS, caption
 from hilum.pictures import plain
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RIGHT, WRONG = "#1b7837", "#b2182b"
-
-SIDE, GAP, MARGIN = 2.55, 0.22, 0.15  # inches: of a film, between films, around all
-ABREAST = 5  # pictures in a line, at most
-HEADING, NAME, TITLE, BAR, CAPTION = 0.50, 0.24, 0.22, 0.34, 0.64  # inches of height: above a row, above a film, below it
 
 
 @dataclass(frozen=True)
@@ -142,61 +139,58 @@ def draw_rows(
     shown = marks if marks is not None and marks.kinds else None
     before = 1 if shown is None else 2  # columns: the film, and the film with its marks
     columns, lines = arrange(before + max(len(row.attributions) for row in rows))
-    width = 2 * MARGIN + columns * SIDE + (columns - 1) * GAP
-    across, down = fit_inches(SIDE, marks.geometry if marks else None)
-    line = TITLE + down + BAR + CAPTION
-    again = NAME if len(rows) > 1 else 0.0  # above further lines the name alone, where it is needed
-    height = 2 * MARGIN + len(rows) * (HEADING + line + (lines - 1) * (again + line)) + 0.18
-    figure = Figure((width, height), dpi=DPI, facecolor="white")
-
-    def top_of(number: int, band: int) -> float:  # of the pictures' titles
-        if band == 0:
-            return MARGIN + number * (HEADING + line) + HEADING
-        return MARGIN + len(rows) * (HEADING + line) + ((band - 1) * len(rows) + number) * (again + line) + again
-
-    def place(number: int, cell: int, below: float, tall: float) -> "Axes":
-        left = MARGIN + cell % columns * (SIDE + GAP)
-        top = top_of(number, cell // columns) + below
-        return figure.add_axes((left / width, 1 - (top + tall) / height, across / width, tall / height))
-
+    page = Layout(len(rows), columns, lines, *fit_inches(SIDE, marks.geometry if marks else None))
+    figure = Figure((page.width, page.height), dpi=DPI, facecolor="white")
     for number, row in enumerate(rows):
-        write_heading(figure, row.name, row.answer, MARGIN / width, 1 - (top_of(number, 0) - HEADING) / height)
-        for band in range(1, lines if len(rows) > 1 else 1):
-            above = 1 - (top_of(number, band) - NAME) / height
-            figure.text(MARGIN / width, above, row.name, fontsize=10.5, weight="bold", va="top", color=INK)
-        axes = place(number, 0, TITLE, down)
+        _draw_names(figure, page, row, number)
+        axes = page.place(figure, number, 0, TITLE, page.down)
         draw_film(axes, film)
         _title(axes, "film")
         if shown is not None:
-            axes = place(number, 1, TITLE, down)
+            axes = page.place(figure, number, 1, TITLE, page.down)
             draw_film(axes, film)
             told = draw_marks(axes, shown)
             _title(axes, "marks")
             axes.text(0, -0.02, told, transform=axes.transAxes, va="top", fontsize=7.5, color=GREY, linespacing=1.25)
-        pictures = [_readable(attribution, row.index, film.shape) for attribution in row.attributions]
-        shared = max((strongest(values) for values, _ in pictures), default=0.0) if row.same_scale else None
-        for column, (attribution, (values, unit)) in enumerate(zip(row.attributions, pictures, strict=True), start=before):
-            method = METHODS[attribution.method]
-            axes = place(number, column, TITLE, down)
-            draw_film(axes, film)
-            top_value = draw_heat(axes, values, attribution.signed, shared)
-            if shown is not None:
-                draw_outline(axes, shown)
-            stamp_map(axes, attribution.sanity)
-            _title(axes, row.titles[column - before] if row.titles else f"{method.title}, for {row.answer.target}")
-            draw_bar(place(number, column, TITLE + down + 0.07, 0.09), top_value, attribution.signed, unit)
-            axes.text(
-                0,
-                -(BAR + 0.12) / down,
-                caption(attribution, row.index),
-                transform=axes.transAxes,
-                va="top",
-                fontsize=7.5,
-                color=GREY,
-                linespacing=1.25,
-            )
-    figure.text(MARGIN / width, 0.5 * MARGIN / height, NOTE, fontsize=7, color=GREY, va="bottom")
+        _draw_maps(figure, page, film, row, number, before, shown)
+    figure.text(MARGIN / page.width, 0.5 * MARGIN / page.height, NOTE, fontsize=7, color=GREY, va="bottom")
     return figure
+
+
+def _draw_names(figure: "Figure", page: Layout, row: Row, number: int) -> None:
+    """The heading of a row, and its name above each further line."""
+    write_heading(figure, row.name, row.answer, MARGIN / page.width, 1 - (page.top_of(number, 0) - HEADING) / page.height)
+    for band in range(1, page.lines if page.rows > 1 else 1):
+        above = 1 - (page.top_of(number, band) - NAME) / page.height
+        figure.text(MARGIN / page.width, above, row.name, fontsize=10.5, weight="bold", va="top", color=INK)
+
+
+def _draw_maps(
+    figure: "Figure", page: Layout, film: NDArray[np.generic], row: Row, number: int, before: int, marks: FilmMarks | None
+) -> None:
+    """A row's maps over the film (H, W), in the columns from `before` on, each with its scale and caption."""
+    pictures = [_readable(attribution, row.index, film.shape) for attribution in row.attributions]
+    shared = max((strongest(values) for values, _ in pictures), default=0.0) if row.same_scale else None
+    for column, (attribution, (values, unit)) in enumerate(zip(row.attributions, pictures, strict=True), start=before):
+        method = METHODS[attribution.method]
+        axes = page.place(figure, number, column, TITLE, page.down)
+        draw_film(axes, film)
+        top_value = draw_heat(axes, values, attribution.signed, shared)
+        if marks is not None:
+            draw_outline(axes, marks)
+        stamp_map(axes, attribution.sanity)
+        _title(axes, row.titles[column - before] if row.titles else f"{method.title}, for {row.answer.target}")
+        draw_bar(page.place(figure, number, column, TITLE + page.down + 0.07, 0.09), top_value, attribution.signed, unit)
+        axes.text(
+            0,
+            -(BAR + 0.12) / page.down,
+            caption(attribution, row.index),
+            transform=axes.transAxes,
+            va="top",
+            fontsize=7.5,
+            color=GREY,
+            linespacing=1.25,
+        )
 
 
 def _readable(attribution: Attribution, index: int, size: tuple[int, ...]) -> tuple[NDArray[np.float32], str]:
@@ -208,12 +202,6 @@ def _readable(attribution: Attribution, index: int, size: tuple[int, ...]) -> tu
         return values, method.unit
     side = max(1, round(size[0] / method.blocks))
     return block_sums(values, side), f"{method.unit} {side}x{side} pixels"
-
-
-def arrange(cells: int) -> tuple[int, int]:
-    """(columns, lines) of one model's pictures: one line of up to ABREAST, else as few lines as that allows, evenly filled."""
-    lines = -(-cells // ABREAST)
-    return -(-cells // lines), lines
 
 
 def _title(axes: "Axes", text: str) -> None:
