@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -76,33 +77,41 @@ def test_the_key_survives_its_way_through_a_file(workspace: Workspace) -> None:
     assert run_key(read) == run_key(written)
 
 
-def test_a_folder_joins_the_newest_run_that_has_none_of_its_name(workspace: Workspace, store: Store) -> None:
-    folder = fake.write_measured(workspace, "baseline", "evaluation", {"test/mcc": 0.5})
+def test_a_folder_joins_the_newest_run_that_has_none_of_its_name(store: Store) -> None:
     open_arm(store, SETTINGS)
     newest = open_arm(store, SETTINGS)
     open_arm(store, fake.training_settings("baseline", model_sha256="n" * 64))
-    assert find_arm_run(store, SETTINGS, folder, "evaluation").info.run_id == newest
+    assert find_arm_run(store, SETTINGS, "evaluation").info.run_id == newest
 
 
-def test_a_folder_that_a_run_holds_already_joins_that_run_again(workspace: Workspace, store: Store) -> None:
-    folder = fake.write_measured(workspace, "baseline", "evaluation", {"test/mcc": 0.5})
-    older = open_arm(store, SETTINGS, **{"digest.evaluation": folder_digest(folder)})
-    open_arm(store, SETTINGS, **{"digest.evaluation": "another"})
-    assert find_arm_run(store, SETTINGS, folder, "evaluation").info.run_id == older
-
-
-def test_a_folder_does_not_join_a_run_that_holds_another(workspace: Workspace, store: Store) -> None:
-    folder = fake.write_measured(workspace, "baseline", "evaluation", {"test/mcc": 0.5})
+def test_a_folder_does_not_join_a_run_that_holds_one_of_its_name(store: Store) -> None:
     taken = open_arm(store, SETTINGS, **{"digest.evaluation": "another"})
-    assert find_arm_run(store, SETTINGS, folder, "evaluation") is None
-    assert find_arm_run(store, SETTINGS, workspace.arm("baseline", "explanations"), "explanations").info.run_id == taken
+    assert find_arm_run(store, SETTINGS, "evaluation") is None
+    assert find_arm_run(store, SETTINGS, "explanations").info.run_id == taken
+
+
+def test_a_stage_that_runs_again_opens_a_run_of_its_own_and_leaves_the_first_as_it_was(
+    workspace: Workspace, store: Store
+) -> None:
+    """What it will write is not known when its run opens: to join the run of the folder that stood there would mix the two."""
+    fake.write_results(workspace, ["baseline"])
+    first = log_evaluation(store, workspace)
+    known = store.client.get_run(first).data
+    shutil.rmtree(workspace.arm("baseline", "evaluation"))  # as the stage does before it opens its run
+    with arm_run(store, workspace, "baseline", "evaluation", "hilum") as run:
+        fake.write_measured(workspace, "baseline", "evaluation", {"test/auroc_macro": 0.85, "test/mcc": None})
+        log_results(run, workspace.arm("baseline", "evaluation"), "evaluation")
+    assert run.id != first
+    assert store.client.get_run(first).data.to_dictionary() == known.to_dictionary()
+    assert store.client.get_run(run.id).data.tags["digest.evaluation"] == known.tags["digest.evaluation"], "equal bytes"
+    assert log_evaluation(store, workspace, "explanations") == run.id, "what follows joins the newest"
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
-def test_an_interrupted_run_is_never_joined(workspace: Workspace, store: Store, failure: type[BaseException]) -> None:
+def test_an_interrupted_run_is_never_joined(store: Store, failure: type[BaseException]) -> None:
     with pytest.raises(failure), store.start("baseline", {"run_key": run_key(SETTINGS)}):
         raise failure
-    assert find_arm_run(store, SETTINGS, workspace.arm("baseline", "evaluation"), "evaluation") is None
+    assert find_arm_run(store, SETTINGS, "evaluation") is None
 
 
 def log_evaluation(store: Store, workspace: Workspace, name: str = "evaluation") -> str:
@@ -114,7 +123,6 @@ def log_evaluation(store: Store, workspace: Workspace, name: str = "evaluation")
 def test_two_evaluations_of_one_model_are_two_runs_that_both_hold_the_training(workspace: Workspace, store: Store) -> None:
     fake.write_results(workspace, ["baseline"])
     first = log_evaluation(store, workspace)
-    assert log_evaluation(store, workspace) == first
     assert log_evaluation(store, workspace, "explanations") == first
     fake.write_measured(
         workspace, "baseline", "evaluation", {"test/auroc_macro": 0.84}, params={"evaluation.bootstrap": 200}
@@ -189,7 +197,8 @@ def test_a_run_that_was_used_again_is_noted_in_the_project_run(
     first = log_evaluation(store, workspace)
     project = store.client.create_run(store.experiment).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", project)
-    assert log_evaluation(open_store(workspace, Tracking(experiment="hilum", model="hilum")), workspace) == first
+    again = open_store(workspace, Tracking(experiment="hilum", model="hilum"))
+    assert log_evaluation(again, workspace, "explanations") == first
     assert store.client.get_run(project).data.tags["reused_runs"] == first
 
 

@@ -104,13 +104,15 @@ def register(run: Run, workspace: Workspace, arm: str, model_name: str, settings
 
 @contextmanager
 def arm_run(store: Store, workspace: Workspace, arm: str, name: str, model_name: str) -> Iterator[Run]:
-    """The run that one more folder of an arm belongs in: the newest with this model, unless it holds another such folder.
+    """The run that one more folder of an arm belongs in: the newest of this training, unless it holds such a folder.
 
-    Where there is none, or it is taken, a new run is opened and filled with what led to the model (and with those folders
-    whose settings fit the same model).
+    Where there is none, or it is taken, a new run is opened and filled with what led to the model (and with the folders of the
+    stages before that fit this training). The run opens before its stage writes: what the folder will hold is not known, so a
+    stage that runs again never joins the run of what it wrote before, which would mix the two; equal folders may stand in two
+    runs, and `publish`, which has the folders, adds none for them.
     """
     settings = read_json(workspace.arm(arm, "training") / "settings.json")
-    found = find_arm_run(store, settings, workspace.arm(arm, name), name)
+    found = find_arm_run(store, settings, name)
     if found is not None:
         store.link(found.info.run_id)
         with store.resume(found.info.run_id) as run:
@@ -136,17 +138,10 @@ def log_measured(run: Run, workspace: Workspace, arm: str, folders: Iterable[str
         log_results(run, workspace.arm(arm, name), name)
 
 
-def find_arm_run(store: Store, settings: Mapping[str, Any], folder: Path, name: str) -> Any:
-    """The newest finished run with this key that holds this very folder or none of its name; None if there is none."""
+def find_arm_run(store: Store, settings: Mapping[str, Any], name: str) -> Any:
+    """The newest finished run with the key of this training, if it holds no folder of this name; else None."""
     runs = [run for run in store.find({"run_key": run_key(settings)}) if run.info.status not in INTERRUPTIONS]
-    if folder.is_dir() and (folder / "settings.json").is_file():
-        wanted = folder_digest(folder)
-        for run in runs:
-            if run.data.tags.get(f"digest.{name}") == wanted:
-                return run
-    if runs and f"digest.{name}" not in runs[0].data.tags:
-        return runs[0]
-    return None
+    return runs[0] if runs and f"digest.{name}" not in runs[0].data.tags else None
 
 
 def fits(folder: Path, training: Mapping[str, Any]) -> bool:

@@ -91,6 +91,20 @@ def test_the_trials_of_a_search_are_nested_below_it_with_their_curves(workspace:
     assert parent.data.metrics["val/auroc_macro"] == 0.8
 
 
+def test_folders_that_a_run_holds_already_are_published_nowhere_else(
+    workspace: Workspace, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Though a newer run of the same training holds another evaluation, and though the folder was made anew in between."""
+    publish(workspace, params)
+    fake.write_measured(workspace, "baseline", "evaluation", {"test/auroc_macro": 0.9})
+    publish(workspace, params)
+    fake.write_measured(workspace, "baseline", "evaluation", {"test/auroc_macro": 0.85, "test/mcc": None})
+    capsys.readouterr()
+    publish(workspace, params)
+    assert "the store has every run already" in capsys.readouterr().out
+    assert len(found(workspace, params, role="arm", arm="baseline")) == 2
+
+
 def test_only_what_changed_is_published_again(workspace: Workspace, params: Params, capsys: pytest.CaptureFixture[str]) -> None:
     publish(workspace, params)
     fake.write_measured(workspace, "finetuned", "evaluation", {"test/auroc_macro": 0.9})
