@@ -176,17 +176,54 @@ def test_the_facts_are_what_later_stages_watch(tmp_path: Path, make_project: Mak
     assert after["pretrain"] == facts["pretrain"]
 
 
-def test_folds_that_no_stage_makes_go_from_what_compare_reads(
-    tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch
+def write_folds(workspace: Workspace, arm: str, text: str) -> Path:
+    folder = workspace.arm(arm, "crossvalidation")
+    (folder / "keys").mkdir(parents=True)
+    (folder / "folds.csv").write_text(text)
+    (folder / "keys" / "a.png").write_text(f"a picture of {text}")
+    return folder
+
+
+def test_folds_that_no_stage_makes_go_from_what_compare_reads_and_are_kept(
+    tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """There is no DVC here: nothing but these folders has what is in them."""
     workspace = make_project(tmp_path, split__folds=3, crossvalidate__arms=["baseline"])
     monkeypatch.chdir(tmp_path)
-    for arm in ("baseline", "finetuned"):
-        for folder in ("crossvalidation", "training"):
-            workspace.arm(arm, folder).mkdir(parents=True)
+    listed, folder = (write_folds(workspace, arm, "first") for arm in ("baseline", "finetuned"))
+    workspace.arm("finetuned", "training").mkdir(parents=True)
     check.run()
-    assert workspace.arm("baseline", "crossvalidation").is_dir() and workspace.arm("finetuned", "training").is_dir()
-    assert not workspace.arm("finetuned", "crossvalidation").exists()
+    assert listed.is_dir() and workspace.arm("finetuned", "training").is_dir() and not folder.exists()
+    kept = workspace.cache / "set_aside" / "finetuned" / "crossvalidation-1"
+    assert f"its folds are set aside in {kept}" in capsys.readouterr().out
+    check.run()
+    assert (kept / "folds.csv").read_text() == "first" and (kept / "keys" / "a.png").read_text() == "a picture of first"
+
+
+def test_folds_that_are_set_aside_again_never_take_the_place_of_others(
+    tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = make_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for text in ("first", "second", "first", "second", "third"):
+        write_folds(workspace, "baseline", text)
+        check.run()
+    kept = sorted((workspace.cache / "set_aside" / "baseline").iterdir())
+    assert [folder.name for folder in kept] == ["crossvalidation-1", "crossvalidation-2", "crossvalidation-3"], "equal ones once"
+    assert [(folder / "folds.csv").read_text() for folder in kept] == ["first", "second", "third"]
+
+
+def test_folds_that_dvc_linked_outlive_its_cache(tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = make_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (cached := tmp_path / "cached.csv").write_text("first")
+    folder = workspace.arm("baseline", "crossvalidation")
+    folder.mkdir(parents=True)
+    (folder / "folds.csv").symlink_to(cached)
+    check.run()
+    cached.unlink()
+    kept = workspace.cache / "set_aside" / "baseline" / "crossvalidation-1" / "folds.csv"
+    assert kept.read_text() == "first" and not folder.exists()
 
 
 def test_facts_hold_every_key_that_a_stage_declares() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hilum.progress import say
 from hilum.project.faults import KNOWN_WEIGHTS, find_faults, find_missing
-from hilum.results import file_sha256, write_json
+from hilum.results import file_sha256, folder_digest, write_json
 from hilum.settings.meaning import pretrained_backbones, spaces
 from hilum.settings.params import Params, read_params
 from hilum.settings.sources import PhantomSource
@@ -20,7 +20,7 @@ def run() -> None:
     if faults:
         raise ValueError("params.yaml does not hold:\n" + "\n".join(f"  {fault}" for fault in faults))
     tell_random_search(params)
-    drop_unlisted_folds(params, workspace)
+    set_unlisted_folds_aside(params, workspace)
     write_json(workspace.facts, gather_facts(params, workspace))
     say(f"params.yaml holds; arms: {', '.join(params.arms)}; sources: {', '.join(params.prepare.sources)}")
 
@@ -35,13 +35,28 @@ def tell_random_search(params: Params) -> None:
         )
 
 
-def drop_unlisted_folds(params: Params, workspace: Workspace) -> None:
-    """Remove results of folds that no stage makes any more: `compare` would depend on them. DVC's cache has what it made."""
+def set_unlisted_folds_aside(params: Params, workspace: Workspace) -> None:
+    """Move results of folds that no stage makes any more out of what `compare` depends on."""
     for arm in params.arms:
         folder = workspace.arm(arm, "crossvalidation")
         if arm not in params.crossvalidate.arms and folder.is_dir():
-            shutil.rmtree(folder)
-            say(f"{arm} is not cross-validated any more: its folds are removed; `dvc repro` brings them back if asked for")
+            kept = set_aside(folder, workspace.cache / "set_aside" / arm)
+            say(f"{arm} is not cross-validated any more: its folds are set aside in {kept}, where nothing reads them")
+
+
+def set_aside(folder: Path, room: Path) -> Path:
+    """Move a folder below `room`, under its name and the first free number; returns where it is now.
+
+    It is never deleted without a copy: DVC's cache may have none (results by hand, or not committed to it). Its bytes are copied,
+    because links into that cache would end with it. A folder that is there already, byte for byte, is kept once.
+    """
+    number, wanted = 1, folder_digest(folder)
+    while (kept := room / f"{folder.name}-{number}").exists() and folder_digest(kept) != wanted:
+        number += 1
+    if not kept.exists():
+        shutil.copytree(folder, kept)
+    shutil.rmtree(folder)
+    return kept
 
 
 def gather_facts(params: Params, workspace: Workspace) -> dict[str, object]:
