@@ -132,6 +132,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "audit/evidence.py": {"audit"},
     "audit/rule.py": {"audit", "compare"},
     "pages/comparison.py": {"compare"},
+    "pages/levels.py": {"compare"},
     "pages/comparison.html": {"compare"},
     "pages/data_report.py": {"split", "compare"},
     "pages/data_report.html": {"split", "compare"},

@@ -112,6 +112,27 @@ def test_metrics_recomputed_from_the_predictions_are_those_of_files_mlflow_and_p
         assert sorted(blind["image_id"]) == sorted(table.loc[table["split"] == "test", "image_id"])
 
 
+def test_every_interval_says_its_own_level_and_the_commit_what_was_changed(project: Project) -> None:
+    """95 %: of arms; 90 %: of differences; 99 %: of maps; 80 %: of what goes together with the class."""
+    page = (project.root / "results/comparison/comparison.html").read_text()
+    parts = {part.split('"')[0]: part for part in re.split(r'<h[123] id="', page)[1:]}
+    told = {name: set(re.findall(r"[\d.]+ % interval", part)) for name, part in parts.items() if "% interval" in part}
+    assert told.pop("conclusion") == {"90 % interval"}
+    assert told.pop("metrics") == {"95 % interval", "90 % interval"} == told.pop("blind")
+    assert told.pop("classes") == {"95 % interval"}
+    assert told.pop("explanations") == {"99 % interval"} == told.pop("sanity")
+    assert told.pop("data") == {"95 % interval", "90 % interval", "99 % interval"} and not told
+    printed = project.hilum("publish").stdout
+    assert "test films, over patients: 95 % interval of each arm, 90 % interval of differences" in printed
+    report = (project.root / "data/split/report.html").read_text()
+    assert set(re.findall(r"[\d.]+ % interval", report)) == {"80 % interval"}
+    head = project.run("git", "rev-parse", "HEAD").stdout.strip()
+    assert f"<dt>git commit</dt><dd>{head[:12]}</dd>" in page, "DVC's own files are no change"
+    for role in ("arm", "tune", "comparison"):
+        first = runs_of(project, f"tags.role = '{role}'")[-1].data.tags
+        assert (first["mlflow.source.git.commit"], first["git_dirty"]) == (head, "false")
+
+
 def test_no_patient_is_in_two_splits(project: Project) -> None:
     parts = {p: set(pd.read_csv(project.root / f"data/split/{p}.csv")["patient_id"]) for p in ("train", "val", "test")}
     assert not parts["train"] & parts["val"] and not parts["train"] & parts["test"] and not parts["val"] & parts["test"]

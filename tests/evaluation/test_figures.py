@@ -99,7 +99,7 @@ def arm_intervals():
 
 
 def metrics():
-    return metrics_figure(arm_intervals(), METRICS_SHOWN, list(arms()), 0.95, "all arms on the same 120 test films")
+    return metrics_figure(arm_intervals(), METRICS_SHOWN, list(arms()), "95 % interval", "all arms on the same 120 test films")
 
 
 FIGURES = {

@@ -16,17 +16,16 @@ from hilum.evaluation.scoring.metrics import METRICS, evaluate_all
 from hilum.evaluation.statistics import Interval, patient_bootstrap
 from hilum.evaluation.tables import class_table
 from hilum.pages.comparison import (
-    LEVEL,
     SHOWN_CHANGES,
     ArmSummary,
     ComparisonPage,
     change_counts,
     conclude,
-    interval_name,
     render_comparison,
 )
 from hilum.pages.explanations import MeasureNote, agree
 from hilum.pages.headline import blind_rows, flag_warnings, headline_rows
+from hilum.pages.levels import Levels
 from hilum.pages.numbers import number
 from hilum.records import Predictions
 from hilum.results import read_table, write_table
@@ -88,7 +87,8 @@ def make(arms, reference="baseline", figures=True):
         classes=list(CLASSES),
         reference=reference,
         headline=headline_rows(found, majority, differences, KEY, {"acquisition only": {}, "source only": {}}),
-        facts=[("data version", "4f3c2a19"), (LEVEL, "95 %")],
+        facts=[("data version", "4f3c2a19")],
+        levels=Levels("95 % interval", "90 % interval", "99 % interval"),
         arms=[summary(arm) for arm in arms],
         class_tables={arm: class_table(p, found[arm], np.array([0.3, 0.4, np.nan])) for arm, p in arms.items()},
         differences=differences,
@@ -220,7 +220,7 @@ def test_conclusion_says_what_the_interval_says(page, found, claim, sure):
     metric, reference, arm, low, high, _ = found
     lower = " (lower is better)" if metric == "brier" else ""
     signed = f"{arm - reference:+.3f} [{low:+.3f}, {high:+.3f}]".replace("-", "−")
-    expected = f"finetuned {arm:.3f}, baseline {reference:.3f}{lower}: a difference of {signed}; its 95 % interval {sure}."
+    expected = f"finetuned {arm:.3f}, baseline {reference:.3f}{lower}: a difference of {signed}; its 90 % interval {sure}."
     assert conclusion.evidence[0] == expected
     assert f'class="conclusion {found[-1]}"' in render_comparison(changed) and claim in text(render_comparison(changed))
 
@@ -320,8 +320,29 @@ def test_a_long_list_of_changes_tells_what_is_left_out(page):
     assert f"The first {SHOWN_CHANGES} of {SHOWN_CHANGES + 1} films." in rendered
 
 
-def test_interval_name():
-    assert interval_name([(LEVEL, "90 %")]) == "90 % interval" and interval_name([]) == "interval"
+def test_every_interval_of_the_page_says_its_own_level(page):
+    """95 %: metrics of the arms; 90 %: differences of arms; 99 %: measures of maps."""
+    rendered = render_comparison(page)
+    parts = {part.split('"')[0]: text(part) for part in re.split(r'<(?:h1|h2|h3) id="', rendered)[1:]}
+    assert {name: re.findall(r"\d+ % interval", part) for name, part in parts.items() if "% interval" in part} == {
+        "conclusion": ["90 % interval", "90 % interval"],
+        "metrics": ["95 % interval", "90 % interval"],
+        "blind": ["95 % interval", "90 % interval"],
+        "classes": ["95 % interval"],
+        "explanations": ["99 % interval"],
+    }
+    assert (
+        "value and 95 % interval over patients, below it the difference from baseline and its 90 % interval" in parts["metrics"]
+    )
+    assert "when the 95 % interval of this difference reaches" in parts["blind"]
+    assert "arm difference 90 % interval judgement" in parts["blind"], "the column of all differences"
+    assert "with the 95 % interval below each value" in parts["classes"]
+    assert "only where its whole 99 % interval is better than both" in parts["explanations"]
+
+
+def test_an_arm_alone_says_the_level_of_its_own_interval(lonely):
+    assert f"{lonely.headline[0]['arms']['baseline']}, 95 % interval;" in conclude(lonely)[0].evidence[0]
+    assert "90 % interval" not in render_comparison(lonely), "there is no difference"
 
 
 @pytest.mark.parametrize(

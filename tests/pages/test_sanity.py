@@ -12,7 +12,7 @@ TITLES = {"gradcam": "Grad-CAM", "lime": "LIME", "shap": "SHAP"}
 
 
 def results(*rows):
-    return SanityResults(pd.DataFrame(rows, columns=COLUMNS), seeds=5, limit=0.4, evidence=0.5, confidence=0.95)
+    return SanityResults(pd.DataFrame(rows, columns=COLUMNS), seeds=5, limit=0.4, evidence=0.5, confidence=0.99)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_every_method_of_every_arm_stands_with_its_evidence(page):
 def test_the_rule_stands_in_words_with_its_numbers(page):
     told = " ".join(re.sub(r"<[^>]+>", "", page).split())
     assert "with 5 permutations" in told
-    assert "if the upper end of its 95 % interval over patients is below 0.4; otherwise it fails sanity" in told
+    assert "if the upper end of its 99 % interval over patients is below 0.4; otherwise it fails sanity" in told
     assert "fewer than 50 % of its pairs" in told
 
 

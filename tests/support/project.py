@@ -18,6 +18,7 @@ SMALL = {
     "acquire.sources.phantom-findings.films": 80,
     "acquire.sources.phantom-findings.size": 72,
     "prepare.size": 64,
+    "split.confounding.confidence": 0.8,  # four levels, so that an interval that says another's is found
     "split.explain_films": 4,
     "split.tuning_films": 3,
     "pretrain.epochs": 1,
@@ -30,6 +31,7 @@ SMALL = {
     "arms.finetuned.phases.1.epochs": 2,
     "evaluate.bootstrap": 60,
     "explain.bootstrap": 60,
+    "explain.confidence": 0.99,
     "explain.steps": 4,
     "explain.grid_films": 2,
     "explain.lime.samples": 40,
@@ -39,6 +41,7 @@ SMALL = {
     "explain.shap_layer.background": 8,
     "explain.sanity.seeds": 2,
     "compare.bootstrap": 60,
+    "compare.confidence": 0.9,
 }
 
 

@@ -85,12 +85,12 @@ def difference_figure(rows: pd.DataFrame, reference: str, arms: Sequence[str], c
 
 @styled
 def metrics_figure(
-    intervals: Mapping[str, Mapping[str, Interval]], metrics: Sequence[str], arms: Sequence[str], confidence: float, title: str
+    intervals: Mapping[str, Mapping[str, Interval]], metrics: Sequence[str], arms: Sequence[str], interval: str, title: str
 ) -> Figure:
     """Every metric of every arm with its interval, on one axis.
 
     intervals: arm -> flat name -> interval; a name not among `arms` (such as the majority baseline) is drawn in grey.
-    An undefined metric has no marker, and its text says so.
+    interval: what they are called, such as `95 % interval`. An undefined metric has no marker, and its text says so.
     """
     shown = list(intervals)
     figure = new_figure(8.6, _height(metrics, shown), title)
@@ -104,7 +104,7 @@ def metrics_figure(
             axes.text(1.02, y, with_interval(found), transform=axes.get_yaxis_transform(), va="center", fontsize=9, color=colour)
         axes.plot([], [], marker, color=colour, label=arm)
     _label_metrics(axes, metrics)
-    axes.set_xlabel(f"value with {100 * confidence:g} % interval")
+    axes.set_xlabel(f"value with {wrapped(interval, 80)}")
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=_legend_columns(shown), borderaxespad=0.2)
     return figure
 

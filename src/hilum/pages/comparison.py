@@ -11,12 +11,12 @@ from hilum.evaluation.scoring.metrics import METRICS, higher_is_better, metric_t
 from hilum.evaluation.style import arm_colour
 from hilum.pages.explanations import SHOWN_FILMS, Agreement, MeasureNote, group_explanations
 from hilum.pages.headline import BlindRow, HeadlineRow, difference_text
+from hilum.pages.levels import Levels
 from hilum.pages.numbers import number, setting
 from hilum.pages.templates import render
 
 PAGE = "comparison.html"  # its name in the folder of the comparison
 SHOWN_CHANGES = 100  # rows of a list of changed verdicts on the page
-LEVEL = "confidence level"  # the fact that every sentence names its intervals by, such as `95 %`
 FIGURES = ("differences", "metrics", "confusion")
 ARM_FIGURES = {"roc": "ROC", "pr": "Precision and recall", "calibration": "Calibration", "learning": "Learning curves"}
 
@@ -46,7 +46,7 @@ class ComparisonPage:
     """Everything that the page shows, ready made.
 
     headline: of `headline_rows`; its first row is the metric that the conclusion speaks of.
-    facts: (what, value); the fact `LEVEL` is said with the intervals.
+    facts: (what, value). levels: what the intervals are called, which every sentence and column says with its own.
     class_tables: arm -> `tables.class_table`; differences: `comparison.compare_arms`; mcnemar: `comparison.mcnemar_table`;
     changes: arm -> `comparison.verdict_changes`.
     blind: of `blind_rows`; margin: how far an arm must be above the classifier that flags.
@@ -63,6 +63,7 @@ class ComparisonPage:
     reference: str
     headline: list[HeadlineRow]
     facts: list[tuple[str, str]]
+    levels: Levels
     arms: list[ArmSummary]
     class_tables: dict[str, pd.DataFrame]
     differences: pd.DataFrame
@@ -101,7 +102,8 @@ def conclude(page: ComparisonPage) -> list[Conclusion]:
     main = page.headline[0]
     others = [arm.name for arm in page.arms if arm.name != page.reference]
     if not others:
-        evidence = [f"{main['name']}: {main['arms'][page.reference]}; the majority class reaches {main['majority']}."]
+        own = f"{main['name']}: {main['arms'][page.reference]}, {page.levels.arms}"
+        evidence = [f"{own}; the majority class reaches {main['majority']}."]
         return [Conclusion("alone", f"{page.reference} is the only arm: there is nothing to compare it with.", evidence)]
     return [_conclude_arm(page, main, arm) for arm in others]
 
@@ -126,7 +128,7 @@ def _conclude_arm(page: ComparisonPage, main: HeadlineRow, arm: str) -> Conclusi
     direction = "" if higher_is_better(main["metric"]) else " (lower is better)"
     evidence = [
         f"{arm} {number(row['arm_value'])}, {reference} {number(row['reference_value'])}{direction}: a difference of "
-        f"{difference_text(row)}; its {interval_name(page.facts)} {sure}."
+        f"{difference_text(row)}; its {page.levels.differences} {sure}."
     ]
     if len(page.headline) > 1:
         said = [f"{what} in {_listed(names[what])}" for what in ("better", "worse", "unclear") if names[what]]
@@ -141,11 +143,6 @@ def change_counts(changes: pd.DataFrame) -> str:
     counts = changes["change"].value_counts()
     kinds = ("became right", "became wrong", "wrong in another way")
     return ", ".join(f"{counts.get(kind, 0)} {kind}" for kind in kinds) if len(changes) else "none"
-
-
-def interval_name(facts: Sequence[tuple[str, str]]) -> str:
-    """`95 % interval` if the facts tell the level, else `interval`."""
-    return f"{dict(facts).get(LEVEL, '')} interval".strip()
 
 
 def render_comparison(page: ComparisonPage) -> str:
@@ -167,7 +164,7 @@ def render_comparison(page: ComparisonPage) -> str:
         others=[arm for arm in arms if arm != page.reference],
         colour={arm: arm_colour(arm, arms) for arm in arms},
         conclusions=conclude(page),
-        interval=interval_name(page.facts),
+        levels=page.levels,
         blind_names=list(page.headline[0]["blind"]),
         figures=page.figures,
         arm_figures={kind: [a for a in arms if f"{kind}/{a}" in page.figures] for kind in ARM_FIGURES},

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from hilum.evaluation.scoring.metrics import higher_is_better, metric_title
 from hilum.evaluation.style import arm_colour, with_interval
 from hilum.pages.headline import headline_rows, interval_of
+from hilum.pages.levels import interval_name, one_or_each
 from hilum.pages.templates import render
 from hilum.records import Predictions
 
@@ -18,12 +19,14 @@ MEASURED = "auroc_macro"  # of each fold alone
 
 @dataclass(frozen=True)
 class FoldResults:
-    """One arm's folder `crossvalidation`: metrics.json, the pooled answers, folds.csv and the contact sheet as PNG."""
+    """One arm's folder `crossvalidation`: metrics.json, the pooled answers, folds.csv, the contact sheet as PNG, and the
+    confidence of the intervals in both tables."""
 
     metrics: Mapping[str, float | None]
     answers: Predictions
     folds: pd.DataFrame
     sheet: bytes
+    confidence: float
 
 
 def render_folds(
@@ -33,13 +36,13 @@ def render_folds(
     differences: pd.DataFrame,
     metrics: Sequence[str],
     fold_by: str,
-    interval: str,
+    confidence: float,
 ) -> Markup:
     """The section as HTML that stands in the comparison page.
 
     found: arm -> results, in the page's order; page_arms: all arms of the page, which give the colours.
     differences: of `comparison.compare_arms` on the pooled answers.
-    metrics: flat names of the table. fold_by: patient or source. interval: what an interval is called, such as `95 % interval`.
+    metrics: flat names of the table. fold_by: patient or source. confidence: of the intervals of `differences`.
     """
     arms = list(found)
     values = {arm: {metric: interval_of(one.metrics, f"oof/{metric}") for metric in metrics} for arm, one in found.items()}
@@ -55,7 +58,9 @@ def render_folds(
         reference=reference,
         count=len(folds),
         fold_by=fold_by,
-        interval=interval,
+        interval=one_or_each({arm: interval_name(one.confidence) for arm, one in found.items()}),
+        own={arm: interval_name(one.confidence) for arm, one in found.items()},
+        difference=interval_name(confidence),
         less=lambda metric: not higher_is_better(metric),
         headline=headline_rows(values, dict.fromkeys(metrics, float("nan")), differences, metrics, {}),
         folds=folds,

@@ -11,8 +11,8 @@ from hilum.evaluation.scoring.metrics import metric_title
 from hilum.evaluation.statistics import Interval
 from hilum.evaluation.style import with_interval
 from hilum.pages.arm_results import ArmResults
+from hilum.pages.levels import interval_name, name_intervals
 from hilum.pages.numbers import number
-from hilum.settings.params import Params
 
 
 class HeadlineRow(TypedDict):
@@ -137,16 +137,22 @@ def headline(arms: dict[str, ArmResults], differences: pd.DataFrame, reference: 
     return headline_rows(values, majority, differences, HEADLINE, blind)
 
 
-def headline_text(arms: dict[str, ArmResults], differences: pd.DataFrame, params: Params) -> str:
-    """The table that ends `make repro`."""
-    reference = params.compare.reference
+def headline_text(arms: dict[str, ArmResults], differences: pd.DataFrame, reference: str, confidence: float) -> str:
+    """The table that ends `make repro`. reference, confidence: that the differences were made with.
+
+    Raises:
+        ValueError: the reference is none of the arms.
+    """
+    if reference not in arms:
+        raise ValueError(
+            f"the reference of the comparison must be one of the arms {', '.join(arms)}, got {reference!r}; run `dvc repro`"
+        )
     frame = {}
     for row in headline(arms, differences, reference):
         cells = {**row["arms"], "majority class": row["majority"], **row["blind"]}
         cells |= {f"{name} - {reference}": " ".join(told) for name, told in row["differences"].items()}
         frame[row["name"]] = cells
-    return (
-        f"\ntest films, {100 * params.compare.confidence:g} % intervals over patients\n"
-        + pd.DataFrame(frame).T.to_string()
-        + "\n"
-    )
+    own = name_intervals({name: arm.folder["evaluation"] for name, arm in arms.items()}, "evaluate")
+    between = interval_name(confidence)
+    told = f"{own} of each arm, {between} of differences" if len(arms) > 1 else own
+    return f"\ntest films, over patients: {told}\n{pd.DataFrame(frame).T.to_string()}\n"

@@ -1,6 +1,7 @@
 """What the comparison page says in words, from the arms' folders and the registries; no verb."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hilum.commit import describe_commit, find_commit
@@ -8,9 +9,10 @@ from hilum.data.annotations import KINDS
 from hilum.data.prepared.loading import read_manifest
 from hilum.explain.measures.registry import MEASURES, QUESTIONS, column
 from hilum.pages.arm_results import ArmResults
-from hilum.pages.comparison import LEVEL, ArmSummary
+from hilum.pages.comparison import ArmSummary
 from hilum.pages.data_counts import warn_of_confounding
 from hilum.pages.explanations import Agreement, MeasureNote, agree
+from hilum.pages.levels import Levels, interval_name, name_intervals, name_resamples, read_setting, tell_resamples
 from hilum.pages.sanity import SanityResults
 from hilum.results import read_json, read_table
 from hilum.settings.params import Params
@@ -57,12 +59,25 @@ def read_agreement(name: str, arm: ArmResults, titles: Mapping[str, str]) -> Agr
 
 def read_sanity(arm: ArmResults) -> SanityResults:
     """The sanity gate of one arm, with the numbers that its verdicts came by."""
-    told = read_json(arm.folder["explanations"] / "settings.json")["params"]
-    settings = {key: told[f"explain.sanity.{key}"] for key in ("seeds", "limit", "evidence")}
-    return SanityResults(arm.sanity, confidence=told["explain.confidence"], **settings)
+    folder = arm.folder["explanations"]
+    settings = {key: read_setting(folder, f"explain.sanity.{key}") for key in ("seeds", "limit", "evidence")}
+    return SanityResults(arm.sanity, confidence=read_setting(folder, "explain.confidence"), **settings)
 
 
-def gather_facts(params: Params, workspace: Workspace, versions: dict[str, Any]) -> list[tuple[str, str]]:
+def name_levels(arms: Mapping[str, ArmResults], confidence: float) -> Levels:
+    """What the page's intervals are called: those of the arms by their folders. confidence: of the differences."""
+    own, maps = name_intervals(folders(arms, "evaluation"), "evaluate"), name_intervals(folders(arms, "explanations"), "explain")
+    return Levels(own, interval_name(confidence), maps)
+
+
+def folders(arms: Mapping[str, ArmResults], name: str) -> dict[str, Path]:
+    """arm -> its folder of this name."""
+    return {arm: results.folder[name] for arm, results in arms.items()}
+
+
+def gather_facts(
+    arms: Mapping[str, ArmResults], params: Params, workspace: Workspace, versions: dict[str, Any]
+) -> list[tuple[str, str]]:
     """What the page says of the data and the method."""
     proof = read_json(workspace.split / "proof.json")
     facts = [(f"{part} films", f"{c['films']} of {c['patients']} patients") for part, c in proof["splits"].items()]
@@ -71,8 +86,9 @@ def gather_facts(params: Params, workspace: Workspace, versions: dict[str, Any])
     facts += [("seeds", f"split {params.split.seed}, training {params.train.seed}")]
     facts += [("data version", versions["data_version"][:16]), ("split version", versions["split_version"][:16])]
     facts += [("git commit", describe_commit(find_commit(workspace)))]
-    facts += [(LEVEL, f"{100 * params.compare.confidence:g} %")]
-    return [*facts, ("resamples of patients", str(params.compare.bootstrap))]
+    facts += [("metrics of an arm", name_resamples(folders(arms, "evaluation"), "evaluate"))]
+    facts += [("differences", tell_resamples(params.compare.confidence, params.compare.bootstrap))]
+    return [*facts, ("measures of maps", name_resamples(folders(arms, "explanations"), "explain"))]
 
 
 def summarise_arm(name: str, arm: ArmResults, params: Params, films: int) -> ArmSummary:

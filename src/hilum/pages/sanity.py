@@ -8,6 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from hilum.evaluation.style import arm_colour
+from hilum.pages.levels import interval_name, one_or_each
 from hilum.pages.numbers import number, percent
 from hilum.pages.templates import render
 
@@ -32,7 +33,7 @@ class SanityResults:
 def render_sanity(found: Mapping[str, SanityResults], titles: Mapping[str, str]) -> Markup:
     """The section as HTML that stands in the comparison page. found: arm -> results; titles: of methods.
 
-    The rule in words is the first arm's; arms have one `explain`.
+    The rule in words is the first arm's, as arms have one `explain`; the level is each arm's own.
     """
     arms = list(found)
     first = found[arms[0]]
@@ -42,7 +43,7 @@ def render_sanity(found: Mapping[str, SanityResults], titles: Mapping[str, str])
         seeds=first.seeds,
         limit=f"{first.limit:g}",
         evidence=percent(first.evidence),
-        interval=f"{100 * first.confidence:g} % interval",
+        interval=one_or_each({arm: interval_name(results.confidence) for arm, results in found.items()}),
         rows=[(arm, _rows(results.table, titles)) for arm, results in found.items()],
     )
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from hilum.pages.arm_results import read_arm
+from hilum.pages.levels import read_setting
 from hilum.progress import say
 from hilum.project.champion import crown
 from hilum.results import epoch_metrics, folder_digest, read_json, read_table
@@ -20,7 +21,8 @@ def print_headline(workspace: Workspace, params: Params) -> None:
 
     versions = read_json(workspace.split / "versions.json")
     arms = {arm: read_arm(workspace, arm, versions["classes"]) for arm in params.arms}
-    print(headline_text(arms, read_table(workspace.comparison / "differences.csv"), params), flush=True)
+    made_with = [read_setting(workspace.comparison, f"compare.{key}") for key in ("reference", "confidence")]
+    print(headline_text(arms, read_table(workspace.comparison / "differences.csv"), *made_with), flush=True)
     if workspace.root == workspace.home:
         say(f"the comparison: {workspace.comparison / PAGE}")
     say("the runs: make ui")

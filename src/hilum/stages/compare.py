@@ -23,7 +23,16 @@ from hilum.pages.audit import ArmAudit, audit_warnings, render_audit
 from hilum.pages.comparison import PAGE, ComparisonPage, render_comparison
 from hilum.pages.folds import FoldResults, render_folds
 from hilum.pages.headline import HEADLINE, BlindRow, blind_rows, flag_warnings, headline, interval_of
-from hilum.pages.page_words import find_warnings, gather_facts, measure_notes, read_agreement, read_sanity, summarise_arm
+from hilum.pages.levels import Levels, read_setting
+from hilum.pages.page_words import (
+    find_warnings,
+    gather_facts,
+    measure_notes,
+    name_levels,
+    read_agreement,
+    read_sanity,
+    summarise_arm,
+)
 from hilum.pages.sanity import render_sanity
 from hilum.progress import bar, say
 from hilum.project.champion import crown
@@ -80,7 +89,8 @@ def write_comparison(
     roc = [read_table(arm.folder["evaluation"] / "roc.csv").assign(arm=name) for name, arm in arms.items()]
     write_table(folder / "roc.csv", pd.concat(roc).assign(curve=lambda t: t["arm"] + ": " + t["class"]))
     classes = list(versions["classes"])
-    figures = draw_figures(arms, differences, classes, settings)
+    levels = name_levels(arms, settings.confidence)
+    figures = draw_figures(arms, differences, classes, settings, levels)
     for name in ("differences", "metrics", "confusion"):
         if name in figures:
             (folder / f"{name}.png").write_bytes(figures[name])
@@ -96,7 +106,8 @@ def write_comparison(
         classes=classes,
         reference=reference,
         headline=headline(arms, differences, reference),
-        facts=gather_facts(params, workspace, versions),
+        facts=gather_facts(arms, params, workspace, versions),
+        levels=levels,
         arms=[summarise_arm(name, arm, params, sum(versions["train_counts"])) for name, arm in arms.items()],
         class_tables={name: read_table(arm.folder["evaluation"] / "test_classes.csv") for name, arm in arms.items()},
         differences=differences,
@@ -146,7 +157,7 @@ def flat_differences(differences: pd.DataFrame) -> dict[str, float]:
 
 
 def draw_figures(
-    arms: dict[str, ArmResults], differences: pd.DataFrame, classes: list[str], settings: Compare
+    arms: dict[str, ArmResults], differences: pd.DataFrame, classes: list[str], settings: Compare, levels: Levels
 ) -> dict[str, bytes]:
     """The pictures of the page by the keys it knows."""
     names = list(arms)
@@ -154,7 +165,7 @@ def draw_figures(
     values = {name: {m: interval_of(arm.metrics, f"test/{m}") for m in DRAWN} for name, arm in arms.items()}
     figures = {
         "confusion": to_png(confusion_arms_figure(matrices, classes, "test films")),
-        "metrics": to_png(metrics_figure(values, DRAWN, names, settings.confidence, "test films")),
+        "metrics": to_png(metrics_figure(values, DRAWN, names, levels.arms, "test films")),
     }
     if len(arms) > 1:
         rows = differences[differences["metric"].isin(DRAWN)].sort_values(
@@ -222,8 +233,7 @@ def write_folds(folder: Path, workspace: Workspace, params: Params, classes: lis
     answers = {arm: one.answers for arm, one in found.items()}
     differences = compare_arms(answers, reference, settings.bootstrap, settings.confidence, params.compare.seed)
     write_table(folder / "fold_differences.csv", differences)
-    level = f"{100 * params.evaluate.confidence:g} % interval"
-    return render_folds(found, list(params.arms), reference, differences, HEADLINE, params.split.fold_by, level)
+    return render_folds(found, list(params.arms), reference, differences, HEADLINE, params.split.fold_by, settings.confidence)
 
 
 def read_folds(folder: Path, classes: list[str]) -> FoldResults:
@@ -233,6 +243,7 @@ def read_folds(folder: Path, classes: list[str]) -> FoldResults:
         read_predictions(folder / "predictions.csv", "out", tuple(classes)),
         read_table(folder / "folds.csv"),
         (folder / "contradictions.png").read_bytes(),
+        read_setting(folder, "evaluate.confidence"),
     )
 
 
