@@ -43,9 +43,8 @@ from hilum.explain.saved_maps import load_map, save_arrays
 from hilum.models.forward import predictor
 from hilum.progress import say
 from hilum.records import Attribution, Predictions
-from hilum.results import write_table
+from hilum.results import flatten, write_table
 from hilum.settings.explain import Explain
-from hilum.settings.params import flatten
 from hilum.training.fit import begin_training
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -14,8 +14,8 @@ from empty_store import forget_environment, make_store
 
 from hilum import runs
 from hilum.commit import find_commit
-from hilum.results import epoch_metrics, folder_digest, run_key, write_table
-from hilum.runs import arm_run, base_tags, code_tags, find_arm_run, fits, log_results, log_search
+from hilum.results import base_tags, epoch_metrics, folder_digest, run_key, write_table
+from hilum.runs import arm_run, code_tags, find_arm_run, fits, log_results, log_search
 from hilum.settings.params import Tracking, read_params
 from hilum.tracking import Store, open_store
 from hilum.workspace import Workspace
@@ -278,7 +278,7 @@ def test_a_search_says_its_spaces_and_what_it_found(workspace: Workspace, store:
 
 def test_every_run_says_data_and_split_and_that_of_a_stage_its_commit(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, tmp_path)
-    tags = base_tags(workspace, "comparison", fake.VERSIONS)
+    tags = base_tags("comparison", fake.VERSIONS)
     assert "comparison.html" in tags.pop("mlflow.note.content")
     assert tags == {"role": "comparison", "data_version": "d" * 64, "split_version": "s" * 64}
     assert code_tags(workspace) == {}

@@ -8,8 +8,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel
 
 from hilum.records import Predictions
+
+NOTES = {  # what stands on a run's page
+    "arm": "One model under one set of settings. Look at `evaluation/` for metrics and curves, `explanations/panels/` for maps.",
+    "tune": "A search: its trials are nested below, `tuning/` holds their table and the best values.",
+    "crossvalidation": "One arm trained and evaluated on every fold, nested below; `crossvalidation/` holds the pooled answers.",
+    "comparison": "Every arm against the reference: `comparison/comparison.html`.",
+}
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -129,3 +137,29 @@ def file_sha256(path: Path) -> str:
 def epoch_metrics(history: pd.DataFrame) -> pd.DataFrame:
     """The columns of a history that are logged as metrics."""
     return history.drop(columns=["phase", "epoch", "trial", "state", "fold"], errors="ignore")
+
+
+def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings and lists as one mapping with dotted keys: {"phases.1.epochs": 10}."""
+    if isinstance(values, BaseModel):
+        values = values.model_dump()
+    if isinstance(values, Mapping):
+        items = [(str(key), value) for key, value in values.items()]
+    elif isinstance(values, list | tuple) and any(isinstance(item, Mapping | list | BaseModel) for item in values):
+        items = [(str(i), value) for i, value in enumerate(values)]
+    else:
+        return {prefix: values}
+    flat: dict[str, Any] = {}
+    for key, value in items:
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else key)
+    return flat
+
+
+def base_tags(role: str, versions: Mapping[str, Any]) -> dict[str, str]:
+    """Tags that every run carries, whether a stage opens it or `publish` makes it from files."""
+    return {
+        "role": role,
+        "data_version": versions["data_version"],
+        "split_version": versions["split_version"],
+        "mlflow.note.content": NOTES[role],
+    }

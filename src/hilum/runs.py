@@ -10,30 +10,14 @@ import yaml
 from PIL import Image
 
 from hilum.commit import find_commit
-from hilum.results import epoch_metrics, file_sha256, folder_digest, read_json, read_table, run_key
+from hilum.results import epoch_metrics, file_sha256, flatten, folder_digest, read_json, read_table, run_key
 from hilum.settings.meaning import spaces
-from hilum.settings.params import Params, flatten
+from hilum.settings.params import Params
 from hilum.tracking import Run, Store
 from hilum.workspace import Workspace
 
 MEASURED = ("evaluation", "explanations", "audit")  # an arm's folders after its training, in the order of their stages
-NOTES = {  # what stands on a run's page
-    "arm": "One model under one set of settings. Look at `evaluation/` for metrics and curves, `explanations/panels/` for maps.",
-    "tune": "A search: its trials are nested below, `tuning/` holds their table and the best values.",
-    "crossvalidation": "One arm trained and evaluated on every fold, nested below; `crossvalidation/` holds the pooled answers.",
-    "comparison": "Every arm against the reference: `comparison/comparison.html`.",
-}
 INTERRUPTIONS = ("KILLED", "FAILED")
-
-
-def base_tags(workspace: Workspace, role: str, versions: Mapping[str, Any]) -> dict[str, str]:
-    """Tags that every run carries, whether a stage opens it or `publish` makes it from files."""
-    return {
-        "role": role,
-        "data_version": versions["data_version"],
-        "split_version": versions["split_version"],
-        "mlflow.note.content": NOTES[role],
-    }
 
 
 def code_tags(workspace: Workspace) -> dict[str, str]:

@@ -8,8 +8,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from hilum.results import flatten
 from hilum.settings.meaning import class_names, plain_phases, pretrained_backbones, settle, spaces
-from hilum.settings.params import Params, check_params, flatten, read_params
+from hilum.settings.params import Params, check_params, read_params
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.training import Arm
 

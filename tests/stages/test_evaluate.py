@@ -9,7 +9,7 @@ from tiny_task import CLASSES, SIZE, make_rows, make_settings
 
 from hilum.evaluation import contact_sheet
 from hilum.evaluation.contact_sheet import GAP, LINE, MARGIN, choose_films
-from hilum.settings.params import flatten
+from hilum.results import flatten
 from hilum.stages.evaluate import draw_augmented
 from hilum.training.augmentation import Changes, draw_views
 

@@ -19,8 +19,9 @@ from dvc.utils.serialize import load_yaml
 from small_films import write_films
 
 from hilum.project.overrides import NAMED, apply_overrides, choose_roots, list_changes, merge, put
+from hilum.results import flatten
 from hilum.settings.meaning import class_names
-from hilum.settings.params import check_params, flatten
+from hilum.settings.params import check_params
 from hilum.stages import experiment
 from hilum.stages.experiment import call_dvc, fetch_results
 from hilum.workspace import Workspace

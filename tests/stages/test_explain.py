@@ -18,10 +18,10 @@ from hilum.explain.methods.shap_gradients import hash_films
 from hilum.explain.sheets.registry import SHEETS
 from hilum.models.classifier import load_classifier, model_sha256, save_classifier
 from hilum.records import Predictions
-from hilum.results import read_json, run_key, write_json, write_table
+from hilum.results import flatten, read_json, run_key, write_json, write_table
 from hilum.serving import one_film
 from hilum.serving import verdicts as served_sanity
-from hilum.settings.params import check_params, flatten, read_params
+from hilum.settings.params import check_params, read_params
 from hilum.stages import explain
 from hilum.tracking import open_store
 from hilum.workspace import Workspace

@@ -13,8 +13,7 @@ import yaml
 from PIL import Image
 from small_films import write_films, write_lines
 
-from hilum.results import folder_digest, read_json, write_json
-from hilum.runs import run_key
+from hilum.results import folder_digest, read_json, run_key, write_json
 from hilum.settings.params import read_params
 from hilum.settings.roots import VARIABLE
 from hilum.settings.sources import PINNED

@@ -6,8 +6,8 @@ from hilum.pages.arm_results import read_arm
 from hilum.pages.levels import read_setting
 from hilum.progress import say
 from hilum.project.champion import crown
-from hilum.results import epoch_metrics, folder_digest, read_json, read_table
-from hilum.runs import MEASURED, base_tags, fits, fold_metrics, log_history, log_measured, log_results, log_search, log_training
+from hilum.results import base_tags, epoch_metrics, folder_digest, read_json, read_table
+from hilum.runs import MEASURED, fits, fold_metrics, log_history, log_measured, log_results, log_search, log_training
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
 from hilum.tracking import Store, open_store
@@ -55,7 +55,7 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
         return 0
     searched = spaces(params.arms[arm])
     tags = {
-        **base_tags(workspace, "tune", versions),
+        **base_tags("tune", versions),
         "arm": arm,
         "backbone": params.arms[arm].backbone,
         "metric": params.tune.metric,
@@ -125,8 +125,6 @@ def publish_comparison(store: Store, workspace: Workspace, params: Params, versi
     if known:
         store.link(known[0].info.run_id)
         return 0
-    with store.start(
-        "comparison", {**base_tags(workspace, "comparison", versions), "reference": params.compare.reference}
-    ) as opened:
+    with store.start("comparison", {**base_tags("comparison", versions), "reference": params.compare.reference}) as opened:
         log_results(opened, workspace.comparison, "comparison")
     return 1

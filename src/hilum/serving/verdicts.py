@@ -10,9 +10,9 @@ from hilum.explain.methods.registry import METHODS
 from hilum.explain.methods.shap_gradients import hash_films
 from hilum.explain.sanity.verdicts import verdicts_of
 from hilum.records import Images
-from hilum.results import read_json, read_table
+from hilum.results import flatten, read_json, read_table
 from hilum.settings.explain import Explain
-from hilum.settings.params import Tracking, flatten
+from hilum.settings.params import Tracking
 from hilum.tracking import open_store
 from hilum.workspace import Workspace
 

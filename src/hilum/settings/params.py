@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from hilum.settings.errors import tell_fault
 from hilum.settings.explain import PREDICTED, TRUE, Explain
@@ -251,22 +251,6 @@ def check_params(values: Any) -> Params:
     except ValidationError as error:
         lines = [tell_fault(item, values, Params) for item in error.errors()]
         raise ValueError("params.yaml does not hold:\n" + "\n".join(f"  {line}" for line in dict.fromkeys(lines))) from None
-
-
-def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings and lists as one mapping with dotted keys: {"phases.1.epochs": 10}."""
-    if isinstance(values, BaseModel):
-        values = values.model_dump()
-    if isinstance(values, Mapping):
-        items = [(str(key), value) for key, value in values.items()]
-    elif isinstance(values, list | tuple) and any(isinstance(item, Mapping | list | BaseModel) for item in values):
-        items = [(str(i), value) for i, value in enumerate(values)]
-    else:
-        return {prefix: values}
-    flat: dict[str, Any] = {}
-    for key, value in items:
-        flat |= flatten(value, f"{prefix}.{key}" if prefix else key)
-    return flat
 
 
 def find_arm(params: Params, arm: str) -> Arm:

@@ -25,9 +25,9 @@ from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Films, Images, Labels, Maps, Predictions
-from hilum.results import read_json, run_key, write_json
+from hilum.results import flatten, read_json, run_key, write_json
 from hilum.runs import arm_run, log_results
-from hilum.settings.params import Audit, flatten, read_params
+from hilum.settings.params import Audit, read_params
 from hilum.tracking import open_store
 from hilum.workspace import Workspace, find_workspace
 

@@ -37,9 +37,9 @@ from hilum.pages.sanity import render_sanity
 from hilum.progress import bar, say
 from hilum.project.champion import crown
 from hilum.records import Predictions
-from hilum.results import pick_films, read_json, read_predictions, read_table, write_json, write_table
-from hilum.runs import base_tags, code_tags, log_results
-from hilum.settings.params import Compare, Params, flatten, read_params
+from hilum.results import base_tags, flatten, pick_films, read_json, read_predictions, read_table, write_json, write_table
+from hilum.runs import code_tags, log_results
+from hilum.settings.params import Compare, Params, read_params
 from hilum.tracking import open_store
 from hilum.workspace import Workspace, find_workspace
 
@@ -54,7 +54,7 @@ def run() -> None:
     arms = {name: read_arm(workspace, name, versions["classes"]) for name in params.arms}
     folder = workspace.comparison
     shutil.rmtree(folder, ignore_errors=True)
-    tags = {**base_tags(workspace, "comparison", versions), **code_tags(workspace), "reference": params.compare.reference}
+    tags = {**base_tags("comparison", versions), **code_tags(workspace), "reference": params.compare.reference}
     with store.start("comparison", tags) as opened:
         write_comparison(folder, arms, params, workspace, versions)
         log_results(opened, folder, "comparison")

@@ -19,10 +19,20 @@ from hilum.evaluation.statistics import flat_metrics, patient_bootstrap
 from hilum.evaluation.style import to_png
 from hilum.progress import bar, say
 from hilum.records import Predictions
-from hilum.results import epoch_metrics, file_sha256, pool_predictions, read_json, table_of, write_json, write_table
-from hilum.runs import base_tags, code_tags, fold_metrics, log_results
+from hilum.results import (
+    base_tags,
+    epoch_metrics,
+    file_sha256,
+    flatten,
+    pool_predictions,
+    read_json,
+    table_of,
+    write_json,
+    write_table,
+)
+from hilum.runs import code_tags, fold_metrics, log_results
 from hilum.settings.meaning import settle
-from hilum.settings.params import Evaluate, Params, find_arm, flatten, read_params
+from hilum.settings.params import Evaluate, Params, find_arm, read_params
 from hilum.settings.training import Arm
 from hilum.tracking import Run, open_store
 from hilum.training.fit import begin_training
@@ -61,7 +71,7 @@ def run(arm: str) -> None:
     versions = read_json(workspace.split / "versions.json")
     films = load_split(workspace.prepared, workspace.split, "folds", versions["classes"])
     names = fold_names(films.table)
-    tags = {**base_tags(workspace, "crossvalidation", versions), "arm": arm, "backbone": settled.backbone}
+    tags = {**base_tags("crossvalidation", versions), "arm": arm, "backbone": settled.backbone}
     settings = {
         "arm": arm,
         "folds": names,

@@ -24,9 +24,9 @@ from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Films, Predictions
-from hilum.results import read_json, read_table, run_key, table_of, write_json, write_table
+from hilum.results import flatten, read_json, read_table, run_key, table_of, write_json, write_table
 from hilum.runs import arm_run, log_films, log_results
-from hilum.settings.params import Evaluate, flatten, read_params
+from hilum.settings.params import Evaluate, read_params
 from hilum.settings.training import Augment
 from hilum.tracking import open_store
 from hilum.training.augmentation import Changes, draw_views

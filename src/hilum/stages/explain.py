@@ -32,11 +32,11 @@ from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Attribution, Films, Labels, Predictions
-from hilum.results import pick_films, read_json, read_predictions, run_key, write_json, write_table
+from hilum.results import flatten, pick_films, read_json, read_predictions, run_key, write_json, write_table
 from hilum.runs import arm_run, fits, log_results
 from hilum.serving.one_film import explain_image
 from hilum.settings.explain import PREDICTED, TRUE, Explain
-from hilum.settings.params import Params, flatten, read_params
+from hilum.settings.params import Params, read_params
 from hilum.tracking import open_store
 from hilum.workspace import Workspace, find_workspace
 

@@ -15,8 +15,8 @@ from hilum.models.classifier import model_sha256, save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Labels
-from hilum.results import read_json, run_key, write_json, write_table
-from hilum.runs import base_tags, code_tags, log_training
+from hilum.results import base_tags, read_json, run_key, write_json, write_table
+from hilum.runs import code_tags, log_training
 from hilum.settings.meaning import settle
 from hilum.settings.params import find_arm, read_params
 from hilum.tracking import open_store
@@ -37,7 +37,7 @@ def run(arm: str) -> None:
     folder = workspace.arm(arm, "training")
     logged = logged_params(params, settled)
     select = params.train.select
-    tags = {**base_tags(workspace, "arm", versions), "arm": arm, "backbone": settled.backbone, "selected_by": f"val/{select}"}
+    tags = {**base_tags("arm", versions), "arm": arm, "backbone": settled.backbone, "selected_by": f"val/{select}"}
     store = open_store(workspace, params.tracking)
     with store.start(arm, {**tags, **code_tags(workspace)}) as opened:
         opened.log_params(logged)

@@ -12,10 +12,10 @@ import yaml
 from hilum.code_version import made_by
 from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.progress import bar, say
-from hilum.results import epoch_metrics, read_json, write_json, write_table
-from hilum.runs import base_tags, code_tags, log_search
+from hilum.results import base_tags, epoch_metrics, flatten, read_json, write_json, write_table
+from hilum.runs import code_tags, log_search
 from hilum.settings.meaning import spaces
-from hilum.settings.params import Params, find_arm, flatten, read_params
+from hilum.settings.params import Params, find_arm, read_params
 from hilum.settings.training import Arm
 from hilum.tracking import Run, Store, open_store
 from hilum.training.fit import begin_training
@@ -43,7 +43,7 @@ def run(arm: str) -> None:
     task = load_task(params, settings, workspace, versions)
     phases, score = searched_phases(settings), score_epoch(params.tune.metric)
     tags = {
-        **base_tags(workspace, "tune", versions),
+        **base_tags("tune", versions),
         **code_tags(workspace),
         "arm": arm,
         "backbone": settings.backbone,

@@ -4,9 +4,9 @@ from typing import Any
 
 from hilum.data.prepared.loading import load_split
 from hilum.data.prepared.rows import Rows
-from hilum.results import file_sha256, read_json
+from hilum.results import file_sha256, flatten, read_json
 from hilum.settings.meaning import spaces
-from hilum.settings.params import Params, flatten
+from hilum.settings.params import Params
 from hilum.settings.sources import PLACE
 from hilum.settings.training import Arm
 from hilum.training.arms import Task, weights_of

@@ -8,7 +8,8 @@ from hilum.data.annotations import FilmMarks
 from hilum.data.prepared.geometry import fit_square
 from hilum.data.prepared.whole_masks import encode_mask
 from hilum.explain.drawing.heat import fit_inches, png_bytes, strongest
-from hilum.explain.drawing.panels import Answer, Row, arrange, draw_panel, draw_rows, tell_answer
+from hilum.explain.drawing.layout import arrange
+from hilum.explain.drawing.panels import Answer, Row, draw_panel, draw_rows, tell_answer
 from hilum.explain.methods.registry import METHODS
 from hilum.records import Attribution, Cells
 
