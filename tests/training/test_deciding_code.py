@@ -34,6 +34,7 @@ DECIDE_NOTHING = {  # imported by what makes them, and in no list -> why
     "records.py": "names of columns, types of arrays",
     "progress.py": "what a person sees meanwhile",
     "workspace.py": "where files lie",
+    "training/ownership.py": "which process searches; the trials are the same",
     "data/prepared/geometry.py": "where a raw film lies in its prepared one: for masks, which no training reads",
     "data/prepared/whole_masks.py": "masks as they were drawn, which no training reads",
     "data/splits.py": "draws parts and folds, which the keys hold as they were drawn",

@@ -8,7 +8,8 @@ from hilum.training.fit import OnEpoch, OnFilm
 from hilum.training.search import Values
 from hilum.training.task import FIT_CODE, FIT_LIBRARIES
 
-TRIAL_CODE = (*FIT_CODE, "training/search.py", "training/trial.py")  # what decides which trials a study holds and what they reach
+# What decides which trials a study holds and what they reach.
+TRIAL_CODE = (*FIT_CODE, "training/search.py", "training/studies.py", "training/trial.py")
 TRIAL_LIBRARIES = (*FIT_LIBRARIES, "optuna")
 
 
