@@ -9,6 +9,7 @@ import pandas as pd
 
 from hilum.data.readers.identity import hash_films, name_films, read_salt
 from hilum.data.readers.listing import READ_COLUMNS, list_dicoms
+from hilum.data.readers.table_files import read_table
 
 if TYPE_CHECKING:
     from hilum.data.readers.film_header import FilmHeader
@@ -88,23 +89,18 @@ def make_dicom_table(
     return table
 
 
-def read_labels(root: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
-    """A CSV below the root as strings, with the line of each row as index; messages name lines and columns, never values.
+def read_labels(root: Path, name: str, columns: Sequence[str], numbers: Sequence[str] = ()) -> pd.DataFrame:
+    """A CSV below the root as `read_table` gives it; messages name lines and columns, never values.
 
     Raises:
-        ValueError: not below the root, not there, no UTF-8 or no table, or a column is missing.
+        ValueError: not below the root, not there, no table, or a column is missing.
     """
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
         raise ValueError(f"a table of labels must lie below the root, so that it is versioned with the films, got {name!r}")
     if not (root / name).is_file():
         raise ValueError(f"a table of labels must be below the root, got no {name} below {root}; name it, or put it there")
-    try:
-        table = pd.read_csv(root / name, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{name} must be a CSV in UTF-8 with a header line, got another file ({type(error).__name__})") from None
-    table.columns = [str(column).strip() for column in table.columns]
+    table = read_table(root / name, numbers=numbers)
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise ValueError(f"{name} must have the columns {', '.join(columns)}, got {', '.join(table.columns)}; correct the names")
-    table.index = pd.RangeIndex(2, len(table) + 2)
-    return table.apply(lambda column: column.str.strip())
+    return table

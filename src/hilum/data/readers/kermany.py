@@ -47,7 +47,8 @@ def read_kermany(root: Path) -> pd.DataFrame:
     if len(strangers) == len(films):
         raise ValueError(
             "a kermany root must hold files named personN_bacteria_M, personN_virus_M, IM-N-M or NORMAL2-IM-N-M, or as version 3 "
-            f"of the set has them BACTERIA-N-M, VIRUS-N-M or NORMAL-N-M, got {name_some(films)} below {root}; use the reader `folder` for a class-per-folder tree"
+            f"of the set has them BACTERIA-N-M, VIRUS-N-M or NORMAL-N-M, got {name_some(films)} below {root}; "
+            "use the reader `folder` for a class-per-folder tree"
         )
     table = make_table(films, rows, view="AP", license="CC BY 4.0")
     if strangers:

@@ -41,7 +41,7 @@ def read_rsna(root: Path, keys: Path | None = None) -> pd.DataFrame:
         ValueError: no film, no salt, a table that is missing or contradicts itself or the other one, or no row that fits a film.
     """
     films, notes = read_headers(root, keys, burnt_in=False)  # every film is a secondary capture here
-    boxes = read_labels(root, LABELS, ("patientId", *SIDES, "Target"))
+    boxes = read_labels(root, LABELS, ("patientId", *SIDES, "Target"), numbers=SIDES)
     classes = read_labels(root, CLASSES, ("patientId", "class")).drop_duplicates()
     _check_tables(boxes, classes)
     finding = classes.set_index("patientId")["class"].to_dict()
