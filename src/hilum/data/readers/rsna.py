@@ -71,7 +71,8 @@ def read_rsna(root: Path, keys: Path | None = None) -> pd.DataFrame:
         }
         for film in known
     ]
-    return make_dicom_table(root, known, rows, notes, license="RSNA terms of use, with attribution")
+    remedy = f"put {MAPPING} of the challenge below the root, or the films as they were published"
+    return make_dicom_table(root, known, rows, notes, remedy, license="RSNA terms of use, with attribution")
 
 
 def _check_tables(boxes: pd.DataFrame, classes: pd.DataFrame) -> None:
