@@ -92,6 +92,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "data/readers": {"acquire", "prepare", "pretrain"},
     "data/readers/kermany.py": {"prepare", "pretrain"},
     "data/readers/identity.py": {"acquire", "prepare", "pretrain"},
+    "data/readers/table_files.py": {"prepare", "pretrain"},
     "data/decoding/levels.py": {"prepare", "pretrain"},
     "data/decoding/limits.py": {"acquire", "prepare", "pretrain"},
     "data/burned_in": {"acquire", "prepare", "split", "pretrain", "audit"},

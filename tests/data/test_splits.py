@@ -150,6 +150,16 @@ def test_too_few_patients_are_refused_with_counts(patients: dict[str, int]) -> N
         split_of(make_manifest(patients))
 
 
+def test_one_patient_of_most_films_is_named_where_a_class_lacks_patients() -> None:
+    manifest = make_manifest({"a": 9, "b": 9}).assign(patient_id="s/anonymous")
+    with pytest.raises(ValueError, match=r"36 of 36 films count as one patient, s/anonymous: look whether that is one"):
+        split_of(manifest)
+    few = make_manifest({"a": 9, "b": 2})
+    with pytest.raises(ValueError, match="every class must have a patient") as error:
+        split_of(few)
+    assert "count as one patient" not in str(error.value)
+
+
 def test_a_class_that_the_official_test_part_lacks_is_refused() -> None:
     manifest = pd.concat([make_manifest({"a": 9, "b": 9}, part="train"), make_manifest({"a": 9}, part="test")], ignore_index=True)
     with pytest.raises(ValueError, match="b: train 7, val 2, test 0"):

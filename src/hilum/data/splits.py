@@ -232,8 +232,12 @@ def _check_every_class(films: pd.DataFrame) -> None:
     counts = films.groupby(["label", "split"])["group"].nunique().unstack().reindex(columns=list(SPLITS)).fillna(0).astype(int)
     if (counts == 0).any(axis=None):
         told = "; ".join(f"{row.Index}: train {row.train}, val {row.val}, test {row.test}" for row in counts.itertuples())
+        largest = films["group"].value_counts()
+        most = largest.iloc[0] > len(films) / 2
+        who = films["patient_id"][films["group"] == largest.index[0]].iloc[0] if most else ""
+        crowd = f"; {largest.iloc[0]} of {len(films)} films count as one patient, {who}: look whether that is one" if most else ""
         raise ValueError(
-            f"every class must have a patient in each split, got {told} (patients who share a film count once); "
+            f"every class must have a patient in each split, got {told} (patients who share a film count once){crowd}; "
             "add films of more patients, leave the class out under `prepare.labels`, or change the shares under `split`"
         )
 

@@ -198,6 +198,27 @@ def test_kermany_keeps_the_test_folder_and_val_joins_train(tmp_path: Path) -> No
     assert table.loc["chest_xray/val/PNEUMONIA/person128_virus_2", "official_split"] == "train"
 
 
+def test_kermany_knows_the_names_of_version_3(tmp_path: Path) -> None:
+    for name in (
+        "train/NORMAL/NORMAL-1008087-0001.jpeg",
+        "train/PNEUMONIA/BACTERIA-1008087-0001.jpeg",
+        "train/PNEUMONIA/BACTERIA-1008087-0002.jpeg",
+        "train/PNEUMONIA/VIRUS-1008087-0001.jpeg",
+        "test/NORMAL/NORMAL-11419-0001.jpeg",
+    ):
+        write_film(tmp_path / name)
+    table = read_kermany(tmp_path).set_index("image_id")
+    told = {name.split("/")[-1]: tuple(row) for name, row in table[["finding", "patient_id"]].iterrows()}
+    assert told == {
+        "NORMAL-1008087-0001": ("normal", "n1008087"),  # a number is used again for other children, as in the first versions
+        "BACTERIA-1008087-0001": ("pneumonia/bacterial", "b1008087"),
+        "BACTERIA-1008087-0002": ("pneumonia/bacterial", "b1008087"),
+        "VIRUS-1008087-0001": ("pneumonia/viral", "v1008087"),
+        "NORMAL-11419-0001": ("normal", "n11419"),
+    }
+    assert table["official_split"].value_counts().to_dict() == {"train": 4, "test": 1}
+
+
 def test_kermany_finds_lung_masks_by_stem(tmp_path: Path) -> None:
     write_kermany(tmp_path)
     write_film(tmp_path / "lung_masks" / "person128_bacteria_2.png")
@@ -216,8 +237,9 @@ def test_kermany_gives_no_finding_to_a_strange_name_and_says_so(tmp_path: Path) 
 
 
 def test_kermany_refuses_a_root_with_no_name_of_its_own(tmp_path: Path) -> None:
-    write_film(tmp_path / "normal" / "a.png")
-    with pytest.raises(ValueError, match="use the reader `folder`"):
+    for name in ("a.png", "NORMAL-a-0001.jpeg", "FUNGUS-12-0001.jpeg"):
+        write_film(tmp_path / "normal" / name)
+    with pytest.raises(ValueError, match=r"BACTERIA-N-M, .*got normal/FUNGUS-12-0001\.jpeg, .*use the reader `folder`"):
         read_kermany(tmp_path)
 
 

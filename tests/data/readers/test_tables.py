@@ -1,10 +1,11 @@
+import sys
 from pathlib import Path, PurePosixPath
+from types import FrameType
 
 import pandas as pd
 import pytest
-from small_films import write_lines
 
-from hilum.data.readers.tables import attach_rows, pick_columns, read_table
+from hilum.data.readers.tables import attach_rows, pick_columns
 
 
 def rows(*films: str, **columns: list) -> pd.DataFrame:
@@ -18,50 +19,6 @@ def attach(films: list[str], table: pd.DataFrame) -> pd.DataFrame:
 
 def left(table: pd.DataFrame) -> dict[str, str]:
     return {row["path"]: row["problem"] for row in table.attrs["left_out"]}
-
-
-def test_text_of_either_encoding_is_read_and_trimmed(tmp_path: Path) -> None:
-    lines = ["Patientid, url,notes", "1, http://x ,38° à  droite", "2,,"]
-    for encoding in ("utf-8", "utf-8-sig", "latin-1"):
-        table = read_table(write_lines(tmp_path / "t.csv", *lines, encoding=encoding))
-        assert table.to_dict("list") == {"Patientid": ["1", "2"], "url": ["http://x", ""], "notes": ["38° à  droite", ""]}
-
-
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
-@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_tables_of_spreadsheets_are_read(separator: str, ending: str, encoding: str, tmp_path: Path) -> None:
-    size = "Größe" if separator == "," else "Größe, cm"
-    cells = (("Fall", size, "Befund"), ("1", "", "grün"), ("2", '"a;b,c"', "x"))
-    lines = [separator.join(line) for line in cells]
-    (tmp_path / "t.csv").write_bytes((ending.join(lines) + ending).encode(encoding))
-    table = read_table(tmp_path / "t.csv")
-    assert table.to_numpy().tolist() == [["1", "", "grün"], ["2", "a;b,c", "x"]]
-    assert table.columns.tolist() == ["Fall", size, "Befund"]
-    assert len(read_table(tmp_path / "t.csv", rows=1)) == 1
-
-
-def test_a_trailing_comma_shifts_no_column(tmp_path: Path) -> None:
-    table = read_table(write_lines(tmp_path / "t.csv", "a,b", "1,2,", "3,4,"))
-    assert table.to_dict("list") == {"a": ["1", "3"], "b": ["2", "4"]}
-    with pytest.raises(ValueError, match=r"no more cells than the header of t\.csv \(2\), got 1 that do, such as '3,4,5'"):
-        read_table(write_lines(tmp_path / "t.csv", "a,b", "1,2,", "3,4,5"))
-
-
-def test_a_word_that_pandas_takes_for_nothing_stays_a_word(tmp_path: Path) -> None:
-    assert read_table(write_lines(tmp_path / "t.csv", "finding", "None", "NA", "null"))["finding"].tolist() == [
-        "None",
-        "NA",
-        "null",
-    ]
-
-
-@pytest.mark.parametrize(("lines", "reason"), [([""], "CSV with a header"), (["a,b"], "must have rows")])
-def test_a_table_that_is_none_is_refused(lines: list[str], reason: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=reason):
-        read_table(write_lines(tmp_path / "t.csv", *lines))
-    with pytest.raises(ValueError, match="must be there"):
-        read_table(tmp_path / "nowhere.csv")
 
 
 def test_missing_columns_are_named_and_optional_ones_are_empty() -> None:
@@ -153,3 +110,50 @@ def test_rows_of_one_film_that_contradict_leave_it_out() -> None:
 def test_a_table_that_selects_nothing_is_refused_with_the_reasons() -> None:
     with pytest.raises(ValueError, match=r"must give films, got none from 1 films and 1 rows of t\.csv: .*row without a film: 1"):
         attach(["a.png"], rows("b.png"))
+
+
+def test_two_columns_that_differ_in_case_alone_are_refused() -> None:
+    table = pd.DataFrame({"Finding": ["a"], "view": ["PA"], "finding": ["b"]})
+    assert pick_columns(table, {"view": ("View",)}, Path("t.csv"))["view"].tolist() == ["PA"], "nobody asks for the other two"
+    with pytest.raises(ValueError, match=r"t\.csv must have a name of its own in any case, got Finding and finding; rename one"):
+        pick_columns(table, {"finding": ("finding",)}, Path("t.csv"))
+
+
+def test_a_name_without_ending_that_two_films_have_is_no_name_of_the_first() -> None:
+    table = attach(["x/a.jpg", "x/a.png", "x/b.png"], rows("x/a", "x/b"))
+    assert table["path"].tolist() == ["x/b.png"]
+    assert left(table)["x/a"] == "name of several films"
+    as_written = attach(["x/A.png", "x/a.png"], rows("x/a.png", "x/A.png", finding=["small", "large"]))
+    assert dict(zip(as_written["path"], as_written["finding"], strict=True)) == {"x/a.png": "small", "x/A.png": "large"}
+
+
+def count_steps(films: int, said: str) -> int:
+    """Calls of functions, of Python and C, while films of one name are joined with a table that calls them `said`."""
+    paths = [PurePosixPath(f"train/patient{k:05d}/study1/view1_frontal.jpg") for k in range(films)]
+    table = rows(*(said.format(k) for k in range(films)), "train/patient00000/study1/view1_frontal.jpg")
+    steps = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal steps
+        steps += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        attach_rows(paths, table, "train.csv")
+    finally:
+        sys.setprofile(None)
+    return steps
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CheXpert-v1.0-small/train/patient{:05d}/study1/view1_frontal.jpg",
+        "train/patient{:05d}/study1/view1_frontal.jpg",
+        "patient{:05d}/study1/view1_frontal",
+        "view1_frontal.jpg",  # which may be any of them
+        "elsewhere/patient{:05d}/view1_frontal.jpg",
+    ],
+)
+def test_twice_as_many_films_of_one_name_take_twice_as_many_steps(said: str) -> None:
+    assert count_steps(800, said) < 2.2 * count_steps(400, said)

@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from hilum.data.readers.listing import list_films, list_masks
-from hilum.data.readers.tables import attach_rows, count_odd, pick_columns, read_table
+from hilum.data.readers.table_files import read_table
+from hilum.data.readers.tables import attach_rows, count_odd, pick_columns
 from hilum.data.readers.values import UNTOLD, X_RAY, read_age, read_number, read_sex, read_view, split_findings, squeeze
 
 TABLE = "metadata.csv"
@@ -23,6 +24,7 @@ COLUMNS = {  # new name -> names in the versions of the table; the empty one: ma
     "offset": ("offset", ""),
     "license": ("license", "licence", ""),
 }
+NUMBERS = ("age", "offset")  # columns
 
 
 def read_covid_chestxray(root: Path, licenses: Sequence[str] = ()) -> pd.DataFrame:
@@ -47,7 +49,7 @@ def read_covid_chestxray(root: Path, licenses: Sequence[str] = ()) -> pd.DataFra
     Raises:
         ValueError: no table, no film, a column is missing, or nothing is left.
     """
-    table = pick_columns(read_table(root / TABLE), COLUMNS, root / TABLE)
+    table = pick_columns(read_table(root / TABLE, numbers=NUMBERS), COLUMNS, root / TABLE)
     return read_clinical_rows(root, table, licenses)
 
 

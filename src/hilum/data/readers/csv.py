@@ -14,7 +14,8 @@ from hilum.data.readers.sidecar import (
     name_patients,
     read_sidecar,
 )
-from hilum.data.readers.tables import attach_rows, read_table
+from hilum.data.readers.table_files import read_table
+from hilum.data.readers.tables import attach_rows
 from hilum.data.readers.values import join_findings, split_findings
 from hilum.records import UNCERTAIN
 
@@ -57,7 +58,7 @@ def read_csv(
     """
     file = root / table
     rows = read_sidecar(file, name_columns(path, **columns))
-    whole = read_table(file)
+    whole = read_table(file, numbers=findings)
     check_columns(whole, {"finding": finding, "findings": list(findings)}, file)
     rows["finding"] = read_marks(whole, findings) if findings else [split_findings(text, separators) for text in whole[finding]]
     if "boxes" in rows and finding:

@@ -9,6 +9,11 @@ import pandas as pd
 from hilum.data.readers.dicom_listing import DicomFile, make_dicom_table, read_headers, read_labels
 from hilum.data.readers.identity import hide_patient, read_salt
 
+REMEDY = (
+    "name the column of the table that tells the patient (`patient` of the source), or, if it is known that every film is of "
+    "another person, a column that holds another word for each film"
+)
+
 
 def read_dicom_folder(
     root: Path,
@@ -23,7 +28,8 @@ def read_dicom_folder(
 
     Images: DICOM files of any name, known by their content; directories and reports among them are left out and counted.
     Patients: the header's PatientID (with its issuer), or the table's column `patient`; in both cases a salted
-        hash. A film without either counts as a patient of its own, which a note says.
+        hash. A film without either counts as a patient of its own, which a note says. Where most films share one PatientID,
+        have a placeholder such as ANONYMOUS or 0, or none, the column must tell.
     Views: the header's ViewPosition where it is a term of DICOM; age and sex likewise.
     Labels: the column `finding` of the table below the root, a row per film, found by the column `path` (path below the root or
         file name, with or without ending) or by the column `uid` (SOP Instance UID). Their error rate is unknown. A film
@@ -34,8 +40,8 @@ def read_dicom_folder(
     keys: root beside which the salt lies, if the films are a copy of it.
 
     Raises:
-        ValueError: no film, no salt, a table without these columns, a row that fits several films, two findings for one film, or
-            no row that fits a film.
+        ValueError: no film, no salt, a table without these columns, a row that fits several films, two findings for one film, no
+            row that fits a film, or patients whom nothing tells apart.
     """
     if bool(path) == bool(uid) or not finding:
         raise ValueError("films are found by a column `path` or `uid`, one of them, and a column `finding` tells what they show")
@@ -62,7 +68,7 @@ def read_dicom_folder(
         notes.append(f"rows of {table} that fit no film: {len(absent)}, the first on line {absent[0]}")
     if len(found) < len(films):
         notes.append(f"films without a row in {table}: {len(films) - len(found)}; their finding is empty")
-    return make_dicom_table(root, films, rows, notes)
+    return make_dicom_table(root, films, rows, notes, REMEDY)
 
 
 def _index_films(films: list[DicomFile], by_uid: bool) -> dict[str, set[int]]:

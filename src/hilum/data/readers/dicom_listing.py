@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from hilum.data.readers.dicom_patients import check_patients
 from hilum.data.readers.identity import hash_films, name_films, read_salt
 from hilum.data.readers.listing import READ_COLUMNS, list_dicoms
+from hilum.data.readers.table_files import read_table
 
 if TYPE_CHECKING:
     from hilum.data.readers.film_header import FilmHeader
@@ -16,10 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DicomFile:
-    """file: relative to the root, which may carry a name and stays in memory. header: empty if it cannot be read."""
+    """file: relative to the root, which may carry a name and stays in memory. header: empty, and not `read`, if damaged."""
 
     file: PurePosixPath
     header: "FilmHeader"
+    read: bool = True
 
 
 def read_headers(root: Path, keys: Path | None, burnt_in: bool) -> tuple[list[DicomFile], list[str]]:
@@ -37,11 +40,11 @@ def read_headers(root: Path, keys: Path | None, burnt_in: bool) -> tuple[list[Di
     for file in list_dicoms(root):
         with (root / file).open("rb") as stream:
             try:
-                header = read_film_header(stream, salt, burnt_in)
+                header, read = read_film_header(stream, salt, burnt_in), True
             except ValueError:
-                header = FilmHeader(image=True)  # decoding it will say what is wrong
+                header, read = FilmHeader(image=True), False  # decoding it will say what is wrong
         if header.image:
-            films.append(DicomFile(file, header))
+            films.append(DicomFile(file, header, read))
         others += not header.image
     if not films:
         raise ValueError(f"a source of DICOM films must hold some, got none below {root}; check `root`")
@@ -49,14 +52,20 @@ def read_headers(root: Path, keys: Path | None, burnt_in: bool) -> tuple[list[Di
 
 
 def make_dicom_table(
-    root: Path, films: Sequence[DicomFile], rows: Sequence[dict[str, str]], notes: Sequence[str], **same: str
+    root: Path, films: Sequence[DicomFile], rows: Sequence[dict[str, str]], notes: Sequence[str], remedy: str, **same: str
 ) -> pd.DataFrame:
     """The table that a reader of DICOM returns, a row per film in READ_COLUMNS, sorted by the films' hashes.
 
     image_id and path come from the content. rows: what the source's tables say; a patient_id there is a hash already, and an
     empty one gives way to the header's. `attrs`: notes; files (path in the table -> file below the root), which prepare opens
-    and writes nowhere; problems (image_id, problem, detail) for a person to see.
+    and writes nowhere; problems (image_id, problem, detail) for a person to see. remedy: where a patient may stand if the headers
+    do not tell.
+
+    Raises:
+        ValueError: the headers do not tell patients apart, see `check_patients`.
     """
+    telling = [film.header for film, row in zip(films, rows, strict=True) if film.read and not row.get("patient_id")]
+    notes = [*notes, *check_patients(telling, len(films), remedy)]
     hashes = hash_films(root, [film.file for film in films])
     ordered = sorted(zip(hashes, films, rows, strict=True), key=lambda one: (one[0], str(one[1].file)))
     names = name_films([sha for sha, _, _ in ordered])
@@ -88,23 +97,18 @@ def make_dicom_table(
     return table
 
 
-def read_labels(root: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
-    """A CSV below the root as strings, with the line of each row as index; messages name lines and columns, never values.
+def read_labels(root: Path, name: str, columns: Sequence[str], numbers: Sequence[str] = ()) -> pd.DataFrame:
+    """A CSV below the root as `read_table` gives it; messages name lines and columns, never values.
 
     Raises:
-        ValueError: not below the root, not there, no UTF-8 or no table, or a column is missing.
+        ValueError: not below the root, not there, no table, or a column is missing.
     """
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
         raise ValueError(f"a table of labels must lie below the root, so that it is versioned with the films, got {name!r}")
     if not (root / name).is_file():
         raise ValueError(f"a table of labels must be below the root, got no {name} below {root}; name it, or put it there")
-    try:
-        table = pd.read_csv(root / name, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{name} must be a CSV in UTF-8 with a header line, got another file ({type(error).__name__})") from None
-    table.columns = [str(column).strip() for column in table.columns]
+    table = read_table(root / name, numbers=numbers)
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise ValueError(f"{name} must have the columns {', '.join(columns)}, got {', '.join(table.columns)}; correct the names")
-    table.index = pd.RangeIndex(2, len(table) + 2)
-    return table.apply(lambda column: column.str.strip())
+    return table

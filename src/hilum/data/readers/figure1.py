@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.data.readers.covid_chestxray import TABLE, read_clinical_rows
-from hilum.data.readers.tables import pick_columns, read_table
+from hilum.data.readers.covid_chestxray import NUMBERS, TABLE, read_clinical_rows
+from hilum.data.readers.table_files import read_table
+from hilum.data.readers.tables import pick_columns
 
 COLUMNS = {  # new name -> names in the table; the empty one: may be missing
     "film": ("patientid",),
@@ -41,7 +42,7 @@ def read_figure1(root: Path) -> pd.DataFrame:
     Raises:
         ValueError: no table, no film, a column is missing, or nothing is left.
     """
-    table = pick_columns(read_table(root / TABLE), COLUMNS, root / TABLE)
+    table = pick_columns(read_table(root / TABLE, numbers=NUMBERS), COLUMNS, root / TABLE)
     table["patient_id"] = [re.sub(r"(?<=\d)[a-z]$", "", name) for name in table["patient_id"]]
     return read_clinical_rows(root, table)
 

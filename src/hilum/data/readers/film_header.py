@@ -10,6 +10,7 @@ from typing import BinaryIO
 from pydicom.dataset import Dataset
 
 from hilum.data.decoding.dicom_header import read_header, read_numbers, read_text
+from hilum.data.readers.dicom_patients import name_placeholder
 from hilum.data.readers.identity import hide_patient
 
 ALLOWED = (  # what may enter a table, as it is or as a remark
@@ -33,7 +34,8 @@ class FilmHeader:
     """What a header says of a film; empty where it says nothing or cannot be read.
 
     image: it has rows and columns. patient: salted hash. uid: SOP Instance UID, for matching only. view: a term of VIEWS.
-    age: years. sex: F or M. remarks: (problem, detail) for a person to see; they quote allowed terms only.
+    age: years. sex: F or M. remarks: (problem, detail) for a person to see; they quote allowed terms only. placeholder: the word
+    that stands for any patient where this one's identifier should be, see `name_placeholder`.
     """
 
     image: bool = False
@@ -43,6 +45,7 @@ class FilmHeader:
     age: str = ""
     sex: str = ""
     remarks: tuple[tuple[str, str], ...] = ()
+    placeholder: str = ""
 
 
 def read_film_header(stream: BinaryIO, salt: bytes, burnt_in: bool) -> FilmHeader:
@@ -75,6 +78,7 @@ def read_film_header(stream: BinaryIO, salt: bytes, burnt_in: bool) -> FilmHeade
         age=_to_years(age),
         sex=sex if sex in ("F", "M") else "",
         remarks=tuple(remarks),
+        placeholder=name_placeholder(identifier),
     )
 
 

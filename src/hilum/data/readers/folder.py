@@ -14,7 +14,8 @@ from hilum.data.readers.sidecar import (
     name_patients,
     read_sidecar,
 )
-from hilum.data.readers.tables import NO_FILM, attach_rows, read_table
+from hilum.data.readers.table_files import read_table
+from hilum.data.readers.tables import NO_FILM, attach_rows
 
 PATH = "path"  # the column that a side-car table must have
 KNOWN = {"patient": "patient_id", **{name: name for name in ("view", "age", "sex", "license", "boxes", *MASKS)}}

@@ -9,7 +9,8 @@ from hilum.data.readers.listing import list_films, list_masks, make_table, name_
 
 _PNEUMONIA = re.compile(r"person(\d+)_(bacteria|virus)_", re.IGNORECASE)
 _NORMAL = re.compile(r"(NORMAL2-)?IM-(\d+)-", re.IGNORECASE)
-_FINDINGS = {"bacteria": "pneumonia/bacterial", "virus": "pneumonia/viral"}
+_VERSION_3 = re.compile(r"(BACTERIA|VIRUS|NORMAL)-(\d+)-\d+", re.IGNORECASE)
+_FINDINGS = {"bacteria": "pneumonia/bacterial", "virus": "pneumonia/viral", "normal": "normal"}
 
 
 def read_kermany(root: Path) -> pd.DataFrame:
@@ -17,7 +18,8 @@ def read_kermany(root: Path) -> pd.DataFrame:
 
     Images: 5,856 JPEG, up to about 2,000 px (copies at 224 x 224 are common); folders `train`, `val` (16 films) and `test` (624).
     Patients: 4,097 by the key of class and number (`b128`, `v1661`, `n1-0115`, `n2-1427`): a bare number is used again for other
-        children, 979 of them for a bacterial and a viral case.
+        children, 979 of them for a bacterial and a viral case. Version 3 of the set names films BACTERIA-N-M, VIRUS-N-M and
+        NORMAL-N-M, where N is a randomised number of up to seven digits; the key is class and number there too (`b1008087`).
     Views: anterior-posterior.
     Labels: normal, bacterial or viral pneumonia, read from the file name. Graded by two physicians, the evaluation part checked
         by a third; the error rate is not published. 32 surplus byte-identical files in 30 groups.
@@ -44,8 +46,9 @@ def read_kermany(root: Path) -> pd.DataFrame:
         rows.append({"finding": finding, "patient_id": patient or str(path), "official_split": official, "lung_mask": mask})
     if len(strangers) == len(films):
         raise ValueError(
-            "a kermany root must hold files named personN_bacteria_M, personN_virus_M, IM-N-M or NORMAL2-IM-N-M, "
-            f"got {name_some(films)} below {root}; use the reader `folder` for a class-per-folder tree"
+            "a kermany root must hold files named personN_bacteria_M, personN_virus_M, IM-N-M or NORMAL2-IM-N-M, or as version 3 "
+            f"of the set has them BACTERIA-N-M, VIRUS-N-M or NORMAL-N-M, got {name_some(films)} below {root}; "
+            "use the reader `folder` for a class-per-folder tree"
         )
     table = make_table(films, rows, view="AP", license="CC BY 4.0")
     if strangers:
@@ -63,4 +66,7 @@ def _read_kermany_name(name: str) -> tuple[str, str]:
         return _FINDINGS[kind], f"{kind[0]}{match[1]}"
     if match := _NORMAL.match(name):
         return "normal", f"n{2 if match[1] else 1}-{match[2]}"
+    if match := _VERSION_3.match(name):
+        kind = match[1].lower()
+        return _FINDINGS[kind], f"{kind[0]}{match[2]}"
     return "", ""

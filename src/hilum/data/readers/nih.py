@@ -7,7 +7,8 @@ import pandas as pd
 from PIL import Image
 
 from hilum.data.readers.listing import list_films, list_masks, name_some
-from hilum.data.readers.tables import attach_rows, count_odd, pick_columns, read_table
+from hilum.data.readers.table_files import read_table
+from hilum.data.readers.tables import attach_rows, count_odd, pick_columns
 from hilum.data.readers.values import make_box, read_age, read_sex, read_view, split_findings
 from hilum.records import JOINT
 
@@ -15,6 +16,7 @@ ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")  # the first one 
 BOXES = "BBox_List_2017.csv"
 LISTS = {"train": "train_val_list.txt", "test": "test_list.txt"}
 BOX_SIDE = 1024  # pixels: boxes are given on the released films of this side
+CORNERS = ("Bbox [x", "y", "w", "h]")  # the names of four columns of BOXES
 COLUMNS = {
     "film": ("Image Index",),
     "finding": ("Finding Labels",),
@@ -51,7 +53,7 @@ def read_nih(root: Path) -> pd.DataFrame:
     films = list_films(root)
     masks = {path.stem: str(path) for path in list_masks(root) if path.parts[0].lower() == "lung_masks"}
     if entries:
-        table = pick_columns(read_table(entries), COLUMNS, entries)
+        table = pick_columns(read_table(entries, numbers=COLUMNS["age"]), COLUMNS, entries)
     else:
         names = boxes["film"].drop_duplicates()
         patients = names.str.split("_").str[0]
@@ -142,7 +144,7 @@ def _read_boxes(root: Path) -> pd.DataFrame:
     """Columns film, finding, box; the header's third cell, `Bbox [x,y,w,h]`, holds commas, so columns go by their place."""
     if not (root / BOXES).is_file():
         return pd.DataFrame({"film": [], "finding": [], "box": []}, dtype=str)
-    table = read_table(root / BOXES)
+    table = read_table(root / BOXES, numbers=CORNERS)
     if table.shape[1] < 6:
         raise ValueError(f"{BOXES} must have a film, a finding, x, y, width and height, got {', '.join(table.columns)}")
     cells = table.iloc[:, :6].to_numpy().tolist()

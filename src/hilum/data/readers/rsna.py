@@ -41,7 +41,7 @@ def read_rsna(root: Path, keys: Path | None = None) -> pd.DataFrame:
         ValueError: no film, no salt, a table that is missing or contradicts itself or the other one, or no row that fits a film.
     """
     films, notes = read_headers(root, keys, burnt_in=False)  # every film is a secondary capture here
-    boxes = read_labels(root, LABELS, ("patientId", *SIDES, "Target"))
+    boxes = read_labels(root, LABELS, ("patientId", *SIDES, "Target"), numbers=SIDES)
     classes = read_labels(root, CLASSES, ("patientId", "class")).drop_duplicates()
     _check_tables(boxes, classes)
     finding = classes.set_index("patientId")["class"].to_dict()
@@ -71,7 +71,8 @@ def read_rsna(root: Path, keys: Path | None = None) -> pd.DataFrame:
         }
         for film in known
     ]
-    return make_dicom_table(root, known, rows, notes, license="RSNA terms of use, with attribution")
+    remedy = f"put {MAPPING} of the challenge below the root, or the films as they were published"
+    return make_dicom_table(root, known, rows, notes, remedy, license="RSNA terms of use, with attribution")
 
 
 def _check_tables(boxes: pd.DataFrame, classes: pd.DataFrame) -> None:

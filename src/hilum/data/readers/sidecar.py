@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from hilum.data.readers.listing import list_films, name_left_out, name_some
-from hilum.data.readers.tables import count_odd, read_table
+from hilum.data.readers.table_files import read_table
+from hilum.data.readers.tables import count_odd
 from hilum.data.readers.values import UNTOLD, make_box, read_age, read_boxes, read_sex, read_view, squeeze
 
 PLAIN = ("patient_id", "license", "lung_mask", "lesion_mask")  # taken as they stand
@@ -26,7 +27,7 @@ def read_sidecar(path: Path, columns: Columns, separators: str = "") -> pd.DataF
     Raises:
         ValueError: no such table or columns, a box that is none, or a split that is neither train, validation nor test.
     """
-    table = read_table(path)
+    table = read_table(path, numbers=[name for told in ("age", "boxes") for name in _list_names(columns.get(told, ""))])
     check_columns(table, columns, path)
     rows = pd.DataFrame({"film": table[_first(columns["film"])], "problem": "", "detail": ""}, index=table.index)
     notes = []
@@ -52,7 +53,7 @@ def read_sidecar(path: Path, columns: Columns, separators: str = "") -> pd.DataF
 
 def check_columns(table: pd.DataFrame, columns: Columns, path: Path) -> None:
     """Raise ValueError naming every column that a source says its table has and that is not there."""
-    wanted = [name for names in columns.values() for name in ([names] if isinstance(names, str) else names) if name]
+    wanted = [name for names in columns.values() for name in _list_names(names)]
     missing = [name for name in dict.fromkeys(wanted) if name not in table.columns]
     if missing:
         raise ValueError(
@@ -127,6 +128,10 @@ def _read_views(table: pd.DataFrame, names: str | Sequence[str]) -> list[tuple[s
         view = next((view for _, view, _ in reversed(read) if view), "")
         told.append(next(((view, reason, f"view {word}") for word, _, reason in read if reason), (view, "", "")))
     return told
+
+
+def _list_names(names: str | Sequence[str]) -> list[str]:
+    return [name for name in ([names] if isinstance(names, str) else names) if name]
 
 
 def _first(names: str | Sequence[str]) -> str:

@@ -1,13 +1,11 @@
-"""Tables beside films: read as text whatever wrote them, and joined with the files that are there; nothing is lost unsaid."""
+"""Tables beside films: their columns picked, and their rows joined with the films that are there; nothing is lost unsaid."""
 
-import codecs
-import csv
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice, takewhile
+from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any, TextIO
+from typing import Any
 
 import pandas as pd
 
@@ -15,62 +13,9 @@ from hilum.data.readers.listing import SUFFIXES, make_table, name_left_out
 from hilum.data.readers.values import join_findings, squeeze, write_boxes
 from hilum.records import JOINT
 
-ENCODINGS = ("utf-8-sig", "latin-1")  # tried in this order; latin-1 reads any bytes
-BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # as spreadsheets save "Unicode text"
-SEPARATORS = ",;\t"  # between cells, whichever the header has most of: spreadsheets write semicolons in half of Europe
 NO_FILM = ("row without a film", "name of several films")  # what a row may be that belongs to no film
 Row = dict[str, Any]
 JOINED = ("finding", "boxes", "box_findings")  # what several rows of one film add up to; every other column must agree
-
-
-def read_table(path: Path, rows: int | None = None) -> pd.DataFrame:
-    """A CSV file as text: columns trimmed, cells trimmed, empty for no information. rows: read only the first ones.
-
-    Cells stand between commas, semicolons or tabs, whichever the header has most of.
-
-    Raises:
-        ValueError: no such file, no header, no row, or lines with more cells than the header.
-    """
-    if not path.is_file():
-        raise ValueError(f"the table must be there, got no {path}; put it there or correct its name")
-    lines = _read_lines(path, rows)
-    if not lines or not any(lines[0]):
-        raise ValueError(f"the table must be CSV with a header, got none in {path}; put the whole file there")
-    header, cells = lines[0], [line for line in lines[1:] if any(line)]
-    if not cells and rows != 0:
-        raise ValueError(f"the table must have rows, got none in {path}; put the whole file there")
-    if twice := sorted({name for name in header if name and header.count(name) > 1}):
-        raise ValueError(f"a column of {path.name} must have a name of its own, got {', '.join(twice)} twice; rename one")
-    if longer := [line for line in cells if any(line[len(header) :])]:
-        raise ValueError(
-            f"a line must have no more cells than the header of {path.name} ({len(header)}), got {len(longer)} that do, such as "
-            f"{','.join(longer[0])[:80]!r}; quote cells with commas"
-        )
-    width = len(header)
-    table = pd.DataFrame([[*line[:width], *[""] * (width - len(line))] for line in cells], columns=header, dtype=object)
-    return table.loc[:, [name != "" for name in header]]
-
-
-def _read_lines(path: Path, rows: int | None) -> list[list[str]]:
-    with path.open("rb") as start:
-        mark = start.read(2)
-    for encoding in [BYTE_ORDER_MARKS[mark]] if mark in BYTE_ORDER_MARKS else ENCODINGS:
-        try:
-            with path.open(encoding=encoding, newline="") as file:
-                separator = max(SEPARATORS, key=_read_header(file).count)
-                file.seek(0)
-                found = islice(csv.reader(file, delimiter=separator), None if rows is None else rows + 1)
-                return [[cell.strip() for cell in line] for line in found]
-        except UnicodeError:
-            continue
-        except csv.Error as error:
-            raise ValueError(f"the table must be CSV, got {path}: {error}; mend it") from None
-    raise ValueError(f"the table must be text in UTF-8, UTF-16 or latin-1, got {path}; save it as UTF-8")
-
-
-def _read_header(file: TextIO) -> str:
-    """The first line, however lines end."""
-    return "".join(takewhile(lambda letter: letter not in "\r\n", iter(lambda: file.read(1), "")))
 
 
 def pick_columns(table: pd.DataFrame, wanted: Mapping[str, Sequence[str]], place: Path) -> pd.DataFrame:
@@ -79,8 +24,15 @@ def pick_columns(table: pd.DataFrame, wanted: Mapping[str, Sequence[str]], place
     wanted: new name -> the names that tables have for it, in any case; an empty one among them: the column may be missing.
 
     Raises:
-        ValueError: columns that must be there are not.
+        ValueError: columns that must be there are not, or two that differ in case alone.
     """
+    wanted_words = {squeeze(name) for names in wanted.values() for name in names if name}
+    for word in wanted_words:
+        if len(same := [name for name in table.columns if squeeze(name) == word]) > 1:
+            raise ValueError(
+                f"every column of {place.name} must have a name of its own in any case, got {' and '.join(same)}; rename one, or "
+                "remove it"
+            )
     known = {squeeze(name): name for name in reversed(table.columns)}
     found = {new: next((known[squeeze(name)] for name in names if squeeze(name) in known), None) for new, names in wanted.items()}
     missing = list(dict.fromkeys(wanted[new][0] for new, name in found.items() if name is None and "" not in wanted[new]))
@@ -154,28 +106,40 @@ def count_odd(values: pd.Series, read: pd.Series, what: str) -> list[str]:
     return [f"{what} that says nothing usable, read as no information: {len(odd)}, such as {some}"] if len(odd) else []
 
 
-def _index_films(films: Sequence[PurePosixPath]) -> Callable[[str], list[PurePosixPath]]:
-    """A function from a name in a table to the films that it may mean."""
-    by_name: dict[str, list[PurePosixPath]] = defaultdict(list)
-    for film in films:
-        by_name[_fold(film.name)].append(film)
-        by_name[_fold(film.stem)].append(film)
+def _index_films(films: Sequence[PurePosixPath]) -> Callable[[str], Sequence[PurePosixPath]]:
+    """A function from a name in a table to the films that it may mean, in a time that does not grow with their number.
 
-    def find(name: str) -> list[PurePosixPath]:
-        wanted = PurePosixPath(_fold(name.replace("\\", "/")).removeprefix("./"))
+    A name and a film's path fit where the shorter of the two is the end of the longer; the same path goes first.
+    """
+
+    @cache
+    def by_end(parts: int, ending: bool) -> Mapping[str, Sequence[PurePosixPath]]:
+        """The last so many parts of a path, with or without the ending of the name -> films of at least so many parts."""
+        found: dict[str, list[PurePosixPath]] = defaultdict(list)
+        for film in films:
+            if len(film.parts) >= parts:
+                found["/".join(_fold(str(film if ending else film.with_suffix(""))).split("/")[-parts:])].append(film)
+        return found
+
+    @cache
+    def by_path(ending: bool) -> Mapping[str, Sequence[PurePosixPath]]:
+        found: dict[str, list[PurePosixPath]] = defaultdict(list)
+        for film in films:
+            found[_fold(str(film if ending else film.with_suffix("")))].append(film)
+        return found
+
+    def find(name: str) -> Sequence[PurePosixPath]:
+        written = name.replace("\\", "/").removeprefix("./")
+        wanted = PurePosixPath(_fold(written))
         if not wanted.name:
             return []
-        whole = wanted.suffix in SUFFIXES
-        near = []
-        for film in by_name.get(wanted.name, []):
-            key = PurePosixPath(_fold(str(film)))
-            key = key if whole else key.with_suffix("")
-            if key == wanted:
-                return [film]
-            shorter = min(len(key.parts), len(wanted.parts))
-            if key.parts[-shorter:] == wanted.parts[-shorter:]:
-                near.append(film)
-        return near
+        ending, parts = wanted.suffix in SUFFIXES, [part for part in wanted.parts if part != "/"]
+        if same := by_path(ending).get("/".join(parts)):
+            exact = [film for film in same if str(film) == written] if len(same) > 1 else []
+            return exact or same
+        longer = by_end(len(parts), ending).get("/".join(parts), [])
+        ends = ("/".join(parts[start:]) for start in range(1, len(parts)))
+        return [*longer, *(film for end in ends for film in by_path(ending).get(end, []))] if len(parts) > 1 else longer
 
     return find
 

@@ -1,0 +1,85 @@
+"""Whether the headers of a source tell its patients apart: de-identified exports often give every film one identifier."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hilum.data.readers.film_header import FilmHeader
+
+PLACEHOLDERS = (  # what stands for any patient, without blanks and punctuation; a run of zeros or X as well
+    *(
+        "anonymous",
+        "anonymized",
+        "anonymised",
+        "anonym",
+        "anonyme",
+        "anonymisiert",
+        "anon",
+        "anonymouspatient",
+        "anonymizedpatient",
+    ),
+    *(
+        "deidentified",
+        "pseudonym",
+        "removed",
+        "redacted",
+        "blank",
+        "empty",
+        "default",
+        "dummy",
+        "test",
+        "patient",
+        "patientid",
+        "id",
+    ),
+    *("unknown", "unbekannt", "inconnu", "none", "null", "nan", "na", "noid", "nopatientid", "notavailable", "notspecified"),
+)
+MOST = 0.5  # share of the films; one patient who has more cannot stand in training, validation and test
+SERIES = 10  # films that one patient may well have: an identifier of fewer is believed, unless it is a placeholder
+
+
+def name_placeholder(identifier: str) -> str:
+    """The placeholder that an identifier is, as a word that may be quoted; empty if it may name a patient, or is empty."""
+    word = re.sub(r"[\W_]", "", identifier.casefold())
+    if not word:
+        return "punctuation" if identifier.strip() else ""
+    if re.fullmatch("0+|x+", word):
+        return word[0].upper()
+    return word.upper() if word in PLACEHOLDERS else ""
+
+
+def check_patients(headers: Sequence["FilmHeader"], films: int, remedy: str) -> list[str]:
+    """Notes on films whose header has a placeholder as patient; they count as one patient.
+
+    headers: of the films whose patient the header tells, those that cannot be read left out. films: all films of the source.
+    remedy: where else a patient may stand.
+
+    Raises:
+        ValueError: most films share one identifier, or have a placeholder or none: as one patient they cannot be split, and as a
+            patient each, films of one person may come into training and into test.
+    """
+    told = [header.placeholder for header in headers if header.placeholder]
+    words = ", ".join(f"{word} ({count})" for word, count in Counter(told).most_common(5))
+    nameless = sum(not header.patient for header in headers)
+    unknown = nameless + len(told)
+    if unknown > max(1, MOST * films) and (told or unknown >= SERIES):
+        got = [f"{len(told)} of {films} films with a placeholder for it: {words}"] if told else []
+        got += [f"{nameless} of {films} films without one"] if nameless else []
+        raise ValueError(_refuse(" and ".join(got), remedy))
+    shared = Counter(header.patient for header in headers if header.patient).most_common(1)
+    if shared and shared[0][1] > MOST * films and shared[0][1] >= SERIES:
+        raise ValueError(_refuse(f"{shared[0][1]} of {films} films that share one", remedy))
+    return (
+        [f"films whose header has a placeholder as patient: {len(told)}, {words}; each word counts as one patient"]
+        if told
+        else []
+    )
+
+
+def _refuse(got: str, remedy: str) -> str:
+    return (
+        f"the PatientID of the headers must tell patients apart, got {got}; taken as one patient these films cannot be split, "
+        f"and taken as a patient each, films of one person may come into training and into test: {remedy}"
+    )
