@@ -19,6 +19,7 @@ from hilum.data.quality.copies import PROBLEMS, find_copies
 from hilum.records import MANIFEST, Films
 from hilum.settings.meaning import EXCLUDED
 
+ODD_FILE = "odd file, read all the same"  # a problem that costs no film
 GEOMETRY = ("image_id", "width", "height", "size", "scale_x", "scale_y", "offset_x", "offset_y")  # columns of geometry.csv
 
 
@@ -31,7 +32,7 @@ class Prepared:
     masks: "lung_mask" and "lesion_mask" -> the masks there are, at the size of the prepared film.
     whole_masks: the same -> image_id -> the mask as it was drawn, of `whole_masks.encode_mask`.
     problems: columns image_id, path, problem, detail; every film and mask left out, by the reader as well, and every film of
-        two rules; and what readers remark on films that stay.
+        two rules; and what readers and decoders remark on films that stay.
     findings: columns finding, label, source, films; of the films that the readers give, counted before anything is left out;
         label empty where no rule names the finding, EXCLUDED where a rule leaves it out.
     linked_patients: columns patient_id, other; names of patients who share a film and must go into the same split.
@@ -98,6 +99,7 @@ def build_manifest(
     decoded = [one.decoded for one in read]
     broken = _list_faults(rows, [one.broken for one in decoded], "broken film")
     _check_broken(broken, len(rows), broken_share)
+    odd = _list_faults(rows, ["; ".join(one.remarks) for one in decoded], ODD_FILE)
     faults = [_list_faults(rows, [one.mask_faults.get(kind, "") for one in decoded], f"broken {kind}") for kind in MASK_KINDS]
     rows["sha256"] = [one.sha256 for one in read]
     rows["pixel_sha256"] = [one.pixel_sha256 for one in decoded]
@@ -114,9 +116,11 @@ def build_manifest(
         kind: _pack_masks(kept["image_id"], [decoded[row].masks.get(kind) for row in kept.index], size) for kind in MASK_KINDS
     }
     remarks = _list_remarks(tables, paths)
-    problems = pd.concat([_list_left_out(tables), named, broken, *faults, copies, remarks], ignore_index=True)[list(PROBLEMS)]
+    problems = pd.concat([_list_left_out(tables), named, broken, *faults, copies, remarks, odd], ignore_index=True)[
+        list(PROBLEMS)
+    ]
     notes = [f"{source}: {note}" for source, (_, table) in tables.items() for note in table.attrs.get("notes", [])]
-    notes += mapping.notes
+    notes += [*mapping.notes, *_tell_odd(odd)]
     films = _keep_rows(films, kept.index.to_numpy())
     there = dict(zip(kept["image_id"], (decoded[row] for row in kept.index), strict=True))
     recalled = sum(one.recalled for one in read)
@@ -200,6 +204,11 @@ def _find_files(rows: pd.DataFrame) -> list[FilmFiles]:
 def _list_faults(rows: pd.DataFrame, faults: Sequence[str], problem: str) -> pd.DataFrame:
     table = rows[["image_id", "path"]].assign(problem=problem, detail=faults)
     return table[table["detail"] != ""]
+
+
+def _tell_odd(odd: pd.DataFrame) -> list[str]:
+    some = "; ".join(f"{row.image_id} ({row.detail})" for row in odd.head(3).itertuples())
+    return [f"{ODD_FILE}: {len(odd)} films, such as {some}"] if len(odd) else []
 
 
 def _list_remarks(tables: Mapping[str, tuple[Path, pd.DataFrame]], paths: "pd.Series[str]") -> pd.DataFrame:
