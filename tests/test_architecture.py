@@ -94,6 +94,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "data/readers/identity.py": {"acquire", "prepare", "pretrain"},
     "data/readers/table_files.py": {"prepare", "pretrain"},
     "data/decoding/levels.py": {"prepare", "pretrain"},
+    "data/decoding/dicom_values.py": {"prepare", "pretrain"},
     "data/decoding/limits.py": {"acquire", "prepare", "pretrain"},
     "data/burned_in": {"acquire", "prepare", "split", "pretrain", "audit"},
     "data/phantom": {"acquire", "prepare", "pretrain"},

@@ -101,6 +101,23 @@ def test_dicom_films_are_answered_whatever_their_name(answer: Callable[..., int]
     assert "DICOM" in table["broken.dcm"]["error"]
 
 
+def test_an_odd_dicom_is_answered_and_the_call_says_what_is_odd(
+    answer: Callable[..., int], films: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plain = describe(np.full((SIZE, SIZE), 2000, np.uint16), 12, WindowCenter=2048, WindowWidth=4096)
+    odd = describe(np.full((SIZE, SIZE), 2000, np.uint16), 12, WindowCenter=2048, WindowWidth=4096)
+    odd.PixelData += bytes(512)
+    (films / "plain.dcm").write_bytes(write(plain))
+    (films / "odd.dcm").write_bytes(write(odd))
+    answer()
+    table = rows(tmp_path / "new" / "out.csv")
+    assert table["odd.dcm"]["p_bright"] == table["plain.dcm"]["p_bright"] != ""
+    assert table["odd.dcm"]["error"] == ""
+    told = capfd.readouterr()
+    line = "odd files, read all the same: 1, such as odd.dcm (512 bytes behind the 2,048 of the pixels: they are left out)"
+    assert line in told.out + told.err
+
+
 def test_a_bad_file_is_a_row_with_its_error_and_shifts_no_other(answer: Callable[..., int], films: Path, tmp_path: Path) -> None:
     (films / "b" / "bad, film.png").write_text("no picture")
     (films / "aa.jpg").write_bytes((films / "f.jpg").read_bytes()[:200])

@@ -19,6 +19,7 @@ from hilum.data.quality.copies import PROBLEMS, find_copies
 from hilum.records import MANIFEST, Films
 from hilum.settings.meaning import EXCLUDED
 
+ODD_FILE = "odd file, read all the same"  # a problem that costs no film
 GEOMETRY = ("image_id", "width", "height", "size", "scale_x", "scale_y", "offset_x", "offset_y")  # columns of geometry.csv
 
 
@@ -31,7 +32,7 @@ class Prepared:
     masks: "lung_mask" and "lesion_mask" -> the masks there are, at the size of the prepared film.
     whole_masks: the same -> image_id -> the mask as it was drawn, of `whole_masks.encode_mask`.
     problems: columns image_id, path, problem, detail; every film and mask left out, by the reader as well, and every film of
-        two rules; and what readers remark on films that stay.
+        two rules; and what readers and decoders remark on films that stay.
     findings: columns finding, label, source, films; of the films that the readers give, counted before anything is left out;
         label empty where no rule names the finding, EXCLUDED where a rule leaves it out.
     linked_patients: columns patient_id, other; names of patients who share a film and must go into the same split.
@@ -97,6 +98,7 @@ def build_manifest(
     read = read_films(_find_files(rows), films, square, markers, workers, cache, on_film)
     broken, *faults = _list_broken(rows, read, broken_share)
     rows = _note_content(rows, read)
+    odd = _list_faults(rows, ["; ".join(one.decoded.remarks) for one in read], ODD_FILE)
     whole = rows[~rows["image_id"].isin(broken["image_id"])]
     copies, linked = find_copies(whole)
     kept = whole[~whole["image_id"].isin(copies["image_id"])]
@@ -109,13 +111,13 @@ def build_manifest(
         whole_masks={
             kind: {name: one.whole_masks[kind] for name, one in there.items() if kind in one.masks} for kind in MASK_KINDS
         },
-        problems=_join_problems([_list_left_out(tables), named, broken, *faults, copies, _list_remarks(tables, paths)]),
+        problems=_join_problems([_list_left_out(tables), named, broken, *faults, copies, _list_remarks(tables, paths), odd]),
         findings=findings,
         linked_patients=linked,
         geometry=pd.DataFrame([(name, *astuple(one.geometry)) for name, one in there.items()], columns=list(GEOMETRY)),
         markers=pd.DataFrame([(name, *one.markers) for name, one in there.items()], columns=list(MARKER_COLUMNS)),
         removed={name: one.removed for name, one in there.items() if one.removed is not None},
-        notes=(*_list_notes(tables), *mapping.notes),
+        notes=(*_list_notes(tables), *mapping.notes, *_tell_odd(odd)),
         decoded=sum(not one.recalled for one in read),
         recalled=sum(one.recalled for one in read),
     )
@@ -195,6 +197,11 @@ def _list_broken(rows: pd.DataFrame, read: Sequence[ReadFilm], broken_share: flo
     _check_broken(broken, len(rows), broken_share)
     masks = [_list_faults(rows, [one.mask_faults.get(kind, "") for one in decoded], f"broken {kind}") for kind in MASK_KINDS]
     return [broken, *masks]
+
+
+def _tell_odd(odd: pd.DataFrame) -> list[str]:
+    some = "; ".join(f"{row.image_id} ({row.detail})" for row in odd.head(3).itertuples())
+    return [f"{ODD_FILE}: {len(odd)} films, such as {some}"] if len(odd) else []
 
 
 def _list_remarks(tables: Mapping[str, tuple[Path, pd.DataFrame]], paths: "pd.Series[str]") -> pd.DataFrame:

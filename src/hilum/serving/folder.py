@@ -37,6 +37,7 @@ def predict_folder(
         todo = [name for name in films if name not in known or name in undrawn]
         report = bar("films answered")
         unread: dict[str, str] = {}
+        odd: dict[str, str] = {}
         for start in range(0, len(todo), BATCH):
             batch = todo[start : start + BATCH]
             read, faults = prepare_films({name: films[name] for name in batch}, described)
@@ -45,9 +46,13 @@ def predict_folder(
             if methods and rows:
                 panels.draw(read, rows)
             unread |= {name: fault for name, fault in faults.items() if name in known}
+            odd |= {name: "; ".join(film.remarks) for name, film in read.items() if film.remarks}
             report(min(start + BATCH, len(todo)), len(todo))
         table.put_in_order(list(films))
         failed = [name for name in films if not table.answered(name)]
+    if odd:
+        some = "; ".join(f"{name} ({told})" for name, told in list(odd.items())[:3])
+        say(f"odd files, read all the same: {len(odd)}, such as {some}")
     if failed:
         say(f"films without an answer: {len(failed)}, which the next call tries again; {out} says why")
     if unread:

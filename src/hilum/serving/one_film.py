@@ -35,6 +35,8 @@ def explain_image(image: Path, model: str, asked: str, target: str, out: Path, w
         names, sheets = choose_methods("--methods", asked, subject, params.explain)
         prepared = prepare_film(image, described)
         films, geometry = prepared.film[np.newaxis], prepared.geometry
+        for remark in prepared.remarks:
+            say(f"odd file, read all the same: {remark}")
         settings = params.explain.model_copy(update={"methods": names})
         classes = list(described["classes"])
         if target not in (PREDICTED, *classes):

@@ -88,3 +88,12 @@ def test_an_object_without_an_image_is_known() -> None:
 
 def test_nothing_else_of_a_header_is_in_memory() -> None:
     assert all(secret not in str(header()) for secret in ("Roentgen", "HOSPITAL", "1872", "Wuerzburg"))
+
+
+@pytest.mark.parametrize("key", ["PixelSpacing", "ImagerPixelSpacing"])
+def test_a_pixel_size_that_is_no_number_costs_no_patient(key: str) -> None:
+    """Exports that write windows with decimal commas write sizes so too; without a patient films of one would be split."""
+    raw = write(describe(PIXELS, 12, **{key: [0.143, 0.143]})).replace(b"0.143\\0.143", b"0,143\\0,143")
+    read = read_film_header(BytesIO(raw), SALT, True)
+    assert read.patient == hide_patient(SALT, " HOSPITAL-0001")
+    assert read.remarks == (("odd pixel size", f"{key} holds no numbers; the film is prepared as stored"),)

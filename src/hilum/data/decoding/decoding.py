@@ -28,6 +28,7 @@ class DecodedFilm:
     removed: the pixels that the removal of marks changed.
     masks: kind -> (size, ceil(size / 8)) uint8, as numpy.packbits makes them. whole_masks: kind -> the mask as it was drawn, of
     `whole_masks.encode_mask`. mask_faults: kind -> why it could not be decoded.
+    remarks: what is odd in the film's file and cost no film.
     """
 
     broken: str = ""
@@ -40,6 +41,7 @@ class DecodedFilm:
     masks: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
     whole_masks: dict[str, bytes] = field(default_factory=dict)
     mask_faults: dict[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 def decode_film(film: bytes, masks: Mapping[str, bytes], size: int, square: str, markers: str) -> DecodedFilm:
@@ -72,6 +74,7 @@ def decode_film(film: bytes, masks: Mapping[str, bytes], size: int, square: str,
         masks=packed,
         whole_masks=whole,
         mask_faults=faults,
+        remarks=marked.remarks,
     )
 
 

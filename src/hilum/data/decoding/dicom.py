@@ -18,21 +18,12 @@ from hilum.data.decoding.dicom_header import (
     read_header,
     read_native,
     read_number,
-    read_numbers,
     read_text,
     read_whole,
 )
+from hilum.data.decoding.dicom_values import VALUE_TAGS, Scale, read_scale, to_brightness
 from hilum.data.decoding.limits import check_pixels
-from hilum.data.decoding.windowing import (
-    Lookup,
-    Window,
-    apply_lookup,
-    apply_window,
-    count_patterns,
-    list_values,
-    look_up,
-    window_percentiles,
-)
+from hilum.data.decoding.windowing import list_values, look_up
 
 DECODERS = {  # transfer syntax -> the one library that decodes it; empty: pydicom itself
     uid.ImplicitVRLittleEndian: "",
@@ -51,9 +42,8 @@ DECODERS = {  # transfer syntax -> the one library that decodes it; empty: pydic
 }
 PIXEL_TAGS = (
     *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns"),
-    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
-    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
-    *("VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *VALUE_TAGS,
 )
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -68,7 +58,9 @@ class DicomFilm:
     """A film whose header and codestream agree and whose size is within bounds; nothing is decoded yet.
 
     header: the attributes PIXEL_TAGS. body: the open file at its pixels. code: the codestream of a compressed film.
-    width, height: pixels. decoded, cost: bytes of the decoded pixels, and what decoding them needs, about.
+    width, height: pixels. decoded, cost: bytes of the decoded pixels, and what decoding them needs, about. high: the highest of
+    the stored bits. scale: of a grey film. remarks: what is odd in the file and was passed over, as pydicom does; they quote
+    numbers only.
     """
 
     header: Dataset
@@ -78,10 +70,16 @@ class DicomFilm:
     height: int
     decoded: int
     cost: int
+    high: int
+    scale: Scale | None
+    remarks: tuple[str, ...]
 
 
 def open_dicom(stream: BinaryIO, max_pixels: int) -> DicomFilm:
     """Read header and pixel bytes of a DICOM film, and refuse what cannot be a film or cannot be decoded here.
+
+    What pydicom reads, with a warning or without, costs no film: bytes behind the pixels, 0 frames, a highest bit outside of the
+    pixel, windows, rescaling and look-up tables without a meaning. Each is a remark.
 
     Raises:
         ValueError: damaged, several frames, another depth than 8 to 16 bits, palette colour, a transfer syntax without a decoder,
@@ -91,8 +89,11 @@ def open_dicom(stream: BinaryIO, max_pixels: int) -> DicomFilm:
     syntax = header.file_meta.TransferSyntaxUID
     if syntax not in DECODERS:
         raise ValueError(f"a film of the transfer syntax {syntax.name} is not read; convert it to Explicit VR Little Endian")
+    remarks = []
     frames = read_number(header, "NumberOfFrames", 1)
-    if frames != 1:
+    if frames == 0:
+        remarks.append("the number of frames is 0: one is read")
+    elif frames != 1:
         raise ValueError(f"a film must have one frame, got {frames}; export one frame per file")
     width, height = read_whole(header, "Columns"), read_whole(header, "Rows")
     check_pixels(width, height, max_pixels)
@@ -103,17 +104,25 @@ def open_dicom(stream: BinaryIO, max_pixels: int) -> DicomFilm:
             f"a film must be grey ({', '.join(GREY)}) or colour of 8 bits ({', '.join(COLOUR)}), got {samples} samples per pixel "
             f"of {stored} bits and another kind of colour or depth"
         )
-    high = read_number(header, "HighBit", stored - 1)
-    if allocated not in (8, 16) or not 8 <= stored <= allocated or not stored - 1 <= high < allocated:
+    if allocated not in (8, 16) or not 8 <= stored <= allocated:
         raise ValueError(f"a film must store 8 to 16 bits in 8 or 16, got {stored} in {allocated}")
+    high = read_number(header, "HighBit", stored - 1)
+    if not stored - 1 <= high < allocated:
+        remarks.append(f"the highest bit is {high}, which {stored} bits in {allocated} cannot have: {stored - 1} is taken")
+        high = stored - 1
     decoded = width * height * samples * allocated // 8
-    check_pixel_element(body, syntax, decoded)
+    if kind == "YBR_FULL_422" and not syntax.is_encapsulated:
+        decoded = decoded // 3 * 2  # two pixels share their colour, as PS3.3 C.7.6.3.1.2 has it
+    if behind := check_pixel_element(body, syntax, decoded):
+        remarks.append(f"{behind:,} bytes behind the {decoded:,} of the pixels: they are left out")
     code = b""
     if syntax.is_encapsulated:
         code = _join_fragments(body.read())
         _check_codestream(code, syntax, Frame(width, height, samples, stored), allocated)
     cost = 2 * decoded + width * height * (4 + 8 * samples * (syntax in _JPEG_2000))
-    return DicomFilm(header, body, code, width, height, decoded, cost)
+    scale = read_scale(header) if samples == 1 else None
+    remarks += scale.remarks if scale else ()
+    return DicomFilm(header, body, code, width, height, decoded, cost, high, scale, tuple(remarks))
 
 
 def decode_dicom(film: DicomFilm, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
@@ -121,23 +130,23 @@ def decode_dicom(film: DicomFilm, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
 
     Stored values go through the modality (its look-up table, else slope and intercept) and then through the values of interest:
     the first VOI look-up table if there is one, else the first window by its function (LINEAR if none is named), else, where the
-    header has neither, from the 0.5 to the 99.5 percentile of the film's own values without padding. MONOCHROME1 is inverted at
-    last. Presentation states and overlays are not applied. Colour becomes grey by luminance, as it is stored.
+    header has neither, or none with a meaning, from the 0.5 to the 99.5 percentile of the film's own values without padding.
+    MONOCHROME1 is inverted at last. Presentation states and overlays are not applied. Colour becomes grey by luminance, as it is
+    stored.
 
     Raises:
-        ValueError: the pixels cannot be decoded, or the header's tables or windows are damaged.
+        ValueError: the pixels cannot be decoded.
     """
     header = film.header
     array = _decode(film)
-    if array.ndim == 3:
+    if film.scale is None:
         grey = np.zeros(array.shape[:2], np.float32)
         for k, share in enumerate(LUMINANCE):
             grey += array[..., k] * np.float32(share)
         return grey if dtype == np.float32 else np.rint(grey).astype(np.uint8)
     bits, signed = read_whole(header, "BitsStored"), read_number(header, "PixelRepresentation", 0) == 1
-    patterns = _take_bits(array, bits, read_number(header, "HighBit", bits - 1))
-    values = _to_modality(header, list_values(bits, signed))
-    brightness = _to_interest(header, values, patterns, bits)
+    patterns = _take_bits(array, bits, film.high)
+    brightness = to_brightness(film.scale, list_values(bits, signed), patterns, bits)
     if read_text(header, "PhotometricInterpretation") == "MONOCHROME1":
         brightness = 1 - brightness
     levels = brightness * 255
@@ -150,7 +159,7 @@ def _decode(film: DicomFilm) -> NDArray[Any]:
     source.file_meta = film.header.file_meta
     for key in ("SamplesPerPixel", "Rows", "Columns", "BitsAllocated", "BitsStored"):
         setattr(source, key, read_whole(film.header, key))
-    source.HighBit = read_number(film.header, "HighBit", source.BitsStored - 1)
+    source.HighBit = film.high
     source.PixelRepresentation = read_number(film.header, "PixelRepresentation", 0)
     source.PhotometricInterpretation = read_text(film.header, "PhotometricInterpretation")
     if source.SamplesPerPixel == 3:
@@ -176,60 +185,6 @@ def _take_bits(array: NDArray[Any], bits: int, high: int) -> NDArray[Any]:
         return patterns
     mask = 2 ** min(bits, width) - 1
     return np.bitwise_and(np.right_shift(patterns, patterns.dtype.type(shift)), patterns.dtype.type(mask))
-
-
-def _to_modality(header: Dataset, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    lookup = _lookup(header, "ModalityLUTSequence")
-    if lookup is not None:
-        return apply_lookup(values, lookup)
-    slope, intercept = read_numbers(header, "RescaleSlope"), read_numbers(header, "RescaleIntercept")
-    if not slope or not intercept:
-        return values
-    if not np.isfinite(slope[0]) or not np.isfinite(intercept[0]) or slope[0] == 0:
-        raise ValueError("rescale slope and intercept must be finite and the slope not 0, got others; the header is damaged")
-    return values * slope[0] + intercept[0]
-
-
-def _to_interest(header: Dataset, values: NDArray[np.float64], patterns: NDArray[Any], bits: int) -> NDArray[np.float64]:
-    lookup = _lookup(header, "VOILUTSequence")
-    if lookup is not None:
-        return apply_lookup(values, lookup) / lookup.top
-    centre, width = read_numbers(header, "WindowCenter"), read_numbers(header, "WindowWidth")
-    if centre and width:
-        return apply_window(values, Window(centre[0], width[0], read_text(header, "VOILUTFunction").upper() or "LINEAR"))
-    counts = count_patterns(patterns, bits)
-    padding = read_numbers(header, "PixelPaddingValue")[:1]
-    if padding:
-        ends = [int(value) % 2**bits for value in (*padding, *read_numbers(header, "PixelPaddingRangeLimit")[:1])]
-        without = counts.copy()
-        without[min(ends) : max(ends) + 1] = 0
-        counts = without if without.any() else counts
-    return window_percentiles(values, counts)
-
-
-def _lookup(header: Dataset, key: str) -> Lookup | None:
-    """The first look-up table of a sequence."""
-    with hide_values(f"the {key} of the header is damaged"):
-        items = header.get(key)
-        if not items:
-            return None
-        count, first, bits = (int(number) for number in _unpack(items[0]["LUTDescriptor"].value, header, 3))
-        count = count or 2**16
-        if first >= 2**15 and read_number(header, "PixelRepresentation", 0) == 1:
-            first -= 2**16
-        entries = _unpack(items[0]["LUTData"].value, header, count)
-    if len(entries) != count or not 8 <= bits <= 16:
-        raise ValueError(f"a look-up table must have the {count} entries that it promises, of 8 to 16 bits, got {len(entries)}")
-    return Lookup(first, entries, float(max(2**bits - 1, entries.max())))
-
-
-def _unpack(value: object, header: Dataset, count: int) -> NDArray[np.float64]:
-    """Numbers of a look-up table, which pydicom gives as a list or, where the header leaves their form open, as bytes."""
-    if not isinstance(value, bytes):
-        return np.atleast_1d(np.asarray(value, np.float64))
-    order = ">" if header.file_meta.TransferSyntaxUID == uid.ExplicitVRBigEndian else "<"
-    narrow = count <= len(value) <= count + 1
-    return np.frombuffer(value, np.uint8 if narrow else np.dtype(f"{order}u2"))[:count].astype(np.float64)
 
 
 def _join_fragments(pixels: bytes) -> bytes:

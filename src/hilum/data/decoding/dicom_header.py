@@ -114,13 +114,14 @@ def read_header(stream: BinaryIO, tags: Sequence[str]) -> tuple[Dataset, BinaryI
     return header, body
 
 
-def check_pixel_element(body: BinaryIO, syntax: UID, expected: int) -> None:
+def check_pixel_element(body: BinaryIO, syntax: UID, expected: int) -> int:
     """Read the head of the pixel element where `read_header` stopped; the stream is then at its value.
 
-    expected: bytes of the film, uncompressed.
+    expected: bytes of the film, uncompressed. Returns the bytes of an uncompressed element behind them; one byte that makes their
+    number even does not count.
 
     Raises:
-        ValueError: no pixels, pixels of another kind, or fewer or more bytes than the header promises.
+        ValueError: no pixels, pixels of another kind, fewer bytes than the header promises, or enough for a second film.
     """
     big = syntax == ExplicitVRBigEndian
     if isinstance(body, Inflated):
@@ -135,8 +136,12 @@ def check_pixel_element(body: BinaryIO, syntax: UID, expected: int) -> None:
     (length,) = struct.unpack(">I" if big else "<I", head[-4:])
     if syntax.is_encapsulated != (length == 0xFFFFFFFF):
         raise ValueError("the pixels must be in the form that the transfer syntax says, got another; the file is damaged")
-    if not syntax.is_encapsulated and not expected <= length <= expected + 1:
-        raise ValueError(f"the pixels of this film must have {expected:,} bytes by its header, got {length:,}")
+    if syntax.is_encapsulated:
+        return 0
+    if not expected <= length < max(2 * expected, expected + 2):
+        more = f", enough for {length // expected:,} films; export one per file" if length >= expected > 0 else ""
+        raise ValueError(f"the pixels of this film must have {expected:,} bytes by its header, got {length:,}{more}")
+    return length - expected - expected % 2 if length > expected + expected % 2 else 0
 
 
 def read_native(body: BinaryIO, expected: int) -> bytes:

@@ -29,6 +29,7 @@ ABANDONED = 24 * 3600  # seconds after which a half-written file is nobody's
 CODE = (  # what this file imports; tests/data/decoding/test_film_cache.py compares
     *("code_version.py", "data/burned_in/letters.py", "data/burned_in/removal.py"),
     *("data/decoding/codestream.py", "data/decoding/decoding.py", "data/decoding/dicom.py", "data/decoding/dicom_header.py"),
+    *("data/decoding/dicom_values.py",),
     *("data/decoding/film_cache.py", "data/decoding/images.py", "data/decoding/levels.py", "data/decoding/limits.py"),
     *("data/decoding/marked_film.py", "data/decoding/sandbox.py", "data/decoding/windowing.py"),
     *("data/prepared/geometry.py", "data/prepared/whole_masks.py"),
@@ -120,6 +121,7 @@ def _pack(one: DecodedFilm) -> bytes:
         "geometry": one.geometry and astuple(one.geometry),
         "markers": one.markers,
         "mask_faults": one.mask_faults,
+        "remarks": one.remarks,
         "arrays": [(name, array.dtype.str, array.shape) for name, array in arrays.items()],
     }
     return json.dumps(told).encode() + b"\n" + b"".join(array.tobytes() for array in arrays.values())
@@ -142,4 +144,5 @@ def _unpack(content: bytes) -> DecodedFilm:
         masks={name.removeprefix("masks/"): bits for name, bits in arrays.items() if name.startswith("masks/")},
         whole_masks={name.removeprefix("whole/"): bits.tobytes() for name, bits in arrays.items() if name.startswith("whole/")},
         mask_faults=told["mask_faults"],
+        remarks=tuple(told["remarks"]),
     )

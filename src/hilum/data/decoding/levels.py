@@ -18,7 +18,7 @@ from hilum.data.decoding.windowing import look_up
 
 GREY_BITS = (8, 10, 12, 14, 16)  # bit depths that detectors use
 
-Guard = Callable[[bytes, int, tuple[int, int] | None, bool], tuple[NDArray[Any], int, int]]  # grey levels, width, height
+Guard = Callable[[bytes, int, tuple[int, int] | None, bool], tuple[NDArray[Any], int, int, tuple[str, ...]]]  # of a FilmRead
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error, Image.DecompressionBombError)
 
@@ -28,12 +28,13 @@ class FilmRead:
     """A decoded film.
 
     grey: (H, W) uint8 grey levels; smaller than height x width where a draft was asked for. `read_levels` may give float32.
-    width, height: of the whole film, upright, pixels.
+    width, height: of the whole film, upright, pixels. remarks: what is odd in the file and cost no film.
     """
 
     grey: NDArray[Any]
     width: int
     height: int
+    remarks: tuple[str, ...] = ()
 
 
 def read_levels(
@@ -74,7 +75,7 @@ def _read_dicom(
     opened = open_dicom(stream, max_pixels)
     if guard and is_doubtful(opened.decoded, opened.cost, size):
         return None
-    return FilmRead(decode_dicom(opened, np.float32 if exact else np.uint8), opened.width, opened.height)
+    return FilmRead(decode_dicom(opened, np.float32 if exact else np.uint8), opened.width, opened.height, opened.remarks)
 
 
 def _read_picture(

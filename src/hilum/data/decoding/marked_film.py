@@ -20,7 +20,7 @@ class MarkedFilm:
 
     film: (size, size) uint8, with or without the marks. before: (size, size) uint8, with the marks; equal where they are kept.
     boxes: (M, 4) x, y, width, height in raw pixels. place: (size, size) bool, the prepared pixels that removal changes, or would
-    change.
+    change. remarks: what is odd in the file and cost no film.
     """
 
     film: NDArray[np.uint8]
@@ -28,6 +28,7 @@ class MarkedFilm:
     geometry: Geometry
     boxes: NDArray[np.float64]
     place: NDArray[np.bool_]
+    remarks: tuple[str, ...] = ()
 
 
 def prepare_marked(film: Path | BinaryIO, size: int, square: str, markers: str) -> MarkedFilm:
@@ -51,7 +52,7 @@ def prepare_marked(film: Path | BinaryIO, size: int, square: str, markers: str) 
             removed = remove_markers(levels, boxes)
             after = fit_film(np.where(removed == levels, read.grey, removed), size, square)
     raw = boxes * np.tile((geometry.width / levels.shape[1], geometry.height / levels.shape[0]), 2)
-    return MarkedFilm(after, before, geometry, raw, place)
+    return MarkedFilm(after, before, geometry, raw, place, read.remarks)
 
 
 def tell_markers(marked: MarkedFilm, lungs: NDArray[np.bool_] | None) -> tuple[int, float, str, str]:

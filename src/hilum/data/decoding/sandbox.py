@@ -22,8 +22,10 @@ _SOURCE = Path(__file__).resolve().parents[3]
 _LID = f"a doubtful film may take {CHILD_BYTES >> 20} MiB and {CHILD_SECONDS} s to decode"
 
 
-def read_guarded(raw: bytes, max_pixels: int, draft: tuple[int, int] | None, exact: bool) -> tuple[NDArray[Any], int, int]:
-    """What `levels.read_levels` gives for the bytes of a file, worked out in a child: grey levels, width and height.
+def read_guarded(
+    raw: bytes, max_pixels: int, draft: tuple[int, int] | None, exact: bool
+) -> tuple[NDArray[Any], int, int, tuple[str, ...]]:
+    """What `levels.read_levels` gives for the bytes of a file, worked out in a child: grey levels, width, height and remarks.
 
     Raises:
         LidError: the child refused the film, ran out of its memory or time, or died; or this system knows no such lid.
@@ -47,7 +49,7 @@ def read_guarded(raw: bytes, max_pixels: int, draft: tuple[int, int] | None, exa
         told = json.loads(line)
         if "refused" in told:
             raise LidError(told["refused"])
-        return np.load(answer), told["width"], told["height"]
+        return np.load(answer), told["width"], told["height"], tuple(told["remarks"])
 
 
 def main() -> None:
@@ -72,7 +74,7 @@ def main() -> None:
     except ValueError as error:
         told = {"refused": f"{error} ({_LID})"}  # a decoder may not say that memory was what it lacked
     else:
-        told = {"width": read.width, "height": read.height}
+        told = {"width": read.width, "height": read.height, "remarks": read.remarks}
     sys.stdout.buffer.write(json.dumps(told).encode() + b"\n")
     if "refused" not in told:
         np.save(sys.stdout.buffer, read.grey)

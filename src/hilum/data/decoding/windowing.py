@@ -67,12 +67,8 @@ def apply_window(values: NDArray[np.float64], window: Window) -> NDArray[np.floa
         ValueError: another function, or a width that it has no meaning for.
     Source: DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3.
     """
-    least = 1.0 if window.function == "LINEAR" else np.finfo(float).tiny
-    if window.function not in FUNCTIONS:
-        raise ValueError(f"the function of a window must be one of {', '.join(FUNCTIONS)}, got another word")
-    if not (np.isfinite(window.centre) and np.isfinite(window.width) and window.width >= least):
-        rule = "at least 1" if window.function == "LINEAR" else "above 0"
-        raise ValueError(f"the width of a {window.function} window must be {rule}, got {window.width:g}")
+    if fault := find_window_fault(window):
+        raise ValueError(fault)
     if window.function == "SIGMOID":
         return 1 / (1 + np.exp(np.clip(-4 * (values - window.centre) / window.width, -700, 700)))
     shift, width = (0.5, window.width - 1) if window.function == "LINEAR" else (0.0, window.width)
@@ -80,6 +76,19 @@ def apply_window(values: NDArray[np.float64], window: Window) -> NDArray[np.floa
     if width == 0:
         return (values > middle).astype(np.float64)
     return np.clip((values - middle) / width + 0.5, 0, 1)
+
+
+def find_window_fault(window: Window) -> str:
+    """Why a window has no meaning: another function, or a width or centre that it cannot have; empty if it has one."""
+    least = 1.0 if window.function == "LINEAR" else np.finfo(float).tiny
+    if window.function not in FUNCTIONS:
+        return f"the function of a window must be one of {', '.join(FUNCTIONS)}, got another word"
+    if not np.isfinite(window.centre):
+        return f"the centre of a window must be a finite number, got {window.centre:g}"
+    if not (np.isfinite(window.width) and window.width >= least):
+        rule = "at least 1" if window.function == "LINEAR" else "above 0"
+        return f"the width of a {window.function} window must be {rule}, got {window.width:g}"
+    return ""
 
 
 def window_percentiles(values: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:

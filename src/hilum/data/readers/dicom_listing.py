@@ -65,7 +65,8 @@ def make_dicom_table(
         ValueError: the headers do not tell patients apart, see `check_patients`.
     """
     telling = [film.header for film, row in zip(films, rows, strict=True) if film.read and not row.get("patient_id")]
-    notes = [*notes, *check_patients(telling, len(films), remedy)]
+    patients, placeholders = [header.patient for header in telling], [header.placeholder for header in telling]
+    notes = [*notes, *check_patients(patients, placeholders, len(films), remedy)]
     hashes = hash_films(root, [film.file for film in films])
     ordered = sorted(zip(hashes, films, rows, strict=True), key=lambda one: (one[0], str(one[1].file)))
     names = name_films([sha for sha, _, _ in ordered])

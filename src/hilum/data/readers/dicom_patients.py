@@ -3,10 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hilum.data.readers.film_header import FilmHeader
 
 PLACEHOLDERS = (  # what stands for any patient, without blanks and punctuation; a run of zeros or X as well
     *(
@@ -50,25 +46,25 @@ def name_placeholder(identifier: str) -> str:
     return word.upper() if word in PLACEHOLDERS else ""
 
 
-def check_patients(headers: Sequence["FilmHeader"], films: int, remedy: str) -> list[str]:
+def check_patients(patients: Sequence[str], placeholders: Sequence[str], films: int, remedy: str) -> list[str]:
     """Notes on films whose header has a placeholder as patient; they count as one patient.
 
-    headers: of the films whose patient the header tells, those that cannot be read left out. films: all films of the source.
-    remedy: where else a patient may stand.
+    patients: hashes of the identifiers of films whose patient the header tells, empty for none; headers that cannot be read are
+    left out. placeholders: `name_placeholder` of each. films: all films of the source. remedy: where else a patient may stand.
 
     Raises:
         ValueError: most films share one identifier, or have a placeholder or none: as one patient they cannot be split, and as a
             patient each, films of one person may come into training and into test.
     """
-    told = [header.placeholder for header in headers if header.placeholder]
+    told = [word for word in placeholders if word]
     words = ", ".join(f"{word} ({count})" for word, count in Counter(told).most_common(5))
-    nameless = sum(not header.patient for header in headers)
+    nameless = sum(not patient for patient in patients)
     unknown = nameless + len(told)
     if unknown > max(1, MOST * films) and (told or unknown >= SERIES):
         got = [f"{len(told)} of {films} films with a placeholder for it: {words}"] if told else []
         got += [f"{nameless} of {films} films without one"] if nameless else []
         raise ValueError(_refuse(" and ".join(got), remedy))
-    shared = Counter(header.patient for header in headers if header.patient).most_common(1)
+    shared = Counter(filter(None, patients)).most_common(1)
     if shared and shared[0][1] > MOST * films and shared[0][1] >= SERIES:
         raise ValueError(_refuse(f"{shared[0][1]} of {films} films that share one", remedy))
     return (

@@ -103,7 +103,11 @@ def _remark_pixels(header: Dataset) -> list[tuple[str, str]]:
         told = modality if re.fullmatch("[A-Z]{2}", modality) else "no term of DICOM"
         remarks.append(("odd modality", f"the header says {told}, which is no projection radiograph"))
     for key in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"):
-        sides = read_numbers(header, key)
+        try:
+            sides = read_numbers(header, key)
+        except ValueError:  # must not cost what the header tells of the patient
+            remarks.append(("odd pixel size", f"{key} holds no numbers; the film is prepared as stored"))
+            continue
         if len(sides) == 2 and min(sides) > 0:
             if abs(sides[0] / sides[1] - 1) > SQUARENESS:
                 detail = f"{key} is {sides[0]:g} in height and {sides[1]:g} in width; the film is prepared as stored"
