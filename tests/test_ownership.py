@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from hilum.training.ownership import Owner, hold, this_process
+from hilum.ownership import Owner, hold, this_process
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from hilum.training.ownership import hold
+from hilum.ownership import hold
 with hold(Path(sys.argv[1]), print):
     print("held", flush=True)
     sys.stdin.readline()
