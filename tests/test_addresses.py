@@ -15,6 +15,7 @@ from hilum.addresses import mask
         ("postgresql://user:p@w:d@host/db", "postgresql://user:***@host/db"),
         ("http://user:p/w#d?'e@host/", "http://user:***@host/"),
         ("https://:pw@host", "https://:***@host"),
+        ("/project/http:/user:pw@host/w.h5", "/project/http:/user:***@host/w.h5"),
         ("https://token@host/x.git", "https://***@host/x.git"),
         ("got 'http://a:b@h', not postgresql://c:d@i/db", "got 'http://a:***@h', not postgresql://c:***@i/db"),
         ("postgresql://host/db?user=u&password=pw&sslmode=require", "postgresql://host/db?user=u&password=***&sslmode=require"),

@@ -3,9 +3,10 @@
 import re
 
 MASK = "***"
-# A password may hold anything but white space, an @ too: it ends at the last one of its word.
-PASSWORD = re.compile(r"([a-zA-Z][\w+.-]*://[^\s/:@]*):\S+@")
-TOKEN = re.compile(r"(https?://)[^\s/:@]+@")  # an address of the web with one word before its host: that is its secret
+# A password may hold anything but white space, an @ too: it ends at the last one of its word. One slash is left where
+# an address was taken for a path.
+PASSWORD = re.compile(r"([a-zA-Z][\w+.-]*:/{1,2}[^\s/:@]*):\S+@")
+TOKEN = re.compile(r"(https?:/{1,2})[^\s/:@]+@")  # an address of the web with one word before its host: that is its secret
 QUERY = re.compile(r"([?&](?:password|passwd|pwd|token|access_token|sslpassword)=)[^\s&'\"]+", re.IGNORECASE)
 
 
