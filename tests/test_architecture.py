@@ -22,8 +22,9 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"models"},
     {"data"},
     {"tracking"},
-    {"results", "commit", "progress", "pictures", "code_version"},
-    {"workspace"},
+    {"contact"},
+    {"results", "commit", "progress", "pictures", "code_version", "ownership", "moved_store"},
+    {"workspace", "addresses"},
     {"settings", "records"},
 ]
 ROOMS = {  # the floors inside a part; "": the files that stand in no room of their own
@@ -36,7 +37,7 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
     "settings": [{"roots"}, {"params"}, {"meaning"}, {"training", "explain", "sources", "errors"}, {"search_space"}],
 }
 HOMES = {
-    "mlflow": {"tracking"},
+    "mlflow": {"tracking", "contact"},
     "optuna": {"training"},
     "imblearn": {"training"},
     "cv2": {"data"},
@@ -126,7 +127,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "training/augmentation.py": {*TRAINS, "evaluate"},  # which draws views
     "training/search.py": {"tune"},
     "training/studies.py": {"tune"},
-    "training/ownership.py": {"tune"},
+    "ownership.py": {"tune"},
     "training/kept_folds.py": {"crossvalidate"},
     "training/task.py": TRAINS - {"pretrain"},
     "evaluation/scoring/metrics.py": {*TRAINS, "evaluate", "audit", "compare"},

@@ -3,15 +3,19 @@
 import json
 import os
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from empty_store import forget_environment, make_store
-from mlflow.exceptions import MlflowException
 from PIL import Image
 
+from hilum.ownership import this_process
 from hilum.settings.params import Tracking
 from hilum.tracking import LONGEST, Run, Store, open_store, store_uri
 from hilum.workspace import Workspace
@@ -33,7 +37,7 @@ def store(workspace: Workspace) -> Store:
 
 @pytest.fixture
 def run(store: Store) -> Run:
-    return Run(store.client, store.client.create_run(store.experiment).info.run_id)
+    return Run(store.client, store.client.create_run(store.experiment).info.run_id, store.contact)
 
 
 def artifacts(run: Run, place: str | None = None) -> list[str]:
@@ -155,7 +159,7 @@ def test_parameters_may_be_logged_twice_but_not_changed(store: Store, run: Run) 
     run.log_params({"seed": 1, "phases.0.epochs": 3, "note": None})
     run.log_params({"seed": 1, "size": 128})
     assert store.client.get_run(run.id).data.params == {"seed": "1", "phases.0.epochs": "3", "note": "None", "size": "128"}
-    with pytest.raises(MlflowException, match=r"[Cc]hang"):
+    with pytest.raises(ValueError, match=r"refuses: .*[Cc]hang"):
         run.log_params({"seed": 2})
 
 
@@ -288,3 +292,105 @@ def test_a_store_that_does_not_answer_is_told_and_not_taken_for_one_without_the_
     ):
         with pytest.raises(ValueError, match=rf"{what} must be known, but the tracking store sqlite:.*mlflow.db does not tell"):
             ask()
+
+
+@pytest.mark.parametrize("by", ["name", "number"])
+def test_a_deleted_experiment_is_restored_with_its_runs_and_told(
+    workspace: Workspace, store: Store, by: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with store.start("baseline", {"role": "arm"}) as old:
+        pass
+    store.client.delete_experiment(store.experiment)
+    if by == "number":
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", store.experiment)
+    again = open_store(workspace, SETTINGS)
+    assert "the experiment hilum had been deleted; it is restored" in capsys.readouterr().out
+    assert again.experiment == store.experiment
+    with again.start("baseline", {"role": "arm"}) as new:
+        new.log_metrics({"a": 1})
+    assert [run.info.run_id for run in again.find({"role": "arm"})] == [new.id, old.id]
+    open_store(workspace, SETTINGS)
+    assert "restored" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["run", "experiment"])
+def test_what_is_deleted_while_a_stage_writes_costs_no_result(
+    store: Store, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = []
+    with store.start("baseline", {"role": "arm"}) as run:
+        store.client.delete_run(run.id) if what == "run" else store.client.delete_experiment(store.experiment)
+        run.log_params({"a": 1})
+        run.log_metrics({"a": 1})
+        with store.start("nested", {"role": "trial"}, parent=run.id):
+            done.append("files")
+    assert done == ["files"]
+    assert capsys.readouterr().out.count("answers no more") == 1
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from hilum.ownership import this_process
+from hilum.settings.params import Tracking
+from hilum.tracking import open_store
+from hilum.workspace import Workspace
+store = open_store(Workspace(Path(sys.argv[1]), Path(sys.argv[1])), Tracking(experiment="hilum", model="hilum"))
+with store.start("tune-baseline", {"role": "tune", "arm": "baseline"}) as parent:
+    with store.start("trial-000", {"role": "trial", "arm": "baseline"}, parent=parent.id) as trial:
+        with store.start("baseline", {"role": "arm", "arm": "baseline"}) as train:
+            print(parent.id, trial.id, train.id, flush=True)
+            sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def stage(workspace: Workspace) -> Iterator[subprocess.Popen[str]]:
+    """A process in the middle of a search and of a training."""
+    command = [sys.executable, "-c", KILLED, str(workspace.home)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_the_next_run_of_a_stage_ends_what_its_killed_owner_left_and_nothing_of_a_living_one(
+    store: Store, stage: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stage.stdout is not None
+    tune, trial, train = stage.stdout.readline().split()
+
+    def states() -> list[str]:
+        return [store.client.get_run(run_id).info.status for run_id in (tune, trial, train)]
+
+    with store.start("tune-baseline", {"role": "tune", "arm": "baseline"}):
+        assert states() == ["RUNNING"] * 3  # its owner lives
+    stage.kill()
+    stage.wait()
+    for other in ({"role": "tune", "arm": "finetuned"}, {"role": "comparison"}):
+        with store.start("other", other):
+            assert states() == ["RUNNING"] * 3
+    with store.start("tune-baseline", {"role": "tune", "arm": "baseline"}) as new:
+        assert states() == ["KILLED", "KILLED", "RUNNING"]
+        assert store.client.get_run(new.id).info.status == "RUNNING"
+    assert f"closed as KILLED: process {stage.pid} on" in capsys.readouterr().out
+    with store.start("baseline", {"role": "arm", "arm": "baseline"}):
+        assert states() == ["KILLED"] * 3
+
+
+def test_a_run_of_which_nobody_knows_the_owner_is_left_alone(store: Store) -> None:
+    written = store.client.create_run(store.experiment, tags={"role": "arm", "arm": "baseline"}).info.run_id
+    elsewhere = replace(this_process(), host="elsewhere", started=1).record()
+    far = store.client.create_run(store.experiment, tags={"role": "arm", "arm": "baseline", "owner": elsewhere}).info.run_id
+    with store.start("baseline", {"role": "arm", "arm": "baseline"}):
+        pass
+    assert [store.client.get_run(run_id).info.status for run_id in (written, far)] == ["RUNNING"] * 2
+
+
+def test_a_resumed_run_belongs_to_who_resumed_it(store: Store) -> None:
+    dead = replace(this_process(), started=1).record()
+    old = store.client.create_run(store.experiment, tags={"role": "arm", "arm": "baseline", "owner": dead}).info.run_id
+    store.client.set_terminated(old)
+    with store.resume(old):
+        store.close_left({"role": "arm", "arm": "baseline"})
+        assert store.client.get_run(old).info.status == "RUNNING"

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from hilum.addresses import mask
+
 CHAMPION = "models:/hilum@champion"
 
 VERBS = {
@@ -91,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     except (ValueError, OSError) as refusal:  # OSError: a full disk, a file that may not be read
-        print(f"hilum {verb}: {refusal}", file=sys.stderr)
+        print(f"hilum {verb}: {mask(str(refusal))}", file=sys.stderr)
         if os.environ.get("HILUM_DEBUG"):
             raise
         return 1

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from tqdm import tqdm
 
+from hilum.addresses import mask
+
 STEPS = 4  # lines per job where there is no terminal
 
 
@@ -28,5 +30,5 @@ def bar(title: str) -> Callable[[int, int], None]:
 
 
 def say(text: str) -> None:
-    """One line to a person, at once."""
-    print(f"  {text}", flush=True)
+    """One line to a person, at once, without the passwords of addresses."""
+    print(f"  {mask(text)}", flush=True)

@@ -62,8 +62,9 @@ def log_training(store: Store, run: Run, workspace: Workspace, arm: str, model_n
     run.log_metrics({f"data/cramers_v/{str(factor).replace(' ', '_')}": value for factor, value in associations.items()})
     log_results(run, workspace.arm(arm, "tuning"), "tuning")
     log_results(run, workspace.arm(arm, "training"), "training")
-    if not store.versions(model_name, run_key(settings)):
-        register(run, workspace, arm, model_name, settings)
+    with store.contact.while_answered():
+        if not store.versions(model_name, run_key(settings)):
+            register(run, workspace, arm, model_name, settings)
 
 
 def log_films(run: Run, workspace: Workspace, part: str) -> None:
@@ -96,6 +97,7 @@ def arm_run(store: Store, workspace: Workspace, arm: str, name: str, model_name:
     runs, and `publish`, which has the folders, adds none for them.
     """
     settings = read_json(workspace.arm(arm, "training") / "settings.json")
+    store.close_left({"role": "arm", "arm": arm})
     found = find_arm_run(store, settings, name)
     if found is not None:
         store.link(found.info.run_id)
@@ -123,9 +125,9 @@ def log_measured(run: Run, workspace: Workspace, arm: str, folders: Iterable[str
 
 
 def find_arm_run(store: Store, settings: Mapping[str, Any], name: str) -> Any:
-    """The newest finished run with the key of this training, if it holds no folder of this name; else None."""
+    """The newest finished run with the key of this training, if its artifacts are here and have no such folder; else None."""
     runs = [run for run in store.find({"run_key": run_key(settings)}) if run.info.status not in INTERRUPTIONS]
-    return runs[0] if runs and f"digest.{name}" not in runs[0].data.tags else None
+    return runs[0] if runs and f"digest.{name}" not in runs[0].data.tags and store.keeps(runs[0]) else None
 
 
 def fits(folder: Path, training: Mapping[str, Any]) -> bool:

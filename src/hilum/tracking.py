@@ -1,41 +1,68 @@
 """The only door to MLflow: one store, runs that end as they should, and what can be written into them."""
 
+import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hilum.addresses import mask
+from hilum.contact import Contact, connect, first_contact
+from hilum.moved_store import artifacts_beside, local_folder
+from hilum.ownership import has_ended, read_owner, this_process
+from hilum.progress import say
 from hilum.settings.params import Tracking
 from hilum.workspace import Workspace
 
 BATCH = 1000  # most metrics that MLflow takes in one call
 LONGEST = 6000  # characters that a parameter's value may have
+OWNER = "owner"  # tag of a run: the process that writes into it, or wrote last
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _written(method: "Callable[Concatenate[Run, P], T]") -> "Callable[Concatenate[Run, P], T | None]":
+    """Write into a run as long as its store answers; None when it does not, and what a stage makes is in its files only."""
+
+    @functools.wraps(method)
+    def write(run: "Run", *arguments: P.args, **named: P.kwargs) -> T | None:
+        with run.contact.while_answered(), run.contact.asking(f"run {run.id}"):
+            return method(run, *arguments, **named)
+        return None
+
+    return write
 
 
 @dataclass(frozen=True)
 class Run:
-    """An open run: what a stage writes into. client is MLflow's."""
+    """An open run: what a stage writes into. client is MLflow's; contact: whether its store still answers."""
 
     client: Any
     id: str
+    contact: Contact
 
+    @_written
     def tag(self, tags: Mapping[str, Any]) -> None:
         for key, value in tags.items():
-            self.client.set_tag(self.id, key, str(value))
+            self.client.set_tag(self.id, key, mask(str(value)))
 
+    @_written
     def log_params(self, params: Mapping[str, Any]) -> None:
         from mlflow.entities import Param
 
         known = self.client.get_run(self.id).data.params
-        new = [Param(key, str(value)[:LONGEST]) for key, value in params.items() if known.get(key) != str(value)[:LONGEST]]
+        shown = {key: mask(str(value))[:LONGEST] for key, value in params.items()}
+        new = [Param(key, value) for key, value in shown.items() if known.get(key) != value]
         for i in range(0, len(new), 100):
             self.client.log_batch(self.id, params=new[i : i + 100])
 
@@ -43,6 +70,7 @@ class Run:
         """Values that are NaN (undefined) are left out: MLflow would draw them as numbers."""
         self.log_history(pd.DataFrame([{"step": step, **metrics}]))
 
+    @_written
     def log_history(self, rows: pd.DataFrame) -> None:
         """Every numeric column but `step` as a metric, one point per row."""
         from mlflow.entities import Metric
@@ -57,21 +85,26 @@ class Run:
         for i in range(0, len(points), BATCH):
             self.client.log_batch(self.id, metrics=points[i : i + BATCH])
 
+    @_written
     def log_folder(self, folder: Path, place: str) -> None:
         """Upload a folder: it stands in the run's artifacts under `place`."""
         self.client.log_artifacts(self.id, str(folder), place)
 
+    @_written
     def log_file(self, file: Path, place: str) -> None:
         """Upload a file into the folder `place` of the run's artifacts."""
         self.client.log_artifact(self.id, str(file), place)
 
+    @_written
     def log_dict(self, values: Mapping[str, Any], place: str) -> None:
         self.client.log_dict(self.id, dict(values), place)
 
+    @_written
     def log_image(self, image: NDArray[np.uint8], key: str) -> None:
         """A picture that `mlflow ui` shows beside the same key of other runs; image: (H, W, 3) uint8."""
         self.client.log_image(self.id, image, key=key, step=0)
 
+    @_written
     def log_data(self, table: pd.DataFrame, name: str, context: str, digest: str) -> None:
         """Name the films that were used as an input of the run."""
         from mlflow.data.code_dataset_source import CodeDatasetSource
@@ -83,6 +116,7 @@ class Run:
         entry = DatasetInput(data._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])
         self.client.log_inputs(self.id, [entry])
 
+    @_written
     def log_model(
         self,
         model: Any,
@@ -140,24 +174,32 @@ class Store:
     client: Any
     experiment: str
     parent: str | None
+    contact: Contact
 
     @contextmanager
     def start(self, name: str, tags: Mapping[str, Any], parent: str | None = None) -> Iterator[Run]:
-        """Open a run; it ends FINISHED, KILLED if interrupted, or FAILED."""
+        """Open a run; it ends FINISHED, KILLED if interrupted, or FAILED. Runs of dead owners that it replaces end first."""
+        if parent is None:
+            self.close_left(tags)
         above = parent or self.parent
-        all_tags = {"mlflow.source.name": "hilum", "mlflow.source.type": "PROJECT", **tags}
+        all_tags = {"mlflow.source.name": "hilum", "mlflow.source.type": "PROJECT", OWNER: this_process().record(), **tags}
         if above:
             all_tags["mlflow.parentRunId"] = above
-        run = self.client.create_run(self.experiment, run_name=name, tags={k: str(v) for k, v in all_tags.items()})
-        with self._until_end(run.info.run_id):
-            yield Run(self.client, run.info.run_id)
+        run_id = ""
+        with self.contact.while_answered(), self.contact.asking(f"run {name}"):
+            shown = {key: mask(str(value)) for key, value in all_tags.items()}
+            run_id = self.client.create_run(self.experiment, run_name=name, tags=shown).info.run_id
+        with self._until_end(run_id):
+            yield Run(self.client, run_id, self.contact)
 
     @contextmanager
     def resume(self, run_id: str) -> Iterator[Run]:
         """Write into a run that has ended; it ends again as `start` says."""
-        self.client.update_run(run_id, status="RUNNING")
+        with self.contact.while_answered(), self.contact.asking(f"run {run_id}"):
+            self.client.set_tag(run_id, OWNER, this_process().record())
+            self.client.update_run(run_id, status="RUNNING")
         with self._until_end(run_id):
-            yield Run(self.client, run_id)
+            yield Run(self.client, run_id, self.contact)
 
     @contextmanager
     def _until_end(self, run_id: str) -> Iterator[None]:
@@ -169,12 +211,36 @@ class Store:
             status = "KILLED"
             raise
         finally:
-            self.client.set_terminated(run_id, status)
+            with self.contact.while_answered(), self.contact.asking(f"the end of run {run_id}"):
+                self.client.set_terminated(run_id, status)
+
+    def close_left(self, tags: Mapping[str, Any]) -> None:
+        """End what runs of this role and arm, and those below them, a process of this host left RUNNING when it was killed."""
+        question = " and ".join(["attributes.status = 'RUNNING'", *_conditions({k: tags[k] for k in ("arm",) if k in tags})])
+        with self.contact.while_answered(), self.contact.asking("the runs that are left open"):
+            left = {}
+            for run in self.client.search_runs([self.experiment], question):
+                owner = read_owner(run.data.tags.get(OWNER, ""))
+                if owner and has_ended(owner):
+                    left[run.info.run_id] = run, owner
+            own = {run_id for run_id, (run, _) in left.items() if run.data.tags.get("role") == tags.get("role")}
+            for run_id, (run, owner) in left.items():
+                if run_id in own or run.data.tags.get("mlflow.parentRunId") in own:
+                    self.client.set_terminated(run_id, "KILLED")
+                    say(f"run {run.info.run_name} is closed as KILLED: {owner} has ended without doing so")
 
     def find(self, tags: Mapping[str, str]) -> list[Any]:
         """Runs of the experiment with all these tags, newest first, deleted ones excluded."""
-        question = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-        return list(self.client.search_runs([self.experiment], question, order_by=["attributes.start_time DESC"]))
+        with self.contact.asking("runs of before"):
+            question = " and ".join(_conditions(tags))
+            return list(self.client.search_runs([self.experiment], question, order_by=["attributes.start_time DESC"]))
+
+    def keeps(self, run: Any) -> bool:
+        """Whether a run's artifacts lie where this project's do: not if it was copied here without them."""
+        with self.contact.asking("the place of artifacts"):
+            beside = local_folder(self.client.get_experiment(self.experiment).artifact_location)
+        place = local_folder(run.info.artifact_uri)
+        return beside is None or place is None or beside in place.parents
 
     def fetch(self, run_id: str, place: str, into: Path) -> Path | None:
         """Copy an artifact of a run into a folder; None if the run has none there.
@@ -182,7 +248,7 @@ class Store:
         Raises:
             ValueError: the store does not answer.
         """
-        with self._answers(f"the artifacts of run {run_id}"):
+        with self.contact.asking(f"the artifacts of run {run_id}"):
             above = place.rpartition("/")[0]
             if place not in {entry.path for entry in self.client.list_artifacts(run_id, above or None)}:
                 return None
@@ -190,7 +256,9 @@ class Store:
 
     def link(self, run_id: str) -> None:
         """Note in the run of `mlflow run` that it used this run, which an earlier call made."""
-        if self.parent and self.parent != run_id:
+        if not self.parent or self.parent == run_id:
+            return
+        with self.contact.while_answered(), self.contact.asking(f"run {run_id}"):
             run = self.client.get_run(run_id)
             if run.data.tags.get("mlflow.parentRunId") != self.parent:
                 known = self.client.get_run(self.parent).data.tags.get("reused_runs", "").split()
@@ -198,7 +266,7 @@ class Store:
 
     def versions(self, model: str, run_key: str) -> list[str]:
         """Registered versions of the model made from runs with this key."""
-        with self._answers(f"the versions of {model}"):
+        with self.contact.asking(f"the versions of {model}"):
             found = self.client.search_model_versions(f"name = '{model}'")
         return [str(version.version) for version in found if version.tags.get("run_key") == run_key]
 
@@ -210,7 +278,7 @@ class Store:
         """
         from mlflow.exceptions import MlflowException
 
-        with self._answers(f"the champion of {model}"):
+        with self.contact.asking(f"the champion of {model}"):
             try:  # asked for the alias, MLflow says of a missing one what it says of a wrong question
                 version = self.client.get_registered_model(model).aliases.get("champion")
             except MlflowException as error:
@@ -220,22 +288,12 @@ class Store:
         return None if version is None else str(version)
 
     def crown(self, model: str, version: str) -> None:
-        self.client.set_registered_model_alias(model, "champion", version)
+        with self.contact.asking(f"the champion of {model}"):
+            self.client.set_registered_model_alias(model, "champion", version)
 
-    @contextmanager
-    def _answers(self, what: str) -> Iterator[None]:
-        """A store that cannot answer is not one that has nothing: it is named, with the reason."""
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
 
-        try:
-            yield
-        except (MlflowException, SQLAlchemyError) as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(
-                f"{what} must be known, but the tracking store {self.client.tracking_uri} does not tell: {reason}; try again "
-                "when it answers"
-            ) from None
+def _conditions(tags: Mapping[str, Any]) -> list[str]:
+    return [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
 
 
 def store_uri(workspace: Workspace) -> str:
@@ -243,49 +301,46 @@ def store_uri(workspace: Workspace) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.home / 'mlflow.db'}"
 
 
-def open_store(workspace: Workspace, tracking: Tracking) -> Store:
-    """Connect to the store and make the experiment if it is not there.
+def open_store(workspace: Workspace, tracking: Tracking, goes_on: bool = True) -> Store:
+    """Connect to the store and make the experiment if it is not there, or bring it back if it was deleted.
 
     A run id in the environment (from `mlflow run`) becomes the parent: MLflow would resume that one run in every stage.
+    goes_on: whether work goes on, in files, when the store stops answering later.
+
+    Raises:
+        ValueError: the store does not answer, or is none.
     """
     parent = os.environ.pop("MLFLOW_RUN_ID", None)
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    import mlflow
-
     uri = store_uri(workspace)
-    mlflow.set_tracking_uri(uri)
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        client = mlflow.MlflowClient(uri)
-        experiment = os.environ.get("MLFLOW_EXPERIMENT_ID")
-        if not experiment:
-            name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or tracking.experiment
-            known = client.get_experiment_by_name(name)
-            experiment = known.experiment_id if known else client.create_experiment(name, artifact_location=_beside(uri, name))
-        if "mlflow.experimentKind" not in client.get_experiment(experiment).tags:  # `mlflow ui` opens on runs, not on chats
-            client.set_experiment_tag(experiment, "mlflow.experimentKind", "custom_model_development")
-    except (MlflowException, SQLAlchemyError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"the tracking store must be readable, got {uri}: {reason}; mend it or move it away") from None
-    return Store(client, str(experiment), parent)
+    client = connect(uri)
+    with first_contact(uri):
+        number = os.environ.get("MLFLOW_EXPERIMENT_ID")
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or tracking.experiment
+        known = client.get_experiment(number) if number else client.get_experiment_by_name(name)
+        if known is None:
+            known = client.get_experiment(client.create_experiment(name, artifact_location=_beside(uri, name)))
+        if known.lifecycle_stage == "deleted":
+            client.restore_experiment(known.experiment_id)
+            say(f"the experiment {known.name} had been deleted; it is restored with its runs, as new ones belong beside them")
+        if "mlflow.experimentKind" not in known.tags:  # `mlflow ui` opens on runs, not on chats
+            client.set_experiment_tag(known.experiment_id, "mlflow.experimentKind", "custom_model_development")
+    return Store(client, str(known.experiment_id), parent, Contact(mask(uri), goes_on))
 
 
 def _beside(uri: str, experiment: str) -> str | None:
     """mlruns/ beside the store's database file; None leaves the place to the server."""
     if not uri.startswith("sqlite:///"):
         return None
-    return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlruns" / experiment).as_uri()
+    return (artifacts_beside(Path(uri.removeprefix("sqlite:///"))) / experiment).as_uri()
 
 
 def find_model(uri: str, workspace: Workspace, tracking: Tracking) -> str:
     """The store's own address of a model: `models:/hilum@champion`, `models:/hilum/3`, or for a run id `models:/m-...`.
 
     Raises:
-        ValueError: the store has no such model or run, or the run has no model.
+        ValueError: the store has no such model or run, or the run has no model; or it does not answer.
     """
-    store = open_store(workspace, tracking)
+    client = open_store(workspace, tracking).client
     from mlflow.exceptions import MlflowException
 
     try:
@@ -293,15 +348,15 @@ def find_model(uri: str, workspace: Workspace, tracking: Tracking) -> str:
             name, at, alias = uri.removeprefix("models:/").partition("@")
             name, slash, version = (name, "", "") if at else name.partition("/")
             if at:
-                store.client.get_model_version_by_alias(name, alias)
+                client.get_model_version_by_alias(name, alias)
             elif slash:
-                store.client.get_model_version(name, version)
+                client.get_model_version(name, version)
             else:
-                store.client.get_logged_model(name)
+                client.get_logged_model(name)
             return uri
-        outputs = store.client.get_run(uri).outputs.model_outputs
+        outputs = client.get_run(uri).outputs.model_outputs
     except MlflowException as error:
-        raise ValueError(f"--model must name a file, a run or a registered model, got {uri!r}: {error.message}") from None
+        raise ValueError(f"--model must name a file, a run or a registered model, got {uri!r}: {mask(error.message)}") from None
     if not outputs:
         raise ValueError(f"a run must hold a model, but run {uri} has none; name the run of an arm")
     return f"models:/{outputs[0].model_id}"
@@ -313,7 +368,7 @@ def fetch_model(uri: str, workspace: Workspace, tracking: Tracking, into: Path) 
     Returns the folder with model.keras and what travelled beside it, and the facts of its model.json.
 
     Raises:
-        ValueError: the store has no such model or run.
+        ValueError: the store has no such model or run, or not the files of the model.
     """
     address = find_model(uri, workspace, tracking)
     import mlflow.artifacts
@@ -323,6 +378,11 @@ def fetch_model(uri: str, workspace: Workspace, tracking: Tracking, into: Path) 
     try:
         folder = Path(mlflow.artifacts.download_artifacts(address, dst_path=str(into)))
     except MlflowException as error:
-        raise ValueError(f"--model must name a file, a run or a registered model, got {uri!r}: {error.message}") from None
+        raise ValueError(f"--model must name a file, a run or a registered model, got {uri!r}: {mask(error.message)}") from None
+    if not (folder / "data" / "model.keras").is_file():
+        raise ValueError(
+            f"the files of a model must lie where its store says, but those of {uri!r} in {mask(store_uri(workspace))} are gone; "
+            "bring mlruns/ back beside mlflow.db, or name a file results/arms/<arm>/training/model.keras"
+        )
     shutil.copy(folder / "data" / "model.keras", folder / "model.keras")
     return folder, dict(Model.load(str(folder)).metadata or {})

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from empty_store import forget_environment, make_store
 
+from hilum.contact import Contact
 from hilum.pages.arm_results import ArmResults
 from hilum.project.champion import crown
 from hilum.records import Predictions
@@ -140,7 +141,7 @@ def test_a_hiccup_of_the_server_is_no_lack_of_a_champion(
 
     arms = measured(workspace, store, "auroc_macro", {"baseline": 0.7, "finetuned": 0.8})
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    away = Store(mlflow.MlflowClient(server), "0", None)
+    away = Store(mlflow.MlflowClient(server), "0", None, Contact(server, goes_on=False))
     with pytest.raises(ValueError, match=rf"champion .* {server}.*503"):
         crown(away, by(params, "auroc_macro"), arms)
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from hilum.ownership import this_process
 from hilum.results import folder_digest
 from hilum.settings.params import Params, check_params, read_params
 from hilum.stages import check, tune
-from hilum.training.ownership import this_process
 from hilum.training.search import study_name
 from hilum.workspace import Workspace
 

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from hilum.ownership import Owner
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.training import Tune
-from hilum.training.ownership import Owner
 from hilum.training.search import Found, Values, Watch, search, study_name
 from hilum.training.studies import open_study
 

@@ -16,8 +16,8 @@ import pytest
 from fake_search import asked, begin_at_once, begin_search, wait_for_trials
 from sqlalchemy import Engine, event
 
+from hilum.ownership import Owner
 from hilum.training import studies
-from hilum.training.ownership import Owner
 from hilum.training.studies import finished, open_study
 
 Started = list[subprocess.Popen[str]]

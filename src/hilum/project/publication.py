@@ -30,7 +30,7 @@ def print_headline(workspace: Workspace, params: Params) -> None:
 
 def publish(workspace: Workspace, params: Params) -> None:
     """Publish a workspace's results into the store that its home names."""
-    store = open_store(workspace, params.tracking)
+    store = open_store(workspace, params.tracking, goes_on=False)
     versions = read_json(workspace.split / "versions.json")
     new = 0
     for arm in params.arms:

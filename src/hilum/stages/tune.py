@@ -11,6 +11,7 @@ import yaml
 
 from hilum.code_version import made_by
 from hilum.evaluation.scoring.epochs import score_epoch
+from hilum.ownership import Owner
 from hilum.progress import bar, say
 from hilum.results import base_tags, epoch_metrics, flatten, read_json, write_json, write_table
 from hilum.runs import code_tags, log_search
@@ -19,7 +20,6 @@ from hilum.settings.params import Params, find_arm, read_params
 from hilum.settings.training import Arm
 from hilum.tracking import Run, Store, open_store
 from hilum.training.fit import begin_training
-from hilum.training.ownership import Owner
 from hilum.training.search import Found, Watch, search, study_name
 from hilum.training.task import load_task, weights_digest
 from hilum.training.trial import TRIAL_CODE, TRIAL_LIBRARIES, train_trial

@@ -12,9 +12,9 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
+from hilum.ownership import Owner
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.training import Tune
-from hilum.training.ownership import Owner
 from hilum.training.studies import finished, open_study
 
 Values = dict[str, Any]

@@ -12,7 +12,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import DatabaseError
 
-from hilum.training.ownership import Owner, hold
+from hilum.ownership import Owner, hold
 
 PATIENCE = 30  # seconds that a write waits while other processes write
 AGAIN = "run the same command again: finished trials are kept"

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from hilum.training.ownership import Owner, hold, this_process
+from hilum import ownership
+from hilum.ownership import Owner, has_ended, hold, read_owner, this_process
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from hilum.training.ownership import hold
+from hilum.ownership import hold
 with hold(Path(sys.argv[1]), print):
     print("held", flush=True)
     sys.stdin.readline()
@@ -164,3 +165,42 @@ def test_a_child_that_lives_on_does_not_keep_what_its_parent_gave_back(tmp_path:
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize(
+    ("other", "ended"),
+    [
+        ({}, False),
+        ({"started": 1}, True),  # its number is another process's by now
+        ({"started": 1, "host": "elsewhere"}, False),
+        ({"started": 1, "numbers": "pid:[1]"}, False),  # in another container, whose numbers are not seen here
+        ({"started": 0}, False),
+        ({"boot": "before", "machine": "m"}, False),  # another machine of this name
+        ({"boot": "", "started": 1}, False),
+    ],
+)
+def test_an_owner_has_ended_only_where_that_is_known(other: dict[str, Any], ended: bool) -> None:
+    assert has_ended(replace(this_process(), **other)) == ended
+
+
+def test_an_owner_of_before_the_last_boot_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ownership, "_text_of", lambda file: "the same")
+    assert has_ended(replace(this_process(), boot="before"))
+
+
+def test_a_killed_process_has_ended_and_a_living_one_has_not(tmp_path: Path, start: Start) -> None:
+    process = start(tmp_path / "a.lock")
+    owner = read_owner((tmp_path / "a.lock").read_text())
+    assert owner and not has_ended(owner)
+    process.kill()
+    process.wait()
+    assert has_ended(owner)
+
+
+def test_a_record_is_read_as_it_was_written_and_older_ones_too() -> None:
+    owner = this_process()
+    assert read_owner(owner.record()) == owner
+    older = {key: value for key, value in asdict(owner).items() if key not in ("machine", "numbers")}
+    assert read_owner(json.dumps(older)) == replace(owner, machine="", numbers="")
+    for text in ("", "{}", "[1]", "{not json"):
+        assert read_owner(text) is None

@@ -1,4 +1,4 @@
-"""A study is owned by one living process: a lock that the kernel releases when the process ends, and a record of who holds it."""
+"""What one process owns while it lives: a study by a lock that the kernel releases, a run by a record that others can judge."""
 
 import fcntl
 import json
@@ -17,7 +17,9 @@ PAUSE = 0.2  # seconds between two looks at a lock that another process holds
 @dataclass(frozen=True)
 class Owner:
     """A process. boot: the id of the kernel it runs under; started: when it started, in ticks of that kernel (of processes with
-    one number over time, each has a start of its own); since: when it took the study. boot "" and started 0 where no /proc tells.
+    one number over time, each has a start of its own); since: when it took what it owns; machine: the id of the installed system,
+    which outlives a boot; numbers: the name space that its number counts in (a container has its own). boot, machine and numbers
+    are "" and started is 0 where no file tells.
     """
 
     host: str
@@ -25,21 +27,54 @@ class Owner:
     pid: int
     started: int
     since: str
+    machine: str = ""  # records of before had neither of these
+    numbers: str = ""
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host} since {self.since}"
 
+    def record(self) -> str:
+        """What `read_owner` reads."""
+        return json.dumps(asdict(self))
+
 
 def this_process() -> Owner:
     """The running process, as an owner from now on."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
+    numbers = Path("/proc/self/ns/pid")
     return Owner(
         host=socket.gethostname(),
-        boot=boot.read_text().strip() if boot.is_file() else "",
+        boot=_text_of("/proc/sys/kernel/random/boot_id"),
         pid=os.getpid(),
         started=_start_of(os.getpid()),
         since=datetime.now().astimezone().isoformat(" ", "seconds"),
+        machine=_text_of("/etc/machine-id"),
+        numbers=str(numbers.readlink()) if numbers.is_symlink() else "",
     )
+
+
+def _text_of(file: str) -> str:
+    return Path(file).read_text().strip() if os.access(file, os.R_OK) else ""
+
+
+def has_ended(owner: Owner) -> bool:
+    """Whether an owner is known to have ended: a process of this host, in this kernel or in one before its last boot.
+
+    False where it cannot be known: of another host, of another container, or where no /proc tells.
+    """
+    here = this_process()
+    if owner.host != here.host or owner.numbers != here.numbers or not owner.boot or not here.boot:
+        return False
+    if owner.boot != here.boot:
+        return bool(owner.machine) and owner.machine == here.machine
+    return 0 < owner.started != _start_of(owner.pid)
+
+
+def read_owner(text: str) -> Owner | None:
+    """The owner that a record tells of; None if it tells of none."""
+    try:
+        return Owner(**json.loads(text))
+    except (ValueError, TypeError):
+        return None
 
 
 @contextmanager
@@ -64,7 +99,7 @@ def hold(file: Path, waits: Callable[[Owner], None]) -> Iterator[None]:
                 told = owner
             time.sleep(PAUSE)
         try:
-            os.pwrite(descriptor, json.dumps(asdict(this_process())).encode(), 0)
+            os.pwrite(descriptor, this_process().record().encode(), 0)
             yield
         finally:
             os.ftruncate(descriptor, 0)
@@ -116,7 +151,4 @@ def _start_of(pid: int) -> int:
 
 
 def _record(descriptor: int) -> Owner | None:
-    try:
-        return Owner(**json.loads(os.pread(descriptor, 4096, 0)))
-    except (ValueError, TypeError):  # empty, or just being written
-        return None
+    return read_owner(os.pread(descriptor, 4096, 0).decode(errors="replace"))  # None: empty, or just being written

@@ -1,0 +1,17 @@
+"""Addresses that people are shown: their passwords are masked, wherever they come from."""
+
+import re
+
+MASK = "***"
+# A password may hold anything but white space, an @ too: it ends at the last one of its word. One slash is left where
+# an address was taken for a path.
+PASSWORD = re.compile(r"([a-zA-Z][\w+.-]*:/{1,2}[^\s/:@]*):\S+@")
+TOKEN = re.compile(r"(https?:/{1,2})[^\s/:@]+@")  # an address of the web with one word before its host: that is its secret
+QUERY = re.compile(r"([?&](?:password|passwd|pwd|token|access_token|sslpassword)=)[^\s&'\"]+", re.IGNORECASE)
+
+
+def mask(text: str) -> str:
+    """The text with every password in an address replaced: `http://user:***@host`."""
+    text = PASSWORD.sub(rf"\1:{MASK}@", text)
+    text = TOKEN.sub(rf"\1{MASK}@", text)
+    return QUERY.sub(rf"\1{MASK}", text)
