@@ -34,7 +34,10 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
         *({"outputs", "maps", "chexlocalize"}, {"saved_maps"}, {"sheets"}, {"drawing"}, {"sanity"}, {"measures"}, {"methods"}),
         {"explained_model"},
     ],
-    "settings": [{"roots"}, {"params"}, {"meaning"}, {"training", "explain", "sources", "errors"}, {"search_space"}],
+    "settings": [
+        *({"roots"}, {"params"}, {"meaning"}, {"training", "explain", "sources", "errors"}, {"schema"}),
+        {"search_space", "yaml_text"},
+    ],
 }
 HOMES = {
     "mlflow": {"tracking", "contact"},
@@ -56,7 +59,7 @@ NOT_IN_TRAINING = (  # what no edit of may train a model anew
 )
 EXEMPT = {  # decide no result, so an edit re-runs nothing
     *("settings/params.py", "settings/training.py", "settings/explain.py", "settings/sources.py", "settings/errors.py"),
-    "settings/roots.py",
+    *("settings/roots.py", "settings/schema.py", "settings/yaml_text.py"),
     *("settings/search_space.py", "workspace.py", "tracking.py", "cli.py", "runs.py", "progress.py"),
 }
 ONLY_HERE = {  # what one file does for the whole house, by the words that would do it elsewhere
@@ -72,6 +75,7 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     },
     "tracking": {"Run", "Store", "fetch_model", "find_model", "open_store"},
     "settings.params": {"Audit", "Compare", "Evaluate", "Params", "Tracking", "check_params", "find_arm", "read_params"},
+    "settings.yaml_text": {"FLOAT", "INT", "Loader", "read_int", "read_yaml"},
     "settings.roots": {"FILE", "VARIABLE", "check_roots", "is_absolute", "read_roots"},
     "progress": {"bar", "say"},
     "workspace": {"Workspace", "find_workspace"},

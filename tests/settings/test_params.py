@@ -172,6 +172,100 @@ def test_an_unknown_key_of_a_space_is_told_the_keys_of_a_space() -> None:
     assert f"{RATE}.hihg is not a known key; did you mean {RATE}.high? Legal here: low, high, log, start" in told
 
 
+def test_a_space_that_is_two_at_once_is_told_in_one_line_that_names_the_way_out() -> None:
+    told = refusal(changed(arms__baseline__head__dropout__choices=[0.0, 0.2]))
+    assert told.splitlines()[1:] == [
+        "  arms.baseline.head.dropout must be one space, {low, high, log, start} or {choices, start}, got keys of both: low, "
+        "high, start, choices; remove choices, or remove low and high (a recipe removes a key with `null`)"
+    ]
+    told = refusal(changed(arms__baseline__head__dropout={"low": 0.1, "choices": [1, 2]}))
+    assert len(told.splitlines()) == 2 and "got keys of both: low, choices; remove choices, or remove low" in told
+
+
+@pytest.mark.parametrize("key", ["choices", "start", "low"])
+def test_no_key_is_advised_that_is_there_already(key: str) -> None:
+    """Of any kind of space, with any further key."""
+    for space in ({"low": 0.1, "high": 0.2, "start": 0.1}, {"choices": [0.1, 0.2], "start": 0.1}):
+        told = refusal(changed(arms__baseline__head__dropout={**space, key: ["x"]}))
+        advised = [line.split("did you mean ")[1].split("?")[0] for line in told.splitlines() if "did you mean" in line]
+        assert not [one for one in advised if one.rpartition(".")[2] in {**space, key: 1}]
+
+
+CSV = {"reader": "csv", "root": "films", "mode": "copy", "table": "t.csv", "path": "file", "finding": "dx"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"arms__baseline__phases__0__unfreeze": 0},
+            "arms.baseline.phases.0.unfreeze: Input should be greater than or equal to 1, or a valid string, got 0",
+        ),
+        (
+            {"explain__lime__hide": 300},
+            "explain.lime.hide: Input should be 'mean' or 'film', or less than or equal to 255, got 300",
+        ),
+        (
+            {"explain__gradcam_layers__layers": [3]},
+            "explain.gradcam_layers.layers.0 must be text, got 3; put what you wrote in quotes",
+        ),
+        (
+            {"acquire__sources__c": {**CSV, "view": 5}},
+            "acquire.sources.c.view must be text or a list, got 5; put what you wrote in quotes",
+        ),
+        (
+            {"acquire__sources__c": {**CSV, "view": [5]}},
+            "acquire.sources.c.view.0 must be text, got 5; put what you wrote in quotes",
+        ),
+        (
+            {"acquire__sources__c": {**CSV, "age": None}},
+            "acquire.sources.c.age must be text, got null; put what you wrote in quotes",
+        ),
+        (
+            {"arms__baseline__head__dropout": {"choices": [0.1, None], "start": 0.1}},
+            "arms.baseline.head.dropout.choices.1: Input should be a valid number, or a valid integer, or a valid string, "
+            "got null",
+        ),
+        (
+            {"arms__baseline__head__dropout": {"start": 0.2}},
+            "arms.baseline.head.dropout: Input should be a valid number, or a space, {low, high, log, start} or "
+            "{choices, start}, got {'start': 0.2}",
+        ),
+        (
+            {"acquire__sources__c": {**CSV, "reader": "folders"}},
+            "acquire.sources.c.reader must be one of phantom, kermany, folder, csv, covid_chestxray, figure1, nih, "
+            "dicom, rsna, got 'folders'; did you mean folder?",
+        ),
+        ({"acquire__sources__c": 5}, "acquire.sources.c must be a section with the keys reader, got 5"),
+        (
+            {"prepare__labels": {True: ["a"], "x": ["b"]}},
+            "prepare.labels.True must be text, got True; put what you wrote in quotes",
+        ),
+    ],
+)
+def test_a_value_of_several_kinds_is_told_in_one_line_that_does_not_contradict_itself(changes: dict[str, Any], line: str) -> None:
+    assert refusal(changed(**changes)).splitlines()[1:] == [f"  {line}"]
+
+
+@pytest.mark.parametrize("text", ["yes", "no", "off", "1:30", "~/films", "v1", "2024-1", "=", "on"])
+def test_a_text_of_params_yaml_is_what_dvc_takes_it_for(tmp_path: Path, text: str) -> None:
+    """DVC writes an override there by YAML 1.2, where these need no quotes."""
+    (tmp_path / "params.yaml").write_text(
+        yaml.safe_dump(changed(tracking__experiment="here")).replace("experiment: here", f"experiment: {text}")
+    )
+    assert read_params(tmp_path / "params.yaml").tracking.experiment == text
+
+
+def test_the_choices_of_a_space_are_numbers_however_they_are_written(tmp_path: Path) -> None:
+    written = yaml.safe_dump(changed(arms__baseline__phases__0__learning_rate="here"))
+    (tmp_path / "params.yaml").write_text(
+        written.replace("learning_rate: here", "learning_rate: {choices: [1e-3, 1e-2], start: 1e-3}")
+    )
+    space = read_params(tmp_path / "params.yaml").arms["baseline"].phases[0].learning_rate
+    assert space == Choices(choices=[0.001, 0.01], start=0.001)
+    assert isinstance(space, Choices) and all(isinstance(one, float) for one in space.choices)
+
+
 def test_a_number_that_yaml_reads_as_text_is_a_number() -> None:
     rate = yaml.safe_load("{a: 1e-3, b: {low: 1e-4, high: 1e-2, log: true, start: 1e-3}}")
     assert rate["a"] == "1e-3"  # what PyYAML makes of it; DVC reads a number

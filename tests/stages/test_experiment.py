@@ -22,6 +22,7 @@ from hilum.project.overrides import NAMED, apply_overrides, choose_roots, list_c
 from hilum.results import flatten
 from hilum.settings.meaning import class_names
 from hilum.settings.params import check_params
+from hilum.settings.yaml_text import read_yaml
 from hilum.stages import experiment
 from hilum.stages.experiment import call_dvc, fetch_results
 from hilum.workspace import Workspace
@@ -258,6 +259,16 @@ CHANGES: dict[str, dict[str, Any]] = {
     "text that ends in a backslash": {"tracking.experiment": "a\\"},
     "text that looks like a number": {"tracking.experiment": "1e-3"},
     "text that looks like null": {"tracking.experiment": "null"},
+    **{
+        f"text {text}": {"tracking.experiment": text}
+        for text in (
+            *("yes", "No", "on", "~", "2024", "0o17", "017", "1_000", "1:30", "2024-01-01", "/data/films #2", "a: b"),
+            *("[a]", "{a: b}"),
+            *("${tracking.model}", "a${oc.env:HOME}b", "\\${x}", "\\\\${x}'", "$x", ".inf", "true", " a ", "a\tb", "="),
+            *("<<", "*a", "!a"),
+        )
+    },
+    "texts in a list": {"explain.methods": ["yes", "1:30", "~", "a #b", "${x}"]},
     "empty text": {"arms.baseline.weights": ""},
     "text beyond ASCII": {"tracking.experiment": "Lungenflügel ~ 肺"},
     "truth": {"train.augment.flip": True},
@@ -310,7 +321,7 @@ def test_dvc_makes_of_the_changes_what_was_wanted(tmp_path: Path, name: str) -> 
     assert got == wanted
     assert typed(got) == typed(wanted)
     assert list_changes(got, wanted) == []
-    assert check_params(yaml.safe_load((tmp_path / "params.yaml").read_text())) == check_params(wanted)
+    assert check_params(read_yaml((tmp_path / "params.yaml").read_text())) == check_params(wanted)
 
 
 def typed(value: Any) -> Any:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from hilum.project.typed_values import read_value
 from hilum.settings.roots import check_roots
+from hilum.settings.yaml_text import read_yaml
 
 # Parameters of MLproject -> place in params.yaml; `*`: every key there; `@`: the sources of the task; -1: the last phase.
 NAMED = {
@@ -43,14 +43,14 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
         if not file.is_file():
             known = ", ".join(sorted(path.stem for path in (root / "recipes").glob("*.yaml")))
             raise ValueError(f"recipe must be one of {known}, got {recipe!r}")
-        values = merge(values, unshare(yaml.safe_load(file.read_text())))
+        values = merge(values, unshare(read_yaml(file.read_text())))
     for pair in named:
         key, _, text = pair.partition("=")
         if key not in NAMED:
             raise ValueError(f"a named parameter must be one of {', '.join(NAMED)}, got {key!r}; use set for any other key")
         if text != "" and key != "root":  # `choose_roots`
-            value = read_value(pair, text)
             for place in find_places(values, NAMED[key]):
+                value = read_value(pair, f"{place}.0" if key == "source" else place, text, values)
                 put(values, place, [value] if key == "source" else value)
     for pair in shlex.split(pairs):
         key, equals, text = pair.partition("=")
@@ -58,7 +58,7 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
             raise ValueError(f"set takes key=value pairs separated by spaces, got {pair!r}")
         if ROOT.fullmatch(key):
             continue
-        put(values, key, read_value(pair, text))
+        put(values, key, read_value(pair, key, text, values))
     return name_fold_arms(written, values)
 
 
@@ -79,8 +79,7 @@ def choose_roots(wanted: Any, pairs: str, named: list[str]) -> dict[str, str]:
     for pair in shlex.split(pairs):
         key, _, text = pair.partition("=")
         if found := ROOT.fullmatch(key):
-            value = read_value(pair, text)
-            chosen[found[1]] = value if isinstance(value, str) else text
+            chosen[found[1]] = read_value(pair, key, text, wanted)
     check_roots(chosen, [name for name, source in wanted["acquire"]["sources"].items() if "root" in source], "a root")
     return chosen
 
@@ -101,17 +100,6 @@ def unshare(values: Any) -> Any:
     if isinstance(values, Mapping):
         return {key: unshare(value) for key, value in values.items()}
     return [unshare(value) for value in values] if isinstance(values, list) else values
-
-
-def read_value(pair: str, text: str) -> Any:
-    """A value as YAML 1.2 and DVC read it: PyYAML takes 1e-4 for text. Raises ValueError if it is no YAML."""
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(
-            f"an override must be key=value with a value in YAML, got {pair!r}: {str(error).splitlines()[0]}"
-        ) from None
-    return float(value) if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+", value) else value
 
 
 def merge(values: Any, changes: Any) -> Any:
@@ -199,6 +187,8 @@ def literal(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
         return repr(value)
+    # OmegaConf would put a variable in the place of ${...}; a backslash keeps it, and those that lead up to it are doubled.
+    kept = re.sub(r"(\\*)\$\{", lambda begin: begin[1] * 2 + "\\${", str(value))
     # In Hydra's quotes a backslash is one, unless backslashes lead up to a quote: those are doubled.
-    quoted = re.sub(r"(\\*)('|\Z)", lambda end: end[1] * 2 + end[2].replace("'", "\\'"), str(value))
+    quoted = re.sub(r"(\\*)('|\Z)", lambda end: end[1] * 2 + end[2].replace("'", "\\'"), kept)
     return f"'{quoted}'"

@@ -1,72 +1,143 @@
 """What pydantic found wrong with params.yaml, in words: the key as the user wrote it, the rule, the evidence, the remedy."""
 
 import difflib
-from collections.abc import Mapping
-from typing import Any, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from hilum.settings.search_space import Section
+from hilum.settings.schema import find_members, fits_reader, is_section, step_into
+from hilum.settings.search_space import Choices, Range, Section, kind_of_space
 
 RENAMED = {  # keys of earlier versions -> what stands in their place
     "seed": "every section that draws has a seed of its own; write split.seed, pretrain.seed, train.seed, evaluate.seed, "
     "explain.seed, audit.seed and compare.seed (equal numbers give what the one number gave)",
 }
+SPACES = {"range": Range, "list": Choices}
+SPACE_FORMS = "{low, high, log, start} or {choices, start}"
+
+Fault = Mapping[str, Any]  # one of ValidationError.errors()
 
 
-def tell_fault(item: Mapping[str, Any], values: Any, whole: type[Section]) -> str:
-    """One line for one of pydantic's errors.
+def tell_faults(items: Sequence[Fault], values: Any, whole: type[Section]) -> list[str]:
+    """One line for each place of params.yaml that is wrong, in pydantic's order.
 
-    item: an element of ValidationError.errors(). values: what was checked. whole: the model of all of params.yaml.
+    pydantic tells for every member of a union why the value is not that one. Where the value has the form of one member and is
+    wrong inside, that alone is told; otherwise the rules of all members make one sentence.
+
+    items: of ValidationError.errors(). values: what was checked. whole: the model of all of params.yaml.
     """
-    path = _written_path(item["loc"], values, item["type"] in ("missing", "extra_forbidden"))
-    key = ".".join(path)
+    places: dict[tuple[str, ...], list[Fault]] = {}
+    for item in items:
+        path = tuple(_written_path(item, values))
+        space = _mixed_space(path, values, whole)
+        places.setdefault(space or path, []).append(item)
+    inner = {path: {other for other in places if len(other) > len(path) and other[: len(path)] == path} for path in places}
+    return [
+        _tell_place(".".join(path), list(path), found, values, whole)
+        for path, found in places.items()
+        if not inner[path] or not all(_is_of_a_union(item, path) for item in found)
+    ]
+
+
+def _tell_place(key: str, path: list[str], found: Sequence[Fault], values: Any, whole: type[Section]) -> str:
+    item = found[0]
+    if _mixed_space(tuple(path), values, whole) == tuple(path):
+        return _tell_mixed_space(key, _value_at(path, values))
     if item["type"] == "extra_forbidden":
-        legal = _legal_keys(path[:-1], values, whole)
-        near = difflib.get_close_matches(path[-1], legal, 1)
-        if key in RENAMED:
-            return f"{key} is not a key any more: {RENAMED[key]}"
-        hint = f"; did you mean {'.'.join([*path[:-1], near[0]])}?" if near else ";"
-        return f"{key} is not a known key{hint} Legal here: {', '.join(legal)}"
+        return _tell_unknown_key(key, path, values, whole)
     if item["type"] == "union_tag_not_found":
         key, item = f"{key}.reader", {**item, "type": "missing"}
+    if item["type"] == "union_tag_invalid":
+        legal, got = str(item["ctx"]["expected_tags"]).replace("'", ""), str(item["ctx"]["tag"])
+        near = difflib.get_close_matches(got, legal.split(", "), 1)
+        return f"{key}.reader must be one of {legal}, got {got!r}" + (f"; did you mean {near[0]}?" if near else "")
     if item["type"] == "missing":
         return f"{key} is missing; add it (the repository's params.yaml shows its value)"
-    if item["type"] == "string_type" and isinstance(item["input"], int | float):  # YAML takes `no` for false and 01 for 1
-        return f"{key} must be text, got {item['input']!r}; put what you wrote in quotes"
-    message = item["msg"].removeprefix("Value error, ")
-    if not key:
-        return message
-    return f"{key}: {message}" if "got" in message else f"{key}: {message}, got {item['input']!r}"
+    value, kinds = item["input"], [one["type"] for one in found]
+    if "string_type" in kinds and not isinstance(value, Mapping | list) and all(k in ("string_type", "list_type") for k in kinds):
+        list_too = " or a list" if "list_type" in kinds else ""
+        return f"{key} must be text{list_too}, got {_as_written(value)}; put what you wrote in quotes"
+    if item["type"] in ("model_type", "model_attributes_type"):
+        return f"{key} must be a section with the keys {', '.join(_legal_keys(path, values, whole))}, got {_as_written(value)}"
+    message = _join_rules(found)
+    if Range in find_members(whole, path, values) and isinstance(value, Mapping | list):
+        message += f", or a space, {SPACE_FORMS}"
+    if not key or (item["type"] == "value_error" and "got" in message):
+        return f"{key}: {message}".removeprefix(": ")
+    return f"{key}: {message}, got {_as_written(value)}"
 
 
-def _written_path(location: tuple[int | str, ...], values: Any, absent: bool) -> list[str]:
+def _tell_unknown_key(key: str, path: list[str], values: Any, whole: type[Section]) -> str:
+    if key in RENAMED:
+        return f"{key} is not a key any more: {RENAMED[key]}"
+    legal = _legal_keys(path[:-1], values, whole)
+    near = difflib.get_close_matches(path[-1], legal, 1)
+    hint = f"; did you mean {'.'.join([*path[:-1], near[0]])}?" if near else ";"
+    return f"{key} is not a known key{hint} Legal here: {', '.join(legal)}"
+
+
+def _tell_mixed_space(key: str, space: Mapping[str, Any]) -> str:
+    ranged = [name for name in space if name in Range.model_fields and name not in Choices.model_fields]
+    return (
+        f"{key} must be one space, {SPACE_FORMS}, got keys of both: {', '.join(map(str, space))}; remove choices, or remove "
+        f"{' and '.join(ranged)} (a recipe removes a key with `null`)"
+    )
+
+
+def _mixed_space(path: tuple[str, ...], values: Any, whole: type[Section]) -> tuple[str, ...] | None:
+    """The place of the space that a fault lies at or in, where keys of a range and of choices stand together; else None."""
+    for place in (path, path[:-1]):
+        value = _value_at(place, values)
+        both = isinstance(value, Mapping) and "choices" in value and {"low", "high", "log"} & set(value)
+        if both and Range in find_members(whole, list(place), values):
+            return place
+    return None
+
+
+def _join_rules(found: Sequence[Fault]) -> str:
+    """`Input should be greater than or equal to 1, or a valid string`."""
+    rules = []
+    for item in found:
+        rule = item["msg"].removeprefix("Value error, ").removesuffix(", got a number with a fractional part")
+        rules.append(rule.partition(", unable to parse")[0] if len(found) > 1 else rule)
+    first, *others = dict.fromkeys(rules)
+    return ", or ".join([first, *(rule.removeprefix("Input should be ") for rule in others)])
+
+
+def _as_written(value: Any) -> str:
+    return "null" if value is None else str(value) if type(value).__name__ in ("date", "datetime") else repr(value)
+
+
+def _is_of_a_union(item: Fault, path: tuple[str, ...]) -> bool:
+    """Whether a fault is one member's: its location ends in the name of that member."""
+    return len(item["loc"]) > len(path)
+
+
+def _written_path(item: Fault, values: Any) -> list[str]:
     """pydantic's location without the names of union members, which nobody wrote into params.yaml."""
+    location = item["loc"]
+    if location[-1:] == ("[key]",):
+        return [*_written_path({**item, "loc": location[:-2], "type": ""}, values), str(item["input"])]
     path = []
     for i, step in enumerate(location):
         inside = (isinstance(values, Mapping) and step in values) or (isinstance(values, list) and isinstance(step, int))
         if inside:
             values = values[step]
-        if inside or (absent and i == len(location) - 1):
+        if inside or (item["type"] in ("missing", "extra_forbidden") and i == len(location) - 1):
             path.append(str(step))
     return path
 
 
+def _value_at(path: Sequence[str], values: Any) -> Any:
+    for step in path:
+        values = step_into(values, step)
+    return values
+
+
 def _legal_keys(path: list[str], values: Any, whole: type[Section]) -> list[str]:
     """The keys that the section at a place of params.yaml knows."""
-    known: Any = whole
-    for step in path:
-        values = values[int(step)] if isinstance(values, list) else values[step]
-        members = [known] if isinstance(known, type) else _members(known)
-        section = next((m for m in members if isinstance(m, type) and issubclass(m, Section) and step in m.model_fields), None)
-        known = section.model_fields[step].annotation if section else known
-    sections = [m for m in ([known] if isinstance(known, type) else _members(known)) if issubclass(m, Section)]
-    fits = [
-        m for m in sections if "reader" not in m.model_fields or values.get("reader") in str(m.model_fields["reader"].annotation)
-    ]
-    return [name for m in fits for name in m.model_fields]
-
-
-def _members(annotation: Any) -> list[type]:
-    """All classes that stand anywhere inside an annotation such as dict[str, A | B]."""
-    if isinstance(annotation, type) and not get_args(annotation):
-        return [annotation]
-    return [member for argument in get_args(annotation) for member in _members(argument)]
+    value = _value_at(path, values)
+    sections = [m for m in find_members(whole, path, values) if is_section(m) and fits_reader(m, value)]
+    if Range in sections:
+        sections = [SPACES.get(kind_of_space(value), Range)]
+    names = dict.fromkeys(name for section in sections for name in section.model_fields)
+    return [name for name in names if isinstance(value, Mapping) or all(name in section.model_fields for section in sections)]

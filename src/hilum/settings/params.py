@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from hilum.settings.errors import tell_fault
+from hilum.settings.errors import tell_faults
 from hilum.settings.explain import PREDICTED, TRUE, Explain
 from hilum.settings.meaning import EXCLUDED, check_spaces, class_names, pretrained_backbones
 from hilum.settings.search_space import Count, Name, Section, Seed, Share
 from hilum.settings.sources import Source
 from hilum.settings.training import Arm, Pretrain, Train, Tune
+from hilum.settings.yaml_text import read_yaml
 
 
 class Tracking(Section):
@@ -238,7 +239,7 @@ def read_params(path: Path) -> Params:
     if not path.is_file():
         raise ValueError(f"hilum runs where params.yaml is, got no {path}; change into the project's folder")
     try:
-        values = yaml.safe_load(path.read_text())
+        values = read_yaml(path.read_text())
     except yaml.YAMLError as error:
         raise ValueError(f"params.yaml must be YAML, got {' '.join(str(error).split())}") from None
     return check_params(values)
@@ -249,7 +250,7 @@ def check_params(values: Any) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        lines = [tell_fault(item, values, Params) for item in error.errors()]
+        lines = tell_faults(error.errors(), values, Params)
         raise ValueError("params.yaml does not hold:\n" + "\n".join(f"  {line}" for line in dict.fromkeys(lines))) from None
 
 

@@ -14,6 +14,7 @@ import yaml
 
 from hilum.settings.params import Params
 from hilum.settings.sources import PhantomSource
+from hilum.settings.yaml_text import read_yaml
 
 FILE = "roots.yaml"  # source -> folder
 VARIABLE = "HILUM_ROOTS"  # the same mapping in JSON; it goes before the file
@@ -61,7 +62,7 @@ def _legal(own: Mapping[str, str], values: Any, home: Path) -> list[str]:
     if not isinstance(values, Mapping) or set(values) <= set(own):
         return legal
     for file in sorted((home / "recipes").glob("*.yaml")):
-        recipe = yaml.safe_load(file.read_text()) or {}
+        recipe = read_yaml(file.read_text()) or {}
         sources = (recipe.get("acquire") or {}).get("sources") or {}
         legal += [name for name, source in sources.items() if isinstance(source, Mapping) and "root" in source]
     return list(dict.fromkeys(legal))
@@ -71,7 +72,7 @@ def _read_file(file: Path) -> Any:
     if not file.is_file():
         return {}
     try:
-        values = yaml.safe_load(file.read_text())
+        values = read_yaml(file.read_text())
     except yaml.YAMLError as error:
         raise ValueError(f"{FILE} must be YAML, got {' '.join(str(error).split())}; write `name: folder`") from None
     return {} if values is None else values

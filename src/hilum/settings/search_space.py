@@ -50,12 +50,13 @@ class Choices(Section):
         return self
 
 
-def _kind(value: Any) -> str:
+def kind_of_space(value: Any) -> str:
+    """range, list or value: by its keys, which of them a searched value is meant to be."""
     keys = value if isinstance(value, Mapping) else type(value).model_fields if isinstance(value, Section) else ()
     return "range" if "low" in keys or "high" in keys else "list" if "choices" in keys else "value"
 
 
 T = TypeVar("T")
 Searched = Annotated[
-    Annotated[T, Tag("value")] | Annotated[Range, Tag("range")] | Annotated[Choices, Tag("list")], Discriminator(_kind)
+    Annotated[T, Tag("value")] | Annotated[Range, Tag("range")] | Annotated[Choices, Tag("list")], Discriminator(kind_of_space)
 ]

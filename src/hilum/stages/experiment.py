@@ -12,8 +12,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import yaml
-
 from hilum.progress import say
 from hilum.project.faults import find_faults, find_missing
 from hilum.project.overrides import apply_overrides, choose_roots, list_changes
@@ -21,12 +19,13 @@ from hilum.project.publication import print_headline, publish
 from hilum.results import digest
 from hilum.settings.params import check_params
 from hilum.settings.roots import FILE, VARIABLE, read_roots
+from hilum.settings.yaml_text import read_yaml
 from hilum.workspace import Workspace, find_workspace
 
 
 def run(recipe: str, set: str, named: list[str]) -> None:
     workspace = find_workspace(Path.cwd())
-    written = yaml.safe_load(workspace.params.read_text())
+    written = read_yaml(workspace.params.read_text())
     wanted = apply_overrides(written, workspace.root, recipe, set, named)
     params = check_params(wanted)
     roots = choose_roots(wanted, set, named)
@@ -90,5 +89,5 @@ def fetch_results(name: str, wanted: Any, workspace: Workspace, folder: Path) ->
     for part in ("results", "data/split"):
         (folder / part).parent.mkdir(parents=True, exist_ok=True)
         call_dvc(["get", ".", part, "--rev", name, "-o", str(folder / part), "-q"], workspace)
-    (folder / "params.yaml").write_text(yaml.safe_dump(wanted, sort_keys=False))
+    (folder / "params.yaml").write_text(json.dumps(wanted, indent=1))  # JSON is YAML in which every text is in quotes
     return Workspace(folder, workspace.home)

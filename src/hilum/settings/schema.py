@@ -1,0 +1,67 @@
+"""What the settings' classes say may stand at a place of params.yaml: the members of its annotation, one by one."""
+
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from hilum.settings.search_space import Section
+
+
+def split_union(annotation: Any) -> list[Any]:
+    """The members of an annotation without limits and tags: `Annotated[int, Field(ge=1)] | str` is int and str."""
+    if get_origin(annotation) is Annotated:
+        return split_union(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [member for argument in get_args(annotation) for member in split_union(argument)]
+    return [annotation]
+
+
+def find_inside(members: list[Any], step: str, value: Any) -> list[Any]:
+    """What may stand one step further inside: under a key of a section or a mapping, or as an item of a list.
+
+    members: what the value itself may be. value: what stands there; it decides between sources of several readers.
+    """
+    found = []
+    for member in members:
+        if is_section(member):
+            if step in member.model_fields and fits_reader(member, value):
+                found += split_union(member.model_fields[step].annotation)
+        elif get_origin(member) is list and step.isdecimal():
+            found += split_union(get_args(member)[0])
+        elif get_origin(member) is dict:
+            found += split_union(get_args(member)[1])
+    return found
+
+
+def find_members(whole: type[Section], path: list[str], values: Any) -> list[Any]:
+    """What may stand at a place of params.yaml, nothing where the settings know no such place. values: what stands at the top."""
+    members: list[Any] = [whole]
+    for step in path:
+        members = find_inside(members, step, values)
+        values = step_into(values, step)
+    return members
+
+
+def step_into(values: Any, step: str) -> Any:
+    """What stands under a key or at a place of a list, None where there is nothing."""
+    if isinstance(values, Mapping):
+        return values.get(step)
+    return values[int(step)] if isinstance(values, list) and step.isdecimal() and int(step) < len(values) else None
+
+
+def is_section(member: Any) -> bool:
+    """Whether a member of an annotation is a class of settings."""
+    return isinstance(member, type) and issubclass(member, Section)
+
+
+def is_text(member: Any) -> bool:
+    """Whether a member takes a text as it is: any, or one of several words."""
+    return member is str or (get_origin(member) is Literal and all(isinstance(word, str) for word in get_args(member)))
+
+
+def fits_reader(section: type[Section], value: Any) -> bool:
+    """Whether a source of this class has the reader that stands there; any other section fits."""
+    reader = section.model_fields.get("reader")
+    if reader is None or not isinstance(value, Mapping) or "reader" not in value:
+        return True
+    return value["reader"] in get_args(reader.annotation)
