@@ -96,9 +96,8 @@ def build_manifest(
 
     films = np.zeros((len(rows), size, size), np.uint8)  # (N, H, W)
     read = read_films(_find_files(rows), films, square, markers, workers, cache, on_film)
-    broken, *faults = _list_broken(rows, read, broken_share)
+    broken, odd, *faults = _list_broken(rows, read, broken_share)
     rows = _note_content(rows, read)
-    odd = _list_faults(rows, ["; ".join(one.decoded.remarks) for one in read], ODD_FILE)
     whole = rows[~rows["image_id"].isin(broken["image_id"])]
     copies, linked = find_copies(whole)
     kept = whole[~whole["image_id"].isin(copies["image_id"])]
@@ -191,12 +190,17 @@ def _list_faults(rows: pd.DataFrame, faults: Sequence[str], problem: str) -> pd.
 
 
 def _list_broken(rows: pd.DataFrame, read: Sequence[ReadFilm], broken_share: float) -> list[pd.DataFrame]:
-    """The films that could not be read, and the masks of each kind; stops where too many films could not."""
+    """The films that could not be read, the odd files that could, and the masks of each kind that could not.
+
+    Raises:
+        ValueError: too many films could not be read.
+    """
     decoded = [one.decoded for one in read]
     broken = _list_faults(rows, [one.broken for one in decoded], "broken film")
     _check_broken(broken, len(rows), broken_share)
     masks = [_list_faults(rows, [one.mask_faults.get(kind, "") for one in decoded], f"broken {kind}") for kind in MASK_KINDS]
-    return [broken, *masks]
+    odd = _list_faults(rows, ["; ".join(one.remarks) for one in decoded], ODD_FILE)
+    return [broken, odd, *masks]
 
 
 def _tell_odd(odd: pd.DataFrame) -> list[str]:
