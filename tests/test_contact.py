@@ -157,7 +157,7 @@ def test_work_goes_on_when_a_store_is_lost_and_a_person_is_told_once(capsys: pyt
     for _ in range(2):
         with contact.while_answered(), contact.asking("a thing"):
             raise ConnectionError("gone")
-    assert capsys.readouterr().out.count("http://host answers no more: gone") == 1
+    assert capsys.readouterr().out.count("http://host no longer answers: gone") == 1
     with pytest.raises(StoreAwayError, match=r"what must be known.*gone"), contact.asking("what"):
         raise AssertionError("a lost store is not asked")
     strict = Contact("http://host", goes_on=False)
@@ -183,7 +183,7 @@ def test_a_server_that_dies_in_a_stage_costs_no_file_and_publish_brings_them(
         log_results(run, folder, "evaluation")
         with store.start("nested", {"role": "trial"}, parent=run.id) as nested:
             nested.log_params({"a": 1})
-    assert capsys.readouterr().out.count(f"the tracking store {server.uri} answers no more") == 1
+    assert capsys.readouterr().out.count(f"the tracking store {server.uri} no longer answers") == 1
     assert read_json(folder / "metrics.json") == {"test/auroc_macro": 0.9}
     with pytest.raises(ValueError, match=r"must answer.*`hilum publish`"):
         publish(workspace, params)

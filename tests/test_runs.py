@@ -3,6 +3,8 @@
 import copy
 import json
 import shutil
+import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from empty_store import forget_environment, make_store
 
 from hilum import runs
 from hilum.commit import find_commit
+from hilum.ownership import this_process
 from hilum.results import base_tags, epoch_metrics, folder_digest, run_key, write_table
 from hilum.runs import arm_run, code_tags, find_arm_run, fits, log_results, log_search
 from hilum.settings.params import Tracking, read_params
@@ -111,6 +114,25 @@ def test_a_stage_that_runs_again_opens_a_run_of_its_own_and_leaves_the_first_as_
 def test_an_interrupted_run_is_never_joined(store: Store, failure: type[BaseException]) -> None:
     with pytest.raises(failure), store.start("baseline", {"run_key": run_key(SETTINGS)}):
         raise failure
+    assert find_arm_run(store, SETTINGS, "evaluation") is None
+
+
+def test_a_run_whose_stage_was_killed_is_closed_and_never_joined(workspace: Workspace, store: Store) -> None:
+    fake.write_results(workspace, ["baseline"])
+    dead = {**SETTINGS["tags"], "run_key": run_key(SETTINGS), "owner": replace(this_process(), started=1).record()}
+    left = store.client.create_run(store.experiment, tags=dead).info.run_id
+    with arm_run(store, workspace, "baseline", "evaluation", "hilum") as run:
+        assert run.id != left
+        assert store.client.get_run(left).info.status == "KILLED"
+
+
+def test_a_run_whose_artifacts_are_in_another_project_is_not_joined(workspace: Workspace, store: Store) -> None:
+    fake.write_results(workspace, ["baseline"])
+    known = open_arm(store, SETTINGS)
+    found = find_arm_run(store, SETTINGS, "evaluation")
+    assert found is not None and found.info.run_id == known
+    with sqlite3.connect(workspace.home / "mlflow.db") as database:
+        database.execute("UPDATE runs SET artifact_uri = 'file:///elsewhere/mlruns/hilum/1/artifacts'")
     assert find_arm_run(store, SETTINGS, "evaluation") is None
 
 

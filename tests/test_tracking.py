@@ -15,7 +15,7 @@ import pytest
 from empty_store import forget_environment, make_store
 from PIL import Image
 
-from hilum.ownership import this_process
+from hilum.ownership import read_owner, this_process
 from hilum.settings.params import Tracking
 from hilum.tracking import LONGEST, Run, Store, open_store, store_uri
 from hilum.workspace import Workspace
@@ -325,13 +325,13 @@ def test_what_is_deleted_while_a_stage_writes_costs_no_result(
         with store.start("nested", {"role": "trial"}, parent=run.id):
             done.append("files")
     assert done == ["files"]
-    assert capsys.readouterr().out.count("answers no more") == 1
+    assert capsys.readouterr().out.count("no longer answers") == 1
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from hilum.ownership import this_process
+from hilum.ownership import read_owner, this_process
 from hilum.settings.params import Tracking
 from hilum.tracking import open_store
 from hilum.workspace import Workspace
@@ -385,6 +385,13 @@ def test_a_run_of_which_nobody_knows_the_owner_is_left_alone(store: Store) -> No
     with store.start("baseline", {"role": "arm", "arm": "baseline"}):
         pass
     assert [store.client.get_run(run_id).info.status for run_id in (written, far)] == ["RUNNING"] * 2
+
+
+def test_a_run_says_who_writes_into_it_as_long_as_it_is_open(store: Store) -> None:
+    with store.start("baseline", {"role": "arm"}) as run:
+        owner = read_owner(store.client.get_run(run.id).data.tags["owner"])
+        assert owner is not None and owner.pid == os.getpid()
+    assert "owner" not in store.client.get_run(run.id).data.tags
 
 
 def test_a_resumed_run_belongs_to_who_resumed_it(store: Store) -> None:

@@ -70,7 +70,7 @@ class Contact:
             if not self.goes_on:
                 raise
             if not self.told:
-                say(f"the tracking store {self.address} answers no more: {self.lost}; the work goes on, {PUBLISH}")
+                say(f"the tracking store {self.address} no longer answers: {self.lost}; the work goes on, {PUBLISH}")
             self.told = True
 
     def _away(self, what: str) -> StoreAwayError:

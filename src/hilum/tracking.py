@@ -24,7 +24,7 @@ from hilum.workspace import Workspace
 
 BATCH = 1000  # most metrics that MLflow takes in one call
 LONGEST = 6000  # characters that a parameter's value may have
-OWNER = "owner"  # tag of a run: the process that writes into it, or wrote last
+OWNER = "owner"  # tag of a run as long as it is open: the process that writes into it
 
 
 P = ParamSpec("P")
@@ -213,6 +213,7 @@ class Store:
         finally:
             with self.contact.while_answered(), self.contact.asking(f"the end of run {run_id}"):
                 self.client.set_terminated(run_id, status)
+                self.client.delete_tag(run_id, OWNER)
 
     def close_left(self, tags: Mapping[str, Any]) -> None:
         """End what runs of this role and arm, and those below them, a process of this host left RUNNING when it was killed."""
