@@ -22,7 +22,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"models"},
     {"data"},
     {"tracking"},
-    {"results", "commit", "progress", "pictures", "code_version"},
+    {"results", "commit", "progress", "pictures", "code_version", "packages"},
     {"workspace"},
     {"settings", "records"},
 ]
