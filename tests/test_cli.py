@@ -118,6 +118,19 @@ def test_a_missing_package_is_told_with_the_way_to_the_environment(
     assert told.startswith(f"hilum check: {sys.executable} has no package pandas; activate the environment")
 
 
+def test_a_missing_driver_of_the_store_is_told_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (tmp_path / "dvc.yaml").write_text("stages: {}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "mysql+pymysql://anna:geheim@localhost/runs")
+    assert main(["explain", "--image", str(ROOT / "params.yaml"), "--model", "models:/hilum@champion"]) == 1
+    told = capsys.readouterr().err
+    assert "a tracking store in MySQL needs the package pymysql (pymysql)" in told and "activate" not in told
+    assert "geheim" not in told
+
+
 def test_a_missing_part_of_hilum_is_no_matter_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     put_in_place(monkeypatch, ModuleNotFoundError("No module named 'hilum.x'", name="hilum.x"))
     with pytest.raises(ModuleNotFoundError):

@@ -86,11 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as absent:
         if absent.name and absent.name.startswith("hilum"):
             raise
-        print(
-            f"hilum {verb}: {sys.executable} has no package {absent.name}; activate the environment (`. .venv/bin/activate`) or "
-            "make it with `make repro`",
-            file=sys.stderr,
-        )
+        from hilum.packages import tell_missing
+
+        print(f"hilum {verb}: {tell_missing(absent.name or str(absent))}", file=sys.stderr)
         return 1
     except (ValueError, OSError) as refusal:  # OSError: a full disk, a file that may not be read
         print(f"hilum {verb}: {mask(str(refusal))}", file=sys.stderr)

@@ -6,6 +6,8 @@ import shutil
 import time
 from pathlib import Path
 
+import pytest
+
 from hilum.data.fingerprints import fingerprint, hash_files
 from hilum.results import file_sha256
 
@@ -108,6 +110,22 @@ def test_a_fingerprint_changes_when_a_file_is_added_removed_renamed_or_rewritten
     assert len(set(seen)) == len(seen)
     (root / "normal" / "d.png").unlink()
     assert now() == seen[0]
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "viral/thumbs.db", "normal/desktop.ini", "normal/._a.png", "@eaDir/a.png/x.jpg"])
+def test_what_a_system_writes_by_itself_is_no_content(tmp_path: Path, name: str) -> None:
+    root = write_files(tmp_path / "films")
+    before, _ = read(root, tmp_path / "memory")
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text("one")
+    assert read(root, tmp_path / "memory")[0] == before
+
+
+@pytest.mark.parametrize("name", ["DS_Store", "Thumbs.db.png", ".hidden", "_a.png", "normal/desktop.ini.txt", "icon.png"])
+def test_what_only_looks_like_it_is_content(tmp_path: Path, name: str) -> None:
+    root = write_files(tmp_path / "films")
+    (root / name).write_text("one")
+    assert name in read(root, tmp_path / "memory")[0]
 
 
 def test_a_fingerprint_does_not_depend_on_where_or_when_the_files_were_written(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from hilum.data.prepared.masks import load_masks
 from hilum.data.quality import near_duplicates
 from hilum.data.quality.oddities import ODD
 from hilum.data.readers.raw_films import verify_pinned
-from hilum.results import folder_digest, read_json, read_table
+from hilum.results import file_sha256, folder_digest, read_json, read_table
 from hilum.settings.sources import PINNED
 from hilum.stages import acquire, prepare, split
 from hilum.workspace import Workspace
@@ -202,6 +202,30 @@ def test_pictures_of_another_form_are_listed(project: Workspace, films: Path) ->
         "pictures of another form than PNG and JPEG, left out: 2, such as normal/x.TIF"
         in (project.prepared / "notes.txt").read_text()
     )
+
+
+def test_a_film_that_was_added_to_pinned_ones_is_refused_by_name(project: Workspace, films: Path) -> None:
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(films / "viral" / "late.png")
+    with pytest.raises(ValueError, match=r"but 1 below .* are new, such as viral/late\.png; restore them, or run `dvc repro`"):
+        prepare.run()
+    (films / "viral" / "v1_3.png").unlink()
+    with pytest.raises(ValueError, match=r"1 below .* gone, such as viral/v1_3\.png and 1 below .* are new, such as viral/late"):
+        prepare.run()
+
+
+@pytest.mark.parametrize("written", [".DS_Store", "Thumbs.db", "normal/desktop.ini", "viral/._v1_3.png", "__MACOSX/viral/a.png"])
+def test_what_a_system_writes_among_pinned_films_counts_for_nothing(project: Workspace, films: Path, written: str) -> None:
+    """Neither as new nor as changed, nor in a pin of before, which held it."""
+    (films / written).parent.mkdir(parents=True, exist_ok=True)
+    (films / written).write_text("one")
+    pinned = read_json(project.raw("mine") / PINNED)
+    verify_pinned(pinned, films)
+    verify_pinned({"files": {**pinned["files"], written: "0" * 64}}, films)
+    hashes = sorted(pinned["files"].values())
+    verify_pinned({"sha256": hashes}, films)
+    verify_pinned({"sha256": sorted([*hashes, file_sha256(films / written)])}, films)
+    acquire.run(source="mine")
+    assert read_json(project.raw("mine") / PINNED) == pinned
 
 
 def test_the_pin_is_what_is_checked(project: Workspace, films: Path) -> None:

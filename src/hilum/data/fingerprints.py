@@ -2,27 +2,27 @@
 
 import hashlib
 import json
-import os
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from hilum.data.readers.system_files import list_files
 from hilum.results import file_sha256
 
 FRESH = 2_000_000_000  # nanoseconds: a file written so lately may change again without another time stamp
 
 
 def hash_files(root: Path, memory: Path, on_file: Callable[[int, int], None]) -> dict[str, str]:
-    """SHA-256 of every file below a folder, by its path relative to it with forward slashes, sorted.
+    """SHA-256 of every file of `list_files` below a folder, by its path.
 
     memory: folder of what is known from before; a file of the same path, size, time and inode is not read again. Its content
     can be lost at any time. on_file: called with (files read, files to read); not at all where nothing must be read.
     """
     remembered = memory / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:32]}.json"
     known, begun = _recall(remembered), time.time_ns()
-    files = {path: _state(root / path) for path in _list_files(root)}
+    files = {path: _state(root / path) for path in list_files(root)}
     names = {path: hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest() for path in files}  # it may name a patient
     hashes = {path: known[names[path]][-1] for path, state in files.items() if known.get(names[path], [])[:-1] == state}
     unread = [path for path in files if path not in hashes]
@@ -39,15 +39,6 @@ def fingerprint(hashes: Mapping[str, str]) -> str:
     """Hash over path and content of every file: the same wherever and whenever the same files were written."""
     lines = [f"{sha} {path}" for path, sha in sorted(hashes.items())]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
-
-
-def _list_files(root: Path) -> list[str]:
-    """Links to folders are not followed, and links to nothing are no files."""
-    found = []
-    for folder, _, names in os.walk(root):
-        below = os.path.relpath(folder, root)
-        found += [name if below == "." else f"{below}/{name}" for name in names if Path(folder, name).is_file()]
-    return sorted(path.replace(os.sep, "/") for path in found)
 
 
 def _state(file: Path) -> list[int]:

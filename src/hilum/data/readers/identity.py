@@ -100,5 +100,5 @@ def hash_films(root: Path, films: Sequence[PurePosixPath]) -> list[str]:
 
 
 def _write_privately(file: Path, text: str) -> None:
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", errors="surrogateescape") as stream:
         stream.write(text)

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
 from hilum.data.readers.listing import list_unread, name_left_out, name_some
 from hilum.data.readers.registry import READERS
+from hilum.data.readers.system_files import is_system_file, list_all_files, list_files
 from hilum.results import file_sha256, read_json
 from hilum.settings.params import Params
 from hilum.settings.roots import read_roots
@@ -47,25 +48,31 @@ def tell_unread(folder: Path, table: pd.DataFrame) -> None:
 
 
 def verify_pinned(pinned: Mapping[str, Any], root: Path) -> None:
-    """Raise ValueError naming the files below a root that are no longer what was pinned.
+    """Raise ValueError naming the files below a root that are not what was pinned: changed, gone or new.
 
-    pinned: `files`, SHA-256 by path, or `sha256` alone; older pins name a root too, which counts for nothing.
+    pinned: `files`, SHA-256 by path, or `sha256` alone; older pins name a root too, which counts for nothing. Files that a
+    system writes by itself count for nothing, in older pins too.
     """
     if "sha256" in pinned:
         verify_hashes(root, pinned["sha256"])
         return
-    changed = [path for path, sha in pinned["files"].items() if not (root / path).is_file() or file_sha256(root / path) != sha]
-    if changed:
+    wanted = {path: sha for path, sha in pinned["files"].items() if not is_system_file(PurePosixPath(path))}
+    changed = [path for path, sha in wanted.items() if not (root / path).is_file() or file_sha256(root / path) != sha]
+    new = [path for path in list_files(root) if path not in wanted]
+    deeds = [f"{len(changed)} below {root} changed or are gone, such as {changed[0]}"] if changed else []
+    deeds += [f"{len(new)} below {root} are new, such as {new[0]}"] if new else []
+    if deeds:
         raise ValueError(
-            f"films left in place must stay as they were pinned, but {len(changed)} below {root} changed or are gone, "
-            f"such as {changed[0]}; restore them, or run `dvc repro` to pin them anew"
+            f"films left in place must stay as they were pinned, but {' and '.join(deeds)}; restore them, or run `dvc repro` to "
+            "pin them anew"
         )
 
 
 def verify_hashes(root: Path, pinned: list[str]) -> None:
     """Raises ValueError if the files below a root are not those that were pinned; it names no path, which may carry a name."""
-    there = Counter(file_sha256(path) for path in root.rglob("*") if path.is_file())
-    gone, new = Counter(pinned) - there, there - Counter(pinned)
+    hashes = {path: file_sha256(root / path) for path in list_all_files(root)}
+    there = Counter(sha for path, sha in hashes.items() if not is_system_file(PurePosixPath(path)))
+    gone, new = Counter(pinned) - Counter(hashes.values()), there - Counter(pinned)  # older pins hold system files too
     if gone or new:
         example = f", such as {next(iter(sorted(gone)))[:12]}" if gone else ""
         raise ValueError(

@@ -1,0 +1,39 @@
+"""Packages that a part of hilum needs and its environment does not bring: what to install where one is missing."""
+
+import importlib.util
+import sys
+
+PARTS = {  # module that is missing -> (package to install, what it is for)
+    "psycopg": ("psycopg[binary]", "a tracking store in PostgreSQL"),
+    "psycopg2": ("psycopg2-binary", "a tracking store in PostgreSQL"),
+    "MySQLdb": ("mysqlclient", "a tracking store in MySQL"),
+    "pymysql": ("pymysql", "a tracking store in MySQL"),
+    "pyodbc": ("pyodbc", "a tracking store in SQL Server"),
+    "pymssql": ("pymssql", "a tracking store in SQL Server"),
+    "boto3": ("boto3", "artifacts in S3"),
+    "google": ("google-cloud-storage", "artifacts in Google Cloud Storage"),
+    "azure": ("azure-storage-blob", "artifacts in Azure"),
+    "dvc_s3": ("dvc-s3", "a DVC remote in S3"),
+    "dvc_gs": ("dvc-gs", "a DVC remote in Google Cloud Storage"),
+    "dvc_ssh": ("dvc-ssh", "a DVC remote over SSH"),
+}
+CORE = ("dvc", "mlflow", "numpy", "pandas", "pydantic", "tensorflow", "yaml")  # there in the right environment
+
+
+def tell_missing(module: str) -> str:
+    """Which package is missing, and how to get it: with the environment where that is the wrong one, else by itself.
+
+    module: the name that could not be imported, with dots or without.
+    """
+    top = module.partition(".")[0]
+    missing = [name for name in CORE if importlib.util.find_spec(name) is None]
+    if top in CORE or missing:
+        return (
+            f"{sys.executable} has no package {module}; activate the environment (`. .venv/bin/activate`) or make it with "
+            "`make repro`"
+        )
+    package, use = PARTS.get(top, (top, "this"))
+    return (
+        f"{use} needs the package {package} ({module}), which {sys.executable} has not: hilum does not bring it; install it with "
+        f"`uv pip install --python {sys.executable} '{package}'`"
+    )
