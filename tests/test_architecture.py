@@ -202,7 +202,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
         *("settings/errors.py", "settings/meaning.py", "settings/search_space.py", "settings/sources.py"),
         "settings/training.py",
     ),
-    "serving/test_folder.py": (*("serving/answers.py", "serving/folder_panels.py", "serving/opening.py", "stages/predict.py"),),
+    "serving/test_folder.py": (*("serving/answers.py", "serving/folder_panels.py", "stages/predict.py"),),
     "stages/test_check.py": ("project/faults.py",),
     "stages/test_experiment.py": ("project/overrides.py",),
     "stages/test_explain.py": (*("explain/measures/summary.py", "serving/one_film.py", "serving/verdicts.py"),),
