@@ -47,6 +47,7 @@ def test_own_code_is_refused(tmp_path: Path, name: str, told: str) -> None:
         ({"module": "os", "class_name": "function", "config": "system"}, "the function system of os"),
         ({"module": "keras.utils", "class_name": "function", "config": "get_file"}, "the function get_file of keras.utils"),
         ({"module": "subprocess", "class_name": "Popen", "config": {}}, "Popen of subprocess"),
+        ({"module": "a\x1b[31m\n", "class_name": "Own\n", "config": {"name": "\x07"}}, r"got Own\? \(\?\) of a\?\[31m\? in"),
         ({"module": None, "class_name": "Own", "config": {}, "registered_name": "a>Own"}, "Own of your own code"),
         ({"module": "kerasx.layers", "class_name": "Own", "config": {}}, r"Own of kerasx\.layers"),
     ],

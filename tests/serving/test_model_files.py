@@ -74,7 +74,7 @@ def test_an_archive_without_weights_is_refused(model: Path) -> None:
     config = read_config(model)
     with zipfile.ZipFile(model, "w") as archive:
         archive.writestr("config.json", config)
-    with pytest.raises(ValueError, match=r"must hold config\.json and model\.weights\.h5 once each, got .* with config\.json;"):
+    with pytest.raises(ValueError, match=r"must hold config\.json and model\.weights\.h5 once each, got .* with 'config\.json';"):
         check_model_file(model)
 
 
@@ -102,7 +102,7 @@ def test_a_path_that_is_no_model_file_is_refused(tmp_path: Path) -> None:
         check_model_file(tmp_path / "notes.txt")
 
 
-@pytest.mark.parametrize("name", ["model.h5", "model.hdf5", "named.keras"])
+@pytest.mark.parametrize("name", ["model.h5", "model.hdf5", "named.keras", "MODEL.H5"])
 def test_the_two_lines_for_an_older_file_make_one_that_passes(tmp_path: Path, name: str) -> None:
     old = save_own(tmp_path / "it's own", "softmax", "model.h5").rename(tmp_path / "it's own" / name)
     with pytest.raises(ValueError, match="with these two lines of Python:\n") as refusal:
@@ -112,8 +112,18 @@ def test_the_two_lines_for_an_older_file_make_one_that_passes(tmp_path: Path, na
     done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     new = old.with_suffix(".keras")
+    assert (old.parent / "model.json").is_file()
     assert check_model_file(new) > 0
     assert keras.saving.load_model(new)(np.zeros((1, SIZE, SIZE, 1), np.float32)).shape == (1, 2)
+
+
+def test_an_older_file_that_cannot_be_converted_says_so(tmp_path: Path) -> None:
+    keras.saving.load_model(save_own(tmp_path, "softmax")).save_weights(tmp_path / "model.weights.h5")
+    with pytest.raises(ValueError, match=r"with weights alone; load them into their model where it was made"):
+        check_model_file(tmp_path / "model.weights.h5")
+    cut(save_own(tmp_path, "softmax", "model.h5"), 0.5)
+    with pytest.raises(ValueError, match=r"older HDF5 form \(\.h5\) and breaks off or is damaged"):
+        check_model_file(tmp_path / "model.h5")
 
 
 def test_a_file_is_told_from_a_run_and_a_registered_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from hilum.cli import main
 from hilum.serving.model_facts import Told
 from hilum.serving.opening import open_served
 from hilum.settings.params import read_params
+from hilum.stages import explain
 from hilum.workspace import Workspace
 
 TELL = ["--classes", "normal,ill", "--size", str(SIZE), "--square", "pad"]
@@ -200,6 +201,8 @@ def test_explain_takes_the_options_as_well(project: Workspace) -> None:
     assert main(command) == 1
     assert main([*command, *TELL]) == 0
     assert (project.root / "explained" / "saliency.npz").is_file()
+    with pytest.raises(ValueError, match=r"belong to --image; an arm's own model\.json says them"):
+        explain.run(arm="baseline", image="", model="", methods="", target="", out="", size="32")
 
 
 @pytest.mark.parametrize(

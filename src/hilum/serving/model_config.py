@@ -92,8 +92,8 @@ def _tell_fault(node: Mapping[str, Any]) -> str:
     if word in CODE:
         return f"{_name(node)}, which holds {CODE[word]}"
     if word == "function" and not _of_packages(node.get("module"), FUNCTIONS):
-        return f"the function {node.get('config')!s:.80} of {node.get('module') or 'your own code'}"
-    return f"{_name(node)} of {node['module'] or 'your own code'}" if _is_foreign(node) else ""
+        return f"the function {_printable(node.get('config'))} of {_printable(node.get('module') or 'your own code')}"
+    return f"{_name(node)} of {_printable(node['module'] or 'your own code')}" if _is_foreign(node) else ""
 
 
 def _is_foreign(node: Mapping[str, Any]) -> bool:
@@ -107,4 +107,9 @@ def _of_packages(module: Any, packages: tuple[str, ...]) -> bool:
 def _name(node: Mapping[str, Any]) -> str:
     config = node.get("config")
     own = config.get("name") if isinstance(config, dict) else None
-    return f"{str(node['class_name'])[:80]}" + (f" ({str(own)[:80]})" if own else "")
+    return _printable(node["class_name"]) + (f" ({_printable(own)})" if own else "")
+
+
+def _printable(word: Any) -> str:
+    """A word of the file as it may stand on a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(word)[:80])

@@ -65,22 +65,34 @@ def _check_kind(path: Path) -> None:
             f"a model must be a .keras file, got {path}, which is the pointer that git-LFS keeps in its place; run `git lfs pull`"
         )
     if start.startswith(HDF5):
-        raise ValueError(
-            f"a model must be a .keras file, got {path}, which is one of the older HDF5 form (.h5); if you trust where it comes "
-            f"from, write it anew with these two lines of Python:\n{convert_lines(path)}"
-        )
+        raise ValueError(_refuse_hdf5(path))
     if path.suffix.lower() != ".keras":
         raise ValueError(f"a model must be a .keras file, got {path}; save it by model.save('model.keras')")
 
 
+def _refuse_hdf5(path: Path) -> str:
+    import h5py
+
+    told = f"a model must be a .keras file, got {path}, which is one of the older HDF5 form (.h5)"
+    try:
+        with h5py.File(path, "r") as file:
+            whole = "model_config" in file.attrs
+    except (OSError, RuntimeError):
+        return f"{told} and breaks off or is damaged; copy or save it again"
+    if not whole:
+        return (
+            f"{told} with weights alone; load them into their model where it was made, and save that by model.save('model.keras')"
+        )
+    return f"{told}; if you trust where it comes from, write it anew with these two lines of Python:\n{convert_lines(path)}"
+
+
 def convert_lines(path: Path) -> str:
     """Two lines of Python that write an HDF5 model as a `.keras` file beside it; Keras tells the form by the ending."""
-    old, new = path.with_suffix(".h5"), path.with_suffix(".keras")
-    if path.suffix.lower() == ".keras":
+    old, first = path, "import keras"
+    if path.suffix not in (".h5", ".hdf5"):
+        old = path.with_name(f"{path.stem}_old.h5")
         first = f"import keras, os; os.rename({str(path)!r}, {str(old)!r})"
-    else:
-        old, first = path, "import keras"
-    return f"{first}\nkeras.saving.load_model({str(old)!r}, compile=False).save({str(new)!r})"
+    return f"{first}\nkeras.saving.load_model({str(old)!r}, compile=False).save({str(path.with_suffix('.keras'))!r})"
 
 
 def _refuse_folder(path: Path) -> str:
@@ -97,8 +109,9 @@ def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
     names = archive.namelist()
     for wanted in (CONFIG, WEIGHTS):
         if names.count(wanted) != 1:
+            found = ", ".join(map(repr, names[:5])) or "nothing"
             raise ValueError(
-                f"a .keras file must hold {CONFIG} and {WEIGHTS} once each, got {path} with {', '.join(names[:5]) or 'nothing'}; "
+                f"a .keras file must hold {CONFIG} and {WEIGHTS} once each, got {path} with {found}; "
                 "save the whole model by model.save('model.keras')"
             )
     if (config := archive.getinfo(CONFIG).file_size) > MAX_CONFIG:

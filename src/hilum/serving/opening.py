@@ -48,7 +48,7 @@ def open_served(model: str, workspace: Workspace, params: Params, told: Told) ->
         else:
             folder, facts = fetch_model(model, workspace, params.tracking, Path(temporary))
             file = folder / "model.keras"
-            described = complete_facts(facts, told, folder / FILE)
+            described = complete_facts(facts, told, Path(model))
         network = load_classifier(file)
         check_graph(network)
         check_description(described, network.output_shape[-1])

@@ -59,11 +59,15 @@ def run(
     params = read_params(workspace.params)
     if bool(arm) == bool(image):
         raise ValueError("explain takes either --arm (the films chosen by `split`) or --image (one film, with --model)")
+    told = Told(classes, size, square, scaling, threshold)
+    if arm and told != Told():
+        raise ValueError(
+            "--classes, --size, --square, --scaling and --threshold belong to --image; an arm's own model.json says them"
+        )
     if arm:
         explain_arm(arm, workspace, params)
     else:
         asked = methods or ",".join([*params.explain.methods, *params.explain.sheets])
-        told = Told(classes, size, square, scaling, threshold)
         explain_image(Path(image), model, told, asked, target, Path(out), workspace, params)
 
 
