@@ -16,17 +16,26 @@ from hilum.cli import VERBS, build_parser, main
 from hilum.project import names
 
 ROOT = Path(__file__).resolve().parents[1]
+UNTOLD = dict.fromkeys(("classes", "size", "square", "scaling", "threshold"), "")  # of a user's own model
 CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
     **{verb: ([], {}) for verb in ("check", "verify", "prepare", "split", "pretrain", "compare", "publish")},
     **{verb: (["--arm", "baseline"], {"arm": "baseline"}) for verb in ("tune", "train", "evaluate", "crossvalidate", "audit")},
     "explain": (
         ["--image", "film.png", "--model", "m.keras", "--methods", "all"],
-        {"arm": "", "image": "film.png", "model": "m.keras", "methods": "all", "target": "predicted", "out": "explained"},
+        {
+            "arm": "",
+            "image": "film.png",
+            "model": "m.keras",
+            "methods": "all",
+            "target": "predicted",
+            "out": "explained",
+            **UNTOLD,
+        },
     ),
     "acquire": (["--source", "phantom"], {"source": "phantom"}),
     "predict": (
-        ["--model", "m.keras", "--images", "films", "--out", "a/b.csv", "--explain", "lime,shap"],
-        {"model": "m.keras", "images": Path("films"), "out": Path("a/b.csv"), "explain": "lime,shap"},
+        ["--model", "m.keras", "--images", "films", "--out", "a/b.csv", "--explain", "lime,shap", *("--size", "64")],
+        {"model": "m.keras", "images": Path("films"), "out": Path("a/b.csv"), "explain": "lime,shap", **UNTOLD, "size": "64"},
     ),
     "experiment": (
         ["--recipe", "", "--set", "a=1 b=2", "seed=", "films=3"],

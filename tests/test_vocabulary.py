@@ -102,7 +102,9 @@ def test_dvc_calls_the_verb_of_its_stage(stage: str) -> None:
     assert command[:3] == ["python", "src/hilum", stage]
     options = [word.removeprefix("--") for word in command if word.startswith("--")]
     optional = (
-        ["image", "model", "methods", "target", "out"] if stage == "explain" else []
+        ["image", "model", "methods", "target", "out", "classes", "size", "square", "scaling", "threshold"]
+        if stage == "explain"
+        else []
     )  # one film is explained outside of the graph
     assert options + optional == parameters_of(stage)
     assert ("foreach" in DVC[stage]) == bool(options)

@@ -58,11 +58,25 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("--images", required=True, type=Path, help="folder of films")
     predict.add_argument("--out", required=True, type=Path, help="the CSV to write; continued if it is there")
     predict.add_argument("--explain", default="", metavar="METHODS", help="all, or methods separated by commas: panels")
+    for verb in ("explain", "predict"):
+        _add_facts(added[verb])
     experiment = added["experiment"]
     experiment.add_argument("--recipe", default="", help="name of a file in recipes/")
     experiment.add_argument("--set", default="", help="key=value pairs separated by spaces, keys dotted as in params.yaml")
     experiment.add_argument("named", nargs="*", metavar="NAME=VALUE", help="named parameters, as MLproject lists them")
     return parser
+
+
+def _add_facts(parser: argparse.ArgumentParser) -> None:
+    """What is said of a user's own model that has no model.json beside it."""
+    own = parser.add_argument_group("of your own .keras file, where no model.json beside it says so")
+    own.add_argument("--classes", default="", help="names separated by commas, in the order of the outputs")
+    own.add_argument("--size", default="", help="side of its films in pixels")
+    own.add_argument("--square", default="", help="how a film becomes square: pad or stretch")
+    own.add_argument(
+        "--scaling", default="", help="factor,offset on grey levels 0-255 (--scaling=1/127.5,-1), if the model takes others"
+    )
+    own.add_argument("--threshold", default="", help="of the second of two classes; without it the most probable class")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

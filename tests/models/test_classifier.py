@@ -112,8 +112,15 @@ def test_a_missing_or_broken_model_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"got .*model\.keras, which does not exist; run `dvc repro`"):
         load_classifier(tmp_path / "model.keras")
     (tmp_path / "model.keras").write_bytes(b"half a model")
-    with pytest.raises(ValueError, match=r"model\.keras"):
+    with pytest.raises(ValueError, match=r"must load under Keras .*model\.keras does not \(ValueError: "):
         load_classifier(tmp_path / "model.keras")
+
+
+def test_the_ending_of_a_model_may_be_written_in_any_case(tmp_path: Path) -> None:
+    model = build("mobilenet_025", 32)
+    save_classifier(model, tmp_path / "model.keras")
+    (tmp_path / "model.keras").rename(tmp_path / "MODEL.KERAS")
+    assert model_sha256(load_classifier(tmp_path / "MODEL.KERAS")) == model_sha256(model)
 
 
 # building

@@ -36,6 +36,9 @@ def three(films: np.ndarray) -> np.ndarray:
 
 
 ENDS = {
+    "softmax of keras.ops": lambda: [L.Dense(3), keras.ops.softmax],
+    "float32 above half precision": lambda: [L.Dense(3, activation="softmax"), L.Activation("linear", dtype="float32")],
+    "dropout and nothing above": lambda: [L.Dense(3, activation="softmax"), L.Dropout(0.5), L.Identity()],
     "softmax inside the last layer": lambda: [L.Dense(3, activation="softmax")],
     "softmax as an activation": lambda: [L.Dense(3), L.Activation("softmax")],
     "softmax as a layer": lambda: [L.Dense(3), L.Softmax()],
@@ -54,8 +57,9 @@ def test_a_nested_model_gives_the_same_probabilities_flat(end: str) -> None:
     np.testing.assert_allclose(keras.ops.softmax(logits), flat(FILMS), atol=1e-6)
 
 
-def test_one_sigmoid_becomes_two_classes_with_log_odds_as_logits() -> None:
-    model = nested([L.Dense(1, activation="sigmoid")])
+@pytest.mark.parametrize("end", [[L.Dense(1, activation="sigmoid")], [L.Dense(1), keras.ops.sigmoid]], ids=["layer", "ops"])
+def test_one_sigmoid_becomes_two_classes_with_log_odds_as_logits(end: list[keras.layers.Layer]) -> None:
+    model = nested(end)
     flat = flatten(model)
     one = model(three(FILMS)).numpy()
     np.testing.assert_allclose(flat(FILMS).numpy(), np.hstack([1 - one, one]), atol=1e-6)
@@ -151,6 +155,21 @@ def two_inputs() -> keras.Model:
     return keras.Model(films, L.Dense(2, activation="softmax")(L.Flatten()(L.Add()(films))))
 
 
+def two_outputs() -> keras.Model:
+    film, seen = (model := backbone()).input, L.GlobalAveragePooling2D()(model.output)
+    return keras.Model(film, [L.Dense(2, activation="softmax")(seen), L.Dense(1)(seen)])
+
+
+def softmax_below() -> keras.Model:
+    return nested([L.Dense(3, activation="softmax", name="said"), L.Dense(2)])
+
+
+def named_as_hilum_s() -> keras.Model:
+    film = keras.Input((32, 32, 1))
+    seen = L.Dense(4, name="logits")(L.GlobalAveragePooling2D()(film))
+    return keras.Model(film, L.Activation("sigmoid", name="probabilities")(seen))
+
+
 class Subclassed(keras.Model):
     def call(self, films: object) -> object:
         return films
@@ -166,7 +185,18 @@ def of_size(shape: tuple[int | None, ...]) -> keras.Model:
     [
         (lambda: nested([L.Dense(3)]), "softmax or in one sigmoid, got Dense with activation linear"),
         (lambda: nested([L.Dense(4, activation="sigmoid")]), "got 4 sigmoids"),
+        (lambda: nested([L.Dense(3)]), r"if it gives logits, end it by keras\.Model\(model\.input, keras\.layers\.Softmax\(\)\("),
+        (
+            lambda: nested([L.Dense(1)]),
+            r"if it gives logits, .*keras\.layers\.Activation\(\"sigmoid\"\)\(model\.output\)",
+        ),
+        (lambda: nested([L.Dense(4), keras.ops.sigmoid]), "got 4 sigmoids: each speaks of a finding of its own"),
+        (lambda: nested([L.Dense(1, activation="softmax")]), "a softmax over one output, which is 1 for every film"),
+        (lambda: nested([L.Dense(3), lambda seen: keras.ops.softmax(seen, axis=0)]), "got Softmax; "),
+        (softmax_below, r"above the softmax said; end the model at that one: .*model\.get_layer\('said'\)\.output\)"),
         (two_inputs, "one film and give one vector"),
+        (two_outputs, r"outputs \[\(None, 2\), \(None, 1\)\]; serve the one with the classes alone"),
+        (named_as_hilum_s, "got 4 sigmoids"),
         (Subclassed, "functional or a Sequential one, got Subclassed"),
         (lambda: keras.Sequential([L.Flatten(), L.Dense(2, activation="softmax")]), "never built"),
         (lambda: of_size((None, None, 1)), "of a fixed size"),

@@ -1,6 +1,5 @@
 """A name that is not there is refused before a stage, and with it TensorFlow, is loaded."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from empty_store import make_store
+from own_models import save_own
 
 from hilum.project.names import check_names
 from hilum.workspace import Workspace
@@ -62,11 +62,12 @@ def test_a_name_that_is_not_there_is_refused_before_anything_heavy_is_loaded(
 
 
 def test_names_that_are_there_pass(project: Workspace) -> None:
-    shutil.copy("params.yaml", "m.keras")
+    save_own(project.root, "softmax", "m.keras")
     for chosen in (
         {"arm": "baseline", "model": "models:/hilum@champion", "image": ""},
         {"source": "phantom"},
         {"model": "m.keras", "images": Path()},
+        {"model": "m.keras", "images": Path(), "classes": "normal,ill", "size": "32"},
         {"arm": "", "image": "params.yaml", "model": "m.keras"},
         {"arm": "", "image": "", "model": "models:/hilum@champion"},
         {},

@@ -426,7 +426,7 @@ def test_a_model_whose_weights_are_no_numbers_answers_nothing(
     [
         ({"explain": "lime,salience"}, "--explain takes all or names out of gradcam, .*rise, got salience"),
         ({"images": Path("nowhere")}, "--images must be a folder of films, got nowhere"),
-        ({"model": "nowhere/model.keras"}, r"model\.json must be there"),
+        ({"model": "nowhere/model.keras"}, r"got nowhere/model\.keras, which does not exist"),
     ],
 )
 def test_a_wrong_option_is_refused(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tempfile
 import zipfile
 from functools import lru_cache
 from itertools import takewhile
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.models.backbones import Scale, application, blocks_of, find_backbone
+from hilum.models.declared_size import refuse_description
 
 HEAD = ("pool", "dropout", "logits", "probabilities")
 ENTRY = ("grey", "scale", "three_channels")
@@ -261,10 +263,22 @@ def _timeless(node: Any) -> Any:
 
 
 def load_classifier(path: Path) -> keras.Model:
-    """Read a classifier that `save_classifier` wrote. Raises ValueError if there is none."""
+    """Read a `.keras` file, its ending in any case; Keras' safe mode stays on, so that no code of the file is run.
+
+    Raises:
+        ValueError: there is none, or Keras cannot read it.
+    """
     if not path.is_file():
         raise ValueError(f"a model must be a .keras file, got {path}, which does not exist; run `dvc repro` to train one")
-    return keras.saving.load_model(path, compile=False)
+    with tempfile.TemporaryDirectory() as temporary:
+        named = path
+        if path.suffix != ".keras":  # by which Keras tells what it reads
+            named = Path(temporary) / "model.keras"
+            named.symlink_to(path.resolve())
+        try:
+            return keras.saving.load_model(named, compile=False, safe_mode=True)
+        except Exception as fault:  # whatever Keras raises on a file: there is no list
+            raise ValueError(refuse_description(path, fault)) from fault
 
 
 def save_backbone(model: keras.Model, path: Path) -> None:

@@ -20,7 +20,7 @@ def flatten(model: keras.Model, float32: bool = False) -> keras.Model:
     """
     if is_flat(model) and not (float32 and _is_mixed(model)):
         return model
-    _check(model)
+    check_graph(model)
     rebuilt = _Rebuilt(float32)
     height, width, channels = model.input_shape[1:]
     grey = keras.Input((height, width, 1), name=rebuilt.own_name("grey"))
@@ -53,6 +53,8 @@ def is_flat(model: keras.Model) -> bool:
     if isinstance(model, keras.Sequential) or not hasattr(model, "operations") or len(model.inputs) != 1:
         return False
     names = [layer.name for layer in model.layers]
+    if len(model.outputs) != 1 or _word_of(model.layers[-1]) != ("sigmoid" if "log_odds" in names else "softmax"):
+        return False
     nested = any(isinstance(layer, keras.Model) for layer in model.layers)
     return not nested and names[-2:] == ["logits", "probabilities"] and model.input_shape[-1] == 1
 
@@ -107,18 +109,60 @@ class _Rebuilt:
 
 
 def _without_activation(output: Any, rebuilt: _Rebuilt) -> tuple[Any, str]:
-    """The tensor below the last activation, and that activation's word."""
+    """The tensor below the last activation, and that activation's word; what stands above it and changes nothing is left out."""
     last = output._keras_history.operation
-    below = last.input
-    if isinstance(last, keras.layers.Softmax):
-        return below, "softmax"
-    word = getattr(getattr(last, "activation", None), "__name__", "none")
-    if word == "softmax" or (word == "sigmoid" and output.shape[-1] == 1):
-        if isinstance(last, keras.layers.Activation):
-            return below, word
-        return rebuilt.twin(last, activation=keras.activations.linear, name=last.name)(below), word
-    said = f"{output.shape[-1]} sigmoids" if word == "sigmoid" else f"{type(last).__name__} with activation {word}"
-    raise ValueError(f"a classifier must end in softmax or in one sigmoid, got {said}; add a softmax layer above it")
+    while _changes_nothing(last):
+        last = last.input._keras_history.operation
+    classes, word = int(output.shape[-1]), _word_of(last)
+    if (word == "softmax" and classes > 1) or (word == "sigmoid" and classes == 1):
+        if not isinstance(last, keras.layers.Layer) or isinstance(last, keras.layers.Softmax | keras.layers.Activation):
+            return last.input, word
+        return rebuilt.twin(last, activation=keras.activations.linear, name=last.name)(last.input), word
+    raise ValueError(_refuse_end(output, last, word, classes))
+
+
+def _word_of(operation: Any) -> str:
+    """softmax or sigmoid, as a layer, inside of one or as an operation of keras.ops; another activation's name; or `none`."""
+    if isinstance(operation, keras.layers.Softmax) or not isinstance(operation, keras.layers.Layer):
+        word = type(operation).__name__.lower()
+        over_classes = getattr(operation, "axis", -1) in (-1, 1, (-1,), [-1])
+        return word if word in ("softmax", "sigmoid") and over_classes else "none"
+    return str(getattr(getattr(operation, "activation", None), "__name__", "none"))
+
+
+def _changes_nothing(operation: Any) -> bool:
+    """Whether a layer hands on what it gets, once the model is trained: a linear activation (of another precision), dropout."""
+    if isinstance(operation, keras.layers.Activation):
+        return _word_of(operation) == "linear"
+    return isinstance(operation, keras.layers.Identity | keras.layers.Dropout)
+
+
+def _refuse_end(output: Any, last: Any, word: str, classes: int) -> str:
+    """Why a model is no classifier of hilum's kind, with what to do that leaves its answers as they are."""
+    rule = "a classifier must end in softmax or in one sigmoid"
+    if word == "sigmoid":
+        return (
+            f"{rule}, got {classes} sigmoids: each speaks of a finding of its own, while hilum explains one class among classes "
+            "that exclude each other; serve a model of one finding, with one sigmoid"
+        )
+    if word == "softmax":
+        return f"{rule}, got a softmax over one output, which is 1 for every film; train it with two outputs or with a sigmoid"
+    got = f"got {type(last).__name__}" + (f" with activation {word}" if isinstance(last, keras.layers.Layer) else "")
+    below = _activated_below(last)
+    if below is not None:
+        end = f"keras.Model(model.input, model.get_layer({below.name!r}).output)"
+        return f"{rule}, {got} above the {_word_of(below)} {below.name}; end the model at that one: {end}"
+    layer = "keras.layers.Softmax()" if classes > 1 else 'keras.layers.Activation("sigmoid")'
+    return f"{rule}, {got}; if it gives logits, end it by keras.Model(model.input, {layer}(model.output)), else train it so"
+
+
+def _activated_below(operation: Any) -> Any:
+    """The nearest softmax or sigmoid over a vector in the line below an operation; None if there is none."""
+    while isinstance(tensor := operation.input, keras.KerasTensor) and len(tensor.shape) == 2:
+        operation = tensor._keras_history.operation
+        if _word_of(operation) in ("softmax", "sigmoid"):
+            return operation
+    return None
 
 
 def _signs(shape: tuple[int, ...], dtype: Any = None) -> Any:
@@ -129,16 +173,22 @@ def _is_mixed(model: keras.Model) -> bool:
     return any(layer.compute_dtype != "float32" for layer in model.layers)
 
 
-def _check(model: keras.Model) -> None:
-    """Refuse what cannot be rebuilt."""
+def check_graph(model: keras.Model) -> None:
+    """Refuse what cannot be rebuilt: no graph of layers, not one film in and one vector out, half precision in the weights.
+
+    Raises:
+        ValueError: with what it is instead.
+    """
     if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
         raise ValueError(f"a model must be a functional or a Sequential one, got {type(model).__name__}; rebuild it as such")
     if not model.built:
         raise ValueError("a model must know the size of its films, got one that was never built; give it an input shape")
     if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.output_shape) != 2:
+        alone = "; serve the one with the classes alone, as 0 here: keras.Model(model.input, model.outputs[0])"
+        several = alone if len(model.inputs) == 1 and len(model.outputs) > 1 else "; rebuild it as such"
         raise ValueError(
             f"a model must take one film and give one vector of classes, got inputs {[tuple(t.shape) for t in model.inputs]} and "
-            f"outputs {[tuple(t.shape) for t in model.outputs]}"
+            f"outputs {[tuple(t.shape) for t in model.outputs]}" + several
         )
     shape = model.input_shape[1:]
     if len(shape) != 3 or None in shape or shape[-1] not in (1, 3):

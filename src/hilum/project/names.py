@@ -1,9 +1,12 @@
 """What a command names is looked up before its stage is loaded: the packages of a stage take seconds."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from hilum.serving.model_facts import Told, gather_facts
+from hilum.serving.model_files import check_model_file, names_file
 from hilum.settings.params import Params, find_arm, read_params
 from hilum.tracking import find_model
 from hilum.workspace import Workspace, find_workspace
@@ -12,7 +15,7 @@ NAMING = ("arm", "source", "model")  # options that name something of params.yam
 
 
 def check_names(chosen: Mapping[str, Any]) -> None:
-    """Refuse an arm, a source, a model, a film or a folder that is not there.
+    """Refuse an arm, a source, a model, a film or a folder that is not there, and a model's file that cannot be served.
 
     chosen: the options of a command by their names.
 
@@ -30,7 +33,8 @@ def check_names(chosen: Mapping[str, Any]) -> None:
         raise ValueError(f"--source must be one of {', '.join(params.acquire.sources)}, got {chosen['source']!r}")
     _check_films(chosen)
     if chosen.get("model") and chosen.get("image", "one"):
-        _check_model(chosen["model"], workspace, params)
+        told = Told(**{field.name: chosen.get(field.name, "") for field in fields(Told)})
+        _check_model(chosen["model"], told, workspace, params)
 
 
 def _check_films(chosen: Mapping[str, Any]) -> None:
@@ -40,9 +44,9 @@ def _check_films(chosen: Mapping[str, Any]) -> None:
         raise ValueError(f"--image must be a film, got {chosen['image']}, which does not exist")
 
 
-def _check_model(model: str, workspace: Workspace, params: Params) -> None:
-    if model.endswith(".keras"):
-        if not Path(model).is_file():
-            raise ValueError(f"--model must name a file, a run or a registered model, got {model}, which does not exist")
+def _check_model(model: str, told: Told, workspace: Workspace, params: Params) -> None:
+    if names_file(model):
+        check_model_file(Path(model))
+        gather_facts(Path(model), told)
         return
     find_model(model, workspace, params.tracking)

@@ -19,6 +19,7 @@ from hilum.explain.sheets.registry import SHEETS, Shown
 from hilum.progress import say
 from hilum.results import read_json, write_json
 from hilum.serving.answers import prepare_film, tell_fault
+from hilum.serving.model_facts import Told
 from hilum.serving.opening import check_names, choose_methods, open_served
 from hilum.serving.verdicts import read_verdicts
 from hilum.settings.explain import PREDICTED
@@ -26,12 +27,17 @@ from hilum.settings.params import Params
 from hilum.workspace import Workspace
 
 
-def explain_image(image: Path, model: str, asked: str, target: str, out: Path, workspace: Workspace, params: Params) -> None:
-    """One film: a panel of all wanted methods, each one's arrays, parameters and time, and sheets, in the folder `out`."""
+def explain_image(
+    image: Path, model: str, told: Told, asked: str, target: str, out: Path, workspace: Workspace, params: Params
+) -> None:
+    """One film: a panel of all wanted methods, each one's arrays, parameters and time, and sheets, in the folder `out`.
+
+    told: what options say of the model. asked: methods and sheets.
+    """
     check_names("--methods", asked, [*METHODS, *SHEETS])
     if not image.is_file():
         raise ValueError(f"--image must be a film, got {image}, which does not exist")
-    with open_served(model, workspace, params) as (subject, described):
+    with open_served(model, workspace, params, told) as (subject, described):
         names, sheets = choose_methods("--methods", asked, subject, params.explain)
         prepared = prepare_film(image, described)
         films, geometry = prepared.film[np.newaxis], prepared.geometry

@@ -12,10 +12,12 @@ from hilum.explain.explained_model import Subject
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.sheets.registry import SHEETS
 from hilum.models.classifier import load_classifier, model_sha256
-from hilum.models.flatten import flatten, rescale
+from hilum.models.declared_size import check_declared
+from hilum.models.flatten import check_graph, flatten, rescale
 from hilum.models.forward import predictor
 from hilum.progress import say
-from hilum.results import read_json
+from hilum.serving.model_facts import FILE, Told, complete_facts, gather_facts
+from hilum.serving.model_files import check_model_file, names_file
 from hilum.settings.explain import EVERY, Explain
 from hilum.settings.params import Params
 from hilum.tracking import fetch_model
@@ -25,31 +27,38 @@ MEANS = "mean_films.npz"
 
 
 @contextmanager
-def open_served(model: str, workspace: Workspace, params: Params) -> Iterator[tuple[Subject, dict[str, Any]]]:
+def open_served(model: str, workspace: Workspace, params: Params, told: Told) -> Iterator[tuple[Subject, dict[str, Any]]]:
     """A `.keras` file, a run or a registered model, made flat; and its facts: classes, size, square, threshold, model_sha256.
 
     A user's own `.keras` file of any kind that `models/flatten.py` knows is opened too: model.json beside it says classes (in
     the order of the outputs), size (pixels), square (pad or stretch), threshold (of the second of two classes; null: the most
-    probable class) and, if the model does not take grey levels 0-255, scaling: [factor, offset] on them.
+    probable class) and, if the model does not take grey levels 0-255, scaling: [factor, offset] on them. What is told completes
+    it or stands in its place.
     The background is mean_films.npz beside the model, where there is one.
+
+    Raises:
+        ValueError: the file is no model that can be served, its facts are missing or do not fit it, or the store has none.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        if model.endswith(".keras"):
+        if names_file(model):
             folder, file = Path(model).resolve().parent, Path(model)
-            described = read_json(folder / "model.json")
+            held = check_model_file(file)
+            described = gather_facts(file, told)
+            check_declared(file, held)
         else:
-            folder, described = fetch_model(model, workspace, params.tracking, Path(temporary))
+            folder, facts = fetch_model(model, workspace, params.tracking, Path(temporary))
             file = folder / "model.keras"
+            described = complete_facts(facts, told, Path(model))
         network = load_classifier(file)
+        check_graph(network)
         check_description(described, network.output_shape[-1])
         described = {**described, "model_sha256": model_sha256(network)}  # not that of another model beside whose facts it stands
         if isinstance(described.get("scaling"), list):
-            network = rescale(network, *map(float, described["scaling"]))
+            network = rescale(network, *described["scaling"])
         network = flatten(network)
-        if network.input_shape[1] != described["size"]:
-            raise ValueError(
-                f"model.json must hold the size of the model's films, {network.input_shape[1]}, got {described['size']}"
-            )
+        if list(network.input_shape[1:3]) != [described["size"]] * 2:
+            shape = " x ".join(map(str, network.input_shape[1:3]))
+            raise ValueError(f"{FILE} and --size must say the size of the model's films, {shape}, got {described['size']}")
         background = None
         if (folder / MEANS).is_file():
             with np.load(folder / MEANS) as stored:
@@ -58,14 +67,12 @@ def open_served(model: str, workspace: Workspace, params: Params) -> Iterator[tu
 
 
 def check_description(described: Mapping[str, Any], outputs: int) -> None:
-    """Refuse a model.json that lacks a fact or names another number of classes than the model answers for."""
-    missing = [key for key in ("classes", "size", "square", "threshold") if key not in described]
-    if missing:
-        raise ValueError(f"model.json must hold classes, size, square and threshold, got no {', '.join(missing)}; add it")
+    """Refuse facts that name another number of classes than the model answers for."""
     classes = max(outputs, 2)  # one sigmoid speaks of two
     if len(described["classes"]) != classes:
         raise ValueError(
-            f"model.json must name {classes} classes, as the model has, got {', '.join(map(str, described['classes'])) or 'none'}"
+            f"{FILE} and --classes must name {classes} classes, as the model has outputs, got {', '.join(described['classes'])}; "
+            "name each, in the order of the outputs" + (" (the one that the sigmoid is for second)" if outputs == 1 else "")
         )
 
 

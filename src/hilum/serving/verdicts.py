@@ -11,6 +11,7 @@ from hilum.explain.methods.shap_gradients import hash_films
 from hilum.explain.sanity.verdicts import verdicts_of
 from hilum.records import Images
 from hilum.results import flatten, read_json, read_table
+from hilum.serving.model_files import names_file
 from hilum.settings.explain import Explain
 from hilum.settings.params import Tracking
 from hilum.tracking import open_store
@@ -52,7 +53,7 @@ def read_verdicts(
 @contextmanager
 def _tables(model: str, described: Mapping[str, Any], workspace: Workspace, tracking: Tracking) -> Iterator[Iterator[Tested]]:
     """The verdicts that were left on a model, and the settings that they came by, the newest first."""
-    if model.endswith(".keras"):
+    if names_file(model):
         beside = Path(model).resolve().parent.parent / FOLDER
         files = beside / TABLE, beside / SETTINGS
         yield iter([files] if all(file.is_file() for file in files) else [])

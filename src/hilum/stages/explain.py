@@ -34,6 +34,7 @@ from hilum.progress import bar, say
 from hilum.records import Attribution, Films, Labels, Predictions
 from hilum.results import flatten, pick_films, read_json, read_predictions, run_key, write_json, write_table
 from hilum.runs import arm_run, fits, log_results
+from hilum.serving.model_facts import Told
 from hilum.serving.one_film import explain_image
 from hilum.settings.explain import PREDICTED, TRUE, Explain
 from hilum.settings.params import Params, read_params
@@ -41,16 +42,33 @@ from hilum.tracking import open_store
 from hilum.workspace import Workspace, find_workspace
 
 
-def run(arm: str, image: str, model: str, methods: str, target: str, out: str) -> None:
+def run(
+    arm: str,
+    image: str,
+    model: str,
+    methods: str,
+    target: str,
+    out: str,
+    classes: str = "",
+    size: str = "",
+    square: str = "",
+    scaling: str = "",
+    threshold: str = "",
+) -> None:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
     if bool(arm) == bool(image):
         raise ValueError("explain takes either --arm (the films chosen by `split`) or --image (one film, with --model)")
+    told = Told(classes, size, square, scaling, threshold)
+    if arm and told != Told():
+        raise ValueError(
+            "--classes, --size, --square, --scaling and --threshold belong to --image; an arm's own model.json says them"
+        )
     if arm:
         explain_arm(arm, workspace, params)
     else:
         asked = methods or ",".join([*params.explain.methods, *params.explain.sheets])
-        explain_image(Path(image), model, asked, target, Path(out), workspace, params)
+        explain_image(Path(image), model, told, asked, target, Path(out), workspace, params)
 
 
 def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
