@@ -43,7 +43,8 @@ def folder(tmp_path: Path) -> Path:
     films = np.zeros((3, SIZE, SIZE), np.uint8)
     geometry = pd.DataFrame([(row["image_id"], *astuple(SQUARE)) for row in rows], columns=list(GEOMETRY))
     write_prepared(
-        Prepared(pd.DataFrame(rows), films, masks, whole, nothing, nothing, nothing, geometry, nothing, {}, (), 0, 0), tmp_path
+        Prepared(pd.DataFrame(rows), films, masks, whole, nothing, nothing, nothing, geometry, nothing, {}, {}, (), 0, 0),
+        tmp_path,
     )
     return tmp_path
 

@@ -100,7 +100,7 @@ def test_a_broken_film_is_listed_with_its_reason_and_shifts_no_row(tmp_path: Pat
     broken = prepared.problems.set_index("image_id")
     assert broken.index.tolist() == ["clinic/normal/p1", "clinic/pneumonia/viral/q0"]
     assert set(broken["problem"]) == {"broken film"}
-    assert "neither a PNG nor a JPEG" in broken.loc["clinic/normal/p1", "detail"]
+    assert "empty file" in broken.loc["clinic/normal/p1", "detail"]
     assert broken.loc["clinic/normal/p1", "path"] == "clinic/normal/p1.png"
     for film, row in zip(prepared.films, prepared.manifest.itertuples(), strict=True):
         np.testing.assert_array_equal(film, prepare_film(root / row.path.removeprefix("clinic/"), 16, "pad")[0])
@@ -127,7 +127,7 @@ def test_too_many_broken_films_stop_the_stage(tmp_path: Path) -> None:
     root = write_root(tmp_path)
     (root / "normal" / "p1.png").write_bytes(b"")
     assert len(build({"clinic": root}, broken_share=1 / 6).manifest) == 5
-    with pytest.raises(ValueError, match=r"got 1 of 6: clinic/normal/p1\.png: the file is neither"):
+    with pytest.raises(ValueError, match=r"got 1 of 6: clinic/normal/p1\.png: a film must hold a picture"):
         build({"clinic": root}, broken_share=0.1)
 
 

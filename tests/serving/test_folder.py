@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from dicom_forms import describe, write
 from PIL import Image
+from sixteen_bits import png16
 
 from hilum.data.burned_in.glyphs import letter_shape
 from hilum.explain.drawing.panels import draw_panel
@@ -96,7 +97,8 @@ def test_dicom_films_are_answered_whatever_their_name(answer: Callable[..., int]
     (films / "broken.dcm").write_text("no film")
     assert answer() == len(GREYS) + 3
     table = rows(tmp_path / "new" / "out.csv")
-    assert set(table) == {*GREYS, "g.dcm", "h", "i.DICOM", "broken.dcm"}
+    assert set(table) == {*GREYS, "g.dcm", "h", "i.DICOM", "broken.dcm", "notes"}
+    assert "got text" in table["notes"]["error"]
     assert float(table["h"]["p_bright"]) == pytest.approx(180 / 255, abs=0.01)
     assert "DICOM" in table["broken.dcm"]["error"]
 
@@ -116,6 +118,57 @@ def test_an_odd_dicom_is_answered_and_the_call_says_what_is_odd(
     told = capfd.readouterr()
     line = "odd files, read all the same: 1, such as odd.dcm (512 bytes behind the 2,048 of the pixels: they are left out)"
     assert line in told.out + told.err
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("b.tif", "TIFF"), ("c.bmp", "BMP"), ("d.webp", "WEBP"), ("f.jfif", "JPEG"), ("g.jpe", "JPEG"), ("h.pgm", "PPM"),
+     ("noending", "PNG"), ("x.jpg ", "JPEG"), ("x.JPEG_", "JPEG")],
+)  # fmt: skip
+def test_a_film_of_any_form_and_name_is_answered(
+    answer: Callable[..., int], films: Path, tmp_path: Path, name: str, kind: str
+) -> None:
+    Image.fromarray(np.full((SIZE, SIZE), 90, np.uint8)).save(films / name, kind)
+    answer()
+    row = rows(tmp_path / "new" / "out.csv")[name]
+    assert float(row["p_bright"]) == pytest.approx(90 / 255, abs=0.01)
+    assert row["error"] == ""
+
+
+def test_every_file_has_a_row_or_is_told(
+    answer: Callable[..., int], films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(films / "x.gif")
+    for name in ("._a.png", "Thumbs.db", "desktop.ini", "b/.DS_Store", "labels.csv", "empty", "notes.txt"):
+        (films / name).write_text("" if name == "empty" else "what is no film")
+    (films / "masks").mkdir()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(films / "masks" / "a.png")
+    assert answer() == len(GREYS)
+    table = rows(tmp_path / "new" / "out.csv")
+    assert set(table) == {*GREYS, "x.gif", "empty", "notes.txt"}
+    assert [table[name]["error"].split(", got ")[1] for name in ("x.gif", "empty", "notes.txt")] == [
+        "GIF; convert it", "an empty file", "text; convert it"
+    ]  # fmt: skip
+    told = capsys.readouterr().out
+    assert "no films, left out: 4 files of the system, such as ._a.png, Thumbs.db, b/.DS_Store" in told
+    assert "1 tables, such as labels.csv" in told and "1 masks, such as masks/a.png" in told
+
+
+def test_a_film_outside_the_depths_of_the_model_is_answered_and_told(
+    answer: Callable[..., int], films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, bits in (("k10.png", 10), ("k12.png", 12), ("k16.png", 16)):
+        (films / name).write_bytes(png16(np.full((SIZE, SIZE, 1), 2 ** (bits - 1), np.uint16)))
+    above = "1, such as k16.png (outside the bit depth: more than 1% of its pixels lie above the 12 bits"
+    for known, said in (([12], above), ([], "3, such as k10.png (it has 16 bits")):
+        answer(described={**DESCRIBED, "grey_bits": known}, out=tmp_path / f"{len(known)}.csv")
+        assert f"odd files, read all the same: {said}" in capsys.readouterr().out
+    found = {name: float(row["p_bright"]) for name, row in rows(tmp_path / "1.csv").items() if name.startswith("k")}
+    assert found == pytest.approx({"k10.png": 1 / 8, "k12.png": 1 / 2, "k16.png": 1}, abs=0.01)
+    assert not any(row["error"] for row in rows(tmp_path / "1.csv").values())
+    answer(described=DESCRIBED, out=tmp_path / "older.csv")  # whose model.json knows of no depth
+    assert "odd files" not in capsys.readouterr().out
+    assert {float(row["p_bright"]) for name, row in rows(tmp_path / "older.csv").items() if name.startswith("k")} == {0.501961}
 
 
 def test_a_bad_file_is_a_row_with_its_error_and_shifts_no_other(answer: Callable[..., int], films: Path, tmp_path: Path) -> None:
@@ -323,8 +376,19 @@ def test_panels_among_the_films_are_no_films(films: Path, reader: Subject, param
         predict_folder(reader, DESCRIBED, films, films / "b" / "out.csv", {"saliency": ""}, params)
         assert set(rows(films / "b" / "out.csv")) == set(GREYS)
     assert len(list((films / "b" / "out_panels").iterdir())) == len(GREYS)
-    with pytest.raises(ValueError, match="which holds panels of films only"):
+    with pytest.raises(ValueError, match=r"must be a folder of films, got none below .*out_panels"):
         predict_folder(reader, DESCRIBED, films / "b" / "out_panels", films / "b" / "out.csv", {}, params)
+
+
+def test_a_panel_is_no_film_wherever_it_lies(
+    films: Path, reader: Subject, params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict_folder(reader, DESCRIBED, films, tmp_path / "out.csv", {"saliency": ""}, params)
+    (tmp_path / "out_panels").rename(films / "kept")
+    for _ in range(2):
+        predict_folder(reader, DESCRIBED, films, films / "answers.csv", {"saliency": ""}, params)
+        assert set(rows(films / "answers.csv")) == set(GREYS)
+    assert f"no films, left out: {2 * len(GREYS)} drawn by hilum" in capsys.readouterr().out
 
 
 def test_a_panel_of_a_film_that_is_broken_by_now_is_told_of(

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from sixteen_bits import png16, ramp
 
 from hilum.explain.measures.registry import MEASURES, wanted_measures
 from hilum.explain.methods.registry import METHODS
@@ -75,6 +76,23 @@ def call(
         arm=arm, image=str(project / image) if image else "", model=str(model), methods=methods, target=target, out=str(out)
     )
     return out
+
+
+def test_a_film_outside_the_depth_of_the_model_is_explained_and_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = own_model(project / "own", grey_bits=[12])
+    for bits, said in ((12, False), (16, True)):
+        (project / "film.png").write_bytes(png16(ramp(bits)))
+        out = call(project, model, methods="saliency")
+        told = "outside the bit depth: more than 1% of its pixels lie above the 12 bits"
+        assert (told in capsys.readouterr().out) is said
+        assert (out / "film.png").is_file()
+
+
+def test_hilum_s_own_picture_of_a_film_is_not_explained(project: Path) -> None:
+    model = own_model(project / "own")
+    (call(project, model, methods="saliency") / "film.png").rename(project / "panel.png")
+    with pytest.raises(ValueError, match="a picture drawn by hilum"):
+        call(project, model, methods="saliency", image="panel.png")
 
 
 def test_a_user_s_own_model_is_explained_by_every_method(project: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from changed_copies import CHANGES
 from PIL import Image, ImageOps
+from sixteen_bits import png16
+from small_films import write_films
 
 from hilum.data.burned_in.letters import find_markers
 from hilum.data.decoding import levels as images
@@ -191,17 +193,82 @@ def test_a_few_broken_films_are_listed_with_their_reason(project: Workspace, fil
 
 
 def test_pictures_of_another_form_are_listed(project: Workspace, films: Path) -> None:
-    for name in ("normal/x.TIF", "viral/y.dcm", "lung_masks/z.bmp", ".cache/w.gif"):
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(films / "normal" / "x.gif")
+    for name in ("viral/y.dcm", "lung_masks/z.bmp", ".cache/w.gif", "viral/notes"):
         (films / name).parent.mkdir(exist_ok=True)
         (films / name).write_bytes(b"whatever it is")
     acquire.run(source="mine")
     prepare.run()
-    listed = pd.read_csv(project.prepared / "problems.csv").query("problem == 'picture of another form'")
-    assert listed["path"].tolist() == ["mine/normal/x.TIF", "mine/viral/y.dcm"]
-    assert (
-        "pictures of another form than PNG and JPEG, left out: 2, such as normal/x.TIF"
-        in (project.prepared / "notes.txt").read_text()
-    )
+    listed = pd.read_csv(project.prepared / "problems.csv").set_index("path")["problem"].to_dict()
+    assert listed == {
+        "mine/viral/y.dcm": "picture of another form",
+        "mine/normal/x.gif": "picture of another form",
+        "mine/viral/notes": "no film",
+        "mine/lung_masks/z.bmp": "mask without a film",
+    }
+    notes = (project.prepared / "notes.txt").read_text()
+    assert "mine: picture of another form: 2, such as viral/y.dcm, normal/x.gif" in notes
+    assert "mine: system files, not read: 1, such as .cache/w.gif" in notes
+
+
+def test_films_of_any_form_and_name_are_read(project: Workspace, films: Path) -> None:
+    kinds = {".jfif": "JPEG", ".jpe": "JPEG", "": "PNG", ".jpg ": "JPEG", ".JPEG_": "JPEG", ".pgm": "PPM", ".tif": "TIFF"}
+    rng = np.random.default_rng(7)
+    for k, (ending, kind) in enumerate(kinds.items()):
+        Image.fromarray(rng.integers(0, 256, (20, 30), np.uint8)).save(films / "viral" / f"v9_{k}{ending}", kind)
+    acquire.run(source="mine")
+    prepare.run()
+    manifest = read_manifest(project.prepared / "manifest.csv")
+    assert {f"mine/viral/v9_{k}" for k in range(7)} <= set(manifest["image_id"])
+    assert pd.read_csv(project.prepared / "problems.csv").empty
+
+
+def test_masks_inside_class_folders_are_masks(tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layout of the COVID-19 Radiography Database."""
+    names = [f"{kind}/{part}/{kind}-{k}.png" for kind in ("COVID", "Normal") for part in ("images", "masks") for k in range(6)]
+    source = {"reader": "folder", "root": str(write_films(tmp_path / "films", *names, size=(40, 40)))}
+    labels = {"normal": ["Normal"], "ill": ["COVID"]}
+    made = make_project(tmp_path / "project", acquire__sources__mine=source, prepare__sources=["mine"], prepare__labels=labels)
+    monkeypatch.chdir(made.root)
+    acquire.run(source="mine")
+    prepare.run()
+    manifest = read_manifest(made.prepared / "manifest.csv")
+    assert len(manifest) == 12
+    assert manifest["finding"].value_counts().to_dict() == {"COVID": 6, "Normal": 6}
+    assert manifest.set_index("image_id").at["mine/COVID/images/COVID-0", "lung_mask"] == "mine/COVID/masks/COVID-0.png"
+    assert len(load_masks(made.prepared, "lung_mask", list(manifest["image_id"]))) == 12
+    assert pd.read_csv(made.prepared / "problems.csv").empty
+
+
+def test_a_source_has_one_bit_depth_and_a_film_outside_it_is_told(
+    tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for k in range(30):
+        values = rng.integers(0, 1024, (20, 30, 1)).astype(np.uint16) * (16 if k == 29 else 1)
+        if k % 3 == 0:
+            values[0, 0] = 1024
+        path = tmp_path / "films" / ("viral" if k % 2 else "normal") / f"p{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png16(values if k < 24 else np.repeat(values, 3, axis=2)))
+    source = {"reader": "folder", "root": str(tmp_path / "films")}
+    made = make_project(tmp_path / "project", acquire__sources__mine=source, prepare__sources=["mine"], prepare__labels=LABELS)
+    monkeypatch.chdir(made.root)
+    acquire.run(source="mine")
+    prepare.run()
+    films = load_films(made.prepared)
+    manifest = read_manifest(made.prepared / "manifest.csv")
+    means = dict(zip(manifest["image_id"], films[:, 16:48].mean(axis=(1, 2)), strict=True))
+    assert all(mean == pytest.approx(127.5, abs=15) for name, mean in means.items() if name != "mine/viral/p29")
+    problems = pd.read_csv(made.prepared / "problems.csv")
+    assert problems[["image_id", "problem"]].to_numpy().tolist() == [["mine/viral/p29", "outside the bit depth"]]
+    assert read_json(made.prepared / "grey_bits.json") == {"mine": 10}
+    assert "films of 16 bits, scaled by 10 of them: 30" in (made.prepared / "notes.txt").read_text()
+    before = folder_digest(made.prepared)
+    capsys.readouterr()
+    prepare.run()
+    assert folder_digest(made.prepared) == before
+    assert "films decoded: 0; from the cache: 30" in capsys.readouterr().out
 
 
 def test_a_film_that_was_added_to_pinned_ones_is_refused_by_name(project: Workspace, films: Path) -> None:

@@ -6,12 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from hilum.data.prepared.rows import Rows
+from hilum.results import read_json
 from hilum.settings.training import Balance
+from hilum.stages import train, tune
 from hilum.stages.train import tell_balance, write_training
 from hilum.training.fit import Fitted
 from hilum.training.imbalance import STRATEGIES
+from hilum.workspace import Workspace
 
 CLASSES = ["normal", "viral"]
 LABELS = np.repeat([0, 1], [9, 4])
@@ -49,3 +53,15 @@ def test_a_line_tells_what_the_kept_phase_showed() -> None:
         "smote; normal 9 films in 9 rows (at most 1 of one), viral 4 films in 4 rows (at most 1 of one) and 5 made up"
     )
     assert tell_balance(fitted(best_step=1), LABELS, CLASSES).startswith("oversample; normal 9 films in 9 rows (at most 1")
+
+
+def test_the_bit_depths_of_the_films_stand_in_model_json(own_copy: Workspace) -> None:
+    values = yaml.safe_load(own_copy.params.read_text())
+    phase = {"unfreeze": "head", "epochs": 1, "learning_rate": 0.001, "decay": "none", "batch_norm": "auto"}
+    values["arms"]["baseline"].update(weights="none", head={"dropout": 0.2, "weight_decay": 0.0}, phases=[phase])
+    values["tune"]["trials"] = 0
+    own_copy.params.write_text(yaml.safe_dump(values, sort_keys=False))
+    tune.run("baseline")
+    (own_copy.prepared / "grey_bits.json").write_text('{"phantom": 12, "other": 12}')
+    train.run("baseline")
+    assert read_json(own_copy.arm("baseline", "training") / "model.json")["grey_bits"] == [12]

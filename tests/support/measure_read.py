@@ -5,7 +5,9 @@ import resource
 import sys
 from pathlib import Path
 
-import hilum.data.decoding.dicom  # noqa: F401  libraries are no part of what a film costs
+import cv2  # noqa: F401  libraries are no part of what a film costs
+
+import hilum.data.decoding.dicom  # noqa: F401
 from hilum.data.decoding.images import prepare_film
 
 

@@ -1,7 +1,8 @@
 """One table of all films: sources joined, films prepared, findings mapped to classes, copies removed, all left out listed."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilum.data.burned_in.removal import MARKER_COLUMNS, check_markers
-from hilum.data.decoding.decoding import Removed
+from hilum.data.decoding.decoding import DecodedFilm, Removed
 from hilum.data.decoding.reading import FilmFiles, ReadFilm, read_films
+from hilum.data.decoding.source_depth import Depths, settle_depths
 from hilum.data.labels import Rules, count_findings, map_labels
 from hilum.data.prepared.geometry import check_square
+from hilum.data.prepared.loading import GREY_BITS
 from hilum.data.prepared.masks import MASK_KINDS, PackedMasks
 from hilum.data.prepared.whole_masks import write_whole_masks
 from hilum.data.quality.copies import PROBLEMS, find_copies
@@ -32,13 +35,14 @@ class Prepared:
     masks: "lung_mask" and "lesion_mask" -> the masks there are, at the size of the prepared film.
     whole_masks: the same -> image_id -> the mask as it was drawn, of `whole_masks.encode_mask`.
     problems: columns image_id, path, problem, detail; every film and mask left out, by the reader as well, and every film of
-        two rules; and what readers and decoders remark on films that stay.
+        two rules; and remarks on films that stay: of readers and decoders, and where they lie outside their source's bit depth.
     findings: columns finding, label, source, films; of the films that the readers give, counted before anything is left out;
         label empty where no rule names the finding, EXCLUDED where a rule leaves it out.
     linked_patients: columns patient_id, other; names of patients who share a film and must go into the same split.
     geometry: one row per kept film, columns GEOMETRY: where the raw film lies in the prepared one.
     markers: one row per kept film, columns markers.MARKER_COLUMNS: letters and marks burnt into the raw film.
     removed: image_id -> what the removal of marks took from the film (`decoding.put_back`), where it took something.
+    grey_bits: source -> the depth that was settled for its films of 16 bits (`source_depth`), where it has some.
     notes: sentences for a person.
     decoded, recalled: films of a class that were decoded now, and that came from the cache.
     """
@@ -53,6 +57,7 @@ class Prepared:
     geometry: pd.DataFrame
     markers: pd.DataFrame
     removed: Mapping[str, Removed]
+    grey_bits: Mapping[str, int]
     notes: tuple[str, ...]
     decoded: int
     recalled: int
@@ -71,6 +76,7 @@ def build_manifest(
     labels_by_source: Mapping[str, Rules] | None = None,
     unused_rules: str = "stop",
     cache: Path | None = None,
+    on_deep: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Join the sources, give each film its class, decode it, and remove copies.
 
@@ -79,7 +85,8 @@ def build_manifest(
     broken_share: of the films with a class, 0 to 1.
     markers: keep or inpaint what is burnt into a film.
     workers: threads that decode (Pillow lets other threads run while it decodes). on_film: called with (films done, all films).
-    cache: folder of decoded films (`film_cache`), read and written; None: every film is decoded.
+    cache: folder of decoded films (`film_cache`), read and written; None: every film is decoded. on_deep: as on_film, of the
+    films of 16 bits that are measured before.
 
     Raises:
         ValueError: what `join_sources` and `map_labels` refuse, too many broken films, or a class left without films.
@@ -95,10 +102,10 @@ def build_manifest(
     rows = rows[~rows["label"].isin(["", EXCLUDED])].reset_index(drop=True)
 
     films = np.zeros((len(rows), size, size), np.uint8)  # (N, H, W)
-    read = read_films(_find_files(rows), films, square, markers, workers, cache, on_film)
-    broken, odd, *faults = _list_broken(rows, read, broken_share)
-    rows = _note_content(rows, read)
-    whole = rows[~rows["image_id"].isin(broken["image_id"])]
+    files, depths = _settle_files(rows, workers, cache, on_deep)
+    read = read_films(files, films, square, markers, workers, cache, on_film)
+    broken, odd, *faults = _list_broken(rows, read, broken_share, depths.told)
+    whole = _note_content(rows, read)[~rows["image_id"].isin(broken["image_id"])]
     copies, linked = find_copies(whole)
     kept = whole[~whole["image_id"].isin(copies["image_id"])]
     _check_classes(kept, labels)
@@ -107,16 +114,15 @@ def build_manifest(
         manifest=kept[list(MANIFEST)].reset_index(drop=True),
         films=_keep_rows(films, kept.index.to_numpy()),
         masks={kind: _pack_masks({name: one.masks.get(kind) for name, one in there.items()}, size) for kind in MASK_KINDS},
-        whole_masks={
-            kind: {name: one.whole_masks[kind] for name, one in there.items() if kind in one.masks} for kind in MASK_KINDS
-        },
+        whole_masks={kind: _gather_whole_masks(there, kind) for kind in MASK_KINDS},
         problems=_join_problems([_list_left_out(tables), named, broken, *faults, copies, _list_remarks(tables, paths), odd]),
         findings=findings,
         linked_patients=linked,
         geometry=pd.DataFrame([(name, *astuple(one.geometry)) for name, one in there.items()], columns=list(GEOMETRY)),
         markers=pd.DataFrame([(name, *one.markers) for name, one in there.items()], columns=list(MARKER_COLUMNS)),
         removed={name: one.removed for name, one in there.items() if one.removed is not None},
-        notes=(*_list_notes(tables), *mapping.notes, *_tell_odd(odd)),
+        grey_bits=depths.settled,
+        notes=(*_list_notes(tables), *mapping.notes, *_tell_odd(odd), *depths.notes),
         decoded=sum(not one.recalled for one in read),
         recalled=sum(one.recalled for one in read),
     )
@@ -180,6 +186,19 @@ def _find_files(rows: pd.DataFrame) -> list[FilmFiles]:
     ]
 
 
+def _settle_files(
+    rows: pd.DataFrame, workers: int, cache: Path | None, on_deep: Callable[[int, int], None] | None
+) -> tuple[list[FilmFiles], Depths]:
+    """The files of each film, with the depth of its source where it has 16 bits."""
+    files = _find_files(rows)
+    depths = settle_depths(rows["source"].tolist(), [one.film for one in files], workers, cache, on_deep)
+    return [replace(one, bits=bits) for one, bits in zip(files, depths.scaled, strict=True)], depths
+
+
+def _gather_whole_masks(there: Mapping[str, DecodedFilm], kind: str) -> dict[str, bytes]:
+    return {name: one.whole_masks[kind] for name, one in there.items() if kind in one.masks}
+
+
 def _join_problems(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[list(PROBLEMS)]
 
@@ -189,8 +208,8 @@ def _list_faults(rows: pd.DataFrame, faults: Sequence[str], problem: str) -> pd.
     return table[table["detail"] != ""]
 
 
-def _list_broken(rows: pd.DataFrame, read: Sequence[ReadFilm], broken_share: float) -> list[pd.DataFrame]:
-    """The films that could not be read, the odd files that could, and the masks of each kind that could not.
+def _list_broken(rows: pd.DataFrame, read: Sequence[ReadFilm], broken_share: float, outside: Sequence[str]) -> list[pd.DataFrame]:
+    """Films that could not be read, odd files that could, masks of each kind that could not, and films outside their bit depth.
 
     Raises:
         ValueError: too many films could not be read.
@@ -200,7 +219,7 @@ def _list_broken(rows: pd.DataFrame, read: Sequence[ReadFilm], broken_share: flo
     _check_broken(broken, len(rows), broken_share)
     masks = [_list_faults(rows, [one.mask_faults.get(kind, "") for one in decoded], f"broken {kind}") for kind in MASK_KINDS]
     odd = _list_faults(rows, ["; ".join(one.remarks) for one in decoded], ODD_FILE)
-    return [broken, odd, *masks]
+    return [broken, odd, *masks, _list_faults(rows, outside, "outside the bit depth")]
 
 
 def _tell_odd(odd: pd.DataFrame) -> list[str]:
@@ -282,6 +301,7 @@ def write_prepared(prepared: Prepared, folder: Path) -> None:
     prepared.manifest.to_csv(folder / "manifest.csv", index=False)
     prepared.problems.to_csv(folder / "problems.csv", index=False)
     prepared.linked_patients.to_csv(folder / "linked_patients.csv", index=False)
+    (folder / GREY_BITS).write_text(json.dumps(dict(prepared.grey_bits), indent=2, sort_keys=True) + "\n")
     prepared.geometry.to_csv(folder / "geometry.csv", index=False)
     prepared.markers.to_csv(folder / "markers.csv", index=False)
     for kind, masks in prepared.masks.items():

@@ -1,12 +1,14 @@
 """What a served model says of films: the verdict and probabilities of each, or why there are none."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.data.decoding.depth import GREY_BITS, tell_outside
 from hilum.data.decoding.marked_film import MarkedFilm, prepare_marked
 from hilum.data.prepared.rows import as_images
 from hilum.evaluation.scoring.decisions import verdict
@@ -15,8 +17,25 @@ from hilum.serving.answer_table import Cells
 
 
 def prepare_film(film: Path, described: Mapping[str, Any]) -> MarkedFilm:
-    """A film as the model's own films were prepared. Raises ValueError for one that cannot be read."""
-    return prepare_marked(film, described["size"], described["square"], described.get("markers", "keep"))
+    """A film as the model's own films were prepared, with a remark where it lies outside their bit depth.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    bits = described.get("grey_bits") or GREY_BITS
+    marked = prepare_marked(film, described["size"], described["square"], described.get("markers", "keep"), bits)
+    told = _tell_depth(marked.bits, described.get("grey_bits"))
+    return replace(marked, remarks=(*marked.remarks, told)) if told else marked
+
+
+def _tell_depth(bits: int, depths: Sequence[int] | None) -> str:
+    """bits: of a film of 16; 0 of others. depths: of the model's own films; None: nothing is known of them."""
+    if not bits or depths is None:
+        return ""
+    if not depths:
+        return f"it has 16 bits, which none of the model's own films had, and was scaled by the {bits} that it uses"
+    told = tell_outside(bits, depths)
+    return f"outside the bit depth: {told}" if told else ""
 
 
 def prepare_films(files: Mapping[str, Path], described: Mapping[str, Any]) -> tuple[dict[str, MarkedFilm], dict[str, str]]:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hilum.data.readers.listing import list_pictures_and_dicoms
+from hilum.data.readers.found_files import find_files
+from hilum.data.readers.listing import name_some
 from hilum.explain.explained_model import Subject
 from hilum.models.forward import BATCH
 from hilum.progress import bar, say
@@ -61,14 +62,22 @@ def predict_folder(
 
 
 def name_films(images: Path, drawn: Path) -> dict[str, Path]:
-    """The films below a folder by the names that they have in the CSV, sorted; panels in the folder `drawn` are no films.
+    """The files below a folder by the names that they have in the CSV, sorted; those that are no film have an error there.
+
+    Files of the system, tables, masks, and pictures that hilum drew, such as panels in the folder `drawn`, are told in a line.
 
     Raises:
         ValueError: there are none, or two have one name there.
     """
     found: dict[str, Path] = {}
     below, inside = images.resolve(), drawn.resolve()
-    for film in list_pictures_and_dicoms(images):
+    files = find_files(images)
+    masks = [*files.root_masks, *files.stray_masks, *(mask for kind in files.masks.values() for mask in kind.values())]
+    left = {"files of the system": files.system, "tables": files.tables, "masks": sorted(masks), "drawn by hilum": files.drawn}
+    for what, paths in left.items():
+        if paths:
+            say(f"no films, left out: {len(paths)} {what}, such as {name_some(paths)}")
+    for film in sorted([*files.pictures, *files.dicoms, *files.others]):
         if (below / film).is_relative_to(inside):
             continue
         name = str(film).encode(errors="backslashreplace").decode()  # the file system takes bytes that are no UTF-8, a CSV none
@@ -76,5 +85,5 @@ def name_films(images: Path, drawn: Path) -> dict[str, Path]:
             raise ValueError(f"films must differ in how they can be written in UTF-8, got two that read {name}; rename one")
         found[name] = images / film
     if not found:
-        raise ValueError(f"--images must be a folder of films, got {images}, which holds panels of films only; name another")
+        raise ValueError(f"--images must be a folder of films, got none below {images}; name another")
     return found

@@ -33,7 +33,8 @@ def open_served(model: str, workspace: Workspace, params: Params, told: Told) ->
     A user's own `.keras` file of any kind that `models/flatten.py` knows is opened too: model.json beside it says classes (in
     the order of the outputs), size (pixels), square (pad or stretch), threshold (of the second of two classes; null: the most
     probable class) and, if the model does not take grey levels 0-255, scaling: [factor, offset] on them. What is told completes
-    it or stands in its place.
+    it or stands in its place. grey_bits, the depths by which its films of 16 bits were scaled, may be missing: each such film is
+    then scaled by the bits that it uses.
     The background is mean_films.npz beside the model, where there is one.
 
     Raises:

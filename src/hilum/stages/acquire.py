@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 from hilum.data.fingerprints import hash_files
+from hilum.data.links import list_dead_links
 from hilum.data.phantom.phantom import write_phantoms
 from hilum.data.readers.identity import read_salt, write_key
-from hilum.data.readers.listing import list_dead_links
 from hilum.progress import bar, say
 from hilum.results import write_json
 from hilum.settings.params import read_params

@@ -22,6 +22,7 @@ from hilum.evaluation.style import to_png
 from hilum.evaluation.tables import class_table, confusion_matrix, interval_table, pr_by_class, reliability_table, roc_by_class
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
+from hilum.pictures import save_png
 from hilum.progress import bar, say
 from hilum.records import Films, Predictions
 from hilum.results import flatten, read_json, read_table, run_key, table_of, write_json, write_table
@@ -187,4 +188,4 @@ def draw_augmented(folder: Path, train: SplitFilms, classes: list[str], trained:
     def draw(films: Rows, view: int) -> Films:
         return draw_views(films, view, seed, changes)
 
-    draw_contact_sheet(train, classes, augment, seed, draw).save(folder / "views.png")
+    save_png(draw_contact_sheet(train, classes, augment, seed, draw), folder / "views.png")

@@ -50,6 +50,7 @@ def run() -> None:
         workers=os.cpu_count() or 1,
         on_film=bar("films prepared"),
         cache=workspace.decoded_films,
+        on_deep=bar("films of 16 bits measured"),
     )
     say(tell_decoded(prepared))
     near = pd.DataFrame(columns=list(NEAR))

@@ -67,6 +67,7 @@ def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[st
         workers=2,
         on_film=bar(f"{name}: films prepared"),
         cache=workspace.decoded_films,
+        on_deep=bar(f"{name}: films of 16 bits measured"),
     )
     say(tell_decoded(prepared))
     left_out = find_task_films(prepared, params, workspace)

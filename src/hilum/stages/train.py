@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from hilum.data.prepared.loading import read_grey_bits
 from hilum.data.prepared.rows import Rows, as_images
 from hilum.evaluation.scoring.decisions import find_threshold
 from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
@@ -56,7 +57,8 @@ def run(arm: str) -> None:
         if params.train.prevalence:
             correct_prior(model, prior_shift(prior, params.train.prevalence, task.classes))
         save_classifier(model, folder / "model.keras")
-        described = {"arm": arm, "backbone": settled.backbone, "prior": prior, **describe_model(model, task, versions)}
+        own = {"arm": arm, "backbone": settled.backbone, "grey_bits": read_grey_bits(workspace.prepared), "prior": prior}
+        described = {**own, **describe_model(model, task, versions)}
         write_json(folder / "model.json", described)
         settings = {
             "arm": arm,

@@ -122,6 +122,43 @@ def many_elements() -> bytes:
     return film[:place] + start + b"\x09\x00\x01\x00LO\x00\x00" * 2_000_000
 
 
+def tiff(width: int, height: int, bits: int = 8, **tile: int) -> bytes:
+    """One strip (or tile) of zeros under Deflate; the header says the size."""
+    packed = zeros(width * height * bits // 8 if not tile else 64)
+    tags = {256: width, 257: height, 258: bits, 259: 8, 262: 1, 277: 1}
+    tags |= {322: tile["side"], 323: tile["side"], 324: 8, 325: len(packed)} if tile else {273: 8, 278: height, 279: len(packed)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<I", 8 + len(packed)) + packed + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def tiff_of_repeated_tags() -> bytes:
+    """500 tags that all say that they are the same 10 MB."""
+    entries = b"".join(struct.pack("<HHII", 60_000 + k, 7, 10 * MIB, 8) for k in range(500))
+    return b"II*\0" + struct.pack("<I", 8 + 10 * MIB) + bytes(10 * MIB) + struct.pack("<H", 500) + entries + bytes(4)
+
+
+def bmp_runs() -> bytes:
+    """8000 x 8000 pixels, skipped in steps of 255 rows."""
+    steps = b"\0\2\0\xff" * 40 + b"\0\1"
+    head = struct.pack("<IiiHHIIiiII", 40, 8000, 8000, 1, 8, 1, len(steps), 0, 0, 256, 0) + bytes(1024)
+    return b"BM" + struct.pack("<IHHI", 14 + len(head) + len(steps), 0, 0, 14 + len(head)) + head + steps
+
+
+def webp(width: int, height: int) -> bytes:
+    """A blank picture of 16 x 16 on a canvas that is said to be larger."""
+    stream = BytesIO()
+    Image.new("RGB", (16, 16)).save(stream, "WEBP", lossless=True)
+    sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    body = b"WEBPVP8X\x0a\0\0\0\0\0\0\0" + sides + stream.getvalue()[12:]
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def webp_blank() -> bytes:
+    stream = BytesIO()
+    Image.new("RGB", (7900, 7900)).save(stream, "WEBP", lossless=True, method=0)
+    return stream.getvalue()
+
+
 BOMBS = {
     "deflated DICOM, a gigabyte behind its pixels": (deflated_beyond_the_pixels, "behind its pixels, this one holds more"),
     "deflated DICOM, a gigabyte of pixels": (deflated_in_the_pixels, "20,000 bytes by its header, got"),
@@ -144,6 +181,18 @@ BOMBS = {
     "JPEG, 65500 x 65500": (lambda: patch_jpeg(jpeg(64, 64), 65_500, 65_500), "at most 64,000,000 pixels"),
     "JPEG, 8000 x 8000": (lambda: jpeg(8000, 8000), ""),
     "JPEG, 8000 x 8000, progressive": (lambda: jpeg(8000, 8000, progressive=True), "doubtful"),
+    "PNG, 8000 x 8000 of three times 16 bits": (lambda: png(8000, 8000, zeros(48001 * 8000), bits=16, colour=2), "doubtful"),
+    "TIFF, 50000 x 50000": (lambda: tiff(50_000, 50_000, side=64), "at most 64,000,000 pixels"),
+    "TIFF, 8000 x 8000": (lambda: tiff(8000, 8000), "doubtful"),
+    "TIFF, 8000 x 8000 of 16 bits": (lambda: tiff(8000, 8000, 16), "doubtful"),
+    "TIFF in one tile of 60000 x 60000": (lambda: tiff(64, 64, side=60_000), "doubtful"),
+    "TIFF of tags that share their bytes": (tiff_of_repeated_tags, "tags of a TIFF must fit into its"),
+    "BMP, 8000 x 8000 in runs": (bmp_runs, "doubtful"),
+    "PGM, 8000 x 8000": (lambda: b"P5 8000 8000 65535\n" + bytes(100), "must hold 128,000,000 bytes, got less"),
+    "PGM, 50000 x 50000": (lambda: b"P5 50000 50000 255\n" + bytes(100), "at most 64,000,000 pixels"),
+    "WebP, 50000 x 50000": (lambda: webp(50_000, 50_000), "at most 64,000,000 pixels"),
+    "WebP, 8000 x 8000 around 16 x 16": (lambda: webp(8000, 8000), "doubtful"),
+    "WebP, 7900 x 7900": (webp_blank, "doubtful"),
 }
 
 

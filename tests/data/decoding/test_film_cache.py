@@ -80,7 +80,7 @@ def test_what_is_recalled_is_what_was_kept(tmp_path: Path) -> None:
     assert whole.removed is not None
     assert whole.markers is not None and whole.markers[0] == 1
     assert list(whole.masks) == ["lung_mask"]
-    assert "neither a PNG" in whole.mask_faults["lesion_mask"]
+    assert "got text" in whole.mask_faults["lesion_mask"]
     for name, film in (("ab1", whole), ("ab2", decode_film(b"no picture", {}, 40, "pad", "keep"))):
         keep(tmp_path, name, film)
         found = recall(tmp_path, name)
@@ -104,9 +104,10 @@ def test_every_argument_is_part_of_the_name(monkeypatch: pytest.MonkeyPatch) -> 
     names |= {name_entry(hashes, *more) for more in ((33, "pad", "keep"), (32, "stretch", "keep"), (32, "pad", "inpaint"))}
     for other in ({"film": "b", "lung_mask": "a"}, {"film": "a"}, {"film": "a", "lesion_mask": "b"}):
         names.add(name_entry(other, 32, "pad", "keep"))
+    names |= {name_entry(hashes, 32, "pad", "keep", bits) for bits in ((10,), (12,))}
     monkeypatch.setattr(film_cache, "_version", lambda: "other code")
     names.add(name_entry(hashes, 32, "pad", "keep"))
-    assert len(names) == 8
+    assert len(names) == 10
 
 
 def test_all_code_that_decodes_and_its_libraries_are_part_of_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,9 +95,12 @@ def test_a_truncated_film_is_refused(kind: str) -> None:
             read_film(io.BytesIO(whole[: len(whole) // 2]), draft=draft)
 
 
-@pytest.mark.parametrize("raw", [b"", b"no picture", encode(grey_picture(), "GIF").getvalue()])
-def test_what_is_no_png_or_jpeg_is_refused(raw: bytes) -> None:
-    with pytest.raises(ValueError, match="neither a PNG nor a JPEG"):
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [(b"", "empty file"), (b"no picture", "got text"), (encode(grey_picture(), "GIF").getvalue(), "got GIF; convert it")],
+)
+def test_what_holds_no_film_is_refused(raw: bytes, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
         read_film(io.BytesIO(raw))
 
 

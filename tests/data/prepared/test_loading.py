@@ -1,5 +1,5 @@
 import hashlib
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 from hilum.data.burned_in.removal import MARKER_COLUMNS
 from hilum.data.manifest import GEOMETRY, Prepared, write_prepared
 from hilum.data.prepared.geometry import fit_square
-from hilum.data.prepared.loading import LISTED, load_films, load_geometry, load_split, load_whole_masks
+from hilum.data.prepared.loading import LISTED, load_films, load_geometry, load_split, load_whole_masks, read_grey_bits
 from hilum.data.prepared.masks import PackedMasks, load_masks
 from hilum.data.prepared.whole_masks import decode_mask, encode_mask
 from hilum.records import MANIFEST
@@ -43,6 +43,7 @@ def make_prepared() -> Prepared:
         ),
         markers=pd.DataFrame([(name, 1, 0.01, "[[1.0, 2.0, 3.5, 4.0]]", "") for name in ids], columns=list(MARKER_COLUMNS)),
         removed={},
+        grey_bits={"clinic": 12},
         notes=("clinic: 5 films",),
         decoded=5,
         recalled=0,
@@ -77,12 +78,20 @@ def test_every_film_keeps_the_geometry_that_prepared_it(folder: Path) -> None:
     assert stored == {f"clinic/{i:03d}": fit_square(1500, 901 + i, SIZE, "pad") for i in range(5)}
 
 
+def test_the_depths_of_sources_come_back_and_are_unknown_of_older_films(tmp_path: Path) -> None:
+    for settled, known in (({"clinic": 12}, [12]), ({"a": 12, "b": 10, "c": 12}, [10, 12]), ({}, [])):
+        write_prepared(replace(make_prepared(), grey_bits=settled), tmp_path / "other")
+        assert read_grey_bits(tmp_path / "other") == known
+    assert read_grey_bits(tmp_path / "older") is None
+
+
 def test_equal_content_is_written_as_equal_bytes(folder: Path, tmp_path: Path) -> None:
     write_prepared(make_prepared(), tmp_path / "again")
     names = sorted(file.name for file in folder.iterdir())
     assert names == [
         "films.npy",
         "geometry.csv",
+        "grey_bits.json",
         "lesion_masks.npz",
         "linked_patients.csv",
         "lung_masks.npz",

@@ -93,7 +93,7 @@ def test_lung_masks_by_stem(tmp_path: Path) -> None:
 def test_the_real_films(shared: Path) -> None:
     table = read_covid_chestxray(shared / "data" / "covid-chestxray")
     assert len(table) == 59
-    assert table.attrs == {"notes": [], "left_out": []}
+    assert table.attrs == {"notes": [], "left_out": [], "tables": ["metadata.csv"]}
     assert table["finding"].value_counts().to_dict() == {"COVID-19": 33, "todo": 22, "Pneumocystis": 2, "No Finding": 2}
     assert table["view"].value_counts().to_dict() == {"PA": 38, "AP Supine": 21}
     assert table["license"].value_counts().to_dict() == {"CC BY 3.0": 51, "CC BY 4.0": 6, "CC BY": 2}

@@ -157,3 +157,10 @@ def count_steps(films: int, said: str) -> int:
 )
 def test_twice_as_many_films_of_one_name_take_twice_as_many_steps(said: str) -> None:
     assert count_steps(800, said) < 2.2 * count_steps(400, said)
+
+
+def test_films_of_any_name_are_found_as_a_table_writes_them() -> None:
+    films = [PurePosixPath(name) for name in ("a/x1.jfif", "a/x2", "a/x3.dat", "a/x4.jpg ", "a/1.2.840.1", "a/1.2.840.2")]
+    told = ("x1.jfif", "x2", "x3.dat", "a/x4.jpg", "1.2.840.1", "a/1.2.840.2")
+    rows = pd.DataFrame({"film": told, "finding": "ill", "problem": "", "detail": ""})
+    assert attach_rows(films, rows, "labels.csv").attrs["left_out"] == []

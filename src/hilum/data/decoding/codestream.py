@@ -1,8 +1,7 @@
-"""What a file says of itself before a decoder sees it: whether it is a DICOM, and the size in a compressed codestream."""
+"""What a file says of itself before a decoder sees it: the size of a compressed picture, and whether its parts agree."""
 
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from hilum.data.decoding.limits import MAX_SCANS
 
@@ -22,13 +21,6 @@ class Frame:
     height: int
     samples: int
     bits: int
-
-
-def is_dicom(stream: BinaryIO) -> bool:
-    """Whether the prefix of a DICOM file stands after its preamble; the stream's position is its start before and after."""
-    head = stream.read(132)
-    stream.seek(0)
-    return head[128:] == b"DICM"
 
 
 def read_jpeg_frame(code: bytes) -> Frame:
@@ -83,6 +75,27 @@ def read_jpeg2000_frame(code: bytes) -> Frame:
     if tiles > MAX_TILES:
         raise ValueError(f"a JPEG 2000 film must have at most {MAX_TILES} tiles, got {tiles:,}")
     return Frame(right - left, bottom - top, samples, depths.pop())
+
+
+def read_webp_frame(code: bytes) -> Frame:
+    """The canvas of a WebP; code: the file, or its first 30 bytes.
+
+    Raises:
+        ValueError: none of the three forms, or an animation.
+    Source: RFC 9649, sections 2.5 to 2.7 and 3.4; RFC 6386, section 9.1.
+    """
+    kind, body = code[12:16], code[20:30]
+    if len(body) == 10 and kind == b"VP8X":
+        if body[0] & 0x02:
+            raise ValueError("a film must be one picture, got an animated WebP; write one file per picture")
+        return Frame(int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1, 4, 8)
+    if len(body) == 10 and kind == b"VP8 " and body[3:6] == b"\x9d\x01\x2a":
+        width, height = struct.unpack_from("<HH", body, 6)
+        return Frame(width & 0x3FFF, height & 0x3FFF, 3, 8)
+    if len(body) == 10 and kind == b"VP8L" and body[0] == 0x2F:
+        bits = int.from_bytes(body[1:5], "little")
+        return Frame((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, 4, 8)
+    raise ValueError("a WebP must begin with a VP8, VP8L or VP8X chunk, got another; the file is damaged")
 
 
 def check_rle(code: bytes, pixels: int, segments: int) -> None:

@@ -1,13 +1,14 @@
 """From the files of one film to all that `prepare` keeps of them."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.data.decoding.depth import GREY_BITS
 from hilum.data.decoding.images import read_mask
 from hilum.data.decoding.limits import LidError
 from hilum.data.decoding.marked_film import MarkedFilm, prepare_marked, tell_markers
@@ -44,13 +45,16 @@ class DecodedFilm:
     remarks: tuple[str, ...] = ()
 
 
-def decode_film(film: bytes, masks: Mapping[str, bytes], size: int, square: str, markers: str) -> DecodedFilm:
+def decode_film(
+    film: bytes, masks: Mapping[str, bytes], size: int, square: str, markers: str, bits: Sequence[int] = GREY_BITS
+) -> DecodedFilm:
     """Decode, square and resize a film and its masks; a fault of the files is part of the answer.
 
     film, masks: content of the files; masks by kind. size: side in pixels. square: pad or stretch. markers: keep or inpaint.
+    bits: the depths that a film of 16 bits may have.
     """
     try:
-        marked = prepare_marked(BytesIO(film), size, square, markers)
+        marked = prepare_marked(BytesIO(film), size, square, markers, bits)
     except LidError as error:
         return DecodedFilm(broken=str(error), lasting=False)
     except ValueError as error:

@@ -11,7 +11,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple
 from functools import cache
@@ -28,10 +28,12 @@ LIMIT = 8 * 1024**3  # bytes of all decoded films; those used longest ago go fir
 ABANDONED = 24 * 3600  # seconds after which a half-written file is nobody's
 CODE = (  # what this file imports; tests/data/decoding/test_film_cache.py compares
     *("code_version.py", "data/burned_in/letters.py", "data/burned_in/removal.py"),
-    *("data/decoding/codestream.py", "data/decoding/decoding.py", "data/decoding/dicom.py", "data/decoding/dicom_header.py"),
-    *("data/decoding/dicom_values.py",),
-    *("data/decoding/film_cache.py", "data/decoding/images.py", "data/decoding/levels.py", "data/decoding/limits.py"),
-    *("data/decoding/marked_film.py", "data/decoding/sandbox.py", "data/decoding/windowing.py"),
+    *("data/decoding/codestream.py", "data/decoding/decoding.py", "data/decoding/depth.py", "data/decoding/dicom.py"),
+    *("data/decoding/dicom_header.py", "data/decoding/dicom_values.py", "data/decoding/film_cache.py"),
+    *("data/decoding/film_read.py", "data/decoding/formats.py"),
+    *("data/decoding/images.py", "data/decoding/jpeg_scans.py", "data/decoding/kinds.py", "data/decoding/levels.py"),
+    *("data/decoding/limits.py", "data/decoding/marked_film.py", "data/decoding/netpbm.py", "data/decoding/sandbox.py"),
+    *("data/decoding/tiff.py", "data/decoding/windowing.py"),
     *("data/prepared/geometry.py", "data/prepared/whole_masks.py"),
 )
 LIBRARIES = (
@@ -39,17 +41,44 @@ LIBRARIES = (
 )
 
 
-def name_entry(hashes: Mapping[str, str], size: int, square: str, markers: str) -> str:
+def name_entry(hashes: Mapping[str, str], size: int, square: str, markers: str, bits: Sequence[int] = ()) -> str:
     """The name under which what `decode_film` gives is kept: a hash of its arguments, of the code and of the libraries.
 
-    hashes: SHA-256 of each file, by `film` or the kind of mask.
+    hashes: SHA-256 of each file, by `film` or the kind of mask. bits: the depth that was settled for a film of 16 bits.
     """
-    told = json.dumps([_version(), dict(hashes), size, square, markers], sort_keys=True)
+    told = json.dumps([_version(), dict(hashes), size, square, markers, list(bits)], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
+
+
+def name_bits(sha256: str) -> str:
+    """The name under which the bits that a film of 16 uses are kept; sha256: of its file."""
+    return hashlib.sha256(json.dumps([_version(), "bits", sha256]).encode()).hexdigest()
 
 
 def recall(folder: Path, name: str) -> DecodedFilm | None:
     """What was kept under that name; None if there is nothing, or nothing whole."""
+    content = _read_sealed(folder, name)
+    return None if content is None else _unpack(content)
+
+
+def recall_bits(folder: Path, name: str) -> int | None:
+    """The bits that were kept under a name of `name_bits`; None as `recall`."""
+    content = _read_sealed(folder, name)
+    return None if content is None else int(content)
+
+
+def keep(folder: Path, name: str, film: DecodedFilm) -> None:
+    """Keep a film under that name, unless another decoding of the same files might give something else."""
+    if film.lasting:
+        _write_sealed(folder, name, _pack(film))
+
+
+def keep_bits(folder: Path, name: str, bits: int) -> None:
+    """Keep the bits that a film uses under a name of `name_bits`."""
+    _write_sealed(folder, name, str(bits).encode())
+
+
+def _read_sealed(folder: Path, name: str) -> bytes | None:
     file = _place(folder, name)
     try:
         seal, _, content = file.read_bytes().partition(b"\n")
@@ -59,14 +88,11 @@ def recall(folder: Path, name: str) -> DecodedFilm | None:
         return None
     with suppress(FileNotFoundError):  # another run may have dropped it since
         os.utime(file)  # marks it as used
-    return _unpack(content)
+    return content
 
 
-def keep(folder: Path, name: str, film: DecodedFilm) -> None:
-    """Keep a film under that name, unless another decoding of the same files might give something else."""
-    if not film.lasting:
-        return
-    file, content = _place(folder, name), _pack(film)
+def _write_sealed(folder: Path, name: str, content: bytes) -> None:
+    file = _place(folder, name)
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{uuid.uuid4().hex}.partial")
     try:

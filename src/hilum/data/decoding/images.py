@@ -1,12 +1,15 @@
 """From the file of a film to grey levels, to a mask, and to a square film of one size."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.decoding.levels import FilmRead, read_levels
+from hilum.data.decoding.depth import GREY_BITS
+from hilum.data.decoding.film_read import FilmRead, Order
+from hilum.data.decoding.levels import read_levels
 from hilum.data.decoding.limits import MAX_PIXELS
 from hilum.data.decoding.sandbox import read_guarded
 from hilum.data.prepared.geometry import Geometry, check_square, fit_film, fit_square
@@ -14,25 +17,31 @@ from hilum.data.prepared.geometry import Geometry, check_square, fit_film, fit_s
 DRAFT_MARGIN = 2  # a JPEG is decoded at no less than this many times the wanted size
 
 
-def read_film(film: Path | BinaryIO, max_pixels: int = MAX_PIXELS, draft: tuple[int, int] | None = None) -> FilmRead:
-    """Decode a PNG, JPEG or DICOM to grey levels, upright; what it is, its content says, not its name.
+def read_film(
+    film: Path | BinaryIO,
+    max_pixels: int = MAX_PIXELS,
+    draft: tuple[int, int] | None = None,
+    bits: Sequence[int] = GREY_BITS,
+) -> FilmRead:
+    """Decode a PNG, JPEG, TIFF, BMP, PGM, WebP or DICOM to grey levels, upright; what it is, its content says, not its name.
 
-    Colour and palette become grey by luminance (Rec. 601: 0.299 R + 0.587 G + 0.114 B), transparent pixels lie on black, EXIF
-    orientation is applied. Grey of 16 bits in a PNG is divided by the range of the smallest bit depth in `GREY_BITS` that holds
-    its brightest pixel, so that films of 12 bits in a container of 16 are not nearly black. DICOM: see `decode_dicom`. A file
-    that would expand more than its bytes make likely is decoded in a child process (`sandbox`).
+    Colour and palette become grey by luminance (Rec. 601: 0.299 R + 0.587 G + 0.114 B), transparent pixels lie on black, the
+    orientation that the file tells is applied. Values of 16 bits are divided by the range of the smallest depth in `bits` that
+    holds nearly all of the film's pixels (`depth.find_bits`), so that films of 12 bits in a container of 16 are not nearly black;
+    `prepare` settles one depth per source. DICOM: see `decode_dicom`. A file that would expand more than its bytes make likely is
+    decoded in a child process (`sandbox`).
 
     draft: (width, height) in pixels as stored; a JPEG may then be decoded at a half, a quarter or an eighth, but no smaller.
         The last row and column of a draft may stand for less than a whole step.
 
     Raises:
-        ValueError: no picture, broken, truncated, another format, or more than `max_pixels`; the message says which.
+        ValueError: no picture, broken, cut, another format, drawn by hilum, or more than `max_pixels`; the message says which.
         LidError: a doubtful file took more memory or time than a film may.
     """
-    return read_levels(film, max_pixels, draft, exact=False, guard=read_guarded)
+    return read_levels(film, Order(max_pixels, draft, bits=bits), guard=read_guarded)
 
 
-def read_draft(film: Path | BinaryIO, size: int, max_pixels: int = MAX_PIXELS) -> FilmRead:
+def read_draft(film: Path | BinaryIO, size: int, max_pixels: int = MAX_PIXELS, bits: Sequence[int] = GREY_BITS) -> FilmRead:
     """Decode a film that is to become `size` pixels a side: as uint8, or as float32 where a DICOM's window goes between levels.
 
     A JPEG is decoded as a draft of at least `DRAFT_MARGIN` times the size, in about half the time; on films of up to 2,400
@@ -41,7 +50,8 @@ def read_draft(film: Path | BinaryIO, size: int, max_pixels: int = MAX_PIXELS) -
     Raises:
         ValueError: what `read_film` refuses.
     """
-    return read_levels(film, max_pixels, (DRAFT_MARGIN * size, DRAFT_MARGIN * size), exact=True, guard=read_guarded)
+    draft = (DRAFT_MARGIN * size, DRAFT_MARGIN * size)
+    return read_levels(film, Order(max_pixels, draft, exact=True, bits=bits), guard=read_guarded)
 
 
 def prepare_film(

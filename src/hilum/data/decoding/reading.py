@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hilum.data.decoding.decoding import DecodedFilm, decode_film
+from hilum.data.decoding.depth import GREY_BITS
 from hilum.data.decoding.film_cache import LIMIT, drop_oldest, keep, name_entry, recall
 from hilum.data.decoding.limits import read_bounded
 from hilum.records import Films
@@ -14,10 +15,11 @@ from hilum.records import Films
 
 @dataclass(frozen=True)
 class FilmFiles:
-    """Where a film is, and its masks by kind."""
+    """Where a film is, and its masks by kind. bits: the depth that was settled for a film of 16 bits; empty for others."""
 
     film: Path
     masks: Mapping[str, Path]
+    bits: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,9 @@ def _read(files: FilmFiles, size: int, square: str, markers: str, cache: Path | 
     if "film" in unread:
         return ReadFilm("", DecodedFilm(broken=unread["film"]))
     hashes = {kind: hashlib.sha256(content).hexdigest() for kind, content in there.items()}
-    name = name_entry(hashes, size, square, markers)
+    name = name_entry(hashes, size, square, markers, files.bits)
     known = None if cache is None else recall(cache, name)
-    decoded = known or decode_film(there.pop("film"), there, size, square, markers)
+    decoded = known or decode_film(there.pop("film"), there, size, square, markers, files.bits or GREY_BITS)
     if cache is not None and known is None:
         keep(cache, name, decoded)
     return ReadFilm(hashes["film"], replace(decoded, mask_faults={**decoded.mask_faults, **unread}), known is not None)

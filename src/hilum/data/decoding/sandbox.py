@@ -6,13 +6,15 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hilum.data.decoding.film_read import FilmRead, Order
+from hilum.data.decoding.kinds import DICOM, find_kind
+from hilum.data.decoding.levels import read_levels
 from hilum.data.decoding.limits import LidError
 
 CHILD_BYTES = 112 * 2**20  # beyond what the child's interpreter and libraries take (about 70 MiB)
@@ -22,18 +24,15 @@ _SOURCE = Path(__file__).resolve().parents[3]
 _LID = f"a doubtful film may take {CHILD_BYTES >> 20} MiB and {CHILD_SECONDS} s to decode"
 
 
-def read_guarded(
-    raw: bytes, max_pixels: int, draft: tuple[int, int] | None, exact: bool
-) -> tuple[NDArray[Any], int, int, tuple[str, ...]]:
-    """What `levels.read_levels` gives for the bytes of a file, worked out in a child: grey levels, width, height and remarks.
+def read_guarded(raw: bytes, order: Order) -> FilmRead:
+    """What `levels.read_levels` gives for the bytes of a file, worked out in a child.
 
     Raises:
         LidError: the child refused the film, ran out of its memory or time, or died; or this system knows no such lid.
     """
     if importlib.util.find_spec("resource") is None:
         raise LidError("a film that expands so much is only decoded where a process can be given a lid (Linux, macOS)")
-    order = {"max_pixels": max_pixels, "draft": draft, "exact": exact}
-    command = [sys.executable, "-m", "hilum.data.decoding.sandbox", json.dumps(order)]
+    command = [sys.executable, "-m", "hilum.data.decoding.sandbox", json.dumps(asdict(order))]
     environment = {**os.environ, "PYTHONPATH": str(_SOURCE), "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryFile() as answer:
         try:
@@ -49,32 +48,33 @@ def read_guarded(
         told = json.loads(line)
         if "refused" in told:
             raise LidError(told["refused"])
-        return np.load(answer), told["width"], told["height"], tuple(told["remarks"])
+        return FilmRead(np.load(answer), told["width"], told["height"], told["bits"], tuple(told["remarks"]))
 
 
 def main() -> None:
     """The child: a film's bytes on standard input, a line of JSON and an array on standard output."""
     import resource
 
-    from hilum.data.decoding.codestream import is_dicom
-    from hilum.data.decoding.levels import read_levels
-
-    order = json.loads(sys.argv[1])
+    told_order = json.loads(sys.argv[1])
+    order = Order(**{**told_order, "draft": tuple(told_order["draft"]) if told_order["draft"] else None})
     stream = BytesIO(sys.stdin.buffer.read())
-    if is_dicom(stream):
+    if find_kind(stream) == DICOM:
         import hilum.data.decoding.dicom  # noqa: F401  before the lid: libraries are no part of what a film costs
+    else:
+        import cv2
+
+        cv2.setNumThreads(1)  # each thread's stack counts as memory
     own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if Path("/proc").is_dir() else 2**28
     resource.setrlimit(resource.RLIMIT_AS, (own + CHILD_BYTES, own + CHILD_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CHILD_SECONDS, CHILD_SECONDS))
-    draft = tuple(order["draft"]) if order["draft"] else None
     try:
-        read = read_levels(stream, order["max_pixels"], draft, order["exact"], guard=None)
+        read = read_levels(stream, order, guard=None)
     except MemoryError:
         told: dict[str, object] = {"refused": f"{_LID}; this one took more memory"}
     except ValueError as error:
         told = {"refused": f"{error} ({_LID})"}  # a decoder may not say that memory was what it lacked
     else:
-        told = {"width": read.width, "height": read.height, "remarks": read.remarks}
+        told = {"width": read.width, "height": read.height, "bits": read.bits, "remarks": read.remarks}
     sys.stdout.buffer.write(json.dumps(told).encode() + b"\n")
     if "refused" not in told:
         np.save(sys.stdout.buffer, read.grey)

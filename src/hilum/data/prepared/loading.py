@@ -1,5 +1,6 @@
 """The prepared films on disk: written by `prepare`, split by `split`, read by every later stage."""
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from hilum.data.prepared.rows import Rows
 from hilum.data.prepared.whole_masks import read_whole_masks
 from hilum.records import Films, Labels
 
+GREY_BITS = "grey_bits.json"  # source -> bits, of the sources that have films of 16 bits
 LISTED = ("image_id", "patient_id", "label", "pixel_sha256", "row")  # columns of data/split/<split>.csv
 
 
@@ -42,6 +44,16 @@ class SplitFilms:
 def load_films(folder: Path) -> Films:
     """All prepared films (N, size, size) uint8, mapped from the file, in the manifest's order."""
     return np.load(folder / "films.npy", mmap_mode="r")
+
+
+def read_grey_bits(folder: Path) -> list[int] | None:
+    """The depths by which `prepare` scaled films of 16 bits, of all sources, each once, in order.
+
+    Empty where there are no such films; None if the films were prepared before depths were settled.
+    """
+    if not (folder / GREY_BITS).is_file():
+        return None
+    return sorted({int(bits) for bits in json.loads((folder / GREY_BITS).read_text()).values()})
 
 
 def load_whole_masks(folder: Path, kind: str, image_ids: list[str]) -> dict[str, bytes]:

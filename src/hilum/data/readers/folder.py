@@ -4,6 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from hilum.data.readers.found_files import drop_images, find_files
 from hilum.data.readers.listing import list_films, list_masks, make_table, name_some
 from hilum.data.readers.sidecar import (
     MASKS,
@@ -30,7 +31,9 @@ def read_folder(root: Path, pattern: str = "", table: str = "") -> pd.DataFrame:
         film is a patient of its own, which a note says, because films of one patient may then be in training and in test.
     Labels: as the folders say; their error rate is unknown.
     Split: none. Folders called train, val or test are findings like any other: give each its own root or its own source.
-    Masks: `lung_masks/<path of the film>.png` and `lesion_masks/<path of the film>.png` where present.
+    Masks: `lung_masks/<path of the film>.png` and `lesion_masks/<path of the film>.png` where present; and folders `masks`,
+        `lung_masks` or `lesion_masks` among the class folders, whose files are named after films beside them or in `images`, as
+        in the COVID-19 Radiography Database (`COVID/images`, `COVID/masks`). `images` names no class.
     Side-car: `table` names a CSV file below the root with the column `path` and any of patient, view, age, sex, license, boxes
         (JSON `[[x, y, width, height], ...]`; or x, y, width, height and one row per box), lung_mask, lesion_mask. Films without
         a row stay and are counted; rows without a film are listed.
@@ -44,13 +47,13 @@ def read_folder(root: Path, pattern: str = "", table: str = "") -> pd.DataFrame:
     if table:
         rows = read_sidecar(root / table, _name_columns(root / table))
         films = list_unmasked(root, rows)
-    loose = [path for path in films if len(path.parts) == 1]
+    loose = [path for path in films if len(drop_images(path).parts) == 1]
     if loose:
         raise ValueError(
             f"every film must lie in a folder named after its class, got {len(loose)} films directly below {root}, such as "
             f"{name_some(loose)}; make a folder per class"
         )
-    told = [{"film": str(path), "finding": str(path.parent), "problem": "", "detail": ""} for path in films]
+    told = [{"film": str(path), "finding": str(drop_images(path.parent)), "problem": "", "detail": ""} for path in films]
     if rows is None:
         result = make_table(films, told)
     else:
@@ -58,9 +61,12 @@ def read_folder(root: Path, pattern: str = "", table: str = "") -> pd.DataFrame:
         result = attach_rows(films, both.astype(object).where(both.notna(), ""), table)
         result.attrs["notes"] += [*rows.attrs["notes"], *_count_bare(len(films), rows, result, table)]
     masks = {path.parts[0].lower() + "/" + "/".join(path.with_suffix("").parts[1:]): str(path) for path in list_masks(root)}
+    among = find_files(root).masks
     for kind in MASKS:
         beside = [masks.get(f"{kind}s/{PurePosixPath(path).with_suffix('')}", "") for path in result["path"]]
         result[kind] = result[kind].where(result[kind] != "", pd.Series(beside, index=result.index))
+        inside = {str(film): str(mask) for film, mask in among.get(kind, {}).items()}
+        result[kind] = [told or inside.get(path, "") for told, path in zip(result[kind], result["path"], strict=True)]
     name_patients(result, pattern, "file name")
     leave_out_masks(root, result)
     return result

@@ -1,4 +1,4 @@
-"""What every reader shares: which files below a root are films, and the table that a reader returns."""
+"""What every reader shares: which files below a root are films and which are not, and the table that a reader returns."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -6,12 +6,10 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from hilum.data.decoding.codestream import is_dicom
+from hilum.data.decoding.kinds import DICOM, OTHER_PICTURES, PICTURES, tell_kind
+from hilum.data.readers.found_files import find_files
 
-SUFFIXES = (".png", ".jpg", ".jpeg")  # compared in lower case
-DICOM_SUFFIXES = (".dcm", ".dicom")  # a DICOM may have any other name or none
-UNREAD = (".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", *DICOM_SUFFIXES)  # pictures that no reader of PNG and JPEG takes
-MASK_FOLDERS = ("lung_masks", "lesion_masks")  # beside the films; what lies in them is no film
+OTHER_FORM, NO_FILM, STRAY_MASK = "picture of another form", "no film", "mask without a film"
 
 # What a reader may know of a film; prepare adds the rest of records.MANIFEST. An empty string means "no information".
 READ_COLUMNS = (
@@ -33,16 +31,16 @@ READ_COLUMNS = (
 
 
 def list_films(root: Path) -> list[PurePosixPath]:
-    """The PNG and JPEG files below a root, sorted, relative to it; masks, hidden files and hidden folders are no films.
+    """The films below a root that are pictures, sorted, relative to it: by content, or because their ending says so.
+
+    Masks, tables, system files and pictures that hilum drew are no films; DICOM is read by readers of its own.
 
     Raises:
         ValueError: the root is no folder or holds no film.
     """
-    if not root.is_dir():
-        raise ValueError(f"the root of a source must be a folder, got {root}, which does not exist; check `root`")
-    films = sorted(path for path in _list_pictures(root) if path.parts[0].lower() not in MASK_FOLDERS)
+    films = find_files(root).pictures
     if not films:
-        raise ValueError(f"a source must hold films, got none below {root}; looked for {', '.join(SUFFIXES)} in any case")
+        raise ValueError(f"a source must hold films, got none below {root}; looked for {', '.join(PICTURES)} by content")
     return films
 
 
@@ -52,14 +50,11 @@ def list_pictures_and_dicoms(root: Path) -> list[PurePosixPath]:
     Raises:
         ValueError: the root is no folder or holds no film.
     """
-    dicoms = list_dicoms(root)
-    pictures = [path for path in _list_pictures(root) if path.parts[0].lower() not in MASK_FOLDERS]
-    if not dicoms and not pictures:
-        looked = ", ".join((*SUFFIXES, *DICOM_SUFFIXES))
-        raise ValueError(
-            f"a folder of films must hold some, got none below {root}; looked for {looked} in any case and for DICOM"
-        )
-    return sorted([*dicoms, *pictures])
+    found = find_files(root)
+    if not found.pictures and not found.dicoms:
+        looked = ", ".join((*PICTURES, DICOM))
+        raise ValueError(f"a folder of films must hold some, got none below {root}; looked for {looked} by content")
+    return sorted([*found.dicoms, *found.pictures])
 
 
 def list_dicoms(root: Path) -> list[PurePosixPath]:
@@ -68,49 +63,46 @@ def list_dicoms(root: Path) -> list[PurePosixPath]:
     Raises:
         ValueError: the root is no folder.
     """
-    if not root.is_dir():
-        raise ValueError(f"the root of a source must be a folder, got {root}, which does not exist; check `root`")
-    found = []
-    for path in root.rglob("*"):
-        relative = PurePosixPath(path.relative_to(root).as_posix())
-        if any(part.startswith(".") for part in relative.parts) or not path.is_file():
-            continue
-        if relative.suffix.lower() in SUFFIXES:  # not opened: a folder may hold a hundred thousand of them
-            continue
-        with path.open("rb") as stream:
-            if is_dicom(stream) or relative.suffix.lower() in DICOM_SUFFIXES:
-                found.append(relative)
-    return sorted(found)
-
-
-def list_unread(root: Path) -> list[PurePosixPath]:
-    """The files below a root that are pictures by their ending and that `list_films` does not take, sorted, relative to it."""
-    found = []
-    for path in root.rglob("*"):
-        relative = PurePosixPath(path.relative_to(root).as_posix())
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if relative.suffix.lower() in UNREAD and not hidden and relative.parts[0].lower() not in MASK_FOLDERS and path.is_file():
-            found.append(relative)
-    return sorted(found)
-
-
-def list_dead_links(root: Path) -> list[PurePosixPath]:
-    """Links below a root that lead to nothing or to a folder, sorted, relative to it: what lies behind them is not read."""
-    links = [path for path in root.rglob("*") if path.is_symlink() and not path.is_file()]
-    found = [PurePosixPath(path.relative_to(root).as_posix()) for path in links]
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.parts))
+    return find_files(root).dicoms
 
 
 def list_masks(root: Path) -> list[PurePosixPath]:
-    """The PNG and JPEG files of the mask folders directly below a root, relative to it."""
-    return [path for path in _list_pictures(root) if path.parts[0].lower() in MASK_FOLDERS]
+    """The pictures in the mask folders directly below a root, relative to it."""
+    return find_files(root).root_masks
+
+
+def list_unread(root: Path, table: pd.DataFrame) -> list[dict[str, str]]:
+    """Files below a root that are no film for a reader of pictures, as `name_left_out` names them.
+
+    table: what the reader read; masks that it names are none of these, and tables that its `attrs["tables"]` names.
+    """
+    found = find_files(root)
+    left = [
+        name_left_out(str(path), OTHER_FORM, "films of DICOM are read by the readers dicom and rsna") for path in found.dicoms
+    ]
+    for path, kind in found.others.items():
+        if str(path) not in table.attrs.get("tables", []):
+            left.append(name_left_out(str(path), OTHER_FORM if kind in OTHER_PICTURES else NO_FILM, tell_kind(kind)))
+    named = {path for kind in ("lung_mask", "lesion_mask") for path in table[kind]}
+    masks = [*found.root_masks, *found.stray_masks, *(mask for of_kind in found.masks.values() for mask in of_kind.values())]
+    left += [name_left_out(str(path), STRAY_MASK, "no film takes it") for path in sorted(masks) if str(path) not in named]
+    return left
+
+
+def list_excused(root: Path, table: pd.DataFrame) -> list[str]:
+    """A sentence on each kind of file below a root that nobody takes for a film; table: see `list_unread`."""
+    found = find_files(root)
+    tables = [path for path in found.tables if str(path) not in table.attrs.get("tables", [])]
+    told = {"system files": found.system, "pictures drawn by hilum": found.drawn, "tables that no setting names": tables}
+    return [f"{what}, not read: {len(paths)}, such as {name_some(paths)}" for what, paths in told.items() if paths]
 
 
 def make_table(films: Sequence[PurePosixPath], rows: Iterable[dict[str, str]], **same: str) -> pd.DataFrame:
     """The table that a reader returns: a row per film in READ_COLUMNS and `same` in every row.
 
     Its `attrs["notes"]` is an empty list of sentences for a person; its `attrs["left_out"]` an empty list of mappings with the
-    keys of copies.PROBLEMS, one for each film or row of a table that the reader did not take (see `name_left_out`).
+    keys of copies.PROBLEMS, one for each film or row of a table that the reader did not take (see `name_left_out`). A reader adds
+    `attrs["tables"]`: the names of the tables that it read.
     """
     table = pd.DataFrame(list(rows)).assign(image_id=_name_films(films), path=[str(path) for path in films], **same)
     table = table.reindex(columns=list(READ_COLUMNS), fill_value="").fillna("").astype(str)
@@ -131,16 +123,6 @@ def name_left_out(path: str, problem: str, detail: str) -> dict[str, str]:
 def name_some(paths: Sequence[PurePosixPath]) -> str:
     """The first three paths, for a message."""
     return ", ".join(str(path) for path in paths[:3])
-
-
-def _list_pictures(root: Path) -> list[PurePosixPath]:
-    pictures = []
-    for path in root.rglob("*"):
-        relative = PurePosixPath(path.relative_to(root).as_posix())
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if relative.suffix.lower() in SUFFIXES and not hidden and path.is_file():
-            pictures.append(relative)
-    return pictures
 
 
 def _name_films(films: Sequence[PurePosixPath]) -> list[str]:

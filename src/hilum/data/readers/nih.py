@@ -79,6 +79,7 @@ def read_nih(root: Path) -> pd.DataFrame:
         lung_mask=[masks.get(PurePosixPath(name).stem, "") for name in table["film"]],
     )
     result = attach_rows(films, rows, entries.name if entries else BOXES, license="NIH Clinical Center, with attribution")
+    result.attrs["tables"] = [*ENTRIES, BOXES, *LISTS.values()]
     result.attrs["notes"] += count_odd(table["age"], ages, "age")
     if not entries:
         result.attrs["notes"].append(f"no {ENTRIES[1]}: films and findings are those of {BOXES} alone")

@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from hilum.data.readers.listing import list_unread, name_left_out, name_some
+from hilum.data.readers.listing import list_excused, list_unread
 from hilum.data.readers.registry import READERS
 from hilum.data.readers.system_files import is_system_file, list_all_files, list_files
+from hilum.data.readers.tables import count_left_out
 from hilum.results import file_sha256, read_json
 from hilum.settings.params import Params
 from hilum.settings.roots import read_roots
@@ -37,14 +38,10 @@ def read_source(name: str, params: Params, workspace: Workspace) -> tuple[Path, 
 
 
 def tell_unread(folder: Path, table: pd.DataFrame) -> None:
-    """List pictures of forms that a reader of PNG and JPEG does not take among what was left out, in place, with a note."""
-    unread = list_unread(folder)
-    detail = "films are read from PNG and JPEG, and DICOM by the readers dicom and rsna; convert it"
-    table.attrs["left_out"] += [name_left_out(str(path), "picture of another form", detail) for path in unread]
-    if unread:
-        table.attrs["notes"].append(
-            f"pictures of another form than PNG and JPEG, left out: {len(unread)}, such as {name_some(unread)}"
-        )
+    """List files that a reader of pictures does not take among what was left out, in place, and count them and the rest."""
+    unread = list_unread(folder, table)
+    table.attrs["left_out"] += unread
+    table.attrs["notes"] += [*count_left_out(unread), *list_excused(folder, table)]
 
 
 def verify_pinned(pinned: Mapping[str, Any], root: Path) -> None:

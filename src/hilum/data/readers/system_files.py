@@ -1,24 +1,20 @@
-"""The files below a folder, told from those that a system leaves in any folder that somebody looks into."""
+"""The files below a folder, told from those that an operating system or another program leaves beside films."""
 
 import os
 from pathlib import Path, PurePosixPath
 
-NAMES = {".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", "icon\r"}  # Finder, Explorer, KDE; in any case
-FOLDERS = {
-    *("__macosx", ".spotlight-v100", ".trashes", ".fseventsd", ".temporaryitems", ".appledouble", "@eadir", "$recycle.bin"),
-    "system volume information",
-}
-FORK = "._"  # how macOS begins the name of what it keeps beside a file on a disk that is not its own
+NAMES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")  # in lower case; beside all that begin with a dot, as ._x on a Mac
+FOLDERS = ("__macosx", "@eadir", "$recycle.bin", "system volume information")
 
 
 def is_system_file(path: PurePosixPath) -> bool:
-    """Whether a file, by its path below a root, is one that Finder, Explorer or a file server wrote by itself."""
-    *folders, name = (part.lower() for part in path.parts)
-    return name in NAMES or name.startswith(FORK) or any(folder in FOLDERS for folder in folders)
+    """Whether a file is nobody's data by its path below a root: hidden, in a hidden folder, or known by its name."""
+    hidden = any(part.startswith(".") for part in path.parts)
+    return hidden or path.name.lower() in NAMES or any(part.lower() in FOLDERS for part in path.parts[:-1])
 
 
 def list_files(root: Path) -> list[str]:
-    """Every file below a folder, relative to it with forward slashes, sorted; but for those that a system writes by itself.
+    """Every file below a folder, relative to it with forward slashes, sorted; but for those that are nobody's data.
 
     Links to folders are not followed, and links to nothing are no files.
     """
@@ -26,7 +22,7 @@ def list_files(root: Path) -> list[str]:
 
 
 def list_all_files(root: Path) -> list[str]:
-    """The same with those that a system writes by itself."""
+    """The same with those that are nobody's data."""
     found = []
     for folder, _, names in os.walk(root):
         below = os.path.relpath(folder, root)

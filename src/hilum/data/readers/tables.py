@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from hilum.data.readers.listing import SUFFIXES, make_table, name_left_out
+from hilum.data.readers.found_files import SUFFIXES
+from hilum.data.readers.listing import make_table, name_left_out
 from hilum.data.readers.values import join_findings, squeeze, write_boxes
 from hilum.records import JOINT
 
@@ -86,7 +87,7 @@ def attach_rows(films: Sequence[PurePosixPath], rows: pd.DataFrame, table: str, 
             f"{'; '.join(count_left_out(left))}; correct the names, or what the source leaves out"
         )
     result = make_table(kept, told, **same)
-    result.attrs["left_out"] = left
+    result.attrs["left_out"], result.attrs["tables"] = left, [table]
     result.attrs["notes"] = count_left_out(left)
     return result
 
@@ -134,10 +135,10 @@ def _index_films(films: Sequence[PurePosixPath]) -> Callable[[str], Sequence[Pur
         if not wanted.name:
             return []
         ending, parts = wanted.suffix in SUFFIXES, [part for part in wanted.parts if part != "/"]
-        if same := by_path(ending).get("/".join(parts)):
+        if same := by_path(True).get("/".join(parts)) or by_path(ending).get("/".join(parts)):
             exact = [film for film in same if str(film) == written] if len(same) > 1 else []
             return exact or same
-        longer = by_end(len(parts), ending).get("/".join(parts), [])
+        longer = by_end(len(parts), True).get("/".join(parts)) or by_end(len(parts), ending).get("/".join(parts), [])
         ends = ("/".join(parts[start:]) for start in range(1, len(parts)))
         return [*longer, *(film for end in ends for film in by_path(ending).get(end, []))] if len(parts) > 1 else longer
 
@@ -146,7 +147,7 @@ def _index_films(films: Sequence[PurePosixPath]) -> Callable[[str], Sequence[Pur
 
 def _fold(name: str) -> str:
     """A name for comparison: in any case, and whether letters and their accents are one character or two (as on a Mac)."""
-    return unicodedata.normalize("NFC", name).casefold()
+    return unicodedata.normalize("NFC", name).casefold().strip()  # tables trim their cells
 
 
 def _join_rows(rows: Sequence[Row]) -> Row:
