@@ -173,6 +173,9 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "commit.py": {"compare"},
     "settings/roots.py": set(),
     "tracking.py": set(),
+    "contact.py": set(),
+    "moved_store.py": set(),
+    "addresses.py": set(),
     "runs.py": set(),
 }
 NEIGHBOURS = {  # files without a test of their name: the test that has them as its subject, and loads or starts them
