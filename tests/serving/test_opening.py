@@ -209,7 +209,7 @@ def test_explain_takes_the_options_as_well(project: Workspace) -> None:
     ("facts", "told"),
     [
         ({"size": 64}, r"must say the size of the model's films, 32 x 32, got 64"),
-        ({"classes": ["a", "b", "c"]}, r"must name 2 classes, as the model has outputs, got a, b, c"),
+        ({"classes": ["a", "b", "c"]}, r"must name 2 classes, as the model tells apart, got a, b, c"),
         ({"threshold": 7}, "must be a probability"),
     ],
 )

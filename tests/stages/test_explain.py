@@ -155,8 +155,9 @@ def test_a_sheet_alone_and_a_class_of_one_s_choice(project: Path) -> None:
         ({}, {"methods": "shap"}, r"--model must have mean_films\.npz beside it for shap"),
         ({}, {"target": "grey"}, r"--target must be predicted or a class of the model \(dark, bright\), got 'grey'"),
         ({}, {"image": "none.png"}, r"none\.png"),
-        ({"classes": ["a", "b", "c"]}, {}, "must name 2 classes, as the model has, got a, b, c"),
-        ({"size": 64}, {}, "must hold the size of the model's films, 32, got 64"),
+        ({"classes": ["a", "b", "c"], "threshold": None}, {}, "must name 2 classes, as the model tells apart, got a, b, c"),
+        ({"classes": ["a", "b", "c"]}, {}, "one of two classes, got 0.5 for 3; set it to null"),
+        ({"size": 64}, {}, "must say the size of the model's films, 32 x 32, got 64"),
         ({"gain": np.nan}, {}, "probabilities must be finite numbers, got nan, nan"),
     ],
 )

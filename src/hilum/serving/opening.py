@@ -71,8 +71,9 @@ def check_description(described: Mapping[str, Any], outputs: int) -> None:
     """Refuse facts that name another number of classes than the model answers for."""
     classes = max(outputs, 2)  # one sigmoid speaks of two
     if len(described["classes"]) != classes:
+        got = ", ".join(described["classes"])
         raise ValueError(
-            f"{FILE} and --classes must name {classes} classes, as the model has outputs, got {', '.join(described['classes'])}; "
+            f"{FILE} and --classes must name {classes} classes, as the model tells apart, got {got}; "
             "name each, in the order of the outputs" + (" (the one that the sigmoid is for second)" if outputs == 1 else "")
         )
 
