@@ -23,7 +23,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"data"},
     {"tracking"},
     {"results", "commit", "progress", "pictures", "code_version", "packages"},
-    {"workspace"},
+    {"workspace", "cells"},
     {"settings", "records"},
 ]
 ROOMS = {  # the floors inside a part; "": the files that stand in no room of their own

@@ -28,5 +28,5 @@ def bar(title: str) -> Callable[[int, int], None]:
 
 
 def say(text: str) -> None:
-    """One line to a person, at once."""
-    print(f"  {text}", flush=True)
+    """One line to a person, at once; what a file's name holds and UTF-8 does not is escaped."""
+    print(f"  {text}".encode(errors="backslashreplace").decode(), flush=True)

@@ -4,6 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from hilum.cells import escape
 from hilum.data.readers.listing import list_films, list_masks, make_table, name_some
 from hilum.data.readers.sidecar import (
     MASKS,
@@ -56,7 +57,9 @@ def read_folder(root: Path, pattern: str = "", table: str = "") -> pd.DataFrame:
         both = pd.concat([pd.DataFrame(told), rows.assign(finding="")], ignore_index=True)
         result = attach_rows(films, both.astype(object).where(both.notna(), ""), table)
         result.attrs["notes"] += [*rows.attrs["notes"], *_count_bare(len(films), rows, result, table)]
-    masks = {path.parts[0].lower() + "/" + "/".join(path.with_suffix("").parts[1:]): str(path) for path in list_masks(root)}
+    drawn = list_masks(root)
+    result.attrs["files"] |= {escape(str(path)): str(path) for path in drawn if escape(str(path)) != str(path)}
+    masks = {escape(path.parts[0].lower() + "/" + "/".join(path.with_suffix("").parts[1:])): escape(str(path)) for path in drawn}
     for kind in MASKS:
         beside = [masks.get(f"{kind}s/{PurePosixPath(path).with_suffix('')}", "") for path in result["path"]]
         result[kind] = result[kind].where(result[kind] != "", pd.Series(beside, index=result.index))
