@@ -58,7 +58,9 @@ def read_folder(root: Path, pattern: str = "", table: str = "") -> pd.DataFrame:
         result = attach_rows(films, both.astype(object).where(both.notna(), ""), table)
         result.attrs["notes"] += [*rows.attrs["notes"], *_count_bare(len(films), rows, result, table)]
     drawn = list_masks(root)
-    result.attrs["files"] |= {escape(str(path)): str(path) for path in drawn if escape(str(path)) != str(path)}
+    odd = {escape(str(path)): str(path) for path in drawn if escape(str(path)) != str(path)}
+    if odd:
+        result.attrs["files"] = result.attrs.get("files", {}) | odd
     masks = {escape(path.parts[0].lower() + "/" + "/".join(path.with_suffix("").parts[1:])): escape(str(path)) for path in drawn}
     for kind in MASKS:
         beside = [masks.get(f"{kind}s/{PurePosixPath(path).with_suffix('')}", "") for path in result["path"]]

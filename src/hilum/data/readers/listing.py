@@ -118,7 +118,9 @@ def make_table(films: Sequence[PurePosixPath], rows: Iterable[dict[str, str]], *
     table = pd.DataFrame([{key: escape(cell) for key, cell in row.items()} for row in named]).assign(**same)
     table = table.reindex(columns=list(READ_COLUMNS), fill_value="").fillna("").astype(str)
     files = [row[key] for row in named for key in ("path", "lung_mask", "lesion_mask") if key in row]
-    table.attrs |= {"notes": [], "left_out": [], "files": {escape(file): file for file in files if escape(file) != file}}
+    table.attrs |= {"notes": [], "left_out": []}
+    if odd := {escape(file): file for file in files if escape(file) != file}:
+        table.attrs["files"] = odd
     return table
 
 
