@@ -24,7 +24,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"tracking"},
     {"contact"},
     {"results", "commit", "progress", "pictures", "code_version", "ownership", "moved_store", "packages"},
-    {"workspace", "addresses"},
+    {"workspace", "addresses", "cells"},
     {"settings", "records"},
 ]
 ROOMS = {  # the floors inside a part; "": the files that stand in no room of their own

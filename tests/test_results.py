@@ -172,3 +172,11 @@ def test_pooled_answers_stand_one_after_another() -> None:
     for name in ("image_id", "patient_id", "y_true", "y_prob", "y_pred"):
         np.testing.assert_array_equal(getattr(pooled, name), getattr(whole, name))
     assert pooled.classes == whole.classes
+
+
+def test_no_text_of_a_table_is_a_formula_and_each_is_read_back(tmp_path: Path) -> None:
+    table = pd.DataFrame({"finding": ["=cmd|' /C calc'!A0", "@x", "-0.5", "plain"], "value": [-0.5, 1.0, 2.0, 3.0]})
+    write_table(tmp_path / "t.csv", table)
+    lines = (tmp_path / "t.csv").read_text().splitlines()[1:]
+    assert lines == ["'=cmd|' /C calc'!A0,-0.5", "'@x,1.0", "-0.5,2.0", "plain,3.0"]
+    assert read_table(tmp_path / "t.csv")["finding"].tolist() == table["finding"].tolist()

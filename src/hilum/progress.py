@@ -30,5 +30,5 @@ def bar(title: str) -> Callable[[int, int], None]:
 
 
 def say(text: str) -> None:
-    """One line to a person, at once, without the passwords of addresses."""
-    print(f"  {mask(text)}", flush=True)
+    """One line to a person, at once, without the passwords of addresses; what UTF-8 cannot hold of a file's name is escaped."""
+    print(f"  {mask(text)}".encode(errors="backslashreplace").decode(), flush=True)

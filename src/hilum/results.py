@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
+from hilum.cells import guard_table, read_cells
 from hilum.records import Predictions
 
 NOTES = {  # what stands on a run's page
@@ -44,16 +45,20 @@ def read_json(path: Path) -> Any:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """CSV with every digit that a number has; a missing number is `nan`, so that an empty cell stays an empty text."""
+    """CSV with every digit that a number has; a missing number is `nan`, so that an empty cell stays an empty text.
+
+    No text of it is a formula to a spreadsheet (`cells`).
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, lineterminator="\n", na_rep="nan")
+    guard_table(table).to_csv(path, index=False, lineterminator="\n", na_rep="nan")
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read a CSV of `write_table`; text stays text and an empty cell is an empty string in text columns."""
     if not path.is_file():
         raise ValueError(f"{path} must be there before this stage runs; run `dvc repro`")
-    return pd.read_csv(path, dtype={"image_id": str, "patient_id": str, "sha256": str}, keep_default_na=False, na_values=["nan"])
+    text = {"image_id": str, "patient_id": str, "sha256": str}
+    return read_cells(pd.read_csv(path, dtype=text, keep_default_na=False, na_values=["nan"]))
 
 
 def digest(values: Any) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hilum.serving.answer_table import AnswerTable, open_table
 
 CLASSES, SHA = ["ill", "well"], "m" * 64
-FILMS = ["a.png", 'b,\n"\n""\n.png', "c\r.png", "d\u2028ä.png", "e.png", "f.png"]
+FILMS = ["a.png", 'b,\n"\n""\n.png', "c\r.png", "d\u2028ä.png", "e.png", "f.png", "=1+1.png", "'@a.png", "-0.5"]
 ROWS = {name: [name, "ill", "0.75", "0.25", "", SHA] for name in FILMS}
 ROWS["e.png"] = ["e.png", "", "", "", 'broken:\n"here"\n\n', SHA]
 
@@ -35,6 +35,17 @@ def test_a_table_that_ends_at_any_byte_becomes_the_same_table(tmp_path: Path) ->
         assert out.read_bytes() == whole, whole[:cut]
     assert fill(out) == 1, "the one with an error"
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_no_name_of_a_film_is_a_formula_to_a_spreadsheet(tmp_path: Path) -> None:
+    fill(tmp_path / "out.csv")
+    written = (tmp_path / "out.csv").read_bytes()
+    assert b"\n'=1+1.png,ill,0.75" in written and b"\n''@a.png,ill" in written and b"\n-0.5,ill" in written
+    with open_table(tmp_path / "out.csv", CLASSES, SHA, FILMS) as table:
+        assert table.answered("=1+1.png")
+    (tmp_path / "out.csv").write_bytes(written.replace(b"'=1+1.png", b"=1+1.png"))  # as it was written before
+    assert fill(tmp_path / "out.csv") == 1, "the one with an error"
+    assert (tmp_path / "out.csv").read_bytes() == written
 
 
 def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:

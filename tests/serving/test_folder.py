@@ -402,6 +402,16 @@ def test_a_panel_of_a_film_that_is_broken_by_now_is_told_of(
     assert len(panels(tmp_path)) == len(GREYS) - 1
 
 
+def test_a_panel_that_cannot_be_written_is_told_of_and_the_others_are_drawn(
+    explain: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out_panels" / "a.png.png").mkdir(parents=True)
+    assert explain({"saliency": ""}) > 0
+    assert "panels not written: 1, which the next call tries again, such as a.png: " in capsys.readouterr().out
+    drawn = [path for path in (tmp_path / "out_panels").iterdir() if path.is_file() and path.suffix == ".png"]
+    assert len(drawn) == len(GREYS) - 1
+
+
 def test_answers_are_kept_if_drawing_is_interrupted(
     explain: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

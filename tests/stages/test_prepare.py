@@ -405,3 +405,41 @@ def test_an_inverted_film_is_listed_and_stays(own_copy: Workspace) -> None:
     assert odd[["image_id", "reason"]].to_numpy().tolist() == [[manifest["image_id"].iloc[7], "inverted"]]
     assert (own_copy.prepared / "odd_films.png").is_file()
     assert len(read_manifest(own_copy.prepared / "manifest.csv")) == len(manifest)
+
+
+NAMES = (b"Andr\xe9.png", b"a\nb.png", b"c\rd.png", b"e\xe2\x80\xa8f.png", b"=1+1.png", b"$\\frac$.png", b'g,"h".png', b"-x.png")
+
+
+def test_films_are_prepared_whatever_their_names_hold(project: Workspace, films: Path) -> None:
+    """Bytes that are no UTF-8, line breaks of every kind, formulas, TeX, quotes; and a broken one is named like that."""
+    rng = np.random.default_rng(7)
+    for name in NAMES:
+        Image.fromarray(rng.integers(0, 256, (20, 30), np.uint8)).save(films / "viral" / os.fsdecode(name))
+    (films / "viral" / os.fsdecode(b"broken\xe9.png")).write_bytes(b"no picture")
+    (films / "viral" / os.fsdecode(b"other\xe9.tif")).write_bytes(b"II*\0")
+    change(project, "prepare", broken_share=0.5)
+    source = {"reader": "folder", "root": str(films), "mode": "reference"}
+    change(project, "acquire", sources={**yaml.safe_load(project.params.read_text())["acquire"]["sources"], "mine": source})
+    acquire.run(source="mine")
+    prepare.run()
+    manifest = read_manifest(project.prepared / "manifest.csv")
+    assert len(manifest) == 12 + len(NAMES)
+    assert {"mine/viral/Andr\\udce9.png", "mine/viral/c\\rd.png", "mine/viral/a\nb.png", "mine/viral/=1+1.png"} <= set(
+        manifest["path"]
+    )
+    assert len(load_films(project.prepared)) == len(manifest)
+    problems = read_table(project.prepared / "problems.csv")
+    assert "mine/viral/broken\\udce9.png" in set(problems["path"])
+
+
+def test_a_mask_is_found_whatever_its_name_holds(project: Workspace, films: Path) -> None:
+    name = os.fsdecode(b"viral/Andr\xe9.png")
+    (films / "lung_masks" / "viral").mkdir(parents=True)
+    Image.fromarray(np.random.default_rng(7).integers(0, 256, (20, 30), np.uint8)).save(films / name)
+    Image.fromarray(np.full((20, 30), 255, np.uint8)).save(films / "lung_masks" / name)
+    source = {"reader": "folder", "root": str(films), "mode": "reference"}
+    change(project, "acquire", sources={**yaml.safe_load(project.params.read_text())["acquire"]["sources"], "mine": source})
+    acquire.run(source="mine")
+    prepare.run()
+    manifest = read_manifest(project.prepared / "manifest.csv").set_index("path")
+    assert manifest.loc["mine/viral/Andr\\udce9.png", "lung_mask"] == "mine/lung_masks/viral/Andr\\udce9.png"

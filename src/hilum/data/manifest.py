@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hilum.cells import guard_table
 from hilum.data.burned_in.removal import MARKER_COLUMNS, check_markers
 from hilum.data.decoding.decoding import DecodedFilm, Removed
 from hilum.data.decoding.reading import FilmFiles, ReadFilm, read_films
@@ -134,9 +135,10 @@ def tell_decoded(prepared: Prepared) -> str:
 
 
 def join_sources(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
-    """All readers' rows in one table: the columns of records.MANIFEST with the source's name in front, `root` and `file`.
+    """All readers' rows in one table: columns of records.MANIFEST with the source's name in front, `root` and `<column>_file`.
 
-    file: where the film is below the root; a reader whose paths are hashes says so in `attrs["files"]`. A film without a
+    path_file, lung_mask_file, lesion_mask_file: where the file is below the root; where a path is not its name, `attrs["files"]`
+    of the reader's table leads there. A film without a
     patient becomes a patient of its own.
 
     Raises:
@@ -166,8 +168,11 @@ def _name_source(source: str, root: Path, table: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(f"an official split must be train, test or empty, got {', '.join(parts)} from {source}; mend its reader")
     patient = rows["patient_id"].where(rows["patient_id"] != "", rows["image_id"])
     files = table.attrs.get("files", {})
-    file = [files.get(path, path) for path in rows["path"]]
-    rows = rows.assign(source=source, patient_id=source + "/" + patient, root=str(root), file=file)
+    found = {  # objects: pandas' own texts are UTF-8, a file's name may be none
+        f"{name}_file": pd.Series([files.get(path, path) for path in rows[name]], rows.index, object)
+        for name in ("path", *MASK_KINDS)
+    }
+    rows = rows.assign(source=source, patient_id=source + "/" + patient, root=str(root), **found)
     for name in ("image_id", "path"):
         rows[name] = source + "/" + rows[name]
     for kind in MASK_KINDS:
@@ -176,11 +181,11 @@ def _name_source(source: str, root: Path, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _find_files(rows: pd.DataFrame) -> list[FilmFiles]:
-    tasks = rows[["root", "source", "file", *MASK_KINDS]].to_dict("records")
+    tasks = rows[["root", "path_file", *(f"{kind}_file" for kind in MASK_KINDS)]].to_dict("records")
     return [
         FilmFiles(
-            Path(task["root"], task["file"]),
-            {kind: Path(task["root"], str(task[kind]).removeprefix(f"{task['source']}/")) for kind in MASK_KINDS if task[kind]},
+            Path(task["root"], task["path_file"]),
+            {kind: Path(task["root"], task[f"{kind}_file"]) for kind in MASK_KINDS if task[f"{kind}_file"]},
         )
         for task in tasks
     ]
@@ -295,15 +300,18 @@ def _pack_masks(packed: Mapping[str, NDArray[np.uint8] | None], size: int) -> Pa
 
 
 def write_prepared(prepared: Prepared, folder: Path) -> None:
-    """Write films.npy, manifest.csv, the masks and the tables of what was left out; equal content gives equal bytes."""
+    """Write films.npy, manifest.csv, the masks and the tables of what was left out; equal content gives equal bytes.
+
+    No text of a table is a formula to a spreadsheet (`cells`).
+    """
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "films.npy", prepared.films)
-    prepared.manifest.to_csv(folder / "manifest.csv", index=False)
-    prepared.problems.to_csv(folder / "problems.csv", index=False)
-    prepared.linked_patients.to_csv(folder / "linked_patients.csv", index=False)
+    guard_table(prepared.manifest).to_csv(folder / "manifest.csv", index=False)
+    guard_table(prepared.problems).to_csv(folder / "problems.csv", index=False)
+    guard_table(prepared.linked_patients).to_csv(folder / "linked_patients.csv", index=False)
+    guard_table(prepared.geometry).to_csv(folder / "geometry.csv", index=False)
+    guard_table(prepared.markers).to_csv(folder / "markers.csv", index=False)
     (folder / GREY_BITS).write_text(json.dumps(dict(prepared.grey_bits), indent=2, sort_keys=True) + "\n")
-    prepared.geometry.to_csv(folder / "geometry.csv", index=False)
-    prepared.markers.to_csv(folder / "markers.csv", index=False)
     for kind, masks in prepared.masks.items():
         np.savez(folder / f"{kind}s.npz", image_id=masks.image_id.astype(str), bits=masks.bits, size=masks.size)
     for kind, drawn in prepared.whole_masks.items():

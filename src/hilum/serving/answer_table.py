@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from hilum.cells import guard_cell, read_cell
+
 Cells = list[str]  # of one row: file, predicted, p_<class> for each class, error, model_sha256
 
 
@@ -48,7 +50,8 @@ class AnswerTable:
         if not whole and write_row(self.header).startswith(content):  # nothing, or a header that was cut off
             return []
         try:
-            rows = [cells for cells in csv.reader(io.StringIO((whole or content).decode(), newline="")) if cells]
+            read = csv.reader(io.StringIO((whole or content).decode(), newline=""))
+            rows = [[read_cell(cell) for cell in cells] for cells in read if cells]
         except (UnicodeDecodeError, csv.Error) as fault:
             raise ValueError(f"{self.path} must be a CSV in UTF-8, got {fault}; name another file") from None
         if rows[0] != self.header:
@@ -153,8 +156,8 @@ def whole_rows(content: bytes) -> bytes:
 
 
 def write_row(cells: Cells) -> bytes:
-    """One row of the CSV in UTF-8; what a name on disk may hold and UTF-8 may not is escaped."""
+    """One row of the CSV in UTF-8; what a name on disk may hold and UTF-8 may not is escaped, and none is a formula (`cells`)."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)  # so that cells with either character are quoted
+    csv.writer(text, lineterminator="\r\n").writerow(map(guard_cell, cells))  # so that cells with either character are quoted
     row = text.getvalue().removesuffix("\r\n") + "\n"
     return row.encode(errors="backslashreplace")

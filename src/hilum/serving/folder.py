@@ -39,13 +39,14 @@ def predict_folder(
         report = bar("films answered")
         unread: dict[str, str] = {}
         odd: dict[str, str] = {}
+        unwritten: dict[str, str] = {}
         for start in range(0, len(todo), BATCH):
             batch = todo[start : start + BATCH]
             read, faults = prepare_films({name: films[name] for name in batch}, described)
             table.add(answer_films(subject, described, [name for name in batch if name not in known], read, faults))
             rows = [table.rows[name] for name in read if table.answered(name)]
             if methods and rows:
-                panels.draw(read, rows)
+                unwritten |= panels.draw(read, rows)
             unread |= {name: fault for name, fault in faults.items() if name in known}
             odd |= {name: "; ".join(film.remarks) for name, film in read.items() if film.remarks}
             report(min(start + BATCH, len(todo)), len(todo))
@@ -59,6 +60,9 @@ def predict_folder(
     if unread:
         name, fault = next(iter(unread.items()))
         say(f"panels not drawn: {len(unread)}, because films cannot be read any more, such as {name}: {fault}")
+    if unwritten:
+        name, fault = next(iter(unwritten.items()))
+        say(f"panels not written: {len(unwritten)}, which the next call tries again, such as {name}: {fault}")
 
 
 def name_films(images: Path, drawn: Path) -> dict[str, Path]:

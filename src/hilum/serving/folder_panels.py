@@ -50,8 +50,8 @@ class Panels:
         except OSError:  # no such file, or no picture
             return True
 
-    def draw(self, films: Mapping[str, MarkedFilm], rows: Sequence[Cells]) -> None:
-        """Draw the panels of these rows, all of which are answers; films: by name."""
+    def draw(self, films: Mapping[str, MarkedFilm], rows: Sequence[Cells]) -> dict[str, str]:
+        """Draw the panels of these rows, all of which are answers; films: by name. Returns why some could not be: by name."""
         self.folder.mkdir(parents=True, exist_ok=True)
         classes, threshold = list(self.described["classes"]), self.described["threshold"]
         shown = [films[cells[0]] for cells in rows]
@@ -62,13 +62,19 @@ class Panels:
             own = getattr(self.settings, method).model_dump()
             explained = METHODS[method].explain(self.subject, images, verdicts, own, self.seed, bar(METHODS[method].title))
             found.append(replace(explained, sanity=sanity))
+        faults = {}
         for i, (film, cells) in enumerate(zip(shown, rows, strict=True)):
             probabilities = np.array(cells[2:-2], np.float64)
             answer = tell_answer(cells[0], classes, probabilities, int(verdicts[i]), int(verdicts[i]), threshold)
-            figure = draw_panel(film.film, found, i, answer, no_marks(film.geometry))
             partial = self.folder / ".partial"
-            partial.write_bytes(seal_png(png_bytes(figure), self._seal(cells)))
-            partial.replace(self._file(cells[0]))  # so that what is there is whole
+            try:
+                figure = draw_panel(film.film, found, i, answer, no_marks(film.geometry))
+                partial.write_bytes(seal_png(png_bytes(figure), self._seal(cells)))
+                partial.replace(self._file(cells[0]))  # so that what is there is whole
+            except (ValueError, OSError) as fault:  # OSError: its name is taken by a folder, or the disk is full
+                faults[cells[0]] = str(fault)
+                partial.unlink(missing_ok=True)
+        return faults
 
     def _file(self, film: str) -> Path:
         return self.folder / f"{file_name(film)}.png"

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hilum.cells import read_cells
 from hilum.data.prepared.geometry import Geometry
 from hilum.data.prepared.rows import Rows
 from hilum.data.prepared.whole_masks import read_whole_masks
@@ -83,7 +84,7 @@ def load_split(prepared: Path, split: Path, name: str, classes: list[str]) -> Sp
     if not file.is_file():
         raise ValueError(f"{file} must be there before this stage runs; run `dvc repro`")
     text = dict.fromkeys(("image_id", "patient_id", "label", "pixel_sha256"), str)
-    table = pd.read_csv(file, dtype=text, keep_default_na=False)  # a class may be called None
+    table = read_cells(pd.read_csv(file, dtype=text, keep_default_na=False))  # a class may be called None
     index = {label: k for k, label in enumerate(classes)}
     unknown = sorted(set(table["label"].astype(str)) - set(index))
     if unknown:
@@ -93,4 +94,4 @@ def load_split(prepared: Path, split: Path, name: str, classes: list[str]) -> Sp
 
 def read_manifest(path: Path) -> pd.DataFrame:
     """A manifest from its CSV file: all columns strings, empty for no information, but width and height integers."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False).astype({"width": int, "height": int})
+    return read_cells(pd.read_csv(path, dtype=str, keep_default_na=False)).astype({"width": int, "height": int})

@@ -4,6 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from hilum.cells import escape
 from hilum.data.readers.found_files import drop_images, find_files
 from hilum.data.readers.listing import list_films, list_masks, make_table, name_some
 from hilum.data.readers.sidecar import (
@@ -60,12 +61,16 @@ def read_folder(root: Path, pattern: str = "", table: str = "") -> pd.DataFrame:
         both = pd.concat([pd.DataFrame(told), rows.assign(finding="")], ignore_index=True)
         result = attach_rows(films, both.astype(object).where(both.notna(), ""), table)
         result.attrs["notes"] += [*rows.attrs["notes"], *_count_bare(len(films), rows, result, table)]
-    masks = {path.parts[0].lower() + "/" + "/".join(path.with_suffix("").parts[1:]): str(path) for path in list_masks(root)}
-    among = find_files(root).masks
+    drawn, among = list_masks(root), find_files(root).masks
+    every = [*drawn, *(mask for kind in among.values() for mask in kind.values())]
+    odd = {escape(str(path)): str(path) for path in every if escape(str(path)) != str(path)}
+    if odd:
+        result.attrs["files"] = result.attrs.get("files", {}) | odd
+    masks = {escape(path.parts[0].lower() + "/" + "/".join(path.with_suffix("").parts[1:])): escape(str(path)) for path in drawn}
     for kind in MASKS:
         beside = [masks.get(f"{kind}s/{PurePosixPath(path).with_suffix('')}", "") for path in result["path"]]
         result[kind] = result[kind].where(result[kind] != "", pd.Series(beside, index=result.index))
-        inside = {str(film): str(mask) for film, mask in among.get(kind, {}).items()}
+        inside = {escape(str(film)): escape(str(mask)) for film, mask in among.get(kind, {}).items()}
         result[kind] = [told or inside.get(path, "") for told, path in zip(result[kind], result["path"], strict=True)]
     name_patients(result, pattern, "file name")
     leave_out_masks(root, result)

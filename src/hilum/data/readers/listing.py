@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from hilum.cells import escape
 from hilum.data.decoding.kinds import DICOM, OTHER_PICTURES, PICTURES, tell_kind
 from hilum.data.readers.found_files import find_files
 
@@ -102,11 +103,16 @@ def make_table(films: Sequence[PurePosixPath], rows: Iterable[dict[str, str]], *
 
     Its `attrs["notes"]` is an empty list of sentences for a person; its `attrs["left_out"]` an empty list of mappings with the
     keys of copies.PROBLEMS, one for each film or row of a table that the reader did not take (see `name_left_out`). A reader adds
-    `attrs["tables"]`: the names of the tables that it read.
+    `attrs["tables"]`: the names of the tables that it read. A path that UTF-8 cannot hold is escaped (`cells.escape`):
+    `attrs["files"]` leads from it to the file's own name.
     """
-    table = pd.DataFrame(list(rows)).assign(image_id=_name_films(films), path=[str(path) for path in films], **same)
+    named = [row | {"image_id": name, "path": str(path)} for row, name, path in zip(rows, _name_films(films), films, strict=True)]
+    table = pd.DataFrame([{key: escape(cell) for key, cell in row.items()} for row in named]).assign(**same)
     table = table.reindex(columns=list(READ_COLUMNS), fill_value="").fillna("").astype(str)
+    files = [row[key] for row in named for key in ("path", "lung_mask", "lesion_mask") if key in row]
     table.attrs |= {"notes": [], "left_out": []}
+    if odd := {escape(file): file for file in files if escape(file) != file}:
+        table.attrs["files"] = odd
     return table
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from hilum.cells import escape
 from hilum.data.readers.listing import list_excused, list_unread
 from hilum.data.readers.registry import READERS
 from hilum.data.readers.system_files import is_system_file, list_all_files, list_files
@@ -34,7 +35,16 @@ def read_source(name: str, params: Params, workspace: Workspace) -> tuple[Path, 
         return folder, READERS[source.reader].read(folder, **options)
     table = READERS[source.reader].read(folder, **options)
     tell_unread(folder, table)
+    escape_names(table)
     return folder, table
+
+
+def escape_names(table: pd.DataFrame) -> None:
+    """In place, what a reader tells beside its table as UTF-8 can hold it: file names may be none."""
+    attrs = table.attrs
+    attrs["notes"] = [escape(note) for note in attrs.get("notes", [])]
+    attrs["left_out"] = [{key: escape(text) for key, text in row.items()} for row in attrs.get("left_out", [])]
+    attrs["problems"] = [tuple(map(escape, row)) for row in attrs.get("problems", [])]
 
 
 def tell_unread(folder: Path, table: pd.DataFrame) -> None:

@@ -69,8 +69,9 @@ def list_unmasked(root: Path, rows: pd.DataFrame) -> list[PurePosixPath]:
 
 def leave_out_masks(root: Path, table: pd.DataFrame) -> None:
     """Empty the masks of a reader's table whose files are not there, and list them among what was left out, in place."""
+    files = table.attrs.get("files", {})
     for kind in MASKS:
-        gone = [bool(path) and not (root / path).is_file() for path in table[kind]]
+        gone = [bool(path) and not (root / files.get(path, path)).is_file() for path in table[kind]]
         for path, film in zip(table.loc[gone, kind], table.loc[gone, "path"], strict=True):
             table.attrs["left_out"].append(name_left_out(path, f"missing {kind}", f"named as the mask of {film}, and not there"))
         if any(gone):

@@ -1,0 +1,49 @@
+"""Text cells of a CSV that a spreadsheet would take for a formula, and text that UTF-8 cannot hold.
+
+A cell that begins with =, +, -, @, a tab or a line break is run as a formula when a person opens the table. File names, findings
+and other texts of strangers' tables come into hilum's CSVs, so such a text gets an apostrophe in front, by which a spreadsheet
+knows a text; so does one that begins with apostrophes and then such a sign, so that reading takes exactly one away again. What
+reads as a number (-0.5, +1e-3) stays as it is. hilum undoes it wherever it reads a table back: `read_cell` is the inverse of
+`guard_cell`.
+Source: OWASP, CSV Injection.
+"""
+
+import re
+from collections.abc import Callable
+
+import pandas as pd
+
+FORMULA = re.compile(r"'*[=+\-@\t\r\n].", re.DOTALL)  # a sign alone is none
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def guard_cell(text: str) -> str:
+    """The text as it is written into a CSV."""
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+
+
+def read_cell(cell: str) -> str:
+    """The text that `guard_cell` wrote."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
+
+
+def guard_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its texts as they are written into a CSV; numbers and what is missing stay."""
+    return _map_texts(table, guard_cell)
+
+
+def read_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as it was before `guard_table`."""
+    return _map_texts(table, read_cell)
+
+
+def _map_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    texts = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
+    changed = {name: [change(cell) if isinstance(cell, str) else cell for cell in table[name]] for name in texts}
+    new = {name: pd.Series(cells, table.index) for name, cells in changed.items() if cells != list(table[name])}
+    return table.assign(**new)
+
+
+def escape(text: str) -> str:
+    r"""The text as UTF-8 can hold it: bytes of a file's name that are none become `\udce9`, a carriage return `\r`."""
+    return text.encode(errors="backslashreplace").decode().replace("\r", "\\r")
