@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from hilum.addresses import PASSWORD, mask
 from hilum.moved_store import move_in
+from hilum.packages import tell_missing
 from hilum.progress import say
 
 TIMEOUT, RETRIES = "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"  # respected where a person has set them
@@ -113,10 +114,8 @@ def first_contact(uri: str) -> Iterator[None]:
         with patience(FIRST):
             yield
     except ModuleNotFoundError as error:
-        raise ValueError(
-            f"the tracking store {address} needs the Python package {error.name}, which is not installed; install it, or unset "
-            "MLFLOW_TRACKING_URI for the store beside params.yaml"
-        ) from None
+        told = tell_missing(error.name or "")
+        raise ValueError(f"{address}: {told}, or unset MLFLOW_TRACKING_URI for the store beside params.yaml") from None
     except _failures() as error:
         if not is_remote(uri):
             raise ValueError(

@@ -121,7 +121,7 @@ def test_what_a_system_writes_by_itself_is_no_content(tmp_path: Path, name: str)
     assert read(root, tmp_path / "memory")[0] == before
 
 
-@pytest.mark.parametrize("name", ["DS_Store", "Thumbs.db.png", ".hidden", "_a.png", "normal/desktop.ini.txt", "icon.png"])
+@pytest.mark.parametrize("name", ["DS_Store", "Thumbs.db.png", "_a.png", "normal/desktop.ini.txt", "icon.png"])
 def test_what_only_looks_like_it_is_content(tmp_path: Path, name: str) -> None:
     root = write_files(tmp_path / "films")
     (root / name).write_text("one")

@@ -13,9 +13,11 @@ from hilum.results import read_json
 from hilum.settings.training import Balance
 from hilum.stages import train, tune
 from hilum.stages.train import tell_balance, write_training
-from hilum.training.fit import Fitted
+from hilum.training.fit import Fitted, begin_training
 from hilum.training.imbalance import STRATEGIES
 from hilum.workspace import Workspace
+
+begin_training(0)  # while tests are collected, before any of them starts TensorFlow: its threads are set once
 
 CLASSES = ["normal", "viral"]
 LABELS = np.repeat([0, 1], [9, 4])
