@@ -60,7 +60,7 @@ def test_resolution_and_compression_are_as_asked_and_the_pixels_are_the_same() -
     opened = [Image.open(io.BytesIO(png)) for png in (own, packed, fine)]
     assert [image.size for image in opened] == [(160, 80), (160, 80), (320, 160)]
     assert own != packed and opened[0].tobytes() == opened[1].tobytes()
-    assert all("Software" not in image.info for image in opened)
+    assert all(image.info["Software"] == "hilum" for image in opened)
 
 
 def test_a_settled_layout_moves_no_more() -> None:
