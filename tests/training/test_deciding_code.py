@@ -34,7 +34,10 @@ DECIDE_NOTHING = {  # imported by what makes them, and in no list -> why
     "records.py": "names of columns, types of arrays",
     "progress.py": "what a person sees meanwhile",
     "workspace.py": "where files lie",
-    "training/ownership.py": "which process searches; the trials are the same",
+    "ownership.py": "which process searches; the trials are the same",
+    "addresses.py": "keeps passwords out of lines",
+    "cells.py": "texts of tables as they were before they were written; the keys hold the films, labels and parts that they name",
+    "models/declared_size.py": "refuses a stranger's file; a model that is loaded is the same",
     "data/prepared/geometry.py": "where a raw film lies in its prepared one: for masks, which no training reads",
     "data/prepared/whole_masks.py": "masks as they were drawn, which no training reads",
     "data/splits.py": "draws parts and folds, which the keys hold as they were drawn",
@@ -43,6 +46,8 @@ DECIDE_NOTHING = {  # imported by what makes them, and in no list -> why
     "settings/sources.py": "the same",
     "settings/explain.py": "the same",
     "settings/search_space.py": "the same",
+    "settings/schema.py": "the same",
+    "settings/yaml_text.py": "the same",
     "settings/errors.py": "how a fault in them is told",
 }
 IN_KEYS_ALONE = {"results.py": "hashes weights for the key of a study; a fold is read and written by it"}
