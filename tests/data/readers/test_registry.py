@@ -15,7 +15,7 @@ from hilum.data.phantom.phantom import write_phantoms
 from hilum.data.quality.copies import PROBLEMS
 from hilum.data.readers.folder import read_folder
 from hilum.data.readers.kermany import read_kermany
-from hilum.data.readers.listing import READ_COLUMNS, list_films, list_pictures_and_dicoms
+from hilum.data.readers.listing import READ_COLUMNS, list_dicoms, list_films
 from hilum.data.readers.registry import READERS, Reader
 from hilum.records import MANIFEST
 from hilum.settings.sources import DICOM_SOURCES, NOT_READ, Source
@@ -92,7 +92,7 @@ def test_every_reader_gives_one_row_per_film_in_manifest_columns(reader: str, tm
     kept = {files[path] for path in table["path"]}
     left = pd.DataFrame(table.attrs.get("left_out", []), columns=list(PROBLEMS))
     assert not set(left["path"]) & set(table["path"])
-    films = {str(path) for path in (list_pictures_and_dicoms if "files" in table.attrs else list_films)(root)}
+    films = {str(path) for path in (list_dicoms if "files" in table.attrs else list_films)(root)}
     assert kept <= films <= {*kept, *left["path"]}, "a film that is in neither table is lost"
     assert (left[["path", "problem", "detail"]] != "").all(axis=None)
     for problem, count in left["problem"].value_counts().items():

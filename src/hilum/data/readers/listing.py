@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from hilum.cells import escape
-from hilum.data.decoding.kinds import DICOM, OTHER_PICTURES, PICTURES, tell_kind
+from hilum.data.decoding.kinds import OTHER_PICTURES, PICTURES, tell_kind
 from hilum.data.readers.found_files import find_files
 
 OTHER_FORM, NO_FILM, STRAY_MASK = "picture of another form", "no film", "mask without a film"
@@ -43,19 +43,6 @@ def list_films(root: Path) -> list[PurePosixPath]:
     if not films:
         raise ValueError(f"a source must hold films, got none below {root}; looked for {', '.join(PICTURES)} by content")
     return films
-
-
-def list_pictures_and_dicoms(root: Path) -> list[PurePosixPath]:
-    """Everything below a root that may be a film, sorted, relative to it; for answers to a user who holds the files.
-
-    Raises:
-        ValueError: the root is no folder or holds no film.
-    """
-    found = find_files(root)
-    if not found.pictures and not found.dicoms:
-        looked = ", ".join((*PICTURES, DICOM))
-        raise ValueError(f"a folder of films must hold some, got none below {root}; looked for {looked} by content")
-    return sorted([*found.dicoms, *found.pictures])
 
 
 def list_dicoms(root: Path) -> list[PurePosixPath]:
