@@ -24,7 +24,7 @@ def blame_map(
     """
     rows, low, high = pairs
     shares = (np.arange(steps, dtype=np.float32) + 0.5) / steps
-    total = np.zeros(films.shape[1:], np.float64)
+    total = np.zeros(films.shape[1:], np.float64)  # (H, W)
     for row, below, above in zip(rows, low, high, strict=True):
         start, end = mix(films, np.array([row, row]), np.array([below, above]), blend)
         way = start + shares[:, None, None, None] * (end - start)

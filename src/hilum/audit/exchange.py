@@ -47,7 +47,7 @@ class Shift:
 def mix(films: Films, rows: NDArray[np.intp], donors: NDArray[np.intp], blend: Blend) -> Images:
     """Film rows[i] with film donors[i] where blend is 1: (N, H, W, 1) float32."""
     own, other = films[rows].astype(np.float32), films[donors].astype(np.float32)
-    return (own + blend * (other - own))[..., None]
+    return (own + blend * (other - own))[..., None]  # (N, H, W, 1)
 
 
 def answer_mixed(auditee: Auditee, films: Films, rows: NDArray[np.intp], donors: NDArray[np.intp], blend: Blend) -> Probabilities:
@@ -70,7 +70,7 @@ def rank_donors(auditee: Auditee, films: Films, blend: Blend, donors: int, rng: 
     steps = rng.choice(np.arange(1, n), donors, replace=False)
     given = order[(place[:, None] + steps) % n]  # (N, D): each film is donor D times, never its own
     odds = log_odds(answer_mixed(auditee, films, np.repeat(rows, donors), given.ravel(), blend))
-    odds = odds.reshape(n, donors, -1)
+    odds = odds.reshape(n, donors, -1)  # (N, donors, K)
     effect = odds - odds.mean(axis=1, keepdims=True)
     halves = [_donor_effects(given[:, half::2], effect[:, half::2]) for half in (0, 1)]
     both = np.mean(halves, axis=0)

@@ -28,4 +28,4 @@ def cover(masks: Masks) -> NDArray[np.float64]:
     edges = np.linspace(0, masks.shape[1], GRID + 1).round().astype(int)
     sizes = np.outer(np.diff(edges), np.diff(edges))
     sums = np.add.reduceat(np.add.reduceat(masks.astype(np.float64), edges[:-1], axis=1), edges[:-1], axis=2)
-    return (sums / sizes).reshape(len(masks), -1)
+    return (sums / sizes).reshape(len(masks), -1)  # (N, cells)

@@ -30,7 +30,7 @@ def mean_grey(films: Films, region: Region) -> float:
 
 def without_markers(films: Films) -> Films:
     """The films with the letters that `data.markers` finds painted over."""
-    return np.stack([remove_markers(film, find_markers(film)) for film in films])
+    return np.stack([remove_markers(film, find_markers(film)) for film in films])  # (N, H, W)
 
 
 def with_letter(films: Films, letter: str, corner: str) -> Films:

@@ -33,7 +33,7 @@ def regions_of_masks(masks: Masks) -> Regions:
 
 def regions_of_rectangle(top: float, bottom: float, left: float, right: float, size: int) -> Regions:
     """The regions of a source without lung masks: a rectangle, its edges as shares of the side."""
-    lungs = np.zeros((size, size), bool)
+    lungs = np.zeros((size, size), bool)  # (size, size)
     lungs[round(top * size) : round(bottom * size), round(left * size) : round(right * size)] = True
     return Regions(lungs, ~lungs)
 

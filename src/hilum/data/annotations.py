@@ -42,7 +42,7 @@ class FilmMarks:
         """A mark of KINDS at the film's original size, (height, width); boxes as the pixels whose middle lies in one."""
         if kind != "box":
             return self.geometry.mask_to_raw(decode_mask(self.whole[kind]))
-        found = np.zeros((self.geometry.height, self.geometry.width), bool)
+        found = np.zeros((self.geometry.height, self.geometry.width), bool)  # (H, W)
         for x, y, width, height in self.boxes:
             left, top, right, bottom = np.ceil(np.maximum([x, y, x + width, y + height], 0) - 0.5).astype(int)
             found[top:bottom, left:right] = True
@@ -78,7 +78,7 @@ def load_marks(prepared: Path, image_ids: Sequence[str]) -> list[FilmMarks]:
         whole = {name: known[image_id] for name, known in drawn.items() if image_id in known}
         whole = {name: png for name, png in whole.items() if decode_mask(png).any()}
         own = {name: masks[name][image_id] for name in whole}
-        boxes = np.array(json.loads(row["boxes"] or "[]"), np.float64).reshape(-1, 4)
+        boxes = np.array(json.loads(row["boxes"] or "[]"), np.float64).reshape(-1, 4)  # (M, 4)
         told = tuple(str(finding) for finding in json.loads(row["box_findings"] or "[]"))
         findings = told if len(told) == len(boxes) else ("",) * len(boxes)
         found.append(FilmMarks(geometry[image_id], own, whole, boxes, findings))

@@ -27,7 +27,7 @@ def acquisition_features(
     size = films.shape[1]
     rims = {shape: rim_mask(fit_square(*shape, size, square), ring) for shape in set(zip(widths, heights, strict=True))}
     level = (np.arange(256) * bins // 256).astype(np.intp)
-    features = np.empty((len(rows), 3 + bins))
+    features = np.empty((len(rows), 3 + bins))  # (N, 3 + bins)
     for place, (row, width, height) in enumerate(zip(rows, widths, heights, strict=True)):
         grey = level[films[row][rims[width, height]]]
         features[place, :3] = np.log(width), np.log(height), np.log(width / height)
@@ -66,6 +66,6 @@ def answer_by_features(train: NDArray[np.float64], labels: Labels, films: NDArra
     """
     model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cg", max_iter=ITERATIONS))
     model.fit(train, labels)
-    answers = np.zeros((len(films), classes))
+    answers = np.zeros((len(films), classes))  # (N, K)
     answers[:, model[-1].classes_] = model.predict_proba(films)
     return answers / answers.sum(axis=1, keepdims=True)

@@ -99,7 +99,7 @@ def patient_bootstrap(
     check_predictions(predictions)
     _check_settings(resamples, confidence)
     value = _values(predictions, slice(None), metrics)
-    drawn = np.empty((resamples, len(value)))
+    drawn = np.empty((resamples, len(value)))  # (resamples, metrics)
     for i, films in enumerate(_resampled_films(predictions, resamples, seed)):
         drawn[i] = _values(predictions, films, metrics)
         if on_resample:
@@ -129,7 +129,7 @@ def paired_bootstrap(
     b = check_pair(a, b)
     _check_settings(resamples, confidence)
     of_a, of_b = _values(a, slice(None), metrics), _values(b, slice(None), metrics)
-    drawn = np.empty((resamples, len(of_a)))
+    drawn = np.empty((resamples, len(of_a)))  # (resamples, metrics)
     for i, films in enumerate(_resampled_films(a, resamples, seed)):
         drawn[i] = _values(b, films, metrics) - _values(a, films, metrics)
         if on_resample:
@@ -180,7 +180,7 @@ def _values(predictions: Predictions, films: NDArray[np.int64] | slice, metrics:
 def _percentiles(drawn: NDArray[np.float64], confidence: float) -> NDArray[np.float64]:
     """(2, M) lower and upper percentile of the defined values of each column; NaN where a column has none."""
     tail = (1 - confidence) / 2
-    bounds = np.full((2, drawn.shape[1]), np.nan)
+    bounds = np.full((2, drawn.shape[1]), np.nan)  # (2, metrics)
     some = ~np.isnan(drawn).all(axis=0)
     bounds[:, some] = np.nanquantile(drawn[:, some], [tail, 1 - tail], axis=0)
     return bounds

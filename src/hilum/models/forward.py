@@ -33,7 +33,7 @@ def compile_forward(model: keras.Model, constants: bool) -> Forward:
             return np.zeros((0, *model.output_shape[1:]), np.float32)
         starts = range(0, len(batch), BATCH)
         answers = [tf.nest.flatten(run(tf.constant(batch[i : i + BATCH], tf.float32)))[0].numpy() for i in starts]
-        return np.concatenate(answers)
+        return np.concatenate(answers)  # (N, ...)
 
     return forward
 

@@ -55,7 +55,7 @@ class Panels:
         self.folder.mkdir(parents=True, exist_ok=True)
         classes, threshold = list(self.described["classes"]), self.described["threshold"]
         shown = [films[cells[0]] for cells in rows]
-        images = as_images(np.stack([film.film for film in shown]))
+        images = as_images(np.stack([film.film for film in shown]))  # (N, H, W, 1)
         verdicts = np.array([classes.index(cells[1]) for cells in rows])
         found = []
         for method, sanity in self.methods.items():

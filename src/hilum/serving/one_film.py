@@ -40,7 +40,7 @@ def explain_image(
     with open_served(model, workspace, params, told) as (subject, described):
         names, sheets = choose_methods("--methods", asked, subject, params.explain)
         prepared = prepare_film(image, described)
-        films, geometry = prepared.film[np.newaxis], prepared.geometry
+        films, geometry = prepared.film[np.newaxis], prepared.geometry  # films (1, H, W)
         for remark in prepared.remarks:
             say(f"odd file, read all the same: {remark}")
         settings = params.explain.model_copy(update={"methods": names})

@@ -59,7 +59,7 @@ def draw_views(rows: Rows, views: NDArray[np.intp] | int, seed: int, changes: Ch
     numbers = np.broadcast_to(views, len(rows.keys))
     streams = ([seed, int(view), int(key[:16], 16)] for view, key in zip(numbers, rows.keys, strict=True))
     drawn = [draw_view(film, np.random.default_rng(s), changes) for film, s in zip(rows.films, streams, strict=True)]
-    return np.stack(drawn) if drawn else rows.films
+    return np.stack(drawn) if drawn else rows.films  # (N, H, W)
 
 
 def epoch_order(rows: int, seed: int, epoch: int) -> NDArray[np.intp]:
@@ -75,7 +75,7 @@ def epoch_views(keys: Sequence[str], views: int, epoch: int) -> NDArray[np.intp]
     """
     copies = Counter(keys)
     seen: dict[str, int] = {}
-    numbers = np.empty(len(keys), np.intp)
+    numbers = np.empty(len(keys), np.intp)  # (N,)
     for i, key in enumerate(keys):
         copy = seen.get(key, 0)
         seen[key] = copy + 1

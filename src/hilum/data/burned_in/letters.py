@@ -57,8 +57,8 @@ def find_markers(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
         inside = cv2.mean(film[box], part)[0]
         if inside - frame >= CONTRAST and _is_letter(film, hat, inside, x, y, width, height, at_edge):  # most end at the first
             found.append((x, y, x + width, y + height))
-    corners = np.array(_join(found), np.float64).reshape(-1, 4)
-    boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
+    corners = np.array(_join(found), np.float64).reshape(-1, 4)  # (M, 4)
+    boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])  # (M, 4)
     return boxes * np.tile((grey.shape[1] / film.shape[1], grey.shape[0] / film.shape[0]), 2)
 
 

@@ -44,7 +44,7 @@ def find_place(shape: tuple[int, ...], boxes: NDArray[np.float64], size: int, sq
     geometry = fit_square(shape[1], shape[0], size, square)
     scale = np.array([geometry.scale_x, geometry.scale_y])
     room = (_margin(shape) + 1) * scale + np.maximum(scale, 1) + 1  # the filter reaches as far as one pixel of the coarser film
-    place = np.zeros((size, size), bool)
+    place = np.zeros((size, size), bool)  # (size, size)
     for box in geometry.boxes_to_prepared(boxes):
         left, top = np.maximum(np.floor(box[:2] - room), 0).astype(int).tolist()
         right, bottom = np.minimum(np.ceil(box[:2] + box[2:] + room), size).astype(int).tolist()
@@ -73,7 +73,7 @@ def _margin(shape: tuple[int, ...]) -> float:
 def _cover(shape: tuple[int, ...], boxes: NDArray[np.float64]) -> NDArray[np.uint8]:
     """(H, W): 255 in the boxes and a margin around them, 0 elsewhere."""
     margin = _margin(shape)
-    covered = np.zeros(shape, np.uint8)
+    covered = np.zeros(shape, np.uint8)  # (H, W)
     for x, y, width, height in boxes:
         rows = slice(max(0, int(np.floor(y - margin))), int(np.ceil(y + height + margin)))
         covered[rows, max(0, int(np.floor(x - margin))) : int(np.ceil(x + width + margin))] = 255

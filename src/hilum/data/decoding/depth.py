@@ -46,14 +46,14 @@ def tell_outside(found: int, depths: Sequence[int]) -> str:
 def scale_levels(values: NDArray[np.uint16], bits: int) -> NDArray[np.uint8]:
     """Grey levels 0-255 of values (H, W); what lies above the depth is white."""
     top = 2**bits - 1
-    table = np.full(2**16, 255, np.uint8)
+    table = np.full(2**16, 255, np.uint8)  # (65536,)
     table[: top + 1] = np.rint(np.arange(top + 1) * (255 / top))
     return look_up(table, values)
 
 
 def weigh_colours(values: NDArray[np.uint16], alpha: NDArray[np.uint16] | None = None) -> NDArray[np.uint16]:
     """The luminance (H, W) of red, green and blue (H, W, 3); with alpha (H, W), whose full value is 65535, on black."""
-    grey = np.empty(values.shape[:2], np.uint16)
+    grey = np.empty(values.shape[:2], np.uint16)  # (H, W)
     for start in range(0, len(values), STRIP):
         part = values[start : start + STRIP].astype(np.float32) @ LUMINANCE
         if alpha is not None:

@@ -140,7 +140,7 @@ def decode_dicom(film: DicomFilm, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
     header = film.header
     array = _decode(film)
     if film.scale is None:
-        grey = np.zeros(array.shape[:2], np.float32)
+        grey = np.zeros(array.shape[:2], np.float32)  # (H, W)
         for k, share in enumerate(LUMINANCE):
             grey += array[..., k] * np.float32(share)
         return grey if dtype == np.float32 else np.rint(grey).astype(np.uint8)

@@ -48,7 +48,7 @@ def prepare_marked(film: Path | BinaryIO, size: int, square: str, markers: str, 
     geometry, levels = fit_square(read.width, read.height, size, square), round_levels(read.grey)
     boxes = find_markers(levels)
     after = before = fit_film(read.grey, size, square)
-    place = np.zeros((size, size), bool)
+    place = np.zeros((size, size), bool)  # (size, size)
     if len(boxes):
         place = find_place(levels.shape, boxes, size, square)
         if markers == "inpaint":

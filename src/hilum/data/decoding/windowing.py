@@ -48,7 +48,7 @@ def list_values(bits: int, signed: bool) -> NDArray[np.float64]:
 
 def count_patterns(patterns: NDArray[Any], bits: int) -> NDArray[np.int64]:
     """How often each bit pattern occurs in a film (H, W) of uint8 or uint16: (2**bits,)."""
-    counts = np.zeros(2**bits, np.int64)
+    counts = np.zeros(2**bits, np.int64)  # (2 ** bits,)
     for start in range(0, len(patterns), STRIP):
         counts += np.bincount(patterns[start : start + STRIP].ravel(), minlength=2**bits)
     return counts

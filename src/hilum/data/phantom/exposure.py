@@ -82,7 +82,7 @@ def burn_letters(grey: Plane, hospitals: Sequence[str], exposure: Draw) -> None:
 
 def mark_place(kind: str, size: int) -> NDArray[np.bool_]:
     """(size, size) pixels that a planted mark may change: a letter at the lower right, the left edge, a band at the foot."""
-    place = np.zeros((size, size), bool)
+    place = np.zeros((size, size), bool)  # (size, size)
     if kind == "letter":
         glyph = letter_shape("P", size)
         margin = round(0.04 * size)

@@ -105,7 +105,7 @@ def check_drawing(size: int, shortcut_kind: str) -> None:
 
 def _draw(ranges: Mapping[str, tuple[float, float]], seeds: pd.Series, stream: int) -> dict[str, NDArray[np.float32]]:
     """Evenly drawn values per seed, each (N, 1, 1)."""
-    unit = np.stack([np.random.default_rng((int(seed), stream)).random(len(ranges)) for seed in seeds])
+    unit = np.stack([np.random.default_rng((int(seed), stream)).random(len(ranges)) for seed in seeds])  # (N, ranges)
     low, high = np.array(list(ranges.values())).T
     values = (low + (high - low) * unit).astype(np.float32)
     return {name: values[:, i, None, None] for i, name in enumerate(ranges)}

@@ -36,8 +36,8 @@ class Geometry:
 
     def boxes_to_prepared(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
         """Boxes (N, 4) of x, y, width, height in raw pixels -> (N, 4) in prepared pixels."""
-        boxes = np.asarray(boxes, float).reshape(-1, 4)
-        return np.hstack([self.to_prepared(boxes[:, :2]), boxes[:, 2:] * (self.scale_x, self.scale_y)])
+        boxes = np.asarray(boxes, float).reshape(-1, 4)  # (M, 4)
+        return np.hstack([self.to_prepared(boxes[:, :2]), boxes[:, 2:] * (self.scale_x, self.scale_y)])  # (M, 4)
 
     def mask_to_prepared(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """A mask (h, w) of the whole raw film, at any resolution -> (size, size); a pixel is in if half of it is."""

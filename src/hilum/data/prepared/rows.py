@@ -26,4 +26,4 @@ class Rows:
 
 def as_images(films: Films) -> Images:
     """(N, H, W) uint8 -> (N, H, W, 1) float32, what a model takes."""
-    return films[..., None].astype(np.float32)
+    return films[..., None].astype(np.float32)  # (N, H, W, 1)

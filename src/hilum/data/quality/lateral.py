@@ -65,12 +65,12 @@ def _draw() -> tuple[NDArray[np.float32], NDArray[np.float64]]:
 
 def _describe(films: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N, PIXELS²), standardised."""
-    return shrink_films(films, PIXELS).reshape(len(films), -1)
+    return shrink_films(films, PIXELS).reshape(len(films), -1)  # (N, PIXELS ** 2)
 
 
 def shrink_films(films: Iterable[NDArray[Any]], side: int) -> NDArray[np.float32]:
     """Films (h, w) of any sizes and grey scales -> thumbnails (N, side, side), mean 0 and standard deviation 1 each."""
-    small = np.stack([cv2.resize(film, (side, side), interpolation=cv2.INTER_AREA) for film in films])
-    flat = small.reshape(len(small), -1).astype(np.float32)
+    small = np.stack([cv2.resize(film, (side, side), interpolation=cv2.INTER_AREA) for film in films])  # (N, side, side)
+    flat = small.reshape(len(small), -1).astype(np.float32)  # (N, side * side)
     flat = flat - flat.mean(1, keepdims=True)
     return (flat / (flat.std(1, keepdims=True) + 1e-3)).reshape(small.shape)

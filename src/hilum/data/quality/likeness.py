@@ -51,7 +51,7 @@ def lay_on_canvas(films: Films, manifest: pd.DataFrame, square: str) -> Films:
 
     manifest: columns width and height, in the films' order. square: pad or stretch, as the films were prepared.
     """
-    canvases = np.empty((len(films), CANVAS, CANVAS), np.uint8)
+    canvases = np.empty((len(films), CANVAS, CANVAS), np.uint8)  # (N, CANVAS, CANVAS)
     size = films.shape[1]
     sizes = manifest[["width", "height"]].to_numpy().tolist()
     for film, canvas, (width, height) in zip(films, canvases, sizes, strict=True):
@@ -109,7 +109,7 @@ def learn_distance(canvases: Films, descriptions: NDArray[np.float32], seed: int
     """
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(np.resize(rng.permutation(len(canvases)), CHANGED))
-    changed = np.stack([change(canvases[row], rng) for row in chosen])
+    changed = np.stack([change(canvases[row], rng) for row in chosen])  # (M, CANVAS, CANVAS)
     moved = (describe(changed, workers) - descriptions[chosen]).astype(np.float64)
     within = moved.T @ moved / len(moved)
     within += SHRINKAGE * np.trace(within) / len(within) * np.eye(len(within))

@@ -89,7 +89,7 @@ def _judge(films: Thumbnails, patients: NDArray[np.int64], untold: NDArray[np.bo
     better = _correlate(laid, films) > _correlate(films, films)  # the analysis is too sure of films upside down
     way, laid = np.where(better, way, 0), np.where(better[:, None, None], laid, films)
     alike, far = _compare(laid, halves)
-    lateral = np.zeros(len(films))
+    lateral = np.zeros(len(films))  # (N,)
     if untold.any() and len(films) >= MANY:
         lateral[untold] = find_lateral_films(films, patients)[untold]
     lateral[(way > 0) & (alike >= NEARLY)] = 0.0  # laid back, it is a frontal film
@@ -134,7 +134,7 @@ def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _guess_ways(films: Thumbnails, halves: Halves) -> NDArray[np.float64]:
     """(N, 8) probability of each of WAYS."""
-    chances = np.zeros((len(films), len(WAYS)))
+    chances = np.zeros((len(films), len(WAYS)))  # (N, ways)
     for learn, judge in halves:
         turned = np.concatenate([_lay(films[learn], way) for way in WAYS]).reshape(len(WAYS) * len(learn), -1)
         model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
@@ -151,7 +151,7 @@ def _correlate(films: Thumbnails, others: Thumbnails) -> NDArray[np.float64]:
 
 def _compare(films: Thumbnails, halves: Halves) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(N,) correlation with the median film, and (N,) how far what the others do not explain lies from its usual amount."""
-    flat = films.reshape(len(films), -1)
+    flat = films.reshape(len(films), -1)  # (N, H * W)
     alike = _correlate(films, films)
     usual = alike >= np.median(alike) - 2 * _spread_of(alike)
     left = np.zeros(len(flat))

@@ -117,11 +117,11 @@ def fit_place(
     slopes = np.asarray(np.gradient(first, axis=(1, 2)))[:, :, inner, inner] * np.float32(side / 2) / spread
     down, across = slopes[0], slopes[1]
     x, y = axis[inner][None, None, :], axis[inner][None, :, None]
-    descent = np.stack([across * x, across, down * y, down], axis=1).reshape(len(first), 4, -1)
+    descent = np.stack([across * x, across, down * y, down], axis=1).reshape(len(first), 4, -1)  # (N, 4, pixels)
     descent -= descent.mean(axis=2, keepdims=True)
-    goal = template.reshape(len(first), -1, 1)
+    goal = template.reshape(len(first), -1, 1)  # (N, pixels, 1)
     descent -= (descent @ goal / goal.shape[1]) * goal.transpose(0, 2, 1)  # what a change of contrast could do as well
-    curvature = descent @ descent.transpose(0, 2, 1)
+    curvature = descent @ descent.transpose(0, 2, 1)  # (N, 4, 4)
     mean = np.trace(curvature, axis1=1, axis2=2).reshape(-1, 1, 1) / 4
     inverse = np.linalg.inv(curvature + (DAMPING * mean + 1e-6) * np.eye(4)).astype(np.float32)
     for _ in range(level.iterations):

@@ -24,7 +24,7 @@ Volume = NDArray[np.floating[Any]]  # (heights from the head down, depths, width
 def draw_projections(seed: int, films: int, lateral: bool) -> NDArray[np.float32]:
     """(films, THUMBNAIL, THUMBNAIL) of as many people, from the side if lateral, else from the front; 0 to 1, dense is bright."""
     rng = np.random.default_rng([seed, lateral])
-    return np.stack([_expose(_project(rng, lateral), rng) for _ in range(films)])
+    return np.stack([_expose(_project(rng, lateral), rng) for _ in range(films)])  # (N, H, W)
 
 
 def _project(rng: np.random.Generator, lateral: bool) -> NDArray[np.float64]:

@@ -48,7 +48,7 @@ def choose_threshold(rule: str, y_true: Labels, y_score: NDArray[np.float64]) ->
 
 def one_vs_rest_thresholds(rule: str, y_true: Labels, y_prob: Probabilities) -> NDArray[np.float64]:
     """(K,) threshold of each class against the rest, for the per-class table only; NaN for a class without films, or alone."""
-    thresholds = np.full(y_prob.shape[1], np.nan)
+    thresholds = np.full(y_prob.shape[1], np.nan)  # (K,)
     for k in range(y_prob.shape[1]):
         positive = y_true == k
         if positive.any() and not positive.all():

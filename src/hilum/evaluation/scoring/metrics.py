@@ -270,7 +270,7 @@ def is_improvement(name: str, value: float, best: float | None) -> bool:
 
 def confusion_counts(y_true: Labels, y_pred: Labels, classes: int) -> NDArray[np.int64]:
     """(K, K) films, rows by true class and columns by verdict; a class that is never called keeps its column."""
-    return np.bincount(y_true * classes + y_pred, minlength=classes * classes).reshape(classes, classes)
+    return np.bincount(y_true * classes + y_pred, minlength=classes * classes).reshape(classes, classes)  # (K, K)
 
 
 def confidence_bin(confidence: Scores, bins: int) -> NDArray[np.int64]:

@@ -52,12 +52,12 @@ def deletion_and_insertion(
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     count, height, width = maps.shape
-    descending = -np.sort(-maps.reshape(count, -1), axis=1)
-    fractions, deletion, insertion = np.zeros((3, count, steps + 1), np.float64)
+    descending = -np.sort(-maps.reshape(count, -1), axis=1)  # (N, H * W)
+    fractions, deletion, insertion = np.zeros((3, count, steps + 1), np.float64)  # each (N, steps + 1)
     row = np.arange(count)
     for step, pixels in enumerate(np.linspace(0, height * width, steps + 1).astype(np.int64)):
         kept = descending[:, pixels] if pixels < height * width else np.full(count, -np.inf)  # the highest value that stays
-        changed = (maps > kept[:, np.newaxis, np.newaxis])[..., np.newaxis]
+        changed = (maps > kept[:, np.newaxis, np.newaxis])[..., np.newaxis]  # (N, H, W, 1)
         fractions[:, step] = changed.mean(axis=(1, 2, 3))
         deletion[:, step] = predict(np.where(changed, replacement, images))[row, targets]
         insertion[:, step] = predict(np.where(changed, images, replacement))[row, targets]
@@ -88,7 +88,7 @@ def average_drop_and_gain(predict: Predict, images: Images, maps: Maps, targets:
     """
     _check_maps(images, maps)
     row = np.arange(len(images))
-    shown = (images * stretch(maps)[..., np.newaxis]).astype(np.float32)
+    shown = (images * stretch(maps)[..., np.newaxis]).astype(np.float32)  # (N, H, W, 1)
     before, after = predict(images)[row, targets], predict(shown)[row, targets]
     drop = np.maximum(before - after, 0) / np.maximum(before, np.finfo(float).tiny)
     gain = np.maximum(after - before, 0) / np.where(before < 1, 1 - before, 1)
@@ -118,7 +118,7 @@ def mu_fidelity(predict: Predict, images: Images, maps: Maps, targets: Labels, s
         raise ValueError(f"subsets must have the size of the maps {maps.shape[1:]}, got {subsets.shape[1:]}")
     row = np.arange(len(images))
     whole = predict(images)[row, targets]
-    found = np.zeros(len(images), np.float64)
+    found = np.zeros(len(images), np.float64)  # (N,)
     for i, target in enumerate(targets):
         answers = []
         for start in range(0, len(subsets), BATCH):

@@ -25,4 +25,4 @@ def centre_maps(shape: tuple[int, int, int]) -> Maps:
     count, height, width = shape
     down, across = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     bump = np.exp(-2 * (down**2 + across**2))
-    return np.repeat(bump[np.newaxis], count, axis=0).astype(np.float32)
+    return np.repeat(bump[np.newaxis], count, axis=0).astype(np.float32)  # (N, H, W)

@@ -27,7 +27,7 @@ def structural_similarity(first: Maps, second: Maps) -> Numbers:
     """
     from skimage.metrics import structural_similarity as ssim
 
-    found = np.full(len(first), np.nan)
+    found = np.full(len(first), np.nan)  # (N,)
     for i, (one, other) in enumerate(zip(first, second, strict=True)):
         if np.ptp(one) > 0 and np.ptp(other) > 0:
             signed = bool((one < 0).any() or (other < 0).any())

@@ -22,12 +22,12 @@ def max_sensitivity(
     xplique's average stability is another measure: a mean, not divided, under noise that only brightens.
     """
     rng = np.random.default_rng(seed)
-    size = np.linalg.norm(maps.reshape(len(maps), -1).astype(np.float64), axis=1)
-    worst = np.zeros(len(maps), np.float64)
+    size = np.linalg.norm(maps.reshape(len(maps), -1).astype(np.float64), axis=1)  # (N,)
+    worst = np.zeros(len(maps), np.float64)  # (N,)
     for _ in range(samples):
         noise = rng.uniform(-radius, radius, images.shape)
         moved = explain(np.clip(images + noise, 0, 255).astype(np.float32))
-        change = (moved.astype(np.float64) - maps).reshape(len(maps), -1)
+        change = (moved.astype(np.float64) - maps).reshape(len(maps), -1)  # (N, H * W)
         worst = np.maximum(worst, np.linalg.norm(change, axis=1))
     return np.where(size > 0, worst / np.where(size > 0, size, 1), np.nan)
 

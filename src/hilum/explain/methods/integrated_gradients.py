@@ -35,7 +35,7 @@ def explain(
     check_films(images, targets)
     check_settings("integrated_gradients", settings, ["baselines", "steps"])
     gradient = gradient_of(subject, check_model("integrated_gradients", subject, targets))
-    values = np.zeros(images.shape[:3], np.float32)
+    values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)
     rows = []
     for i, film in enumerate(images[..., 0]):
         values[i], row = integrate(gradient, film, int(targets[i]), list(settings["baselines"]), int(settings["steps"]))
@@ -60,7 +60,7 @@ def integrate(
     for name in baselines:
         start = baseline_of(name, film)
         way = start + shares[:, np.newaxis, np.newaxis] * (film - start)  # (steps, H, W)
-        total = np.zeros(film.shape, np.float64)
+        total = np.zeros(film.shape, np.float64)  # (H, W)
         for i in range(0, steps, BATCH):
             total += gradient(way[i : i + BATCH, ..., np.newaxis], target)[0][..., 0].sum(axis=0, dtype=np.float64)
         part = (film - start) * total / steps

@@ -35,8 +35,8 @@ def explain(
     """
     check_films(images, targets)
     check_settings("lime", settings, [*SEGMENTATION, "samples", "features", "selection", "kernel_width", "hide"])
-    values = np.zeros(images.shape[:3], np.float32)
-    regions = np.zeros(images.shape[:3], np.int32)
+    values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)
+    regions = np.zeros(images.shape[:3], np.int32)  # (N, H, W)
     rows = []
     for i, film in enumerate(images[..., 0]):
         regions[i] = segment(film, **{key: settings[key] for key in SEGMENTATION})

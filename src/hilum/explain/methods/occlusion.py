@@ -29,11 +29,11 @@ def explain(
     corners = [(y, x) for y in _starts(images.shape[1], patch, stride) for x in _starts(images.shape[2], patch, stride)]
     whole = np.asarray(subject.predict(images), np.float64)
     check_targets(targets, whole.shape[1])
-    values = np.zeros(images.shape[:3], np.float32)
-    spread = np.zeros(len(images), np.float64)
+    values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)
+    spread = np.zeros(len(images), np.float64)  # (N,)
     for i, film in enumerate(images[..., 0]):
         hidden, target = baseline_of(str(settings["baseline"]), film), int(targets[i])
-        total, count = np.zeros((2, *film.shape), np.float64)
+        total, count = np.zeros((2, *film.shape), np.float64)  # each (H, W)
         met = [whole[i, target]]
         for start in range(0, len(corners), BATCH):
             some = corners[start : start + BATCH]

@@ -30,11 +30,11 @@ def explain(
     samples, cells, share = int(settings["samples"]), int(settings["cells"]), float(settings["shown"])
     whole = np.asarray(subject.predict(images), np.float64)
     check_targets(targets, whole.shape[1])
-    values = np.zeros(images.shape[:3], np.float32)
+    values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)
     rows = []
     for i, film in enumerate(images[..., 0]):
         hidden, target = baseline_of(str(settings["baseline"]), film), int(targets[i])
-        weighed, seen = np.zeros((2, *film.shape), np.float64)
+        weighed, seen = np.zeros((2, *film.shape), np.float64)  # each (H, W)
         met = []
         for masks in draw_masks(samples, cells, share, film.shape, seed):
             copies = subject.copies(len(masks), film.shape)

@@ -55,10 +55,10 @@ def explain_smoothly(
     logits = _logits(check_model("smoothgrad", subject, targets))
     samples, share = int(settings["samples"]), float(settings["noise"])
     noise = np.random.RandomState(seed).normal(0.0, 1.0, (samples, *images.shape[1:]))
-    values = np.zeros(images.shape[:3], np.float32)
+    values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)
     for i, film in enumerate(images):
         copies = (film + noise * (share * float(film.max() - film.min()))).astype(np.float32)
-        total = np.zeros(images.shape[1:3], np.float64)
+        total = np.zeros(images.shape[1:3], np.float64)  # (H, W)
         for start in range(0, samples, BATCH):
             some = copies[start : start + BATCH]
             total += _gradients(logits, some, np.repeat(targets[i], len(some))).sum(axis=0, dtype=np.float64)

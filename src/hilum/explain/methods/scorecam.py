@@ -44,7 +44,7 @@ def explain(
     answering = _answer_in_logarithms(renew(model))
     explainer = Scorecam(answering)
     black = np.exp(answering.predict([np.zeros_like(images[:1])], 1)[0])  # (K,) probabilities
-    values = np.zeros(images.shape[:3], np.float32)
+    values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)
     for i in range(len(images)):
         k = int(targets[i])
         found = explainer(

@@ -35,8 +35,8 @@ def explain(
 
     whole = predict(images)
     check_targets(targets, whole.shape[1])
-    values = np.zeros(images.shape[:3], np.float32)
-    difference, total = np.zeros((2, len(images)), np.float64)
+    values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)
+    difference, total = np.zeros((2, len(images)), np.float64)  # each (N,)
     masker = shap.maskers.Image(np.zeros(images.shape[1:], np.float32))
     for i, film in enumerate(images):
         hidden = baseline_of(str(settings["baseline"]), film[..., 0])

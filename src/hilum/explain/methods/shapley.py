@@ -32,8 +32,8 @@ def explain(
     check_settings("shapley", settings, [*SEGMENTATION, "orders", "baseline"])
     whole = np.asarray(subject.predict(images), np.float64)
     check_targets(targets, whole.shape[1])
-    values = np.zeros(images.shape[:3], np.float32)
-    regions = np.zeros(images.shape[:3], np.int32)
+    values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)
+    regions = np.zeros(images.shape[:3], np.int32)  # (N, H, W)
     rows = []
     for i, film in enumerate(images[..., 0]):
         regions[i] = segment(film, **{key: settings[key] for key in SEGMENTATION})

@@ -32,8 +32,8 @@ def explain(
     check_films(images, targets)
     check_settings("xrai", settings, ["baselines", "steps", "dilation"])
     gradient = gradient_of(subject, check_model("xrai", subject, targets))
-    values = np.zeros(images.shape[:3], np.float32)
-    regions = np.zeros(images.shape[:3], np.int32)
+    values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)
+    regions = np.zeros(images.shape[:3], np.int32)  # (N, H, W)
     rows = []
     for i, film in enumerate(images[..., 0]):
         pixels, numbers = integrate(gradient, film, int(targets[i]), list(settings["baselines"]), int(settings["steps"]))
