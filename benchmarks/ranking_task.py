@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.data.annotations import FilmMarks, load_marks
+from hilum.data.annotations import FilmAnnotations, load_annotations
+from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.prepared.loading import SplitFilms, load_split
-from hilum.data.prepared.rows import Rows, as_images
 from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.evaluation.scoring.metrics import score
 from hilum.models.classifier import load_classifier, save_classifier
@@ -43,13 +43,13 @@ PERMUTED_EPOCHS = 40  # enough to learn by heart which film bears which label
 class Chosen:
     """The films to explain: diseased test films with a lesion mask, one per patient, that every model calls rightly.
 
-    images: (N, H, W, 1) float32 grey levels 0-255; table: columns image_id, patient_id, label; marks: of the films.
+    images: (N, H, W, 1) float32 grey levels 0-255; table: columns image_id, patient_id, label; annotations: of the films.
     """
 
     images: Images
     table: pd.DataFrame
     targets: NDArray[np.int64]
-    marks: list[FilmMarks]
+    annotations: list[FilmAnnotations]
 
 
 def make_films(project: Path, work: Path) -> tuple[Workspace, Params, list[str]]:
@@ -115,10 +115,10 @@ def train_on_permuted(workspace: Workspace, params: Params, classes: list[str], 
     return load_classifier(file)
 
 
-def permuted(films: SplitFilms, seed: int) -> Rows:
+def permuted(films: SplitFilms, seed: int) -> Examples:
     """The films with their labels dealt out anew."""
     rows = films.rows
-    return Rows(rows.films, np.random.default_rng(seed).permutation(rows.labels), rows.keys)
+    return Examples(rows.films, np.random.default_rng(seed).permutation(rows.labels), rows.keys)
 
 
 def start_values(params: Params) -> Arm:
@@ -159,9 +159,9 @@ def choose_films(workspace: Workspace, classes: list[str], models: list[keras.Mo
     test = load_split(workspace.prepared, workspace.split, "test", classes)
     images, truth = as_images(test.rows.films), test.rows.labels
     right = np.all([predictor(model)(images).argmax(axis=1) == truth for model in models], axis=0)
-    marks = load_marks(workspace.prepared, list(test.table["image_id"]))
-    marked = np.array(["lesion" in one.kinds for one in marks])
-    first = test.table.assign(row=np.arange(len(test.table)))[right & marked].drop_duplicates("patient_id")
+    annotations = load_annotations(workspace.prepared, list(test.table["image_id"]))
+    annotated = np.array(["lesion" in one.kinds for one in annotations])
+    first = test.table.assign(row=np.arange(len(test.table)))[right & annotated].drop_duplicates("patient_id")
     diseased = [name for name in classes if (first["label"] == name).any()]
     each = films // len(diseased)
     few = first["label"].value_counts()
@@ -171,7 +171,7 @@ def choose_films(workspace: Workspace, classes: list[str], models: list[keras.Mo
     # Classes take turns, so that the first few films, which are all that dear measures take, hold both alike.
     rows = np.concatenate([rows[truth[rows] == k][:, None] for k in np.unique(truth[rows])], axis=1).ravel()
     table = test.table.iloc[rows][["image_id", "patient_id", "label"]].reset_index(drop=True)
-    return Chosen(images[rows], table, truth[rows], [marks[row] for row in rows])
+    return Chosen(images[rows], table, truth[rows], [annotations[row] for row in rows])
 
 
 def answers_on(model: keras.Model, chosen: Chosen, classes: list[str]) -> Predictions:

@@ -218,7 +218,12 @@ def test_folds_are_published_below_one_parent_once(workspace: Workspace, params:
     assert [run.info.run_name for run in parents] == ["crossvalidate-finetuned"]
     assert sorted(run.info.run_name for run in folds) == ["fold-1", "fold-2"]
     assert {run.data.tags["mlflow.parentRunId"] for run in folds} == {parents[0].info.run_id}
-    assert parents[0].data.metrics == {"oof/auroc_macro": 0.7} and parents[0].data.params == {"split.folds": "2"}
+    assert parents[0].data.metrics == {"out_of_fold/auroc_macro": 0.7} and parents[0].data.params == {"split.folds": "2"}
     first = next(run for run in folds if run.data.tags["fold"] == "1")
-    assert first.data.metrics == {"train/loss": 0.6, "out/films": 20, "out/patients": 9, "out/auroc_macro": 0.7}
-    assert "out/auroc_macro" not in next(run for run in folds if run is not first).data.metrics, "undefined"
+    assert first.data.metrics == {
+        "train/loss": 0.6,
+        "out_of_fold/films": 20,
+        "out_of_fold/patients": 9,
+        "out_of_fold/auroc_macro": 0.7,
+    }
+    assert "out_of_fold/auroc_macro" not in next(run for run in folds if run is not first).data.metrics, "undefined"

@@ -19,7 +19,7 @@ OnFilm = Callable[[int, int], None]  # films done, films in all
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExplainedModel:
     """A trained model as explainers see it, with the weights that it has when the subject is made: make another when they change.
 
     predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities; all that a black box method reads.
@@ -37,9 +37,9 @@ class Subject:
     compiled: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     live: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def reweighted(self, predict: Predict) -> "Subject":
+    def reweighted(self, predict: Predict) -> "ExplainedModel":
         """The same model with the weights that it has now, with which `predict` answers."""
-        other = Subject(predict, self.model, self.background, self.fleeting)
+        other = ExplainedModel(predict, self.model, self.background, self.fleeting)
         other.live.update(self.live)
         return other
 
@@ -113,18 +113,18 @@ def check_settings(method: str, settings: Mapping[str, Any], names: Iterable[str
         raise ValueError(f"explain.{method} must hold {', '.join(legal)}, got {', '.join(sorted(settings)) or 'nothing'}")
 
 
-def check_model(method: str, subject: Subject, targets: Labels) -> "keras.Model":
+def check_model(method: str, explained: ExplainedModel, targets: Labels) -> "keras.Model":
     """The model of a white box method: flat, computing in float32, with as many logits as the targets ask for.
 
-    What a method does to it leaves `subject.model` as it was: it shares the variables, not the layers (a model that is flat
+    What a method does to it leaves `explained.model` as it was: it shares the variables, not the layers (a model that is flat
     already comes as it is, and must not be changed).
     Raises: ValueError if there is no model, it cannot be made flat, or a target is beyond its classes.
     """
     from hilum.models.flatten import flatten
 
-    if subject.model is None:
+    if explained.model is None:
         raise ValueError(f"{method} must have the model, got its predict function only; use a black box method such as lime")
-    model = flatten(subject.model, float32=True)
+    model = flatten(explained.model, float32=True)
     check_targets(targets, int(model.get_layer("logits").output.shape[-1]))
     return model
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from hilum.data.prepared.examples import Examples
 from hilum.data.prepared.loading import load_split
-from hilum.data.prepared.rows import Rows
 from hilum.results import file_sha256, flatten, read_json
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
@@ -36,7 +36,7 @@ def weights_digest(params: Params, name: str, workspace: Workspace) -> str:
     return str(read_json(workspace.facts)["weights"][name])
 
 
-def make_task(train: Rows, val: Rows, arm: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> Task:
+def make_task(train: Examples, val: Examples, arm: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> Task:
     """What the training of an arm on these films needs."""
     return Task(
         train,

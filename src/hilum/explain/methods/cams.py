@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import OnFilm, Subject, check_films, check_model, check_settings, unsigned_map
+from hilum.explain.explained_model import ExplainedModel, OnFilm, check_films, check_model, check_settings, unsigned_map
 from hilum.records import Attribution, Cells, Images, Labels
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Cut:
 def explain_on_tail(
     method: str,
     make_cells: MakeCells,
-    subject: Subject,
+    explained: ExplainedModel,
     images: Images,
     targets: Labels,
     settings: Mapping[str, Any],
@@ -50,8 +50,8 @@ def explain_on_tail(
     """
     check_films(images, targets)
     check_settings(method, settings, ["layer"])
-    model = check_model(method, subject, targets)
-    cut = compile_cut(subject, model, str(settings["layer"]))
+    model = check_model(method, explained, targets)
+    cut = compile_cut(explained, model, str(settings["layer"]))
     parts = []
     for start in range(0, len(images), BATCH):
         batch = slice(start, start + BATCH)
@@ -61,7 +61,7 @@ def explain_on_tail(
     return unsigned_map(method, np.concatenate(parts), targets, {"layer": cut.cells.layer}, cut.cells)
 
 
-def compile_cut(subject: Subject, model: "keras.Model", layer: str, few: bool = False) -> Cut:
+def compile_cut(explained: ExplainedModel, model: "keras.Model", layer: str, few: bool = False) -> Cut:
     """The cut of `cut_at`, its lower part compiled; made once for a subject.
 
     few: leave the lower part to Keras, because compiling it would cost more than a handful of films take.
@@ -74,10 +74,10 @@ def compile_cut(subject: Subject, model: "keras.Model", layer: str, few: bool = 
         def plain(films: Images) -> NDArray[np.float32]:
             return np.asarray(prefix(films, training=False))
 
-        below = plain if few else compile_forward(prefix, constants=not subject.fleeting)
+        below = plain if few else compile_forward(prefix, constants=not explained.fleeting)
         return Cut(cells_of(prefix, name), below, tail)
 
-    return subject.once(f"cut at {layer}", compile_here, live=subject.fleeting)
+    return explained.once(f"cut at {layer}", compile_here, live=explained.fleeting)
 
 
 def cells_of(prefix: "keras.Model", layer: str) -> Cells:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import OnFilm, Subject, check_films, check_model, check_settings
+from hilum.explain.explained_model import ExplainedModel, OnFilm, check_films, check_model, check_settings
 from hilum.records import Attribution, Images, Labels
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ BATCH = 50  # sampled films per gradient
 
 
 def explain(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     """shap's GradientExplainer at the film, for the target's logit only.
 
@@ -36,8 +36,8 @@ def explain(
     """
     check_films(images, targets)
     check_settings("shap", settings, ["samples", "background", "smoothing"])
-    model = check_model("shap", subject, targets)
-    background = choose_background(check_background(subject.background, images), int(settings["background"]), seed)
+    model = check_model("shap", explained, targets)
+    background = choose_background(check_background(explained.background, images), int(settings["background"]), seed)
     chosen = hash_films(background)
 
     import keras
@@ -47,7 +47,7 @@ def explain(
         return compile_gradients(logits, background, float(settings["smoothing"]))
 
     once = f"expected gradients at the film, smoothing {settings['smoothing']}, background {chosen}"
-    gradients = subject.once(once, compile_here, live=True)
+    gradients = explained.once(once, compile_here, live=True)
     found, numbers = expected_gradients(gradients, images, targets, int(settings["samples"]), seed, on_film)
     values = found[..., 0]
     return Attribution(
@@ -94,15 +94,15 @@ def compile_gradients(logits: "keras.Model", background: NDArray[np.float32], sm
     import shap
     import tensorflow as tf
 
-    answer = tf.function(
+    prediction = tf.function(
         lambda inputs: logits(inputs, training=False),
         input_signature=[tf.TensorSpec([None, *logits.input_shape[1:]], tf.float32)],
     )
     last = keras.layers.Dense(1, use_bias=False, dtype="float32", name="picked")
     one = keras.Model([logits.input], last(logits.output))  # a list, because shap calls it with one
     explainer = shap.GradientExplainer(one, background, batch_size=BATCH, local_smoothing=smoothing * float(background.std()))
-    explainer.explainer.model = lambda inputs, training=False: last(answer(inputs[0]))
-    return Gradients(explainer, last.kernel, answer, background)
+    explainer.explainer.model = lambda inputs, training=False: last(prediction(inputs[0]))
+    return Gradients(explainer, last.kernel, prediction, background)
 
 
 def expected_gradients(

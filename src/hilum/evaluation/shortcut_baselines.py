@@ -8,7 +8,10 @@ from hilum.evaluation.scoring.metrics import METRICS, evaluate_all
 from hilum.evaluation.statistics import Difference, Interval, paired_bootstrap, patient_bootstrap
 from hilum.records import Predictions
 
-BLIND = {"acquisition_only": "acquisition only", "source_only": "source only"}  # key in files and metrics -> what people read
+SHORTCUT_BASELINES = {
+    "acquisition_only": "acquisition only",
+    "source_only": "source only",
+}  # key in files and metrics -> what people read
 SEES = {  # key of BLIND -> what such a classifier sees, and what would then explain a model's answers
     "acquisition_only": ("size, proportion and rim of the films", "How the films were taken"),
     "source_only": ("the source of the films", "Where the films come from"),
@@ -16,9 +19,9 @@ SEES = {  # key of BLIND -> what such a classifier sees, and what would then exp
 MEASURED = "auroc_macro"
 
 
-def measure_blind(
+def measure_shortcut_baselines(
     model: Predictions,
-    blind: Mapping[str, Predictions | None],
+    shortcut_baselines: Mapping[str, Predictions | None],
     resamples: int,
     confidence: float,
     seed: int,
@@ -26,24 +29,24 @@ def measure_blind(
 ) -> dict[str, float]:
     """Flat metrics of a model beside blind classifiers on the same films.
 
-    blind: name of BLIND -> answers, None where it is undefined. margin: how far the model's AUROC must be above theirs.
+    shortcut_baselines: name of BLIND -> answers, None where it is undefined. margin: how far the model's AUROC must be above theirs.
     Keys: `<name>/<overall metric>`, `<name>/auroc_macro.low` and `.high`, `above_<name>/auroc_macro` (model minus blind, paired,
     over patients) with `.low` and `.high`, and `flagged/<name>`: 1 if that interval reaches below the margin, else 0, NaN if it
     is undefined.
     """
     auroc = {"auroc": METRICS["auroc"]}
     flat: dict[str, float] = {}
-    for name, answers in blind.items():
-        if answers is None:
+    for name, predictions in shortcut_baselines.items():
+        if predictions is None:
             flat[f"{name}/{MEASURED}"] = np.nan
             continue
-        flat |= {f"{name}/{metric}": value for metric, value in evaluate_all(answers).items() if "/" not in metric}
-        own = patient_bootstrap(answers, resamples, confidence, seed, auroc)[MEASURED]
+        flat |= {f"{name}/{metric}": value for metric, value in evaluate_all(predictions).items() if "/" not in metric}
+        own = patient_bootstrap(predictions, resamples, confidence, seed, auroc)[MEASURED]
         flat |= _bounds(f"{name}/{MEASURED}", own)
         flat |= _bounds(
-            f"above_{name}/{MEASURED}", paired_bootstrap(answers, model, resamples, confidence, seed, auroc)[MEASURED]
+            f"above_{name}/{MEASURED}", paired_bootstrap(predictions, model, resamples, confidence, seed, auroc)[MEASURED]
         )
-    flat |= {f"flagged/{name}": flag(flat.get(f"above_{name}/{MEASURED}.low", np.nan), margin) for name in blind}
+    flat |= {f"flagged/{name}": flag(flat.get(f"above_{name}/{MEASURED}.low", np.nan), margin) for name in shortcut_baselines}
     return flat
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hilum.serving.answer_table import AnswerTable, open_table
+from hilum.serving.prediction_table import PredictionTable, open_table
 
 CLASSES, SHA = ["ill", "well"], "m" * 64
 FILMS = ["a.png", 'b,\n"\n""\n.png', "c\r.png", "d\u2028ä.png", "e.png", "f.png", "=1+1.png", "'@a.png", "-0.5"]
@@ -100,7 +100,7 @@ def test_the_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> Non
     lines = [
         "import sys, time",
         "from pathlib import Path",
-        "from hilum.serving.answer_table import open_table",
+        "from hilum.serving.prediction_table import open_table",
         f"with open_table(Path(sys.argv[1]), {CLASSES}, {SHA!r}, {FILMS}) as table:",  # leaves one row out: replaces the file
         "    print('open', flush=True)",
         "    time.sleep(60)",
@@ -118,12 +118,12 @@ def test_the_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> Non
 def test_a_table_that_was_replaced_while_it_was_opened_is_opened_anew(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     fill(out)
-    first = AnswerTable(out, CLASSES)
+    first = PredictionTable(out, CLASSES)
     first.read(FILMS, SHA)  # drops the error and so replaces the file, under its lock
     with pytest.raises(ValueError, match="must be written by one call at a time"):
-        AnswerTable(out, CLASSES)
+        PredictionTable(out, CLASSES)
     first.close()
-    AnswerTable(out, CLASSES).close()
+    PredictionTable(out, CLASSES).close()
 
 
 def test_a_link_stays_a_link_and_a_file_keeps_its_rights(tmp_path: Path) -> None:
