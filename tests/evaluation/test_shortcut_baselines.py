@@ -1,4 +1,4 @@
-"""A model beside blind classifiers: the numbers of their own predictions, and a flag that follows the paired interval."""
+"""A model beside shortcut baselines: the numbers of their own predictions, and a flag that follows the paired interval."""
 
 from dataclasses import replace
 

@@ -8,11 +8,11 @@ from hilum.evaluation.scoring.metrics import METRICS, evaluate_all
 from hilum.evaluation.statistics import Difference, Interval, paired_bootstrap, patient_bootstrap
 from hilum.records import Predictions
 
-SHORTCUT_BASELINES = {
+SHORTCUT_BASELINES = {  # key in files and metrics -> what people read
     "acquisition_only": "acquisition only",
     "source_only": "source only",
-}  # key in files and metrics -> what people read
-SEES = {  # key of BLIND -> what such a classifier sees, and what would then explain a model's answers
+}
+SEES = {  # key of SHORTCUT_BASELINES -> what such a classifier sees, and what would then explain a model's predictions
     "acquisition_only": ("size, proportion and rim of the films", "How the films were taken"),
     "source_only": ("the source of the films", "Where the films come from"),
 }
@@ -21,22 +21,22 @@ MEASURED = "auroc_macro"
 
 def measure_shortcut_baselines(
     model: Predictions,
-    shortcut_baselines: Mapping[str, Predictions | None],
+    baselines: Mapping[str, Predictions | None],
     resamples: int,
     confidence: float,
     seed: int,
     margin: float,
 ) -> dict[str, float]:
-    """Flat metrics of a model beside blind classifiers on the same films.
+    """Flat metrics of a model beside shortcut baselines, which see no lung, on the same films.
 
-    shortcut_baselines: name of BLIND -> answers, None where it is undefined. margin: how far the model's AUROC must be above theirs.
-    Keys: `<name>/<overall metric>`, `<name>/auroc_macro.low` and `.high`, `above_<name>/auroc_macro` (model minus blind, paired,
-    over patients) with `.low` and `.high`, and `flagged/<name>`: 1 if that interval reaches below the margin, else 0, NaN if it
-    is undefined.
+    baselines: name of SHORTCUT_BASELINES -> predictions, None where it is undefined. margin: how far the model's AUROC must be
+    above theirs. Keys: `<name>/<overall metric>`, `<name>/auroc_macro.low` and `.high`, `above_<name>/auroc_macro` (model minus
+    baseline, paired, over patients) with `.low` and `.high`, and `flagged/<name>`: 1 if that interval reaches below the margin,
+    else 0, NaN if it is undefined.
     """
     auroc = {"auroc": METRICS["auroc"]}
     flat: dict[str, float] = {}
-    for name, predictions in shortcut_baselines.items():
+    for name, predictions in baselines.items():
         if predictions is None:
             flat[f"{name}/{MEASURED}"] = np.nan
             continue
@@ -46,12 +46,12 @@ def measure_shortcut_baselines(
         flat |= _bounds(
             f"above_{name}/{MEASURED}", paired_bootstrap(predictions, model, resamples, confidence, seed, auroc)[MEASURED]
         )
-    flat |= {f"flagged/{name}": flag(flat.get(f"above_{name}/{MEASURED}.low", np.nan), margin) for name in shortcut_baselines}
+    flat |= {f"flagged/{name}": flag(flat.get(f"above_{name}/{MEASURED}.low", np.nan), margin) for name in baselines}
     return flat
 
 
 def flag(low: float, margin: float) -> float:
-    """1 if an interval of model minus blind classifier reaches below the margin, 0 if not, NaN if it is undefined."""
+    """1 if an interval of model minus shortcut baseline reaches below the margin, 0 if not, NaN if it is undefined."""
     return np.nan if np.isnan(low) else float(low < margin)
 
 
