@@ -37,7 +37,17 @@ from hilum.pages.sanity import render_sanity
 from hilum.progress import bar, say
 from hilum.project.champion import crown
 from hilum.records import Predictions
-from hilum.results import base_tags, flatten, pick_films, read_json, read_predictions, read_table, write_json, write_table
+from hilum.results import (
+    base_tags,
+    flatten,
+    pick_films,
+    read_json,
+    read_metrics,
+    read_predictions,
+    read_table,
+    write_json,
+    write_table,
+)
 from hilum.runs import code_tags, log_results
 from hilum.settings.params import Compare, Params, read_params
 from hilum.tracking import open_store
@@ -249,7 +259,7 @@ def write_folds(folder: Path, workspace: Workspace, params: Params, classes: lis
 def read_folds(folder: Path, classes: list[str]) -> FoldResults:
     """One arm's cross-validation."""
     return FoldResults(
-        read_json(folder / "metrics.json"),
+        read_metrics(folder / "metrics.json"),
         read_predictions(folder / "predictions.csv", "out_of_fold", tuple(classes)),
         read_table(folder / "folds.csv"),
         (folder / "contradictions.png").read_bytes(),
