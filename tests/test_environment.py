@@ -43,6 +43,7 @@ def texts(tracked: list[Path]) -> dict[str, str]:
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PROJECT["project"]["optional-dependencies"]
+OF_EXTRAS = [line for lines in EXTRAS.values() for line in lines]
 TESTED_WITH = ("mypy", "playwright", "pytest", "ruff")
 
 
@@ -89,8 +90,7 @@ def test_the_lock_of_developers_holds_that_of_users_and_what_tests_and_extras_ne
     assert {name: developers.get(name) for name in users} == users
     assert not set(TESTED_WITH) & set(users)
     assert set(TESTED_WITH) <= set(developers)
-    extra = {canonicalize_name(Requirement(line).name) for lines in EXTRAS.values() for line in lines}
-    assert extra <= set(developers)
+    assert {canonicalize_name(Requirement(line).name) for line in OF_EXTRAS} <= set(developers)
 
 
 def test_what_pyproject_pins_stands_in_the_lock() -> None:
@@ -99,7 +99,7 @@ def test_what_pyproject_pins_stands_in_the_lock() -> None:
     tools = [line for line in PROJECT["dependency-groups"]["dev"] if "==" in line]
     for lines, locked in (
         (direct, versions(lock())),
-        ([*tools, *sum(EXTRAS.values(), [])], versions(lock("requirements-dev.lock"))),
+        ([*tools, *OF_EXTRAS], versions(lock("requirements-dev.lock"))),
     ):
         for line in lines:
             wanted = Requirement(line)
@@ -115,7 +115,7 @@ def test_a_missing_driver_is_told_with_an_extra_that_brings_it() -> None:
 
 
 def test_every_direct_dependency_is_pinned() -> None:
-    for line in [*PROJECT["project"]["dependencies"], *sum(EXTRAS.values(), [])]:
+    for line in [*PROJECT["project"]["dependencies"], *OF_EXTRAS]:
         assert re.fullmatch(r"[\w-]+(\[\w+\])?==[\w.]+", line), line
 
 

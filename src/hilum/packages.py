@@ -3,7 +3,7 @@
 import importlib.util
 import sys
 
-PARTS = {  # module that is missing -> (package to install, what it is for, the extra of pyproject.toml that holds it, if one does)
+PARTS = {  # module that is missing -> (package to install, what it is for, the extra of pyproject.toml that holds it or "")
     "psycopg": ("psycopg[binary]", "a tracking store in PostgreSQL", "psycopg"),
     "psycopg2": ("psycopg2-binary", "a tracking store in PostgreSQL", "postgresql"),
     "MySQLdb": ("mysqlclient", "a tracking store in MySQL", ""),  # it and pyodbc need libraries of the system
