@@ -85,6 +85,12 @@ def test_mlflow_makes_of_conda_yaml_an_environment_without_conda_too() -> None:
     assert (made.python, made.build_dependencies, made.dependencies) == ("3.11", ["pip"], lock())
 
 
+def test_the_readme_names_the_mlflow_that_its_environments_hold() -> None:
+    """One store is read by the MLflow that a person types and by that of the environment; another version may refuse it."""
+    named = re.findall(r"mlflow==([\d.]+)", (ROOT / "README.md").read_text())
+    assert named and {f"=={version} ; None" for version in named} == versions(lock())["mlflow"]
+
+
 def test_the_lock_of_developers_holds_that_of_users_and_what_tests_and_extras_need() -> None:
     users, developers = versions(lock()), versions(lock("requirements-dev.lock"))
     assert {name: developers.get(name) for name in users} == users
