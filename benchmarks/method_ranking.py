@@ -1,14 +1,14 @@
 """Which measure of an explanation can a user trust who has no truth? On phantoms, where there is one.
 
-Run: python benchmarks/method_ranking.py [--work FOLDER] [--films 16] [--dear 4] [--permuted 4] [--seeds 1 2 3] [--draw]
+Run: python benchmarks/method_ranking.py [--work FOLDER] [--films 16] [--costly 4] [--permuted 4] [--seeds 1 2 3] [--draw]
 
 The embedded data set is drawn, prepared and split as params.yaml says, the default fine-tuned arm is trained with each seed, and
 every method explains the same diseased test films for their true class. Methods are put in order by the truth (mean of the ranks
 by hit rate, IoU, relevance mass and average precision against the lesion) and by each measure that needs no truth; Kendall's tau
 says how well such an order goes with the true one. Intervals resample patients and seeds together. MuFidelity and what needs
-further maps is measured on the first --dear films. On the first --permuted films the same networks trained on permuted labels are
-explained too: a method whose maps stay as they were shows the film, not what was learnt of it. Settings are those of params.yaml,
-but for FEWER below.
+further maps is measured on the first --costly films. On the first --permuted films the same networks trained on permuted labels
+are explained too: a method whose maps stay as they were shows the film, not what was learnt of it. Settings are those of
+params.yaml, but for FEWER below.
 
 Each finished part is kept in FOLDER, so a run that was interrupted goes on where it was.
 Writes benchmarks/tables/*.csv and prints tables in Markdown; --draw also writes docs/method_ranking.png.
@@ -71,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=PROJECT / ".hilum" / "method_ranking", help="where finished parts are kept")
     parser.add_argument("--films", type=int, default=16, help="explained test films, half of each diseased class")
-    parser.add_argument("--dear", type=int, default=4, help="of them, films for dear measures; 0 leaves these out")
+    parser.add_argument("--costly", type=int, default=4, help="of them, films for costly measures; 0 leaves these out")
     parser.add_argument(
         "--permuted", type=int, default=4, help="of them, films explained for models of permuted labels too; 0: none"
     )
@@ -161,7 +161,7 @@ def measure(
     folder: Path,
 ) -> pd.DataFrame:
     """Measures of one method, one row per film, those against the lesion beside cheap ones; kept in the folder."""
-    file = folder / f"{attribution.method}_{f'dear{settings.costly_films}' if names is DEAR else 'cheap'}.csv"
+    file = folder / f"{attribution.method}_{f'costly{settings.costly_films}' if names is COSTLY else 'cheap'}.csv"
     if not file.is_file():
         wanted = settings.model_copy(update={"measures": names if names is COSTLY else [*names, *MARKED]})
         few = chosen.targets[: wanted.costly_films]

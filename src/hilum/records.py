@@ -38,6 +38,11 @@ MANIFEST = (
     "lesion_mask",
 )
 
+FORMER = {  # name of a file, a column or a key -> its name in what was written before
+    "out_of_fold": "out",
+    "out_of_fold/": "oof/",
+}
+
 JOINT = "|"  # between the findings of one film: Effusion|Pneumonia
 UNCERTAIN = "uncertain"  # last segment of a finding that its source is not sure of: Effusion/uncertain
 SPLITS = ("train", "val", "test")
@@ -68,7 +73,7 @@ class Attribution:
     numbers: per film, name -> (N,), such as LIME's local fit or a flag for an all-zero map.
     regions: (N, H, W) int32 superpixels where the method used them, else None.
     cells: those that the method painted its maps from, if it used any, else None.
-    sanity: prediction of the sanity gate on the method, which every picture of its maps says unless it passed; empty: not tested.
+    sanity: verdict of the sanity gate on the method, which every picture of its maps says unless it passed; empty: not tested.
     """
 
     values: Maps
@@ -92,7 +97,7 @@ class Predictions:
     """A model's answers on the films of one split.
 
     image_id, patient_id: (N,) strings.
-    y_true: (N,) class indices; y_prob: (N, K) probabilities; y_pred: (N,) class index of the prediction.
+    y_true: (N,) class indices; y_prob: (N, K) probabilities; y_pred: (N,) class index that is predicted.
     classes: K names in the model's class order.
     """
 

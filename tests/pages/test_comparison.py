@@ -178,8 +178,7 @@ def test_an_arm_that_is_not_above_what_the_rim_tells_is_flagged_in_words(page):
     assert [line.split(" ")[0] for line in told] == ["baseline", "finetuned", "third"]
     assert all("not surely 0.05 above the 0.700 [0.650, 0.750]" in line for line in told)
     by_source = [
-        {**row, "prediction": "flagged" if row["classifier"] == "source only" else "not flagged"}
-        for row in page.shortcut_baselines
+        {**row, "verdict": "flagged" if row["classifier"] == "source only" else "not flagged"} for row in page.shortcut_baselines
     ]
     assert all("sees the source of the films and no lung" in line for line in flag_warnings(by_source, page.margin))
     clear = [{**row, "prediction": "not flagged"} for row in page.shortcut_baselines]

@@ -68,8 +68,8 @@ def judge(difference: Difference, higher: bool) -> Literal["better", "worse", "u
 def prediction_changes(reference: Predictions, arm: Predictions) -> pd.DataFrame:
     """The films on which two arms give different predictions, the greatest change of the true class's probability first.
 
-    Columns: image_id, patient_id, true, reference_prediction, arm_prediction (class names), reference_probability, arm_probability
-    (of the true class), change: `became right`, `became wrong` or `wrong in another way`.
+    Columns: image_id, patient_id, true, reference_prediction, arm_prediction (class names), reference_probability,
+    arm_probability (of the true class), change: `became right`, `became wrong` or `wrong in another way`.
 
     Raises:
         ValueError: arms that do not hold the same films, patients, true classes and class order.

@@ -31,7 +31,6 @@ __all__ = [
     "one_vs_rest_thresholds",
     "paired_bootstrap",
     "patient_bootstrap",
-    "prediction",
 ]
 
 OnResample = Callable[[int, int], None]  # resamples done, resamples in all

@@ -20,13 +20,13 @@ OnFilm = Callable[[int, int], None]  # films done, films in all
 
 @dataclass(frozen=True)
 class ExplainedModel:
-    """A trained model as explainers see it, with the weights that it has when the subject is made: make another when they change.
+    """A trained model as explainers see it, with the weights that it has when this is made: make another when they change.
 
     predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities; all that a black box method reads.
     model: the Keras classifier, of any kind that `models/flatten.py` knows; white box methods need it.
     background: (B, H, W, 1) training films that SHAP measures against.
     fleeting: the model's weights change soon, so nothing that holds them is worth compiling for a handful of films.
-    compiled: what explainers compiled for this subject, and the memory of `copies`: used again for its next films.
+    compiled: what explainers compiled for this model, and the memory of `copies`: used again for its next films.
     live: what they compiled that reads the model's weights at each call, so that it serves `reweighted` too.
     """
 
@@ -52,7 +52,7 @@ class ExplainedModel:
         return room[:count]
 
     def once(self, name: str, make: Callable[[], T], live: bool = False) -> T:
-        """What `make` gives, made at the first call for this name, which must say all that it depends on besides the subject.
+        """What `make` gives, made at the first call for this name, which must say all that it depends on besides this model.
 
         live: it holds none of the model's weights, nor anything computed with them.
         """

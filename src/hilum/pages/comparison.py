@@ -92,7 +92,7 @@ class Conclusion:
 
 
 def conclude(page: ComparisonPage) -> list[Conclusion]:
-    """What the page's numbers say, in words: one conclusion per arm other than the reference, or one of a lonely arm.
+    """What the page's numbers say, in words: one conclusion per arm other than the reference, or one of an arm alone.
 
     Raises:
         ValueError: no headline row.

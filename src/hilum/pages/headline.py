@@ -18,8 +18,8 @@ from hilum.pages.numbers import number
 class HeadlineRow(TypedDict):
     """One line of the headline table, as `headline_rows` makes it.
 
-    metric: flat name; name: what people read; arms: arm -> text; majority: text; shortcut_baselines: classifier that sees no lung -> text;
-    differences: arm other than the reference -> (text, judgement: better, worse or unclear).
+    metric: flat name; name: what people read; arms: arm -> text; majority: text; shortcut_baselines: name -> text, of each
+    classifier that sees no lung; differences: arm other than the reference -> (text, judgement: better, worse or unclear).
     """
 
     metric: str
@@ -36,7 +36,7 @@ class ShortcutBaselineRow(TypedDict):
     arm: str
     classifier: str
     own: str
-    shortcut_baselines: str
+    shortcut_baseline: str
     difference: str
     verdict: str
 
@@ -51,8 +51,8 @@ def headline_rows(
     """The headline table for these metrics (flat names), the most important first.
 
     intervals: arm -> flat name -> interval; majority: flat name -> value of always answering the majority class;
-    differences: of `comparison.compare_arms`; shortcut_baselines: name that people read -> flat name -> interval, NaN bounds where there is
-    none; a classifier that is undefined in all of them (the source, where there is one) is left out.
+    differences: of `comparison.compare_arms`; shortcut_baselines: name that people read -> flat name -> interval, NaN
+    bounds where there is none; a classifier that is undefined in all of them (the source, where there is one) is left out.
     """
     shortcut_baselines = {
         name: values
@@ -92,7 +92,7 @@ def shortcut_baseline_rows(
                     "arm": arm,
                     "classifier": name,
                     "own": with_interval(intervals[arm]),
-                    "shortcut_baselines": _bounded(value),
+                    "shortcut_baseline": _bounded(value),
                     "difference": told.replace("-", "−"),
                     "verdict": tell_flag(found.get(f"flagged/{key}")),
                 }
@@ -111,7 +111,8 @@ def flag_warnings(rows: Sequence[ShortcutBaselineRow], margin: float) -> list[st
     """A sentence for each flag of an arm."""
     seen = {SHORTCUT_BASELINES[key]: told for key, told in SEES.items()}
     return [
-        f"{row['arm']} is flagged: its AUROC of {row['own']} is not surely {margin:g} above the {row['shortcut_baselines']} that a classifier "
+        f"{row['arm']} is flagged: its AUROC of {row['own']} is not surely {margin:g} above the "
+        f"{row['shortcut_baseline']} that a classifier "
         f"reaches which sees {seen[row['classifier']][0]} and no lung (difference {row['difference']}). "
         f"{seen[row['classifier']][1]} would explain it"
         for row in rows

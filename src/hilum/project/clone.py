@@ -46,9 +46,9 @@ def complete_history(root: Path) -> None:
     if not _is_cut_off(root):
         return
     say("this clone has only a part of the project's history, and DVC loses experiments there: fetching the rest")
-    answer = _git(root, "fetch", "--quiet", "--unshallow")
-    if answer.returncode or _is_cut_off(root):
-        reason = mask(answer.stderr.strip()) or "the history is still cut off"
+    prediction = _git(root, "fetch", "--quiet", "--unshallow")
+    if prediction.returncode or _is_cut_off(root):
+        reason = mask(prediction.stderr.strip()) or "the history is still cut off"
         raise ValueError(
             f"an override needs the project's whole history, and `git fetch --unshallow` in {root} ended with: {reason}; make "
             "the clone's address answer, or change params.yaml itself and run `dvc repro`"

@@ -37,7 +37,17 @@ from hilum.pages.sanity import render_sanity
 from hilum.progress import bar, say
 from hilum.project.champion import crown
 from hilum.records import Predictions
-from hilum.results import base_tags, flatten, pick_films, read_json, read_predictions, read_table, write_json, write_table
+from hilum.results import (
+    base_tags,
+    flatten,
+    pick_films,
+    read_json,
+    read_metrics,
+    read_predictions,
+    read_table,
+    write_json,
+    write_table,
+)
 from hilum.runs import code_tags, log_results
 from hilum.settings.params import Compare, Params, read_params
 from hilum.tracking import open_store
@@ -71,16 +81,11 @@ def write_comparison(
     predictions = {name: arm.test for name, arm in arms.items()}
     differences = measure_differences(predictions, settings)
     mcnemar = mcnemar_table(predictions, reference, params.compare.seed)
-    others = [name for name in arms if name != reference]
-    changes = {name: prediction_changes(predictions[reference], predictions[name]) for name in others}
-    explanation, shortcut_baselines = explanation_table(arms), compare_shortcut_baselines(arms)
+    changes = {n: prediction_changes(predictions[reference], one) for n, one in predictions.items() if n != reference}
+    explanation, baselines = explanation_table(arms), compare_shortcut_baselines(arms)
     tables = {f"changes_{name}": table for name, table in changes.items()}
-    tables |= {
-        "differences": differences,
-        "mcnemar": mcnemar,
-        "shortcut_baselines": pd.DataFrame(shortcut_baselines),
-        "explanations": explanation,
-    }
+    tables |= {"differences": differences, "mcnemar": mcnemar, "shortcut_baselines": pd.DataFrame(baselines)}
+    tables |= {"explanations": explanation}
     write_tables(folder, arms, tables)
     audits = {name: read_audit(arm.folder["audit"]) for name, arm in arms.items()}
     titles = {name: method.title for name, method in METHODS.items()}
@@ -97,7 +102,7 @@ def write_comparison(
         differences=differences,
         mcnemar=mcnemar,
         changes=changes,
-        shortcut_baselines=shortcut_baselines,
+        shortcut_baselines=baselines,
         margin=params.evaluate.acquisition.margin,
         explanation=explanation.assign(method=explanation["method"].map(titles)),
         notes=measure_notes(),
@@ -106,7 +111,7 @@ def write_comparison(
         panels=draw_arm_panels(folder, arms, workspace, classes),
         warnings=[
             *audit_warnings(audits),
-            *flag_warnings(shortcut_baselines, params.evaluate.acquisition.margin),
+            *flag_warnings(baselines, params.evaluate.acquisition.margin),
             *find_warnings(arms, params, workspace),
         ],
         folds=write_folds(folder, workspace, params, classes),
@@ -211,7 +216,7 @@ def draw_arm_panels(
             maps = list(arm.maps.values())
             target = int(maps[0].targets[index]) if maps else int(chosen.y_pred[0])
             rows.append(Row(name, maps, index, prediction_of(chosen, 0, target, arm.settings["model"]["threshold"])))
-        picture = png_bytes(draw_rows(films.rows.films[index], rows, annotations[index]))
+        picture = png_bytes(draw_rows(films.examples.films[index], rows, annotations[index]))
         (folder / "panels" / f"{file_name(image_id)}.png").write_bytes(picture)
         panels.append((f"{image_id}, true class {films.table['label'][index]}", picture))
     return panels
@@ -254,7 +259,7 @@ def write_folds(folder: Path, workspace: Workspace, params: Params, classes: lis
 def read_folds(folder: Path, classes: list[str]) -> FoldResults:
     """One arm's cross-validation."""
     return FoldResults(
-        read_json(folder / "metrics.json"),
+        read_metrics(folder / "metrics.json"),
         read_predictions(folder / "predictions.csv", "out_of_fold", tuple(classes)),
         read_table(folder / "folds.csv"),
         (folder / "contradictions.png").read_bytes(),

@@ -70,7 +70,7 @@ def run(arm: str) -> None:
 
 def prediction(predict: Any, films: SplitFilms, description: dict[str, Any]) -> Predictions:
     """The model's probabilities and predictions on the films of one split."""
-    probabilities = predict(as_images(films.rows.films))
+    probabilities = predict(as_images(films.examples.films))
     return Predictions(
         films.table["image_id"].to_numpy(str),
         films.table["patient_id"].to_numpy(str),
@@ -115,7 +115,7 @@ def write_evaluation(
 def write_shortcut_baselines(
     folder: Path, model: Predictions, settings: Evaluate, seed: int, description: dict[str, Any], workspace: Workspace
 ) -> dict[str, str]:
-    """What classifiers that see no lung answer on the test films, and how far the model is above them; returns the flags."""
+    """Shortcut baselines, which see no lung, on the test films, and how far the model is above them; returns the flags."""
     shortcut_baselines = predict_shortcut_baselines(model, settings, description, workspace)
     for name, by_part in shortcut_baselines.items():
         if by_part is not None:
@@ -130,7 +130,7 @@ def write_shortcut_baselines(
 def predict_shortcut_baselines(
     model: Predictions, settings: Evaluate, description: dict[str, Any], workspace: Workspace
 ) -> dict[str, Predictions | None]:
-    """The answers of both blind classifiers on the test films; None for the sources where training has one only."""
+    """The predictions of both shortcut baselines on the test films; None for the sources where training has one only."""
     manifest = read_manifest(workspace.prepared / "manifest.csv").set_index("image_id")
     tables = {part: read_table(workspace.split / f"{part}.csv") for part in ("train", "test")}
     rows = {part: manifest.loc[table["image_id"]] for part, table in tables.items()}

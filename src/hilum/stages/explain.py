@@ -87,34 +87,25 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         train = load_split(workspace.prepared, workspace.split, "train", classes)
         background = draw_background(train, background_films(settings), settings.seed)
         explained = ExplainedModel(predictor(model), model, background)
-        films = load_split(workspace.prepared, workspace.split, "explain", classes)
+        listed = load_split(workspace.prepared, workspace.split, "explain", classes)
+        films = listed.examples.films  # (N, H, W)
         predictions = read_predictions(workspace.arm(arm, "evaluation") / "predictions.csv", "test", tuple(classes))
-        chosen = pick_films(predictions, list(films.table["image_id"]))
+        chosen = pick_films(predictions, list(listed.table["image_id"]))
         targets = choose_targets(settings.target, chosen)
         seconds: dict[str, float] = {}  # of the run, not of its files, whose bytes are the same each time
-        found = explain_films(explained, films.rows.films, targets, settings, settings.seed, seconds.__setitem__)
+        found = explain_films(explained, films, targets, settings, settings.seed, seconds.__setitem__)
         save_arrays(folder, found, list(chosen.image_id))
         annotations = load_annotations(workspace.prepared, list(chosen.image_id))
         levels = tune_on_validation(explained, classes, settings, workspace, settings.seed)
-        metrics = measure(explained, films.rows.films, found, chosen, annotations, levels, settings, folder, settings.seed)
+        metrics = measure(explained, films, found, chosen, annotations, levels, settings, folder, settings.seed)
         start = time.perf_counter()
-        sanity = judge_sanity(explained, films.rows.films, found, chosen, settings, folder, settings.seed)
+        sanity = judge_sanity(explained, films, found, chosen, settings, folder, settings.seed)
         seconds["sanity"] = time.perf_counter() - start
         write_json(folder / "metrics.json", {**metrics, **flat_sanity(sanity)})
         verdicts = verdicts_of(sanity)
         found = stamp_sanity(found, verdicts)
         predicted = [prediction_of(chosen, i, int(k), description["threshold"]) for i, k in enumerate(targets)]
-        shown = SheetFilms(
-            explained,
-            films.rows.films,
-            as_images(films.rows.films),
-            targets,
-            chosen.y_prob,
-            classes,
-            predicted,
-            annotations,
-            found,
-        )
+        shown = SheetFilms(explained, films, as_images(films), targets, chosen.y_prob, classes, predicted, annotations, found)
         draw_films(folder, shown, settings)
         draw_grids(folder, explained, workspace, predictions, settings, settings.seed, verdicts)
         made_from = {
@@ -186,7 +177,7 @@ def tune_on_validation(
     if "iou_tuned" not in settings.measures or not len(films.table):
         return tune_levels({}, [])
     targets = films.labels
-    found = add_references(explain_films(explained, films.rows.films, targets, settings, seed), targets, seed)
+    found = add_references(explain_films(explained, films.examples.films, targets, settings, seed), targets, seed)
     annotations = load_annotations(workspace.prepared, list(films.table["image_id"]))
     return tune_levels(found, annotations)
 

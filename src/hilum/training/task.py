@@ -24,7 +24,7 @@ FIT_LIBRARIES = (*FEATURE_LIBRARIES, "imbalanced-learn", "pandas", "scikit-learn
 def load_task(params: Params, arm: Arm, workspace: Workspace, versions: dict[str, Any]) -> Task:
     """The arm's films and settings. The test rows stay closed."""
     classes = versions["classes"]
-    train, val = (load_split(workspace.prepared, workspace.split, part, classes).rows for part in ("train", "val"))
+    train, val = (load_split(workspace.prepared, workspace.split, part, classes).examples for part in ("train", "val"))
     return make_task(train, val, arm, params, workspace, versions)
 
 

@@ -35,7 +35,8 @@ CLASSES = ("normal", "bacterial", "viral")
 OVERALL = [n for n, m in METRICS.items() if m.kind == "overall"]
 PER_CLASS = [n for n, m in METRICS.items() if m.kind == "per_class"]
 
-# Two classes, 4 films of each; perfect: p = 1 for the truth; inverted: p = 1 for the other; constant: 0.5 each, prediction class 1.
+# Two classes, 4 films of each; perfect: p = 1 for the truth; inverted: p = 1 for the other; constant: 0.5 each, class 1
+# predicted.
 TABLE = {  # perfect, inverted, constant
     "accuracy": (1.0, 0.0, 0.5),
     "balanced_accuracy": (1.0, 0.0, 0.5),

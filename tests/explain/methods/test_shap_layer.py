@@ -62,7 +62,7 @@ def test_the_layer_and_where_it_is_measured_are_told(network):
 
 
 def test_it_measures_against_so_many_background_films_as_its_own_setting_says(network):
-    """A seeded choice of the subject's, named in the parameters; what `shap` takes of them is another matter."""
+    """A seeded choice of the explained model's, named in the parameters; what `shap` takes of them is another matter."""
     two = explain(network, background=2)
     rows = np.sort(np.random.default_rng(7).permutation(3)[:2])
     chosen = dataclasses.replace(network, background=network.background[rows])

@@ -23,7 +23,7 @@ class DecodedFilm:
     """What the files of one film give at one size.
 
     broken: why the film could not be decoded; everything else is then empty.
-    lasting: the same files always give this; not if a lid of memory or time was met.
+    lasting: the same files always give this; not if a limit of memory or time was met.
     film: (size, size) uint8. pixel_sha256: of its bytes.
     markers: the film's row of markers.MARKER_COLUMNS, without its name.
     removed: the pixels that the removal of marks changed.

@@ -12,7 +12,7 @@ MAX_SCANS = 64  # of a progressive JPEG, each a pass over all pixels; encoders m
 
 
 class ResourceLimitError(ValueError):
-    """A doubtful film could not be decoded under its lid of memory and time; on another day, or another machine, it may be."""
+    """A doubtful film could not be decoded within its limits of memory and time; another day or machine may do."""
 
 
 def check_file(size: int) -> None:

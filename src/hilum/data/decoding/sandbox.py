@@ -1,4 +1,4 @@
-"""A doubtful film is decoded in a child process whose memory has a lid, so that a bomb bursts there and costs a row in a list."""
+"""A doubtful film is decoded in a child process of limited memory: a decompression bomb costs one row in a list."""
 
 import importlib.util
 import json
@@ -28,10 +28,10 @@ def read_in_sandbox(raw: bytes, order: Order) -> FilmRead:
     """What `levels.read_levels` gives for the bytes of a file, worked out in a child.
 
     Raises:
-        ResourceLimitError: the child refused the film, ran out of its memory or time, or died; or this system knows no such lid.
+        ResourceLimitError: the child refused the film, ran out of its memory or time, or died; or this system has no such limits.
     """
     if importlib.util.find_spec("resource") is None:
-        raise ResourceLimitError("a film that expands so much is only decoded where a process can be given a lid (Linux, macOS)")
+        raise ResourceLimitError("a film that expands so much is only decoded where a process can be limited (Linux, macOS)")
     command = [sys.executable, "-m", "hilum.data.decoding.sandbox", json.dumps(asdict(order))]
     environment = {**os.environ, "PYTHONPATH": str(_SOURCE), "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryFile() as answer:
@@ -59,7 +59,7 @@ def main() -> None:
     order = Order(**{**told_order, "draft": tuple(told_order["draft"]) if told_order["draft"] else None})
     stream = BytesIO(sys.stdin.buffer.read())
     if find_kind(stream) == DICOM:
-        import hilum.data.decoding.dicom  # noqa: F401  before the lid: libraries are no part of what a film costs
+        import hilum.data.decoding.dicom  # noqa: F401  before the limit: libraries are no part of what a film costs
     else:
         import cv2
 

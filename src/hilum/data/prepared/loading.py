@@ -21,7 +21,7 @@ LISTED = ("image_id", "patient_id", "label", "pixel_sha256", "row")  # columns o
 
 @dataclass(frozen=True)
 class SplitFilms:
-    """One split, whose films are read when they are asked for: a few with `take`, all with `rows`.
+    """One split, whose films are read when they are asked for: a few with `take`, all with `examples`.
 
     table: columns LISTED. labels: (N,) class indices, in the table's order. stored: every prepared film, mapped from the file.
     """
@@ -31,7 +31,7 @@ class SplitFilms:
     stored: Films
 
     @cached_property
-    def rows(self) -> Examples:
+    def examples(self) -> Examples:
         """All films of the split, in the table's order."""
         return self.take(np.arange(len(self.table)))
 

@@ -108,10 +108,10 @@ def draw_panel(
     prediction: FilmPrediction,
     annotations: FilmAnnotations | None = None,
 ) -> "Figure":
-    """The film, what experts marked on it, and one map per method.
+    """The film, the experts' annotations, and one map per method.
 
-    film: (H, W) grey levels 0-255; index: which film of each attribution; annotations: of the film, drawn in a column of their own;
-    their geometry says the proportions of the film as it was taken.
+    film: (H, W) grey levels 0-255; index: which film of each attribution; annotations: drawn in a column of their own; their
+    geometry says the proportions of the film as it was taken.
     Raises: ValueError if a map has another size than the film.
     """
     return draw_rows(film, [Row("", attributions, index, prediction)], annotations)

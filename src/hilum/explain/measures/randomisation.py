@@ -40,15 +40,15 @@ def randomise_cascade(
 def permuted_models(
     explained: ExplainedModel, stops: int, seed: int, before: ExplainedModel | None = None
 ) -> Iterator[tuple[str, ExplainedModel]]:
-    """`randomise_cascade` of a subject's model: (lowest permuted layer, the subject), with what methods compiled of the copy.
+    """`randomise_cascade` of an explained model: (lowest permuted layer, the explained model), with what methods compiled.
 
     before: from an earlier seed, whose copy and what was compiled of it serve again.
     Raises: ValueError if there is no model, whose weights could be permuted.
     """
     if explained.model is None:
         raise ValueError(
-            "the weights of a model can be permuted only where there is one: the subject must have the model, whose weights it "
-            "permutes, got its predict function only"
+            "the weights of a model can be permuted only where there is one: the explained model must have its Keras model, "
+            "whose weights it permutes, got its predict function only"
         )
     from hilum.models.forward import predictor
 

@@ -16,7 +16,7 @@ from hilum.explain.measures.registry import MEASURES, column
 from hilum.records import Attribution, Images, Labels, Maps, Predictions
 from hilum.settings.explain import Explain
 
-OF_CLASS = ("lesion", "box")  # marks of what makes the class: they count where the explained class is the true one
+OF_CLASS = ("lesion", "box")  # annotations of what makes the class: they count where the explained class is the true one
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class MapMeasures:
     """What was measured.
 
     films: one row per film and method: image_id, patient_id, method, target, then a column per measure, NaN where it does not
-    exist. levels: method, mark, level (share of the maximum), films: the thresholds of `iou_tuned`.
+    exist. levels: method, annotation, level (share of the maximum), films: the thresholds of `iou_tuned`.
     randomisation: method, image_id, seed, stop, layer, spearman, ssim; empty unless asked for.
     """
 
@@ -41,10 +41,10 @@ def add_references(found: Mapping[str, Attribution], targets: Labels, seed: int)
 
 
 def tune_levels(tuning: Mapping[str, Attribution], annotations: Sequence[FilmAnnotations]) -> pd.DataFrame:
-    """For each method and kind of mark the threshold with the best mean IoU on marked validation films.
+    """For each method and kind of annotation the threshold with the best mean IoU on annotated validation films.
 
-    tuning: maps of those films, for their true class, with REFERENCES. Columns method, mark, level, films; a level is NaN where
-    no film has such a mark.
+    tuning: maps of those films, for their true class, with REFERENCES. Columns method, annotation, level, films; a level is
+    NaN where no film has such an annotation.
     """
     rows = []
     for name, attribution in tuning.items():
@@ -71,8 +71,8 @@ def measure_maps(
 ) -> MapMeasures:
     """Measure all methods.
 
-    images: (N, H, W, 1) float32 grey levels 0-255; found: of `add_references`; remakes: each method once more, for the dear
-    measures, with targets of the first `explain.costly_films` films; chosen: what the model said of the films; annotations: of the films.
+    images: (N, H, W, 1) float32 grey levels 0-255; found: of `add_references`; remakes: each method once more, for the
+    costly measures, with targets of the first `explain.costly_films` films; chosen: the model's predictions for the films.
     """
     wanted = [name for name in MEASURES if name in settings.measures]
     known = {(str(row["method"]), str(row["annotation"])): float(row["level"]) for row in levels.to_dict("records")}
@@ -100,7 +100,7 @@ def measure_maps(
 
 
 def _film_values(wanted: Sequence[str], case: EvaluationCase, few: EvaluationCase) -> dict[str, Numbers]:
-    """Measures that need no mark; the dear ones of the first few films, NaN for the others."""
+    """Measures that need no annotation; the costly ones of the first few films, NaN for the others."""
     columns = {}
     for name in wanted:
         film, costly = MEASURES[name].film, MEASURES[name].costly
@@ -117,7 +117,7 @@ def _annotation_values(
     chosen: Predictions,
     levels: Mapping[tuple[str, str], float],
 ) -> dict[str, Numbers]:
-    """Each measure against each kind of mark that some film has."""
+    """Each measure against each kind of annotation that some film has."""
     asked = {name: MEASURES[name].annotation for name in wanted}
     against = {name: measured for name, measured in asked.items() if measured is not None}
     kinds = [kind for kind in KINDS if any(kind in one.kinds for one in annotations)]

@@ -43,7 +43,7 @@ def explain_on_tail(
     """A map by tf-keras-vis on what stands above a layer, at the size of the film.
 
     make_cells: the method at the size of the layer. The forward pass up to the layer runs once per batch, compiled at the
-    subject's first films, with the weights as constants unless they are fleeting.
+    explained model's first films, with the weights as constants unless they are fleeting.
     settings: layer (`last`, `finer` or a layer's name). Values are not normalised, so two films or two arms can be compared.
     numbers: maximum of the map; zero = 1 where no cell argues for the target, whose map is all zeros.
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph.
@@ -62,7 +62,7 @@ def explain_on_tail(
 
 
 def compile_cut(explained: ExplainedModel, model: "keras.Model", layer: str, few: bool = False) -> Cut:
-    """The cut of `cut_at`, its lower part compiled; made once for a subject.
+    """The cut of `cut_at`, its lower part compiled; made once for an explained model.
 
     few: leave the lower part to Keras, because compiling it would cost more than a handful of films take.
     """

@@ -74,7 +74,7 @@ def integrate(
 
 
 def gradient_of(explained: ExplainedModel, model: "keras.Model") -> Gradient:
-    """A compiled function for the gradient of one logit at each film of a batch, made once for a subject."""
+    """A compiled function for the gradient of one logit at each film of a batch, made once for an explained model."""
     return explained.once("gradient of a logit", lambda: _compile_gradient(model), live=True)
 
 

@@ -114,7 +114,7 @@ def show_superpixels(
     film: NDArray[np.float32],
     hidden: NDArray[np.float32],
 ) -> Images:
-    """Copies of a film in the subject's memory: shown (B, M) says which of its superpixels each copy shows; (B, H, W, 1)."""
+    """Copies of a film, in memory used again: shown (B, M) says which of its superpixels each copy shows; (B, H, W, 1)."""
     copies = explained.copies(len(shown), film.shape)
     for row, copy in zip(shown, copies[..., 0], strict=True):
         copy[:] = hidden

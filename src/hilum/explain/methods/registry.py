@@ -47,7 +47,7 @@ Explain = Callable[[ExplainedModel, Images, Labels, Mapping[str, Any], int, OnFi
 class Method:
     """One way to explain a verdict.
 
-    explain: (subject, images (N, H, W, 1) grey levels 0-255, targets (N,), settings, seed, on_film) -> Attribution.
+    explain: (explained model, images (N, H, W, 1) grey levels 0-255, targets (N,), settings, seed, on_film) -> Attribution.
     settings: its class in `settings/explain.py`, whose values stand in params.yaml under the method's name.
     kind: black_box methods read only `explained.predict`, white_box methods `explained.model`.
     signed: True if negative values argue against the target.

@@ -23,11 +23,12 @@ def explain(
 ) -> Attribution:
     """shap's GradientExplainer at the film, for the target's logit only.
 
-    images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; subject.background: (B, H, W, 1) training films.
-    settings: samples (gradients per film); background (films of the subject's background to measure against, a seeded choice, all
-    if it has no more); smoothing (noise added to each sample, standard deviation as a share of that of the background's values).
-    Signed values in logits. They should add up to the film's logit less the background's mean logit (numbers: difference);
-    additivity_error is their sum less that difference, in logits, the noise of the sampling; zero = 1 where the map is all 0.
+    images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; explained.background: (B, H, W, 1) training
+    films. settings: samples (gradients per film); background (films of the explained model's background to measure against, a
+    seeded choice, all if it has no more); smoothing (noise added to each sample, standard deviation as a share of that of the
+    background's values). Signed values in logits. They should add up to the film's logit less the background's mean logit
+    (numbers: difference); additivity_error is their sum less that difference, in logits, the noise of the sampling; zero = 1
+    where the map is all 0.
 
     The seed sets which background films are chosen, and which of them and which point on the way are drawn, the same for every
     film.
@@ -155,7 +156,7 @@ def hash_films(films: Images) -> str:
 def check_background(background: Images | None, images: Images) -> Images:
     """The background, if there is one that fits and holds no explained film. Raises ValueError otherwise."""
     if background is None or len(background) == 0:
-        raise ValueError("shap must have background films, got none; give Subject(background=...) a sample of training films")
+        raise ValueError("shap must have background films, got none; give ExplainedModel a background of training films")
     if background.shape[1:] != images.shape[1:] or background.dtype != np.float32:
         raise ValueError(f"background must be (B, {images.shape[1:]}) float32, got {background.shape} {background.dtype}")
     known = {film.tobytes() for film in background}

@@ -26,8 +26,8 @@ def explain(
 ) -> Attribution:
     """shap's GradientExplainer on the part of the model from a layer's input to the target's logit.
 
-    images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; subject.background: (B, H, W, 1) training films.
-    settings: layer (the name of one whose input every path crosses, or `last`: the one that reads the last convolution),
+    images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; explained.background: (B, H, W, 1) training
+    films. settings: layer (the name of one whose input every path crosses, or `last`: the one that reads the last convolution),
     samples, background (its own choice of films) and smoothing as for `shap`.
     Signed values: the sum over the channels of each cell, in logits, resized bilinearly to the film. Another quantity than
     `shap`: how the cells combine, not how pixels make the cells. numbers as for `shap`, of the cells before resizing.

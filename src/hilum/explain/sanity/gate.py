@@ -41,7 +41,7 @@ def correlate_permuted(
     """Each method's maps against those of the same network with the values of every weight tensor permuted within it.
 
     images: (N, H, W, 1) float32 grey levels 0-255; found: the methods' maps of these films; patient_ids: (N,); the permuted
-    models, one per seed, serve all methods. The subject's own model stays as it is.
+    models, one per seed, serve all methods. The explained model itself stays as it is.
     Columns method, film (index), patient_id, seed (0, 1, ...), spearman at the method's own resolution: -1 to 1, NaN where one
     of the two maps is constant, since it ranks nothing.
     Raises: ValueError if there is no model, whose weights could be permuted.

@@ -27,7 +27,7 @@ def draw_lime_views(
 ) -> "Figure":
     """The film, its superpixels, the pros, the pros with the rest hidden, and pros and cons.
 
-    film: (H, W) grey levels 0-255; annotations: what experts marked, and the film's proportions; trust: the caption of the map, with
+    film: (H, W) grey levels 0-255; annotations: of experts, and the film's proportions; trust: the caption of the map, with
     local fit and number of superpixels; shown: superpixels that a view may have.
     """
     cons = views.signs < 0

@@ -28,7 +28,8 @@ class SheetFilms:
     """The films that sheets show, and what is known of them.
 
     films: (N, H, W); images: (N, H, W, 1) the same as a model takes them; targets: (N,) classes that maps explain;
-    probabilities: (N, K); classes: K names; predictions, annotations: one per film; found: maps there are already, of these films first.
+    probabilities: (N, K); classes: K names; predictions, annotations: one per film; found: maps there are
+    already, of these films first.
     """
 
     explained: ExplainedModel
@@ -69,7 +70,8 @@ class Sheet:
     """One kind of sheet.
 
     draw: (shown, settings of `explain`, seed, on_film) -> Drawn; title: for people.
-    background: whether it reads `explained.background`, by the settings of `explain`; per_film: False if it shows the model alone.
+    background: whether it reads `explained.background`, by the settings of `explain`; per_film: False if it shows the model
+    alone.
     """
 
     draw: Callable[[SheetFilms, Explain, int, OnFilm], Drawn]
