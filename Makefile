@@ -3,16 +3,18 @@ VENV := .venv
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: env repro test ui lock clean
+.PHONY: env dev repro test ui lock clean
 
-env: $(VENV)/ready  # the environment alone
+env: $(VENV)/ready  # the environment alone: what `make repro` needs
+
+dev: $(VENV)/dev  # the same with all extras and what `make test` needs
 
 repro: $(VENV)/ready
 	python src/hilum check
 	dvc repro
 	python src/hilum publish
 
-test: $(VENV)/ready
+test: $(VENV)/dev
 	ruff check
 	ruff format --check
 	mypy
@@ -28,8 +30,15 @@ $(VENV)/ready: requirements.lock
 	$(VENV)/bin/uv pip install -q --python $(VENV)/bin/python --no-deps -e .
 	touch $@
 
+$(VENV)/dev: $(VENV)/ready requirements-dev.lock
+	$(VENV)/bin/uv pip install -q --compile-bytecode --python $(VENV)/bin/python -r requirements-dev.lock
+	touch $@
+
+# Two locks from pyproject.toml, the second a superset of the first, and the first once more as conda.yaml.
+COMPILE := uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header pyproject.toml
 lock: $(VENV)/ready
-	uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header pyproject.toml --group dev -o requirements.lock
+	$(COMPILE) -o requirements.lock
+	$(COMPILE) -c requirements.lock --group dev --all-extras -o requirements-dev.lock
 	{ printf 'name: hilum\nchannels: [conda-forge]\ndependencies:\n  - python=3.11\n  - pip\n  - pip:\n'; \
 	  sed 's/.*/      - "&"/' requirements.lock; } > conda.yaml
 

@@ -73,7 +73,7 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
         *("MEASURED", "arm_run", "code_tags", "fits", "fold_metrics", "log_films", "log_history", "log_measured", "log_results"),
         *("log_search", "log_training"),
     },
-    "tracking": {"Run", "Store", "fetch_model", "find_model", "open_store"},
+    "tracking": {"Run", "Store", "fetch_model", "find_model", "open_store", "store_uri"},  # store_uri: for a line on the terminal
     "settings.params": {"Audit", "Compare", "Evaluate", "Params", "Tracking", "check_params", "find_arm", "read_params"},
     "settings.yaml_text": {"FLOAT", "INT", "Loader", "read_int", "read_yaml"},
     "settings.roots": {"FILE", "VARIABLE", "check_roots", "is_absolute", "read_roots"},

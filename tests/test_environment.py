@@ -1,4 +1,4 @@
-"""One environment told in three files that agree; what git keeps is code and text, of no machine in particular."""
+"""One environment told in files that agree; what git keeps is code and text, of no machine in particular."""
 
 import re
 import subprocess
@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from hilum.packages import PARTS
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST = 1_000_000  # bytes
@@ -37,41 +41,88 @@ def texts(tracked: list[Path]) -> dict[str, str]:
     return found
 
 
-def lock() -> list[str]:
-    return (ROOT / "requirements.lock").read_text().splitlines()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+OF_EXTRAS = [line for lines in EXTRAS.values() for line in lines]
+TESTED_WITH = ("mypy", "playwright", "pytest", "ruff")
 
 
-def normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def lock(name: str = "requirements.lock") -> list[str]:
+    return (ROOT / name).read_text().splitlines()
 
 
-def test_every_line_of_the_lock_is_one_pinned_version() -> None:
-    for line in lock():
+def versions(lines: list[str]) -> dict[str, set[str]]:
+    """Package -> its pins with their markers: several where they depend on the Python or the system."""
+    found: dict[str, set[str]] = {}
+    for line in lines:
+        wanted = Requirement(line)
+        found.setdefault(canonicalize_name(wanted.name), set()).add(f"{wanted.specifier} ; {wanted.marker}")
+    return found
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_every_line_of_a_lock_is_one_pinned_version(name: str) -> None:
+    assert len(lock(name)) > 100
+    for line in lock(name):
         assert re.fullmatch(r"[a-z0-9-]+==[0-9][\w.+]*( ; .+)?", line), line
 
 
-def test_conda_installs_the_lock_line_by_line() -> None:
+def test_conda_installs_the_lock_of_users_line_by_line() -> None:
     environment = yaml.safe_load((ROOT / "conda.yaml").read_text())
     python, pip, wheels = environment["dependencies"]
     assert wheels == {"pip": lock()}
     assert pip == "pip"
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    wanted = PROJECT["project"]["requires-python"]
     assert python.removeprefix("python=") == wanted.removeprefix(">=").split(",")[0]
 
 
+def test_mlflow_makes_of_conda_yaml_an_environment_without_conda_too() -> None:
+    """`mlflow run --env-manager uv` takes the Python and the wheels of conda.yaml."""
+    from mlflow.projects._project_spec import load_project
+    from mlflow.utils.environment import _PythonEnv
+
+    made = _PythonEnv.from_conda_yaml(load_project(str(ROOT)).env_config_path)
+    assert (made.python, made.build_dependencies, made.dependencies) == ("3.11", ["pip"], lock())
+
+
+def test_the_readme_names_the_mlflow_that_its_environments_hold() -> None:
+    """One store is read by the MLflow that a person types and by that of the environment; another version may refuse it."""
+    named = re.findall(r"mlflow==([\d.]+)", (ROOT / "README.md").read_text())
+    assert named and {f"=={version} ; None" for version in named} == versions(lock())["mlflow"]
+
+
+def test_the_lock_of_developers_holds_that_of_users_and_what_tests_and_extras_need() -> None:
+    users, developers = versions(lock()), versions(lock("requirements-dev.lock"))
+    assert {name: developers.get(name) for name in users} == users
+    assert not set(TESTED_WITH) & set(users)
+    assert set(TESTED_WITH) <= set(developers)
+    assert {canonicalize_name(Requirement(line).name) for line in OF_EXTRAS} <= set(developers)
+
+
 def test_what_pyproject_pins_stands_in_the_lock() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    pinned = [line for line in [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]] if "==" in line]
-    assert len(pinned) > 20
-    locked = {normal(line.partition("==")[0]): line.partition("==")[2].split(" ")[0] for line in lock()}
-    for line in pinned:
-        name, _, version = line.partition("==")
-        assert locked[normal(name)] == version, line
+    direct = PROJECT["project"]["dependencies"]
+    assert len(direct) > 20
+    tools = [line for line in PROJECT["dependency-groups"]["dev"] if "==" in line]
+    for lines, locked in (
+        (direct, versions(lock())),
+        ([*tools, *OF_EXTRAS], versions(lock("requirements-dev.lock"))),
+    ):
+        for line in lines:
+            wanted = Requirement(line)
+            pins = {pin.partition(" ; ")[0] for pin in locked[canonicalize_name(wanted.name)]}
+            assert pins == {str(wanted.specifier)}, line
+
+
+def test_a_missing_driver_is_told_with_an_extra_that_brings_it() -> None:
+    told = {extra: package for package, _, extra in PARTS.values() if extra}
+    for extra, package in told.items():
+        names = [line.partition("==")[0] for line in EXTRAS[extra]]
+        assert package in names, extra
 
 
 def test_every_direct_dependency_is_pinned() -> None:
-    for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]:
-        assert re.fullmatch(r"[\w-]+==[\w.]+", line), line
+    for line in [*PROJECT["project"]["dependencies"], *OF_EXTRAS]:
+        assert re.fullmatch(r"[\w-]+(\[\w+\])?==[\w.]+", line), line
 
 
 def test_no_committed_file_names_a_place_on_a_machine(tracked: list[Path]) -> None:

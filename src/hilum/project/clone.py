@@ -1,0 +1,63 @@
+"""The git clone that a project is: whether MLflow fetched it for one run alone, and whether its history was cut off."""
+
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from hilum.addresses import mask
+from hilum.progress import say
+
+TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}")  # a folder of `tempfile.mkdtemp`, into which MLflow fetches
+
+
+def is_fetched(root: Path) -> bool:
+    """Whether MLflow fetched this project from a git address or an archive for one run: nobody looks into its folder afterwards.
+
+    `mlflow run <address>` names the store of the folder where it was typed, so that runs and their artifacts stand there.
+    """
+    store, temporary = os.environ.get("MLFLOW_TRACKING_URI", ""), Path(tempfile.gettempdir()).resolve()
+    if not store or not root.resolve().is_relative_to(temporary):
+        return False
+    parts = root.resolve().relative_to(temporary).parts
+    return bool(parts) and TEMPORARY.fullmatch(parts[0]) is not None and f"{root}/" not in store
+
+
+def check_full_path(root: Path, option: str, path: str) -> None:
+    """Refuse a relative path where the project is a copy for one run: a person means the folder where the command was typed.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if is_fetched(root) and not Path(path).expanduser().is_absolute():
+        raise ValueError(
+            f"{option} must be a full path where MLflow fetches the project for one run, got {path}, which would be a place in "
+            f"{root}; write $PWD/{path}"
+        )
+
+
+def complete_history(root: Path) -> None:
+    """Fetch the rest of a history that was cut off, as `git clone --depth 1` and MLflow do: DVC loses experiments there.
+
+    Raises:
+        ValueError: the rest cannot be fetched.
+    """
+    if not _is_cut_off(root):
+        return
+    say("this clone has only a part of the project's history, and DVC loses experiments there: fetching the rest")
+    prediction = _git(root, "fetch", "--quiet", "--unshallow")
+    if prediction.returncode or _is_cut_off(root):
+        reason = mask(prediction.stderr.strip()) or "the history is still cut off"
+        raise ValueError(
+            f"an override needs the project's whole history, and `git fetch --unshallow` in {root} ended with: {reason}; make "
+            "the clone's address answer, or change params.yaml itself and run `dvc repro`"
+        )
+
+
+def _is_cut_off(root: Path) -> bool:
+    return _git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
+
+
+def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
