@@ -29,7 +29,7 @@ $(VENV)/ready: requirements.lock
 	touch $@
 
 lock: $(VENV)/ready
-	uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header pyproject.toml --group dev -o requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header pyproject.toml --extra imagenet --group dev -o requirements.lock
 	{ printf 'name: hilum\nchannels: [conda-forge]\ndependencies:\n  - python=3.11\n  - pip\n  - pip:\n'; \
 	  sed 's/.*/      - "&"/' requirements.lock; } > conda.yaml
 

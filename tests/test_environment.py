@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hilum.models.backbones import BACKBONES
+
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST = 1_000_000  # bytes
 BINARIES = {".keras", ".h5", ".hdf5", ".npz", ".npy", ".db", ".sqlite", ".pkl", ".pickle", ".joblib", ".pt", ".onnx", ".tflite"}
@@ -61,7 +63,10 @@ def test_conda_installs_the_lock_line_by_line() -> None:
 
 def test_what_pyproject_pins_stands_in_the_lock() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    pinned = [line for line in [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]] if "==" in line]
+    extras = [line for lines in project["project"]["optional-dependencies"].values() for line in lines]
+    pinned = [
+        line for line in [*project["project"]["dependencies"], *extras, *project["dependency-groups"]["dev"]] if "==" in line
+    ]
     assert len(pinned) > 20
     locked = {normal(line.partition("==")[0]): line.partition("==")[2].split(" ")[0] for line in lock()}
     for line in pinned:
@@ -69,8 +74,15 @@ def test_what_pyproject_pins_stands_in_the_lock() -> None:
         assert locked[normal(name)] == version, line
 
 
+def test_the_packages_of_weights_that_the_registry_names_are_the_extra_of_that_name() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    packages = [row.imagenet for row in BACKBONES.values() if row.imagenet is not None]
+    assert project["optional-dependencies"]["imagenet"] == [f"{one.package}=={one.version}" for one in packages]
+
+
 def test_every_direct_dependency_is_pinned() -> None:
-    for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for line in [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]:
         assert re.fullmatch(r"[\w-]+==[\w.]+", line), line
 
 
