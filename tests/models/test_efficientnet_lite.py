@@ -16,6 +16,7 @@ from hilum.models.backbones import BACKBONES, find_backbone
 from hilum.models.classifier import (
     backbone_blocks,
     backbone_layers,
+    convolution_steps,
     cut,
     last_convolution,
     load_classifier,
@@ -25,6 +26,7 @@ from hilum.models.classifier import (
     unfreeze,
 )
 from hilum.models.efficientnet_lite import build_efficientnet_lite
+from hilum.models.flatten import flatten, is_flat
 from hilum.models.forward import predictor
 from hilum.models.packaged_weights import read_packaged
 
@@ -144,6 +146,15 @@ def test_grad_cam_finds_the_bright_square_by_a_head_that_reads_the_channel_which
     row, column = np.unravel_index(got.argmax(), got.shape)
     assert row >= 60 and column < 68, (row, column)
     assert got[64:, :64].sum() > 0.5 * got.sum()
+
+
+def test_it_has_hilum_s_form_and_its_steps_are_those_that_layer_sheets_draw() -> None:
+    model = build("efficientnet_lite0", 64, weights="imagenet")
+    assert is_flat(model) and flatten(model) is model
+    steps = convolution_steps(model)
+    assert steps[0] == "stem_conv_relu"
+    tops = ["block_16_expand_relu", "block_16_depthwise_relu", "block_16_project_bn", "top_conv_relu"]
+    assert steps[-5:] == ["block_15_add", *tops]
 
 
 @every_size

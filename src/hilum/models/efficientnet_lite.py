@@ -124,7 +124,7 @@ def _names_in_file(layer: keras.layers.Layer) -> list[str]:
 
 
 def _turned(layer: keras.layers.Layer, tensor: NDArray[Any]) -> NDArray[np.float32]:
-    """A kernel of PyTorch, (out, in, h, w), as Keras holds it, (h, w, in, out); a depthwise one, (n, 1, h, w), as (h, w, n, 1)."""
+    """A kernel of PyTorch, (out, in, h, w), as Keras has it, (h, w, in, out); a depthwise one, (n, 1, h, w), as (h, w, n, 1)."""
     if tensor.ndim != 4:
         return tensor
     return tensor.transpose((2, 3, 0, 1) if isinstance(layer, keras.layers.DepthwiseConv2D) else (2, 3, 1, 0))

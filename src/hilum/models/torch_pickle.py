@@ -50,7 +50,7 @@ class _Storage(NamedTuple):
 
     key: str
     items: str
-    count: int
+    length: int
 
 
 class _Tensor(NamedTuple):
@@ -93,8 +93,8 @@ def _describe_tensor(storage: Any, offset: Any, size: Any, steps: Any, *_: objec
     if not isinstance(storage, _Storage) or len(tensor.size) != len(tensor.steps) or 0 in tensor.size:
         raise ValueError(f"a tensor of {size} in steps of {steps}")
     last = tensor.offset + sum((side - 1) * step for side, step in zip(tensor.size, tensor.steps, strict=True))
-    if last >= storage.count or math.prod(tensor.size) > storage.count:
-        raise ValueError(f"a tensor of {size} that ends at number {last} of {storage.count}")
+    if last >= storage.length or math.prod(tensor.size) > storage.length:
+        raise ValueError(f"a tensor of {size} that ends at number {last} of {storage.length}")
     return tensor
 
 
@@ -127,7 +127,7 @@ def _read_pickle(stream: io.BytesIO) -> Any:
     for i, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
         if opcode.name not in OPCODES:
             raise ValueError(f"the opcode {opcode.name}, which no tensor needs")
-        if opcode.name in ("BINPUT", "LONG_BINPUT") and argument > i:  # a table of that length would be made
+        if opcode.name in ("BINPUT", "LONG_BINPUT") and (argument or 0) > i:  # a table of that length would be made
             raise ValueError(f"object {argument} after {i} opcodes")
     return _TensorUnpickler(io.BytesIO(stream.getbuffer()[start : stream.tell()])).load()
 
@@ -141,9 +141,9 @@ def _read_storages(content: bytes, start: int, keys: Any, told: set[_Storage]) -
     for key in keys:
         storage = left[key]
         values = start + 8
-        if int.from_bytes(content[start:values], "little", signed=True) != storage.count:
-            raise ValueError(f"storage {key} of another length than {storage.count}")
-        found[key] = np.frombuffer(content, storage.items, storage.count, values)
+        if int.from_bytes(content[start:values], "little", signed=True) != storage.length:
+            raise ValueError(f"storage {key} of another length than {storage.length}")
+        found[key] = np.frombuffer(content, storage.items, storage.length, values)
         start = values + found[key].nbytes
     if start != len(content):
         raise ValueError(f"{len(content) - start} bytes after the last storage")
