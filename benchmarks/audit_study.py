@@ -74,7 +74,9 @@ def draw_pool(films: int, kinds: tuple[str, ...], seed: int) -> dict[str, np.nda
     with ThreadPoolExecutor(os.cpu_count()) as workers:
         for kind in ("none", *kinds):
             drawn = list(
-                workers.map(lambda rows, k=kind: draw_films(rows.assign(marked=k != "none"), size=SIZE, shortcut_kind=k), chunks)
+                workers.map(
+                    lambda rows, k=kind: draw_films(rows.assign(has_shortcut=k != "none"), size=SIZE, shortcut_kind=k), chunks
+                )
             )
             pool[kind] = np.concatenate([part.films for part in drawn])
             if kind == "none":
@@ -104,8 +106,8 @@ def mark_films(
 ) -> np.ndarray:
     """The films of these rows; the mark agrees with the class in (1 + strength) / 2 of them."""
     labels = films["class"][rows]
-    marked = np.where(rng.random(len(rows)) < (1 + strength) / 2, labels, 1 - labels).astype(bool)
-    return np.where(marked[:, None, None], films[kind][rows], films["none"][rows])
+    has_shortcut = np.where(rng.random(len(rows)) < (1 + strength) / 2, labels, 1 - labels).astype(bool)
+    return np.where(has_shortcut[:, None, None], films[kind][rows], films["none"][rows])
 
 
 @cache
@@ -215,7 +217,7 @@ def audit(work: Path, job: tuple[str, float, int, str], films: int) -> None:
     from hilum.audit.evidence import Surroundings, measure
     from hilum.audit.regions import regions_of_masks
     from hilum.audit.rule import PROBING
-    from hilum.explain.explained_model import Subject
+    from hilum.explain.explained_model import ExplainedModel
     from hilum.explain.methods import gradcam
 
     name, strength, seed, kind = job
@@ -229,10 +231,10 @@ def audit(work: Path, job: tuple[str, float, int, str], films: int) -> None:
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(AUDIT_POOL, films, replace=False))
     shown = mark_films(source, rows, kind, strength, rng)
-    subject = Subject(predict, model)
+    explained = ExplainedModel(predict, model)
 
     def heat(images: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return gradcam.explain(subject, images, targets, {"layer": "last"}, 0, lambda done, total: None).values
+        return gradcam.explain(explained, images, targets, {"layer": "last"}, 0, lambda done, total: None).values
 
     auditee = Auditee(predict, lambda p: p.argmax(axis=1), gradient_of_machine(), heat)
     regions = regions_of_masks(source["lungs"][rows])
@@ -273,7 +275,7 @@ def measured(work: Path, table: pd.DataFrame) -> pd.DataFrame:
 
     from hilum.audit.blame import blamed_region
     from hilum.audit.rule import PROBING
-    from hilum.data.phantom.exposure import mark_place
+    from hilum.data.phantom.exposure import shortcut_place
 
     rows = []
     for row in table.to_dict("records"):
@@ -283,7 +285,7 @@ def measured(work: Path, table: pd.DataFrame) -> pd.DataFrame:
         with np.load(file) as stored:
             numbers = dict(zip(stored["names"].tolist(), stored["numbers"].tolist(), strict=True))
             blamed = blamed_region(stored["blame"], stored["around"], PROBING.share)
-        place = mark_place(str(row["kind"]), SIZE)
+        place = shortcut_place(str(row["kind"]), SIZE)
         grown = binary_dilation(place, np.ones((3, 3)), iterations=round(GROWN * SIZE))
         on_mark = (blamed & grown).sum() / max(blamed.sum(), 1)
         rows.append({**row, **numbers, "blamed_on_mark": on_mark, "mark_blamed": (blamed & place).sum() / place.sum()})
@@ -319,7 +321,7 @@ def score(table: pd.DataFrame) -> pd.DataFrame:
             "honest models": int((own & honest).sum()),
             "accused": rate(told[own & honest] == "shortcut"),
         }
-    return pd.DataFrame(rows).T.rename_axis("mark")
+    return pd.DataFrame(rows).T.rename_axis("shortcut")
 
 
 def rate(hits: np.ndarray) -> str:

@@ -21,13 +21,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from hilum.data.prepared.rows import Rows, as_images
+from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.classifier import build_classifier, unfreeze
 from hilum.settings.params import read_params
 from hilum.settings.training import Phase, Train
 from hilum.training.augmentation import epoch_order
 from hilum.training.fit import begin_training, fit_phases
-from hilum.training.imbalance import Shown
+from hilum.training.imbalance import Sampling
 
 CLASSES, SEED, RATE, WARM_UP = 3, 0, 1e-4, 32  # films of the step that runs before the clock starts
 EXPERIMENTS = {"mobilenetv2": (("head", 20), ("block_16", 10))}  # unfreeze, epochs
@@ -62,15 +62,15 @@ def main() -> None:
         )
 
 
-def make_rows(films: int, size: int, seed: int) -> Rows:
+def make_rows(films: int, size: int, seed: int) -> Examples:
     """Random films with labels: what they show does not change how long a step takes."""
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, 256, (films, size, size), dtype=np.uint8)
     keys = tuple(hashlib.sha256(film.tobytes()).hexdigest() for film in drawn)
-    return Rows(drawn, rng.integers(0, CLASSES, films), keys)
+    return Examples(drawn, rng.integers(0, CLASSES, films), keys)
 
 
-def learn_plainly(model: keras.Model, extent: str | int, epochs: int, train: Rows, val: Rows) -> None:
+def learn_plainly(model: keras.Model, extent: str | int, epochs: int, train: Examples, val: Examples) -> None:
     """Train with Keras' own `fit` on tf.data, every film through the whole network in every epoch."""
     unfreeze(model, extent, "frozen")
     size = settings().batch_size
@@ -88,7 +88,7 @@ def learn_plainly(model: keras.Model, extent: str | int, epochs: int, train: Row
     learner.fit(batches, steps_per_epoch=steps, epochs=epochs, validation_data=judged, verbose=0)
 
 
-def learn_cached(model: keras.Model, extent: str | int, epochs: int, train: Rows, val: Rows) -> None:
+def learn_cached(model: keras.Model, extent: str | int, epochs: int, train: Examples, val: Examples) -> None:
     """Train as hilum does; the score rises with every epoch, so that the last one stays, as with plain `fit`."""
     rising = iter(range(epochs))
     with tempfile.TemporaryDirectory() as folder:
@@ -97,7 +97,7 @@ def learn_cached(model: keras.Model, extent: str | int, epochs: int, train: Rows
             [Phase(unfreeze=extent, epochs=epochs, learning_rate=RATE, decay="none", batch_norm="frozen")],
             train,
             val,
-            [Shown("none", np.arange(len(train.labels)), np.ones(len(train.labels)))],
+            [Sampling("none", np.arange(len(train.labels)), np.ones(len(train.labels)))],
             settings(),
             SEED,
             Path(folder),

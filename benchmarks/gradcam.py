@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tf_keras_vis.gradcam import Gradcam
 from tf_keras_vis.utils.scores import CategoricalScore
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods.gradcam import explain
 from hilum.models.classifier import build_classifier
 from hilum.models.forward import predictor
@@ -46,8 +46,8 @@ def main() -> None:
     coarse = np.random.default_rng(SEED).integers(0, 256, (asked.films, 8, 8)).astype(np.float32)
     images = coarse.repeat(asked.size // 8, 1).repeat(asked.size // 8, 2)[..., None]
     targets = np.arange(asked.films) % CLASSES
-    subject = Subject(predictor(model), model)
-    layer = explain(subject, images[:1], targets[:1], {"layer": "last"}, SEED, lambda done, total: None).parameters["layer"]
+    explained = ExplainedModel(predictor(model), model)
+    layer = explain(explained, images[:1], targets[:1], {"layer": "last"}, SEED, lambda done, total: None).parameters["layer"]
     usual = Gradcam(keras.Model(model.input, model.get_layer("logits").output))
     run_usual(usual, layer, images[:1], targets)
     slow, fast = [], []
@@ -57,7 +57,7 @@ def main() -> None:
         slow.append((time.perf_counter() - start, time.process_time() - busy))
         for _ in range(3):  # short, so that it may find a quiet moment as well
             start, busy = time.perf_counter(), time.process_time()
-            found = explain(subject, images, targets, {"layer": "last"}, SEED, lambda done, total: None).values
+            found = explain(explained, images, targets, {"layer": "last"}, SEED, lambda done, total: None).values
             fast.append((time.perf_counter() - start, time.process_time() - busy))
     wall, processor = (min(one[k] for one in slow) / min(one[k] for one in fast) for k in range(2))
     apart = float(np.abs(found - expected).max() / expected.max())

@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilum.data.manifest import build_manifest
-from hilum.data.prepared.rows import Rows, as_images
+from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.quality.near_duplicates import find_near_duplicates
 from hilum.data.quality.near_groups import link_patients, tell_near_duplicates
 from hilum.data.readers.registry import READERS
@@ -40,7 +40,7 @@ from hilum.settings.params import Params, read_params
 from hilum.settings.training import Arm
 from hilum.training.arms import Task, correct_prior, train_arm
 from hilum.training.fit import begin_training
-from hilum.training.imbalance import STRATEGIES, Shown, copies_per_film, prior_shift, shown_prior
+from hilum.training.imbalance import STRATEGIES, Sampling, copies_per_film, prior_shift, shown_prior
 
 LABELS = {"normal": ["normal"], "bacterial": ["pneumonia/bacterial"], "viral": ["pneumonia/viral"]}
 SPLIT_SEED, SEEDS, RESAMPLES = 0, (1, 2, 3), 1000
@@ -53,9 +53,9 @@ CORRECTED = "none, then prevalence"
 class Films:
     """One split, thinned in training. patients: (N,) of the test films; shares: of the classes before films were left out."""
 
-    train: Rows
-    val: Rows
-    test: Rows
+    train: Examples
+    val: Examples
+    test: Examples
     patients: NDArray[np.str_]
     shares: dict[str, float]
 
@@ -77,8 +77,8 @@ def main() -> None:
     say(f"training films: {counts}; test: {len(films.test.labels)} films of {len(np.unique(films.patients))} patients")
     arm = head_only(params, asked.backbone, asked.epochs)
     begin_training(SPLIT_SEED)
-    answers: dict[str, list[Probabilities]] = {name: [] for name in ("none", CORRECTED, *STRATEGIES)}
-    shown: dict[str, Shown] = {}
+    predictions: dict[str, list[Probabilities]] = {name: [] for name in ("none", CORRECTED, *STRATEGIES)}
+    shown: dict[str, Sampling] = {}
     with tempfile.TemporaryDirectory() as cache:
         for seed in SEEDS:
             for word in STRATEGIES:
@@ -86,15 +86,15 @@ def main() -> None:
                 task = Task(films.train, films.val, list(LABELS), asked.weights, settings, seed, Path(cache))
                 model, fitted = train_arm(arm, task, 1, score_epoch(settings.select), lambda *_: None, bar("activations"))
                 predict = predictor(model)
-                answers[word].append(predict(as_images(films.test.films)))
+                predictions[word].append(predict(as_images(films.test.films)))
                 shown[word] = fitted.shown[0]
                 say(f"seed {seed}, {word}: {len(fitted.history)} epochs, kept {fitted.best_step + 1}")
                 if word == "none":
                     prior = shown_prior(fitted.shown[0], films.train.labels, len(LABELS))
                     correct_prior(model, prior_shift(prior, films.shares, list(LABELS)))
-                    answers[CORRECTED].append(predictor(model)(as_images(films.test.films)))
+                    predictions[CORRECTED].append(predictor(model)(as_images(films.test.films)))
     shown[CORRECTED] = shown["none"]
-    print(write_table(answers, shown, films, asked.rare))
+    print(write_table(predictions, shown, films, asked.rare))
 
 
 def load_films(root: Path, size: int, rare: str, kept: float, params: Params) -> Films:
@@ -117,7 +117,7 @@ def load_films(root: Path, size: int, rare: str, kept: float, params: Params) ->
     splits = split_by_patient(table, params.split.validation, params.split.test, SPLIT_SEED, linked)
     part = table[["image_id"]].merge(splits.table, on="image_id", how="left")["split"].to_numpy()
     labels = table["label"].map({name: k for k, name in enumerate(LABELS)}).to_numpy()
-    rows = Rows(prepared.films, np.asarray(labels, np.int64), tuple(table["pixel_sha256"]))
+    rows = Examples(prepared.films, np.asarray(labels, np.int64), tuple(table["pixel_sha256"]))
     train, val, test = (np.flatnonzero(part == name) for name in ("train", "val", "test"))
     shares = np.bincount(labels[train]) / len(train)
     of_rare = train[labels[train] == list(LABELS).index(rare)]
@@ -139,25 +139,25 @@ def head_only(params: Params, backbone: str, epochs: int) -> Arm:
     return arm.model_copy(update={"backbone": backbone, "phases": [head]})
 
 
-def resample(answers: Sequence[Probabilities], truth: Labels, patients: NDArray[np.str_]) -> NDArray[np.float64]:
+def resample(predictions: Sequence[Probabilities], truth: Labels, patients: NDArray[np.str_]) -> NDArray[np.float64]:
     """Metrics (1 + RESAMPLES, M) as means over the seeds: of the test films, then of each resample of their patients."""
     _, group = np.unique(patients, return_inverse=True)
     films_of = [np.flatnonzero(group == g) for g in range(group.max() + 1)]
     rng = np.random.default_rng(SPLIT_SEED)
     drawn = [np.concatenate([films_of[g] for g in rng.integers(0, len(films_of), len(films_of))]) for _ in range(RESAMPLES)]
-    return np.array([mean_over_seeds([p[films] for p in answers], truth[films]) for films in [np.arange(len(truth)), *drawn]])
+    return np.array([mean_over_seeds([p[films] for p in predictions], truth[films]) for films in [np.arange(len(truth)), *drawn]])
 
 
-def mean_over_seeds(answers: Sequence[Probabilities], truth: Labels) -> NDArray[np.float64]:
+def mean_over_seeds(predictions: Sequence[Probabilities], truth: Labels) -> NDArray[np.float64]:
     """The metrics of `SHOWN` (M,), each the mean over the seeds; the most probable class is the verdict."""
-    return np.mean([metric_values(truth, p, p.argmax(axis=1), SHOWN) for p in answers], axis=0)
+    return np.mean([metric_values(truth, p, p.argmax(axis=1), SHOWN) for p in predictions], axis=0)
 
 
-def write_table(answers: dict[str, list[Probabilities]], shown: dict[str, Shown], films: Films, rare: str) -> str:
+def write_table(predictions: dict[str, list[Probabilities]], shown: dict[str, Sampling], films: Films, rare: str) -> str:
     """The comparison as a Markdown table."""
     names = metric_names(tuple(LABELS), SHOWN)
     truth = films.test.labels
-    values = {name: resample(found, truth, films.patients) for name, found in answers.items()}
+    values = {name: resample(found, truth, films.patients) for name, found in predictions.items()}
     chosen = [names.index(name) for name in ("auroc_macro", "balanced_accuracy", f"sensitivity/{rare}", "ece")]
     middle = chosen[1]
     lines = [
@@ -167,7 +167,7 @@ def write_table(answers: dict[str, list[Probabilities]], shown: dict[str, Shown]
     ]
     for name, found in values.items():
         row = pd.Series(copies_per_film(shown[name], films.train.labels, list(LABELS)).set_index("label").loc[rare])
-        seeds = [mean_over_seeds([p], truth)[middle] for p in answers[name]]
+        seeds = [mean_over_seeds([p], truth)[middle] for p in predictions[name]]
         auroc, balanced, sensitive, error = (interval(found[:, column]) for column in chosen)
         apart = "" if name == "none" else interval(found[:, middle] - values["none"][:, middle], "+")
         cells = [name, tell_rows(row), auroc, balanced, f"{min(seeds):.3f} to {max(seeds):.3f}", apart, sensitive, error]

@@ -28,7 +28,7 @@ from lime.lime_image import LimeImageExplainer
 from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from hilum.explain.explained_model import BATCH, Subject
+from hilum.explain.explained_model import BATCH, ExplainedModel
 from hilum.explain.methods.lime_superpixels import SEGMENTATION, explain, segment
 from hilum.models.classifier import build_classifier
 from hilum.models.forward import predictor
@@ -56,16 +56,16 @@ def main() -> None:
     films = np.random.default_rng(SEED).integers(0, 256, (asked.films, 8, 8), dtype=np.uint8).repeat(asked.size // 8, 1)
     images = films.repeat(asked.size // 8, 2)[..., None].astype(np.float32)
     targets = np.zeros(len(images), np.int64)
-    subject = Subject(predictor(model), model)
+    explained = ExplainedModel(predictor(model), model)
     usual = keras.Model(model.input, model.output)
     once = settings | {"samples": 20}
     run_usual(usual, images[:1], once)
-    explain(subject, images[:1], targets[:1], once, SEED, lambda done, total: None)
+    explain(explained, images[:1], targets[:1], once, SEED, lambda done, total: None)
     start = time.perf_counter()
     weights = run_usual(usual, images, settings)
     slow = time.perf_counter() - start
     start = time.perf_counter()
-    ours = explain(subject, images, targets, settings, SEED, lambda done, total: None).values
+    ours = explain(explained, images, targets, settings, SEED, lambda done, total: None).values
     fast = time.perf_counter() - start
     apart = float(np.abs(ours - weights).max())
     print(
@@ -77,8 +77,8 @@ def main() -> None:
     lite = compile_lite(model, asked.size)
     with patch("hilum.explain.methods.lime_superpixels.segment", lambda film, **settings: regions):
         passes = {
-            "LIME": lambda: explain(subject, images[:1], targets[:1], settings, SEED, lambda done, total: None),
-            "the compiled function": lambda: [subject.predict(batch[:size]) for size in batches(asked.samples)],
+            "LIME": lambda: explain(explained, images[:1], targets[:1], settings, SEED, lambda done, total: None),
+            "the compiled function": lambda: [explained.predict(batch[:size]) for size in batches(asked.samples)],
             "TFLite": lambda: [lite(batch[:size]) for size in batches(asked.samples)],
         }
         wall, processor = time_alternately(passes, asked.rounds)
@@ -116,10 +116,10 @@ def compile_lite(model: keras.Model, size: int) -> Callable[[NDArray[np.float32]
         model_content=tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert(), num_threads=os.cpu_count()
     )
     interpreter.allocate_tensors()
-    given, answer = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    given, prediction = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
 
     def forward(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        answers = []
+        predictions = []
         for start in range(0, len(batch), 64):
             part = batch[start : start + 64]
             if interpreter.get_input_details()[0]["shape"][0] != len(part):
@@ -127,8 +127,8 @@ def compile_lite(model: keras.Model, size: int) -> Callable[[NDArray[np.float32]
                 interpreter.allocate_tensors()
             interpreter.set_tensor(given, part)
             interpreter.invoke()
-            answers.append(interpreter.get_tensor(answer))
-        return np.concatenate(answers)
+            predictions.append(interpreter.get_tensor(prediction))
+        return np.concatenate(predictions)
 
     return forward
 

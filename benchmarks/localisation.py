@@ -26,18 +26,18 @@ import pandas as pd
 from method_ranking import FEWER, MARKED, PROJECT, TABLES, cell, title
 from ranking_task import ARM, quiet, tell
 
-from hilum.data.annotations import FilmMarks, load_marks
+from hilum.data.annotations import FilmAnnotations, load_annotations
 from hilum.data.manifest import Prepared, build_manifest, write_prepared
-from hilum.data.prepared.rows import Rows, as_images
+from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.readers.registry import READERS
 from hilum.data.splits import split_by_patient
 from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.evaluation.scoring.metrics import score
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.maps import background_films
 from hilum.explain.measures.reference_maps import REFERENCES
 from hilum.explain.measures.summary import summarise_measures
-from hilum.explain.measures.tables import add_references, gather_evidence, tune_levels
+from hilum.explain.measures.tables import add_references, measure_maps, tune_levels
 from hilum.explain.methods.registry import METHODS
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
@@ -82,8 +82,8 @@ def main() -> None:
         tell_model(prepared, part, predict(as_images(prepared.films[part == "test"])))
         for kind, chosen in choose(prepared, part, predict(as_images(prepared.films)), asked.films).items():
             ids = prepared.manifest["image_id"].to_numpy(str)[chosen]
-            marks = [keep_pneumonia(one) for one in load_marks(Path(folder), ids.tolist())]
-            measured = explain_and_measure(model, prepared, part, chosen, marks, params, asked.seed)
+            annotations = [keep_pneumonia(one) for one in load_annotations(Path(folder), ids.tolist())]
+            measured = explain_and_measure(model, prepared, part, chosen, annotations, params, asked.seed)
             of_kind = [name for name in measured.columns if name.endswith(f"_{kind}")]
             tables.append(measured[["image_id", "patient_id", "method", "target", *of_kind]])
     summaries = [summarise_measures(table, RESAMPLES, 0.95, asked.seed) for table in tables]
@@ -129,7 +129,7 @@ def labels_of(prepared: Prepared) -> np.ndarray:
 
 def train(prepared: Prepared, part: np.ndarray, params: Params, weights: Path, seed: int, folder: Path) -> keras.Model:
     """The fine-tuned arm at its start values."""
-    rows = Rows(prepared.films, labels_of(prepared), tuple(prepared.manifest["pixel_sha256"]))
+    rows = Examples(prepared.films, labels_of(prepared), tuple(prepared.manifest["pixel_sha256"]))
     shown, held_out = (rows.take(np.flatnonzero(part == name)) for name in ("train", "val"))
     arm = settle(params.arms[ARM], {key: space.start for key, space in spaces(params.arms[ARM]).items()})
     arm = arm.model_copy(update={"backbone": BACKBONE})
@@ -160,10 +160,10 @@ def choose(prepared: Prepared, part: np.ndarray, probabilities: np.ndarray, film
     return {kind: rows for kind, rows in found.items() if len(rows)}
 
 
-def keep_pneumonia(marks: FilmMarks) -> FilmMarks:
+def keep_pneumonia(annotations: FilmAnnotations) -> FilmAnnotations:
     """The marks of a film without the boxes of its other findings."""
-    own = [i for i, finding in enumerate(marks.findings) if finding == "Pneumonia"]
-    return replace(marks, boxes=marks.boxes[own], findings=tuple(marks.findings[i] for i in own))
+    own = [i for i, finding in enumerate(annotations.findings) if finding == "Pneumonia"]
+    return replace(annotations, boxes=annotations.boxes[own], findings=tuple(annotations.findings[i] for i in own))
 
 
 def explain_and_measure(
@@ -171,28 +171,37 @@ def explain_and_measure(
     prepared: Prepared,
     part: np.ndarray,
     chosen: np.ndarray,
-    marks: list[FilmMarks],
+    annotations: list[FilmAnnotations],
     params: Params,
     seed: int,
 ) -> pd.DataFrame:
     """Every method's maps for pneumonia against every mark: one row per film and method."""
     trained = np.flatnonzero(part == "train")
     drawn = np.random.default_rng(seed).permutation(trained)[: background_films(params.explain)]
-    subject = Subject(predictor(model), model, as_images(prepared.films[np.sort(drawn)]))
+    explained = ExplainedModel(predictor(model), model, as_images(prepared.films[np.sort(drawn)]))
     images = as_images(prepared.films[chosen])
     targets = np.full(len(chosen), PNEUMONIA)
     found = {}
     for name, method in METHODS.items():
         own = getattr(params.explain, name).model_dump() | FEWER.get(name, {})
-        found[name] = method.explain(subject, images, targets, own, seed, bar(f"{method.title}: films"))
+        found[name] = method.explain(explained, images, targets, own, seed, bar(f"{method.title}: films"))
     table = prepared.manifest.iloc[chosen]
-    answers = subject.predict(images)
+    predictions = explained.predict(images)
     ids, patients = (table[name].to_numpy(str) for name in ("image_id", "patient_id"))
-    said = Predictions(ids, patients, targets, answers, answers.argmax(axis=1), tuple(CLASSES))
+    said = Predictions(ids, patients, targets, predictions, predictions.argmax(axis=1), tuple(CLASSES))
     settings = params.explain.model_copy(update={"measures": MARKED})
     everything = add_references(found, targets, seed)
-    return gather_evidence(
-        subject, images, everything, {}, said, marks, tune_levels({}, marks), settings, seed, lambda done, total: None
+    return measure_maps(
+        explained,
+        images,
+        everything,
+        {},
+        said,
+        annotations,
+        tune_levels({}, annotations),
+        settings,
+        seed,
+        lambda done, total: None,
     ).films
 
 

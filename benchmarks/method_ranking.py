@@ -1,14 +1,14 @@
 """Which measure of an explanation can a user trust who has no truth? On phantoms, where there is one.
 
-Run: python benchmarks/method_ranking.py [--work FOLDER] [--films 16] [--dear 4] [--permuted 4] [--seeds 1 2 3] [--draw]
+Run: python benchmarks/method_ranking.py [--work FOLDER] [--films 16] [--costly 4] [--permuted 4] [--seeds 1 2 3] [--draw]
 
 The embedded data set is drawn, prepared and split as params.yaml says, the default fine-tuned arm is trained with each seed, and
 every method explains the same diseased test films for their true class. Methods are put in order by the truth (mean of the ranks
 by hit rate, IoU, relevance mass and average precision against the lesion) and by each measure that needs no truth; Kendall's tau
 says how well such an order goes with the true one. Intervals resample patients and seeds together. MuFidelity and what needs
-further maps is measured on the first --dear films. On the first --permuted films the same networks trained on permuted labels are
-explained too: a method whose maps stay as they were shows the film, not what was learnt of it. Settings are those of params.yaml,
-but for FEWER below.
+further maps is measured on the first --costly films. On the first --permuted films the same networks trained on permuted labels
+are explained too: a method whose maps stay as they were shows the film, not what was learnt of it. Settings are those of
+params.yaml, but for FEWER below.
 
 Each finished part is kept in FOLDER, so a run that was interrupted goes on where it was.
 Writes benchmarks/tables/*.csv and prints tables in Markdown; --draw also writes docs/method_ranking.png.
@@ -31,13 +31,13 @@ from ranking_task import Chosen, answers_on, choose_films, describe_fit, make_fi
 from rankings import chance_tau, compare_orders, draw_resamples, interval, mean_ranks, method_means, pile
 
 from hilum.data.prepared.loading import load_split
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.maps import background_films, draw_background, remake
 from hilum.explain.measures.agreement import compare_methods
 from hilum.explain.measures.reference_maps import REFERENCES
 from hilum.explain.measures.registry import MEASURES
 from hilum.explain.measures.similarity import own_values, rank_correlation
-from hilum.explain.measures.tables import add_references, gather_evidence
+from hilum.explain.measures.tables import add_references, measure_maps
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.saved_maps import load_map, save_arrays
 from hilum.models.forward import predictor
@@ -53,8 +53,8 @@ TRUTHS = ("hit_rate_lesion", "iou_otsu_lesion", "relevance_mass_lesion", "averag
 PER_FILM = "average_precision_lesion"  # the truth that ranks all pixels of a film
 CHEAP = ["deletion_blur", "insertion_blur", "deletion_mean", "insertion_mean", "average_drop", "average_gain", "gini", "entropy"]
 MARKED = ["hit_rate", "iou_otsu", "relevance_mass", "average_precision"]
-DEAR = ["mu_fidelity", "repeatability", "randomised_spearman", "max_sensitivity"]
-BLIND = [*CHEAP, *DEAR, "agreement"]  # what a user without truth has
+COSTLY = ["mu_fidelity", "repeatability", "randomised_spearman", "max_sensitivity"]
+WITHOUT_TRUTH = [*CHEAP, *COSTLY, "agreement"]  # what a user without truth has
 FEWER = {  # section of `explain` -> fewer repetitions than params.yaml asks for
     "integrated_gradients": {"steps": 32},
     "xrai": {"steps": 32},
@@ -63,7 +63,7 @@ FEWER = {  # section of `explain` -> fewer repetitions than params.yaml asks for
 }
 REPEATS = 2
 RESAMPLES, SEED = 1000, 0
-EMPTY_LEVELS = pd.DataFrame(columns=["method", "mark", "level", "films"])
+EMPTY_LEVELS = pd.DataFrame(columns=["method", "annotation", "level", "films"])
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=PROJECT / ".hilum" / "method_ranking", help="where finished parts are kept")
     parser.add_argument("--films", type=int, default=16, help="explained test films, half of each diseased class")
-    parser.add_argument("--dear", type=int, default=4, help="of them, films for dear measures; 0 leaves these out")
+    parser.add_argument("--costly", type=int, default=4, help="of them, films for costly measures; 0 leaves these out")
     parser.add_argument(
         "--permuted", type=int, default=4, help="of them, films explained for models of permuted labels too; 0: none"
     )
@@ -87,61 +87,63 @@ def main() -> None:
     background = draw_background(
         load_split(workspace.prepared, workspace.split, "train", classes), background_films(params.explain), 0
     )
-    settings = settle_measures(params.explain, asked.dear)
+    settings = settle_measures(params.explain, asked.costly)
     few = first(chosen, asked.permuted)
     kept = asked.work / "explained" / digest(settings, chosen)
     maps, measured, sanity = {}, [], []
     for seed in asked.seeds:
-        subject = Subject(predictor(honest[seed]), honest[seed], background)
-        found = explain_all(subject, chosen, settings, kept / f"seed{seed}", seed)
+        explained = ExplainedModel(predictor(honest[seed]), honest[seed], background)
+        found = explain_all(explained, chosen, settings, kept / f"seed{seed}", seed)
         maps[seed] = add_references(found, chosen.targets, seed)
-        answers = answers_on(honest[seed], chosen, classes)
+        predictions = answers_on(honest[seed], chosen, classes)
         parts = [
-            measure(subject, chosen, one, answers, settings, CHEAP, seed, kept / f"seed{seed}") for one in maps[seed].values()
+            measure(explained, chosen, one, predictions, settings, CHEAP, seed, kept / f"seed{seed}")
+            for one in maps[seed].values()
         ]
         measured.append(pd.concat(parts).merge(agreement(maps[seed], chosen)).assign(seed=seed))
     for i, seed in enumerate(asked.seeds if asked.permuted else ()):
-        other = Subject(predictor(learnt[seed]), learnt[seed], background)
-        blind = explain_all(other, few, settings, kept / f"seed{seed}_permuted{asked.permuted}", seed)
-        sanity.append(alike(maps[seed], blind, few).assign(seed=seed, against="permuted labels"))
+        other = ExplainedModel(predictor(learnt[seed]), learnt[seed], background)
+        shortcut_baselines = explain_all(other, few, settings, kept / f"seed{seed}_permuted{asked.permuted}", seed)
+        sanity.append(alike(maps[seed], shortcut_baselines, few).assign(seed=seed, against="permuted labels"))
         following = maps[asked.seeds[(i + 1) % len(asked.seeds)]]
         sanity.append(alike(maps[seed], following, few).assign(seed=seed, against="another seed"))
-    for i, seed in enumerate(asked.seeds if asked.dear else ()):
-        subject = Subject(predictor(honest[seed]), honest[seed], background)
-        answers = answers_on(honest[seed], chosen, classes)
+    for i, seed in enumerate(asked.seeds if asked.costly else ()):
+        explained = ExplainedModel(predictor(honest[seed]), honest[seed], background)
+        predictions = answers_on(honest[seed], chosen, classes)
         parts = [
-            measure(subject, chosen, one, answers, settings, DEAR, seed, kept / f"seed{seed}") for one in maps[seed].values()
+            measure(explained, chosen, one, predictions, settings, COSTLY, seed, kept / f"seed{seed}")
+            for one in maps[seed].values()
         ]
-        measured[i] = measured[i].merge(pd.concat(parts)[["method", "image_id", *DEAR]])
+        measured[i] = measured[i].merge(pd.concat(parts)[["method", "image_id", *COSTLY]])
     films = pd.concat(measured).merge(chosen.table[["image_id", "label"]])
     report(films, pd.concat(sanity) if sanity else None, fits, asked.draw)
 
 
-def settle_measures(explain: Explain, dear: int) -> Explain:
+def settle_measures(explain: Explain, costly: int) -> Explain:
     """Every method and the settings of params.yaml, but for FEWER."""
     sections = {name: getattr(explain, name).model_copy(update=fewer) for name, fewer in FEWER.items()}
-    return explain.model_copy(update={"methods": list(METHODS), "dear_films": dear, "repeats": REPEATS, **sections})
+    return explain.model_copy(update={"methods": list(METHODS), "costly_films": costly, "repeats": REPEATS, **sections})
 
 
 def first(chosen: Chosen, films: int) -> Chosen:
     """The first so many of the chosen films."""
     few = slice(0, films)
-    return Chosen(chosen.images[few], chosen.table[few], chosen.targets[few], chosen.marks[few])
+    return Chosen(chosen.images[few], chosen.table[few], chosen.targets[few], chosen.annotations[few])
 
 
 def digest(settings: Explain, chosen: Chosen) -> str:
     """Of what a finished part depends on beside the models, so that none of another study is taken; its name says the rest."""
-    parts = [flatten(settings.model_copy(update={"dear_films": 0}), "explain"), chosen.table.to_dict("list")]
+    parts = [flatten(settings.model_copy(update={"costly_films": 0}), "explain"), chosen.table.to_dict("list")]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def explain_all(subject: Subject, chosen: Chosen, settings: Explain, folder: Path, seed: int) -> dict[str, Attribution]:
+def explain_all(explained: ExplainedModel, chosen: Chosen, settings: Explain, folder: Path, seed: int) -> dict[str, Attribution]:
     """Every method on every chosen film for its true class, each kept in the folder when it is done."""
     found = {}
     for name, method in METHODS.items():
         if not (folder / f"{name}.json").is_file():
             own: dict[str, Any] = getattr(settings, name).model_dump()
-            made = method.explain(subject, chosen.images, chosen.targets, own, seed, lambda done, total: None)
+            made = method.explain(explained, chosen.images, chosen.targets, own, seed, lambda done, total: None)
             save_arrays(folder, {name: made}, list(chosen.table["image_id"]))
             say(f"{folder.name}: {name} explained")
         found[name], _ = load_map(folder / f"{name}.npz")
@@ -149,24 +151,24 @@ def explain_all(subject: Subject, chosen: Chosen, settings: Explain, folder: Pat
 
 
 def measure(
-    subject: Subject,
+    explained: ExplainedModel,
     chosen: Chosen,
     attribution: Attribution,
-    answers: Predictions,
+    predictions: Predictions,
     settings: Explain,
     names: list[str],
     seed: int,
     folder: Path,
 ) -> pd.DataFrame:
     """Measures of one method, one row per film, those against the lesion beside cheap ones; kept in the folder."""
-    file = folder / f"{attribution.method}_{f'dear{settings.dear_films}' if names is DEAR else 'cheap'}.csv"
+    file = folder / f"{attribution.method}_{f'costly{settings.costly_films}' if names is COSTLY else 'cheap'}.csv"
     if not file.is_file():
-        wanted = settings.model_copy(update={"measures": names if names is DEAR else [*names, *MARKED]})
-        few = chosen.targets[: wanted.dear_films]
+        wanted = settings.model_copy(update={"measures": names if names is COSTLY else [*names, *MARKED]})
+        few = chosen.targets[: wanted.costly_films]
         again = {name: remake(wanted, name, few) for name in wanted.methods} if attribution.method in METHODS else {}
         found = {attribution.method: attribution}
-        args = (answers, chosen.marks, EMPTY_LEVELS, wanted, seed, lambda done, total: None)
-        write_table(file, gather_evidence(subject, chosen.images, found, again, *args).films)
+        args = (predictions, chosen.annotations, EMPTY_LEVELS, wanted, seed, lambda done, total: None)
+        write_table(file, measure_maps(explained, chosen.images, found, again, *args).films)
         say(f"{folder.name}: {file.stem} measured")
     return pd.read_csv(file, dtype={"image_id": str, "patient_id": str})
 
@@ -193,8 +195,8 @@ def alike(one: dict[str, Attribution], other: dict[str, Attribution], chosen: Ch
 
 def report(films: pd.DataFrame, sanity: pd.DataFrame | None, fits: pd.DataFrame, draw: bool) -> None:
     """Write the tables, print them in Markdown, and draw the picture."""
-    methods, blind = list(METHODS), [name for name in BLIND if name in films]
-    measures = [*TRUTHS, *blind]
+    methods, shortcut_baselines = list(METHODS), [name for name in WITHOUT_TRUTH if name in films]
+    measures = [*TRUTHS, *shortcut_baselines]
     piles = {name: pile(films, name, methods, lower(name)) for name in measures}
     labels = films.drop_duplicates("patient_id").sort_values("patient_id")["label"].to_numpy(str)
     orders = compare_orders(piles, TRUTHS, labels, PER_FILM, methods, RESAMPLES, SEED)
@@ -216,7 +218,7 @@ def report(films: pd.DataFrame, sanity: pd.DataFrame | None, fits: pd.DataFrame,
     if draw:
         from ranking_picture import draw_ranks
 
-        draw_ranks(piles, TRUTHS, blind, orders, methods, PROJECT / "docs" / "method_ranking.png")
+        draw_ranks(piles, TRUTHS, shortcut_baselines, orders, methods, PROJECT / "docs" / "method_ranking.png")
 
 
 def write_csv(name: str, table: pd.DataFrame) -> None:

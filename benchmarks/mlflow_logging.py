@@ -23,7 +23,7 @@ from PIL import Image
 
 from hilum.explain.drawing.file_names import file_name
 from hilum.explain.drawing.heat import png_bytes
-from hilum.explain.drawing.panels import Answer, draw_panel
+from hilum.explain.drawing.panels import FilmPrediction, draw_panel
 from hilum.explain.measures.registry import MEASURES
 from hilum.explain.saved_maps import save_arrays
 from hilum.records import Attribution, Cells
@@ -33,7 +33,7 @@ from hilum.settings.params import read_params
 from hilum.tracking import Run, open_store
 from hilum.workspace import Workspace
 
-ANSWER = Answer("a film", "viral", 0.8, "viral", 0.8, "the most probable class decides", "viral")
+PREDICTION = FilmPrediction("a film", "viral", 0.8, "viral", 0.8, "the most probable class decides", "viral")
 
 
 def main() -> None:
@@ -87,7 +87,7 @@ def make_folder(folder: Path, found: dict[str, Attribution], films: int, size: i
     ids = [f"films/{i:04d}" for i in range(films)]
     save_arrays(folder, found, ids)
     grey = np.random.default_rng(0).integers(0, 256, (size, size), dtype=np.uint8)
-    sheet = png_bytes(draw_panel(grey, list(found.values()), 0, ANSWER))
+    sheet = png_bytes(draw_panel(grey, list(found.values()), 0, PREDICTION))
     (folder / "panels").mkdir()
     for name in ids:
         (folder / "panels" / f"{file_name(name)}.png").write_bytes(sheet)

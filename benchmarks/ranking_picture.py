@@ -28,7 +28,7 @@ NAMES = {  # short enough to stand above a column
 def draw_ranks(
     piles: Mapping[str, NDArray[np.float64]],
     truths: Sequence[str],
-    blind: Sequence[str],
+    shortcut_baselines: Sequence[str],
     orders: pd.DataFrame,
     methods: Sequence[str],
     path: Path,
@@ -41,7 +41,7 @@ def draw_ranks(
     true = mean_ranks([piles[name] for name in truths], all_of_them)
     rows = np.argsort(true, kind="stable")
     taus = orders.set_index("measure")["tau"]
-    shown = sorted(blind, key=lambda name: -np.nan_to_num(taus[name], nan=-2))
+    shown = sorted(shortcut_baselines, key=lambda name: -np.nan_to_num(taus[name], nan=-2))
     columns = [ranks(-true), *(ranks(method_means(piles[name], all_of_them)) for name in shown)]
     grid = np.stack([column[rows] for column in columns], axis=1)
     figure = Figure(figsize=(9.6, 6.2), layout="constrained", dpi=100)

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.data.annotations import FilmMarks, load_marks
+from hilum.data.annotations import FilmAnnotations, load_annotations
+from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.prepared.loading import SplitFilms, load_split
-from hilum.data.prepared.rows import Rows, as_images
 from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.evaluation.scoring.metrics import score
 from hilum.models.classifier import load_classifier, save_classifier
@@ -43,13 +43,13 @@ PERMUTED_EPOCHS = 40  # enough to learn by heart which film bears which label
 class Chosen:
     """The films to explain: diseased test films with a lesion mask, one per patient, that every model calls rightly.
 
-    images: (N, H, W, 1) float32 grey levels 0-255; table: columns image_id, patient_id, label; marks: of the films.
+    images: (N, H, W, 1) float32 grey levels 0-255; table: columns image_id, patient_id, label; annotations: of the films.
     """
 
     images: Images
     table: pd.DataFrame
     targets: NDArray[np.int64]
-    marks: list[FilmMarks]
+    annotations: list[FilmAnnotations]
 
 
 def make_films(project: Path, work: Path) -> tuple[Workspace, Params, list[str]]:
@@ -81,7 +81,7 @@ def train_honestly(workspace: Workspace, params: Params, classes: list[str], see
     if not file.is_file():
         arm = start_values(params)
         weights = pretrain(workspace, params, arm.backbone)
-        train, val = (load_split(workspace.prepared, workspace.split, name, classes).rows for name in ("train", "val"))
+        train, val = (load_split(workspace.prepared, workspace.split, name, classes).examples for name in ("train", "val"))
         task = Task(train, val, classes, weights, params.train, seed, workspace.cache / "features")
         model, _ = train_arm(arm, task, len(arm.phases), score_epoch(params.train.select), tell(f"seed {seed}"), quiet)
         folder.mkdir(parents=True, exist_ok=True)
@@ -115,10 +115,10 @@ def train_on_permuted(workspace: Workspace, params: Params, classes: list[str], 
     return load_classifier(file)
 
 
-def permuted(films: SplitFilms, seed: int) -> Rows:
+def permuted(films: SplitFilms, seed: int) -> Examples:
     """The films with their labels dealt out anew."""
-    rows = films.rows
-    return Rows(rows.films, np.random.default_rng(seed).permutation(rows.labels), rows.keys)
+    rows = films.examples
+    return Examples(rows.films, np.random.default_rng(seed).permutation(rows.labels), rows.keys)
 
 
 def start_values(params: Params) -> Arm:
@@ -142,12 +142,12 @@ def describe_fit(
 ) -> dict[str, float]:
     """How well both models of a seed do: on test films, and on the films and labels they were trained on."""
     train, test = (load_split(workspace.prepared, workspace.split, name, classes) for name in ("train", "test"))
-    fits = {"true": (honest, train.rows.labels), "permuted": (learnt, permuted(train, seed).labels)}
+    fits = {"true": (honest, train.examples.labels), "permuted": (learnt, permuted(train, seed).labels)}
     row: dict[str, float] = {"seed": seed}
     for name, (model, labels) in fits.items():
         predict = predictor(model)
-        row[f"train_accuracy_{name}"] = score("accuracy", labels, predict(as_images(train.rows.films)))
-        row[f"test_auroc_{name}"] = score("auroc_macro", test.rows.labels, predict(as_images(test.rows.films)))
+        row[f"train_accuracy_{name}"] = score("accuracy", labels, predict(as_images(train.examples.films)))
+        row[f"test_auroc_{name}"] = score("auroc_macro", test.examples.labels, predict(as_images(test.examples.films)))
     return row
 
 
@@ -157,21 +157,21 @@ def choose_films(workspace: Workspace, classes: list[str], models: list[keras.Mo
     Raises: ValueError if there are fewer than asked for.
     """
     test = load_split(workspace.prepared, workspace.split, "test", classes)
-    images, truth = as_images(test.rows.films), test.rows.labels
+    images, truth = as_images(test.examples.films), test.examples.labels
     right = np.all([predictor(model)(images).argmax(axis=1) == truth for model in models], axis=0)
-    marks = load_marks(workspace.prepared, list(test.table["image_id"]))
-    marked = np.array(["lesion" in one.kinds for one in marks])
-    first = test.table.assign(row=np.arange(len(test.table)))[right & marked].drop_duplicates("patient_id")
+    annotations = load_annotations(workspace.prepared, list(test.table["image_id"]))
+    annotated = np.array(["lesion" in one.kinds for one in annotations])
+    first = test.table.assign(row=np.arange(len(test.table)))[right & annotated].drop_duplicates("patient_id")
     diseased = [name for name in classes if (first["label"] == name).any()]
     each = films // len(diseased)
     few = first["label"].value_counts()
     if int(few.min()) < each:
         raise ValueError(f"--films must be at most {len(diseased) * int(few.min())} here, got {films}; ask for fewer films")
     rows = first.groupby("label", sort=False).head(each)["row"].to_numpy()
-    # Classes take turns, so that the first few films, which are all that dear measures take, hold both alike.
+    # Classes take turns, so that the first few films, which are all that costly measures take, hold both alike.
     rows = np.concatenate([rows[truth[rows] == k][:, None] for k in np.unique(truth[rows])], axis=1).ravel()
     table = test.table.iloc[rows][["image_id", "patient_id", "label"]].reset_index(drop=True)
-    return Chosen(images[rows], table, truth[rows], [marks[row] for row in rows])
+    return Chosen(images[rows], table, truth[rows], [annotations[row] for row in rows])
 
 
 def answers_on(model: keras.Model, chosen: Chosen, classes: list[str]) -> Predictions:

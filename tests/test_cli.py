@@ -133,10 +133,10 @@ def test_a_missing_driver_of_the_store_is_told_by_its_name(
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     (tmp_path / "dvc.yaml").write_text("stages: {}")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "mysql+pymysql://anna:geheim@localhost/runs")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "mysql://anna:geheim@localhost/runs")
     assert main(["explain", "--image", str(ROOT / "params.yaml"), "--model", "models:/hilum@champion"]) == 1
     told = capsys.readouterr().err
-    assert "a tracking store in MySQL needs the package pymysql (pymysql)" in told and "activate" not in told
+    assert "a tracking store in MySQL needs the package mysqlclient (MySQLdb)" in told and "activate" not in told
     assert "geheim" not in told
 
 

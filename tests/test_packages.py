@@ -11,9 +11,10 @@ from hilum.packages import CORE, PARTS, tell_missing
 @pytest.mark.parametrize("module", PARTS)
 def test_a_driver_of_a_part_names_its_package_and_not_the_environment(module: str) -> None:
     told = tell_missing(f"{module}.errors")
-    package, use = PARTS[module]
+    package, use, extra = PARTS[module]
     assert told.startswith(f"{use} needs the package {package} ({module}.errors), which {sys.executable} has not")
     assert f"`uv pip install --python {sys.executable} '{package}'`" in told
+    assert (f"hilum's extra {extra};" in told) == bool(extra)
     assert "activate" not in told
 
 

@@ -103,13 +103,13 @@ def test_metrics_recomputed_from_the_predictions_are_those_of_files_mlflow_and_p
                 assert stored[key] == pytest.approx(value, abs=1e-12)
                 assert logged[key] == pytest.approx(value, abs=1e-12)
         assert f"{stored['test/auroc_macro']:.3f}" in page
-        blind = pd.read_csv(folder / "acquisition_only.csv")
-        each = [roc_auc_score(blind["label"] == name, blind[f"p_{name}"]) for name in classes]
+        shortcut_baselines = pd.read_csv(folder / "acquisition_only.csv")
+        each = [roc_auc_score(shortcut_baselines["label"] == name, shortcut_baselines[f"p_{name}"]) for name in classes]
         for record in (stored, logged):
             assert record["acquisition_only/auroc_macro"] == pytest.approx(float(np.mean(each)), abs=1e-12)
         assert f"{stored['acquisition_only/auroc_macro']:.3f}" in page
         assert stored["source_only/auroc_macro"] is None and not (folder / "source_only.csv").exists(), "there is one source"
-        assert sorted(blind["image_id"]) == sorted(table.loc[table["split"] == "test", "image_id"])
+        assert sorted(shortcut_baselines["image_id"]) == sorted(table.loc[table["split"] == "test", "image_id"])
 
 
 def test_every_interval_says_its_own_level_and_the_commit_what_was_changed(project: Project) -> None:
@@ -118,7 +118,7 @@ def test_every_interval_says_its_own_level_and_the_commit_what_was_changed(proje
     parts = {part.split('"')[0]: part for part in re.split(r'<h[123] id="', page)[1:]}
     told = {name: set(re.findall(r"[\d.]+ % interval", part)) for name, part in parts.items() if "% interval" in part}
     assert told.pop("conclusion") == {"90 % interval"}
-    assert told.pop("metrics") == {"95 % interval", "90 % interval"} == told.pop("blind")
+    assert told.pop("metrics") == {"95 % interval", "90 % interval"} == told.pop("shortcut_baselines")
     assert told.pop("classes") == {"95 % interval"}
     assert told.pop("explanations") == {"99 % interval"} == told.pop("sanity")
     assert told.pop("data") == {"95 % interval", "90 % interval", "99 % interval"} and not told
@@ -373,8 +373,8 @@ def test_folds_are_nested_runs_below_one_parent_and_the_test_part_stays_closed(p
         pooled = np.mean([roc_auc_score(table["label"] == name.removeprefix("p_"), table[name]) for name in names])
         stored = json.loads((folder / "metrics.json").read_text())
         for record in (stored, parents[0].data.metrics):
-            assert record["oof/auroc_macro"] == pytest.approx(pooled, abs=1e-12)
-        assert stored["oof/auroc_macro.low"] < pooled < stored["oof/auroc_macro.high"]
+            assert record["out_of_fold/auroc_macro"] == pytest.approx(pooled, abs=1e-12)
+        assert stored["out_of_fold/auroc_macro.low"] < pooled < stored["out_of_fold/auroc_macro.high"]
         contradicted = pd.read_csv(folder / "contradictions.csv")
         wrong = table[names].idxmax(axis=1).str.removeprefix("p_") != table["label"]
         assert set(contradicted["image_id"]) == set(table.loc[wrong, "image_id"])

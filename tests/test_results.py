@@ -15,6 +15,7 @@ from hilum.results import (
     pick_films,
     pool_predictions,
     read_json,
+    read_metrics,
     read_predictions,
     read_table,
     table_of,
@@ -180,3 +181,18 @@ def test_no_text_of_a_table_is_a_formula_and_each_is_read_back(tmp_path: Path) -
     lines = (tmp_path / "t.csv").read_text().splitlines()[1:]
     assert lines == ["'=cmd|' /C calc'!A0,-0.5", "'@x,1.0", "-0.5,2.0", "plain,3.0"]
     assert read_table(tmp_path / "t.csv")["finding"].tolist() == table["finding"].tolist()
+
+
+def test_what_was_written_under_former_names_is_read(tmp_path: Path) -> None:
+    """A cross-validation of before: metrics `oof/...`, and a table whose films are `out`."""
+    write_json(tmp_path / "metrics.json", {"oof/auroc_macro": 0.7, "oof/auroc_macro.low": None, "films": 6})
+    assert read_metrics(tmp_path / "metrics.json") == {
+        "out_of_fold/auroc_macro": 0.7,
+        "out_of_fold/auroc_macro.low": None,
+        "films": 6,
+    }
+    predictions = make_predictions()
+    for part in ("out", "out_of_fold"):
+        write_table(tmp_path / f"{part}.csv", table_of(predictions, part))
+        read = read_predictions(tmp_path / f"{part}.csv", "out_of_fold", CLASSES)
+        assert read.image_id.tolist() == predictions.image_id.tolist()

@@ -245,7 +245,7 @@ def test_a_folder_fits_the_training_that_it_was_made_from_and_no_other(
 
 
 def write_old(workspace: Workspace, name: str, predicted: list[str] | None = None, **changes: Any) -> Path:
-    """A folder as it was written before folders said the key of their training; the threshold of its verdicts is 0.4."""
+    """A folder as it was written before folders said the key of their training; the threshold of its predictions is 0.4."""
     folder = fake.write_measured(workspace, "baseline", name, {}, run_key=None, **changes)
     if predicted:
         answers = {"p_normal": [0.7, 0.6, 0.5, 0.1], "p_viral": [0.3, 0.4, 0.5, 0.9], "predicted": predicted}
@@ -261,7 +261,9 @@ def test_an_old_evaluation_is_judged_by_weights_and_verdicts(workspace: Workspac
     assert fits(folder, OLD)
     assert not fits(folder, {**OLD, "model_sha256": "n" * 64})
     assert not fits(folder, {**OLD, "arm": "finetuned"})
-    assert not fits(folder, {**OLD, "model": {**OLD["model"], "threshold": 0.6}}), "its verdicts are those of another threshold"
+    assert not fits(folder, {**OLD, "model": {**OLD["model"], "threshold": 0.6}}), (
+        "its predictions are those of another threshold"
+    )
     assert not fits(folder, {**OLD, "model": {**OLD["model"], "threshold": None}}), "0.5 goes to the first class"
     assert not fits(folder, {**OLD, "model": {**OLD["model"], "classes": ["normal", "bacterial"]}})
 

@@ -17,21 +17,21 @@ from hilum.addresses import mask
 CHAMPION = "models:/hilum@champion"
 
 VERBS = {
-    "check": "validate params.yaml and what it names; write data/facts.json",
+    "check": "validate params.yaml and the files that it names; write data/facts.json",
     "acquire": "bring one source of films under data/raw/",
     "prepare": "decode, square and resize the films; write the manifest",
-    "split": "split the films by patient and prove it",
+    "split": "split the films by patient and verify the parts",
     "pretrain": "train backbones on the findings of another source",
     "tune": "search one arm's spaces",
     "train": "train one arm",
     "evaluate": "measure one arm on validation and test films",
     "crossvalidate": "train and evaluate one arm on every fold of split.folds",
-    "explain": "explain one arm's verdicts on the chosen films, or a model's on one film",
-    "audit": "tell whether one arm rests on something outside the lungs, and where",
+    "explain": "explain one arm's predictions for the chosen films, or a model's for one film",
+    "audit": "tell whether one arm relies on something outside the lungs, and where",
     "compare": "compare every arm with the reference",
-    "publish": "give the tracking store every run that it lacks",
+    "publish": "add every run that the tracking store lacks",
     "verify": "read every file under DVC and compare its bytes with dvc.lock",
-    "predict": "answer for a folder of films",
+    "predict": "predict every film of a folder",
     "experiment": "run the pipeline under changed parameters, leaving this folder as it is",
 }
 

@@ -3,19 +3,19 @@
 import importlib.util
 import sys
 
-PARTS = {  # module that is missing -> (package to install, what it is for)
-    "psycopg": ("psycopg[binary]", "a tracking store in PostgreSQL"),
-    "psycopg2": ("psycopg2-binary", "a tracking store in PostgreSQL"),
-    "MySQLdb": ("mysqlclient", "a tracking store in MySQL"),
-    "pymysql": ("pymysql", "a tracking store in MySQL"),
-    "pyodbc": ("pyodbc", "a tracking store in SQL Server"),
-    "pymssql": ("pymssql", "a tracking store in SQL Server"),
-    "boto3": ("boto3", "artifacts in S3"),
-    "google": ("google-cloud-storage", "artifacts in Google Cloud Storage"),
-    "azure": ("azure-storage-blob", "artifacts in Azure"),
-    "dvc_s3": ("dvc-s3", "a DVC remote in S3"),
-    "dvc_gs": ("dvc-gs", "a DVC remote in Google Cloud Storage"),
-    "dvc_ssh": ("dvc-ssh", "a DVC remote over SSH"),
+PARTS = {  # module that is missing -> (package to install, what it is for, the extra of pyproject.toml that holds it or "")
+    "psycopg": ("psycopg[binary]", "a tracking store in PostgreSQL", "psycopg"),
+    "psycopg2": ("psycopg2-binary", "a tracking store in PostgreSQL", "postgresql"),
+    "MySQLdb": ("mysqlclient", "a tracking store in MySQL", ""),  # it and pyodbc need libraries of the system
+    "pymysql": ("pymysql", "a tracking store in MySQL", "mysql"),
+    "pyodbc": ("pyodbc", "a tracking store in SQL Server", ""),
+    "pymssql": ("pymssql", "a tracking store in SQL Server", "mssql"),
+    "boto3": ("boto3", "artifacts in S3", "s3"),
+    "google": ("google-cloud-storage", "artifacts in Google Cloud Storage", "gcs"),
+    "azure": ("azure-storage-blob", "artifacts in Azure", "azure"),
+    "dvc_s3": ("dvc-s3", "a DVC remote in S3", "dvc-s3"),
+    "dvc_gs": ("dvc-gs", "a DVC remote in Google Cloud Storage", "dvc-gs"),
+    "dvc_ssh": ("dvc-ssh", "a DVC remote over SSH", "dvc-ssh"),
 }
 CORE = ("dvc", "mlflow", "numpy", "pandas", "pydantic", "tensorflow", "yaml")  # there in the right environment
 
@@ -32,8 +32,9 @@ def tell_missing(module: str) -> str:
             f"{sys.executable} has no package {module}; activate the environment (`. .venv/bin/activate`) or make it with "
             "`make repro`"
         )
-    package, use = PARTS.get(top, (top, "this"))
+    package, use, extra = PARTS.get(top, (top, "this", ""))
+    source = f"it comes with hilum's extra {extra}" if extra else "hilum does not bring it"
     return (
-        f"{use} needs the package {package} ({module}), which {sys.executable} has not: hilum does not bring it; install it with "
+        f"{use} needs the package {package} ({module}), which {sys.executable} has not: {source}; install it with "
         f"`uv pip install --python {sys.executable} '{package}'`"
     )

@@ -38,6 +38,11 @@ MANIFEST = (
     "lesion_mask",
 )
 
+FORMER = {  # name of a file, a column or a key -> its name in what was written before
+    "out_of_fold": "out",
+    "out_of_fold/": "oof/",
+}
+
 JOINT = "|"  # between the findings of one film: Effusion|Pneumonia
 UNCERTAIN = "uncertain"  # last segment of a finding that its source is not sure of: Effusion/uncertain
 SPLITS = ("train", "val", "test")
@@ -92,7 +97,7 @@ class Predictions:
     """A model's answers on the films of one split.
 
     image_id, patient_id: (N,) strings.
-    y_true: (N,) class indices; y_prob: (N, K) probabilities; y_pred: (N,) class index of the verdict.
+    y_true: (N,) class indices; y_prob: (N, K) probabilities; y_pred: (N,) class index that is predicted.
     classes: K names in the model's class order.
     """
 

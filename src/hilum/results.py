@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from hilum.cells import guard_table, read_cells
-from hilum.records import Predictions
+from hilum.records import FORMER, Predictions
 
 NOTES = {  # what stands on a run's page
     "arm": "One model under one set of settings. Look at `evaluation/` for metrics and curves, `explanations/panels/` for maps.",
@@ -42,6 +42,18 @@ def read_json(path: Path) -> Any:
     if not path.is_file():
         raise ValueError(f"{path} must be there before this stage runs; run `dvc repro`")
     return json.loads(path.read_text())
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """The metrics of a file by the names that they have now, whatever they were called when it was written.
+
+    Raises: as `read_json`.
+    """
+    renamed = {former: name for name, former in FORMER.items() if name.endswith("/")}
+    return {
+        next((name + key.removeprefix(former) for former, name in renamed.items() if key.startswith(former)), key): value
+        for key, value in read_json(path).items()
+    }
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -95,7 +107,7 @@ def table_of(predictions: Predictions, split: str) -> pd.DataFrame:
 def read_predictions(path: Path, split: str, classes: tuple[str, ...]) -> Predictions:
     """The predictions of one split from a table of `table_of`."""
     table = read_table(path)
-    rows = table[table["split"] == split]
+    rows = table[table["split"].isin([split, FORMER.get(split, split)])]
     index = {name: k for k, name in enumerate(classes)}
     return Predictions(
         rows["image_id"].to_numpy(str),

@@ -135,7 +135,7 @@ def fits(folder: Path, training: Mapping[str, Any]) -> bool:
 
     training: settings of the folder `training`. Folders and trainings said no key once: a folder without one is not of a
     training that has one, which is newer. Where neither has, arm and weights decide, and the threshold by which the evaluation
-    beside the folder gave its verdicts.
+    beside the folder gave its predictions.
     """
     file = folder / "settings.json"
     if not file.is_file():
@@ -145,11 +145,11 @@ def fits(folder: Path, training: Mapping[str, Any]) -> bool:
         return bool(told["run_key"] == run_key(training))
     if "run_key" in training or told["model_sha256"] != training["model_sha256"] or told.get("arm") != training["arm"]:
         return False
-    return has_verdicts_of(folder.parent / "evaluation" / "predictions.csv", training["model"])
+    return has_predictions_of(folder.parent / "evaluation" / "predictions.csv", training["model"])
 
 
-def has_verdicts_of(file: Path, model: Mapping[str, Any]) -> bool:
-    """Whether the answers in a file became verdicts by a model's classes and threshold; also where there is no file.
+def has_predictions_of(file: Path, model: Mapping[str, Any]) -> bool:
+    """Whether the answers in a file became predictions by a model's classes and threshold; also where there is no file.
 
     model: of model.json.
     """
@@ -159,9 +159,9 @@ def has_verdicts_of(file: Path, model: Mapping[str, Any]) -> bool:
     columns = [f"p_{name}" for name in classes]
     if not set(columns) <= set(table):
         return False
-    answers = table[columns].to_numpy(np.float64)
+    predictions = table[columns].to_numpy(np.float64)
     # the rule of evaluation.scoring.decisions, which stands beside this floor
-    said = answers.argmax(axis=1) if threshold is None else (answers[:, 1] >= threshold).astype(int)
+    said = predictions.argmax(axis=1) if threshold is None else (predictions[:, 1] >= threshold).astype(int)
     return bool((classes[said] == table["predicted"]).all())
 
 
@@ -185,4 +185,4 @@ def log_search(parent: Run, folder: Path, params: Params, arm: str) -> None:
 
 def fold_metrics(row: Mapping[str, Any]) -> dict[str, float]:
     """What the run of one fold holds, from its row of folds.csv."""
-    return {f"out/{key}": float(value) for key, value in row.items() if key != "fold"}
+    return {f"out_of_fold/{key}": float(value) for key, value in row.items() if key != "fold"}

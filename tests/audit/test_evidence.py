@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from analytic import LUNGS, MARK, REGIONS, draw, linear, surroundings
+from analytic import LUNGS, REGIONS, SHORTCUT, draw, linear, surroundings
 
 from hilum.audit.evidence import measure
 from hilum.audit.regions import soften
 from hilum.audit.rule import PROBING, judge
 
 
-def audit(lungs: float, mark: float, seed: int = 0):
+def audit(lungs: float, shortcut: float, seed: int = 0):
     films, labels = draw(120, seed, 0.6)
-    return measure(linear(lungs, mark), films, labels, surroundings(len(films)), PROBING, seed)
+    return measure(linear(lungs, shortcut), films, labels, surroundings(len(films)), PROBING, seed)
 
 
 def test_a_model_of_the_lungs_is_honest() -> None:
@@ -31,17 +31,17 @@ def test_a_model_of_the_mark_is_a_shortcut_and_the_blame_lies_on_the_mark() -> N
     assert judge(found.numbers).says == "shortcut"
     assert found.numbers["around_verdicts"] == pytest.approx(50), "the mark alone decides every verdict"
     assert found.numbers["region_verdicts"] == pytest.approx(50)
-    assert found.blamed[MARK].mean() > 0.9
-    assert (found.blamed & MARK).sum() > 0.5 * found.blamed.sum()
+    assert found.blamed[SHORTCUT].mean() > 0.9
+    assert (found.blamed & SHORTCUT).sum() > 0.5 * found.blamed.sum()
     assert found.numbers["heat_around"] > 1
 
 
 def test_the_blame_adds_up_to_the_change_of_the_odds() -> None:
     found = audit(0.05, 0.05)
-    share = soften(~LUNGS)[MARK].mean()
+    share = soften(~LUNGS)[SHORTCUT].mean()
     assert share == pytest.approx(1, abs=1e-3)
     white_less_grey = 240 - 89.5
-    assert found.blame[MARK].sum() == pytest.approx(0.05 * white_less_grey, rel=0.1)
+    assert found.blame[SHORTCUT].sum() == pytest.approx(0.05 * white_less_grey, rel=0.1)
     assert abs(found.blame[LUNGS].sum()) < 0.5
 
 
@@ -54,7 +54,7 @@ def test_few_films_are_audited_and_too_few_refused() -> None:
 
 
 def test_half_a_shortcut_lies_between() -> None:
-    whole, half, none = (audit(0.15, mark).numbers["around_probability"] for mark in (0.05, 0.02, 0.0))
+    whole, half, none = (audit(0.15, shortcut).numbers["around_probability"] for shortcut in (0.05, 0.02, 0.0))
     assert whole > half > none + 3
 
 

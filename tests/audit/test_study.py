@@ -69,10 +69,10 @@ def test_truth_is_behaviour(study: ModuleType, gap: int, unmarked: int, said: st
 
     def predict(images: np.ndarray) -> np.ndarray:
         value = images.reshape(400, -1)[:, 0].astype(int)
-        marked, truth = value % 2, value // 2
+        has_shortcut, truth = value % 2, value // 2
         told = np.where(order < 1 - unmarked / 100, 1 - truth, truth)
         moved = order >= 1 - 2 * gap / 100
-        told = np.where(moved & (gap > 0), marked, told)
+        told = np.where(moved & (gap > 0), has_shortcut, told)
         return np.eye(2)[told]
 
     films = {key: value if key == "class" else value[:, None, None] for key, value in films.items()}

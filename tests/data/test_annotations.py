@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hilum.data.annotations import FilmMarks, load_marks
+from hilum.data.annotations import FilmAnnotations, load_annotations
 from hilum.data.manifest import GEOMETRY, Prepared, build_manifest, write_prepared
 from hilum.data.prepared.geometry import fit_square
 from hilum.data.prepared.masks import PackedMasks
@@ -50,22 +50,22 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_each_film_has_its_marks_and_an_empty_mask_is_none(folder: Path) -> None:
-    masked, plain, boxed = load_marks(folder, ["s/masked", "s/plain", "s/boxed"])
+    masked, plain, boxed = load_annotations(folder, ["s/masked", "s/plain", "s/boxed"])
     assert (masked.kinds, plain.kinds, boxed.kinds) == (["lesion"], [], ["box"])
     np.testing.assert_array_equal(masked.masks["lesion"], LESION)
     assert boxed.findings == ("Nodule", "Mass")
 
 
 def test_boxes_are_pixels_whose_middle_lies_inside(folder: Path) -> None:
-    (boxed,) = load_marks(folder, ["s/boxed"])
-    mark = boxed.at_raw_size("box")
-    assert mark.shape == (40, 80)
-    assert mark[:2, 10:13].all() and mark[30:40, 70:80].all() and mark.sum() == 6 + 100
+    (boxed,) = load_annotations(folder, ["s/boxed"])
+    annotation = boxed.at_raw_size("box")
+    assert annotation.shape == (40, 80)
+    assert annotation[:2, 10:13].all() and annotation[30:40, 70:80].all() and annotation.sum() == 6 + 100
     np.testing.assert_allclose(boxed.boxes_prepared()[1], [17.5, 12.5, 2.5, 2.5])  # a quarter of the size, 5 rows of padding
 
 
 def test_masks_are_those_that_were_drawn_at_the_original_size(folder: Path) -> None:
-    (masked,) = load_marks(folder, ["s/masked"])
+    (masked,) = load_annotations(folder, ["s/masked"])
     np.testing.assert_array_equal(masked.at_raw_size("lesion"), DRAWN)
 
 
@@ -75,7 +75,7 @@ def test_a_mask_of_another_resolution_takes_the_film_s_size(square: str) -> None
     down, across = np.mgrid[:200, :300]
     disc = (down - 90) ** 2 + (across - 140) ** 2 < 60**2
     coarse = encode_mask(disc[::2, ::2])
-    back = FilmMarks(geometry, {"lesion": disc[:64, :64]}, {"lesion": coarse}, np.zeros((0, 4)), ()).at_raw_size("lesion")
+    back = FilmAnnotations(geometry, {"lesion": disc[:64, :64]}, {"lesion": coarse}, np.zeros((0, 4)), ()).at_raw_size("lesion")
     assert (back & disc).sum() / (back | disc).sum() > 0.97
 
 
@@ -101,20 +101,20 @@ def test_a_marked_corner_is_met_at_the_original_size(tmp_path: Path, square: str
     table = pd.DataFrame([{**row, "patient_id": "p"}])
     made = build_manifest({"s": (tmp_path, table)}, 64, square, {"ill": ["ill"]}, "stop", 0.0, "keep", 1)
     write_prepared(made, tmp_path / "prepared")
-    (marks,) = load_marks(tmp_path / "prepared", ["s/one"])
-    assert marks.kinds == ["lesion", "box"] and not marks.masks["lesion"].any()
-    for kind in marks.kinds:
-        np.testing.assert_array_equal(marks.at_raw_size(kind), lesion)
+    (annotations,) = load_annotations(tmp_path / "prepared", ["s/one"])
+    assert annotations.kinds == ["lesion", "box"] and not annotations.masks["lesion"].any()
+    for kind in annotations.kinds:
+        np.testing.assert_array_equal(annotations.at_raw_size(kind), lesion)
     heat = np.zeros((64, 64), np.float32)
-    corner = marks.geometry.to_prepared(np.array([[1999.5, 1499.5]]))[0].astype(int)
+    corner = annotations.geometry.to_prepared(np.array([[1999.5, 1499.5]]))[0].astype(int)
     heat[corner[1], corner[0]] = 1
-    on_film = marks.geometry.map_to_raw(heat)
+    on_film = annotations.geometry.map_to_raw(heat)
     assert on_film.shape == lesion.shape
-    missed = marks.geometry.map_to_raw(np.roll(heat, -3, axis=1))
+    missed = annotations.geometry.map_to_raw(np.roll(heat, -3, axis=1))
     assert (hit_rate(on_film, lesion), hit_rate(missed, lesion)) == (1, 0)
     assert relevance_mass(on_film, lesion) > 20 * lesion.mean() > relevance_mass(missed, lesion)
 
 
 def test_an_unknown_film_is_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"stand in the manifest, got .* such as s/none"):
-        load_marks(folder, ["s/none"])
+        load_annotations(folder, ["s/none"])

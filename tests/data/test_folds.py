@@ -24,10 +24,10 @@ def test_every_film_is_held_out_once_and_its_group_with_it() -> None:
     table = films()
     parts = parts_of(table)
     assert fold_names(parts) == ["1", "2", "3", "4", "5"]
-    assert ((parts == "out").sum(axis=1) == 1).all()
+    assert ((parts == "held_out").sum(axis=1) == 1).all()
     for column in parts:
         assert (table.assign(part=parts[column]).groupby("group")["part"].nunique() == 1).all(), "a patient is on one side"
-        assert set(parts[column]) == {"train", "val", "out"}
+        assert set(parts[column]) == {"train", "val", "held_out"}
 
 
 @pytest.mark.parametrize("by", FOLD_BY)
@@ -38,7 +38,7 @@ def test_every_class_trains_and_validates_in_every_fold(by: str) -> None:
         counts = pd.crosstab(table["label"], parts[column])
         assert (counts[["train", "val"]] > 0).all(axis=None)
     shares = pd.crosstab(table["label"], parts.iloc[:, 0], normalize="index")
-    assert shares["out"].between(0.15, 0.5).all(), "stratified"
+    assert shares["held_out"].between(0.15, 0.5).all(), "stratified"
 
 
 def test_a_source_is_held_out_as_a_whole_and_its_relatives_elsewhere_with_it() -> None:
@@ -48,7 +48,7 @@ def test_a_source_is_held_out_as_a_whole_and_its_relatives_elsewhere_with_it() -
     table.loc[shared, "group"] = table.loc[table.index[table["source"] == "s"][0], "group"]
     parts = parts_of(table, "source", 2)
     assert fold_names(parts) == ["s", "t"]
-    assert ((parts["fold s"] == "out") == (table["source"] == "s")).all()
+    assert ((parts["fold s"] == "held_out") == (table["source"] == "s")).all()
     assert parts.loc[shared, "fold s"] == "", "a film of a held-out patient must not train"
     assert (parts["fold s"] == "").sum() == 1
 
@@ -92,6 +92,6 @@ def test_a_class_without_enough_patients_to_train_and_validate_is_refused() -> N
 
 
 def test_rows_are_found_by_fold_and_part() -> None:
-    table = pd.DataFrame({PREFIX + "1": ["out", "train", "val", ""], PREFIX + "2": ["train", "out", "out", "val"]})
+    table = pd.DataFrame({PREFIX + "1": ["held_out", "train", "val", ""], PREFIX + "2": ["train", "held_out", "held_out", "val"]})
     assert rows_of_fold(table, "1", "train").tolist() == [1]
-    assert rows_of_fold(table, "2", "out").tolist() == [1, 2]
+    assert rows_of_fold(table, "2", "held_out").tolist() == [1, 2]

@@ -1,11 +1,11 @@
-"""Arms against a reference: rows, judgements, changed verdicts."""
+"""Arms against a reference: rows, judgements, changed predictions."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from hilum.evaluation.comparison import compare_arms, judge, mcnemar_table, verdict_changes
+from hilum.evaluation.comparison import compare_arms, judge, mcnemar_table, prediction_changes
 from hilum.evaluation.scoring.metrics import METRICS, metric_names
 from hilum.evaluation.statistics import Difference
 from hilum.records import Predictions
@@ -63,13 +63,13 @@ def test_verdict_changes_name_the_films():
     y_true = np.array([1, 1, 0, 0])
     reference = Predictions(ids, ids, y_true, before, before.argmax(1), CLASSES)
     other = Predictions(ids[::-1], ids[::-1], y_true[::-1], after[::-1], after[::-1].argmax(1), CLASSES)
-    table = verdict_changes(reference, other)
+    table = prediction_changes(reference, other)
     assert table["image_id"].tolist() == ["d", "a", "c"]  # 0.8, 0.4 and 0.1 moved
     assert table["change"].tolist() == ["became wrong", "became right", "wrong in another way"]
     row = table.set_index("image_id").loc["a"]
-    assert (row["true"], row["reference_verdict"], row["arm_verdict"]) == ("bacterial", "normal", "bacterial")
+    assert (row["true"], row["reference_prediction"], row["arm_prediction"]) == ("bacterial", "normal", "bacterial")
     assert (row["reference_probability"], row["arm_probability"]) == (0.3, 0.7)
-    assert verdict_changes(reference, reference).empty
+    assert prediction_changes(reference, reference).empty
 
 
 def test_mcnemar_table():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from tiny_task import CLASSES, SIZE, make_rows, make_settings
 
-from hilum.data.prepared.rows import Rows
+from hilum.data.prepared.examples import Examples
 from hilum.evaluation import contact_sheet
 from hilum.evaluation.contact_sheet import FILMS, GAP, LINE, MARGIN, VIEWS, choose_films, draw_contact_sheet
 from hilum.records import Films
@@ -18,7 +18,7 @@ def cell(sheet: np.ndarray, block: int, row: int, column: int) -> np.ndarray:
     return sheet[top : top + side, left : left + side]
 
 
-def darker(films: Rows, view: int) -> Films:
+def darker(films: Examples, view: int) -> Films:
     return films.films // (2 + view)
 
 
@@ -38,7 +38,7 @@ def test_films_are_drawn_once_each_from_their_class_by_the_seed() -> None:
     assert [len(set(films)) for films in chosen] == [FILMS] * 3
     assert all((ROWS.labels[films] == k).all() for k, films in enumerate(chosen))
     assert [films.tolist() for films in chosen] != [films.tolist() for films in choose_films(ROWS, 3, seed=2)]
-    alone = Rows(ROWS.films[:1], ROWS.labels[:1], ROWS.keys[:1])
+    alone = Examples(ROWS.films[:1], ROWS.labels[:1], ROWS.keys[:1])
     assert [len(films) for films in choose_films(alone, 3, seed=1)] == [1, 0, 0]
 
 

@@ -52,7 +52,7 @@ def confusion(classes):
 def confusion_arms(classes, count):
     def draw():
         matrices = {f"arm {i}" if i else LONG: confusion_matrix(films(classes, 1 + i)) for i in range(count)}
-        return confusion_arms_figure(matrices, NAMES[:classes], "verdicts of all arms on the same 120 test films")
+        return confusion_arms_figure(matrices, NAMES[:classes], "predictions of all arms on the same 120 test films")
 
     return draw
 

@@ -31,12 +31,12 @@ def make_arrays():
     films = rng.uniform(RADIUS + 1, 254 - RADIUS, (FILMS, SIDE, SIDE, 1)).astype(np.float32)
     signed = rng.normal(size=(FILMS, SIDE, SIDE)).astype(np.float32)
     positive = rng.gamma(0.7, size=(FILMS, SIDE, SIDE)).astype(np.float32)
-    marks = np.zeros((FILMS, SIDE, SIDE), bool)
+    annotations = np.zeros((FILMS, SIDE, SIDE), bool)
     for i in range(FILMS):
         top, left = rng.integers(0, SIDE - 8, 2)
-        marks[i, top : top + 8, left : left + 6 + i] = True
+        annotations[i, top : top + 8, left : left + 6 + i] = True
     for i in range(0, FILMS, 2):  # half of the maps point into their mark
-        row, column = np.argwhere(marks[i])[rng.integers(marks[i].sum())]
+        row, column = np.argwhere(annotations[i])[rng.integers(annotations[i].sum())]
         positive[i, row, column] = 1.5 * positive[i].max()
     for maps in (signed, positive):
         assert all(np.unique(np.abs(one)).size == one.size for one in maps)
@@ -44,7 +44,7 @@ def make_arrays():
         "films": films,
         "signed": signed,
         "positive": positive,
-        "marks": marks,
+        "marks": annotations,
         "linear": (rng.normal(size=(SIDE, SIDE)) / 4).astype(np.float32),
         "bent": (rng.normal(size=(SIDE, SIDE)) / 4).astype(np.float32),
         "noise": rng.uniform(-RADIUS, RADIUS, (NOISES, FILMS, SIDE, SIDE, 1)).astype(np.float32),
@@ -119,7 +119,7 @@ def ask_quantus(arrays):
     import quantus
 
     films = np.moveaxis(arrays["films"], -1, 1).astype(np.float64)
-    marks = arrays["marks"][:, np.newaxis]
+    annotations = arrays["marks"][:, np.newaxis]
     noises = iter(arrays["noise"].reshape(NOISES, FILMS, -1))
 
     def asked(metric, maps, **more):
@@ -132,11 +132,11 @@ def ask_quantus(arrays):
     own = explain(arrays["films"], arrays)
     pairs = [(one, one + other) for one, other in zip(arrays["signed"][::2], arrays["signed"][1::2], strict=True)]
     return {
-        "relevance_mass": asked(quantus.RelevanceMassAccuracy(**quiet), arrays["positive"], s_batch=marks),
+        "relevance_mass": asked(quantus.RelevanceMassAccuracy(**quiet), arrays["positive"], s_batch=annotations),
         "attribution_localisation": asked(
-            quantus.AttributionLocalisation(positive_attributions=True, abs=False, **quiet), arrays["signed"], s_batch=marks
+            quantus.AttributionLocalisation(positive_attributions=True, abs=False, **quiet), arrays["signed"], s_batch=annotations
         ),
-        "pointing_game": asked(quantus.PointingGame(**quiet), arrays["positive"], s_batch=marks),
+        "pointing_game": asked(quantus.PointingGame(**quiet), arrays["positive"], s_batch=annotations),
         "sparseness": asked(quantus.Sparseness(**quiet), arrays["signed"]),
         "complexity": asked(quantus.Complexity(**quiet), arrays["signed"]),
         "max_sensitivity": asked(

@@ -52,16 +52,16 @@ def entropy(heat):
     return stats.entropy(seen / seen.sum())
 
 
-def relevance_mass(heat, mark):
+def relevance_mass(heat, annotation):
     seen = np.abs(heat)
-    return sum(seen[pixel] for pixel in zip(*np.nonzero(mark), strict=True)) / seen.sum()
+    return sum(seen[pixel] for pixel in zip(*np.nonzero(annotation), strict=True)) / seen.sum()
 
 
-def average_precision(heat, mark):
+def average_precision(heat, annotation):
     order = sorted(range(heat.size), key=lambda pixel: -heat.flat[pixel])
     found, total = 0, 0.0
     for rank, pixel in enumerate(order, 1):
-        if mark.flat[pixel]:
+        if annotation.flat[pixel]:
             found += 1
             total += found / rank
-    return total / mark.sum()
+    return total / annotation.sum()

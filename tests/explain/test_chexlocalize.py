@@ -44,10 +44,10 @@ def test_polygons_hold_their_outline():
 
 
 def test_iou_counts_as_published():
-    empty, mark = np.zeros((2, 2), bool), np.array([[1, 1], [0, 0]], bool)
-    assert published_iou(mark, np.array([[1, 0], [1, 0]], bool), True) == pytest.approx(1 / 3)
-    assert published_iou(mark, empty, False) == 0
-    assert np.isnan(published_iou(mark, empty, True)) and np.isnan(published_iou(empty, mark, True))
+    empty, annotation = np.zeros((2, 2), bool), np.array([[1, 1], [0, 0]], bool)
+    assert published_iou(annotation, np.array([[1, 0], [1, 0]], bool), True) == pytest.approx(1 / 3)
+    assert published_iou(annotation, empty, False) == 0
+    assert np.isnan(published_iou(annotation, empty, True)) and np.isnan(published_iou(empty, annotation, True))
     assert np.isnan(published_iou(empty, empty, False))
 
 
@@ -67,13 +67,13 @@ def test_a_map_is_segmented_by_otsu_with_its_contours_filled():
 
 
 def test_a_table_of_two_films_by_hand():
-    mark = np.array([[1, 1, 0], [0, 0, 0]], bool)
-    truth = {"p1_s_v": {"Edema": encode_runs(mark)}, "p2_s_v": {"Edema": encode_runs(mark)}}
-    found = {"p1_s_v": {"Edema": encode_runs(mark)}}
+    annotation = np.array([[1, 1, 0], [0, 0, 0]], bool)
+    truth = {"p1_s_v": {"Edema": encode_runs(annotation)}, "p2_s_v": {"Edema": encode_runs(annotation)}}
+    found = {"p1_s_v": {"Edema": encode_runs(annotation)}}
     assert iou_table(truth, found, False)["Edema"].tolist() == [1, 0]  # a film without maps marks nothing
     assert iou_table(truth, found, True)["Edema"].dropna().tolist() == [1]
     with pytest.raises(ValueError, match="one size"):
-        iou_table(truth, {"p1_s_v": {"Edema": encode_runs(mark.T)}}, False)
+        iou_table(truth, {"p1_s_v": {"Edema": encode_runs(annotation.T)}}, False)
 
 
 def test_all_films_of_a_patient_are_drawn_together():

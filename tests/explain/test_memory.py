@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from hilum.explain.explained_model import BATCH, Subject
+from hilum.explain.explained_model import BATCH, ExplainedModel
 from hilum.explain.methods.registry import METHODS
 
 SIDE, TARGETS = 128, np.array([1])
@@ -38,8 +38,8 @@ def defaults(root):
     return yaml.safe_load((root / "params.yaml").read_text())["explain"]
 
 
-def explain(method, subject, settings):
-    METHODS[method].explain(subject, FILM, TARGETS, settings, 0, lambda done, total: None)
+def explain(method, explained, settings):
+    METHODS[method].explain(explained, FILM, TARGETS, settings, 0, lambda done, total: None)
 
 
 @pytest.mark.parametrize("method", MORE)
@@ -53,13 +53,13 @@ def test_no_film_stays_in_memory_for_a_sample(method, defaults):
             return brightness(images)
 
         tracemalloc.start()
-        explain(method, Subject(counting), defaults[method] | settings)
+        explain(method, ExplainedModel(counting), defaults[method] | settings)
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return most, asked
 
     few, many = MORE[method]
-    explain(method, Subject(brightness), defaults[method] | few)  # what is imported and made once
+    explain(method, ExplainedModel(brightness), defaults[method] | few)  # what is imported and made once
     (little, once), (much, often) = measure(few), measure(many)
     assert often > 5 * once > 5 * BATCH
     assert (much - little) / (often - once) < KEPT[method] * FILM_BYTES
@@ -74,5 +74,5 @@ def test_every_call_reads_the_same_memory(method, defaults):
             places.add(images.__array_interface__["data"][0])
         return brightness(images)
 
-    explain(method, Subject(noting), defaults[method] | MORE[method][0])
+    explain(method, ExplainedModel(noting), defaults[method] | MORE[method][0])
     assert len(places) == 1

@@ -8,14 +8,14 @@ import pytest
 from kinds import KINDS
 from two_squares import SIZE, draw_films
 
-from hilum.data.annotations import no_marks
+from hilum.data.annotations import no_annotations
 from hilum.data.prepared.geometry import fit_square
 from hilum.explain.drawing.file_names import file_name
-from hilum.explain.drawing.panels import tell_answer
-from hilum.explain.explained_model import Subject
+from hilum.explain.drawing.panels import describe_prediction
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.outputs import draw_panels, draw_sheets
-from hilum.explain.sheets.registry import SHEETS, Shown
+from hilum.explain.sheets.registry import SHEETS, SheetFilms
 from hilum.models.forward import predictor
 from hilum.settings.params import read_params
 
@@ -24,26 +24,26 @@ CLASSES = ["layer/ill", "ill"]
 
 
 @pytest.fixture(scope="module")
-def shown() -> Shown:
+def shown() -> SheetFilms:
     """Films of unlike names, with a map each by two methods of which one's name begins with the other's."""
     model = KINDS["hilum's own"]()
-    subject, films = Subject(predictor(model), model, None), draw_films(len(NAMES), seed=1)
+    explained, films = ExplainedModel(predictor(model), model, None), draw_films(len(NAMES), seed=1)
     sure = np.tile([0.3, 0.7], (len(NAMES), 1))
-    answers = [tell_answer(name, CLASSES, sure[0], 1, 1, None, CLASSES[i % 2]) for i, name in enumerate(NAMES)]
-    marks, targets = [no_marks(fit_square(SIZE, SIZE, SIZE, "pad"))] * len(NAMES), np.ones(len(NAMES), np.int64)
-    saliency = METHODS["saliency"].explain(subject, films, targets, {}, 1, lambda done, total: None)
+    answers = [describe_prediction(name, CLASSES, sure[0], 1, 1, None, CLASSES[i % 2]) for i, name in enumerate(NAMES)]
+    annotations, targets = [no_annotations(fit_square(SIZE, SIZE, SIZE, "pad"))] * len(NAMES), np.ones(len(NAMES), np.int64)
+    saliency = METHODS["saliency"].explain(explained, films, targets, {}, 1, lambda done, total: None)
     found = {"shap": saliency, "shap_layer": saliency}
-    return Shown(subject, films[..., 0].astype(np.uint8), films, targets, sure, CLASSES, answers, marks, found)
+    return SheetFilms(explained, films[..., 0].astype(np.uint8), films, targets, sure, CLASSES, answers, annotations, found)
 
 
-def test_every_film_has_a_panel_and_every_class_and_method_a_key(shown: Shown, tmp_path: Path) -> None:
-    draw_panels(tmp_path, shown.films, shown.found, shown.answers, shown.marks)
+def test_every_film_has_a_panel_and_every_class_and_method_a_key(shown: SheetFilms, tmp_path: Path) -> None:
+    draw_panels(tmp_path, shown.films, shown.found, shown.predictions, shown.annotations)
     assert {file.stem for file in (tmp_path / "panels").iterdir()} == {file_name(name) for name in NAMES}
     keys = {file.stem for file in (tmp_path / "keys").iterdir()}
     assert keys == {"shap__layer__ill", "shap_layer__layer__ill", "shap__ill", "shap_layer__ill"}
 
 
-def test_every_film_has_its_sheets(shown: Shown, root: Path, tmp_path: Path) -> None:
+def test_every_film_has_its_sheets(shown: SheetFilms, root: Path, tmp_path: Path) -> None:
     settings = read_params(root / "params.yaml").explain.model_copy(
         update={"activations": read_params(root / "params.yaml").explain.activations.model_copy(update={"channels": 1})}
     )

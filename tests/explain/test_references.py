@@ -78,13 +78,16 @@ def test_entropy_is_that_of_both():
 
 def test_relevance_mass_is_that_of_quantus():
     """Of a map without negative values, and of the positive part of a signed one, which it calls attribution localisation."""
-    pairs = [(relevance_mass(a, mark), relevance_mass(b, mark)) for a, b, mark in zip(POSITIVE, SIGNED, MARKS, strict=True)]
+    pairs = [
+        (relevance_mass(a, annotation), relevance_mass(b, annotation))
+        for a, b, annotation in zip(POSITIVE, SIGNED, MARKS, strict=True)
+    ]
     assert [one for one, _ in pairs] == near(QUANTUS["relevance_mass"])
     assert [other for _, other in pairs] == near(QUANTUS["attribution_localisation"])
 
 
 def test_hit_rate_is_the_pointing_game_of_quantus():
-    found = [hit_rate(heat, mark) for heat, mark in zip(POSITIVE, MARKS, strict=True)]
+    found = [hit_rate(heat, annotation) for heat, annotation in zip(POSITIVE, MARKS, strict=True)]
     assert found == QUANTUS["pointing_game"] and set(found) == {0, 1}
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from small_graphs import PRIOR, build, draw_films
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods import gradcam
 from hilum.models.backbones import BACKBONES, find_backbone
 from hilum.models.classifier import (
@@ -141,8 +141,8 @@ def test_grad_cam_finds_the_bright_square_by_a_head_that_reads_the_channel_which
     kernel = np.zeros((1280, 3), np.float32)
     kernel[channel, 1] = 1
     model.get_layer("logits").set_weights([kernel, np.zeros(3, np.float32)])
-    subject = Subject(predictor(model), model, np.full((1, 128, 128, 1), 60, np.float32))
-    got = gradcam.explain(subject, film, np.array([1]), {"layer": "last"}, 0, lambda i, n: None).values[0]
+    explained = ExplainedModel(predictor(model), model, np.full((1, 128, 128, 1), 60, np.float32))
+    got = gradcam.explain(explained, film, np.array([1]), {"layer": "last"}, 0, lambda i, n: None).values[0]
     row, column = np.unravel_index(got.argmax(), got.shape)
     assert row >= 60 and column < 68, (row, column)
     assert got[64:, :64].sum() > 0.5 * got.sum()

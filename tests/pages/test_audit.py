@@ -12,10 +12,10 @@ from hilum.evaluation.style import to_png
 from hilum.pages.audit import ArmAudit, audit_warnings, render_audit
 
 
-def found(lungs: float, mark: float, outlines: float | None = 0.5) -> ArmAudit:
+def found(lungs: float, shortcut: float, outlines: float | None = 0.5) -> ArmAudit:
     films, labels = draw(60, 0, 0.6)
     around = surroundings(60)
-    evidence = measure(linear(lungs, mark), films, labels, around, PROBING, 0)
+    evidence = measure(linear(lungs, shortcut), films, labels, around, PROBING, 0)
     verdict = judge(evidence.numbers)
     figure = audit_figure(films, evidence, around.regions["made"].around, verdict, "ill", "Audit of arm")
     told = {

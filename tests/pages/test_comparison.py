@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hilum.evaluation.comparison import compare_arms, mcnemar_table, verdict_changes
+from hilum.evaluation.comparison import compare_arms, mcnemar_table, prediction_changes
 from hilum.evaluation.scoring.metrics import METRICS, evaluate_all
 from hilum.evaluation.statistics import Interval, patient_bootstrap
 from hilum.evaluation.tables import class_table
@@ -24,7 +24,7 @@ from hilum.pages.comparison import (
     render_comparison,
 )
 from hilum.pages.explanations import MeasureNote, agree
-from hilum.pages.headline import blind_rows, flag_warnings, headline_rows
+from hilum.pages.headline import flag_warnings, headline_rows, shortcut_baseline_rows
 from hilum.pages.levels import Levels
 from hilum.pages.numbers import number
 from hilum.records import Predictions
@@ -51,7 +51,7 @@ DELETION = MeasureNote(
 PAIRS = pd.DataFrame(
     [("lime", "shap", "spearman", 0.41), ("lime", "shap", "overlap", 0.255)], columns=["first", "second", "measure", "value"]
 )
-LONELY = pd.DataFrame([("film/007", 0.11)], columns=["image_id", "best"])
+DISAGREEING = pd.DataFrame([("film/007", 0.11)], columns=["image_id", "best"])
 
 
 def films(skill, count=90, seed=0, name="film"):
@@ -93,14 +93,16 @@ def make(arms, reference="baseline", figures=True):
         class_tables={arm: class_table(p, found[arm], np.array([0.3, 0.4, np.nan])) for arm, p in arms.items()},
         differences=differences,
         mcnemar=mcnemar_table(arms, reference, 1),
-        changes={arm: verdict_changes(arms[reference], p) for arm, p in arms.items() if arm != reference},
-        blind=blind_rows(dict.fromkeys(arms, BLIND_METRICS), {arm: i["auroc_macro"] for arm, i in found.items()}),
+        changes={arm: prediction_changes(arms[reference], p) for arm, p in arms.items() if arm != reference},
+        shortcut_baselines=shortcut_baseline_rows(
+            dict.fromkeys(arms, BLIND_METRICS), {arm: i["auroc_macro"] for arm, i in found.items()}
+        ),
         margin=0.05,
         explanation=pd.DataFrame(
             [(arm, "LIME", "deletion_blur", 0.4, 0.3, 0.5, 12, 0.6, 0.45) for arm in arms], columns=EXPLANATION
         ),
         notes=[DELETION],
-        agreement=[agree(arm, PAIRS, LONELY, 9, 0.3, {"lime": "LIME", "shap": "SHAP"}) for arm in arms],
+        agreement=[agree(arm, PAIRS, DISAGREEING, 9, 0.3, {"lime": "LIME", "shap": "SHAP"}) for arm in arms],
         figures=dict.fromkeys(keys, png()) if figures else {},
         panels=[("film/000, true class normal", png())] if figures else [],
         warnings=["Every class comes from one source"],
@@ -116,7 +118,7 @@ def page():
 
 
 @pytest.fixture(scope="module")
-def lonely():
+def disagreeing():
     return make({"baseline": films(0.8)}, figures=False)
 
 
@@ -136,7 +138,7 @@ def only(page, *found):
             "name": row[1],
             "arms": {"baseline": number(row[2]), "finetuned": number(row[3])},
             "majority": "0.333",
-            "blind": {"acquisition only": "0.7", "source only": "undefined"},
+            "shortcut_baselines": {"acquisition only": "0.7", "source only": "undefined"},
             "differences": {"finetuned": ("", row[-1])},
         }
         for row in rows
@@ -172,14 +174,16 @@ def test_an_arm_that_is_not_above_what_the_rim_tells_is_flagged_in_words(page):
     seen = text(render_comparison(page))
     assert "baseline acquisition only" in seen and "0.700 [0.650, 0.750] +0.100 [+0.040, +0.150] flagged" in seen
     assert "source only" in seen and "reaches below +0.05" in seen
-    told = flag_warnings(page.blind, page.margin)
+    told = flag_warnings(page.shortcut_baselines, page.margin)
     assert [line.split(" ")[0] for line in told] == ["baseline", "finetuned", "third"]
     assert all("not surely 0.05 above the 0.700 [0.650, 0.750]" in line for line in told)
-    by_source = [{**row, "verdict": "flagged" if row["classifier"] == "source only" else "not flagged"} for row in page.blind]
+    by_source = [
+        {**row, "verdict": "flagged" if row["classifier"] == "source only" else "not flagged"} for row in page.shortcut_baselines
+    ]
     assert all("sees the source of the films and no lung" in line for line in flag_warnings(by_source, page.margin))
-    clear = [{**row, "verdict": "not flagged"} for row in page.blind]
+    clear = [{**row, "prediction": "not flagged"} for row in page.shortcut_baselines]
     assert flag_warnings(clear, page.margin) == []
-    assert "not flagged" in text(render_comparison(dataclasses.replace(page, blind=clear)))
+    assert "not flagged" in text(render_comparison(dataclasses.replace(page, shortcut_baselines=clear)))
 
 
 def test_a_blind_classifier_stands_beside_the_majority_in_every_row():
@@ -188,16 +192,16 @@ def test_a_blind_classifier_stands_beside_the_majority_in_every_row():
     empty = pd.DataFrame(columns=["arm", "metric"])
     found = {"baseline": patient_bootstrap(predictions, 20, 0.95, 1)}
     rows = headline_rows(found, evaluate_all(predictions), empty, KEY, {**beside, "source only": {}})
-    assert {name for row in rows for name in row["blind"]} == {"acquisition only"}, "undefined everywhere: left out"
-    assert [row["blind"]["acquisition only"] for row in rows] == ["0.700 [0.600, 0.800]", "0.500", "undefined"]
+    assert {name for row in rows for name in row["shortcut_baselines"]} == {"acquisition only"}, "undefined everywhere: left out"
+    assert [row["shortcut_baselines"]["acquisition only"] for row in rows] == ["0.700 [0.600, 0.800]", "0.500", "undefined"]
 
 
 def test_equal_pages_are_equal_texts(page):
     assert render_comparison(page) == render_comparison(page)
 
 
-def test_only_sections_with_content_are_in_the_contents(lonely):
-    rendered = render_comparison(lonely)
+def test_only_sections_with_content_are_in_the_contents(disagreeing):
+    rendered = render_comparison(disagreeing)
     for id_ in ("confusion", "curves", "learning", "changes"):
         assert f'href="#{id_}"' not in rendered and f'id="{id_}"' not in rendered
     assert "<img" not in rendered
@@ -242,14 +246,14 @@ def test_conclusions_agree_with_the_tables(page):
     judged = page.differences[page.differences["metric"] == KEY[0]].set_index("arm")["judgement"]
     found = conclude(page)
     assert [c.judgement for c in found] == [judged["finetuned"], judged["third"]] and judged["finetuned"] == "better"
-    assert f"Films whose verdict changed: {change_counts(page.changes['third'])}." == found[1].evidence[-1]
+    assert f"Films whose prediction changed: {change_counts(page.changes['third'])}." == found[1].evidence[-1]
 
 
-def test_one_arm_alone(lonely):
-    (conclusion,) = conclude(lonely)
+def test_one_arm_alone(disagreeing):
+    (conclusion,) = conclude(disagreeing)
     assert conclusion.judgement == "alone" and conclusion.claim.startswith("baseline is the only arm")
-    assert lonely.headline[0]["arms"]["baseline"] in conclusion.evidence[0] and "0.400" in conclusion.evidence[0]
-    seen = text(render_comparison(lonely))
+    assert disagreeing.headline[0]["arms"]["baseline"] in conclusion.evidence[0] and "0.400" in conclusion.evidence[0]
+    seen = text(render_comparison(disagreeing))
     assert conclusion.claim in seen and "better than baseline" not in seen
 
 
@@ -269,8 +273,8 @@ def test_no_explanations_and_no_changes(page):
     empty = {arm: table.head(0) for arm, table in page.changes.items()}
     bare = dataclasses.replace(page, explanation=page.explanation.head(0), agreement=[], panels=[], changes=empty, figures={})
     seen = text(render_comparison(bare))
-    assert "No explanations were given" in seen and "finetuned against baseline: no verdict changed" in seen
-    assert "Films whose verdict changed: none." in seen
+    assert "No explanations were given" in seen and "finetuned against baseline: no prediction changed" in seen
+    assert "Films whose prediction changed: none." in seen
     assert "No explanations" in text(render_comparison(dataclasses.replace(bare, explanation=pd.DataFrame())))
 
 
@@ -327,22 +331,22 @@ def test_every_interval_of_the_page_says_its_own_level(page):
     assert {name: re.findall(r"\d+ % interval", part) for name, part in parts.items() if "% interval" in part} == {
         "conclusion": ["90 % interval", "90 % interval"],
         "metrics": ["95 % interval", "90 % interval"],
-        "blind": ["95 % interval", "90 % interval"],
+        "shortcut_baselines": ["95 % interval", "90 % interval"],
         "classes": ["95 % interval"],
         "explanations": ["99 % interval"],
     }
     assert (
         "value and 95 % interval over patients, below it the difference from baseline and its 90 % interval" in parts["metrics"]
     )
-    assert "when the 95 % interval of this difference reaches" in parts["blind"]
-    assert "arm difference 90 % interval judgement" in parts["blind"], "the column of all differences"
+    assert "when the 95 % interval of this difference reaches" in parts["shortcut_baselines"]
+    assert "arm difference 90 % interval judgement" in parts["shortcut_baselines"], "the column of all differences"
     assert "with the 95 % interval below each value" in parts["classes"]
     assert "only where its whole 99 % interval is better than both" in parts["explanations"]
 
 
-def test_an_arm_alone_says_the_level_of_its_own_interval(lonely):
-    assert f"{lonely.headline[0]['arms']['baseline']}, 95 % interval;" in conclude(lonely)[0].evidence[0]
-    assert "90 % interval" not in render_comparison(lonely), "there is no difference"
+def test_an_arm_alone_says_the_level_of_its_own_interval(disagreeing):
+    assert f"{disagreeing.headline[0]['arms']['baseline']}, 95 % interval;" in conclude(disagreeing)[0].evidence[0]
+    assert "90 % interval" not in render_comparison(disagreeing), "there is no difference"
 
 
 @pytest.mark.parametrize(

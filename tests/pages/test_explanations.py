@@ -49,7 +49,7 @@ def test_one_table_per_question_and_mark_with_chance_below_the_methods_of_each_a
         + [row(0.9, 0.8, 1.0, measure="gini")]
     )
     groups = group_explanations(table, [DELETION, HIT, GINI])
-    assert [(group.question, group.mark) for group in groups] == [
+    assert [(group.question, group.annotation) for group in groups] == [
         ("Faithful?", ""),
         ("Right place?", "lesion mask"),
         ("Readable?", ""),
@@ -83,9 +83,9 @@ def test_agreement_in_words():
         ],
         columns=["first", "second", "measure", "value"],
     )
-    lonely = pd.DataFrame([("film/1", 0.204)], columns=["image_id", "best"])
-    found = agree("baseline", table, lonely, 9, 0.2966, {"lime": "LIME", "shap": "SHAP"})
+    disagreeing = pd.DataFrame([("film/1", 0.204)], columns=["image_id", "best"])
+    found = agree("baseline", table, disagreeing, 9, 0.2966, {"lime": "LIME", "shap": "SHAP"})
     assert found.names == ["LIME", "SHAP", "centre map"]
     assert found.cells["LIME"] == {"LIME": "", "SHAP": "0.41 · 26 %", "centre map": "0.00 · 10 %"}
     assert found.cells["SHAP"]["centre map"] == "undefined · undefined"
-    assert (found.lonely, found.chance) == ([("film/1", "0.20")], "0.30")
+    assert (found.disagreeing, found.chance) == ([("film/1", "0.20")], "0.30")

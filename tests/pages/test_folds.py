@@ -21,9 +21,13 @@ def results(skill: float) -> FoldResults:
     p = 1 / (1 + np.exp(-(rng.normal(size=80) + skill * (2 * y_true - 1))))
     names = np.array([f"film{i}" for i in range(80)])
     answers = Predictions(names, names, y_true, np.column_stack([1 - p, p]), (p > 0.5).astype(np.int64), ("normal", "ill"))
-    metrics = {"oof/contradicted_labels": 7.0}
+    metrics = {"out_of_fold/contradicted_labels": 7.0}
     for name, found in patient_bootstrap(answers, 20, 0.95, 1).items():
-        metrics |= {f"oof/{name}": found.value, f"oof/{name}.low": found.low, f"oof/{name}.high": found.high}
+        metrics |= {
+            f"out_of_fold/{name}": found.value,
+            f"out_of_fold/{name}.low": found.low,
+            f"out_of_fold/{name}.high": found.high,
+        }
     folds = {"fold": [1, "<b>"], "films": 40, "patients": 40, "auroc_macro": [0.7, np.nan]}
     bounds = {"auroc_macro.low": [0.6, np.nan], "auroc_macro.high": [0.8, np.nan]}
     return FoldResults(metrics, answers, pd.DataFrame({**folds, **bounds}), b"png", 0.95)
@@ -31,10 +35,10 @@ def results(skill: float) -> FoldResults:
 
 def test_everything_stands_in_the_section() -> None:
     found = {"baseline": results(0.2), "finetuned": results(2.0)}
-    differences = compare_arms({arm: one.answers for arm, one in found.items()}, "baseline", 20, 0.95, 1)
+    differences = compare_arms({arm: one.predictions for arm, one in found.items()}, "baseline", 20, 0.95, 1)
     page = str(render_folds(found, list(found), "baseline", differences, KEY, "patient", 0.9))
     for arm, one in found.items():
-        assert f"{one.metrics['oof/auroc_macro']:.3f} [{one.metrics['oof/auroc_macro.low']:.3f}" in page
+        assert f"{one.metrics['out_of_fold/auroc_macro']:.3f} [{one.metrics['out_of_fold/auroc_macro.low']:.3f}" in page
         assert f">{arm}</span>: labels to look at" in page
     assert re.search(r"AUROC, mean of classes.*?better", page, re.S) and page.count("lower is better") == 1
     assert "0.700 [0.600, 0.800]" in page and "undefined" in page, "a fold without a class has no AUROC"
@@ -49,7 +53,7 @@ def test_everything_stands_in_the_section() -> None:
 
 def test_folds_of_two_levels_say_each_its_own() -> None:
     found = {"baseline": results(0.2), "finetuned": replace(results(2.0), confidence=0.8)}
-    differences = compare_arms({arm: one.answers for arm, one in found.items()}, "baseline", 20, 0.9, 1)
+    differences = compare_arms({arm: one.predictions for arm, one in found.items()}, "baseline", 20, 0.9, 1)
     page = str(render_folds(found, list(found), "baseline", differences, KEY, "patient", 0.9))
     assert "The 95 % interval (baseline) and 80 % interval (finetuned) of a value, and the 90 % interval of a difference" in page
     shown = re.findall(r">(\w+)</span><small>AUROC, mean of classes, (\d+ % interval)</small>", page)
@@ -58,12 +62,12 @@ def test_folds_of_two_levels_say_each_its_own() -> None:
 
 def test_an_arm_has_its_colour_of_the_page_where_others_have_no_folds() -> None:
     found = {"baseline": results(0.2), "third": results(2.0)}
-    differences = compare_arms({arm: one.answers for arm, one in found.items()}, "baseline", 20, 0.95, 1)
+    differences = compare_arms({arm: one.predictions for arm, one in found.items()}, "baseline", 20, 0.95, 1)
     arms = ["baseline", "finetuned", "third"]
     page = str(render_folds(found, arms, "baseline", differences, KEY, "patient", 0.9))
     assert set(re.findall(r"--arm: (#\w+)", page)) == {arm_colour("baseline", arms), arm_colour("third", arms)}
     alone = {"baseline": found["baseline"]}
-    nothing = compare_arms({"baseline": alone["baseline"].answers}, "baseline", 20, 0.95, 1)
+    nothing = compare_arms({"baseline": alone["baseline"].predictions}, "baseline", 20, 0.95, 1)
     page = str(render_folds(alone, arms, "baseline", nothing, KEY, "patient", 0.9))
     assert "baseline was trained 2 times, each" in page
     assert "The 95 % interval of a value comes from all held-out answers" in page and "90 %" not in page

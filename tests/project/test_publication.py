@@ -10,7 +10,7 @@ from empty_store import forget_environment, make_store
 
 from hilum import results, runs
 from hilum.project import publication as stage
-from hilum.project.publication import publish
+from hilum.project.publication import find_page, publish, tell_store
 from hilum.results import folder_digest, read_json, write_json
 from hilum.settings.params import Crossvalidate, Params, read_params
 from hilum.tracking import Store, open_store
@@ -218,7 +218,38 @@ def test_folds_are_published_below_one_parent_once(workspace: Workspace, params:
     assert [run.info.run_name for run in parents] == ["crossvalidate-finetuned"]
     assert sorted(run.info.run_name for run in folds) == ["fold-1", "fold-2"]
     assert {run.data.tags["mlflow.parentRunId"] for run in folds} == {parents[0].info.run_id}
-    assert parents[0].data.metrics == {"oof/auroc_macro": 0.7} and parents[0].data.params == {"split.folds": "2"}
+    assert parents[0].data.metrics == {"out_of_fold/auroc_macro": 0.7} and parents[0].data.params == {"split.folds": "2"}
     first = next(run for run in folds if run.data.tags["fold"] == "1")
-    assert first.data.metrics == {"train/loss": 0.6, "out/films": 20, "out/patients": 9, "out/auroc_macro": 0.7}
-    assert "out/auroc_macro" not in next(run for run in folds if run is not first).data.metrics, "undefined"
+    assert first.data.metrics == {
+        "train/loss": 0.6,
+        "out_of_fold/films": 20,
+        "out_of_fold/patients": 9,
+        "out_of_fold/auroc_macro": 0.7,
+    }
+    assert "out_of_fold/auroc_macro" not in next(run for run in folds if run is not first).data.metrics, "undefined"
+
+
+def test_the_page_of_results_that_go_away_is_named_among_the_artifacts(
+    workspace: Workspace, params: Params, tmp_path: Path
+) -> None:
+    publish(workspace, params)
+    told = Path(find_page(workspace, params, "settings.json"))  # the stand-ins draw no page
+    assert told.is_relative_to(workspace.home / "mlruns")
+    assert told.read_bytes() == (workspace.comparison / "settings.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("", "make ui"),
+        ("sqlite:///{home}/mlflow.db", "make ui"),
+        ("sqlite:////elsewhere/mlflow.db", "mlflow ui --backend-store-uri sqlite:////elsewhere/mlflow.db"),
+        ("http://anna:secret@tracking:5000", "http://anna:***@tracking:5000"),
+        ("postgresql://anna:secret@db/runs", "mlflow ui --backend-store-uri postgresql://anna:***@db/runs"),
+    ],
+)
+def test_the_store_that_was_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, told: str) -> None:
+    forget_environment(monkeypatch)
+    if uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(home=tmp_path))
+    assert tell_store(Workspace(tmp_path, tmp_path)) == told

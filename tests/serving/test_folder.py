@@ -15,7 +15,7 @@ from sixteen_bits import png16
 
 from hilum.data.burned_in.glyphs import letter_shape
 from hilum.explain.drawing.panels import draw_panel
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.models.classifier import save_classifier
 from hilum.models.forward import predictor
 from hilum.results import write_json
@@ -65,7 +65,7 @@ def answer(films: Path, tmp_path: Path, params: Params) -> Callable[..., int]:
 
     def call(described: dict[str, Any] = DESCRIBED, out: Path = tmp_path / "new" / "out.csv", **reading: Any) -> int:
         reader = Reader(**reading)
-        predict_folder(Subject(reader, None, np.zeros((1, SIZE, SIZE, 1), np.float32)), described, films, out, {}, params)
+        predict_folder(ExplainedModel(reader, None, np.zeros((1, SIZE, SIZE, 1), np.float32)), described, films, out, {}, params)
         return reader.seen
 
     return call
@@ -290,14 +290,14 @@ def test_films_that_would_share_a_row_are_refused(answer: Callable[..., int], fi
 
 
 @pytest.fixture(scope="module")
-def reader() -> Subject:
+def reader() -> ExplainedModel:
     """A real network, for methods that look into one."""
     model = build_model()
-    return Subject(predictor(model), model, None)
+    return ExplainedModel(predictor(model), model, None)
 
 
 @pytest.fixture
-def explain(films: Path, tmp_path: Path, reader: Subject, params: Params) -> Callable[..., int]:
+def explain(films: Path, tmp_path: Path, reader: ExplainedModel, params: Params) -> Callable[..., int]:
     """Predict the folder into out.csv with panels; returns how many films the model was shown."""
 
     def call(methods: dict[str, str], **facts: str) -> int:
@@ -307,8 +307,8 @@ def explain(films: Path, tmp_path: Path, reader: Subject, params: Params) -> Cal
             seen.extend(images)
             return reader.predict(images)
 
-        subject = replace(reader, predict=watched)
-        predict_folder(subject, {**DESCRIBED, **facts}, films, tmp_path / "out.csv", methods, params)
+        explained = replace(reader, predict=watched)
+        predict_folder(explained, {**DESCRIBED, **facts}, films, tmp_path / "out.csv", methods, params)
         return len(seen)
 
     return call
@@ -371,7 +371,7 @@ def test_a_film_of_any_name_has_a_row_and_a_panel(explain: Callable[..., int], f
     assert len(panels(tmp_path)) == len(GREYS) + 1
 
 
-def test_panels_among_the_films_are_no_films(films: Path, reader: Subject, params: Params) -> None:
+def test_panels_among_the_films_are_no_films(films: Path, reader: ExplainedModel, params: Params) -> None:
     for _ in range(2):
         predict_folder(reader, DESCRIBED, films, films / "b" / "out.csv", {"saliency": ""}, params)
         assert set(rows(films / "b" / "out.csv")) == set(GREYS)
@@ -381,7 +381,7 @@ def test_panels_among_the_films_are_no_films(films: Path, reader: Subject, param
 
 
 def test_a_panel_is_no_film_wherever_it_lies(
-    films: Path, reader: Subject, params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    films: Path, reader: ExplainedModel, params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predict_folder(reader, DESCRIBED, films, tmp_path / "out.csv", {"saliency": ""}, params)
     (tmp_path / "out_panels").rename(films / "kept")

@@ -10,7 +10,7 @@ import pytest
 from architecture import PACKAGE
 from two_squares import SETTINGS, SIZE, draw_films
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods.registry import METHODS
 from hilum.models.forward import predictor
 from hilum.settings.explain import Explain, MethodSettings, SheetSettings
@@ -46,7 +46,7 @@ OTHER = {  # method -> setting -> another value than SETTINGS has
 
 
 @functools.cache
-def network() -> Subject:
+def network() -> ExplainedModel:
     """Two convolutions of random weights, whose maps no two settings share by chance; five background films."""
     keras.utils.set_random_seed(3)
     grey = keras.Input((SIZE, SIZE, 1), name="grey")
@@ -55,7 +55,9 @@ def network() -> Subject:
         tensor = keras.layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu", name=f"conv{i}")(tensor)
     logits = keras.layers.Dense(3, name="logits")(keras.layers.Flatten(name="flat")(tensor))
     model = keras.Model(grey, keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits), name="random")
-    return Subject(predictor(model), model, np.random.default_rng(9).uniform(0, 200, (5, SIZE, SIZE, 1)).astype(np.float32))
+    return ExplainedModel(
+        predictor(model), model, np.random.default_rng(9).uniform(0, 200, (5, SIZE, SIZE, 1)).astype(np.float32)
+    )
 
 
 @pytest.mark.parametrize(("name", "field"), [(name, field) for name in METHODS for field in METHODS[name].settings.model_fields])

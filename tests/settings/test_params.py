@@ -512,3 +512,9 @@ def test_maps_may_explain_the_predicted_class_the_true_one_or_one_by_name(target
 def test_a_target_that_is_no_class_is_refused_with_the_classes() -> None:
     told = refusal(changed(explain__target="lung"))
     assert r"explain.target must be predicted, true or a class of prepare.labels (normal, bacterial, viral), got 'lung'" in told
+
+
+def test_an_old_key_is_told_its_new_name() -> None:
+    told = refusal(changed(explain__dear_films=3, explain__sanity__dear_films=3))
+    assert "explain.dear_films is not a key any more: it is explain.costly_films now" in told
+    assert "explain.sanity.dear_films is not a key any more: it is explain.sanity.costly_films now" in told

@@ -36,7 +36,7 @@ def test_folds_hold_every_film_outside_the_test_part_once(own_copy: Workspace) -
     assert set(table["image_id"]) == parts["train"] | parts["val"]
     assert not set(table["patient_id"]) & set(pd.read_csv(own_copy.split / "test.csv")["patient_id"])
     names = fold_names(table)
-    assert len(names) == 3 and ((table[[f"fold {name}" for name in names]] == "out").sum(axis=1) == 1).all()
+    assert len(names) == 3 and ((table[[f"fold {name}" for name in names]] == "held_out").sum(axis=1) == 1).all()
     assert read_json(own_copy.split / "versions.json") == before, "folds are no other split"
 
 

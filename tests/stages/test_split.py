@@ -61,7 +61,7 @@ def test_rows_lead_to_the_films_that_they_name(split_project: Workspace) -> None
         assert list(manifest["image_id"].iloc[part["row"].astype(int)]) == list(part["image_id"])
     classes = ["normal", "bacterial", "viral"]
     films = load_split(split_project.prepared, split_project.split, "test", classes)
-    assert [classes[k] for k in films.rows.labels] == list(films.table["label"])
+    assert [classes[k] for k in films.examples.labels] == list(films.table["label"])
 
 
 def test_the_films_to_tune_on_are_marked_validation_films(split_project: Workspace) -> None:
@@ -69,14 +69,14 @@ def test_the_films_to_tune_on_are_marked_validation_films(split_project: Workspa
     assert len(tuning) == 3
     assert set(tuning["image_id"]) <= set(tables(split_project)["val"]["image_id"])
     films = load_split(split_project.prepared, split_project.split, "explain_val", ["normal", "bacterial", "viral"])
-    assert films.rows.films.shape == (3, 64, 64)
+    assert films.examples.films.shape == (3, 64, 64)
 
 
 def test_there_may_be_no_films_to_tune_on(own_copy: Workspace) -> None:
     change(own_copy, "split", tuning_films=0)
     split.run()
     films = load_split(own_copy.prepared, own_copy.split, "explain_val", ["normal", "bacterial", "viral"])
-    assert films.rows.films.shape == (0, 64, 64) and len(films.rows.labels) == 0
+    assert films.examples.films.shape == (0, 64, 64) and len(films.examples.labels) == 0
 
 
 def test_the_proof_is_counted_from_the_tables(split_project: Workspace) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from hilum.data.prepared.rows import Rows
+from hilum.data.prepared.examples import Examples
 from hilum.results import read_json
 from hilum.settings.training import Balance
 from hilum.stages import train, tune
@@ -31,9 +31,9 @@ def fitted(best_step: int) -> Fitted:
     return Fitted(history, best_step, [["logits"], ["logits"]], ["pool", "pool"], shown)
 
 
-def rows() -> Rows:
+def rows() -> Examples:
     films = np.random.default_rng(0).integers(0, 256, (13, 4, 4), np.uint8)
-    return Rows(films, LABELS, tuple(f"{i:064x}" for i in range(13)))
+    return Examples(films, LABELS, tuple(f"{i:064x}" for i in range(13)))
 
 
 def test_what_each_phase_showed_is_written_and_the_kept_phases_copies_are_metrics(tmp_path: Path) -> None:

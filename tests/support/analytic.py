@@ -7,8 +7,8 @@ from hilum.audit.evidence import Surroundings
 from hilum.audit.regions import Regions
 
 SIZE = 40
-MARK = np.zeros((SIZE, SIZE), bool)
-MARK[2:8, 30:36] = True
+SHORTCUT = np.zeros((SIZE, SIZE), bool)
+SHORTCUT[2:8, 30:36] = True
 LUNGS = np.zeros((SIZE, SIZE), bool)
 LUNGS[10:30, 8:32] = True
 REGIONS = Regions(LUNGS, ~LUNGS)
@@ -20,15 +20,15 @@ def draw(count: int, seed: int, strength: float) -> tuple[np.ndarray, np.ndarray
     labels = np.arange(count) % 2
     films = rng.integers(60, 120, (count, SIZE, SIZE))
     films[:, LUNGS] += (30 * labels + rng.integers(-12, 13, count))[:, None]
-    marked = np.where(rng.random(count) < (1 + strength) / 2, labels, 1 - labels).astype(bool)
-    films[np.ix_(marked, *(np.flatnonzero(MARK.any(axis=axis)) for axis in (1, 0)))] = 240
+    has_shortcut = np.where(rng.random(count) < (1 + strength) / 2, labels, 1 - labels).astype(bool)
+    films[np.ix_(has_shortcut, *(np.flatnonzero(SHORTCUT.any(axis=axis)) for axis in (1, 0)))] = 240
     return films.astype(np.uint8), labels
 
 
-def linear(lungs: float, mark: float) -> Auditee:
+def linear(lungs: float, shortcut: float) -> Auditee:
     """A model of two classes whose log odds go with the mean grey of the lungs and of the mark's place."""
-    weights = np.where(LUNGS, lungs / LUNGS.sum(), 0) + np.where(MARK, mark / MARK.sum(), 0)
-    middle = lungs * 105 + mark * 165
+    weights = np.where(LUNGS, lungs / LUNGS.sum(), 0) + np.where(SHORTCUT, shortcut / SHORTCUT.sum(), 0)
+    middle = lungs * 105 + shortcut * 165
 
     def predict(images: np.ndarray) -> np.ndarray:
         odds = (images[..., 0] * weights).sum(axis=(1, 2)) - middle

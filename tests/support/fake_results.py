@@ -100,7 +100,7 @@ def write_crossvalidation(workspace: Workspace, arm: str, folds: list[str]) -> P
     folder = workspace.arm(arm, "crossvalidation")
     tags = {"role": "crossvalidation", "arm": arm, "backbone": "mobilenet_025"}
     write_json(folder / "settings.json", {"arm": arm, "folds": folds, "params": {"split.folds": len(folds)}, "tags": tags})
-    write_json(folder / "metrics.json", {"oof/auroc_macro": 0.7, "oof/mcc": None})
+    write_json(folder / "metrics.json", {"out_of_fold/auroc_macro": 0.7, "out_of_fold/mcc": None})
     measured = {"films": 20, "patients": 9, "auroc_macro": [0.7, float("nan")][: len(folds)]}
     write_table(folder / "folds.csv", pd.DataFrame({"fold": folds, **measured}))
     history = {"step": [0, 1] * len(folds), "train/loss": [0.7, 0.6] * len(folds), "fold": np.repeat(folds, 2)}

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from hilum.data.prepared.rows import Rows
+from hilum.data.prepared.examples import Examples
 from hilum.models.classifier import build_classifier, save_backbone
 from hilum.records import Labels, Probabilities
 from hilum.settings.training import Arm, Augment, Balance, Head, Phase, Train
@@ -16,12 +16,12 @@ BALANCE = Balance(multiplier={}, smote_neighbours=2, smote_above_head="class_wei
 CLASSES = ("normal", "bacterial", "viral")
 
 
-def make_rows(count: int, seed: int) -> Rows:
+def make_rows(count: int, seed: int) -> Examples:
     """Unequal classes: of 12 films, 6 are of class 0, 4 of class 1 and 2 of class 2."""
     labels = np.resize([0, 0, 0, 1, 1, 2], count).astype(np.int64)
     films = np.random.default_rng(seed).integers(10, 70, (count, SIZE, SIZE)).astype(np.uint8)
     films += (80 * labels).astype(np.uint8)[:, None, None]
-    return Rows(films, labels, tuple(hashlib.sha256(film.tobytes()).hexdigest() for film in films))
+    return Examples(films, labels, tuple(hashlib.sha256(film.tobytes()).hexdigest() for film in films))
 
 
 def make_settings(**given: object) -> Train:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.models.forward import predictor
 
 SIZE = 48
@@ -64,8 +64,8 @@ def draw_films(count: int, seed: int) -> NDArray[np.float32]:
 
 
 @functools.cache
-def subject_of(gain: float) -> Subject:
+def explained_of(gain: float) -> ExplainedModel:
     """A reader of that gain with three dark films as its background, built once."""
     model = build_reader(gain)
     background = np.random.default_rng(9).uniform(20, 40, (3, SIZE, SIZE, 1)).astype(np.float32)
-    return Subject(predictor(model), model, background)
+    return ExplainedModel(predictor(model), model, background)

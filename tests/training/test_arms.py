@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tiny_task import BALANCE, CLASSES, PRIOR, make_arm, make_model, make_phase, make_rows, make_settings, score, silent
 
-from hilum.data.prepared.rows import as_images
+from hilum.data.prepared.examples import as_images
 from hilum.models.classifier import load_classifier, model_sha256, save_classifier
 from hilum.models.forward import predictor
 from hilum.training.arms import Task, correct_prior, plan_phases, train_arm, weights_of

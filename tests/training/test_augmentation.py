@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hilum.data.prepared.rows import Rows, as_images
+from hilum.data.prepared.examples import Examples, as_images
 from hilum.training.augmentation import Changes, draw_view, draw_views, epoch_order, epoch_views, further_views
 
 NONE = {"rotate": 0.0, "shift": 0.0, "zoom": 0.0, "gamma": 0.0, "contrast": 0.0, "brightness": 0.0, "noise": 0.0, "flip": False}
@@ -36,9 +36,9 @@ def centroid(film: NDArray[np.uint8]) -> tuple[float, float]:
     return float((rows * film.astype(float)).sum() / film.sum()), float((columns * film.astype(float)).sum() / film.sum())
 
 
-def make_rows(count: int) -> Rows:
+def make_rows(count: int) -> Examples:
     films = np.stack([noise_film((24, 24), seed) for seed in range(count)])
-    return Rows(films, np.arange(count) % 3, tuple(hashlib.sha256(film.tobytes()).hexdigest() for film in films))
+    return Examples(films, np.arange(count) % 3, tuple(hashlib.sha256(film.tobytes()).hexdigest() for film in films))
 
 
 def test_images_are_the_films_as_floats_with_one_channel() -> None:
@@ -167,7 +167,7 @@ def test_a_view_depends_on_pixels_number_and_seed_alone() -> None:
 
 def test_two_films_of_equal_pixels_but_another_key_are_changed_differently() -> None:
     rows = make_rows(2)
-    twins = Rows(rows.films[[0, 0]], rows.labels, rows.keys)
+    twins = Examples(rows.films[[0, 0]], rows.labels, rows.keys)
     one, other = draw_views(twins, 0, 5, USUAL)
     assert not np.array_equal(one, other)
 

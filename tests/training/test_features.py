@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from hilum.data.prepared.rows import Rows, as_images
+from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.forward import BATCH
 from hilum.training import features
 from hilum.training.augmentation import Changes, draw_views
@@ -27,9 +27,9 @@ def make_prefix(seed: int = 1) -> keras.Model:
     return keras.Model(grey, maps, name="prefix")
 
 
-def make_rows(count: int, seed: int = 0) -> Rows:
+def make_rows(count: int, seed: int = 0) -> Examples:
     films = np.random.default_rng(seed).integers(0, 256, (count, 16, 16), np.uint8)
-    return Rows(films, np.zeros(count, np.int64), tuple(hashlib.sha256(film.tobytes()).hexdigest() for film in films))
+    return Examples(films, np.zeros(count, np.int64), tuple(hashlib.sha256(film.tobytes()).hexdigest() for film in films))
 
 
 class Counter:
@@ -42,7 +42,7 @@ class Counter:
         self.calls.append((done, total))
 
 
-def compute(folder: Path, rows: Rows, view: int | None = None, seed: int = 1, prefix=None, changes=CHANGES, on_film=None):
+def compute(folder: Path, rows: Examples, view: int | None = None, seed: int = 1, prefix=None, changes=CHANGES, on_film=None):
     return cached_features(prefix or make_prefix(), rows, view, seed, changes, folder, on_film or Counter())
 
 

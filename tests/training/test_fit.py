@@ -13,12 +13,12 @@ import pytest
 import tensorflow as tf
 from tiny_task import log_loss, make_model, make_network, make_phase, make_rows, make_settings, no_augmentation, score, silent
 
-from hilum.data.prepared.rows import Rows, as_images
+from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.forward import predictor
 from hilum.training import augmentation
 from hilum.training.augmentation import draw_view
 from hilum.training.fit import Fitted, fit_phases, loss_of, read_ahead
-from hilum.training.imbalance import Shown
+from hilum.training.imbalance import Sampling
 
 TRAIN, VAL = make_rows(24, seed=1), make_rows(12, seed=2)
 KINDS = ("dw", "pw")  # of convolutions in a MobileNet's block
@@ -44,9 +44,11 @@ for _ in range(2):
 """
 
 
-def fit(model: keras.Model, phases: list, cache: Path | None, train: Rows = TRAIN, val: Rows = VAL, **given: Any) -> Fitted:
+def fit(
+    model: keras.Model, phases: list, cache: Path | None, train: Examples = TRAIN, val: Examples = VAL, **given: Any
+) -> Fitted:
     sample = given.pop("sample", np.arange(len(train.keys)))
-    shown = given.pop("shown", None) or Shown("none", sample, given.pop("weights", np.ones(len(sample))))
+    shown = given.pop("shown", None) or Sampling("none", sample, given.pop("weights", np.ones(len(sample))))
     usual = {"settings": make_settings(), "seed": 3, "score": score, "on_epoch": silent, "on_film": silent}
     return fit_phases(model, phases, train, val, [shown] * len(phases), cache=cache, **{**usual, **given})  # type: ignore[arg-type]
 
@@ -235,7 +237,7 @@ def test_what_a_callback_raises_ends_the_training(fault: type[BaseException], ca
 
 
 def test_rows_outside_the_sample_play_no_part(cache: Path) -> None:
-    other = Rows(TRAIN.films, np.where(np.arange(24) < 18, TRAIN.labels, 2 - TRAIN.labels), TRAIN.keys)
+    other = Examples(TRAIN.films, np.where(np.arange(24) < 18, TRAIN.labels, 2 - TRAIN.labels), TRAIN.keys)
     one, two, all_rows = make_model(), make_model(), make_model()
     fit(one, [make_phase()], cache, sample=np.arange(18))
     fit(two, [make_phase()], cache, train=other, sample=np.arange(18))
@@ -273,20 +275,20 @@ def test_validation_films_choose_the_epoch_and_teach_nothing(cache: Path) -> Non
 
 def test_the_focal_loss_is_that_of_a_hand_computation() -> None:
     logits = np.log(np.array([[0.9, 0.06, 0.04], [0.2, 0.5, 0.3]], np.float32))
-    said = loss_of(Shown("focal", np.arange(2), np.ones(2), gamma=2.0))(np.eye(3)[[0, 2]], logits)
+    said = loss_of(Sampling("focal", np.arange(2), np.ones(2), gamma=2.0))(np.eye(3)[[0, 2]], logits)
     assert float(said) == pytest.approx((0.1**2 * -np.log(0.9) + 0.7**2 * -np.log(0.3)) / 2, rel=1e-4)
-    plain = loss_of(Shown("none", np.arange(2), np.ones(2)))(np.array([0, 2]), logits)
+    plain = loss_of(Sampling("none", np.arange(2), np.ones(2)))(np.array([0, 2]), logits)
     assert float(plain) == pytest.approx((-np.log(0.9) - np.log(0.3)) / 2, rel=1e-4)
 
 
 def test_a_focal_phase_starts_with_the_focal_loss_of_the_prior(cache: Path) -> None:
-    shown = Shown("focal", np.arange(24), np.ones(24), gamma=2.0)
+    shown = Sampling("focal", np.arange(24), np.ones(24), gamma=2.0)
     fitted = fit(make_model(dropout=0.0, weight_decay=0.0), [make_phase(epochs=1, rate=1e-12)], cache, shown=shown)
     prior = np.array([1 / 2, 1 / 3, 1 / 6])
     assert fitted.history["train/loss"][0] == pytest.approx((prior * (1 - prior) ** 2 * -np.log(prior)).sum(), rel=0.02)
 
 
-SMOTE = Shown("smote", np.arange(24), np.ones(24), made_up=np.repeat([1, 2], [4, 8]))
+SMOTE = Sampling("smote", np.arange(24), np.ones(24), made_up=np.repeat([1, 2], [4, 8]))
 
 
 def test_smote_makes_the_rare_class_be_said_more_often_and_gives_equal_weights_for_equal_seeds(cache: Path) -> None:

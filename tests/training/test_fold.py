@@ -10,11 +10,11 @@ from hilum.data.prepared.loading import SplitFilms
 from hilum.records import Labels, Probabilities
 from hilum.settings.params import read_params
 from hilum.settings.training import Arm, Head
-from hilum.training.fold import Judging, answer_fold
+from hilum.training.fold import Judging, predict_fold
 from hilum.workspace import Workspace
 
 FILMS = make_rows(36, seed=1)
-PART = np.repeat(["train", "val", "out"], 12)
+PART = np.repeat(["train", "val", "held_out"], 12)
 
 
 def test_a_fold_answers_for_the_films_that_it_holds_out_and_chooses_by_those_that_validate(root: Path, tmp_path: Path) -> None:
@@ -33,16 +33,16 @@ def test_a_fold_answers_for_the_films_that_it_holds_out_and_chooses_by_those_tha
         chosen.append((rule, labels, probabilities))
         return 0.75
 
-    def verdict(probabilities: Probabilities, threshold: float | None) -> Labels:
+    def decide(probabilities: Probabilities, threshold: float | None) -> Labels:
         assert threshold == 0.75 and len(probabilities) == 12
         return np.arange(12)
 
     params, workspace = read_params(root / "params.yaml"), Workspace(tmp_path, tmp_path)
-    judging, versions = Judging(score, find_threshold, verdict), {"classes": ["normal", "bacterial", "viral"]}
+    judging, versions = Judging(score, find_threshold, decide), {"classes": ["normal", "bacterial", "viral"]}
     table["row"], table["pixel_sha256"] = order, [FILMS.keys[i] for i in order]
     films = SplitFilms(table, FILMS.labels[order], FILMS.films)
-    answers, history = answer_fold("2", films, arm, params, workspace, versions, judging, silent, silent)
-    out, val = order[PART[order] == "out"], order[PART[order] == "val"]
+    answers, history = predict_fold("2", films, arm, params, workspace, versions, judging, silent, silent)
+    out, val = order[PART[order] == "held_out"], order[PART[order] == "val"]
     assert answers.image_id.tolist() == [f"s/{i}" for i in out]
     assert answers.patient_id.tolist() == [f"p{i}" for i in out]
     np.testing.assert_array_equal(answers.y_true, FILMS.labels[out])

@@ -9,7 +9,7 @@ import pytest
 from hilum.settings.training import Balance, Train
 from hilum.training.imbalance import (
     STRATEGIES,
-    Shown,
+    Sampling,
     check_smote,
     class_weights,
     copies_per_film,
@@ -135,7 +135,7 @@ def test_prior_correction_by_hand() -> None:
 
 
 def test_copies_per_film_are_told() -> None:
-    shown = Shown("oversample", np.array([0, 1, 2, 3, 3, 3]), np.ones(6))
+    shown = Sampling("oversample", np.array([0, 1, 2, 3, 3, 3]), np.ones(6))
     table = copies_per_film(shown, np.array([0, 0, 1, 1]), ["normal", "ill"]).set_index("label")
     same = {"strategy": "oversample", "films": 2, "made_up": 0, "weight": 1.0}
     assert table.loc["normal"].to_dict() == {**same, "rows": 2, "mean_copies": 1.0, "most_copies": 1}

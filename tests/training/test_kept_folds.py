@@ -19,7 +19,7 @@ from hilum.workspace import Workspace
 begin_training(0)  # while tests are collected, before any of them starts TensorFlow: its threads are set once
 
 CLASSES = ("normal", "viral")
-ANSWERS = Predictions(
+PREDICTIONS = Predictions(
     np.array(["a/1", "a/2"]),
     np.array(["p1", "p2"]),
     np.array([0, 1]),
@@ -46,11 +46,11 @@ def shorten(workspace: Workspace) -> None:
 
 
 def test_what_was_kept_comes_back_to_the_last_bit(tmp_path: Path) -> None:
-    keep_folds(tmp_path, "baseline", {"seed": 1}).save("1", ANSWERS, HISTORY)
+    keep_folds(tmp_path, "baseline", {"seed": 1}).save("1", PREDICTIONS, HISTORY)
     found = keep_folds(tmp_path, "baseline", {"seed": 1}).load("1", CLASSES)
     assert found is not None
     for name in ("image_id", "patient_id", "y_true", "y_prob", "y_pred"):
-        kept, given = getattr(found[0], name), getattr(ANSWERS, name)
+        kept, given = getattr(found[0], name), getattr(PREDICTIONS, name)
         assert kept.dtype == given.dtype and (kept == given).all(), name
     assert found[0].classes == CLASSES
     pd.testing.assert_frame_equal(found[1], HISTORY, check_exact=True)
@@ -59,14 +59,14 @@ def test_what_was_kept_comes_back_to_the_last_bit(tmp_path: Path) -> None:
 
 def test_other_settings_other_code_and_other_bytes_are_not_taken(tmp_path: Path, edit_code: Callable[[str], None]) -> None:
     kept = keep_folds(tmp_path, "baseline", {"seed": 1})
-    kept.save("1", ANSWERS, HISTORY)
-    kept.save("2", ANSWERS, HISTORY)
+    kept.save("1", PREDICTIONS, HISTORY)
+    kept.save("2", PREDICTIONS, HISTORY)
     file = kept.folder / "1" / "answers.npz"
     file.write_bytes(file.read_bytes()[:-9] + b"x" * 9)
     assert kept.load("1", CLASSES) is None, "a file that is not what was written"
     (kept.folder / "2.kept.json").unlink()
     assert kept.load("2", CLASSES) is None, "cut off while it was written"
-    kept.save("1", ANSWERS, HISTORY)
+    kept.save("1", PREDICTIONS, HISTORY)
     assert keep_folds(tmp_path, "finetuned", {"seed": 1}).load("1", CLASSES) is None
     assert kept.load("1", CLASSES) is not None
     assert keep_folds(tmp_path, "baseline", {"seed": 2}).load("1", CLASSES) is None
@@ -80,7 +80,7 @@ def test_other_settings_other_code_and_other_bytes_are_not_taken(tmp_path: Path,
 @pytest.mark.parametrize("damage", ["cut", "empty", "no JSON", "another form", "no folder", "no answers"])
 def test_a_damaged_fold_is_told_by_name_and_kept_anew(tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
     kept = keep_folds(tmp_path, "baseline", {"seed": 1})
-    kept.save("1", ANSWERS, HISTORY)
+    kept.save("1", PREDICTIONS, HISTORY)
     seal, place = kept.folder / "1.kept.json", kept.folder / "1"
     if damage == "no folder":
         shutil.rmtree(place)
@@ -90,14 +90,14 @@ def test_a_damaged_fold_is_told_by_name_and_kept_anew(tmp_path: Path, damage: st
         seal.write_bytes({"cut": seal.read_bytes()[:-9], "empty": b"", "no JSON": b"\xff", "another form": b"[1]"}[damage])
     assert kept.load("1", CLASSES) is None
     assert f"{place} is damaged" in capsys.readouterr().out
-    kept.save("1", ANSWERS, HISTORY)
+    kept.save("1", PREDICTIONS, HISTORY)
     assert kept.load("1", CLASSES) is not None
 
 
 def test_a_fold_that_cannot_be_kept_is_named_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "folds").write_bytes(b"")
     with pytest.raises(OSError, match=r"/1; make room on that disk or make .* writable"):
-        keep_folds(tmp_path, "baseline", {"seed": 1}).save("1", ANSWERS, HISTORY)
+        keep_folds(tmp_path, "baseline", {"seed": 1}).save("1", PREDICTIONS, HISTORY)
 
 
 def test_an_interrupted_cross_validation_goes_on_and_ends_in_the_same_bytes(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.prepared.rows import as_images
+from hilum.data.prepared.examples import as_images
 from hilum.records import Films, Images, Labels, Maps, Probabilities
 
 if TYPE_CHECKING:

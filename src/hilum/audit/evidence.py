@@ -12,7 +12,7 @@ from hilum.audit.exchange import Ranking, draw_pairs, measure_shift, rank_donors
 from hilum.audit.probes import CORNERS, LETTERS, fill, mean_grey, with_letter, without_markers
 from hilum.audit.regions import Region, Regions, join_regions, ring_of, soften
 from hilum.audit.rule import Probing
-from hilum.data.prepared.rows import as_images
+from hilum.data.prepared.examples import as_images
 from hilum.records import Films, Labels
 
 CENTRE = 0.2  # of the side, on each side: what centre only hides

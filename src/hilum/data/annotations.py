@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from hilum.data.prepared.geometry import Geometry
 from hilum.data.prepared.loading import load_geometry, load_whole_masks, read_manifest
 from hilum.data.prepared.masks import load_masks
-from hilum.data.prepared.whole_masks import Mark, decode_mask
+from hilum.data.prepared.whole_masks import AnnotationMask, decode_mask
 
 KINDS = {"lesion": "lesion mask", "box": "box", "lungs": "lung mask"}  # in the order in which they are told
 STORED = {"lesion": "lesion_mask", "lungs": "lung_mask"}  # what `prepare` calls those that are masks
 
 
 @dataclass(frozen=True)
-class FilmMarks:
+class FilmAnnotations:
     """The marks of one film.
 
     geometry: where the raw film lies in the prepared square.
@@ -28,7 +28,7 @@ class FilmMarks:
     """
 
     geometry: Geometry
-    masks: dict[str, Mark]
+    masks: dict[str, AnnotationMask]
     whole: dict[str, bytes]
     boxes: NDArray[np.float64]
     findings: tuple[str, ...]
@@ -38,7 +38,7 @@ class FilmMarks:
         """The kinds of KINDS that this film has."""
         return [kind for kind in KINDS if (len(self.boxes) if kind == "box" else kind in self.whole)]
 
-    def at_raw_size(self, kind: str) -> Mark:
+    def at_raw_size(self, kind: str) -> AnnotationMask:
         """A mark of KINDS at the film's original size, (height, width); boxes as the pixels whose middle lies in one."""
         if kind != "box":
             return self.geometry.mask_to_raw(decode_mask(self.whole[kind]))
@@ -53,12 +53,12 @@ class FilmMarks:
         return self.geometry.boxes_to_prepared(self.boxes)
 
 
-def no_marks(geometry: Geometry) -> FilmMarks:
+def no_annotations(geometry: Geometry) -> FilmAnnotations:
     """What is known of a film that nobody marked: its geometry."""
-    return FilmMarks(geometry, {}, {}, np.zeros((0, 4)), ())
+    return FilmAnnotations(geometry, {}, {}, np.zeros((0, 4)), ())
 
 
-def load_marks(prepared: Path, image_ids: Sequence[str]) -> list[FilmMarks]:
+def load_annotations(prepared: Path, image_ids: Sequence[str]) -> list[FilmAnnotations]:
     """The marks of these films, in this order; masks without a pixel are none.
 
     Raises: ValueError for a film that the manifest does not know.
@@ -81,5 +81,5 @@ def load_marks(prepared: Path, image_ids: Sequence[str]) -> list[FilmMarks]:
         boxes = np.array(json.loads(row["boxes"] or "[]"), np.float64).reshape(-1, 4)  # (M, 4)
         told = tuple(str(finding) for finding in json.loads(row["box_findings"] or "[]"))
         findings = told if len(told) == len(boxes) else ("",) * len(boxes)
-        found.append(FilmMarks(geometry[image_id], own, whole, boxes, findings))
+        found.append(FilmAnnotations(geometry[image_id], own, whole, boxes, findings))
     return found

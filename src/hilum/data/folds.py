@@ -9,11 +9,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 from hilum.data.splits import carve_validation
 
 PREFIX = "fold "  # columns of data/split/folds.csv: `fold 1`, or `fold <source>`
-OUT, VALIDATES, TRAINS, ABSENT = "out", "val", "train", ""  # what a film is in a fold
+HELD_OUT, VALIDATES, TRAINS, ABSENT = "held_out", "val", "train", ""  # what a film is in a fold
 
 
 def draw_folds(films: pd.DataFrame, folds: int, fold_by: str, validation: float, seed: int) -> pd.DataFrame:
-    """A column per fold that says of every film whether it is held out (`out`), validates or trains; index as films'.
+    """A column per fold that says of every film whether it is held out (`held_out`), validates or trains; index as films'.
 
     films: columns image_id, label, source, group (films of one group never part: patients who share films); no film of the test
         part. folds: how many; one per source where `fold_by` is source. validation: share of the groups that are not held out.
@@ -32,7 +32,7 @@ def draw_folds(films: pd.DataFrame, folds: int, fold_by: str, validation: float,
     for name, out in held_out.items():
         linked = ordered["group"].isin(ordered["group"][out]) & ~out
         drawn = carve_validation(ordered[~out & ~linked], validation, seed)
-        part = ordered["group"].map(drawn).where(~linked, ABSENT).where(~out, OUT)
+        part = ordered["group"].map(drawn).where(~linked, ABSENT).where(~out, HELD_OUT)
         faults += _find_faults(name, part, ordered["label"])
         parts[PREFIX + name] = part
     if faults:
@@ -50,7 +50,7 @@ def fold_names(table: pd.DataFrame) -> list[str]:
 
 
 def rows_of_fold(table: pd.DataFrame, name: str, part: str) -> np.ndarray:
-    """Positions (M,) of the films that are `train`, `val` or `out` in a fold."""
+    """Positions (M,) of the films that are `train`, `val` or `held_out` in a fold."""
     return np.flatnonzero((table[PREFIX + name] == part).to_numpy())
 
 

@@ -165,20 +165,20 @@ def choose_marked_films(manifest: pd.DataFrame, splits: pd.DataFrame, count: int
     if count < 0:
         raise ValueError(f"`tuning_films` must be at least 0, got {count}; use 6")
     films = _count_marks(manifest.merge(splits[splits["split"] == "val"], on="image_id"))
-    return _take_in_turn(films[films["marks"] > 0], count, seed)
+    return _take_in_turn(films[films["annotations"] > 0], count, seed)
 
 
 def _count_marks(films: pd.DataFrame) -> pd.DataFrame:
     """With the column marks: how many kinds of mark (lungs, lesion, boxes) each film has."""
     boxed = ~films["boxes"].isin(["", "[]"])
-    return films.assign(marks=(films[["lung_mask", "lesion_mask"]] != "").sum(axis=1) + boxed)
+    return films.assign(annotations=(films[["lung_mask", "lesion_mask"]] != "").sum(axis=1) + boxed)
 
 
 def _take_in_turn(films: pd.DataFrame, count: int, seed: int) -> list[str]:
     """At most `count` films: classes in turn, those with most kinds of mark first, one per patient."""
     films = films.sort_values("image_id", ignore_index=True)
     films["draw"] = np.random.default_rng(seed).permutation(len(films))
-    films = films.sort_values(["marks", "draw"], ascending=[False, True])
+    films = films.sort_values(["annotations", "draw"], ascending=[False, True])
     queues = [list(part[["image_id", "patient_id"]].itertuples(index=False, name=None)) for _, part in films.groupby("label")]
     chosen: list[str] = []
     seen: set[str] = set()

@@ -66,6 +66,6 @@ def answer_by_features(train: NDArray[np.float64], labels: Labels, films: NDArra
     """
     model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cg", max_iter=ITERATIONS))
     model.fit(train, labels)
-    answers = np.zeros((len(films), classes))  # (N, K)
-    answers[:, model[-1].classes_] = model.predict_proba(films)
-    return answers / answers.sum(axis=1, keepdims=True)
+    predictions = np.zeros((len(films), classes))  # (N, K)
+    predictions[:, model[-1].classes_] = model.predict_proba(films)
+    return predictions / predictions.sum(axis=1, keepdims=True)

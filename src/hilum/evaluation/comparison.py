@@ -1,4 +1,4 @@
-"""Arms against one reference on the same films: differences with intervals, changed verdicts, and an exact test."""
+"""Arms against one reference on the same films: differences with intervals, changed predictions, and an exact test."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal
@@ -65,11 +65,11 @@ def judge(difference: Difference, higher: bool) -> Literal["better", "worse", "u
     return "unclear"
 
 
-def verdict_changes(reference: Predictions, arm: Predictions) -> pd.DataFrame:
-    """The films on which two arms give different verdicts, the greatest change of the true class's probability first.
+def prediction_changes(reference: Predictions, arm: Predictions) -> pd.DataFrame:
+    """The films on which two arms give different predictions, the greatest change of the true class's probability first.
 
-    Columns: image_id, patient_id, true, reference_verdict, arm_verdict (class names), reference_probability, arm_probability
-    (of the true class), change: `became right`, `became wrong` or `wrong in another way`.
+    Columns: image_id, patient_id, true, reference_prediction, arm_prediction (class names), reference_probability,
+    arm_probability (of the true class), change: `became right`, `became wrong` or `wrong in another way`.
 
     Raises:
         ValueError: arms that do not hold the same films, patients, true classes and class order.
@@ -83,8 +83,8 @@ def verdict_changes(reference: Predictions, arm: Predictions) -> pd.DataFrame:
             "image_id": reference.image_id[rows],
             "patient_id": reference.patient_id[rows],
             "true": names[truth],
-            "reference_verdict": names[reference.y_pred[rows]],
-            "arm_verdict": names[arm.y_pred[rows]],
+            "reference_prediction": names[reference.y_pred[rows]],
+            "arm_prediction": names[arm.y_pred[rows]],
             "reference_probability": reference.y_prob[rows, truth],
             "arm_probability": arm.y_prob[rows, truth],
             "change": np.where(reference.y_pred[rows] == truth, "became wrong", right),
@@ -95,7 +95,7 @@ def verdict_changes(reference: Predictions, arm: Predictions) -> pd.DataFrame:
 
 
 def mcnemar_table(arms: Mapping[str, Predictions], reference: str, seed: int) -> pd.DataFrame:
-    """One row per arm other than the reference: verdicts on one film per patient (see `mcnemar_exact`).
+    """One row per arm other than the reference: predictions on one film per patient (see `mcnemar_exact`).
 
     Columns: arm, films, both_right, only_reference, only_arm, both_wrong, p_value.
 

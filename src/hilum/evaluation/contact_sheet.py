@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from hilum.data.prepared.examples import Examples
 from hilum.data.prepared.loading import SplitFilms
-from hilum.data.prepared.rows import Rows
 from hilum.records import Films
 from hilum.settings.training import Augment
 
@@ -16,14 +16,14 @@ SIDE, GAP, MARGIN, LINE = 160, 6, 14, 20  # pixels: of a film, between films, ar
 INK, GREY, PAPER = "#1a1a1a", "#5a5a5a", "#ffffff"
 
 
-def choose_films(rows: Rows | SplitFilms, classes: int, seed: int) -> list[NDArray[np.intp]]:
+def choose_films(rows: Examples | SplitFilms, classes: int, seed: int) -> list[NDArray[np.intp]]:
     """Positions of `FILMS` films of each class (fewer where there are fewer), drawn without replacement."""
     rng = np.random.default_rng(seed)
     return [np.sort(rng.permutation(np.flatnonzero(rows.labels == k))[:FILMS]) for k in range(classes)]
 
 
 def draw_contact_sheet(
-    rows: Rows | SplitFilms, classes: Sequence[str], augment: Augment, seed: int, draw: Callable[[Rows, int], Films]
+    rows: Examples | SplitFilms, classes: Sequence[str], augment: Augment, seed: int, draw: Callable[[Examples, int], Films]
 ) -> Image.Image:
     """A row per film: the film as it is, then its first views.
 

@@ -29,7 +29,7 @@ from hilum.evaluation.tables import Curve
 
 @styled
 def confusion_figure(counts: NDArray[np.int64], classes: Sequence[str], title: str) -> Figure:
-    """Films by true class (rows) and verdict (columns), and beside it the shares of each true class.
+    """Films by true class (rows) and prediction (columns), and beside it the shares of each true class.
 
     counts: (K, K) of `tables.confusion_matrix`. A class without films has grey cells with a dash in the right matrix.
     """
@@ -81,7 +81,7 @@ def draw_matrix(axes: Axes, shade: NDArray[np.float64], texts: Sequence[Sequence
     axes.grid(visible=True, which="minor", color="white", linewidth=1.5)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("verdict")
+    axes.set_xlabel("prediction")
 
 
 @styled
@@ -115,7 +115,7 @@ def pr_figure(curves: Mapping[str, Curve], confidence: float, title: str) -> Fig
 
 @styled
 def calibration_figure(table: pd.DataFrame, error: float, title: str) -> Figure:
-    """Accuracy over the confidence of the verdict, and how many films stand behind each point.
+    """Accuracy over the confidence of the prediction, and how many films stand behind each point.
 
     table: of `tables.reliability_table`. error: the expected calibration error, for the caption.
     """
@@ -124,13 +124,13 @@ def calibration_figure(table: pd.DataFrame, error: float, title: str) -> Figure:
     some = table[table["films"] > 0]
     top.plot([0, 1], [0, 1], color=GUIDE, linewidth=1, linestyle=":", label="perfectly calibrated")
     top.vlines(some["confidence"], some["confidence"], some["accuracy"], color=ARM_COLOURS[1], linewidth=1.5, label="gap")
-    top.plot(some["confidence"], some["accuracy"], "o-", color=ARM_COLOURS[0], label=f"verdicts (ECE {error:.3f})")
+    top.plot(some["confidence"], some["accuracy"], "o-", color=ARM_COLOURS[0], label=f"predictions (ECE {error:.3f})")
     top.set(ylabel="accuracy", xlim=(0, 1), ylim=(-0.03, 1.03))
     top.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, borderaxespad=0.2, columnspacing=1.2)
     top.grid(visible=True)
     bars = bottom.bar((table["low"] + table["high"]) / 2, table["films"], width=0.9 / len(table), color=ARM_COLOURS[0])
     bottom.bar_label(bars, labels=[str(n) if n else "" for n in table["films"]], fontsize=8, padding=1)
-    bottom.set(xlabel="confidence: probability of the verdict", ylabel="films", ylim=(0, 1.25 * max(table["films"].max(), 1)))
+    bottom.set(xlabel="confidence: probability of the prediction", ylabel="films", ylim=(0, 1.25 * max(table["films"].max(), 1)))
     bottom.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     return figure
 

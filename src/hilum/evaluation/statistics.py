@@ -1,4 +1,4 @@
-"""How sure a number is: intervals over patients, paired differences of two arms, and an exact test of their verdicts.
+"""How sure a number is: intervals over patients, paired differences of two arms, and an exact test of their predictions.
 
 Patients, not films, are drawn: two films of one patient are no two independent observations.
 """
@@ -16,7 +16,6 @@ from hilum.evaluation.scoring.decisions import (
     choose_threshold,
     majority_baseline,
     one_vs_rest_thresholds,
-    verdict,
 )
 from hilum.evaluation.scoring.metrics import METRICS, Metric, metric_names, metric_values
 from hilum.records import Predictions
@@ -32,7 +31,6 @@ __all__ = [
     "one_vs_rest_thresholds",
     "paired_bootstrap",
     "patient_bootstrap",
-    "verdict",
 ]
 
 OnResample = Callable[[int, int], None]  # resamples done, resamples in all

@@ -27,7 +27,7 @@ class Curve:
 
 
 def confusion_matrix(predictions: Predictions) -> NDArray[np.int64]:
-    """(K, K) films, rows by true class and columns by verdict, in the class order; never smaller than K x K."""
+    """(K, K) films, rows by true class and columns by prediction, in the class order; never smaller than K x K."""
     check_predictions(predictions)
     return confusion_counts(predictions.y_true, predictions.y_pred, len(predictions.classes))
 
@@ -95,7 +95,7 @@ def pr_by_class(predictions: Predictions, intervals: Mapping[str, Interval]) -> 
 
 
 def reliability_table(predictions: Predictions, bins: int) -> pd.DataFrame:
-    """Confidence of the verdict against its accuracy, one row per equal-width bin of 0..1 (the bins of `ece`).
+    """Confidence of the prediction against its accuracy, one row per equal-width bin of 0..1 (the bins of `ece`).
 
     Columns: low, high, films, confidence (mean), accuracy; NaN in an empty bin.
     """

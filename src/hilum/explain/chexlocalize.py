@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.stats import bootstrap
 
-from hilum.explain.measures.localization import Heat, Mark, fill_contours, iou, otsu_mask
+from hilum.explain.measures.localization import AnnotationMask, Heat, fill_contours, iou, otsu_mask
 
 Runs = Mapping[str, Any]  # {"size": [height, width], "counts": text}
 SIZE = "img_size"  # the key beside the findings in a file of polygons: [height, width]
@@ -28,7 +28,7 @@ def read_film_table(path: Path) -> dict[str, dict[str, Any]]:
     return values
 
 
-def decode_runs(runs: Runs) -> Mark:
+def decode_runs(runs: Runs) -> AnnotationMask:
     """A mask from COCO's compressed run lengths: (H, W).
 
     Runs of 0 and 1 take turns down the columns, 0 first; each is a number in groups of five bits, lowest first, and from the
@@ -55,7 +55,7 @@ def decode_runs(runs: Runs) -> Mark:
     return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(width, height).T
 
 
-def encode_runs(mask: Mark) -> dict[str, Any]:
+def encode_runs(mask: AnnotationMask) -> dict[str, Any]:
     """A mask (H, W) as COCO's compressed run lengths, the way back of `decode_runs`."""
     flat = mask.T.ravel()
     ends = np.flatnonzero(np.diff(np.r_[0, flat, 2].astype(int)))
@@ -73,7 +73,7 @@ def encode_runs(mask: Mark) -> dict[str, Any]:
     return {"size": [int(extent) for extent in mask.shape], "counts": "".join(text)}
 
 
-def draw_polygons(polygons: Sequence[Sequence[Sequence[float]]], size: tuple[int, int]) -> Mark:
+def draw_polygons(polygons: Sequence[Sequence[Sequence[float]]], size: tuple[int, int]) -> AnnotationMask:
     """A mask from polygons of x, y in pixels, outlines included: (height, width) = size."""
     picture = Image.new("1", (size[1], size[0]))
     for polygon in polygons:
@@ -81,7 +81,7 @@ def draw_polygons(polygons: Sequence[Sequence[Sequence[float]]], size: tuple[int
     return np.asarray(picture, bool)
 
 
-def segment_heat(heat: Heat) -> Mark:
+def segment_heat(heat: Heat) -> AnnotationMask:
     """A map's mask as published: stretched from its lowest to its highest value, Otsu's threshold, contours filled.
 
     heat: (H, W) at the film's original size.
@@ -89,18 +89,18 @@ def segment_heat(heat: Heat) -> Mark:
     return fill_contours(otsu_mask(heat))
 
 
-def published_iou(marked: Mark, mark: Mark, true_positives_only: bool) -> float:
+def published_iou(annotated: AnnotationMask, annotation: AnnotationMask, true_positives_only: bool) -> float:
     """IoU as published: NaN where neither marks anything, and with true positives only where one of the two marks nothing."""
-    if true_positives_only and not (marked.any() and mark.any()):
+    if true_positives_only and not (annotated.any() and annotation.any()):
         return float("nan")
-    return iou(marked, mark)
+    return iou(annotated, annotation)
 
 
-def published_hit(heat: Heat, mark: Mark) -> float:
+def published_hit(heat: Heat, annotation: AnnotationMask) -> float:
     """1 if the first of the map's maxima lies in the mark, else 0; NaN where nothing is marked. heat: at the film's size."""
-    if not mark.any():
+    if not annotation.any():
         return float("nan")
-    return float(mark[np.unravel_index(int(heat.argmax()), heat.shape)])
+    return float(annotation[np.unravel_index(int(heat.argmax()), heat.shape)])
 
 
 def iou_table(
@@ -115,13 +115,13 @@ def iou_table(
     for film in sorted(truth):
         rows[film] = {}
         for finding in sorted(truth[film]):
-            mark = decode_runs(truth[film][finding])
-            marked = decode_runs(found[film][finding]) if film in found else np.zeros_like(mark)
-            if marked.shape != mark.shape:
+            annotation = decode_runs(truth[film][finding])
+            annotated = decode_runs(found[film][finding]) if film in found else np.zeros_like(annotation)
+            if annotated.shape != annotation.shape:
                 raise ValueError(
-                    f"both masks of a film must have one size, got {marked.shape} and {mark.shape} in {film}, {finding}"
+                    f"both masks of a film must have one size, got {annotated.shape} and {annotation.shape} in {film}, {finding}"
                 )
-            rows[film][finding] = published_iou(marked, mark, true_positives_only)
+            rows[film][finding] = published_iou(annotated, annotation, true_positives_only)
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

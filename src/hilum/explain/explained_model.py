@@ -19,14 +19,14 @@ OnFilm = Callable[[int, int], None]  # films done, films in all
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A trained model as explainers see it, with the weights that it has when the subject is made: make another when they change.
+class ExplainedModel:
+    """A trained model as explainers see it, with the weights that it has when this is made: make another when they change.
 
     predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities; all that a black box method reads.
     model: the Keras classifier, of any kind that `models/flatten.py` knows; white box methods need it.
     background: (B, H, W, 1) training films that SHAP measures against.
     fleeting: the model's weights change soon, so nothing that holds them is worth compiling for a handful of films.
-    compiled: what explainers compiled for this subject, and the memory of `copies`: used again for its next films.
+    compiled: what explainers compiled for this model, and the memory of `copies`: used again for its next films.
     live: what they compiled that reads the model's weights at each call, so that it serves `reweighted` too.
     """
 
@@ -37,9 +37,9 @@ class Subject:
     compiled: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     live: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def reweighted(self, predict: Predict) -> "Subject":
+    def reweighted(self, predict: Predict) -> "ExplainedModel":
         """The same model with the weights that it has now, with which `predict` answers."""
-        other = Subject(predict, self.model, self.background, self.fleeting)
+        other = ExplainedModel(predict, self.model, self.background, self.fleeting)
         other.live.update(self.live)
         return other
 
@@ -52,7 +52,7 @@ class Subject:
         return room[:count]
 
     def once(self, name: str, make: Callable[[], T], live: bool = False) -> T:
-        """What `make` gives, made at the first call for this name, which must say all that it depends on besides the subject.
+        """What `make` gives, made at the first call for this name, which must say all that it depends on besides this model.
 
         live: it holds none of the model's weights, nor anything computed with them.
         """
@@ -113,18 +113,18 @@ def check_settings(method: str, settings: Mapping[str, Any], names: Iterable[str
         raise ValueError(f"explain.{method} must hold {', '.join(legal)}, got {', '.join(sorted(settings)) or 'nothing'}")
 
 
-def check_model(method: str, subject: Subject, targets: Labels) -> "keras.Model":
+def check_model(method: str, explained: ExplainedModel, targets: Labels) -> "keras.Model":
     """The model of a white box method: flat, computing in float32, with as many logits as the targets ask for.
 
-    What a method does to it leaves `subject.model` as it was: it shares the variables, not the layers (a model that is flat
+    What a method does to it leaves `explained.model` as it was: it shares the variables, not the layers (a model that is flat
     already comes as it is, and must not be changed).
     Raises: ValueError if there is no model, it cannot be made flat, or a target is beyond its classes.
     """
     from hilum.models.flatten import flatten
 
-    if subject.model is None:
+    if explained.model is None:
         raise ValueError(f"{method} must have the model, got its predict function only; use a black box method such as lime")
-    model = flatten(subject.model, float32=True)
+    model = flatten(explained.model, float32=True)
     check_targets(targets, int(model.get_layer("logits").output.shape[-1]))
     return model
 

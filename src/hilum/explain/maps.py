@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from hilum.data.prepared.examples import as_images
 from hilum.data.prepared.loading import SplitFilms
-from hilum.data.prepared.rows import as_images
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.measures.evaluation_case import Remake
 from hilum.explain.methods.registry import METHODS
 from hilum.progress import bar
@@ -28,7 +28,7 @@ def draw_background(train: SplitFilms, count: int, seed: int) -> np.ndarray:
 
 
 def explain_films(
-    subject: Subject,
+    explained: ExplainedModel,
     films: Films,
     targets: Labels,
     settings: Explain,
@@ -41,7 +41,7 @@ def explain_films(
     for name in settings.methods:
         own: Mapping[str, Any] = getattr(settings, name).model_dump()
         start = time.perf_counter()
-        found[name] = METHODS[name].explain(subject, images, targets, own, seed, bar(METHODS[name].title))
+        found[name] = METHODS[name].explain(explained, images, targets, own, seed, bar(METHODS[name].title))
         on_method(name, time.perf_counter() - start)
     return found
 
@@ -49,6 +49,6 @@ def explain_films(
 def remake(settings: Explain, name: str, targets: Labels) -> Remake:
     """A method once more, for these classes of as many films: on another model, noisy films, another seed."""
     own: Mapping[str, Any] = getattr(settings, name).model_dump()
-    return lambda subject, images, seed: (
-        METHODS[name].explain(subject, images, targets, own, seed, lambda done, total: None).values
+    return lambda explained, images, seed: (
+        METHODS[name].explain(explained, images, targets, own, seed, lambda done, total: None).values
     )

@@ -32,8 +32,8 @@ def compile_forward(model: keras.Model, constants: bool) -> Forward:
         if not len(batch):  # TensorFlow's convolutions refuse an empty batch
             return np.zeros((0, *model.output_shape[1:]), np.float32)
         starts = range(0, len(batch), BATCH)
-        answers = [tf.nest.flatten(run(tf.constant(batch[i : i + BATCH], tf.float32)))[0].numpy() for i in starts]
-        return np.concatenate(answers)  # (N, ...)
+        predictions = [tf.nest.flatten(run(tf.constant(batch[i : i + BATCH], tf.float32)))[0].numpy() for i in starts]
+        return np.concatenate(predictions)  # (N, ...)
 
     return forward
 
@@ -46,7 +46,7 @@ def predictor(model: keras.Model) -> Callable[[NDArray[np.float32]], NDArray[np.
     forward = compile_forward(flatten(model), constants=True)
 
     def predict(images: NDArray[np.float32]) -> NDArray[np.float64]:
-        answers = forward(images).astype(np.float64)
-        return answers / answers.sum(axis=1, keepdims=True)
+        predictions = forward(images).astype(np.float64)
+        return predictions / predictions.sum(axis=1, keepdims=True)
 
     return predict

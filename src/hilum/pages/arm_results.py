@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from hilum.explain.methods.registry import METHODS
-from hilum.explain.sanity.verdicts import mark_sanity, verdicts_of
+from hilum.explain.sanity.verdicts import stamp_sanity, verdicts_of
 from hilum.explain.saved_maps import load_map
 from hilum.records import Attribution, Predictions
 from hilum.results import read_json, read_predictions, read_table
@@ -36,7 +36,7 @@ def read_arm(workspace: Workspace, arm: str, classes: list[str]) -> ArmResults:
         if file.stem in METHODS:
             maps[file.stem], explained = load_map(file)
     sanity = read_table(folders["explanations"] / "sanity.csv")
-    maps = mark_sanity(maps, verdicts_of(sanity))
+    maps = stamp_sanity(maps, verdicts_of(sanity))
     return ArmResults(
         read_json(folders["training"] / "settings.json"),
         read_json(folders["evaluation"] / "metrics.json"),

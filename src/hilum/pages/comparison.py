@@ -10,13 +10,13 @@ import pandas as pd
 from hilum.evaluation.scoring.metrics import METRICS, higher_is_better, metric_title
 from hilum.evaluation.style import arm_colour
 from hilum.pages.explanations import SHOWN_FILMS, Agreement, MeasureNote, group_explanations
-from hilum.pages.headline import BlindRow, HeadlineRow, difference_text
+from hilum.pages.headline import HeadlineRow, ShortcutBaselineRow, difference_text
 from hilum.pages.levels import Levels
 from hilum.pages.numbers import number, setting
 from hilum.pages.templates import render
 
 PAGE = "comparison.html"  # its name in the folder of the comparison
-SHOWN_CHANGES = 100  # rows of a list of changed verdicts on the page
+SHOWN_CHANGES = 100  # rows of a list of changed predictions on the page
 FIGURES = ("differences", "metrics", "confusion")
 ARM_FIGURES = {"roc": "ROC", "pr": "Precision and recall", "calibration": "Calibration", "learning": "Learning curves"}
 
@@ -48,8 +48,8 @@ class ComparisonPage:
     headline: of `headline_rows`; its first row is the metric that the conclusion speaks of.
     facts: (what, value). levels: what the intervals are called, which every sentence and column says with its own.
     class_tables: arm -> `tables.class_table`; differences: `comparison.compare_arms`; mcnemar: `comparison.mcnemar_table`;
-    changes: arm -> `comparison.verdict_changes`.
-    blind: of `blind_rows`; margin: how far an arm must be above the classifier that flags.
+    changes: arm -> `comparison.prediction_changes`.
+    shortcut_baselines: of `shortcut_baseline_rows`; margin: how far an arm must be above the classifier that flags.
     explanation: columns arm, method, measure, value, low, high, films, chance_random, chance_centre; may be empty.
     notes: what each of its measures says, in the order of the page; agreement: of the methods, an arm each.
     figures: PNG by key: differences, metrics, confusion, and roc, pr, calibration, learning with `/<arm>`.
@@ -69,7 +69,7 @@ class ComparisonPage:
     differences: pd.DataFrame
     mcnemar: pd.DataFrame
     changes: dict[str, pd.DataFrame]
-    blind: list[BlindRow]
+    shortcut_baselines: list[ShortcutBaselineRow]
     margin: float
     explanation: pd.DataFrame
     notes: list[MeasureNote]
@@ -92,7 +92,7 @@ class Conclusion:
 
 
 def conclude(page: ComparisonPage) -> list[Conclusion]:
-    """What the page's numbers say, in words: one conclusion per arm other than the reference, or one of a lonely arm.
+    """What the page's numbers say, in words: one conclusion per arm other than the reference, or one of an arm alone.
 
     Raises:
         ValueError: no headline row.
@@ -134,7 +134,7 @@ def _conclude_arm(page: ComparisonPage, main: HeadlineRow, arm: str) -> Conclusi
         said = [f"{what} in {_listed(names[what])}" for what in ("better", "worse", "unclear") if names[what]]
         evidence.append(f"Of the {len(page.headline)} key metrics: {'; '.join(said)}.")
     if arm in page.changes:
-        evidence.append(f"Films whose verdict changed: {change_counts(page.changes[arm])}.")
+        evidence.append(f"Films whose prediction changed: {change_counts(page.changes[arm])}.")
     return Conclusion(judgement, claims[judgement], evidence)
 
 
@@ -165,7 +165,7 @@ def render_comparison(page: ComparisonPage) -> str:
         colour={arm: arm_colour(arm, arms) for arm in arms},
         conclusions=conclude(page),
         levels=page.levels,
-        blind_names=list(page.headline[0]["blind"]),
+        shortcut_baseline_names=list(page.headline[0]["shortcut_baselines"]),
         figures=page.figures,
         arm_figures={kind: [a for a in arms if f"{kind}/{a}" in page.figures] for kind in ARM_FIGURES},
         figure_titles=ARM_FIGURES,

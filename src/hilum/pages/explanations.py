@@ -26,7 +26,7 @@ class MeasureNote:
     name: str
     title: str
     question: str
-    mark: str
+    annotation: str
     direction: str
     judged: bool
     reads: str
@@ -49,7 +49,7 @@ class ExplanationGroup:
     """One table: the measures of one question (and one kind of mark) as columns; rows are (arm, method, cells, chance?)."""
 
     question: str
-    mark: str
+    annotation: str
     columns: list[tuple[str, str, str, bool]]  # title, direction, films in words, whether they are too few
     rows: list[tuple[str, str, list[Cell], bool]]
     notes: list[MeasureNote]
@@ -60,13 +60,13 @@ class Agreement:
     """How far the methods of one arm agree.
 
     names: methods, then maps that know nothing; cells: method -> name -> text, empty on the diagonal;
-    lonely: films on which no pair agrees better than by chance, with the best pair's value; chance: that level.
+    disagreeing: films on which no pair agrees better than by chance, with the best pair's value; chance: that level.
     """
 
     arm: str
     names: list[str]
     cells: dict[str, dict[str, str]]
-    lonely: list[tuple[str, str]]
+    disagreeing: list[tuple[str, str]]
     films: int
     chance: str
 
@@ -79,14 +79,14 @@ def group_explanations(table: pd.DataFrame, notes: Sequence[MeasureNote]) -> lis
     """
     found = []
     known = set(table["measure"]) if len(table) else set()
-    for question, mark in dict.fromkeys((note.question, note.mark) for note in notes):
-        own = [note for note in notes if (note.question, note.mark) == (question, mark) and note.name in known]
+    for question, annotation in dict.fromkeys((note.question, note.annotation) for note in notes):
+        own = [note for note in notes if (note.question, note.annotation) == (question, annotation) and note.name in known]
         if own:
-            found.append(_group(table, question, mark, own))
+            found.append(_group(table, question, annotation, own))
     return found
 
 
-def _group(table: pd.DataFrame, question: str, mark: str, notes: list[MeasureNote]) -> ExplanationGroup:
+def _group(table: pd.DataFrame, question: str, annotation: str, notes: list[MeasureNote]) -> ExplanationGroup:
     part = table[table["measure"].isin([note.name for note in notes])]
     values = {(row["arm"], row["method"], row["measure"]): row for row in part.to_dict("records")}
     rows: list[tuple[str, str, list[Cell], bool]] = []
@@ -102,7 +102,7 @@ def _group(table: pd.DataFrame, question: str, mark: str, notes: list[MeasureNot
         (note.title, note.direction, _films(count), bool(count.min() < FEW_FILMS))
         for note, count in zip(notes, counts, strict=True)
     ]
-    return ExplanationGroup(question, mark, columns, rows, notes)
+    return ExplanationGroup(question, annotation, columns, rows, notes)
 
 
 def _cell(row: Mapping[Any, Any] | None, note: MeasureNote) -> Cell:
@@ -150,5 +150,5 @@ def agree(
 
     shown = {name: titles.get(name, f"{name} map") for name in [*methods, *others]}
     cells = {shown[one]: {shown[other]: told(one, other) for other in shown} for one in methods}
-    lonely = [(str(row["image_id"]), number(row["best"], 2)) for row in disagreement.to_dict("records")]
-    return Agreement(arm, list(shown.values()), cells, lonely, films, number(chance, 2))
+    disagreeing = [(str(row["image_id"]), number(row["best"], 2)) for row in disagreement.to_dict("records")]
+    return Agreement(arm, list(shown.values()), cells, disagreeing, films, number(chance, 2))

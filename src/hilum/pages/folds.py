@@ -23,7 +23,7 @@ class FoldResults:
     confidence of the intervals in both tables."""
 
     metrics: Mapping[str, float | None]
-    answers: Predictions
+    predictions: Predictions
     folds: pd.DataFrame
     sheet: bytes
     confidence: float
@@ -45,7 +45,9 @@ def render_folds(
     metrics: flat names of the table. fold_by: patient or source. confidence: of the intervals of `differences`.
     """
     arms = list(found)
-    values = {arm: {metric: interval_of(one.metrics, f"oof/{metric}") for metric in metrics} for arm, one in found.items()}
+    values = {
+        arm: {metric: interval_of(one.metrics, f"out_of_fold/{metric}") for metric in metrics} for arm, one in found.items()
+    }
     tables = {arm: {str(row["fold"]): _named(row) for row in one.folds.to_dict("records")} for arm, one in found.items()}
     folds = [
         (fold, row["films"], row["patients"], [with_interval(interval_of(tables[arm][fold], MEASURED)) for arm in arms])
@@ -65,7 +67,7 @@ def render_folds(
         headline=headline_rows(values, dict.fromkeys(metrics, float("nan")), differences, metrics, {}),
         folds=folds,
         shown=metric_title(MEASURED),
-        contradicted={arm: int(one.metrics["oof/contradicted_labels"] or 0) for arm, one in found.items()},
+        contradicted={arm: int(one.metrics["out_of_fold/contradicted_labels"] or 0) for arm, one in found.items()},
         sheets={arm: one.sheet for arm, one in found.items()},
     )
 

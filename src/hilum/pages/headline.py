@@ -6,8 +6,8 @@ from typing import Any, TypedDict
 import numpy as np
 import pandas as pd
 
-from hilum.evaluation.blind import BLIND, MEASURED, SEES, tell_flag
 from hilum.evaluation.scoring.metrics import metric_title
+from hilum.evaluation.shortcut_baselines import MEASURED, SEES, SHORTCUT_BASELINES, tell_flag
 from hilum.evaluation.statistics import Interval
 from hilum.evaluation.style import with_interval
 from hilum.pages.arm_results import ArmResults
@@ -18,25 +18,25 @@ from hilum.pages.numbers import number
 class HeadlineRow(TypedDict):
     """One line of the headline table, as `headline_rows` makes it.
 
-    metric: flat name; name: what people read; arms: arm -> text; majority: text; blind: classifier that sees no lung -> text;
-    differences: arm other than the reference -> (text, judgement: better, worse or unclear).
+    metric: flat name; name: what people read; arms: arm -> text; majority: text; shortcut_baselines: name -> text, of each
+    classifier that sees no lung; differences: arm other than the reference -> (text, judgement: better, worse or unclear).
     """
 
     metric: str
     name: str
     arms: dict[str, str]
     majority: str
-    blind: dict[str, str]
+    shortcut_baselines: dict[str, str]
     differences: dict[str, tuple[str, str]]
 
 
-class BlindRow(TypedDict):
+class ShortcutBaselineRow(TypedDict):
     """How far an arm is above a classifier that sees no lung: texts, and `flagged`, `not flagged` or `undefined`."""
 
     arm: str
     classifier: str
     own: str
-    blind: str
+    shortcut_baseline: str
     difference: str
     verdict: str
 
@@ -46,15 +46,19 @@ def headline_rows(
     majority: Mapping[str, float],
     differences: pd.DataFrame,
     metrics: Sequence[str],
-    blind: Mapping[str, Mapping[str, Interval]],
+    shortcut_baselines: Mapping[str, Mapping[str, Interval]],
 ) -> list[HeadlineRow]:
     """The headline table for these metrics (flat names), the most important first.
 
     intervals: arm -> flat name -> interval; majority: flat name -> value of always answering the majority class;
-    differences: of `comparison.compare_arms`; blind: name that people read -> flat name -> interval, NaN bounds where there is
-    none; a classifier that is undefined in all of them (the source, where there is one) is left out.
+    differences: of `comparison.compare_arms`; shortcut_baselines: name that people read -> flat name -> interval, NaN
+    bounds where there is none; a classifier that is undefined in all of them (the source, where there is one) is left out.
     """
-    blind = {name: values for name, values in blind.items() if any(_bounded(values.get(m)) != "undefined" for m in metrics)}
+    shortcut_baselines = {
+        name: values
+        for name, values in shortcut_baselines.items()
+        if any(_bounded(values.get(m)) != "undefined" for m in metrics)
+    }
     rows: list[HeadlineRow] = []
     for metric in metrics:
         found: list[Any] = differences[differences["metric"] == metric].to_dict("records")
@@ -64,21 +68,23 @@ def headline_rows(
                 "name": metric_title(metric),
                 "arms": {arm: with_interval(values[metric]) for arm, values in intervals.items()},
                 "majority": number(majority[metric]),
-                "blind": {name: _bounded(values.get(metric)) for name, values in blind.items()},
+                "shortcut_baselines": {name: _bounded(values.get(metric)) for name, values in shortcut_baselines.items()},
                 "differences": {row["arm"]: (difference_text(row), row["judgement"]) for row in found},
             }
         )
     return rows
 
 
-def blind_rows(metrics: Mapping[str, Mapping[str, float | None]], intervals: Mapping[str, Interval]) -> list[BlindRow]:
+def shortcut_baseline_rows(
+    metrics: Mapping[str, Mapping[str, float | None]], intervals: Mapping[str, Interval]
+) -> list[ShortcutBaselineRow]:
     """A row per arm and classifier that sees no lung.
 
-    metrics: arm -> flat metrics of `blind.measure_blind`. intervals: arm -> AUROC with interval.
+    metrics: arm -> flat metrics of `shortcut_baselines.measure_shortcut_baselines`. intervals: arm -> AUROC with interval.
     """
-    rows: list[BlindRow] = []
+    rows: list[ShortcutBaselineRow] = []
     for arm, found in metrics.items():
-        for key, name in BLIND.items():
+        for key, name in SHORTCUT_BASELINES.items():
             value, above = interval_of(found, f"{key}/{MEASURED}"), interval_of(found, f"above_{key}/{MEASURED}")
             told = "undefined" if np.isnan(above.value) else f"{above.value:+.3f} [{above.low:+.3f}, {above.high:+.3f}]"
             rows.append(
@@ -86,7 +92,7 @@ def blind_rows(metrics: Mapping[str, Mapping[str, float | None]], intervals: Map
                     "arm": arm,
                     "classifier": name,
                     "own": with_interval(intervals[arm]),
-                    "blind": _bounded(value),
+                    "shortcut_baseline": _bounded(value),
                     "difference": told.replace("-", "−"),
                     "verdict": tell_flag(found.get(f"flagged/{key}")),
                 }
@@ -101,11 +107,12 @@ def interval_of(metrics: Mapping[str, float | None], key: str) -> Interval:
     return Interval(value, low, high, 0.0)
 
 
-def flag_warnings(rows: Sequence[BlindRow], margin: float) -> list[str]:
+def flag_warnings(rows: Sequence[ShortcutBaselineRow], margin: float) -> list[str]:
     """A sentence for each flag of an arm."""
-    seen = {BLIND[key]: told for key, told in SEES.items()}
+    seen = {SHORTCUT_BASELINES[key]: told for key, told in SEES.items()}
     return [
-        f"{row['arm']} is flagged: its AUROC of {row['own']} is not surely {margin:g} above the {row['blind']} that a classifier "
+        f"{row['arm']} is flagged: its AUROC of {row['own']} is not surely {margin:g} above the "
+        f"{row['shortcut_baseline']} that a classifier "
         f"reaches which sees {seen[row['classifier']][0]} and no lung (difference {row['difference']}). "
         f"{seen[row['classifier']][1]} would explain it"
         for row in rows
@@ -133,8 +140,11 @@ def headline(arms: dict[str, ArmResults], differences: pd.DataFrame, reference: 
     """The metrics that a person wants first."""
     values = {name: {m: interval_of(arm.metrics, f"test/{m}") for m in HEADLINE} for name, arm in arms.items()}
     majority = {m: interval_of(arms[reference].metrics, f"majority/{m}").value for m in HEADLINE}
-    blind = {name: {m: interval_of(arms[reference].metrics, f"{key}/{m}") for m in HEADLINE} for key, name in BLIND.items()}
-    return headline_rows(values, majority, differences, HEADLINE, blind)
+    shortcut_baselines = {
+        name: {m: interval_of(arms[reference].metrics, f"{key}/{m}") for m in HEADLINE}
+        for key, name in SHORTCUT_BASELINES.items()
+    }
+    return headline_rows(values, majority, differences, HEADLINE, shortcut_baselines)
 
 
 def headline_text(arms: dict[str, ArmResults], differences: pd.DataFrame, reference: str, confidence: float) -> str:
@@ -149,7 +159,7 @@ def headline_text(arms: dict[str, ArmResults], differences: pd.DataFrame, refere
         )
     frame = {}
     for row in headline(arms, differences, reference):
-        cells = {**row["arms"], "majority class": row["majority"], **row["blind"]}
+        cells = {**row["arms"], "majority class": row["majority"], **row["shortcut_baselines"]}
         cells |= {f"{name} - {reference}": " ".join(told) for name, told in row["differences"].items()}
         frame[row["name"]] = cells
     own = name_intervals({name: arm.folder["evaluation"] for name, arm in arms.items()}, "evaluate")

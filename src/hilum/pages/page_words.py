@@ -23,7 +23,7 @@ def measure_notes() -> list[MeasureNote]:
     """Every measure in words, those of marks once for each kind of mark, in the order of the page."""
     notes = []
     for question, told in QUESTIONS.items():
-        for kind, mark in KINDS.items() if question == "place" else {"": ""}.items():
+        for kind, annotation in KINDS.items() if question == "place" else {"": ""}.items():
             for name, measure in MEASURES.items():
                 if measure.question == question:
                     top = "no limit" if measure.high is None else f"{measure.high:g}"
@@ -32,7 +32,7 @@ def measure_notes() -> list[MeasureNote]:
                             name=column(name, kind) if kind else name,
                             title=measure.title,
                             question=told,
-                            mark=mark,
+                            annotation=annotation,
                             direction=measure.better,
                             judged=measure.judged,
                             reads=measure.reads,

@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from hilum.project.clone import check_full_path
 from hilum.serving.model_facts import Told, gather_facts
 from hilum.serving.model_files import check_model_file, names_file
 from hilum.settings.params import Params, find_arm, read_params
@@ -31,10 +32,19 @@ def check_names(chosen: Mapping[str, Any]) -> None:
         return  # its own model, not the one that `--model` names by default
     if "source" in chosen and chosen["source"] not in params.acquire.sources:
         raise ValueError(f"--source must be one of {', '.join(params.acquire.sources)}, got {chosen['source']!r}")
+    _check_places(chosen, workspace)
     _check_films(chosen)
     if chosen.get("model") and chosen.get("image", "one"):
         told = Told(**{field.name: chosen.get(field.name, "") for field in fields(Told)})
         _check_model(chosen["model"], told, workspace, params)
+
+
+def _check_places(chosen: Mapping[str, Any], workspace: Workspace) -> None:
+    for name in ("images", "image", "out"):
+        if chosen.get(name):
+            check_full_path(workspace.root, f"--{name}", str(chosen[name]))
+    if chosen.get("model") and names_file(chosen["model"]):
+        check_full_path(workspace.root, "--model", chosen["model"])
 
 
 def _check_films(chosen: Mapping[str, Any]) -> None:

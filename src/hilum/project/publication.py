@@ -1,16 +1,20 @@
 """What a tracking store lacks of a workspace's results, given to it; and the comparison in a few lines."""
 
+from pathlib import Path
 from typing import Any
 
+from hilum.addresses import mask
+from hilum.moved_store import local_folder
 from hilum.pages.arm_results import read_arm
 from hilum.pages.levels import read_setting
 from hilum.progress import say
 from hilum.project.champion import crown
+from hilum.project.clone import is_fetched
 from hilum.results import base_tags, epoch_metrics, folder_digest, read_json, read_table
 from hilum.runs import MEASURED, fits, fold_metrics, log_history, log_measured, log_results, log_search, log_training
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
-from hilum.tracking import Store, open_store
+from hilum.tracking import Store, open_store, store_uri
 from hilum.workspace import Workspace
 
 
@@ -23,9 +27,26 @@ def print_headline(workspace: Workspace, params: Params) -> None:
     arms = {arm: read_arm(workspace, arm, versions["classes"]) for arm in params.arms}
     made_with = [read_setting(workspace.comparison, f"compare.{key}") for key in ("reference", "confidence")]
     print(headline_text(arms, read_table(workspace.comparison / "differences.csv"), *made_with), flush=True)
-    if workspace.root == workspace.home:
-        say(f"the comparison: {workspace.comparison / PAGE}")
-    say("the runs: make ui")
+    here = workspace.root == workspace.home and not is_fetched(workspace.root)
+    say(f"the comparison: {workspace.comparison / PAGE if here else find_page(workspace, params, PAGE)}")
+    say(f"the runs, each with its results as artifacts: {tell_store(workspace)}")
+
+
+def find_page(workspace: Workspace, params: Params, page: str) -> str:
+    """Where the comparison stands for a person when the workspace is gone: among the artifacts of its run."""
+    digest = folder_digest(workspace.comparison)
+    run = finished(open_store(workspace, params.tracking), {"role": "comparison", "digest.comparison": digest})[0]
+    folder = local_folder(run.info.artifact_uri)
+    return str(folder / "comparison" / page) if folder else f"comparison/{page} in the artifacts of run {run.info.run_id}"
+
+
+def tell_store(workspace: Workspace) -> str:
+    """How to look into the store of a workspace: a command, or the address of a server."""
+    uri = store_uri(workspace)
+    if uri.startswith(("http://", "https://")):
+        return mask(uri)
+    beside = Path(uri.removeprefix("sqlite:///")).resolve() == (workspace.home / "mlflow.db").resolve()
+    return "make ui" if beside else f"mlflow ui --backend-store-uri {mask(uri)}"
 
 
 def publish(workspace: Workspace, params: Params) -> None:

@@ -6,17 +6,17 @@ from typing import Any
 
 from hilum.data.readers.found_files import find_files
 from hilum.data.readers.listing import name_some
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.models.forward import BATCH
 from hilum.progress import bar, say
-from hilum.serving.answer_table import open_table
-from hilum.serving.answers import answer_films, prepare_films
 from hilum.serving.folder_panels import Panels
+from hilum.serving.prediction_table import open_table
+from hilum.serving.predictions import predict_films, prepare_films
 from hilum.settings.params import Params
 
 
 def predict_folder(
-    subject: Subject, described: dict[str, Any], images: Path, out: Path, methods: Mapping[str, str], params: Params
+    explained: ExplainedModel, described: dict[str, Any], images: Path, out: Path, methods: Mapping[str, str], params: Params
 ) -> None:
     """Answer for every film below a folder that the CSV holds no answer for, and draw the panels that are missing.
 
@@ -29,9 +29,9 @@ def predict_folder(
     """
     drawn = out.with_name(f"{out.stem}_panels")
     films = name_films(images, drawn)
-    panels = Panels(drawn, subject, described, methods, params.explain, params.explain.seed)
+    panels = Panels(drawn, explained, described, methods, params.explain, params.explain.seed)
     with open_table(out, list(described["classes"]), described["model_sha256"], films) as table:
-        known = {name for name in films if table.answered(name)}
+        known = {name for name in films if table.predicted(name)}
         undrawn = {name for name in known if methods and panels.lacks(table.rows[name])}
         lacking = f", {len(undrawn)} of them without a panel" if undrawn else ""
         say(f"{len(films)} films, {len(known)} answered before{lacking}")
@@ -43,15 +43,15 @@ def predict_folder(
         for start in range(0, len(todo), BATCH):
             batch = todo[start : start + BATCH]
             read, faults = prepare_films({name: films[name] for name in batch}, described)
-            table.add(answer_films(subject, described, [name for name in batch if name not in known], read, faults))
-            rows = [table.rows[name] for name in read if table.answered(name)]
+            table.add(predict_films(explained, described, [name for name in batch if name not in known], read, faults))
+            rows = [table.rows[name] for name in read if table.predicted(name)]
             if methods and rows:
                 unwritten |= panels.draw(read, rows)
             unread |= {name: fault for name, fault in faults.items() if name in known}
             odd |= {name: "; ".join(film.remarks) for name, film in read.items() if film.remarks}
             report(min(start + BATCH, len(todo)), len(todo))
         table.put_in_order(list(films))
-        failed = [name for name in films if not table.answered(name)]
+        failed = [name for name in films if not table.predicted(name)]
     if odd:
         some = "; ".join(f"{name} ({told})" for name, told in list(odd.items())[:3])
         say(f"odd files, read all the same: {len(odd)}, such as {some}")

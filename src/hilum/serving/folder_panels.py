@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hilum.data.annotations import no_marks
+from hilum.data.annotations import no_annotations
 from hilum.data.decoding.marked_film import MarkedFilm
-from hilum.data.prepared.rows import as_images
+from hilum.data.prepared.examples import as_images
 from hilum.explain.drawing.file_names import file_name
 from hilum.explain.drawing.heat import png_bytes
-from hilum.explain.drawing.panels import draw_panel, tell_answer
-from hilum.explain.explained_model import Subject
+from hilum.explain.drawing.panels import describe_prediction, draw_panel
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.methods.shap_gradients import hash_films
 from hilum.progress import bar
 from hilum.results import digest
-from hilum.serving.answer_table import Cells
+from hilum.serving.prediction_table import Cells
 from hilum.settings.explain import Explain
 
 SEAL = "hilum-panel"  # keyword of the text in a PNG that says what the panel shows
@@ -36,7 +36,7 @@ class Panels:
     """
 
     folder: Path
-    subject: Subject
+    explained: ExplainedModel
     described: Mapping[str, Any]
     methods: Mapping[str, str]
     settings: Explain
@@ -60,15 +60,15 @@ class Panels:
         found = []
         for method, sanity in self.methods.items():
             own = getattr(self.settings, method).model_dump()
-            explained = METHODS[method].explain(self.subject, images, verdicts, own, self.seed, bar(METHODS[method].title))
+            explained = METHODS[method].explain(self.explained, images, verdicts, own, self.seed, bar(METHODS[method].title))
             found.append(replace(explained, sanity=sanity))
         faults = {}
         for i, (film, cells) in enumerate(zip(shown, rows, strict=True)):
             probabilities = np.array(cells[2:-2], np.float64)
-            answer = tell_answer(cells[0], classes, probabilities, int(verdicts[i]), int(verdicts[i]), threshold)
+            prediction = describe_prediction(cells[0], classes, probabilities, int(verdicts[i]), int(verdicts[i]), threshold)
             partial = self.folder / ".partial"
             try:
-                figure = draw_panel(film.film, found, i, answer, no_marks(film.geometry))
+                figure = draw_panel(film.film, found, i, prediction, no_annotations(film.geometry))
                 partial.write_bytes(seal_png(png_bytes(figure), self._seal(cells)))
                 partial.replace(self._file(cells[0]))  # so that what is there is whole
             except (ValueError, OSError) as fault:  # OSError: its name is taken by a folder, or the disk is full
@@ -85,7 +85,7 @@ class Panels:
     @cached_property
     def _shared(self) -> str:
         own = {name: [getattr(self.settings, name).model_dump(), sanity] for name, sanity in self.methods.items()}
-        background = None if self.subject.background is None else hash_films(self.subject.background)
+        background = None if self.explained.background is None else hash_films(self.explained.background)
         facts = {key: self.described.get(key) for key in ("classes", "threshold", "size", "square", "markers")}
         return digest([own, self.seed, background, facts])
 

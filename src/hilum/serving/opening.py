@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.sheets.registry import SHEETS
 from hilum.models.classifier import load_classifier, model_sha256
@@ -27,7 +27,7 @@ MEANS = "mean_films.npz"
 
 
 @contextmanager
-def open_served(model: str, workspace: Workspace, params: Params, told: Told) -> Iterator[tuple[Subject, dict[str, Any]]]:
+def open_served(model: str, workspace: Workspace, params: Params, told: Told) -> Iterator[tuple[ExplainedModel, dict[str, Any]]]:
     """A `.keras` file, a run or a registered model, made flat; and its facts: classes, size, square, threshold, model_sha256.
 
     A user's own `.keras` file of any kind that `models/flatten.py` knows is opened too: model.json beside it says classes (in
@@ -64,7 +64,7 @@ def open_served(model: str, workspace: Workspace, params: Params, told: Told) ->
         if (folder / MEANS).is_file():
             with np.load(folder / MEANS) as stored:
                 background = stored["films"].astype(np.float32)
-        yield Subject(predictor(network), network, background), described
+        yield ExplainedModel(predictor(network), network, background), described
 
 
 def check_description(described: Mapping[str, Any], outputs: int) -> None:
@@ -79,7 +79,7 @@ def check_description(described: Mapping[str, Any], outputs: int) -> None:
 
 
 def choose_methods(
-    option: str, asked: str, subject: Subject, settings: Explain, sheets: bool = True
+    option: str, asked: str, explained: ExplainedModel, settings: Explain, sheets: bool = True
 ) -> tuple[list[str], list[str]]:
     """The methods and sheets named by a text: `all`, or names separated by commas.
 
@@ -90,7 +90,7 @@ def choose_methods(
     names = check_names(option, asked, legal)
     reading = {name for name, method in METHODS.items() if method.background}
     reading |= {name for name, sheet in SHEETS.items() if sheet.background(settings)}
-    needing = [name for name in names if name in reading] if subject.background is None else []
+    needing = [name for name in names if name in reading] if explained.background is None else []
     if needing and asked.strip() != EVERY:
         raise ValueError(
             f"--model must have {MEANS} beside it for {', '.join(needing)}, got none; name the folder that `train` wrote"

@@ -10,6 +10,8 @@ from hilum.settings.search_space import Choices, Range, Section, kind_of_space
 RENAMED = {  # keys of earlier versions -> what stands in their place
     "seed": "every section that draws has a seed of its own; write split.seed, pretrain.seed, train.seed, evaluate.seed, "
     "explain.seed, audit.seed and compare.seed (equal numbers give what the one number gave)",
+    "explain.dear_films": "it is explain.costly_films now; write its value there",
+    "explain.sanity.dear_films": "it is explain.sanity.costly_films now; write its value there",
 }
 SPACES = {"range": Range, "list": Choices}
 SPACE_FORMS = "{low, high, log, start} or {choices, start}"

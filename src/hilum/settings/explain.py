@@ -136,7 +136,7 @@ class Randomisation(Section):
 
 class Sanity(Section):
     films: Annotated[int, Field(ge=2)]
-    dear_films: Annotated[int, Field(ge=2)]
+    costly_films: Annotated[int, Field(ge=2)]
     seeds: Count
     limit: Annotated[float, Field(gt=0, le=1)]
     evidence: Annotated[float, Field(gt=0, le=1)]
@@ -158,7 +158,7 @@ class Explain(Section):
     sheet_films: Count
     grid_films: Count
     measures: list[str]
-    dear_films: Count
+    costly_films: Count
     steps: Annotated[int, Field(ge=2)]
     mu_fidelity: MuFidelity
     sensitivity: Sensitivity

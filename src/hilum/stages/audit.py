@@ -16,10 +16,10 @@ from hilum.audit.regions import Region, Regions, join_regions, regions_of_masks,
 from hilum.audit.rule import PROBING, Verdict, judge
 from hilum.data.prepared.loading import SplitFilms, load_split, read_manifest
 from hilum.data.prepared.masks import load_masks
-from hilum.evaluation.scoring.decisions import verdict
+from hilum.evaluation.scoring.decisions import decide
 from hilum.evaluation.scoring.metrics import evaluate_all
 from hilum.evaluation.style import to_png
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods import gradcam
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
@@ -103,12 +103,12 @@ def open_auditee(model: Path, threshold: float | None) -> Auditee:
     """A trained arm with its own rule of decision and Grad-CAM as its heat."""
     network = load_classifier(model)
     predict = predictor(network)
-    subject = Subject(predict, network)
+    explained = ExplainedModel(predict, network)
 
     def heat(images: Images, targets: Labels) -> Maps:
-        return gradcam.explain(subject, images, targets, {"layer": "last"}, 0, lambda done, total: None).values
+        return gradcam.explain(explained, images, targets, {"layer": "last"}, 0, lambda done, total: None).values
 
-    return Auditee(predict, lambda p: verdict(p, threshold), odds_gradient(network), heat)
+    return Auditee(predict, lambda p: decide(p, threshold), odds_gradient(network), heat)
 
 
 def find_surroundings(

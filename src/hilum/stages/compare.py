@@ -6,23 +6,23 @@ from typing import Any
 
 import pandas as pd
 
-from hilum.data.annotations import load_marks
+from hilum.data.annotations import load_annotations
 from hilum.data.prepared.loading import load_split
 from hilum.evaluation.arm_figures import confusion_arms_figure, difference_figure, metrics_figure
-from hilum.evaluation.blind import MEASURED
-from hilum.evaluation.comparison import compare_arms, mcnemar_table, verdict_changes
+from hilum.evaluation.comparison import compare_arms, mcnemar_table, prediction_changes
+from hilum.evaluation.shortcut_baselines import MEASURED
 from hilum.evaluation.style import to_png
 from hilum.evaluation.tables import confusion_matrix
 from hilum.explain.drawing.file_names import file_name
 from hilum.explain.drawing.heat import png_bytes
-from hilum.explain.drawing.panels import Row, answer_of, draw_rows
+from hilum.explain.drawing.panels import Row, draw_rows, prediction_of
 from hilum.explain.measures.reference_maps import REFERENCES
 from hilum.explain.methods.registry import METHODS
 from hilum.pages.arm_results import ArmResults, read_arm
 from hilum.pages.audit import ArmAudit, audit_warnings, render_audit
 from hilum.pages.comparison import PAGE, ComparisonPage, render_comparison
 from hilum.pages.folds import FoldResults, render_folds
-from hilum.pages.headline import HEADLINE, BlindRow, blind_rows, flag_warnings, headline, interval_of
+from hilum.pages.headline import HEADLINE, ShortcutBaselineRow, flag_warnings, headline, interval_of, shortcut_baseline_rows
 from hilum.pages.levels import Levels, read_setting
 from hilum.pages.page_words import (
     find_warnings,
@@ -37,7 +37,17 @@ from hilum.pages.sanity import render_sanity
 from hilum.progress import bar, say
 from hilum.project.champion import crown
 from hilum.records import Predictions
-from hilum.results import base_tags, flatten, pick_films, read_json, read_predictions, read_table, write_json, write_table
+from hilum.results import (
+    base_tags,
+    flatten,
+    pick_films,
+    read_json,
+    read_metrics,
+    read_predictions,
+    read_table,
+    write_json,
+    write_table,
+)
 from hilum.runs import code_tags, log_results
 from hilum.settings.params import Compare, Params, read_params
 from hilum.tracking import open_store
@@ -66,16 +76,16 @@ def run() -> None:
 def write_comparison(
     folder: Path, arms: dict[str, ArmResults], params: Params, workspace: Workspace, versions: dict[str, Any]
 ) -> None:
-    """differences, McNemar, verdict changes, metrics of all arms, figures, panels with a row per arm, and the page."""
+    """differences, McNemar, prediction changes, metrics of all arms, figures, panels with a row per arm, and the page."""
     settings, reference, classes = params.compare, params.compare.reference, list(versions["classes"])
     predictions = {name: arm.test for name, arm in arms.items()}
     differences = measure_differences(predictions, settings)
     mcnemar = mcnemar_table(predictions, reference, params.compare.seed)
-    others = [name for name in arms if name != reference]
-    changes = {name: verdict_changes(predictions[reference], predictions[name]) for name in others}
-    explanation, blind = explanation_table(arms), compare_blind(arms)
+    changes = {n: prediction_changes(predictions[reference], one) for n, one in predictions.items() if n != reference}
+    explanation, baselines = explanation_table(arms), compare_shortcut_baselines(arms)
     tables = {f"changes_{name}": table for name, table in changes.items()}
-    tables |= {"differences": differences, "mcnemar": mcnemar, "blind": pd.DataFrame(blind), "explanations": explanation}
+    tables |= {"differences": differences, "mcnemar": mcnemar, "shortcut_baselines": pd.DataFrame(baselines)}
+    tables |= {"explanations": explanation}
     write_tables(folder, arms, tables)
     audits = {name: read_audit(arm.folder["audit"]) for name, arm in arms.items()}
     titles = {name: method.title for name, method in METHODS.items()}
@@ -92,7 +102,7 @@ def write_comparison(
         differences=differences,
         mcnemar=mcnemar,
         changes=changes,
-        blind=blind,
+        shortcut_baselines=baselines,
         margin=params.evaluate.acquisition.margin,
         explanation=explanation.assign(method=explanation["method"].map(titles)),
         notes=measure_notes(),
@@ -101,7 +111,7 @@ def write_comparison(
         panels=draw_arm_panels(folder, arms, workspace, classes),
         warnings=[
             *audit_warnings(audits),
-            *flag_warnings(blind, params.evaluate.acquisition.margin),
+            *flag_warnings(baselines, params.evaluate.acquisition.margin),
             *find_warnings(arms, params, workspace),
         ],
         folds=write_folds(folder, workspace, params, classes),
@@ -196,7 +206,7 @@ def draw_arm_panels(
     """One picture per explained film with a row per arm."""
     films = load_split(workspace.prepared, workspace.split, "explain", classes)
     image_ids = list(films.table["image_id"])
-    marks = load_marks(workspace.prepared, image_ids)
+    annotations = load_annotations(workspace.prepared, image_ids)
     (folder / "panels").mkdir(parents=True)
     panels = []
     for index, image_id in enumerate(image_ids):
@@ -205,8 +215,8 @@ def draw_arm_panels(
             chosen = pick_films(arm.test, [image_id])
             maps = list(arm.maps.values())
             target = int(maps[0].targets[index]) if maps else int(chosen.y_pred[0])
-            rows.append(Row(name, maps, index, answer_of(chosen, 0, target, arm.settings["model"]["threshold"])))
-        picture = png_bytes(draw_rows(films.rows.films[index], rows, marks[index]))
+            rows.append(Row(name, maps, index, prediction_of(chosen, 0, target, arm.settings["model"]["threshold"])))
+        picture = png_bytes(draw_rows(films.examples.films[index], rows, annotations[index]))
         (folder / "panels" / f"{file_name(image_id)}.png").write_bytes(picture)
         panels.append((f"{image_id}, true class {films.table['label'][index]}", picture))
     return panels
@@ -227,10 +237,10 @@ def explanation_table(arms: dict[str, ArmResults]) -> pd.DataFrame:
     return table.astype(dict.fromkeys(columns[3:], float))
 
 
-def compare_blind(arms: dict[str, ArmResults]) -> list[BlindRow]:
+def compare_shortcut_baselines(arms: dict[str, ArmResults]) -> list[ShortcutBaselineRow]:
     """How far each arm is above the classifiers that see no lung."""
     own = {name: interval_of(arm.metrics, f"test/{MEASURED}") for name, arm in arms.items()}
-    return blind_rows({name: arm.metrics for name, arm in arms.items()}, own)
+    return shortcut_baseline_rows({name: arm.metrics for name, arm in arms.items()}, own)
 
 
 def write_folds(folder: Path, workspace: Workspace, params: Params, classes: list[str]) -> str:
@@ -240,8 +250,8 @@ def write_folds(folder: Path, workspace: Workspace, params: Params, classes: lis
     chosen = [arm for arm in params.arms if arm in params.crossvalidate.arms]
     found = {arm: read_folds(workspace.arm(arm, "crossvalidation"), classes) for arm in chosen}
     settings, reference = params.compare, params.compare.reference
-    answers = {arm: one.answers for arm, one in found.items()}
-    differences = compare_arms(answers, reference, settings.bootstrap, settings.confidence, params.compare.seed)
+    predictions = {arm: one.predictions for arm, one in found.items()}
+    differences = compare_arms(predictions, reference, settings.bootstrap, settings.confidence, params.compare.seed)
     write_table(folder / "fold_differences.csv", differences)
     return render_folds(found, list(params.arms), reference, differences, HEADLINE, params.split.fold_by, settings.confidence)
 
@@ -249,8 +259,8 @@ def write_folds(folder: Path, workspace: Workspace, params: Params, classes: lis
 def read_folds(folder: Path, classes: list[str]) -> FoldResults:
     """One arm's cross-validation."""
     return FoldResults(
-        read_json(folder / "metrics.json"),
-        read_predictions(folder / "predictions.csv", "out", tuple(classes)),
+        read_metrics(folder / "metrics.json"),
+        read_predictions(folder / "predictions.csv", "out_of_fold", tuple(classes)),
         read_table(folder / "folds.csv"),
         (folder / "contradictions.png").read_bytes(),
         read_setting(folder, "evaluate.confidence"),

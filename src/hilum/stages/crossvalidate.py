@@ -12,7 +12,7 @@ import yaml
 from hilum.data.folds import fold_names
 from hilum.data.prepared.loading import SplitFilms, load_split
 from hilum.evaluation.contradictions import contradiction_sheet, find_contradictions
-from hilum.evaluation.scoring.decisions import find_threshold, verdict
+from hilum.evaluation.scoring.decisions import decide, find_threshold
 from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
 from hilum.evaluation.scoring.metrics import METRICS, evaluate_all, with_bins
 from hilum.evaluation.statistics import flat_metrics, patient_bootstrap
@@ -36,7 +36,7 @@ from hilum.settings.params import Evaluate, Params, find_arm, read_params
 from hilum.settings.training import Arm
 from hilum.tracking import Run, open_store
 from hilum.training.fit import begin_training
-from hilum.training.fold import Judging, answer_fold
+from hilum.training.fold import Judging, predict_fold
 from hilum.training.kept_folds import KeptFolds, keep_folds
 from hilum.training.task import logged_params, weights_digest
 from hilum.workspace import Workspace, find_workspace
@@ -49,7 +49,7 @@ class _Fold:
     """What one fold gave: answers on its held-out films, a row per epoch, and its row of folds.csv."""
 
     name: str
-    answers: Predictions
+    predictions: Predictions
     history: pd.DataFrame
     measured: dict[str, Any]
 
@@ -92,7 +92,7 @@ def run(arm: str) -> None:
             with store.start(f"fold-{name}", {**tags, "role": "fold", "fold": name, "mlflow.note.content": ""}, parent.id) as run:
                 if (fold := take_back(name, kept, versions, params, run)) is None:
                     fold = run_fold(name, films, settled, params, workspace, versions, run)
-                    kept.save(name, fold.answers, fold.history)
+                    kept.save(name, fold.predictions, fold.history)
                 run.log_metrics(fold_metrics(fold.measured))
                 found.append(fold)
         write_folds(folder, found, params, films)
@@ -100,8 +100,10 @@ def run(arm: str) -> None:
         log_results(parent, folder, "crossvalidation")
     kept.forget()
     metrics = read_json(folder / "metrics.json")
-    low, high = metrics["oof/auroc_macro.low"], metrics["oof/auroc_macro.high"]
-    say(f"{arm}: oof/auroc_macro {metrics['oof/auroc_macro']:.3f} [{low:.3f}, {high:.3f}] over {len(names)} folds")
+    low, high = metrics["out_of_fold/auroc_macro.low"], metrics["out_of_fold/auroc_macro.high"]
+    say(
+        f"{arm}: out_of_fold/auroc_macro {metrics['out_of_fold/auroc_macro']:.3f} [{low:.3f}, {high:.3f}] over {len(names)} folds"
+    )
 
 
 def fold_params(params: Params, settled: Arm) -> dict[str, Any]:
@@ -123,11 +125,11 @@ def take_back(name: str, kept: KeptFolds, versions: dict[str, Any], params: Para
     """A fold that an interrupted cross-validation has done, with its history in its run; None where there is none."""
     if (found := kept.load(name, tuple(versions["classes"]))) is None:
         return None
-    answers, history = found
+    predictions, history = found
     say(f"fold {name}: taken from the interrupted cross-validation")
     run.tag({"continued": "from an interrupted cross-validation"})
     run.log_history(epoch_metrics(history))
-    return _Fold(name, answers, history, measure_fold(name, answers, params.evaluate))
+    return _Fold(name, predictions, history, measure_fold(name, predictions, params.evaluate))
 
 
 def run_fold(
@@ -140,27 +142,29 @@ def run_fold(
         run.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
         say(f"{title}: {epoch_line(metrics, params.train.select)}")
 
-    judging = Judging(score_epoch(params.train.select), find_threshold, verdict)
+    judging = Judging(score_epoch(params.train.select), find_threshold, decide)
     on_film = bar(f"{title}: activations")
-    answers, history = answer_fold(name, films, arm, params, workspace, versions, judging, on_epoch, on_film)
-    return _Fold(name, answers, history, measure_fold(name, answers, params.evaluate))
+    predictions, history = predict_fold(name, films, arm, params, workspace, versions, judging, on_epoch, on_film)
+    return _Fold(name, predictions, history, measure_fold(name, predictions, params.evaluate))
 
 
-def measure_fold(name: str, answers: Predictions, settings: Evaluate) -> dict[str, Any]:
+def measure_fold(name: str, predictions: Predictions, settings: Evaluate) -> dict[str, Any]:
     """A row of folds.csv: fold, films, patients, every overall metric on the held-out films, and the interval of the AUROC."""
-    values = {key: value for key, value in evaluate_all(answers, with_bins(settings.calibration_bins)).items() if "/" not in key}
-    found = patient_bootstrap(answers, settings.bootstrap, settings.confidence, settings.seed, {"auroc": METRICS["auroc"]})[
+    values = {
+        key: value for key, value in evaluate_all(predictions, with_bins(settings.calibration_bins)).items() if "/" not in key
+    }
+    found = patient_bootstrap(predictions, settings.bootstrap, settings.confidence, settings.seed, {"auroc": METRICS["auroc"]})[
         "auroc_macro"
     ]
     bounds = {"auroc_macro.low": found.low, "auroc_macro.high": found.high}
-    return {"fold": name, "films": len(answers.y_true), "patients": len(set(answers.patient_id)), **values, **bounds}
+    return {"fold": name, "films": len(predictions.y_true), "patients": len(set(predictions.patient_id)), **values, **bounds}
 
 
 def write_folds(folder: Path, folds: list[_Fold], params: Params, films: SplitFilms) -> None:
     """predictions.csv, folds.csv, history.csv, the metrics of the pooled answers, and the labels that these contradict."""
-    pooled = pool_predictions([fold.answers for fold in folds])
-    fold_of = np.repeat([fold.name for fold in folds], [len(fold.answers.y_true) for fold in folds])
-    write_table(folder / "predictions.csv", table_of(pooled, "out").assign(fold=fold_of))
+    pooled = pool_predictions([fold.predictions for fold in folds])
+    fold_of = np.repeat([fold.name for fold in folds], [len(fold.predictions.y_true) for fold in folds])
+    write_table(folder / "predictions.csv", table_of(pooled, "out_of_fold").assign(fold=fold_of))
     write_table(folder / "folds.csv", pd.DataFrame([fold.measured for fold in folds]))
     history = pd.concat([fold.history for fold in folds], ignore_index=True)
     write_table(folder / "history.csv", epoch_metrics(history).assign(fold=history["fold"]))
@@ -174,7 +178,9 @@ def write_folds(folder: Path, folds: list[_Fold], params: Params, films: SplitFi
         bar("pooled: patients resampled"),
     )
     contradicted = find_contradictions(pooled, fold_of)
-    write_json(folder / "metrics.json", {**flat_metrics(found, "oof"), "oof/contradicted_labels": len(contradicted)})
+    write_json(
+        folder / "metrics.json", {**flat_metrics(found, "out_of_fold"), "out_of_fold/contradicted_labels": len(contradicted)}
+    )
     write_table(folder / "contradictions.csv", contradicted)
     shown = contradicted.head(SHOWN)
     place = {image_id: row for row, image_id in enumerate(films.table["image_id"])}

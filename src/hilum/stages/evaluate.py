@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.prepared.loading import SplitFilms, load_films, load_split, read_manifest
-from hilum.data.prepared.rows import Rows, as_images
 from hilum.evaluation.acquisition import acquisition_features, answer_by_features, source_features
-from hilum.evaluation.blind import BLIND, SEES, measure_blind, tell_flag
 from hilum.evaluation.contact_sheet import draw_contact_sheet
 from hilum.evaluation.figures import calibration_figure, confusion_figure, learning_figure, pr_figure, roc_figure
-from hilum.evaluation.scoring.decisions import majority_baseline, one_vs_rest_thresholds, verdict
+from hilum.evaluation.scoring.decisions import decide, majority_baseline, one_vs_rest_thresholds
 from hilum.evaluation.scoring.metrics import evaluate_all, with_bins
+from hilum.evaluation.shortcut_baselines import SEES, SHORTCUT_BASELINES, measure_shortcut_baselines, tell_flag
 from hilum.evaluation.statistics import Interval, flat_metrics, patient_bootstrap
 from hilum.evaluation.style import to_png
 from hilum.evaluation.tables import class_table, confusion_matrix, interval_table, pr_by_class, reliability_table, roc_by_class
@@ -46,12 +46,12 @@ def run(arm: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     with arm_run(store, workspace, arm, "evaluation", params.tracking.model) as opened:
         predict = predictor(load_classifier(training / "model.keras"))
-        answers = {}
+        by_part = {}
         for part in PARTS:
             films = load_split(workspace.prepared, workspace.split, part, description["classes"])
-            answers[part] = answer(predict, films, description)
-        write_evaluation(folder, answers, params.evaluate, params.evaluate.seed, description, workspace.split)
-        flags = write_blind(folder, answers["test"], params.evaluate, params.evaluate.seed, description, workspace)
+            by_part[part] = prediction(predict, films, description)
+        write_evaluation(folder, by_part, params.evaluate, params.evaluate.seed, description, workspace.split)
+        flags = write_shortcut_baselines(folder, by_part["test"], params.evaluate, params.evaluate.seed, description, workspace)
         trained = read_json(training / "settings.json")
         draw_learning(folder, read_table(training / "history.csv"), trained, arm)
         films = load_split(workspace.prepared, workspace.split, "train", description["classes"])
@@ -68,22 +68,22 @@ def run(arm: str) -> None:
         say(f"{arm}: flagged, not clearly above what {SEES[name][0]} would tell without the lungs")
 
 
-def answer(predict: Any, films: SplitFilms, description: dict[str, Any]) -> Predictions:
-    """The model's probabilities and verdicts on the films of one split."""
-    probabilities = predict(as_images(films.rows.films))
+def prediction(predict: Any, films: SplitFilms, description: dict[str, Any]) -> Predictions:
+    """The model's probabilities and predictions on the films of one split."""
+    probabilities = predict(as_images(films.examples.films))
     return Predictions(
         films.table["image_id"].to_numpy(str),
         films.table["patient_id"].to_numpy(str),
         films.labels,
         probabilities,
-        verdict(probabilities, description["threshold"]),
+        decide(probabilities, description["threshold"]),
         tuple(description["classes"]),
     )
 
 
 def write_evaluation(
     folder: Path,
-    answers: dict[str, Predictions],
+    by_part: dict[str, Predictions],
     settings: Evaluate,
     seed: int,
     description: dict[str, Any],
@@ -91,17 +91,17 @@ def write_evaluation(
 ) -> None:
     """predictions.csv, metrics.json, intervals, per-class tables, matrices and figures."""
     metrics = with_bins(settings.calibration_bins)
-    write_table(folder / "predictions.csv", pd.concat([table_of(p, part) for part, p in answers.items()]))
+    write_table(folder / "predictions.csv", pd.concat([table_of(p, part) for part, p in by_part.items()]))
     counts = read_json(split / "versions.json")["train_counts"]
-    majority = majority_baseline(np.repeat(np.arange(len(counts)), counts), answers["test"])
+    majority = majority_baseline(np.repeat(np.arange(len(counts)), counts), by_part["test"])
     flat: dict[str, float] = {f"majority/{k}": v for k, v in evaluate_all(majority, metrics).items() if "/" not in k}
-    for part, predictions in answers.items():
+    for part, predictions in by_part.items():
         found = patient_bootstrap(
             predictions, settings.bootstrap, settings.confidence, seed, metrics, bar(f"{part}: patients resampled")
         )
         flat |= flat_metrics(found, part)
         write_table(folder / f"{part}_intervals.csv", interval_table(predictions, found))
-        thresholds = one_vs_rest_thresholds("youden", answers["val"].y_true, answers["val"].y_prob)
+        thresholds = one_vs_rest_thresholds("youden", by_part["val"].y_true, by_part["val"].y_prob)
         write_table(folder / f"{part}_classes.csv", class_table(predictions, found, thresholds, metrics))
         matrix = confusion_matrix(predictions)
         names = list(predictions.classes)
@@ -112,23 +112,25 @@ def write_evaluation(
     write_json(folder / "metrics.json", flat)
 
 
-def write_blind(
+def write_shortcut_baselines(
     folder: Path, model: Predictions, settings: Evaluate, seed: int, description: dict[str, Any], workspace: Workspace
 ) -> dict[str, str]:
-    """What classifiers that see no lung answer on the test films, and how far the model is above them; returns the flags."""
-    blind = answer_blindly(model, settings, description, workspace)
-    for name, answers in blind.items():
-        if answers is not None:
-            write_table(folder / f"{name}.csv", table_of(answers, "test"))
-    found = measure_blind(model, blind, settings.bootstrap, settings.confidence, seed, settings.acquisition.margin)
+    """Shortcut baselines, which see no lung, on the test films, and how far the model is above them; returns the flags."""
+    shortcut_baselines = predict_shortcut_baselines(model, settings, description, workspace)
+    for name, by_part in shortcut_baselines.items():
+        if by_part is not None:
+            write_table(folder / f"{name}.csv", table_of(by_part, "test"))
+    found = measure_shortcut_baselines(
+        model, shortcut_baselines, settings.bootstrap, settings.confidence, seed, settings.acquisition.margin
+    )
     write_json(folder / "metrics.json", {**read_json(folder / "metrics.json"), **found})
-    return {name: tell_flag(found[f"flagged/{name}"]) for name in BLIND}
+    return {name: tell_flag(found[f"flagged/{name}"]) for name in SHORTCUT_BASELINES}
 
 
-def answer_blindly(
+def predict_shortcut_baselines(
     model: Predictions, settings: Evaluate, description: dict[str, Any], workspace: Workspace
 ) -> dict[str, Predictions | None]:
-    """The answers of both blind classifiers on the test films; None for the sources where training has one only."""
+    """The predictions of both shortcut baselines on the test films; None for the sources where training has one only."""
     manifest = read_manifest(workspace.prepared / "manifest.csv").set_index("image_id")
     tables = {part: read_table(workspace.split / f"{part}.csv") for part in ("train", "test")}
     rows = {part: manifest.loc[table["image_id"]] for part, table in tables.items()}
@@ -146,11 +148,11 @@ def answer_blindly(
     classes = description["classes"]
     labels = tables["train"]["label"].astype(str).map({name: k for k, name in enumerate(classes)}).to_numpy(np.int64)
 
-    def answer(features: dict[str, Any]) -> Predictions:
+    def prediction(features: dict[str, Any]) -> Predictions:
         found = answer_by_features(features["train"], labels, features["test"], len(classes))
-        return replace(model, y_prob=found, y_pred=verdict(found, None))
+        return replace(model, y_prob=found, y_pred=decide(found, None))
 
-    return {"acquisition_only": answer(taken), "source_only": answer(sources) if len(known) > 1 else None}
+    return {"acquisition_only": prediction(taken), "source_only": prediction(sources) if len(known) > 1 else None}
 
 
 def draw_curves(folder: Path, predictions: Predictions, found: dict[str, Interval], settings: Evaluate, arm: str) -> None:
@@ -185,7 +187,7 @@ def draw_augmented(folder: Path, train: SplitFilms, classes: list[str], trained:
     seed = trained["train.seed"] if "train.seed" in trained else trained["seed"]  # one seed for all, in results of former days
     changes = Changes(**augment.model_dump(exclude={"views"}))
 
-    def draw(films: Rows, view: int) -> Films:
+    def draw(films: Examples, view: int) -> Films:
         return draw_views(films, view, seed, changes)
 
     save_png(draw_contact_sheet(train, classes, augment, seed, draw), folder / "views.png")

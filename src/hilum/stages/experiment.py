@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from hilum.progress import say
+from hilum.project.clone import complete_history, is_fetched
 from hilum.project.faults import find_faults, find_missing
 from hilum.project.overrides import apply_overrides, choose_roots, list_changes
 from hilum.project.publication import print_headline, publish
@@ -25,13 +26,16 @@ from hilum.workspace import Workspace, find_workspace
 
 def run(recipe: str, set: str, named: list[str]) -> None:
     workspace = find_workspace(Path.cwd())
+    fetched = is_fetched(workspace.root)
     written = read_yaml(workspace.params.read_text())
     wanted = apply_overrides(written, workspace.root, recipe, set, named)
     params = check_params(wanted)
     roots = choose_roots(wanted, set, named)
     faults = [*find_faults(params), *find_missing(params, workspace, roots)]
     if faults:
-        raise ValueError("params.yaml with the overrides does not hold:\n" + "\n".join(f"  {fault}" for fault in faults))
+        told = "\n".join(f"  {fault}" for fault in faults)
+        hint = f"\n{workspace.root} is a copy for this run alone: name films and weights by full paths" if fetched else ""
+        raise ValueError(f"params.yaml with the overrides does not hold:\n{told}{hint}")
     changes = list_changes(written, wanted)
     if not changes and not roots:
         call_dvc(["repro"], workspace)
@@ -42,6 +46,7 @@ def run(recipe: str, set: str, named: list[str]) -> None:
         say(change)
     if not (workspace.root / ".git").exists():
         raise ValueError("an override needs a git repository with a commit; run `git init`, `git add -A` and `git commit` first")
+    complete_history(workspace.root)
     name = f"hilum-{datetime.now(UTC):%Y%m%d-%H%M%S}-{digest(changes)[:6]}"
     # A copy has no roots.yaml and takes no such parameter: its stages are told by a variable, which is written nowhere.
     seen = {VARIABLE: json.dumps(read_roots(params, workspace.home, roots))} if roots else {}
@@ -50,6 +55,8 @@ def run(recipe: str, set: str, named: list[str]) -> None:
         results = fetch_results(name, wanted, workspace, Path(folder))
         publish(results, params)
         print_headline(results, params)
+    if fetched:
+        return
     too = f", and name its roots in {FILE}" if roots else ""
     say(f"the same experiment: `dvc exp show`; to take its files over: `dvc exp apply {name}`{too}")
 

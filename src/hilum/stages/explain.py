@@ -12,22 +12,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hilum.data.annotations import FilmMarks, load_marks
+from hilum.data.annotations import FilmAnnotations, load_annotations
+from hilum.data.prepared.examples import as_images
 from hilum.data.prepared.loading import load_split
-from hilum.data.prepared.rows import as_images
-from hilum.explain.drawing.panels import answer_of
-from hilum.explain.explained_model import Subject
+from hilum.explain.drawing.panels import prediction_of
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.maps import background_films, draw_background, explain_films, remake
 from hilum.explain.measures.agreement import agreement_by_chance, compare_methods, find_disagreement
 from hilum.explain.measures.registry import wanted_measures
 from hilum.explain.measures.summary import summarise_measures, summarise_pairs
-from hilum.explain.measures.tables import add_references, gather_evidence, tune_levels
+from hilum.explain.measures.tables import add_references, measure_maps, tune_levels
 from hilum.explain.methods.shap_gradients import hash_films
 from hilum.explain.outputs import draw_grids, draw_panels, draw_sheets
 from hilum.explain.sanity.gate import correlate_permuted, flat_sanity, judge
-from hilum.explain.sanity.verdicts import mark_sanity, verdicts_of
+from hilum.explain.sanity.verdicts import stamp_sanity, verdicts_of
 from hilum.explain.saved_maps import save_arrays
-from hilum.explain.sheets.registry import Shown, first_films
+from hilum.explain.sheets.registry import SheetFilms, first_films
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
@@ -86,29 +86,28 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         model = load_classifier(training / "model.keras")
         train = load_split(workspace.prepared, workspace.split, "train", classes)
         background = draw_background(train, background_films(settings), settings.seed)
-        subject = Subject(predictor(model), model, background)
-        films = load_split(workspace.prepared, workspace.split, "explain", classes)
-        answers = read_predictions(workspace.arm(arm, "evaluation") / "predictions.csv", "test", tuple(classes))
-        chosen = pick_films(answers, list(films.table["image_id"]))
+        explained = ExplainedModel(predictor(model), model, background)
+        listed = load_split(workspace.prepared, workspace.split, "explain", classes)
+        films = listed.examples.films  # (N, H, W)
+        predictions = read_predictions(workspace.arm(arm, "evaluation") / "predictions.csv", "test", tuple(classes))
+        chosen = pick_films(predictions, list(listed.table["image_id"]))
         targets = choose_targets(settings.target, chosen)
         seconds: dict[str, float] = {}  # of the run, not of its files, whose bytes are the same each time
-        found = explain_films(subject, films.rows.films, targets, settings, settings.seed, seconds.__setitem__)
+        found = explain_films(explained, films, targets, settings, settings.seed, seconds.__setitem__)
         save_arrays(folder, found, list(chosen.image_id))
-        marks = load_marks(workspace.prepared, list(chosen.image_id))
-        levels = tune_on_validation(subject, classes, settings, workspace, settings.seed)
-        metrics = measure(subject, films.rows.films, found, chosen, marks, levels, settings, folder, settings.seed)
+        annotations = load_annotations(workspace.prepared, list(chosen.image_id))
+        levels = tune_on_validation(explained, classes, settings, workspace, settings.seed)
+        metrics = measure(explained, films, found, chosen, annotations, levels, settings, folder, settings.seed)
         start = time.perf_counter()
-        sanity = judge_sanity(subject, films.rows.films, found, chosen, settings, folder, settings.seed)
+        sanity = judge_sanity(explained, films, found, chosen, settings, folder, settings.seed)
         seconds["sanity"] = time.perf_counter() - start
         write_json(folder / "metrics.json", {**metrics, **flat_sanity(sanity)})
         verdicts = verdicts_of(sanity)
-        found = mark_sanity(found, verdicts)
-        answered = [answer_of(chosen, i, int(k), description["threshold"]) for i, k in enumerate(targets)]
-        shown = Shown(
-            subject, films.rows.films, as_images(films.rows.films), targets, chosen.y_prob, classes, answered, marks, found
-        )
+        found = stamp_sanity(found, verdicts)
+        predicted = [prediction_of(chosen, i, int(k), description["threshold"]) for i, k in enumerate(targets)]
+        shown = SheetFilms(explained, films, as_images(films), targets, chosen.y_prob, classes, predicted, annotations, found)
         draw_films(folder, shown, settings)
-        draw_grids(folder, subject, workspace, answers, settings, settings.seed, verdicts)
+        draw_grids(folder, explained, workspace, predictions, settings, settings.seed, verdicts)
         made_from = {
             "model_sha256": description["model_sha256"],
             "run_key": run_key(trained),
@@ -129,11 +128,11 @@ def check_evaluated(arm: str, workspace: Workspace, trained: Mapping[str, Any]) 
         )
 
 
-def draw_films(folder: Path, shown: Shown, settings: Explain) -> None:
+def draw_films(folder: Path, shown: SheetFilms, settings: Explain) -> None:
     """A panel per film, and the sheets of the first of them."""
-    draw_panels(folder, shown.films, shown.found, shown.answers, shown.marks)
+    draw_panels(folder, shown.films, shown.found, shown.predictions, shown.annotations)
     few = first_films(shown, settings.sheet_films)
-    draw_sheets(folder, few, [answer.film for answer in few.answers], settings.sheets, settings, settings.seed)
+    draw_sheets(folder, few, [prediction.film for prediction in few.predictions], settings.sheets, settings, settings.seed)
 
 
 def choose_targets(target: str, chosen: Predictions) -> Labels:
@@ -144,7 +143,7 @@ def choose_targets(target: str, chosen: Predictions) -> Labels:
 
 
 def judge_sanity(
-    subject: Subject,
+    explained: ExplainedModel,
     films: Films,
     found: Mapping[str, Attribution],
     chosen: Predictions,
@@ -154,7 +153,7 @@ def judge_sanity(
 ) -> pd.DataFrame:
     """A verdict per method on whether its maps depend on what the model learned; tables sanity.csv and sanity_maps.csv."""
     pairs = correlate_permuted(
-        subject,
+        explained,
         as_images(films),
         found,
         lambda name, targets: remake(settings, name, targets),
@@ -170,23 +169,25 @@ def judge_sanity(
     return verdicts
 
 
-def tune_on_validation(subject: Subject, classes: list[str], settings: Explain, workspace: Workspace, seed: int) -> pd.DataFrame:
+def tune_on_validation(
+    explained: ExplainedModel, classes: list[str], settings: Explain, workspace: Workspace, seed: int
+) -> pd.DataFrame:
     """The thresholds of `iou_tuned`, from maps of marked validation films for their true class."""
     films = load_split(workspace.prepared, workspace.split, "explain_val", classes)
     if "iou_tuned" not in settings.measures or not len(films.table):
         return tune_levels({}, [])
     targets = films.labels
-    found = add_references(explain_films(subject, films.rows.films, targets, settings, seed), targets, seed)
-    marks = load_marks(workspace.prepared, list(films.table["image_id"]))
-    return tune_levels(found, marks)
+    found = add_references(explain_films(explained, films.examples.films, targets, settings, seed), targets, seed)
+    annotations = load_annotations(workspace.prepared, list(films.table["image_id"]))
+    return tune_levels(found, annotations)
 
 
 def measure(
-    subject: Subject,
+    explained: ExplainedModel,
     films: Films,
     found: Mapping[str, Attribution],
     chosen: Predictions,
-    marks: Sequence[FilmMarks],
+    annotations: Sequence[FilmAnnotations],
     levels: pd.DataFrame,
     settings: Explain,
     folder: Path,
@@ -195,13 +196,13 @@ def measure(
     """Tables of every measure and of the agreement of methods; gives their means as metrics."""
     targets = next(iter(found.values())).targets
     everything = add_references(found, targets, seed)
-    evidence = gather_evidence(
-        subject,
+    measured = measure_maps(
+        explained,
         as_images(films),
         everything,
-        {name: remake(settings, name, targets[: settings.dear_films]) for name in settings.methods},
+        {name: remake(settings, name, targets[: settings.costly_films]) for name in settings.methods},
         chosen,
-        marks,
+        annotations,
         levels,
         settings,
         seed,
@@ -211,18 +212,18 @@ def measure(
     pairs = compare_methods(maps, list(chosen.image_id), list(chosen.patient_id))
     own = pairs[pairs["first"].isin(list(found)) & pairs["second"].isin(list(found))]
     chance = agreement_by_chance(films.shape[1:], seed)
-    summary = summarise_measures(evidence.films, settings.bootstrap, settings.confidence, seed)
+    summary = summarise_measures(measured.films, settings.bootstrap, settings.confidence, seed)
     agreement = summarise_pairs(pairs, settings.bootstrap, settings.confidence, seed)
     tables = {
-        "measures": evidence.films,
+        "measures": measured.films,
         "summary": summary,
-        "levels": evidence.levels,
+        "levels": measured.levels,
         "pairs": pairs,
         "agreement": agreement,
         "disagreement": find_disagreement(own, chance),
     }
-    if len(evidence.randomisation):
-        tables["randomisation"] = evidence.randomisation
+    if len(measured.randomisation):
+        tables["randomisation"] = measured.randomisation
     for name, table in tables.items():
         write_table(folder / f"{name}.csv", table)
     write_json(folder / "chance.json", {"spearman": chance})

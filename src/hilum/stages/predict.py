@@ -27,7 +27,9 @@ def run(
     check_names("--explain", explain, list(METHODS))
     if not images.is_dir():
         raise ValueError(f"--images must be a folder of films, got {images}")
-    with open_served(model, workspace, params, Told(classes, size, square, scaling, threshold)) as (subject, described):
-        methods, _ = choose_methods("--explain", explain, subject, params.explain, sheets=False)
-        known = read_verdicts(model, described, subject.background, params.explain, workspace, params.tracking) if methods else {}
-        predict_folder(subject, described, images, out, {name: known.get(name, "") for name in methods}, params)
+    with open_served(model, workspace, params, Told(classes, size, square, scaling, threshold)) as (explained, described):
+        methods, _ = choose_methods("--explain", explain, explained, params.explain, sheets=False)
+        known = (
+            read_verdicts(model, described, explained.background, params.explain, workspace, params.tracking) if methods else {}
+        )
+        predict_folder(explained, described, images, out, {name: known.get(name, "") for name in methods}, params)

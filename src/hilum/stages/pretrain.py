@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from hilum.data.manifest import Prepared, build_manifest, tell_decoded
+from hilum.data.prepared.examples import Examples
 from hilum.data.prepared.loading import load_films, read_manifest
-from hilum.data.prepared.rows import Rows
 from hilum.data.quality.leaks import FilmSet, find_leaks
 from hilum.data.readers.raw_films import read_source
 from hilum.data.readers.registry import READERS
@@ -45,7 +45,7 @@ def run() -> None:
     write_json(folder / "summary.json", summary)
 
 
-def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[str], pd.DataFrame]:
+def load_rows(params: Params, workspace: Workspace) -> tuple[Examples, Examples, list[str], pd.DataFrame]:
     """The source's films, split by patient; a class for each of its findings; and the films that the task has as well.
 
     Films of several findings or none stay out, and so do those that the task's films show, in whatever part: weights that have
@@ -82,7 +82,7 @@ def load_rows(params: Params, workspace: Workspace) -> tuple[Rows, Rows, list[st
     splits = split_by_patient(manifest, params.pretrain.validation, 0.01, params.pretrain.seed, prepared.linked_patients)
     # By name: films of patients on both sides of an official split are in no part. None of them validates, so they train.
     validates = (manifest["image_id"].map(splits.table.set_index("image_id")["split"]) == "val").to_numpy()
-    rows = Rows(
+    rows = Examples(
         prepared.films[kept],
         manifest["label"].map({label: k for k, label in enumerate(classes)}).to_numpy(np.int64),
         tuple(manifest["pixel_sha256"]),
@@ -113,7 +113,7 @@ def find_task_films(prepared: Prepared, params: Params, workspace: Workspace) ->
 
 
 def pretrain_backbone(
-    backbone: str, train: Rows, val: Rows, classes: list[str], params: Params, folder: Path
+    backbone: str, train: Examples, val: Examples, classes: list[str], params: Params, folder: Path
 ) -> dict[str, object]:
     """Train all of one backbone from random weights and save it without its head; returns what was reached."""
     settings = params.pretrain

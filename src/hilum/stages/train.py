@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.prepared.loading import read_grey_bits
-from hilum.data.prepared.rows import Rows, as_images
 from hilum.evaluation.scoring.decisions import find_threshold
 from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
 from hilum.models.classifier import model_sha256, save_classifier
@@ -117,7 +117,7 @@ def tell_balance(fitted: Fitted, labels: Labels, classes: list[str]) -> str:
     return f"{shown.strategy}; {', '.join(said)}"
 
 
-def write_training(folder: Path, fitted: Fitted, train: Rows, classes: list[str]) -> None:
+def write_training(folder: Path, fitted: Fitted, train: Examples, classes: list[str]) -> None:
     """The history, what each phase showed of each class, the kept epoch's metrics, and the mean film of each class.
 
     Mean films are SHAP's background where no patient's film may go.

@@ -8,13 +8,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.prepared.rows import Rows
+from hilum.data.prepared.examples import Examples
 from hilum.models.classifier import build_classifier
 from hilum.records import Labels, Score
 from hilum.settings.meaning import plain_phases
 from hilum.settings.training import Arm, Phase, Train
 from hilum.training.fit import Fitted, OnEpoch, OnFilm, fit_phases
-from hilum.training.imbalance import STRATEGIES, Shown, log_prior
+from hilum.training.imbalance import STRATEGIES, Sampling, log_prior
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Task:
     classes: names in class order; weights: None, `imagenet` or a file; cache: folder for activations of frozen parts.
     """
 
-    train: Rows
-    val: Rows
+    train: Examples
+    val: Examples
     classes: Sequence[str]
     weights: str | Path | None
     settings: Train
@@ -43,7 +43,7 @@ def weights_of(arm: Arm, pretrained: Path, at_home: Callable[[str], Path]) -> st
     return named[arm.weights] if arm.weights in named else at_home(arm.weights)
 
 
-def plan_phases(phases: Sequence[Phase], labels: Labels, classes: Sequence[str], settings: Train, seed: int) -> list[Shown]:
+def plan_phases(phases: Sequence[Phase], labels: Labels, classes: Sequence[str], settings: Train, seed: int) -> list[Sampling]:
     """What an epoch of each phase shows of the training films, by the answer to unequal classes that `train` names.
 
     SMOTE makes up features above a frozen backbone, so only a phase that trains the head alone can use it: any other phase does

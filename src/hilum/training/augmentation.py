@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hilum.data.prepared.rows import Rows
+from hilum.data.prepared.examples import Examples
 from hilum.records import Films
 
 
@@ -54,7 +54,7 @@ def draw_view(film: NDArray[np.uint8], rng: np.random.Generator, changes: Change
     return np.clip(moved + grain + 0.5, 0, 255).astype(np.uint8)
 
 
-def draw_views(rows: Rows, views: NDArray[np.intp] | int, seed: int, changes: Changes) -> Films:
+def draw_views(rows: Examples, views: NDArray[np.intp] | int, seed: int, changes: Changes) -> Films:
     """View number views[i] of film i: (N, H, W) uint8. A view depends on the film's pixels, its number and the seed alone."""
     numbers = np.broadcast_to(views, len(rows.keys))
     streams = ([seed, int(view), int(key[:16], 16)] for view, key in zip(numbers, rows.keys, strict=True))

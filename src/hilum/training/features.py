@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.code_version import made_by
-from hilum.data.prepared.rows import Rows, as_images
+from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.classifier import model_sha256
 from hilum.models.forward import BATCH, compile_forward
 from hilum.training.augmentation import Changes, draw_views
@@ -17,7 +17,13 @@ from hilum.training.sealed_arrays import drop_oldest, open_array, write_array
 
 LIMIT = 8 * 1024**3  # bytes of all cached activations; the least recently used ones go first
 FEATURE_CODE = (  # what makes views and activations; tests/training/test_deciding_code.py compares it with the imports
-    *("data/prepared/rows.py", "models/backbones.py", "models/classifier.py", "models/efficientnet_lite.py", "models/flatten.py"),
+    *(
+        "data/prepared/examples.py",
+        "models/backbones.py",
+        "models/classifier.py",
+        "models/efficientnet_lite.py",
+        "models/flatten.py",
+    ),
     *("models/forward.py", "models/packaged_weights.py", "models/torch_pickle.py"),
     *("training/augmentation.py", "training/features.py", "training/sealed_arrays.py"),
 )
@@ -26,7 +32,7 @@ FEATURE_LIBRARIES = ("keras", "numpy", "pillow", "tensorflow")
 
 def cached_features(
     prefix: keras.Model,
-    rows: Rows,
+    rows: Examples,
     view: int | NDArray[np.intp] | None,
     seed: int,
     changes: Changes,

@@ -8,12 +8,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.prepared.rows import Rows, as_images
+from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.classifier import cut
 from hilum.settings.training import Train
 from hilum.training.augmentation import Changes, draw_views, epoch_views, further_views
 from hilum.training.features import cached_features
-from hilum.training.imbalance import Shown, make_up
+from hilum.training.imbalance import Sampling, make_up
 
 OnFilm = Callable[[int, int], None]
 POOLED = "pool"  # the layer whose output SMOTE works on
@@ -30,9 +30,9 @@ class Feed:
         self,
         model: keras.Model,
         name: str | None,
-        train: Rows,
-        val: Rows,
-        shown: Shown,
+        train: Examples,
+        val: Examples,
+        shown: Sampling,
         settings: Train,
         seed: int,
         cache: Path | None,
@@ -60,7 +60,7 @@ class Feed:
         prefix, _ = cut(model, name)
         self.entry = model.get_layer(name).output
 
-        def features(rows: Rows, view: int | NDArray[np.intp] | None) -> NDArray[np.float32]:
+        def features(rows: Examples, view: int | NDArray[np.intp] | None) -> NDArray[np.float32]:
             return cached_features(prefix, rows, view, seed, self.changes, cache, on_film)
 
         self.stored = [features(train, view) for view in range(self.count)] or [features(train, None)]
@@ -70,7 +70,7 @@ class Feed:
         self._store_further_views(features)
         self.validation = np.asarray(features(val, None))
 
-    def _store_further_views(self, features: Callable[[Rows, NDArray[np.intp]], NDArray[np.float32]]) -> None:
+    def _store_further_views(self, features: Callable[[Examples, NDArray[np.intp]], NDArray[np.float32]]) -> None:
         """Of films with more copies than views, so that no two copies are alike."""
         films, views = further_views(self.shown.rows, self.keys, self.count) if self.count else (np.zeros(0, np.intp),) * 2
         self.place = {pair: i for i, pair in enumerate(zip(films.tolist(), views.tolist(), strict=True))}

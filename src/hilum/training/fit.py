@@ -13,14 +13,14 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from hilum.data.prepared.rows import Rows
+from hilum.data.prepared.examples import Examples
 from hilum.models.classifier import frozen_cut, unfreeze
 from hilum.models.forward import compile_forward
 from hilum.records import Probabilities, Score
 from hilum.settings.training import Phase, Train
 from hilum.training.augmentation import epoch_order
 from hilum.training.feed import Feed
-from hilum.training.imbalance import Shown
+from hilum.training.imbalance import Sampling
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 OnFilm = Callable[[int, int], None]
@@ -39,7 +39,7 @@ class Fitted:
     best_step: int
     trained: list[list[str]]
     cuts: list[str | None]
-    shown: list[Shown]
+    shown: list[Sampling]
 
     @property
     def kept_phase(self) -> int:
@@ -103,9 +103,9 @@ def read_ahead(read: Callable[[NDArray[np.intp]], Any], batches: list[NDArray[np
 def fit_phases(
     model: keras.Model,
     phases: list[Phase],
-    train: Rows,
-    val: Rows,
-    shown: list[Shown],
+    train: Examples,
+    val: Examples,
+    shown: list[Sampling],
     settings: Train,
     seed: int,
     cache: Path | None,
@@ -162,7 +162,7 @@ def fit_phases(
     return Fitted(pd.DataFrame(history), best_step, trained, cuts, shown)
 
 
-def make_learner(model: keras.Model, feed: Feed, phase: Phase, drawn: Shown) -> keras.Model:
+def make_learner(model: keras.Model, feed: Feed, phase: Phase, drawn: Sampling) -> keras.Model:
     """The part of the model that a phase trains, from what the feed gives to logits, ready to train; it shares the layers."""
     learner = keras.Model(feed.entry, model.get_layer("logits").output)
     learner.compile(
@@ -174,7 +174,7 @@ def make_learner(model: keras.Model, feed: Feed, phase: Phase, drawn: Shown) -> 
     return learner
 
 
-def targets_of(feed: Feed, drawn: Shown, classes: int) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
+def targets_of(feed: Feed, drawn: Sampling, classes: int) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
     """What the loss takes of each row of an epoch: labels (N,), or (N, K) one-hot for the focal loss, and weights (N,)."""
     weights = np.append(drawn.weights, np.ones(len(drawn.made_up)))  # (N,)
     one_hot = np.eye(classes)[feed.labels]  # (N, K): Keras has its focal loss for these only
@@ -189,7 +189,7 @@ def softmax(logits: NDArray[np.floating[Any]]) -> Probabilities:
     return probabilities
 
 
-def loss_of(shown: Shown) -> keras.losses.Loss:
+def loss_of(shown: Sampling) -> keras.losses.Loss:
     """The log loss, or with a gamma above 0 the focal loss: the mean of -(1 - p)^gamma ln p, p the true class's probability.
 
     Source: Lin et al. 2017, arXiv 1708.02002, equation 4.

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from hilum.data.folds import OUT, TRAINS, VALIDATES, rows_of_fold
+from hilum.data.folds import HELD_OUT, TRAINS, VALIDATES, rows_of_fold
+from hilum.data.prepared.examples import as_images
 from hilum.data.prepared.loading import SplitFilms
-from hilum.data.prepared.rows import as_images
 from hilum.models.forward import predictor
 from hilum.records import Labels, Predictions, Probabilities, Score
 from hilum.settings.params import Params
@@ -21,14 +21,14 @@ from hilum.workspace import Workspace
 
 @dataclass(frozen=True)
 class Judging:
-    """How a fold is judged: the score of an epoch; the threshold, from rule, labels and probabilities; the verdict at one."""
+    """How a fold is judged: the score of an epoch; the threshold, from rule, labels and probabilities; the prediction at one."""
 
     score: Score
     find_threshold: Callable[[str, Labels, Probabilities], float | None]
-    verdict: Callable[[Probabilities, float | None], Labels]
+    decide: Callable[[Probabilities, float | None], Labels]
 
 
-def answer_fold(
+def predict_fold(
     name: str,
     films: SplitFilms,
     arm: Arm,
@@ -43,20 +43,20 @@ def answer_fold(
 
     arm: without spaces, as `meaning.settle` makes it. films: the table of folds.csv.
     """
-    rows = {part: rows_of_fold(films.table, name, part) for part in (TRAINS, VALIDATES, OUT)}
-    train, val, out = (films.take(rows[part]) for part in (TRAINS, VALIDATES, OUT))
+    rows = {part: rows_of_fold(films.table, name, part) for part in (TRAINS, VALIDATES, HELD_OUT)}
+    train, val, out = (films.take(rows[part]) for part in (TRAINS, VALIDATES, HELD_OUT))
     task = make_task(train, val, arm, params, workspace, versions)
     model, fitted = train_arm(arm, task, len(arm.phases), judging.score, on_epoch, on_film)
     predict = predictor(model)
     threshold = judging.find_threshold(params.train.threshold_rule, val.labels, predict(as_images(val.films)))
     probabilities = predict(as_images(out.films))
-    held_out = films.table.iloc[rows[OUT]]
-    answers = Predictions(
+    held_out = films.table.iloc[rows[HELD_OUT]]
+    predictions = Predictions(
         held_out["image_id"].to_numpy(str),
         held_out["patient_id"].to_numpy(str),
         out.labels,
         probabilities,
-        judging.verdict(probabilities, threshold),
+        judging.decide(probabilities, threshold),
         tuple(versions["classes"]),
     )
-    return answers, fitted.history.assign(fold=name)
+    return predictions, fitted.history.assign(fold=name)

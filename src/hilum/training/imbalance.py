@@ -13,7 +13,7 @@ from hilum.settings.training import Balance
 
 
 @dataclass(frozen=True)
-class Shown:
+class Sampling:
     """What one epoch shows of the training films.
 
     strategy: a word of `STRATEGIES`. rows: (M,) positions among the training films, copies repeated.
@@ -91,7 +91,7 @@ def check_smote(labels: Labels, classes: Sequence[str], neighbours: int) -> None
 
 
 def make_up(features: NDArray[np.float32], labels: Labels, neighbours: int, seed: int) -> NDArray[np.float32]:
-    """Features (S, C) float32 that bring each class to the size of the largest one, in class order as `Shown.made_up` says.
+    """Features (S, C) float32 that bring each class to the size of the largest one, in class order as `Sampling.made_up` says.
 
     features: (N, C) of the training films; labels: (N,) class indices. Each made-up row lies at random between a film and one
     of its nearest films of the same class (imbalanced-learn's SMOTE); the input stays as it is.
@@ -104,38 +104,38 @@ def make_up(features: NDArray[np.float32], labels: Labels, neighbours: int, seed
     return np.asarray(sampler.fit_resample(np.asarray(features), labels)[0][len(labels) :], np.float32)
 
 
-def _show_all(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Shown:
-    return Shown("none", np.arange(len(labels)), np.ones(len(labels)))
+def _show_all(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Sampling:
+    return Sampling("none", np.arange(len(labels)), np.ones(len(labels)))
 
 
-def _weigh(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Shown:
+def _weigh(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Sampling:
     factors = np.array([settings.multiplier.get(name, 1.0) for name in classes])
-    return Shown("class_weight", np.arange(len(labels)), (class_weights(labels, len(classes)) * factors)[labels])
+    return Sampling("class_weight", np.arange(len(labels)), (class_weights(labels, len(classes)) * factors)[labels])
 
 
-def _oversample(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Shown:
+def _oversample(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Sampling:
     rows = oversample(labels, seed)
-    return Shown("oversample", rows, np.ones(len(rows)))
+    return Sampling("oversample", rows, np.ones(len(rows)))
 
 
-def _undersample(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Shown:
+def _undersample(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Sampling:
     rows = undersample(labels, seed)
-    return Shown("undersample", rows, np.ones(len(rows)))
+    return Sampling("undersample", rows, np.ones(len(rows)))
 
 
-def _smote(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Shown:
+def _smote(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Sampling:
     check_smote(labels, classes, settings.smote_neighbours)
     counts = _count(labels, len(classes))
     made_up = np.repeat(np.arange(len(classes)), counts.max() - counts)
-    return Shown("smote", np.arange(len(labels)), np.ones(len(labels)), made_up=made_up)
+    return Sampling("smote", np.arange(len(labels)), np.ones(len(labels)), made_up=made_up)
 
 
-def _focus(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Shown:
-    return Shown("focal", np.arange(len(labels)), np.ones(len(labels)), gamma=settings.focal_gamma)
+def _focus(labels: Labels, classes: Sequence[str], settings: Balance, seed: int) -> Sampling:
+    return Sampling("focal", np.arange(len(labels)), np.ones(len(labels)), gamma=settings.focal_gamma)
 
 
 # Word of `train.imbalance` -> what an epoch shows, from labels (N,), class names, settings and seed; pure.
-STRATEGIES: dict[str, Callable[[Labels, Sequence[str], Balance, int], Shown]] = {
+STRATEGIES: dict[str, Callable[[Labels, Sequence[str], Balance, int], Sampling]] = {
     "none": _show_all,
     "class_weight": _weigh,
     "oversample": _oversample,
@@ -145,7 +145,7 @@ STRATEGIES: dict[str, Callable[[Labels, Sequence[str], Balance, int], Shown]] = 
 }
 
 
-def copies_per_film(shown: Shown, labels: Labels, classes: Sequence[str]) -> pd.DataFrame:
+def copies_per_film(shown: Sampling, labels: Labels, classes: Sequence[str]) -> pd.DataFrame:
     """How often an epoch shows the films of each class, and what they weigh.
 
     labels: (N,) class indices. classes: names in class order.
@@ -174,7 +174,7 @@ def copies_per_film(shown: Shown, labels: Labels, classes: Sequence[str]) -> pd.
     return pd.DataFrame(table)
 
 
-def shown_prior(shown: Shown, labels: Labels, classes: int) -> NDArray[np.float64]:
+def shown_prior(shown: Sampling, labels: Labels, classes: int) -> NDArray[np.float64]:
     """The shares (K,) of the classes in the training loss: the prior that a fitted model's probabilities carry.
 
     For the focal loss this is an approximation: its minimum is not the true posterior.

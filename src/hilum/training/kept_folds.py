@@ -33,7 +33,7 @@ class KeptFolds:
 
     folder: Path
 
-    def save(self, name: str, answers: Predictions, history: pd.DataFrame) -> None:
+    def save(self, name: str, predictions: Predictions, history: pd.DataFrame) -> None:
         """Keep a fold's answers and its row per epoch.
 
         Raises:
@@ -45,11 +45,11 @@ class KeptFolds:
             place.mkdir(parents=True)
             np.savez(
                 place / "answers.npz",
-                image_id=answers.image_id,
-                patient_id=answers.patient_id,
-                y_true=answers.y_true,
-                y_prob=answers.y_prob,
-                y_pred=answers.y_pred,
+                image_id=predictions.image_id,
+                patient_id=predictions.patient_id,
+                y_true=predictions.y_true,
+                y_prob=predictions.y_prob,
+                y_pred=predictions.y_pred,
             )
             write_table(place / "history.csv", history)
             written = place.with_suffix(".writing")
@@ -65,11 +65,11 @@ class KeptFolds:
             say(f"{place} is damaged: its files are not those that were written; the fold is trained again")
             return None
         with np.load(place / "answers.npz") as stored:
-            answers = Predictions(
+            predictions = Predictions(
                 stored["image_id"], stored["patient_id"], stored["y_true"], stored["y_prob"], stored["y_pred"], classes
             )
         history = read_table(place / "history.csv").astype({"fold": str})
-        return answers, history
+        return predictions, history
 
     def forget(self) -> None:
         """All folds stand in the results: the next cross-validation trains anew."""

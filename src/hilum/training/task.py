@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from hilum.data.prepared.examples import Examples
 from hilum.data.prepared.loading import load_split
-from hilum.data.prepared.rows import Rows
 from hilum.results import file_sha256, flatten, read_json
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
@@ -24,7 +24,7 @@ FIT_LIBRARIES = (*FEATURE_LIBRARIES, "imbalanced-learn", "pandas", "scikit-learn
 def load_task(params: Params, arm: Arm, workspace: Workspace, versions: dict[str, Any]) -> Task:
     """The arm's films and settings. The test rows stay closed."""
     classes = versions["classes"]
-    train, val = (load_split(workspace.prepared, workspace.split, part, classes).rows for part in ("train", "val"))
+    train, val = (load_split(workspace.prepared, workspace.split, part, classes).examples for part in ("train", "val"))
     return make_task(train, val, arm, params, workspace, versions)
 
 
@@ -36,7 +36,7 @@ def weights_digest(params: Params, name: str, workspace: Workspace) -> str:
     return str(read_json(workspace.facts)["weights"][name])
 
 
-def make_task(train: Rows, val: Rows, arm: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> Task:
+def make_task(train: Examples, val: Examples, arm: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> Task:
     """What the training of an arm on these films needs."""
     return Task(
         train,

@@ -18,7 +18,7 @@ from hilum.data.decoding.film_cache import keep, recall
 from hilum.data.decoding.film_read import Order
 from hilum.data.decoding.images import read_draft, read_film
 from hilum.data.decoding.levels import FilmRead
-from hilum.data.decoding.sandbox import read_guarded
+from hilum.data.decoding.sandbox import read_in_sandbox
 from hilum.data.manifest import ODD_FILE, build_manifest
 from hilum.data.readers.listing import make_table
 
@@ -165,7 +165,7 @@ def test_remarks_come_back_from_a_child_and_from_the_cache(tmp_path: Path) -> No
     raw = make(WindowCenter=100)
     remarks = read(raw).remarks
     assert remarks
-    assert read_guarded(raw, Order(max_pixels=10**6)).remarks == remarks
+    assert read_in_sandbox(raw, Order(max_pixels=10**6)).remarks == remarks
     assert read_draft(BytesIO(raw), 32).remarks == remarks
     decoded = decode_film(raw, {}, 32, "pad", "keep")
     keep(tmp_path, "ab1", decoded)

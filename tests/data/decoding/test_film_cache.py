@@ -19,7 +19,7 @@ from hilum import code_version
 from hilum.data.decoding import decoding, film_cache, reading
 from hilum.data.decoding.decoding import DecodedFilm, decode_film, put_back
 from hilum.data.decoding.film_cache import ABANDONED, CODE, drop_oldest, keep, name_entry, recall
-from hilum.data.decoding.limits import LidError
+from hilum.data.decoding.limits import ResourceLimitError
 from hilum.data.manifest import Prepared, build_manifest, write_prepared
 from hilum.data.readers.folder import read_folder
 from hilum.results import folder_digest
@@ -260,7 +260,7 @@ def test_a_film_that_met_its_lid_is_tried_again(root: Path, tmp_path: Path, monk
     with monkeypatch.context() as patch:
 
         def refuse(*arguments: object) -> None:
-            raise LidError("took too long")
+            raise ResourceLimitError("took too long")
 
         patch.setattr(decoding, "prepare_marked", refuse)
         with pytest.raises(ValueError, match="took too long"):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hilum.data.phantom.exposure import SHORTCUTS, mark_place
+from hilum.data.phantom.exposure import SHORTCUTS, shortcut_place
 from hilum.data.phantom.phantom import COLUMNS, DrawnFilms, draw_films, read_phantom, write_phantoms
 from hilum.data.phantom.population import FINDINGS, draw_population, film_counts
 
@@ -153,27 +153,27 @@ def test_a_finding_brightens_its_lesion_in_the_same_patient(finding: str) -> Non
 
 def test_marks_follow_the_finding_by_their_strength() -> None:
     chance = population(films=6000, strength=0.0)
-    assert chance.groupby("finding")["marked"].mean().between(0.25, 0.31).all()
-    half = population(films=6000, strength=0.5).groupby("finding")["marked"].mean()
+    assert chance.groupby("finding")["has_shortcut"].mean().between(0.25, 0.31).all()
+    half = population(films=6000, strength=0.5).groupby("finding")["has_shortcut"].mean()
     assert half["viral"] == pytest.approx(0.64, abs=0.04)  # 0.28 + 0.72 / 2
     assert half["normal"] == pytest.approx(0.14, abs=0.03)
     always = population(films=600, strength=1.0)
-    assert (always["marked"] == (always["finding"] == "viral")).all()
+    assert (always["has_shortcut"] == (always["finding"] == "viral")).all()
 
 
 @pytest.mark.parametrize("kind", [name for name in SHORTCUTS if name != "none"])
 def test_a_mark_changes_its_own_place_and_nothing_else(kind: str) -> None:
     rows = population(films=12, strength=1.0)
     plain = draw_films(rows, size=96, shortcut_kind="none")
-    marked = draw_films(rows, size=96, shortcut_kind=kind)
-    changed = plain.films != marked.films
+    has_shortcut = draw_films(rows, size=96, shortcut_kind=kind)
+    changed = plain.films != has_shortcut.films
     viral = (rows["finding"] == "viral").to_numpy()
-    assert not plain.mark_masks.any()
+    assert not plain.shortcut_masks.any()
     assert changed[viral].any(axis=(1, 2)).all()
     assert not changed[~viral].any()
-    assert not (changed & ~marked.mark_masks).any()
-    assert 0 < mark_place(kind, 96).mean() < 0.15
-    assert not (marked.mark_masks & plain.lung_masks).any()
+    assert not (changed & ~has_shortcut.shortcut_masks).any()
+    assert 0 < shortcut_place(kind, 96).mean() < 0.15
+    assert not (has_shortcut.shortcut_masks & plain.lung_masks).any()
 
 
 def test_written_films_read_back(tmp_path: Path) -> None:
@@ -191,8 +191,8 @@ def test_written_films_read_back(tmp_path: Path) -> None:
         assert (row.lesion_mask == "") == (row.finding == "normal")
         if row.lesion_mask:
             assert np.asarray(Image.open(root / row.lesion_mask)).any()
-        mark = np.asarray(Image.open(root / "mark_masks" / f"{row.image_id}.png"))
-        assert mark.any() == (row.finding == "viral")
+        shortcut = np.asarray(Image.open(root / "shortcut_masks" / f"{row.image_id}.png"))
+        assert shortcut.any() == (row.finding == "viral")
 
 
 @pytest.mark.parametrize(

@@ -129,18 +129,18 @@ def test_films_without_masks_give_none(folder: Path) -> None:
 def test_a_split_is_read_with_its_own_films_labels_and_hashes(folder: Path, tmp_path: Path) -> None:
     split = write_split(tmp_path / "split", [4, 0, 2], ["b", "a", "c"])
     read = load_split(folder, split, "val", ["c", "a", "b"])
-    assert read.rows.labels.tolist() == [2, 1, 0]
-    assert read.rows.labels.dtype == np.int64
-    np.testing.assert_array_equal(read.rows.films, FILMS[[4, 0, 2]])
+    assert read.examples.labels.tolist() == [2, 1, 0]
+    assert read.examples.labels.dtype == np.int64
+    np.testing.assert_array_equal(read.examples.films, FILMS[[4, 0, 2]])
     assert read.table["image_id"].tolist() == ["clinic/004", "clinic/000", "clinic/002"]
-    assert read.rows.keys == tuple(hashlib.sha256(film.tobytes()).hexdigest() for film in read.rows.films)
+    assert read.examples.keys == tuple(hashlib.sha256(film.tobytes()).hexdigest() for film in read.examples.films)
 
 
 def test_some_films_of_a_split_are_those_of_all_of_them(folder: Path, tmp_path: Path) -> None:
     split = write_split(tmp_path / "split", [4, 0, 2], ["b", "a", "c"])
     read = load_split(folder, split, "val", ["c", "a", "b"])
     for positions in ([2, 0], [1], [], [0, 0, 1]):
-        some, whole = read.take(np.array(positions, int)), read.rows.take(np.array(positions, int))
+        some, whole = read.take(np.array(positions, int)), read.examples.take(np.array(positions, int))
         np.testing.assert_array_equal(some.films, whole.films)
         assert (some.labels.tolist(), some.keys) == (whole.labels.tolist(), whole.keys)
         assert type(some.films) is np.ndarray
@@ -173,4 +173,4 @@ def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
 
 def test_a_class_may_be_called_none(folder: Path, tmp_path: Path) -> None:
     split = write_split(tmp_path / "split", [0, 1], ["None", "ill"])
-    assert load_split(folder, split, "val", ["None", "ill"]).rows.labels.tolist() == [0, 1]
+    assert load_split(folder, split, "val", ["None", "ill"]).examples.labels.tolist() == [0, 1]

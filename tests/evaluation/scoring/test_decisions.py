@@ -1,4 +1,4 @@
-"""Thresholds, verdicts and the majority baseline."""
+"""Thresholds, predictions and the majority baseline."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ import pytest
 from hilum.evaluation.scoring.decisions import (
     THRESHOLD_RULES,
     choose_threshold,
+    decide,
     majority_baseline,
     one_vs_rest_thresholds,
-    verdict,
 )
 from hilum.evaluation.scoring.metrics import evaluate_all
 from hilum.records import Predictions
@@ -81,19 +81,19 @@ def test_refusals(rule, y, s, message):
 def test_the_verdict_and_the_threshold_agree():
     """Defect 14: the chosen threshold is the one that decides."""
     prob = np.stack([1 - S, S], axis=1)
-    assert verdict(prob, choose_threshold("youden", Y, S)).tolist() == [0, 0, 1, 1, 1]
-    assert verdict(prob, 0.9).tolist() == [0, 0, 0, 0, 1]  # reaching it is enough
-    assert verdict(prob, None).tolist() == [0, 0, 0, 0, 1]
-    assert verdict(prob, 0.2).dtype == np.int64
+    assert decide(prob, choose_threshold("youden", Y, S)).tolist() == [0, 0, 1, 1, 1]
+    assert decide(prob, 0.9).tolist() == [0, 0, 0, 0, 1]  # reaching it is enough
+    assert decide(prob, None).tolist() == [0, 0, 0, 0, 1]
+    assert decide(prob, 0.2).dtype == np.int64
 
 
 def test_more_than_two_classes_have_no_threshold():
     prob = np.array([[0.2, 0.5, 0.3], [0.4, 0.3, 0.3]])
-    assert verdict(prob, None).tolist() == [1, 0]
+    assert decide(prob, None).tolist() == [1, 0]
     with pytest.raises(ValueError, match=r"needs two classes, got 0.5 for 3 classes; use None"):
-        verdict(prob, 0.5)
+        decide(prob, 0.5)
     with pytest.raises(ValueError, match=r"must be 0\.\.1"):
-        verdict(prob[:, :2], 1.5)
+        decide(prob[:, :2], 1.5)
 
 
 def test_one_vs_rest_thresholds():

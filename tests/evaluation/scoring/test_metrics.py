@@ -7,7 +7,7 @@ import pytest
 import sklearn.metrics as sk
 
 from hilum.evaluation.scoring.checks import check_predictions
-from hilum.evaluation.scoring.decisions import verdict
+from hilum.evaluation.scoring.decisions import decide
 from hilum.evaluation.scoring.metrics import (
     METRICS,
     VALIDATION_METRICS,
@@ -35,7 +35,8 @@ CLASSES = ("normal", "bacterial", "viral")
 OVERALL = [n for n, m in METRICS.items() if m.kind == "overall"]
 PER_CLASS = [n for n, m in METRICS.items() if m.kind == "per_class"]
 
-# Two classes, 4 films of each; perfect: p = 1 for the truth; inverted: p = 1 for the other; constant: 0.5 each, verdict class 1.
+# Two classes, 4 films of each; perfect: p = 1 for the truth; inverted: p = 1 for the other; constant: 0.5 each, class 1
+# predicted.
 TABLE = {  # perfect, inverted, constant
     "accuracy": (1.0, 0.0, 0.5),
     "balanced_accuracy": (1.0, 0.0, 0.5),
@@ -56,7 +57,7 @@ TABLE = {  # perfect, inverted, constant
 def make(y_true, y_prob, y_pred=None, classes=CLASSES, patients=None):
     y_prob = np.asarray(y_prob, dtype=float)
     ids = np.array([f"film/{i:04d}" for i in range(len(y_true))])
-    pred = verdict(y_prob, None) if y_pred is None else np.asarray(y_pred)
+    pred = decide(y_prob, None) if y_pred is None else np.asarray(y_pred)
     return Predictions(ids, ids if patients is None else np.asarray(patients), np.asarray(y_true), y_prob, pred, classes)
 
 
@@ -94,7 +95,7 @@ def test_known_predictors(name):
 
 
 def test_hand_worked_three_classes():
-    # rows true, columns verdict: [[2, 1, 0], [0, 1, 1], [1, 0, 4]]
+    # rows true, columns prediction: [[2, 1, 0], [0, 1, 1], [1, 0, 4]]
     y_true = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2, 2])
     y_pred = np.array([0, 0, 1, 1, 2, 0, 2, 2, 2, 2])
     values = evaluate_all(make(y_true, np.eye(3)[y_pred]))
@@ -128,7 +129,7 @@ def test_hand_worked_probabilities():
 
 def test_ece_takes_the_confidence_of_the_verdict_not_the_highest_probability():
     y_true, y_prob = np.array([1, 1]), np.array([[0.7, 0.3], [0.7, 0.3]])
-    assert ece(y_true, y_prob, verdict(y_prob, 0.25)) == pytest.approx(0.7)
+    assert ece(y_true, y_prob, decide(y_prob, 0.25)) == pytest.approx(0.7)
 
 
 def test_ties_in_auroc_and_auprc_by_hand():

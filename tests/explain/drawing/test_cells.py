@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from hilum.data.annotations import no_marks
+from hilum.data.annotations import no_annotations
 from hilum.data.prepared.geometry import fit_square
 from hilum.explain.drawing.cells import CELLS, Tile, choose_cells, draw_grid, tell_tile
 from hilum.explain.drawing.heat import png_bytes
@@ -55,8 +55,8 @@ def test_wrong_arguments_are_refused(class_index, per_cell):
 def test_an_empty_cell_says_so():
     label = tell_tile(predictions([2, 1], [2, 2]), 1, 2)
     assert label == "f1: p = 0.33\nis bacterial, called viral"
-    marks = no_marks(fit_square(16, 16, 16, "pad"))
-    tile = Tile(np.full((16, 16), 90, np.uint8), np.full((16, 16), 0.25, np.float32), label, marks)
+    annotations = no_annotations(fit_square(16, 16, 16, "pad"))
+    tile = Tile(np.full((16, 16), 90, np.uint8), np.full((16, 16), 0.25, np.float32), label, annotations)
     cells = {"true positive": [tile, tile], "false positive": [], "false negative": [tile], "true negative": []}
     figure = draw_grid(cells, 2, "Grad-CAM for viral", signed=False, unit="logits", sanity="")
     said = [text.get_text() for text in figure.findobj(Text)]
@@ -69,8 +69,8 @@ def test_an_empty_cell_says_so():
 
 @pytest.mark.parametrize(("sanity", "stamp"), [("fails sanity", True), ("passes", False)])
 def test_a_grid_says_that_its_method_failed(sanity, stamp):
-    marks = no_marks(fit_square(16, 16, 16, "pad"))
-    tile = Tile(np.full((16, 16), 90, np.uint8), np.ones((16, 16), np.float32), "", marks)
+    annotations = no_annotations(fit_square(16, 16, 16, "pad"))
+    tile = Tile(np.full((16, 16), 90, np.uint8), np.ones((16, 16), np.float32), "", annotations)
     figure = draw_grid({"true positive": [tile]}, 1, "Grad-CAM for viral", signed=False, unit="logits", sanity=sanity)
     assert ("fails sanity" in [text.get_text() for text in figure.findobj(Text)]) == stamp
 
@@ -80,6 +80,6 @@ def test_a_grid_of_empty_cells_is_drawn():
 
 
 def test_more_films_than_fit_are_refused():
-    tile = Tile(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.float32), "", no_marks(fit_square(4, 4, 4, "pad")))
+    tile = Tile(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.float32), "", no_annotations(fit_square(4, 4, 4, "pad")))
     with pytest.raises(ValueError, match="at most 1"):
         draw_grid({"true positive": [tile, tile]}, 1, "t", signed=False, unit="logits", sanity="")

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from hilum.data.annotations import FilmMarks
+from hilum.data.annotations import FilmAnnotations
 from hilum.data.prepared.geometry import fit_square
 from hilum.data.prepared.whole_masks import encode_mask
 from hilum.explain.drawing.heat import fit_inches, png_bytes, strongest
 from hilum.explain.drawing.layout import arrange
-from hilum.explain.drawing.panels import Answer, Row, draw_panel, draw_rows, tell_answer
+from hilum.explain.drawing.panels import FilmPrediction, Row, describe_prediction, draw_panel, draw_rows
 from hilum.explain.methods.registry import METHODS
 from hilum.records import Attribution, Cells
 
 FILM = np.random.default_rng(0).integers(0, 256, (32, 32)).astype(np.uint8)
-ANSWER = Answer("phantom/p1-2", "viral", 0.876, "viral", 0.876, "the most probable class decides", "bacterial")
+PREDICTION = FilmPrediction("phantom/p1-2", "viral", 0.876, "viral", 0.876, "the most probable class decides", "bacterial")
 WAYS = ("completeness_error_black", "completeness_error_mean", "difference_black", "difference_mean")
 NUMBERS = {
     "gradcam": ({}, {"maximum": 1.0}),
@@ -52,7 +52,7 @@ SQUARE[4:20, 6:14] = True
 BOXES = np.array([[20.0, 8.0, 12.0, 30.0]])
 MASKS = {"lesion": SQUARE, "lungs": SQUARE.T}
 WHOLE = {kind: encode_mask(mask) for kind, mask in MASKS.items()}
-MARKS = FilmMarks(fit_square(64, 64, 32, "pad"), MASKS, WHOLE, BOXES, ("Effusion",))
+MARKS = FilmAnnotations(fit_square(64, 64, 32, "pad"), MASKS, WHOLE, BOXES, ("Effusion",))
 
 
 def attribution(method, low=0.0):
@@ -76,7 +76,7 @@ def test_every_method_can_be_drawn():
 
 
 def test_a_panel_says_what_a_reader_needs():
-    said = texts(draw_panel(FILM, every(), 1, ANSWER, MARKS))
+    said = texts(draw_panel(FILM, every(), 1, PREDICTION, MARKS))
     for words in (
         "phantom/p1-2",
         "predicted viral 87.6%",
@@ -114,24 +114,26 @@ def test_a_panel_says_what_a_reader_needs():
 
 
 def test_the_marks_have_a_picture_of_their_own_between_film_and_maps():
-    figure = draw_panel(FILM, every(), 1, ANSWER, MARKS)
+    figure = draw_panel(FILM, every(), 1, PREDICTION, MARKS)
     titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
-    assert titles[:2] == ["film", "marks"] and len(titles) == 2 + len(METHODS)
-    patches = next(axes.patches for axes in figure.axes if axes.get_title(loc="left") == "marks")
+    assert titles[:2] == ["film", "annotations"] and len(titles) == 2 + len(METHODS)
+    patches = next(axes.patches for axes in figure.axes if axes.get_title(loc="left") == "annotations")
     assert patches[0].get_bbox().bounds == pytest.approx((9.5, 3.5, 6, 15))  # half the raw size; pixels' middles are whole
     assert len(patches) == 1
 
 
-@pytest.mark.parametrize("marks", [None, FilmMarks(MARKS.geometry, {}, {}, BOXES[:0], ())])
-def test_a_film_without_marks_has_no_such_picture(marks):
-    assert "marks" not in [axes.get_title(loc="left") for axes in draw_panel(FILM, every(), 1, ANSWER, marks).axes]
+@pytest.mark.parametrize("annotations", [None, FilmAnnotations(MARKS.geometry, {}, {}, BOXES[:0], ())])
+def test_a_film_without_marks_has_no_such_picture(annotations):
+    assert "annotations" not in [
+        axes.get_title(loc="left") for axes in draw_panel(FILM, every(), 1, PREDICTION, annotations).axes
+    ]
 
 
 def test_maps_carry_the_outline_of_the_lesion_not_of_the_lungs():
     from matplotlib.contour import ContourSet
 
-    def outlines(marks):
-        figure = draw_panel(FILM, [attribution("gradcam")], 1, ANSWER, marks)
+    def outlines(annotations):
+        figure = draw_panel(FILM, [attribution("gradcam")], 1, PREDICTION, annotations)
         axes = next(axes for axes in figure.axes if axes.get_title(loc="left").startswith("Grad-CAM"))
         return len(axes.findobj(ContourSet)), len(axes.patches)
 
@@ -144,28 +146,28 @@ def test_maps_carry_the_outline_of_the_lesion_not_of_the_lungs():
 
 def test_a_lesion_that_is_lost_at_this_size_is_said_to_be():
     lost = dataclasses.replace(MARKS, masks={"lesion": np.zeros_like(SQUARE)}, whole={"lesion": WHOLE["lesion"]}, boxes=BOXES[:0])
-    assert "lesion: too small to show" in texts(draw_panel(FILM, [attribution("gradcam")], 1, ANSWER, lost))
-    assert "too small" not in texts(draw_panel(FILM, [attribution("gradcam")], 1, ANSWER, MARKS))
+    assert "lesion: too small to show" in texts(draw_panel(FILM, [attribution("gradcam")], 1, PREDICTION, lost))
+    assert "too small" not in texts(draw_panel(FILM, [attribution("gradcam")], 1, PREDICTION, MARKS))
 
 
 def test_an_undefined_local_fit_is_called_so():
-    assert "local fit R² undefined" in texts(draw_panel(FILM, [attribution("lime")], 0, ANSWER))
+    assert "local fit R² undefined" in texts(draw_panel(FILM, [attribution("lime")], 0, PREDICTION))
 
 
 @pytest.mark.parametrize(("true", "verdict"), [("viral", "right"), ("bacterial", "wrong"), (None, "unknown")])
 def test_the_verdict_is_right_wrong_or_unknown(true, verdict):
-    assert dataclasses.replace(ANSWER, true=true).verdict == verdict
+    assert dataclasses.replace(PREDICTION, true=true).verdict == verdict
 
 
 def test_a_verdict_by_a_threshold_says_which_and_another_class_that_is_explained_its_probability():
-    answer = tell_answer("f", ("normal", "ill"), np.array([0.6, 0.4]), predicted=1, target=0, threshold=0.35)
-    assert answer == Answer("f", "ill", 0.4, "normal", 0.6, "ill from a threshold of 35.0%")
+    answer = describe_prediction("f", ("normal", "ill"), np.array([0.6, 0.4]), predicted=1, target=0, threshold=0.35)
+    assert answer == FilmPrediction("f", "ill", 0.4, "normal", 0.6, "ill from a threshold of 35.0%")
     said = texts(draw_panel(FILM, [attribution("gradcam")], 1, answer))
     assert "predicted ill 40.0%  ·  true class unknown  ·  ill from a threshold of 35.0%  ·  explained: normal 60.0%" in said
 
 
 def test_rows_name_their_arms_and_a_method_s_maps_stand_below_each_other():
-    figure = draw_rows(FILM, [Row("baseline", every(), 0, ANSWER), Row("finetuned", every(), 1, ANSWER)])
+    figure = draw_rows(FILM, [Row("baseline", every(), 0, PREDICTION), Row("finetuned", every(), 1, PREDICTION)])
     said = [text.get_text() for text in figure.texts]
     assert said.count("baseline") == said.count("finetuned") == arrange(1 + len(METHODS))[1] - 1  # above each further line
     for name in METHODS:
@@ -179,7 +181,7 @@ def test_rows_name_their_arms_and_a_method_s_maps_stand_below_each_other():
 def test_the_maps_of_a_row_may_share_a_scale_and_have_titles_of_their_own():
     strong = attribution("shap", -1.0)
     faint = dataclasses.replace(strong, values=strong.values / 10)
-    row = Row("ranked", [faint, strong], 1, ANSWER, ["SHAP, for normal 8.0%", "SHAP, for viral 87.6%"], same_scale=True)
+    row = Row("ranked", [faint, strong], 1, PREDICTION, ["SHAP, for normal 8.0%", "SHAP, for viral 87.6%"], same_scale=True)
 
     def ends(figure):
         bars = [axes for axes in figure.axes if axes.get_xlabel()]
@@ -198,7 +200,7 @@ def test_a_film_stands_at_its_own_proportions(width, height, square, expected):
     across, down = fit_inches(2.0, geometry)
     assert across / down == pytest.approx(expected)
     assert max(across, down) == 2.0
-    figure = draw_panel(FILM, [attribution("gradcam")], 1, ANSWER, FilmMarks(geometry, {}, {}, BOXES[:0], ()))
+    figure = draw_panel(FILM, [attribution("gradcam")], 1, PREDICTION, FilmAnnotations(geometry, {}, {}, BOXES[:0], ()))
     png_bytes(figure)  # a picture's place is settled when it is drawn
     inches = figure.get_size_inches()
     for title in ("film", "Grad-CAM, for viral"):
@@ -207,7 +209,7 @@ def test_a_film_stands_at_its_own_proportions(width, height, square, expected):
 
 
 def test_equal_figures_give_equal_bytes():
-    assert png_bytes(draw_panel(FILM, every(), 1, ANSWER)) == png_bytes(draw_panel(FILM, every(), 1, ANSWER))
+    assert png_bytes(draw_panel(FILM, every(), 1, PREDICTION)) == png_bytes(draw_panel(FILM, every(), 1, PREDICTION))
 
 
 @pytest.mark.parametrize(("cells", "expected"), [(2, (2, 1)), (4, (4, 1)), (5, (5, 1)), (6, (3, 2)), (11, (4, 3)), (16, (4, 4))])
@@ -216,7 +218,7 @@ def test_many_maps_wrap_into_even_lines(cells, expected):
 
 
 def test_no_two_pictures_of_a_panel_overlap():
-    figure = draw_rows(FILM, [Row("baseline", every(), 0, ANSWER), Row("finetuned", every(), 1, ANSWER)])
+    figure = draw_rows(FILM, [Row("baseline", every(), 0, PREDICTION), Row("finetuned", every(), 1, PREDICTION)])
     boxes = [axes.get_position() for axes in figure.axes if axes.get_position().height > 0.03]
     assert len(boxes) == 2 * (1 + len(METHODS))
     for i, one in enumerate(boxes):
@@ -227,14 +229,14 @@ def test_no_two_pictures_of_a_panel_overlap():
 
 def test_a_zero_map_is_drawn_and_says_so():
     empty = dataclasses.replace(attribution("gradcam"), values=np.zeros((2, 32, 32), np.float32))
-    figure = draw_panel(FILM, [empty], 0, ANSWER)
+    figure = draw_panel(FILM, [empty], 0, PREDICTION)
     assert "map is zero" in texts(figure)
     assert png_bytes(figure)
 
 
 def test_a_map_of_another_size_is_refused():
     with pytest.raises(ValueError, match="size of the film"):
-        draw_panel(FILM[:16], [attribution("gradcam")], 0, ANSWER)
+        draw_panel(FILM[:16], [attribution("gradcam")], 0, PREDICTION)
 
 
 def test_no_rows_are_refused():
@@ -243,7 +245,7 @@ def test_no_rows_are_refused():
 
 
 def test_the_colour_scale_carries_the_map_s_numbers():
-    said = texts(draw_panel(FILM, [attribution("lime", -1.0)], 1, ANSWER)).replace("−", "-")
+    said = texts(draw_panel(FILM, [attribution("lime", -1.0)], 1, PREDICTION)).replace("−", "-")
     assert "probability per superpixel" in said
     assert "against" in said
     top = f"{strongest(attribution('lime', -1.0).values[1]):.2g}"
@@ -252,7 +254,7 @@ def test_the_colour_scale_carries_the_map_s_numbers():
 
 
 def test_a_dollar_in_a_name_is_a_dollar():
-    answer = dataclasses.replace(ANSWER, film="clinic/a$b_$c.png")
+    answer = dataclasses.replace(PREDICTION, film="clinic/a$b_$c.png")
     figure = draw_panel(FILM, [attribution("lime")], 0, answer)
     assert png_bytes(figure)
     assert "clinic/a$b_$c.png" in texts(figure)
@@ -261,6 +263,6 @@ def test_a_dollar_in_a_name_is_a_dollar():
 @pytest.mark.filterwarnings("error")  # a missing glyph is one
 @pytest.mark.parametrize(("film", "shown"), [("a\nb.png", r"a\nb.png"), ("a\udcff.png", r"a\udcff.png"), ("a\x07", r"a\x07")])
 def test_a_name_that_cannot_be_shown_is_escaped(film, shown):
-    figure = draw_panel(FILM, [attribution("gradcam")], 1, dataclasses.replace(ANSWER, film=film))
+    figure = draw_panel(FILM, [attribution("gradcam")], 1, dataclasses.replace(PREDICTION, film=film))
     assert shown in texts(figure)
     assert png_bytes(figure)

@@ -54,9 +54,9 @@ def test_the_level_of_chance_lets_one_pair_in_twenty_pass():
 def test_films_without_any_agreement_are_found():
     rows = [("x", "a", "b", 0.9), ("x", "a", "c", 0.0), ("y", "a", "b", 0.1), ("y", "a", "c", 0.2), ("z", "a", "b", np.nan)]
     pairs = pd.DataFrame(rows, columns=["image_id", "first", "second", "spearman"])
-    lonely = find_disagreement(pairs, 0.3)
-    assert lonely["image_id"].tolist() == ["y", "z"]
-    assert lonely["best"].tolist()[0] == 0.2 and (lonely["chance"] == 0.3).all()
+    disagreeing = find_disagreement(pairs, 0.3)
+    assert disagreeing["image_id"].tolist() == ["y", "z"]
+    assert disagreeing["best"].tolist()[0] == 0.2 and (disagreeing["chance"] == 0.3).all()
 
 
 def test_reference_maps_know_nothing_and_repeat():

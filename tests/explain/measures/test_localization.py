@@ -42,8 +42,8 @@ def test_relevance_mass_by_hand():
 
 
 def test_relevance_mass_is_that_of_the_plain_definition_where_nothing_is_negative():
-    mark = WITHOUT_TIES % 3 == 0
-    assert relevance_mass(WITHOUT_TIES, mark) == pytest.approx(reference.relevance_mass(WITHOUT_TIES, mark), abs=1e-5)
+    annotation = WITHOUT_TIES % 3 == 0
+    assert relevance_mass(WITHOUT_TIES, annotation) == pytest.approx(reference.relevance_mass(WITHOUT_TIES, annotation), abs=1e-5)
 
 
 def test_average_precision_by_hand():
@@ -52,17 +52,19 @@ def test_average_precision_by_hand():
 
 
 def test_average_precision_is_that_of_the_plain_definition():
-    mark = np.random.default_rng(0).random((10, 12)) < 0.2
-    assert average_precision(WITHOUT_TIES, mark) == pytest.approx(reference.average_precision(WITHOUT_TIES, mark), abs=1e-5)
+    annotation = np.random.default_rng(0).random((10, 12)) < 0.2
+    assert average_precision(WITHOUT_TIES, annotation) == pytest.approx(
+        reference.average_precision(WITHOUT_TIES, annotation), abs=1e-5
+    )
 
 
 def test_average_precision_is_that_of_scikit_learn_with_ties_as_well():
     from sklearn.metrics import average_precision_score
 
-    mark = np.random.default_rng(0).random((10, 12)) < 0.2
+    annotation = np.random.default_rng(0).random((10, 12)) < 0.2
     for heat in (WITHOUT_TIES, WITHOUT_TIES // 7, WITHOUT_TIES - 60):
-        expected = average_precision_score(mark.ravel(), np.maximum(heat, 0).ravel())
-        assert average_precision(heat, mark) == pytest.approx(expected, abs=1e-12)
+        expected = average_precision_score(annotation.ravel(), np.maximum(heat, 0).ravel())
+        assert average_precision(heat, annotation) == pytest.approx(expected, abs=1e-12)
 
 
 def test_average_precision_of_a_constant_map_is_the_share_of_the_mark():
@@ -116,8 +118,8 @@ def test_contours_are_those_of_opencv_drawn_by_pillow():
 def test_the_tuned_level_is_the_best_of_all():
     """Marks are what lies above 0.62 of the maximum: the nearest level wins."""
     heats = [np.random.default_rng(seed).random((20, 20)).astype(np.float32) for seed in range(3)]
-    marks = [heat > 0.62 * heat.max() for heat in heats]
-    assert tune_level(zip(heats, marks, strict=True)) == pytest.approx(0.6)
+    annotations = [heat > 0.62 * heat.max() for heat in heats]
+    assert tune_level(zip(heats, annotations, strict=True)) == pytest.approx(0.6)
     assert np.isnan(tune_level([]))
     assert LEVELS.tolist() == pytest.approx(np.linspace(0.05, 0.95, 19).tolist())
 

@@ -1,9 +1,9 @@
 import keras
 import numpy as np
 import pytest
-from two_squares import SETTINGS, build_reader, draw_films, subject_of
+from two_squares import SETTINGS, build_reader, draw_films, explained_of
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.measures.randomisation import leaves, randomise_cascade
 from hilum.explain.measures.similarity import rank_correlation
 from hilum.explain.methods.registry import METHODS
@@ -54,12 +54,12 @@ def test_the_last_stop_permutes_everything_and_the_seed_decides():
 
 def test_a_map_of_the_weights_changes_with_them():
     """The reader's logits swap or keep their weights: Grad-CAM and SHAP follow, a map of the film alone would not."""
-    subject = subject_of(1.0)
+    explained = explained_of(1.0)
     films, targets = draw_films(1, seed=2), np.array([1])
     swapped = build_reader(-1.0)
     for name in ("gradcam", "shap"):
-        first = METHODS[name].explain(subject, films, targets, SETTINGS[name], 0, lambda i, n: None).values
-        other = Subject(predictor(swapped), swapped, subject.background)
+        first = METHODS[name].explain(explained, films, targets, SETTINGS[name], 0, lambda i, n: None).values
+        other = ExplainedModel(predictor(swapped), swapped, explained.background)
         second = METHODS[name].explain(other, films, targets, SETTINGS[name], 0, lambda i, n: None).values
         correlation = rank_correlation(first, second)
         assert np.isnan(correlation) or correlation < 0.2

@@ -6,19 +6,19 @@ import tracemalloc
 import numpy as np
 import pytest
 import yaml
-from two_squares import FOR, SETTINGS, SIZE, draw_films, subject_of
+from two_squares import FOR, SETTINGS, SIZE, draw_films, explained_of
 
-from hilum.data.annotations import KINDS, FilmMarks
+from hilum.data.annotations import KINDS, FilmAnnotations
 from hilum.data.prepared.geometry import fit_square
 from hilum.data.prepared.whole_masks import encode_mask
 from hilum.explain.measures.reference_maps import REFERENCES
 from hilum.explain.measures.registry import MEASURES, QUESTIONS, column
-from hilum.explain.measures.tables import add_references, gather_evidence, tune_levels
+from hilum.explain.measures.tables import add_references, measure_maps, tune_levels
 from hilum.explain.methods.registry import METHODS
 from hilum.records import Attribution, Predictions
 from hilum.settings.explain import Explain
 
-COUNT, DEAR = 4, 2
+COUNT, COSTLY = 4, 2
 FILMS = draw_films(COUNT, seed=1)
 CLASSES = ("a", "b", "c")
 TARGETS = np.array([1, 1, 1, 1])
@@ -30,15 +30,15 @@ USED = ("gradcam", "shap")
 def settings(root):
     values = yaml.safe_load((root / "params.yaml").read_text())["explain"]
     few = {"samples": 3, "radius": 2.0}
-    cheap = {"dear_films": DEAR, "steps": 8, "sensitivity": few, "repeats": 2, "randomisation": {"stops": 1, "seeds": 2}}
+    cheap = {"costly_films": COSTLY, "steps": 8, "sensitivity": few, "repeats": 2, "randomisation": {"stops": 1, "seeds": 2}}
     return Explain.model_validate({**values, **cheap, "measures": list(MEASURES)})
 
 
-def explain(name, subject, images, seed):
-    return METHODS[name].explain(subject, images, TARGETS[: len(images)], SETTINGS[name], seed, lambda i, n: None)
+def explain(name, explained, images, seed):
+    return METHODS[name].explain(explained, images, TARGETS[: len(images)], SETTINGS[name], seed, lambda i, n: None)
 
 
-def marks():
+def annotations():
     """Lesion and box are the square that the model reads, the lungs the whole film; the second film has none of them."""
     geometry = fit_square(2 * SIZE, 2 * SIZE, SIZE, "pad")
     square = np.argwhere(FOR)
@@ -46,63 +46,63 @@ def marks():
     box = 2 * np.array([[left, top, right - left, bottom - top]], float)
     lungs = np.ones((SIZE, SIZE), bool)
     masks = {"lesion": FOR, "lungs": lungs}
-    full = FilmMarks(geometry, masks, {kind: encode_mask(mask) for kind, mask in masks.items()}, box, ("",))
-    none = FilmMarks(geometry, {}, {}, box[:0], ())
+    full = FilmAnnotations(geometry, masks, {kind: encode_mask(mask) for kind, mask in masks.items()}, box, ("",))
+    none = FilmAnnotations(geometry, {}, {}, box[:0], ())
     return [full, none, full, full]
 
 
 @pytest.fixture(scope="module")
-def evidence(settings):
-    subject = subject_of(1.0)
-    found = add_references({name: explain(name, subject, FILMS, 3) for name in USED}, TARGETS, seed=3)
+def measured(settings):
+    explained = explained_of(1.0)
+    found = add_references({name: explain(name, explained, FILMS, 3) for name in USED}, TARGETS, seed=3)
     known = np.array([f"film/{i}" for i in range(COUNT)])
     probabilities = np.eye(3)[TARGETS]
     chosen = Predictions(known, np.array([f"p{i}" for i in range(COUNT)]), TRUE, probabilities, TARGETS, CLASSES)
     remakes = {name: lambda s, images, seed, name=name: explain(name, s, images, seed).values for name in USED}
-    levels = tune_levels(found, marks())
-    return gather_evidence(subject, FILMS, found, remakes, chosen, marks(), levels, settings, 3, lambda i, n: None)
+    levels = tune_levels(found, annotations())
+    return measure_maps(explained, FILMS, found, remakes, chosen, annotations(), levels, settings, 3, lambda i, n: None)
 
 
 def columns_of(name):
-    return [name] if MEASURES[name].mark is None else [column(name, kind) for kind in KINDS]
+    return [name] if MEASURES[name].annotation is None else [column(name, kind) for kind in KINDS]
 
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_a_measure_says_what_it_is(name):
     measure = MEASURES[name]
     assert measure.question in QUESTIONS
-    assert (measure.film is None) != (measure.mark is None)
+    assert (measure.film is None) != (measure.annotation is None)
     assert measure.title and measure.reads and measure.chance and measure.says.endswith(".")
 
 
 @pytest.mark.parametrize("name", MEASURES)
-def test_values_are_one_per_film_within_the_range_also_for_maps_without_knowledge(name, evidence):
+def test_values_are_one_per_film_within_the_range_also_for_maps_without_knowledge(name, measured):
     measure = MEASURES[name]
     for part in columns_of(name):
         for method in (*USED, *REFERENCES):
-            values = evidence.films.loc[evidence.films["method"] == method, part].to_numpy()
+            values = measured.films.loc[measured.films["method"] == method, part].to_numpy()
             known = values[~np.isnan(values)]
             assert len(values) == COUNT and len(known), (part, method)
             assert known.min() >= measure.low - 1e-9
             assert measure.high is None or known.max() <= measure.high + 1e-9
 
 
-@pytest.mark.parametrize("name", [name for name, measure in MEASURES.items() if measure.dear])
-def test_dear_measures_take_the_first_films_only(name, evidence):
-    table = evidence.films[evidence.films["method"] == "gradcam"]
-    assert np.flatnonzero(table[name].notna()).tolist() == list(range(DEAR))
+@pytest.mark.parametrize("name", [name for name, measure in MEASURES.items() if measure.costly])
+def test_dear_measures_take_the_first_films_only(name, measured):
+    table = measured.films[measured.films["method"] == "gradcam"]
+    assert np.flatnonzero(table[name].notna()).tolist() == list(range(COSTLY))
 
 
-def test_marks_of_a_class_count_where_that_class_is_explained(evidence):
-    table = evidence.films[evidence.films["method"] == "shap"]
+def test_marks_of_a_class_count_where_that_class_is_explained(measured):
+    table = measured.films[measured.films["method"] == "shap"]
     assert table["hit_rate_lesion"].notna().tolist() == [True, False, True, False]
     assert table["hit_rate_box"].notna().tolist() == [True, False, True, False]
     assert table["hit_rate_lungs"].notna().tolist() == [True, False, True, True]
 
 
-def test_a_map_of_what_the_model_reads_is_better_than_maps_without_knowledge(evidence):
+def test_a_map_of_what_the_model_reads_is_better_than_maps_without_knowledge(measured):
     """The model reads the square alone, so each judged measure must put SHAP first."""
-    means = evidence.films.drop(columns=["image_id", "patient_id", "target"]).groupby("method").mean()
+    means = measured.films.drop(columns=["image_id", "patient_id", "target"]).groupby("method").mean()
     for name, measure in MEASURES.items():
         for part in (part for part in columns_of(name) if measure.judged and not part.endswith("lungs")):
             sign = 1 if measure.better == "higher" else -1
@@ -110,8 +110,8 @@ def test_a_map_of_what_the_model_reads_is_better_than_maps_without_knowledge(evi
             assert found.max() > chance.max() or (name == "average_drop" and found.max() == chance.max() == 0), part
 
 
-def test_what_a_map_without_knowledge_gets_is_as_said(evidence):
-    means = evidence.films.drop(columns=["image_id", "patient_id", "target"]).groupby("method").mean()
+def test_what_a_map_without_knowledge_gets_is_as_said(measured):
+    means = measured.films.drop(columns=["image_id", "patient_id", "target"]).groupby("method").mean()
     assert means.loc["centre", "randomised_spearman"] == pytest.approx(1)
     assert means.loc["centre", "randomised_ssim"] == pytest.approx(1)
     assert means.loc["centre", "max_sensitivity"] == 0
@@ -122,24 +122,24 @@ def test_what_a_map_without_knowledge_gets_is_as_said(evidence):
     assert means.loc["random", "relevance_mass_lungs"] == pytest.approx(1)
 
 
-def test_the_cascade_is_told_stop_by_stop(evidence):
-    table = evidence.randomisation
+def test_the_cascade_is_told_stop_by_stop(measured):
+    table = measured.randomisation
     assert list(table.columns) == ["method", "image_id", "seed", "stop", "layer", "spearman", "ssim"]
-    assert table.groupby("method").size().to_dict() == dict.fromkeys((*USED, *REFERENCES), DEAR * 2)
+    assert table.groupby("method").size().to_dict() == dict.fromkeys((*USED, *REFERENCES), COSTLY * 2)
 
 
-def test_thresholds_are_found_for_each_method_and_mark(evidence):
-    assert set(zip(evidence.levels["method"], evidence.levels["mark"], strict=True)) == {
-        (method, mark) for method in (*USED, *REFERENCES) for mark in KINDS
+def test_thresholds_are_found_for_each_method_and_mark(measured):
+    assert set(zip(measured.levels["method"], measured.levels["annotation"], strict=True)) == {
+        (method, annotation) for method in (*USED, *REFERENCES) for annotation in KINDS
     }
-    assert (evidence.levels["films"] == 3).all() and evidence.levels["level"].between(0.05, 0.95).all()
+    assert (measured.levels["films"] == 3).all() and measured.levels["level"].between(0.05, 0.95).all()
 
 
 def test_thresholds_of_large_films_are_found_one_film_at_a_time():
     """Memory does not grow with the number of films, each of which is 1,200 x 1,000 pixels."""
     geometry = fit_square(1200, 1000, SIZE, "pad")
     down, across = np.mgrid[:1000, :1200]
-    one = FilmMarks(geometry, {"lesion": FOR}, {"lesion": encode_mask((down < 300) & (across < 400))}, np.zeros((0, 4)), ())
+    one = FilmAnnotations(geometry, {"lesion": FOR}, {"lesion": encode_mask((down < 300) & (across < 400))}, np.zeros((0, 4)), ())
 
     def peak(count):
         maps = np.random.default_rng(0).random((count, SIZE, SIZE)).astype(np.float32)
@@ -147,29 +147,29 @@ def test_thresholds_of_large_films_are_found_one_film_at_a_time():
         levels = tune_levels({"gradcam": Attribution(maps, "gradcam", np.ones(count, int), False, {})}, [one] * count)
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert levels.set_index("mark")["films"].to_dict() == {"lesion": count, "box": 0, "lungs": 0}
+        assert levels.set_index("annotation")["films"].to_dict() == {"lesion": count, "box": 0, "lungs": 0}
         return most
 
     assert peak(8) < 1.2 * peak(2)
 
 
 def test_without_validation_films_there_is_no_threshold_and_only_what_is_asked_is_measured(settings):
-    subject = subject_of(1.0)
-    found = add_references({"gradcam": explain("gradcam", subject, FILMS, 3)}, TARGETS, seed=3)
+    explained = explained_of(1.0)
+    found = add_references({"gradcam": explain("gradcam", explained, FILMS, 3)}, TARGETS, seed=3)
     ids = np.array(list("wxyz"))
     chosen = Predictions(ids, ids, TRUE, np.eye(3)[TARGETS], TARGETS, CLASSES)
     asked = settings.model_copy(update={"measures": ["gini", "iou_tuned"]})
-    got = gather_evidence(subject, FILMS, found, {}, chosen, marks(), tune_levels({}, []), asked, 3, lambda i, n: None)
+    got = measure_maps(explained, FILMS, found, {}, chosen, annotations(), tune_levels({}, []), asked, 3, lambda i, n: None)
     assert list(got.films.columns) == ["image_id", "patient_id", "method", "target", "gini", *columns_of("iou_tuned")]
     assert got.films["iou_tuned_lesion"].isna().all() and got.randomisation.empty
 
 
 def test_a_black_box_has_no_weights_to_permute(settings):
-    subject = dataclasses.replace(subject_of(1.0), model=None)
+    explained = dataclasses.replace(explained_of(1.0), model=None)
     maps = Attribution(np.ones((1, SIZE, SIZE), np.float32), "lime", TARGETS[:1], True, {})
     chosen = Predictions(np.array(["w"]), np.array(["w"]), TRUE[:1], np.eye(3)[:1], TARGETS[:1], CLASSES)
     asked = settings.model_copy(update={"measures": ["randomised_spearman"]})
     with pytest.raises(ValueError, match="weights of a model can be permuted only"):
-        gather_evidence(
-            subject, FILMS[:1], {"lime": maps}, {}, chosen, marks()[:1], tune_levels({}, []), asked, 3, lambda i, n: None
+        measure_maps(
+            explained, FILMS[:1], {"lime": maps}, {}, chosen, annotations()[:1], tune_levels({}, []), asked, 3, lambda i, n: None
         )

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from two_squares import SIZE, draw_films
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods import gradcam_plus_plus, layercam, scorecam
 from hilum.models.classifier import build_classifier
 from hilum.models.forward import predictor
@@ -20,7 +20,7 @@ def network():
     model = build_classifier("mobilenet_025", SIZE, 3, None, 0.2, 0.0, np.log(np.full(3, 1 / 3)), seed=4)
     logits = model.get_layer("logits")
     logits.set_weights([np.random.default_rng(0).normal(0, 1, logits.kernel.shape), np.zeros(3)])
-    return Subject(predictor(model), model)
+    return ExplainedModel(predictor(model), model)
 
 
 def usual(explainer, films, score, **options):

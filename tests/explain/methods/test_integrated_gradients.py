@@ -1,23 +1,23 @@
 import keras
 import numpy as np
 import pytest
-from two_squares import AGAINST, FOR, SIZE, draw_films, subject_of
+from two_squares import AGAINST, FOR, SIZE, draw_films, explained_of
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods import integrated_gradients
 from hilum.explain.methods.baselines import BASELINES, baseline_of
 
 FILMS = draw_films(2, seed=8)
 
 
-def explain(subject, targets, **settings):
+def explain(explained, targets, **settings):
     given = {"baselines": ["black"], "steps": 4} | settings
-    return integrated_gradients.explain(subject, FILMS, np.array(targets), given, 0, lambda i, n: None)
+    return integrated_gradients.explain(explained, FILMS, np.array(targets), given, 0, lambda i, n: None)
 
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_linear_model_is_explained_exactly(name):
-    got = explain(subject_of(1.0), [1, 0], baselines=[name])
+    got = explain(explained_of(1.0), [1, 0], baselines=[name])
     weight = (FOR.astype(float) - AGAINST.astype(float)) / FOR.sum() / 255
     start = np.stack([baseline_of(name, film) for film in FILMS[..., 0]]).astype(float)
     expected = (FILMS[..., 0] - start) * weight * np.array([1, -1])[:, np.newaxis, np.newaxis]
@@ -27,14 +27,14 @@ def test_a_linear_model_is_explained_exactly(name):
 
 
 def test_several_baselines_give_the_mean_of_their_maps_and_each_its_own_error():
-    alone = [explain(subject_of(1.0), [1, 1], baselines=[name]).values for name in BASELINES]
-    together = explain(subject_of(1.0), [1, 1], baselines=list(BASELINES))
+    alone = [explain(explained_of(1.0), [1, 1], baselines=[name]).values for name in BASELINES]
+    together = explain(explained_of(1.0), [1, 1], baselines=list(BASELINES))
     np.testing.assert_allclose(together.values, np.mean(alone, axis=0), atol=1e-6)
     for name in BASELINES:
         assert np.abs(together.numbers[f"completeness_error_{name}"]).max() < 1e-4
 
 
-def squared() -> Subject:
+def squared() -> ExplainedModel:
     """Logit of class 1: the square of the film's mean over 255, so that few steps are not exact."""
     grey = keras.Input((SIZE, SIZE, 1), name="grey")
     mean = keras.layers.GlobalAveragePooling2D(name="pool")(keras.layers.Rescaling(1 / 255, name="scale")(grey))
@@ -42,7 +42,7 @@ def squared() -> Subject:
     logits = keras.layers.Dense(2, use_bias=False, name="logits")(cubed)
     model = keras.Model(grey, keras.layers.Activation("softmax", name="probabilities")(logits))
     model.get_layer("logits").set_weights([np.float32([[-50, 50]])])
-    return Subject(lambda images: None, model)
+    return ExplainedModel(lambda images: None, model)
 
 
 def test_more_steps_leave_a_smaller_completeness_error():

@@ -8,7 +8,7 @@ import pytest
 from kinds import KINDS
 from two_squares import AGAINST, COARSE, FOR, SETTINGS, SIZE, draw_films
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods.registry import METHODS
 from hilum.models.forward import predictor
 
@@ -19,7 +19,7 @@ FILMS, TARGETS = draw_films(2, seed=1), np.array([1, 0])
 def subject_of_kind(kind):
     model = KINDS[kind]()
     background = np.random.default_rng(9).uniform(20, 40, (3, SIZE, SIZE, 1)).astype(np.float32)
-    return Subject(predictor(model), model, background)
+    return ExplainedModel(predictor(model), model, background)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -60,28 +60,28 @@ def test_a_method_that_fails_leaves_the_model_as_it_was(name, kind):
     import tensorflow as tf
     from tensorflow.python.framework import ops
 
-    subject = subject_of_kind(kind)
-    tensor = tf.constant(FILMS if subject.model.input_shape[-1] == 1 else np.repeat(FILMS, 3, axis=-1))
+    explained = subject_of_kind(kind)
+    tensor = tf.constant(FILMS if explained.model.input_shape[-1] == 1 else np.repeat(FILMS, 3, axis=-1))
 
     def state():
         with tf.GradientTape() as tape:
             tape.watch(tensor)
-            answers = subject.model(tensor, training=False)
+            answers = explained.model(tensor, training=False)
             last = answers[:, -1]
         gradient = tape.gradient(last, tensor)
         registry = {key: entry["type"] for key, entry in ops.gradient_registry._registry.items()}
-        layers = [(layer.name, layer.trainable, str(layer.dtype_policy)) for layer in subject.model.layers]
-        words = [getattr(getattr(layer, "activation", None), "__name__", None) for layer in subject.model.layers]
+        layers = [(layer.name, layer.trainable, str(layer.dtype_policy)) for layer in explained.model.layers]
+        words = [getattr(getattr(layer, "activation", None), "__name__", None) for layer in explained.model.layers]
         random = np.random.get_state()[1].tolist()  # noqa: NPY002
         return answers.numpy().tobytes(), gradient.numpy().tobytes(), registry, layers, words, random
 
     def stop(done, total):
         raise StoppedError
 
-    METHODS[name].explain(subject, FILMS[:1], TARGETS[:1], SETTINGS[name], 3, lambda i, n: None)  # libraries are imported
+    METHODS[name].explain(explained, FILMS[:1], TARGETS[:1], SETTINGS[name], 3, lambda i, n: None)  # libraries are imported
     before = state()
     with pytest.raises(StoppedError):
-        METHODS[name].explain(subject, FILMS, TARGETS, SETTINGS[name], 3, stop)
+        METHODS[name].explain(explained, FILMS, TARGETS, SETTINGS[name], 3, stop)
     assert state() == before
     assert keras.config.dtype_policy().name == "float32"
 
@@ -89,5 +89,7 @@ def test_a_method_that_fails_leaves_the_model_as_it_was(name, kind):
 def test_a_user_s_saved_file_is_explained(tmp_path):
     KINDS["nested"]().save(tmp_path / "own.keras")
     model = keras.saving.load_model(tmp_path / "own.keras", compile=False)
-    got = METHODS["gradcam"].explain(Subject(predictor(model), model), FILMS, TARGETS, {"layer": "last"}, 0, lambda i, n: None)
+    got = METHODS["gradcam"].explain(
+        ExplainedModel(predictor(model), model), FILMS, TARGETS, {"layer": "last"}, 0, lambda i, n: None
+    )
     assert FOR[np.unravel_index(got.values[0].argmax(), (SIZE, SIZE))]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from two_squares import AGAINST, FOR, SETTINGS, SIZE, draw_films
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods import lime_superpixels
 
 FILM = draw_films(1, seed=6)
@@ -18,7 +18,7 @@ def predict(images):
 
 
 def explain(settings=LIME, seed=5, answer=predict):
-    return lime_superpixels.explain(Subject(answer), FILM, np.array([1]), settings, seed, lambda i, n: None)
+    return lime_superpixels.explain(ExplainedModel(answer), FILM, np.array([1]), settings, seed, lambda i, n: None)
 
 
 @pytest.mark.parametrize("hide", ["mean", "film", 0, 127.0])
@@ -77,7 +77,7 @@ def test_an_even_square_hidden_by_its_own_mean_is_not_hidden():
 
     def weight(hide):
         settings = LIME | {"hide": hide}
-        got = lime_superpixels.explain(Subject(inside), film, np.array([1]), settings, 5, lambda i, n: None)
+        got = lime_superpixels.explain(ExplainedModel(inside), film, np.array([1]), settings, 5, lambda i, n: None)
         return got.values[0][FOR].mean()
 
     assert abs(weight("mean")) < 0.1 * weight("film")

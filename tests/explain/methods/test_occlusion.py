@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods import occlusion
 
 FILM = np.full((1, 8, 8, 1), 200, np.float32)
@@ -15,7 +15,7 @@ def top_left(images):
 
 
 def explain(settings=SETTINGS, target=1, film=FILM):
-    return occlusion.explain(Subject(top_left), film, np.array([target]), settings, 0, lambda i, n: None)
+    return occlusion.explain(ExplainedModel(top_left), film, np.array([target]), settings, 0, lambda i, n: None)
 
 
 def test_by_hand_a_patch_of_the_quarter_takes_a_quarter_of_its_probability():

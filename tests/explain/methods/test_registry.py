@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from architecture import PACKAGE
 from PIL import Image
-from two_squares import AGAINST, COARSE, DECOY, FOR, SETTINGS, SIZE, draw_films, subject_of
+from two_squares import AGAINST, COARSE, DECOY, FOR, SETTINGS, SIZE, draw_films, explained_of
 
-from hilum.explain.explained_model import Subject, check_films
+from hilum.explain.explained_model import ExplainedModel, check_films
 from hilum.explain.measures.similarity import own_values
 from hilum.explain.methods.registry import METHODS, caption
 from hilum.explain.saved_maps import load_map, save_arrays
@@ -21,10 +21,10 @@ FILMS = draw_films(2, seed=1)
 TARGETS = np.array([1, 1])
 
 
-def run(name, subject, images=FILMS, targets=TARGETS, seed=3, settings=None):
+def run(name, explained, images=FILMS, targets=TARGETS, seed=3, settings=None):
     done = []
     attribution = METHODS[name].explain(
-        subject, images, targets, SETTINGS[name] if settings is None else settings, seed, lambda i, n: done.append((i, n))
+        explained, images, targets, SETTINGS[name] if settings is None else settings, seed, lambda i, n: done.append((i, n))
     )
     assert done[-1] == (len(images), len(images))
     return attribution
@@ -32,7 +32,7 @@ def run(name, subject, images=FILMS, targets=TARGETS, seed=3, settings=None):
 
 @pytest.fixture(scope="module")
 def maps():
-    return {name: run(name, subject_of(1.0)) for name in METHODS}
+    return {name: run(name, explained_of(1.0)) for name in METHODS}
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -88,7 +88,7 @@ def test_maps_are_of_the_resolution_that_the_registry_says(name, maps):
 @pytest.mark.parametrize("name", METHODS)
 def test_values_are_made_of_the_output_that_the_registry_says(name, maps):
     """Logits grow with the model's gain; a probability ends at 1."""
-    growth = np.abs(run(name, subject_of(1e4)).values).max() / np.abs(maps[name].values).max()
+    growth = np.abs(run(name, explained_of(1e4)).values).max() / np.abs(maps[name].values).max()
     if METHODS[name].output == "logits":
         assert growth == pytest.approx(1e4, rel=1e-3)
     else:
@@ -109,8 +109,8 @@ def test_a_caption_is_made_of_the_maps_own_numbers_and_outlives_saving(name, map
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_reads_background_films_if_the_registry_says_so(name, maps):
-    subject = subject_of(1.0)
-    without = Subject(subject.predict, subject.model)
+    explained = explained_of(1.0)
+    without = ExplainedModel(explained.predict, explained.model)
     if METHODS[name].background:
         assert "background" in METHODS[name].settings.model_fields
         with pytest.raises(ValueError, match="must have background films"):
@@ -138,21 +138,21 @@ def test_every_method_has_its_settings_in_params_yaml():
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_same_seed_gives_the_same_bytes(name, maps):
-    assert run(name, subject_of(1.0)).values.tobytes() == maps[name].values.tobytes()
+    assert run(name, explained_of(1.0)).values.tobytes() == maps[name].values.tobytes()
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_batch_gives_what_single_films_give(name, maps):
     for i in range(2):
-        alone = run(name, subject_of(1.0), FILMS[i : i + 1], TARGETS[i : i + 1])
+        alone = run(name, explained_of(1.0), FILMS[i : i + 1], TARGETS[i : i + 1])
         np.testing.assert_allclose(alone.values[0], maps[name].values[i], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_certain_verdict_has_a_finite_map(name):
-    subject = subject_of(1e4)
-    assert subject.predict(FILMS)[0, 1] == 1.0
-    got = run(name, subject)
+    explained = explained_of(1e4)
+    assert explained.predict(FILMS)[0, 1] == 1.0
+    got = run(name, explained)
     assert np.isfinite(got.values).all()
     if METHODS[name].kind == "white_box":  # on the logits, so certainty does not silence them
         read = FOR if METHODS[name].directed else FOR | AGAINST
@@ -161,20 +161,20 @@ def test_a_certain_verdict_has_a_finite_map(name):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_class_that_nothing_argues_for_has_a_zero_map_and_a_flag(name):
-    got = run(name, subject_of(0.0), targets=np.array([2, 2]))
+    got = run(name, explained_of(0.0), targets=np.array([2, 2]))
     assert not got.values.any()
     assert got.numbers["zero"].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.kind == "black_box"])
 def test_black_box_methods_read_only_predictions_of_films_as_they_are(name, maps):
-    subject, seen = subject_of(1.0), []
+    explained, seen = explained_of(1.0), []
 
     def predict(images):
         seen.append(images.copy())  # the next copies of a film are written into the same memory
-        return subject.predict(images)
+        return explained.predict(images)
 
-    got = run(name, Subject(predict))
+    got = run(name, ExplainedModel(predict))
     assert got.values.tobytes() == maps[name].values.tobytes()
     assert all(images.dtype == np.float32 and images.shape[1:] == (SIZE, SIZE, 1) for images in seen)
     assert any(np.array_equal(images[0], FILMS[0]) for images in seen)
@@ -183,20 +183,20 @@ def test_black_box_methods_read_only_predictions_of_films_as_they_are(name, maps
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.kind == "white_box"])
 def test_white_box_methods_say_that_they_need_the_model(name):
     with pytest.raises(ValueError, match="must have the model"):
-        run(name, Subject(subject_of(1.0).predict))
+        run(name, ExplainedModel(explained_of(1.0).predict))
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_target_beyond_the_classes_is_refused(name):
     with pytest.raises(ValueError, match="below 3, got 3"):
-        run(name, subject_of(1.0), targets=np.array([1, 3]))
+        run(name, explained_of(1.0), targets=np.array([1, 3]))
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_an_unknown_or_missing_setting_is_refused(name):
     fields = METHODS[name].settings.model_fields
     with pytest.raises(ValueError, match=rf"explain\.{name} must hold {', '.join(sorted(fields))}, got"):
-        run(name, subject_of(1.0), settings={**SETTINGS[name], "extra": 1})
+        run(name, explained_of(1.0), settings={**SETTINGS[name], "extra": 1})
     assert set(SETTINGS[name]) == set(fields)
 
 
@@ -227,7 +227,7 @@ def test_real_films_under_a_real_backbone(name, shared):
     model = build_classifier("mobilenet_025", 96, 3, weights, 0.2, 0.0, np.log(np.full(3, 1 / 3)), seed=4)
     logits = model.get_layer("logits")
     logits.set_weights([np.random.default_rng(0).normal(0, 0.1, logits.kernel.shape), np.zeros(3)])
-    got = run(name, Subject(predictor(model), model, films[2:]), films[:2], np.array([0, 2]))
+    got = run(name, ExplainedModel(predictor(model), model, films[2:]), films[:2], np.array([0, 2]))
     assert np.isfinite(got.values).all()
     assert got.values.any()
     assert np.array_equal(got.numbers["zero"] == 1, ~got.values.any(axis=(1, 2)))

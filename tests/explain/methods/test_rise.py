@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods import rise
 
 SIZE = 32
@@ -15,7 +15,7 @@ def corner(images):
 
 
 def explain(settings=SETTINGS, seed=3, answer=corner):
-    return rise.explain(Subject(answer), FILM, np.array([1]), settings, seed, lambda i, n: None)
+    return rise.explain(ExplainedModel(answer), FILM, np.array([1]), settings, seed, lambda i, n: None)
 
 
 @pytest.mark.parametrize(("cells", "side"), [(4, 32), (5, 33), (8, 20)])

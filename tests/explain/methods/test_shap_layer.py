@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from two_squares import SIZE, draw_films
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods import shap_layer
 from hilum.explain.methods.shap_gradients import hash_films
 from hilum.models.classifier import build_classifier
@@ -21,11 +21,11 @@ def network():
     logits = model.get_layer("logits")
     logits.set_weights([np.random.default_rng(0).normal(0, 1, logits.kernel.shape), np.zeros(3)])
     background = np.random.default_rng(9).uniform(20, 40, (3, SIZE, SIZE, 1)).astype(np.float32)
-    return Subject(predictor(model), model, background)
+    return ExplainedModel(predictor(model), model, background)
 
 
-def explain(subject, **changes):
-    return shap_layer.explain(subject, FILMS, TARGETS, {**SETTINGS, **changes}, 7, lambda i, n: None)
+def explain(explained, **changes):
+    return shap_layer.explain(explained, FILMS, TARGETS, {**SETTINGS, **changes}, 7, lambda i, n: None)
 
 
 def test_it_is_shap_s_own_form_for_a_layer(network):
@@ -62,7 +62,7 @@ def test_the_layer_and_where_it_is_measured_are_told(network):
 
 
 def test_it_measures_against_so_many_background_films_as_its_own_setting_says(network):
-    """A seeded choice of the subject's, named in the parameters; what `shap` takes of them is another matter."""
+    """A seeded choice of the explained model's, named in the parameters; what `shap` takes of them is another matter."""
     two = explain(network, background=2)
     rows = np.sort(np.random.default_rng(7).permutation(3)[:2])
     chosen = dataclasses.replace(network, background=network.background[rows])
@@ -79,11 +79,11 @@ def test_smoothing_changes_the_samples(network):
 
 def test_a_layer_inside_a_residual_block_is_refused_with_the_legal_ones():
     model = build_classifier("mobilenetv2", 64, 2, None, 0.2, 0.0, np.log([0.5, 0.5]), seed=4)
-    subject = Subject(lambda images: None, model, np.zeros((1, 64, 64, 1), np.float32))
+    explained = ExplainedModel(lambda images: None, model, np.zeros((1, 64, 64, 1), np.float32))
     films = np.full((1, 64, 64, 1), 9, np.float32)
     legal = shap_layer.layers_with_cutting_input(model)
     assert legal["block_2_expand"] == "block_1_project_BN"
     assert "block_2_depthwise" not in legal
     assert "block_2_add" not in legal
     with pytest.raises(ValueError, match=r"got 'block_2_depthwise'; use last or one of .*block_16_expand"):
-        shap_layer.explain(subject, films, np.array([0]), {**SETTINGS, "layer": "block_2_depthwise"}, 0, lambda i, n: None)
+        shap_layer.explain(explained, films, np.array([0]), {**SETTINGS, "layer": "block_2_depthwise"}, 0, lambda i, n: None)

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods import shap_partition, shapley
 
 SIZE = 24
@@ -40,7 +40,7 @@ def exact() -> list[float]:
 
 def explain(orders=400, seed=1, superpixels=4):
     settings = {"orders": orders, "superpixels": superpixels, **SLIC, "baseline": "black"}
-    return shapley.explain(Subject(game), FILM, np.array([1]), settings, seed, lambda i, n: None)
+    return shapley.explain(ExplainedModel(game), FILM, np.array([1]), settings, seed, lambda i, n: None)
 
 
 def test_sampled_values_come_to_the_exact_ones():
@@ -61,7 +61,7 @@ def test_they_add_up_however_few_orders_there_are():
 
 def test_partition_adds_up_and_shares_what_counts_only_together():
     got = shap_partition.explain(
-        Subject(game), FILM, np.array([1]), {"evaluations": 60, "baseline": "black"}, 0, lambda i, n: None
+        ExplainedModel(game), FILM, np.array([1]), {"evaluations": 60, "baseline": "black"}, 0, lambda i, n: None
     )
     assert got.numbers["difference"][0] == pytest.approx(0.3)
     assert got.numbers["additivity_error"][0] == pytest.approx(0, abs=1e-6)
@@ -74,5 +74,5 @@ def test_partition_adds_up_and_shares_what_counts_only_together():
 def test_numpy_s_global_generator_is_left_alone(method):
     state = np.random.get_state()[1].copy()  # noqa: NPY002
     settings = {"orders": 1, "superpixels": 4, **SLIC} if method is shapley else {"evaluations": 20}
-    method.explain(Subject(game), FILM, np.array([1]), {**settings, "baseline": "mean"}, 5, lambda i, n: None)
+    method.explain(ExplainedModel(game), FILM, np.array([1]), {**settings, "baseline": "mean"}, 5, lambda i, n: None)
     assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002

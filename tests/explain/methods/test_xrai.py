@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from two_squares import AGAINST, FOR, SETTINGS, SIZE, draw_films, subject_of
+from two_squares import AGAINST, FOR, SETTINGS, SIZE, draw_films, explained_of
 
 from hilum.explain.methods import xrai
 
@@ -42,7 +42,7 @@ def test_segmentations_go_from_fine_to_coarse_and_each_covers_the_film():
 
 
 def test_every_part_of_the_square_comes_before_the_rest():
-    got = xrai.explain(subject_of(1.0), FILMS, np.array([1]), SETTINGS["xrai"], 0, lambda i, n: None)
+    got = xrai.explain(explained_of(1.0), FILMS, np.array([1]), SETTINGS["xrai"], 0, lambda i, n: None)
     assert got.values[0][FOR].min() > 10 * np.abs(got.values[0][~FOR & ~AGAINST]).max()
     assert got.regions[0][FOR].max() < got.regions[0][~FOR].min()
     assert got.numbers["regions"][0] == got.regions.max() + 1

@@ -9,26 +9,26 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.ndimage import sobel
-from two_squares import SETTINGS, SIZE, build_reader, draw_films, subject_of
+from two_squares import SETTINGS, SIZE, build_reader, draw_films, explained_of
 
-from hilum.explain.drawing.panels import Answer, draw_panel
+from hilum.explain.drawing.panels import FilmPrediction, draw_panel
 from hilum.explain.drawing.stamp import STAMPS
-from hilum.explain.explained_model import OnFilm, Subject, check_films
-from hilum.explain.measures.evaluation_case import Case
+from hilum.explain.explained_model import ExplainedModel, OnFilm, check_films
+from hilum.explain.measures.evaluation_case import EvaluationCase
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.sanity.gate import choose_gate_films, correlate, correlate_permuted, flat_sanity, judge, verdict_of
-from hilum.explain.sanity.verdicts import FAILS, NO_EVIDENCE, PASSES, mark_sanity, verdicts_of
+from hilum.explain.sanity.verdicts import FAILS, NO_EVIDENCE, PASSES, stamp_sanity, verdicts_of
 from hilum.models.forward import predictor
 from hilum.records import Attribution, Images, Labels
 from hilum.settings.explain import Explain, Sanity
 
-GATE = Sanity(films=6, dear_films=3, seeds=5, limit=0.4, evidence=0.5)
+GATE = Sanity(films=6, costly_films=3, seeds=5, limit=0.4, evidence=0.5)
 RULES = {**SETTINGS, "edges": {}, "blank": {}}
-ANSWER = Answer("p1", "b", 0.9, "b", 0.9, "the most probable class decides", "b")
+PREDICTION = FilmPrediction("p1", "b", 0.9, "b", 0.9, "the most probable class decides", "b")
 
 
 def explain_edges(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     """A method that looks at the film alone."""
     check_films(images, targets)
@@ -37,7 +37,7 @@ def explain_edges(
 
 
 def explain_nothing(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     return Attribution(np.zeros(images.shape[:3], np.float32), "blank", targets, False, {})
 
@@ -49,22 +49,24 @@ def _two_bad_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METHODS, "blank", replace(pixels, explain=explain_nothing, title="Blank", unit="nothing"))
 
 
-def explain(name: str, subject: Subject, images: Images, targets: Labels, seed: int) -> Attribution:
-    return METHODS[name].explain(subject, images, targets, RULES[name], seed, lambda done, total: None)
+def explain(name: str, explained: ExplainedModel, images: Images, targets: Labels, seed: int) -> Attribution:
+    return METHODS[name].explain(explained, images, targets, RULES[name], seed, lambda done, total: None)
 
 
-def remake_of(name: str, targets: Labels) -> Callable[[Subject, Images, int], Any]:
-    return lambda subject, images, seed: explain(name, subject, images, targets, seed).values
+def remake_of(name: str, targets: Labels) -> Callable[[ExplainedModel, Images, int], Any]:
+    return lambda explained, images, seed: explain(name, explained, images, targets, seed).values
 
 
-def gate(names: list[str], subject: Subject, films: Images, targets: Labels, seed: int = 3, settings: Sanity = GATE) -> Any:
-    found = {name: explain(name, subject, films, targets, seed) for name in names}
+def gate(
+    names: list[str], explained: ExplainedModel, films: Images, targets: Labels, seed: int = 3, settings: Sanity = GATE
+) -> Any:
+    found = {name: explain(name, explained, films, targets, seed) for name in names}
     patients = [f"p{i}" for i in range(len(films))]
-    return found, correlate_permuted(subject, films, found, remake_of, patients, settings, seed, lambda done, total: None)
+    return found, correlate_permuted(explained, films, found, remake_of, patients, settings, seed, lambda done, total: None)
 
 
 @pytest.fixture(scope="module")
-def trained() -> tuple[Subject, Images, Labels]:
+def trained() -> tuple[ExplainedModel, Images, Labels]:
     """A small network that learned on which of four sides of a noisy film the bright patch is, and six films it is right on."""
     keras.utils.set_random_seed(5)
     rng = np.random.default_rng(5)
@@ -83,11 +85,11 @@ def trained() -> tuple[Subject, Images, Labels]:
     model.fit(films, targets, epochs=6, batch_size=32, verbose=0)
     predict = predictor(model)
     assert (predict(films).argmax(axis=1) == targets).mean() > 0.95
-    return Subject(predict, model, films[-3:]), films[:6], targets[:6].astype(np.int64)
+    return ExplainedModel(predict, model, films[-3:]), films[:6], targets[:6].astype(np.int64)
 
 
 @pytest.mark.parametrize("name", ["saliency", "integrated_gradients", "occlusion"])
-def test_a_method_that_reads_a_trained_network_passes(name: str, trained: tuple[Subject, Images, Labels]) -> None:
+def test_a_method_that_reads_a_trained_network_passes(name: str, trained: tuple[ExplainedModel, Images, Labels]) -> None:
     _, pairs = gate([name], *trained)
     assert pairs["spearman"].notna().all()
     verdict = judge(pairs, GATE, 200, 0.95, 1).iloc[0]
@@ -96,7 +98,7 @@ def test_a_method_that_reads_a_trained_network_passes(name: str, trained: tuple[
 
 
 def test_a_map_of_the_film_alone_fails_and_is_stamped_and_an_empty_one_is_no_evidence(
-    trained: tuple[Subject, Images, Labels],
+    trained: tuple[ExplainedModel, Images, Labels],
 ) -> None:
     found, pairs = gate(["edges", "blank", "saliency"], *trained)
     table = judge(pairs, GATE, 200, 0.95, 1)
@@ -104,8 +106,11 @@ def test_a_map_of_the_film_alone_fails_and_is_stamped_and_an_empty_one_is_no_evi
     edges, blank, _ = table.to_dict("records")
     assert (edges["spearman"], edges["low"], edges["high"], edges["empty"]) == pytest.approx((1, 1, 1, 0))
     assert np.isnan(blank["spearman"]) and blank["films"] == 0 and blank["empty"] == blank["pairs"] == 30
-    marked = mark_sanity(found, verdicts_of(table))
-    assert words(draw_panel(trained[1][0, ..., 0], list(marked.values()), 0, ANSWER)) == ["fails sanity", "sanity: no evidence"]
+    annotated = stamp_sanity(found, verdicts_of(table))
+    assert words(draw_panel(trained[1][0, ..., 0], list(annotated.values()), 0, PREDICTION)) == [
+        "fails sanity",
+        "sanity: no evidence",
+    ]
 
 
 def words(figure: Any) -> list[str]:
@@ -118,7 +123,7 @@ def test_a_model_that_answers_always_the_same_is_no_evidence() -> None:
     """Nothing moves LIME's probabilities, before or after: its maps are zero on both sides."""
     model = build_reader(0.0)
     films, targets = draw_films(3, seed=1), np.ones(3, np.int64)
-    _, pairs = gate(["lime"], Subject(predictor(model), model), films, targets, settings=replace_seeds(2))
+    _, pairs = gate(["lime"], ExplainedModel(predictor(model), model), films, targets, settings=replace_seeds(2))
     assert pairs["spearman"].isna().all()
     assert judge(pairs, GATE, 50, 0.95, 1)["verdict"].tolist() == [NO_EVIDENCE]
 
@@ -127,33 +132,33 @@ def replace_seeds(seeds: int) -> Sanity:
     return GATE.model_copy(update={"seeds": seeds})
 
 
-def test_the_model_stays_and_the_seed_decides(trained: tuple[Subject, Images, Labels]) -> None:
-    subject, films, targets = trained
-    before = [tensor.copy() for tensor in subject.model.get_weights()]
-    answers = subject.predict(films)
-    once, again, other = (gate(["saliency"], subject, films, targets, seed, replace_seeds(2))[1] for seed in (1, 1, 2))
+def test_the_model_stays_and_the_seed_decides(trained: tuple[ExplainedModel, Images, Labels]) -> None:
+    explained, films, targets = trained
+    before = [tensor.copy() for tensor in explained.model.get_weights()]
+    answers = explained.predict(films)
+    once, again, other = (gate(["saliency"], explained, films, targets, seed, replace_seeds(2))[1] for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(once, again)
     assert not np.array_equal(once["spearman"], other["spearman"])
-    for one, after in zip(before, subject.model.get_weights(), strict=True):
+    for one, after in zip(before, explained.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, after)
-    np.testing.assert_array_equal(answers, subject.predict(films))
+    np.testing.assert_array_equal(answers, explained.predict(films))
 
 
-def test_the_gate_sees_what_the_cascade_sees_at_its_last_stop(root: Any, trained: tuple[Subject, Images, Labels]) -> None:
+def test_the_gate_sees_what_the_cascade_sees_at_its_last_stop(root: Any, trained: tuple[ExplainedModel, Images, Labels]) -> None:
     import yaml
 
     values = yaml.safe_load((root / "params.yaml").read_text())["explain"]
     settings = Explain.model_validate({**values, "randomisation": {"stops": 2, "seeds": 2}})
-    subject, films, targets = trained
-    found, pairs = gate(["saliency"], subject, films, targets, 3, replace_seeds(2))
-    case = Case(subject, films, found["saliency"], remake_of("saliency", targets), settings, 3)
+    explained, films, targets = trained
+    found, pairs = gate(["saliency"], explained, films, targets, 3, replace_seeds(2))
+    case = EvaluationCase(explained, films, found["saliency"], remake_of("saliency", targets), settings, 3)
     last = case.randomisation.query("stop == 2")
     assert pairs.set_index(["film", "seed"])["spearman"].to_dict() == last.set_index(["film", "seed"])["spearman"].to_dict()
 
 
 def test_without_a_model_there_is_nothing_to_permute() -> None:
     with pytest.raises(ValueError, match="must have the model, whose weights it permutes"):
-        gate(["edges"], replace(subject_of(1.0), model=None), draw_films(2, seed=1), np.ones(2, np.int64))
+        gate(["edges"], replace(explained_of(1.0), model=None), draw_films(2, seed=1), np.ones(2, np.int64))
 
 
 def test_the_arithmetic_by_hand() -> None:
@@ -212,9 +217,11 @@ def test_rounding_of_a_probability_is_no_map() -> None:
 @pytest.mark.parametrize("told", STAMPS)
 def test_a_panel_says_the_verdict_unless_it_is_a_pass(told: str) -> None:
     films, targets = draw_films(1, seed=1), np.array([1])
-    marked = mark_sanity({"saliency": explain("saliency", subject_of(1.0), films, targets, 0)}, {"saliency": told})
-    assert words(draw_panel(films[0, ..., 0], list(marked.values()), 0, ANSWER)) == ([] if told == PASSES else [STAMPS[told]])
-    assert mark_sanity(marked, {})["saliency"].sanity == "", "without a verdict it is not tested"
+    annotated = stamp_sanity({"saliency": explain("saliency", explained_of(1.0), films, targets, 0)}, {"saliency": told})
+    assert words(draw_panel(films[0, ..., 0], list(annotated.values()), 0, PREDICTION)) == (
+        [] if told == PASSES else [STAMPS[told]]
+    )
+    assert stamp_sanity(annotated, {})["saliency"].sanity == "", "without a verdict it is not tested"
 
 
 @pytest.mark.parametrize("fleeting", [False, True])
@@ -222,16 +229,16 @@ def test_a_panel_says_the_verdict_unless_it_is_a_pass(told: str) -> None:
 def test_what_a_method_compiled_once_answers_for_other_weights_as_if_compiled_anew(name: str, fleeting: bool) -> None:
     images, targets = draw_films(2, seed=8), np.array([1, 0])
     model = build_reader(1.0)
-    background = subject_of(1.0).background
+    background = explained_of(1.0).background
 
-    def maps(subject: Subject) -> np.ndarray:
-        return METHODS[name].explain(subject, images, targets, SETTINGS[name], 5, lambda done, total: None).values
+    def maps(explained: ExplainedModel) -> np.ndarray:
+        return METHODS[name].explain(explained, images, targets, SETTINGS[name], 5, lambda done, total: None).values
 
-    subject = Subject(predictor(model), model, background, fleeting)
-    before = maps(subject)
+    explained = ExplainedModel(predictor(model), model, background, fleeting)
+    before = maps(explained)
     model.set_weights([3 * weights[::-1] for weights in model.get_weights()])
-    again = maps(subject.reweighted(predictor(model)))
-    anew = maps(Subject(predictor(model), model, background))
+    again = maps(explained.reweighted(predictor(model)))
+    anew = maps(ExplainedModel(predictor(model), model, background))
     if fleeting:  # live weights are not folded into constants: equal to rounding
         np.testing.assert_allclose(again, anew, atol=1e-5 * np.abs(anew).max())
     else:

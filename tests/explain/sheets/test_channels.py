@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from two_squares import AGAINST, FOR, SIZE, draw_films, subject_of
+from two_squares import AGAINST, FOR, SIZE, draw_films, explained_of
 
 from hilum.explain.sheets.channels import activations_at, filters_of
 from hilum.models.classifier import build_classifier
@@ -15,7 +15,7 @@ def network():
 
 
 def test_the_activation_of_a_known_layer_is_its_arithmetic():
-    (found,), _ = activations_at(subject_of(1.0).model, FILMS, ["means"], 5)
+    (found,), _ = activations_at(explained_of(1.0).model, FILMS, ["means"], 5)
     window = FOR.astype(float) - AGAINST
     blocks = (FILMS[0, ..., 0] / 255 * window).reshape(12, 4, 12, 4).mean(axis=(1, 3))
     assert (found.layer, found.numbers.tolist(), found.total, found.silent) == ("means", [0], 1, 0)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from two_squares import FOR, SETTINGS, SIZE, draw_films, subject_of
+from two_squares import FOR, SETTINGS, SIZE, draw_films, explained_of
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods import gradcam, shap_layer
 from hilum.explain.sheets.layer_maps import choose_layers, choose_readers, gradcam_at_layers, shap_at_layers
 from hilum.models.classifier import build_classifier, convolution_steps, last_convolution, legal_cuts
@@ -22,7 +22,7 @@ def network():
     logits = model.get_layer("logits")
     logits.set_weights([np.random.default_rng(0).normal(0, 1, logits.kernel.shape), np.zeros(3)])
     background = np.random.default_rng(9).uniform(20, 40, (3, SIZE, SIZE, 1)).astype(np.float32)
-    return Subject(predictor(model), model, background)
+    return ExplainedModel(predictor(model), model, background)
 
 
 def test_a_step_is_a_convolution_with_its_activation_or_a_merging_of_paths(network):
@@ -72,7 +72,7 @@ def test_a_wrong_layer_is_refused_with_the_legal_ones(network, choose, listed):
 
 
 def test_the_only_convolution_of_a_small_model_is_both_first_and_last():
-    subject = subject_of(1.0)
-    assert choose_layers("activations", subject.model, ["first", "last"]) == ["means"]
-    (only,) = gradcam_at_layers(subject, FILMS, np.array([1, 1]), {"layers": 6}, 0, silent)
+    explained = explained_of(1.0)
+    assert choose_layers("activations", explained.model, ["first", "last"]) == ["means"]
+    (only,) = gradcam_at_layers(explained, FILMS, np.array([1, 1]), {"layers": 6}, 0, silent)
     assert FOR[np.unravel_index(only.values[0].argmax(), FOR.shape)]

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 from lime.lime_image import LimeImageExplainer
-from two_squares import AGAINST, FOR, SETTINGS, draw_films, subject_of
+from two_squares import AGAINST, FOR, SETTINGS, draw_films, explained_of
 
 from hilum.explain.methods import gradcam, lime_superpixels
 from hilum.explain.sheets.lime_views import view_superpixels
@@ -14,7 +14,7 @@ SHOWN = {"features": 3, "min_weight": 0.0}
 
 @pytest.fixture(scope="module")
 def attribution():
-    return lime_superpixels.explain(subject_of(1.0), FILM, TARGET, SETTINGS["lime"], 5, lambda i, n: None)
+    return lime_superpixels.explain(explained_of(1.0), FILM, TARGET, SETTINGS["lime"], 5, lambda i, n: None)
 
 
 @pytest.mark.parametrize("shown", [SHOWN, {"features": 1, "min_weight": 0.0}, {"features": 6, "min_weight": 0.05}])
@@ -23,7 +23,7 @@ def test_they_are_the_masks_of_lime_s_own_explanation(attribution, shown):
     explainer = LimeImageExplainer(kernel_width=SETTINGS["lime"]["kernel_width"], random_state=5)
     usual = explainer.explain_instance(
         np.repeat(film[..., np.newaxis], 3, axis=-1),
-        lambda films: subject_of(1.0).predict(np.asarray(films[..., :1], np.float32)),
+        lambda films: explained_of(1.0).predict(np.asarray(films[..., :1], np.float32)),
         labels=(1,),
         top_labels=None,
         hide_color=float(film.mean()),
@@ -57,7 +57,7 @@ def test_a_map_of_nothing_has_no_pros(attribution):
 
 
 def test_only_lime_s_map_has_views():
-    heat = gradcam.explain(subject_of(1.0), FILM, TARGET, {"layer": "last"}, 0, lambda i, n: None)
+    heat = gradcam.explain(explained_of(1.0), FILM, TARGET, {"layer": "last"}, 0, lambda i, n: None)
     with pytest.raises(ValueError, match="must have LIME's map, got one of gradcam"):
         view_superpixels(FILM[0, ..., 0], heat, 0, SHOWN)
 

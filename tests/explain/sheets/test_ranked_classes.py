@@ -2,23 +2,23 @@ import keras
 import numpy as np
 import pytest
 import shap
-from two_squares import AGAINST, FOR, SETTINGS, draw_films, subject_of
+from two_squares import AGAINST, FOR, SETTINGS, draw_films, explained_of
 
 from hilum.explain.sheets.ranked_classes import maps_of_ranked_classes, rank_classes
 
 FILMS = draw_films(2, seed=2)
 
 
-def ranked(subject, count=2, method="shap"):
-    probabilities = subject.predict(FILMS)
-    return maps_of_ranked_classes(method, subject, FILMS, probabilities, count, SETTINGS[method], 7, lambda i, n: None)
+def ranked(explained, count=2, method="shap"):
+    probabilities = explained.predict(FILMS)
+    return maps_of_ranked_classes(method, explained, FILMS, probabilities, count, SETTINGS[method], 7, lambda i, n: None)
 
 
 def test_they_are_shap_s_own_ranked_outputs():
-    subject = subject_of(1.0)
-    listed = keras.Model([subject.model.input], subject.model.get_layer("logits").output)
-    explainer = shap.GradientExplainer(listed, subject.background, batch_size=50)
-    got = ranked(subject)
+    explained = explained_of(1.0)
+    listed = keras.Model([explained.model.input], explained.model.get_layer("logits").output)
+    explainer = shap.GradientExplainer(listed, explained.background, batch_size=50)
+    got = ranked(explained)
     for i in range(2):
         usual, indexes = explainer.shap_values(FILMS[i : i + 1], nsamples=SETTINGS["shap"]["samples"], ranked_outputs=2, rseed=7)
         for rank in range(2):
@@ -28,7 +28,7 @@ def test_they_are_shap_s_own_ranked_outputs():
 
 
 def test_what_argues_for_the_first_class_argues_against_its_opposite():
-    first, _, last = ranked(subject_of(1.0), 3)
+    first, _, last = ranked(explained_of(1.0), 3)
     assert first.targets.tolist() == [1, 1]
     assert last.targets.tolist() == [0, 0]
     assert first.values[0][FOR].sum() > 0 > first.values[0][AGAINST].sum()
@@ -36,7 +36,7 @@ def test_what_argues_for_the_first_class_argues_against_its_opposite():
 
 
 def test_no_more_ranks_than_classes_and_any_method():
-    assert len(ranked(subject_of(1.0), 9, "gradcam")) == 3
+    assert len(ranked(explained_of(1.0), 9, "gradcam")) == 3
 
 
 def test_equal_probabilities_stand_in_class_order():
@@ -45,6 +45,6 @@ def test_equal_probabilities_stand_in_class_order():
 
 @pytest.mark.parametrize(("method", "count", "told"), [("sharp", 2, "must be one of gradcam"), ("shap", 0, "at least 1, got 0")])
 def test_wrong_settings_are_refused(method, count, told):
-    subject = subject_of(1.0)
+    explained = explained_of(1.0)
     with pytest.raises(ValueError, match=told):
-        maps_of_ranked_classes(method, subject, FILMS, subject.predict(FILMS), count, {}, 7, lambda i, n: None)
+        maps_of_ranked_classes(method, explained, FILMS, explained.predict(FILMS), count, {}, 7, lambda i, n: None)

@@ -9,16 +9,16 @@ from kinds import KINDS
 from matplotlib.text import Text
 from two_squares import FOR, SETTINGS, SIZE, draw_films
 
-from hilum.data.annotations import FilmMarks, no_marks
+from hilum.data.annotations import FilmAnnotations, no_annotations
 from hilum.data.prepared.geometry import fit_square
 from hilum.data.prepared.whole_masks import encode_mask
 from hilum.explain.drawing.heat import png_bytes
-from hilum.explain.drawing.panels import tell_answer
+from hilum.explain.drawing.panels import describe_prediction
 from hilum.explain.drawing.stamp import STAMPS
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods import lime_superpixels
 from hilum.explain.methods.registry import METHODS
-from hilum.explain.sheets.registry import SHEETS, Shown, first_films
+from hilum.explain.sheets.registry import SHEETS, SheetFilms, first_films
 from hilum.models.forward import predictor
 from hilum.settings.explain import Explain, MethodSettings, SheetSettings
 from hilum.settings.params import read_params
@@ -42,19 +42,22 @@ def settings(root: Path) -> Explain:
     return usual.model_copy(update=quick)
 
 
-def show(kind: str) -> Shown:
+def show(kind: str) -> SheetFilms:
     model = KINDS[kind]()
     background = np.random.default_rng(9).uniform(20, 40, (3, SIZE, SIZE, 1)).astype(np.float32)
-    subject = Subject(predictor(model), model, background)
-    probabilities = subject.predict(FILMS)
+    explained = ExplainedModel(predictor(model), model, background)
+    probabilities = explained.predict(FILMS)
     names = ["normal", "ill", "other"][: probabilities.shape[1]]
     said = probabilities.argmax(axis=1)
-    answers = [tell_answer(f"film-{i}", names, probabilities[i], int(k), int(k), None, "ill") for i, k in enumerate(said)]
-    marks = [FilmMarks(GEOMETRY, {"lesion": FOR}, {"lesion": encode_mask(FOR)}, np.zeros((0, 4)), ()), no_marks(GEOMETRY)]
-    return Shown(subject, FILMS[..., 0].astype(np.uint8), FILMS, said, probabilities, names, answers, marks, {})
+    answers = [describe_prediction(f"film-{i}", names, probabilities[i], int(k), int(k), None, "ill") for i, k in enumerate(said)]
+    annotations = [
+        FilmAnnotations(GEOMETRY, {"lesion": FOR}, {"lesion": encode_mask(FOR)}, np.zeros((0, 4)), ()),
+        no_annotations(GEOMETRY),
+    ]
+    return SheetFilms(explained, FILMS[..., 0].astype(np.uint8), FILMS, said, probabilities, names, answers, annotations, {})
 
 
-def draw(name: str, shown: Shown, settings: Explain) -> tuple[list[bytes], str]:
+def draw(name: str, shown: SheetFilms, settings: Explain) -> tuple[list[bytes], str]:
     drawn = SHEETS[name].draw(shown, settings, 3, lambda done, total: None)
     said = [text.get_text() for figure in drawn.pictures for text in figure.findobj(Text)]
     for one in drawn.maps:
@@ -107,8 +110,12 @@ def test_a_sheet_says_what_a_reader_needs(name: str, words: list[str], settings:
 
 def test_lime_s_map_that_is_there_is_not_made_again(settings: Explain) -> None:
     shown = show("hilum's own")
-    lime = lime_superpixels.explain(shown.subject, FILMS, shown.targets, settings.lime.model_dump(), 3, lambda done, total: None)
-    having = Shown(**{**vars(shown), "found": {"lime": lime}, "subject": Subject(lambda images: pytest.fail("asked again"))})
+    lime = lime_superpixels.explain(
+        shown.explained, FILMS, shown.targets, settings.lime.model_dump(), 3, lambda done, total: None
+    )
+    having = SheetFilms(
+        **{**vars(shown), "found": {"lime": lime}, "explained": ExplainedModel(lambda images: pytest.fail("asked again"))}
+    )
     drawn = SHEETS["lime_views"].draw(having, settings, 3, lambda done, total: None)
     assert not drawn.maps
     assert [png_bytes(figure) for figure in drawn.pictures] == draw("lime_views", shown, settings)[0]
@@ -116,9 +123,13 @@ def test_lime_s_map_that_is_there_is_not_made_again(settings: Explain) -> None:
 
 def test_a_map_without_pros_says_so(settings: Explain) -> None:
     shown = show("hilum's own")
-    lime = lime_superpixels.explain(shown.subject, FILMS, shown.targets, settings.lime.model_dump(), 3, lambda done, total: None)
+    lime = lime_superpixels.explain(
+        shown.explained, FILMS, shown.targets, settings.lime.model_dump(), 3, lambda done, total: None
+    )
     lime.values[:] = -np.abs(lime.values)
-    drawn = SHEETS["lime_views"].draw(Shown(**{**vars(shown), "found": {"lime": lime}}), settings, 3, lambda done, total: None)
+    drawn = SHEETS["lime_views"].draw(
+        SheetFilms(**{**vars(shown), "found": {"lime": lime}}), settings, 3, lambda done, total: None
+    )
     said = [text.get_text() for text in drawn.pictures[0].findobj(Text)]
     assert "no superpixel\nargues for ill" in said
     assert "pros only: 0" in said
@@ -127,7 +138,7 @@ def test_a_map_without_pros_says_so(settings: Explain) -> None:
 def test_the_first_films_are_a_show_of_their_own(settings: Explain) -> None:
     few = first_films(show("hilum's own"), 1)
     assert len(SHEETS["gradcam_layers"].draw(few, settings, 3, lambda done, total: None).pictures) == 1
-    assert len(few.films) == len(few.answers) == len(few.marks) == 1
+    assert len(few.films) == len(few.predictions) == len(few.annotations) == 1
 
 
 def test_only_sheets_that_read_a_background_say_so(settings: Explain) -> None:
@@ -141,7 +152,7 @@ def test_only_sheets_that_read_a_background_say_so(settings: Explain) -> None:
 def test_a_sheet_says_what_the_gate_said_of_its_method(name: str, verdict: str, said: str, settings: Explain) -> None:
     shown = show("hilum's own")
     method = "lime" if name == "lime_views" else settings.ranked.method
-    made = METHODS[method].explain(shown.subject, FILMS, shown.targets, SETTINGS[method], 3, lambda done, total: None)
+    made = METHODS[method].explain(shown.explained, FILMS, shown.targets, SETTINGS[method], 3, lambda done, total: None)
     having = replace(shown, found={method: replace(made, sanity=verdict)})
     texts = draw(name, having, settings)[1]
     assert {stamp for stamp in STAMPS.values() if stamp and stamp in texts} == ({said} if said else set())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hilum.data.decoding.depth import GREY_BITS
 from hilum.data.decoding.images import read_mask
-from hilum.data.decoding.limits import LidError
+from hilum.data.decoding.limits import ResourceLimitError
 from hilum.data.decoding.marked_film import MarkedFilm, prepare_marked, tell_markers
 from hilum.data.prepared.geometry import Geometry
 from hilum.data.prepared.whole_masks import encode_mask
@@ -23,7 +23,7 @@ class DecodedFilm:
     """What the files of one film give at one size.
 
     broken: why the film could not be decoded; everything else is then empty.
-    lasting: the same files always give this; not if a lid of memory or time was met.
+    lasting: the same files always give this; not if a limit of memory or time was met.
     film: (size, size) uint8. pixel_sha256: of its bytes.
     markers: the film's row of markers.MARKER_COLUMNS, without its name.
     removed: the pixels that the removal of marks changed.
@@ -55,7 +55,7 @@ def decode_film(
     """
     try:
         marked = prepare_marked(BytesIO(film), size, square, markers, bits)
-    except LidError as error:
+    except ResourceLimitError as error:
         return DecodedFilm(broken=str(error), lasting=False)
     except ValueError as error:
         return DecodedFilm(broken=str(error))
@@ -66,7 +66,7 @@ def decode_film(
             packed[kind], whole[kind] = np.packbits(marked.geometry.mask_to_prepared(drawn), axis=-1), encode_mask(drawn)
         except ValueError as error:
             faults[kind] = str(error)
-            lasting = lasting and not isinstance(error, LidError)
+            lasting = lasting and not isinstance(error, ResourceLimitError)
     lungs = np.unpackbits(packed["lung_mask"], axis=-1, count=size).astype(bool) if "lung_mask" in packed else None
     return DecodedFilm(
         lasting=lasting,

@@ -32,17 +32,17 @@ _TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {  # orientation -> 
 }
 
 
-def _read_dicom(stream: BinaryIO, size: int, order: Order, guard: bool) -> FilmRead | None:
+def _read_dicom(stream: BinaryIO, size: int, order: Order, sandbox: bool) -> FilmRead | None:
     from hilum.data.decoding.dicom import decode_dicom, open_dicom  # pydicom takes a quarter of a second
 
     opened = open_dicom(stream, order.max_pixels)
-    if guard and is_doubtful(opened.decoded, opened.cost, size):
+    if sandbox and is_doubtful(opened.decoded, opened.cost, size):
         return None
     grey = decode_dicom(opened, np.float32 if order.exact else np.uint8)
     return FilmRead(grey, opened.width, opened.height, remarks=opened.remarks)
 
 
-def _read_jpeg(stream: BinaryIO, size: int, order: Order, guard: bool) -> FilmRead | None:
+def _read_jpeg(stream: BinaryIO, size: int, order: Order, sandbox: bool) -> FilmRead | None:
     code = stream.read()
 
     def decode(code: bytes) -> NDArray[np.uint8]:
@@ -56,7 +56,7 @@ def _read_jpeg(stream: BinaryIO, size: int, order: Order, guard: bool) -> FilmRe
         check_pixels(width, height, order.max_pixels)
         if picture.info.get("progressive"):
             read_jpeg_frame(code)  # counts the scans
-        if guard and is_doubtful(*_estimate(picture), size):
+        if sandbox and is_doubtful(*_estimate(picture), size):
             return None
         orientation = picture.getexif().get(_ORIENTATION, 1)
     grey = decode(code)
@@ -64,13 +64,15 @@ def _read_jpeg(stream: BinaryIO, size: int, order: Order, guard: bool) -> FilmRe
     return _turn(FilmRead(grey, width, height), orientation)
 
 
-def _read_png(stream: BinaryIO, size: int, order: Order, guard: bool) -> FilmRead | None:
+def _read_png(stream: BinaryIO, size: int, order: Order, sandbox: bool) -> FilmRead | None:
     deep = stream.read(26)[24:] in (b"\x10\x02", b"\x10\x04", b"\x10\x06")  # 16 bits, of which Pillow leaves 8: not grey alone
     stream.seek(0)
     with Image.open(stream, formats=("PNG",)) as picture:
         check_pixels(*picture.size, order.max_pixels)
         decoded, cost = _estimate(picture)
-        if guard and is_doubtful(*((2 * decoded, cost + 12 * picture.width * picture.height) if deep else (decoded, cost)), size):
+        if sandbox and is_doubtful(
+            *((2 * decoded, cost + 12 * picture.width * picture.height) if deep else (decoded, cost)), size
+        ):
             return None
         orientation = picture.getexif().get(_ORIENTATION, 1)  # which loads the picture
         read = (
@@ -82,11 +84,11 @@ def _read_png(stream: BinaryIO, size: int, order: Order, guard: bool) -> FilmRea
     return _turn(read, orientation)
 
 
-def _read_tiff(stream: BinaryIO, size: int, order: Order, guard: bool) -> FilmRead | None:
+def _read_tiff(stream: BinaryIO, size: int, order: Order, sandbox: bool) -> FilmRead | None:
     frame = read_tiff_frame(stream)
     check_pixels(frame.width, frame.height, order.max_pixels)
     deep = frame.bits > 8
-    if guard and is_doubtful(frame.decoded, frame.cost + (8 * frame.width * frame.height if deep else 0), size):
+    if sandbox and is_doubtful(frame.decoded, frame.cost + (8 * frame.width * frame.height if deep else 0), size):
         return None
     if deep and frame.samples > 1:
         return _scale(_decode_deep(stream.read()), order)
@@ -98,16 +100,16 @@ def _read_tiff(stream: BinaryIO, size: int, order: Order, guard: bool) -> FilmRe
     return replace(read, grey=255 - read.grey) if frame.inverted else read
 
 
-def _read_bmp(stream: BinaryIO, size: int, order: Order, guard: bool) -> FilmRead | None:
+def _read_bmp(stream: BinaryIO, size: int, order: Order, sandbox: bool) -> FilmRead | None:
     with Image.open(stream, formats=("BMP",)) as picture:
         check_pixels(*picture.size, order.max_pixels)
         decoded, cost = _estimate(picture)
-        if guard and is_doubtful(decoded, cost + decoded, size):  # runs are unpacked into a second array
+        if sandbox and is_doubtful(decoded, cost + decoded, size):  # runs are unpacked into a second array
             return None
         return FilmRead(_to_grey(picture), *picture.size)
 
 
-def _read_pgm(stream: BinaryIO, size: int, order: Order, guard: bool) -> FilmRead | None:
+def _read_pgm(stream: BinaryIO, size: int, order: Order, sandbox: bool) -> FilmRead | None:
     code = stream.read()
     header = read_netpbm_header(code)
     check_pixels(header.width, header.height, order.max_pixels)
@@ -118,12 +120,12 @@ def _read_pgm(stream: BinaryIO, size: int, order: Order, guard: bool) -> FilmRea
     return FilmRead(_to_grey(Image.fromarray(levels[values])), header.width, header.height)
 
 
-def _read_webp(stream: BinaryIO, size: int, order: Order, guard: bool) -> FilmRead | None:
+def _read_webp(stream: BinaryIO, size: int, order: Order, sandbox: bool) -> FilmRead | None:
     frame = read_webp_frame(stream.read(30))
     stream.seek(0)
     pixels = frame.width * frame.height
     check_pixels(frame.width, frame.height, order.max_pixels)
-    if guard and is_doubtful(pixels, WEBP_COST * pixels, size):
+    if sandbox and is_doubtful(pixels, WEBP_COST * pixels, size):
         return None
     with Image.open(stream, formats=("WEBP",)) as picture:
         orientation = picture.getexif().get(_ORIENTATION, 1)

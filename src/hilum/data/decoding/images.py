@@ -11,7 +11,7 @@ from hilum.data.decoding.depth import GREY_BITS
 from hilum.data.decoding.film_read import FilmRead, Order
 from hilum.data.decoding.levels import read_levels
 from hilum.data.decoding.limits import MAX_PIXELS
-from hilum.data.decoding.sandbox import read_guarded
+from hilum.data.decoding.sandbox import read_in_sandbox
 from hilum.data.prepared.geometry import Geometry, check_square, fit_film, fit_square
 
 DRAFT_MARGIN = 2  # a JPEG is decoded at no less than this many times the wanted size
@@ -36,9 +36,9 @@ def read_film(
 
     Raises:
         ValueError: no picture, broken, cut, another format, drawn by hilum, or more than `max_pixels`; the message says which.
-        LidError: a doubtful file took more memory or time than a film may.
+        ResourceLimitError: a doubtful file took more memory or time than a film may.
     """
-    return read_levels(film, Order(max_pixels, draft, bits=bits), guard=read_guarded)
+    return read_levels(film, Order(max_pixels, draft, bits=bits), sandbox=read_in_sandbox)
 
 
 def read_draft(film: Path | BinaryIO, size: int, max_pixels: int = MAX_PIXELS, bits: Sequence[int] = GREY_BITS) -> FilmRead:
@@ -51,7 +51,7 @@ def read_draft(film: Path | BinaryIO, size: int, max_pixels: int = MAX_PIXELS, b
         ValueError: what `read_film` refuses.
     """
     draft = (DRAFT_MARGIN * size, DRAFT_MARGIN * size)
-    return read_levels(film, Order(max_pixels, draft, exact=True, bits=bits), guard=read_guarded)
+    return read_levels(film, Order(max_pixels, draft, exact=True, bits=bits), sandbox=read_in_sandbox)
 
 
 def prepare_film(

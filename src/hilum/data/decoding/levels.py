@@ -12,17 +12,17 @@ from PIL import Image
 from hilum.data.decoding.film_read import FilmRead, Order
 from hilum.data.decoding.formats import FORMATS
 from hilum.data.decoding.kinds import PICTURES, find_kind, tell_kind
-from hilum.data.decoding.limits import MAX_PIXELS, LidError, check_file, stream_size
+from hilum.data.decoding.limits import MAX_PIXELS, ResourceLimitError, check_file, stream_size
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error, Image.DecompressionBombError)
 
-Guard = Callable[[bytes, Order], FilmRead]
+Sandbox = Callable[[bytes, Order], FilmRead]
 
 
-def read_levels(film: Path | BinaryIO, order: Order, guard: Guard | None) -> FilmRead:
+def read_levels(film: Path | BinaryIO, order: Order, sandbox: Sandbox | None) -> FilmRead:
     """`images.read_film`, in the way that `order` says.
 
-    guard: decodes the bytes of a doubtful file elsewhere, see `sandbox.read_guarded`; None decodes all of them here.
+    sandbox: decodes the bytes of a doubtful file elsewhere, see `sandbox.read_in_sandbox`; None decodes all of them here.
 
     Raises:
         ValueError: as `read_film`.
@@ -34,14 +34,14 @@ def read_levels(film: Path | BinaryIO, order: Order, guard: Guard | None) -> Fil
             kind = find_kind(stream)
             if kind not in FORMATS:
                 raise ValueError(tell_kind(kind))
-            found = FORMATS[kind](stream, size, order, guard is not None)
-            if found is None and guard is not None:
+            found = FORMATS[kind](stream, size, order, sandbox is not None)
+            if found is None and sandbox is not None:
                 stream.seek(0)
-                found = guard(stream.read(), order)
+                found = sandbox(stream.read(), order)
             if found is None:
-                raise LidError("a film that expands so much is only decoded under a guard")
+                raise ResourceLimitError("a film that expands so much is only decoded under a guard")
             return found
-    except LidError:
+    except ResourceLimitError:
         raise
     except _BROKEN as error:
         raise ValueError(_explain(error)) from error

@@ -11,8 +11,8 @@ DOUBTFUL_BYTES = 32 * 2**20  # what decoding may cost without a look at that rat
 MAX_SCANS = 64  # of a progressive JPEG, each a pass over all pixels; encoders make about 10
 
 
-class LidError(ValueError):
-    """A doubtful film could not be decoded under its lid of memory and time; on another day, or another machine, it may be."""
+class ResourceLimitError(ValueError):
+    """A doubtful film could not be decoded within its limits of memory and time; another day or machine may do."""
 
 
 def check_file(size: int) -> None:

@@ -1,4 +1,4 @@
-"""A doubtful film is decoded in a child process whose memory has a lid, so that a bomb bursts there and costs a row in a list."""
+"""A doubtful film is decoded in a child process of limited memory: a decompression bomb costs one row in a list."""
 
 import importlib.util
 import json
@@ -15,7 +15,7 @@ import numpy as np
 from hilum.data.decoding.film_read import FilmRead, Order
 from hilum.data.decoding.kinds import DICOM, find_kind
 from hilum.data.decoding.levels import read_levels
-from hilum.data.decoding.limits import LidError
+from hilum.data.decoding.limits import ResourceLimitError
 
 CHILD_BYTES = 112 * 2**20  # beyond what the child's interpreter and libraries take (about 70 MiB)
 CHILD_SECONDS = 10  # of the processor
@@ -24,14 +24,14 @@ _SOURCE = Path(__file__).resolve().parents[3]
 _LID = f"a doubtful film may take {CHILD_BYTES >> 20} MiB and {CHILD_SECONDS} s to decode"
 
 
-def read_guarded(raw: bytes, order: Order) -> FilmRead:
+def read_in_sandbox(raw: bytes, order: Order) -> FilmRead:
     """What `levels.read_levels` gives for the bytes of a file, worked out in a child.
 
     Raises:
-        LidError: the child refused the film, ran out of its memory or time, or died; or this system knows no such lid.
+        ResourceLimitError: the child refused the film, ran out of its memory or time, or died; or this system has no such limits.
     """
     if importlib.util.find_spec("resource") is None:
-        raise LidError("a film that expands so much is only decoded where a process can be given a lid (Linux, macOS)")
+        raise ResourceLimitError("a film that expands so much is only decoded where a process can be limited (Linux, macOS)")
     command = [sys.executable, "-m", "hilum.data.decoding.sandbox", json.dumps(asdict(order))]
     environment = {**os.environ, "PYTHONPATH": str(_SOURCE), "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryFile() as answer:
@@ -40,14 +40,14 @@ def read_guarded(raw: bytes, order: Order) -> FilmRead:
                 command, input=raw, stdout=answer, stderr=subprocess.DEVNULL, env=environment, timeout=4 * CHILD_SECONDS
             )
         except subprocess.TimeoutExpired:
-            raise LidError(f"{_LID}; this one took longer") from None
+            raise ResourceLimitError(f"{_LID}; this one took longer") from None
         answer.seek(0)
         line = answer.readline()
         if done.returncode or not line:
-            raise LidError(f"{_LID}; this one took more, or its decoder broke down")
+            raise ResourceLimitError(f"{_LID}; this one took more, or its decoder broke down")
         told = json.loads(line)
         if "refused" in told:
-            raise LidError(told["refused"])
+            raise ResourceLimitError(told["refused"])
         return FilmRead(np.load(answer), told["width"], told["height"], told["bits"], tuple(told["remarks"]))
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     order = Order(**{**told_order, "draft": tuple(told_order["draft"]) if told_order["draft"] else None})
     stream = BytesIO(sys.stdin.buffer.read())
     if find_kind(stream) == DICOM:
-        import hilum.data.decoding.dicom  # noqa: F401  before the lid: libraries are no part of what a film costs
+        import hilum.data.decoding.dicom  # noqa: F401  before the limit: libraries are no part of what a film costs
     else:
         import cv2
 
@@ -68,7 +68,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (own + CHILD_BYTES, own + CHILD_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CHILD_SECONDS, CHILD_SECONDS))
     try:
-        read = read_levels(stream, order, guard=None)
+        read = read_levels(stream, order, sandbox=None)
     except MemoryError:
         told: dict[str, object] = {"refused": f"{_LID}; this one took more memory"}
     except ValueError as error:

@@ -80,7 +80,7 @@ def burn_letters(grey: Plane, hospitals: Sequence[str], exposure: Draw) -> None:
         place[glyph] = np.maximum(place[glyph], 0.93)
 
 
-def mark_place(kind: str, size: int) -> NDArray[np.bool_]:
+def shortcut_place(kind: str, size: int) -> NDArray[np.bool_]:
     """(size, size) pixels that a planted mark may change: a letter at the lower right, the left edge, a band at the foot."""
     place = np.zeros((size, size), bool)  # (size, size)
     if kind == "letter":
@@ -94,9 +94,9 @@ def mark_place(kind: str, size: int) -> NDArray[np.bool_]:
     return place
 
 
-def plant(grey: Plane, marks: Masks, kind: str) -> Plane:
-    """Grey levels 0-1 with the mark of this kind where `marks` is True: white, or faint upright stripes."""
+def plant(grey: Plane, shortcuts: Masks, kind: str) -> Plane:
+    """Grey levels 0-1 with the mark of this kind where `shortcuts` is True: white, or faint upright stripes."""
     if kind == "texture":
         stripes = np.where(np.arange(grey.shape[2]) // 2 % 2 == 0, np.float32(0.05), np.float32(-0.05))
-        return np.where(marks, grey + stripes, grey)
-    return np.where(marks, np.maximum(grey, np.float32(0.93)), grey)
+        return np.where(shortcuts, grey + stripes, grey)
+    return np.where(shortcuts, np.maximum(grey, np.float32(0.93)), grey)

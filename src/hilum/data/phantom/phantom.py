@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hilum.data.phantom.anatomy import CLOUDS, Draw, Plane, Thorax, build_thorax
-from hilum.data.phantom.exposure import EXPOSURE, SHORTCUTS, attenuate, burn_letters, expose, mark_place, plant
+from hilum.data.phantom.exposure import EXPOSURE, SHORTCUTS, attenuate, burn_letters, expose, plant, shortcut_place
 from hilum.data.phantom.lesions import LESION, SHADOWS
 from hilum.data.phantom.population import BUILD, FINDINGS, POSITION, check_population, draw_population
 from hilum.records import Films, Masks
@@ -55,20 +55,20 @@ CHUNK = 4  # films drawn at once, so that their planes stay in the processor's c
 class DrawnFilms:
     """N films with their truth.
 
-    films: (N, H, W) uint8; lung_masks, lesion_masks, mark_masks: (N, H, W) bool, all False where there is nothing.
+    films: (N, H, W) uint8; lung_masks, lesion_masks, shortcut_masks: (N, H, W) bool, all False where there is nothing.
     """
 
     films: Films
     lung_masks: Masks
     lesion_masks: Masks
-    mark_masks: Masks
+    shortcut_masks: Masks
 
 
 def draw_films(population: pd.DataFrame, *, size: int, shortcut_kind: str) -> DrawnFilms:
     """Films of the rows of `draw_population`, `size` x `size` pixels; a film depends on its own row alone.
 
     Rows may be cut, reordered or edited (another finding, marked or not): the same seeds give the same chest.
-    shortcut_kind: name in SHORTCUTS, planted where `marked` is True. Memory grows with the rows: pass a few at a time.
+    shortcut_kind: name in SHORTCUTS, planted where `has_shortcut` is True. Memory grows with the rows: pass a few at a time.
 
     Raises: ValueError for a size below 64 or an unknown kind.
     """
@@ -89,10 +89,10 @@ def draw_films(population: pd.DataFrame, *, size: int, shortcut_kind: str) -> Dr
     hospitals = population["hospital"].tolist()
     grey = expose(attenuate(thorax, build, share), exposure, hospitals, _noise(film, 2, size))
     burn_letters(grey, hospitals, exposure)
-    marks = mark_place(shortcut_kind, size) & population["marked"].to_numpy(bool)[:, None, None]
-    grey = plant(grey, marks, shortcut_kind)
+    shortcuts = shortcut_place(shortcut_kind, size) & population["has_shortcut"].to_numpy(bool)[:, None, None]
+    grey = plant(grey, shortcuts, shortcut_kind)
     films = np.rint(np.clip(grey, 0, 1) * 255).astype(np.uint8)
-    return DrawnFilms(films, thorax.lung_mask, lesions, marks)
+    return DrawnFilms(films, thorax.lung_mask, lesions, shortcuts)
 
 
 def check_drawing(size: int, shortcut_kind: str) -> None:
@@ -157,7 +157,7 @@ def write_phantoms(
     population = draw_population(
         rng, films=films, findings=findings, shortcut_finding=shortcut_finding, shortcut_strength=shortcut_strength
     )
-    folders = ["films", "lung_masks", "lesion_masks"] + (["mark_masks"] if shortcut_kind != "none" else [])
+    folders = ["films", "lung_masks", "lesion_masks"] + (["shortcut_masks"] if shortcut_kind != "none" else [])
     for folder in folders:
         (root / folder).mkdir(parents=True, exist_ok=True)
     chunks = [population.iloc[start : start + CHUNK] for start in range(0, films, CHUNK)]
@@ -180,7 +180,7 @@ def _write_chunk(root: Path, rows: pd.DataFrame, size: int, shortcut_kind: str) 
         if has_lesion[i]:
             Image.fromarray(drawn.lesion_masks[i]).save(root / "lesion_masks" / file)
         if shortcut_kind != "none":
-            Image.fromarray(drawn.mark_masks[i]).save(root / "mark_masks" / file)
+            Image.fromarray(drawn.shortcut_masks[i]).save(root / "shortcut_masks" / file)
     return has_lesion
 
 
@@ -196,7 +196,7 @@ def _metadata(population: pd.DataFrame, has_lesion: NDArray[np.bool_]) -> pd.Dat
         lung_mask="lung_masks/" + name + ".png",
         lesion_mask=np.where(has_lesion, "lesion_masks/" + name + ".png", ""),
     )
-    return pd.concat([table[list(COLUMNS)], population[["hospital", "marked"]]], axis=1)
+    return pd.concat([table[list(COLUMNS)], population[["hospital", "has_shortcut"]]], axis=1)
 
 
 def read_phantom(root: Path) -> pd.DataFrame:

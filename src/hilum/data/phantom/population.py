@@ -94,7 +94,7 @@ def draw_population(
     rows["film_seed"] = rng.integers(2**62, size=films)
     chance = findings.get(shortcut_finding, 0.0)
     agrees = (rows["finding"] == shortcut_finding).to_numpy(float)
-    rows["marked"] = rng.random(films) < chance + (agrees - chance) * shortcut_strength
+    rows["has_shortcut"] = rng.random(films) < chance + (agrees - chance) * shortcut_strength
     return rows
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilum.cells import read_cells
+from hilum.data.prepared.examples import Examples
 from hilum.data.prepared.geometry import Geometry
-from hilum.data.prepared.rows import Rows
 from hilum.data.prepared.whole_masks import read_whole_masks
 from hilum.records import Films, Labels
 
@@ -21,7 +21,7 @@ LISTED = ("image_id", "patient_id", "label", "pixel_sha256", "row")  # columns o
 
 @dataclass(frozen=True)
 class SplitFilms:
-    """One split, whose films are read when they are asked for: a few with `take`, all with `rows`.
+    """One split, whose films are read when they are asked for: a few with `take`, all with `examples`.
 
     table: columns LISTED. labels: (N,) class indices, in the table's order. stored: every prepared film, mapped from the file.
     """
@@ -31,15 +31,15 @@ class SplitFilms:
     stored: Films
 
     @cached_property
-    def rows(self) -> Rows:
+    def examples(self) -> Examples:
         """All films of the split, in the table's order."""
         return self.take(np.arange(len(self.table)))
 
-    def take(self, positions: NDArray[np.intp]) -> Rows:
+    def take(self, positions: NDArray[np.intp]) -> Examples:
         """The films at these positions of the table, repeated ones included; no other is read."""
         chosen = self.table.iloc[positions]
         films = self.stored[chosen["row"].to_numpy(np.int64)]  # (M, H, W)
-        return Rows(films, self.labels[positions], tuple(chosen["pixel_sha256"]))
+        return Examples(films, self.labels[positions], tuple(chosen["pixel_sha256"]))
 
 
 def load_films(folder: Path) -> Films:

@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Mark = NDArray[np.bool_]
+AnnotationMask = NDArray[np.bool_]
 _DATE = (1980, 1, 1, 0, 0, 0)  # of every entry, so that equal masks give equal bytes
 
 
-def encode_mask(mask: Mark) -> bytes:
+def encode_mask(mask: AnnotationMask) -> bytes:
     """A mask (h, w) as a PNG of one bit per pixel: 2,000 x 2,000 pixels of a lung take about 8 KB."""
     stream = BytesIO()
     Image.fromarray(mask).save(stream, "PNG")
     return stream.getvalue()
 
 
-def decode_mask(png: bytes) -> Mark:
+def decode_mask(png: bytes) -> AnnotationMask:
     """The mask (h, w) of `encode_mask`."""
     return np.asarray(Image.open(BytesIO(png)), bool)
 

@@ -1,1 +1,1 @@
-"""Metrics, verdicts and the score of an epoch: what training needs of evaluation."""
+"""Metrics, predictions and the score of an epoch: what training needs of evaluation."""

@@ -81,7 +81,7 @@ def shortfalls(y_true: Labels, y_pred: Labels, classes: tuple[str, ...]) -> dict
     said = {
         "every_class": f"no film of {', '.join(absent)} among {len(y_true)}" if absent else "",
         "two_classes": f"all {len(y_true)} films are of one class" if len(np.unique(y_true)) < 2 else "",
-        "two_verdicts": f"all {len(y_true)} films have one verdict" if len(np.unique(y_pred)) < 2 else "",
+        "two_verdicts": f"all {len(y_true)} films have one prediction" if len(np.unique(y_pred)) < 2 else "",
     }
     return {need: text for need, text in said.items() if text}
 

@@ -1,4 +1,4 @@
-"""From probabilities to a verdict: the threshold, chosen on validation, and the answer of a model that knows no film."""
+"""From probabilities to a prediction: the threshold, chosen on validation, and the answer of a model that knows no film."""
 
 from collections.abc import Callable
 
@@ -56,7 +56,7 @@ def one_vs_rest_thresholds(rule: str, y_true: Labels, y_prob: Probabilities) -> 
     return thresholds
 
 
-def verdict(y_prob: Probabilities, threshold: float | None) -> Labels:
+def decide(y_prob: Probabilities, threshold: float | None) -> Labels:
     """(N,) class index: with two classes class 1 where its probability reaches the threshold, otherwise the most probable class.
 
     threshold: None for more than two classes; with two classes None is the most probable class as well.
@@ -77,7 +77,7 @@ def majority_baseline(train_labels: Labels, predictions: Predictions) -> Predict
     """What a model that has learnt only how frequent the classes are would answer on the same films.
 
     train_labels: (M,) class indices of the training films. Every film gets their shares as its probabilities and the most
-    frequent class (the first of equals) as its verdict.
+    frequent class (the first of equals) as its prediction.
 
     Raises:
         ValueError: no training films, or labels outside the classes.

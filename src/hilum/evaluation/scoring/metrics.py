@@ -39,7 +39,7 @@ class Metric:
 
 
 def accuracy(y_true: Labels, y_prob: Probabilities, y_pred: Labels) -> float:
-    """Share of films whose verdict is right."""
+    """Share of films whose prediction is right."""
     return float(np.mean(y_true == y_pred))
 
 
@@ -51,7 +51,7 @@ def balanced_accuracy(y_true: Labels, y_prob: Probabilities, y_pred: Labels) -> 
 
 
 def mcc(y_true: Labels, y_prob: Probabilities, y_pred: Labels) -> float:
-    """Matthews' correlation of K classes, -1 to 1; NaN if all films share one class or one verdict (0/0, scikit-learn says 0).
+    """Matthews' correlation of K classes, -1 to 1; NaN if all films share one class or one prediction (0/0, scikit-learn says 0).
 
     Source: Gorodkin 2004, doi 10.1016/j.compbiolchem.2004.09.006.
     """
@@ -75,9 +75,9 @@ def brier(y_true: Labels, y_prob: Probabilities, y_pred: Labels) -> float:
 
 
 def ece(y_true: Labels, y_prob: Probabilities, y_pred: Labels, bins: int = BINS) -> float:
-    """Expected calibration error of the verdict: mean distance of confidence and accuracy over `bins` equal widths, 0 to 1.
+    """Expected calibration error of the prediction: mean distance of confidence and accuracy over `bins` equal widths, 0 to 1.
 
-    The confidence is the probability of the verdict's class; a confidence on an edge belongs to the bin below. It is biased
+    The confidence is the probability of the prediction's class; a confidence on an edge belongs to the bin below. It is biased
     upwards where bins hold few films, in bootstrap resamples once more: a lower bound may lie close to the value itself.
     Source: Guo et al. 2017, arXiv 1706.04599, equation 3.
     """
@@ -156,7 +156,7 @@ METRICS: dict[str, Metric] = {
     "f1": Metric("F1", f1, "per_class", "higher", ("positives_or_called",)),
 }
 
-# Names that may select an epoch or a trial: no class of their own, verdict by argmax.
+# Names that may select an epoch or a trial: no class of their own, prediction by argmax.
 VALIDATION_METRICS: tuple[str, ...] = tuple(n if m.kind == "overall" else f"{n}_macro" for n, m in METRICS.items())
 
 
@@ -222,7 +222,7 @@ def undefined_reasons(predictions: Predictions, metrics: Mapping[str, Metric] = 
 
 
 def score(name: str, y_true: Labels, y_prob: Probabilities) -> float:
-    """One number that selects epochs and trials; the verdict is the most probable class.
+    """One number that selects epochs and trials; the prediction is the most probable class.
 
     name: one of `VALIDATION_METRICS`: an overall metric or `<per-class metric>_macro`. NaN where undefined, and
     where the probabilities are not finite (training that diverged), so that such an epoch is never the best one.
@@ -269,7 +269,7 @@ def is_improvement(name: str, value: float, best: float | None) -> bool:
 
 
 def confusion_counts(y_true: Labels, y_pred: Labels, classes: int) -> NDArray[np.int64]:
-    """(K, K) films, rows by true class and columns by verdict; a class that is never called keeps its column."""
+    """(K, K) films, rows by true class and columns by prediction; a class that is never called keeps its column."""
     return np.bincount(y_true * classes + y_pred, minlength=classes * classes).reshape(classes, classes)  # (K, K)
 
 

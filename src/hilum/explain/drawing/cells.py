@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.annotations import FilmMarks
+from hilum.data.annotations import FilmAnnotations
 from hilum.explain.drawing.annotations import OUTLINES, draw_outline
 from hilum.explain.drawing.heat import DPI, GREY, INK, NOTE, draw_bar, draw_film, draw_heat, fit_inches
 from hilum.explain.drawing.stamp import stamp_title
@@ -33,14 +33,14 @@ class Tile:
     film: NDArray[np.generic]
     values: NDArray[np.float32]
     label: str
-    marks: FilmMarks
+    annotations: FilmAnnotations
 
 
-def tell_tile(answers: Predictions, row: int, class_index: int) -> str:
+def tell_tile(predictions: Predictions, row: int, class_index: int) -> str:
     """Two short lines: the film; what it is, what was said, and the probability of the grid's class."""
-    names = answers.classes
-    true, said = names[int(answers.y_true[row])], names[int(answers.y_pred[row])]
-    first = f"{answers.image_id[row]}: p = {answers.y_prob[row, class_index]:.2f}"
+    names = predictions.classes
+    true, said = names[int(predictions.y_true[row])], names[int(predictions.y_pred[row])]
+    first = f"{predictions.image_id[row]}: p = {predictions.y_prob[row, class_index]:.2f}"
     return f"{first}\nis {true}, called {said}"
 
 
@@ -92,11 +92,11 @@ def draw_grid(cells: Mapping[str, Sequence[Tile]], per_cell: int, title: str, si
         write(top, f"{name}: {len(tiles)} shown" if tiles else f"{name}: there is none in this split", fontsize=9, color=INK)
         for column, tile in enumerate(tiles):
             left, bottom = MARGIN + column * (SIDE + GAP), top + TITLE + SIDE
-            across, down = fit_inches(SIDE, tile.marks.geometry)
+            across, down = fit_inches(SIDE, tile.annotations.geometry)
             axes = figure.add_axes((left / width, 1 - bottom / height, across / width, down / height))
             draw_film(axes, tile.film)
             strongest = draw_heat(axes, tile.values, signed)
-            draw_outline(axes, tile.marks)
+            draw_outline(axes, tile.annotations)
             label = f"{tile.label}\nscale ends at {strongest:.2g}"
             figure.text(left / width, 1 - (bottom + 0.03) / height, label, va="top", fontsize=6.5, color=GREY, linespacing=1.2)
         top += TITLE + tall[name]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.annotations import FilmMarks
-from hilum.explain.drawing.annotations import draw_marks, draw_outline
+from hilum.data.annotations import FilmAnnotations
+from hilum.explain.drawing.annotations import draw_annotations, draw_outline
 from hilum.explain.drawing.file_names import printable
 from hilum.explain.drawing.heat import (
     DPI,
@@ -36,7 +36,7 @@ RIGHT, WRONG = "#1b7837", "#b2182b"
 
 
 @dataclass(frozen=True)
-class Answer:
+class FilmPrediction:
     """What a model said of one film, in words.
 
     film: its name; predicted: class of the verdict, with its probability 0-1; true: class, None where nobody knows;
@@ -70,19 +70,19 @@ class Row:
     name: str
     attributions: Sequence[Attribution]
     index: int
-    answer: Answer
+    prediction: FilmPrediction
     titles: Sequence[str] | None = None
     same_scale: bool = False
 
 
-def answer_of(predictions: Predictions, row: int, target: int, threshold: float | None) -> Answer:
+def prediction_of(predictions: Predictions, row: int, target: int, threshold: float | None) -> FilmPrediction:
     """What the model said of one film whose true class is known, in words; threshold: of the second of two classes, or None."""
     true = predictions.classes[int(predictions.y_true[row])]
     probabilities, said = predictions.y_prob[row], int(predictions.y_pred[row])
-    return tell_answer(str(predictions.image_id[row]), predictions.classes, probabilities, said, target, threshold, true)
+    return describe_prediction(str(predictions.image_id[row]), predictions.classes, probabilities, said, target, threshold, true)
 
 
-def tell_answer(
+def describe_prediction(
     film: str,
     classes: Sequence[str],
     probabilities: NDArray[np.float64],
@@ -90,10 +90,10 @@ def tell_answer(
     target: int,
     threshold: float | None,
     true: str | None = None,
-) -> Answer:
+) -> FilmPrediction:
     """An answer from its numbers: probabilities (K,), predicted and target as class indices."""
     said, meant = float(probabilities[predicted]), float(probabilities[target])
-    return Answer(film, classes[predicted], said, classes[target], meant, tell_rule(classes, threshold), true)
+    return FilmPrediction(film, classes[predicted], said, classes[target], meant, tell_rule(classes, threshold), true)
 
 
 def tell_rule(classes: Sequence[str], threshold: float | None) -> str:
@@ -105,30 +105,30 @@ def draw_panel(
     film: NDArray[np.generic],
     attributions: Sequence[Attribution],
     index: int,
-    answer: Answer,
-    marks: FilmMarks | None = None,
+    prediction: FilmPrediction,
+    annotations: FilmAnnotations | None = None,
 ) -> "Figure":
-    """The film, what experts marked on it, and one map per method.
+    """The film, the experts' annotations, and one map per method.
 
-    film: (H, W) grey levels 0-255; index: which film of each attribution; marks: of the film, drawn in a column of their own;
-    their geometry says the proportions of the film as it was taken.
+    film: (H, W) grey levels 0-255; index: which film of each attribution; annotations: drawn in a column of their own; their
+    geometry says the proportions of the film as it was taken.
     Raises: ValueError if a map has another size than the film.
     """
-    return draw_rows(film, [Row("", attributions, index, answer)], marks)
+    return draw_rows(film, [Row("", attributions, index, prediction)], annotations)
 
 
 @plain
 def draw_rows(
     film: NDArray[np.generic],
     rows: Sequence[Row],
-    marks: FilmMarks | None = None,
+    annotations: FilmAnnotations | None = None,
 ) -> "Figure":
     """The same film under several models, a row each, so that verdicts and maps can be compared.
 
     Where there are more maps than fit abreast, the models' rows stand below each other again for the next ones, so that a
     method's maps are neighbours.
 
-    film: (H, W) grey levels 0-255; marks: what experts marked on it, drawn beside it and as thin lines over the maps; their
+    film: (H, W) grey levels 0-255; annotations: what experts marked on it, drawn beside it and as thin lines over the maps; their
     geometry says the proportions of the film as it was taken.
     Raises: ValueError if there is no row, or a map has another size than the film.
     """
@@ -136,10 +136,10 @@ def draw_rows(
 
     if not rows:
         raise ValueError("rows must hold at least one model, got none")
-    shown = marks if marks is not None and marks.kinds else None
+    shown = annotations if annotations is not None and annotations.kinds else None
     before = 1 if shown is None else 2  # columns: the film, and the film with its marks
     columns, lines = arrange(before + max(len(row.attributions) for row in rows))
-    page = Layout(len(rows), columns, lines, *fit_inches(SIDE, marks.geometry if marks else None))
+    page = Layout(len(rows), columns, lines, *fit_inches(SIDE, annotations.geometry if annotations else None))
     figure = Figure((page.width, page.height), dpi=DPI, facecolor="white")
     for number, row in enumerate(rows):
         _draw_names(figure, page, row, number)
@@ -149,8 +149,8 @@ def draw_rows(
         if shown is not None:
             axes = page.place(figure, number, 1, TITLE, page.down)
             draw_film(axes, film)
-            told = draw_marks(axes, shown)
-            _title(axes, "marks")
+            told = draw_annotations(axes, shown)
+            _title(axes, "annotations")
             axes.text(0, -0.02, told, transform=axes.transAxes, va="top", fontsize=7.5, color=GREY, linespacing=1.25)
         _draw_maps(figure, page, film, row, number, before, shown)
     figure.text(MARGIN / page.width, 0.5 * MARGIN / page.height, NOTE, fontsize=7, color=GREY, va="bottom")
@@ -159,14 +159,20 @@ def draw_rows(
 
 def _draw_names(figure: "Figure", page: Layout, row: Row, number: int) -> None:
     """The heading of a row, and its name above each further line."""
-    write_heading(figure, row.name, row.answer, MARGIN / page.width, 1 - (page.top_of(number, 0) - HEADING) / page.height)
+    write_heading(figure, row.name, row.prediction, MARGIN / page.width, 1 - (page.top_of(number, 0) - HEADING) / page.height)
     for band in range(1, page.lines if page.rows > 1 else 1):
         above = 1 - (page.top_of(number, band) - NAME) / page.height
         figure.text(MARGIN / page.width, above, row.name, fontsize=10.5, weight="bold", va="top", color=INK)
 
 
 def _draw_maps(
-    figure: "Figure", page: Layout, film: NDArray[np.generic], row: Row, number: int, before: int, marks: FilmMarks | None
+    figure: "Figure",
+    page: Layout,
+    film: NDArray[np.generic],
+    row: Row,
+    number: int,
+    before: int,
+    annotations: FilmAnnotations | None,
 ) -> None:
     """A row's maps over the film (H, W), in the columns from `before` on, each with its scale and caption."""
     pictures = [_readable(attribution, row.index, film.shape) for attribution in row.attributions]
@@ -176,10 +182,10 @@ def _draw_maps(
         axes = page.place(figure, number, column, TITLE, page.down)
         draw_film(axes, film)
         top_value = draw_heat(axes, values, attribution.signed, shared)
-        if marks is not None:
-            draw_outline(axes, marks)
+        if annotations is not None:
+            draw_outline(axes, annotations)
         stamp_map(axes, attribution.sanity)
-        _title(axes, row.titles[column - before] if row.titles else f"{method.title}, for {row.answer.target}")
+        _title(axes, row.titles[column - before] if row.titles else f"{method.title}, for {row.prediction.target}")
         draw_bar(page.place(figure, number, column, TITLE + page.down + 0.07, 0.09), top_value, attribution.signed, unit)
         axes.text(
             0,
@@ -208,19 +214,19 @@ def _title(axes: "Axes", text: str) -> None:
     axes.set_title(text, fontsize=9, pad=3, y=1.0, loc="left", color=INK)
 
 
-def write_heading(figure: "Figure", name: str, answer: Answer, x: float, y: float) -> None:
+def write_heading(figure: "Figure", name: str, prediction: FilmPrediction, x: float, y: float) -> None:
     """Two lines: which film (below which name); what was predicted, what is true, whether that is right, and by which rule."""
-    film = printable(answer.film)
+    film = printable(prediction.film)
     first = f"{name}  ·  {film}" if name else film
     figure.text(x, y, first, fontsize=10.5, weight="bold", va="top", color=INK)
-    truth = "true class unknown" if answer.true is None else f"true {answer.true}"
+    truth = "true class unknown" if prediction.true is None else f"true {prediction.true}"
     below = y - 0.24 / figure.get_figheight()
     left = x
-    if answer.verdict != "unknown":
-        colour = RIGHT if answer.verdict == "right" else WRONG
-        figure.text(x, below, answer.verdict, fontsize=9.5, va="top", weight="bold", color=colour)
+    if prediction.verdict != "unknown":
+        colour = RIGHT if prediction.verdict == "right" else WRONG
+        figure.text(x, below, prediction.verdict, fontsize=9.5, va="top", weight="bold", color=colour)
         left = x + 0.52 / figure.get_figwidth()
-    text = f"predicted {answer.predicted} {answer.probability:.1%}  ·  {truth}  ·  {answer.rule}"
-    if answer.target != answer.predicted:
-        text += f"  ·  explained: {answer.target} {answer.target_probability:.1%}"
+    text = f"predicted {prediction.predicted} {prediction.probability:.1%}  ·  {truth}  ·  {prediction.rule}"
+    if prediction.target != prediction.predicted:
+        text += f"  ·  explained: {prediction.target} {prediction.target_probability:.1%}"
     figure.text(left, below, text, fontsize=9.5, va="top", color=INK)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hilum.explain.drawing.heat import DPI, GREY, INK
-from hilum.explain.drawing.panels import Answer, write_heading
+from hilum.explain.drawing.panels import FilmPrediction, write_heading
 from hilum.pictures import plain
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Section:
 
 
 @plain
-def draw_sections(name: str, answer: Answer | None, sections: Sequence[Section], note: str) -> "Figure":
+def draw_sections(name: str, prediction: FilmPrediction | None, sections: Sequence[Section], note: str) -> "Figure":
     """A sheet: its name and what the model said of the film, then the sections below each other; note: at its foot.
 
     Raises: ValueError if there is no section, or one without pictures.
@@ -63,13 +63,13 @@ def draw_sections(name: str, answer: Answer | None, sections: Sequence[Section],
 
     if not sections or not all(section.tiles for section in sections):
         raise ValueError("a sheet must have sections with pictures, got none; give each at least one")
-    head = HEADING if answer else HEADING / 2
+    head = HEADING if prediction else HEADING / 2
     widest = max(min(len(s.tiles), s.columns) * (s.side + GAP) - GAP for s in sections)
     width = max(2 * MARGIN + widest, NARROWEST)
     height = 2 * MARGIN + head + sum(section.height for section in sections) + 0.16
     figure = Figure((width, height), dpi=DPI, facecolor="white")
-    if answer:
-        write_heading(figure, name, answer, MARGIN / width, 1 - MARGIN / height)
+    if prediction:
+        write_heading(figure, name, prediction, MARGIN / width, 1 - MARGIN / height)
     else:
         figure.text(MARGIN / width, 1 - MARGIN / height, name, fontsize=10.5, weight="bold", va="top", color=INK)
     top = MARGIN + head

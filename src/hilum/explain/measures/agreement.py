@@ -58,8 +58,8 @@ def agreement_by_chance(shape: tuple[int, int], seed: int) -> float:
 def find_disagreement(pairs: pd.DataFrame, chance: float) -> pd.DataFrame:
     """The films on which no pair of methods agrees better than by chance: columns image_id, best (of its pairs), chance."""
     best = pairs.groupby("image_id", sort=False)["spearman"].max()
-    lonely = best[~(best > chance)]
-    return pd.DataFrame({"image_id": lonely.index.to_list(), "best": lonely.to_numpy(), "chance": chance})
+    disagreeing = best[~(best > chance)]
+    return pd.DataFrame({"image_id": disagreeing.index.to_list(), "best": disagreeing.to_numpy(), "chance": chance})
 
 
 def _membership(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.measures.faithfulness import (
     Curves,
     Numbers,
@@ -18,23 +18,23 @@ from hilum.explain.measures.faithfulness import (
     mean_films,
     mu_fidelity,
 )
-from hilum.explain.measures.randomisation import permuted_subjects
+from hilum.explain.measures.randomisation import permuted_models
 from hilum.explain.measures.similarity import own_values, rank_correlation, structural_similarity
 from hilum.explain.measures.stability import max_sensitivity, repeatability
 from hilum.records import Attribution, Images, Maps
 from hilum.settings.explain import Explain
 
-Remake = Callable[[Subject, Images, int], Maps]  # another model, other films, another seed: the same method's maps
+Remake = Callable[[ExplainedModel, Images, int], Maps]  # another model, other films, another seed: the same method's maps
 
 
 @dataclass(frozen=True)
-class Case:
+class EvaluationCase:
     """One method's maps of a batch of films, and all that measures read beside them.
 
     images: (N, H, W, 1) float32 grey levels 0-255; attribution: the maps of these films; remake: the method once more.
     """
 
-    subject: Subject
+    explained: ExplainedModel
     images: Images
     attribution: Attribution
     remake: Remake
@@ -51,7 +51,7 @@ class Case:
 
     @cached_property
     def drop_and_gain(self) -> tuple[Numbers, Numbers]:
-        return average_drop_and_gain(self.subject.predict, self.images, self.attribution.values, self.attribution.targets)
+        return average_drop_and_gain(self.explained.predict, self.images, self.attribution.values, self.attribution.targets)
 
     @cached_property
     def randomisation(self) -> pd.DataFrame:
@@ -59,7 +59,7 @@ class Case:
         rows = []
         first = self.attribution.values
         for k in range(self.settings.randomisation.seeds):
-            cascade = permuted_subjects(self.subject, self.settings.randomisation.stops, self.seed + k)
+            cascade = permuted_models(self.explained, self.settings.randomisation.stops, self.seed + k)
             for stop, (layer, other) in enumerate(cascade, 1):
                 maps = self.remake(other, self.images, self.seed)
                 likeness = structural_similarity(first, maps)
@@ -78,11 +78,16 @@ class Case:
         asked = self.settings.sensitivity
         maps = self.attribution.values
         return max_sensitivity(
-            lambda images: self.remake(self.subject, images, self.seed), self.images, maps, asked.radius, asked.samples, self.seed
+            lambda images: self.remake(self.explained, images, self.seed),
+            self.images,
+            maps,
+            asked.radius,
+            asked.samples,
+            self.seed,
         )
 
     def repeated(self) -> Numbers:
-        drawn = [self.remake(self.subject, self.images, self.seed + k) for k in range(1, self.settings.repeats)]
+        drawn = [self.remake(self.explained, self.images, self.seed + k) for k in range(1, self.settings.repeats)]
         own, rows = self.attribution, range(len(self.images))
         return repeatability([[own_values(own, maps, i) for i in rows] for maps in (own.values, *drawn)])
 
@@ -90,8 +95,8 @@ class Case:
         asked = self.settings.mu_fidelity
         subsets = draw_subsets(self.images.shape[1:3], asked.samples, asked.grid, asked.share, self.seed)
         maps, targets = self.attribution.values, self.attribution.targets
-        return mu_fidelity(self.subject.predict, self.images, maps, targets, subsets, mean_films(self.images))
+        return mu_fidelity(self.explained.predict, self.images, maps, targets, subsets, mean_films(self.images))
 
     def _curves(self, replacement: Images) -> Curves:
         maps, targets = self.attribution.values, self.attribution.targets
-        return deletion_and_insertion(self.subject.predict, self.images, maps, targets, self.settings.steps, replacement)
+        return deletion_and_insertion(self.explained.predict, self.images, maps, targets, self.settings.steps, replacement)

@@ -120,11 +120,11 @@ def mu_fidelity(predict: Predict, images: Images, maps: Maps, targets: Labels, s
     whole = predict(images)[row, targets]
     found = np.zeros(len(images), np.float64)  # (N,)
     for i, target in enumerate(targets):
-        answers = []
+        predictions = []
         for start in range(0, len(subsets), BATCH):
             removed = subsets[start : start + BATCH, ..., np.newaxis]
-            answers.append(predict(np.where(removed, replacement[i], images[i]).astype(np.float32))[:, target])
-        loss = whole[i] - np.concatenate(answers)
+            predictions.append(predict(np.where(removed, replacement[i], images[i]).astype(np.float32))[:, target])
+        loss = whole[i] - np.concatenate(predictions)
         worth = subsets.reshape(len(subsets), -1) @ maps[i].ravel().astype(np.float64)
         if np.ptp(loss) > 0 and np.ptp(worth) > 0:
             found[i] = float(spearmanr(loss, worth).statistic)

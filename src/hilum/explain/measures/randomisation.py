@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 
 if TYPE_CHECKING:
     import keras
@@ -37,23 +37,25 @@ def randomise_cascade(
             yield layer.name, copy
 
 
-def permuted_subjects(subject: Subject, stops: int, seed: int, before: Subject | None = None) -> Iterator[tuple[str, Subject]]:
-    """`randomise_cascade` of a subject's model: (lowest permuted layer, the subject), with what methods compiled of the copy.
+def permuted_models(
+    explained: ExplainedModel, stops: int, seed: int, before: ExplainedModel | None = None
+) -> Iterator[tuple[str, ExplainedModel]]:
+    """`randomise_cascade` of an explained model: (lowest permuted layer, the explained model), with what methods compiled.
 
     before: from an earlier seed, whose copy and what was compiled of it serve again.
     Raises: ValueError if there is no model, whose weights could be permuted.
     """
-    if subject.model is None:
+    if explained.model is None:
         raise ValueError(
-            "the weights of a model can be permuted only where there is one: the subject must have the model, whose weights it "
-            "permutes, got its predict function only"
+            "the weights of a model can be permuted only where there is one: the explained model must have its Keras model, "
+            "whose weights it permutes, got its predict function only"
         )
     from hilum.models.forward import predictor
 
     other = before
-    for layer, copy in randomise_cascade(subject.model, stops, seed, before and before.model):
+    for layer, copy in randomise_cascade(explained.model, stops, seed, before and before.model):
         predict = predictor(copy)
-        other = other.reweighted(predict) if other else Subject(predict, copy, subject.background, fleeting=True)
+        other = other.reweighted(predict) if other else ExplainedModel(predict, copy, explained.background, fleeting=True)
         yield layer, other
 
 

@@ -6,11 +6,11 @@ from typing import Literal
 
 import numpy as np
 
-from hilum.explain.measures.evaluation_case import Case
+from hilum.explain.measures.evaluation_case import EvaluationCase
 from hilum.explain.measures.faithfulness import Numbers
 from hilum.explain.measures.localization import (
+    AnnotationMask,
     Heat,
-    Mark,
     above_level,
     average_precision,
     hit_rate,
@@ -38,7 +38,7 @@ class Measure:
     better: higher or lower. low, high: its range; None: the logarithm of the number of pixels, or no limit.
     says: what it is. chance: what a random map and a map of the centre get.
     film: (case) -> (N,); or mark: (map at the film's original size, mark of that size, tuned level) -> one number.
-    dear: needs many more maps or verdicts, so it takes `explain.dear_films` only.
+    costly: needs many more maps or verdicts, so it takes `explain.costly_films` only.
     judged: whether beating a random and a centred map is evidence.
     """
 
@@ -50,9 +50,9 @@ class Measure:
     high: float | None
     says: str
     chance: str
-    film: Callable[[Case], Numbers] | None = None
-    mark: Callable[[Heat, Mark, float], float] | None = None
-    dear: bool = False
+    film: Callable[[EvaluationCase], Numbers] | None = None
+    annotation: Callable[[Heat, AnnotationMask, float], float] | None = None
+    costly: bool = False
     judged: bool = True
 
 
@@ -137,8 +137,8 @@ MEASURES: dict[str, Measure] = {
         1,
         "Spearman correlation between what random groups of cells are worth in the map and what their removal costs the target.",
         "near 0 for a random map",
-        film=Case.fidelity,
-        dear=True,
+        film=EvaluationCase.fidelity,
+        costly=True,
     ),
     "hit_rate": Measure(
         "place",
@@ -149,7 +149,7 @@ MEASURES: dict[str, Measure] = {
         1,
         "Share of films whose map has its maximum inside the mark, without tolerance.",
         "random: the mark's share of the film; centre: whether the mark covers the middle",
-        mark=lambda heat, mark, level: hit_rate(heat, mark),
+        annotation=lambda heat, annotation, level: hit_rate(heat, annotation),
     ),
     "iou_otsu": Measure(
         "place",
@@ -160,7 +160,7 @@ MEASURES: dict[str, Measure] = {
         1,
         "Overlap (intersection over union) of the mark with the part of the map above Otsu's threshold.",
         "grows with the mark's size, as the values beside it show",
-        mark=lambda heat, mark, level: iou(otsu_mask(np.maximum(heat, 0)), mark),
+        annotation=lambda heat, annotation, level: iou(otsu_mask(np.maximum(heat, 0)), annotation),
     ),
     "iou_tuned": Measure(
         "place",
@@ -172,7 +172,9 @@ MEASURES: dict[str, Measure] = {
         "The same above the share of the map's maximum that was best on marked validation films, found for the random and "
         "the centred map in the same way.",
         "grows with the mark's size: a tuned threshold may mark the whole film",
-        mark=lambda heat, mark, level: iou(above_level(heat, level), mark) if np.isfinite(level) else float("nan"),
+        annotation=lambda heat, annotation, level: (
+            iou(above_level(heat, level), annotation) if np.isfinite(level) else float("nan")
+        ),
     ),
     "relevance_mass": Measure(
         "place",
@@ -183,7 +185,7 @@ MEASURES: dict[str, Measure] = {
         1,
         "Share of the positive relevance that lies inside the mark.",
         "random: the mark's share of the film",
-        mark=lambda heat, mark, level: relevance_mass(heat, mark),
+        annotation=lambda heat, annotation, level: relevance_mass(heat, annotation),
     ),
     "average_precision": Measure(
         "place",
@@ -194,7 +196,7 @@ MEASURES: dict[str, Measure] = {
         1,
         "Area under precision over recall when pixels are called marked from the highest value of the map down.",
         "random: the mark's share of the film",
-        mark=lambda heat, mark, level: average_precision(heat, mark),
+        annotation=lambda heat, annotation, level: average_precision(heat, annotation),
     ),
     "randomised_spearman": Measure(
         "model",
@@ -207,7 +209,7 @@ MEASURES: dict[str, Measure] = {
         "what was learned. A zero or constant map has no value: it is no evidence.",
         "random: what unrelated blobs share, about 0.2; centre: 1, since it never looks at the model",
         film=lambda case: case.after_randomisation("spearman"),
-        dear=True,
+        costly=True,
         judged=False,
     ),
     "randomised_ssim": Measure(
@@ -220,7 +222,7 @@ MEASURES: dict[str, Measure] = {
         "Structural similarity of the same two maps, each divided by its largest magnitude; its size, since it may be negative.",
         "random: that of unrelated blobs; centre: 1",
         film=lambda case: case.after_randomisation("ssim"),
-        dear=True,
+        costly=True,
         judged=False,
     ),
     "max_sensitivity": Measure(
@@ -232,8 +234,8 @@ MEASURES: dict[str, Measure] = {
         None,
         "Largest relative change of the map under noise that no reader would see: 1 is as large as the map itself.",
         "random: drawn anew, so far from 0; centre: 0, since it never looks at the film",
-        film=Case.noise_sensitivity,
-        dear=True,
+        film=EvaluationCase.noise_sensitivity,
+        costly=True,
         judged=False,
     ),
     "repeatability": Measure(
@@ -245,8 +247,8 @@ MEASURES: dict[str, Measure] = {
         1,
         "Mean Spearman correlation of maps made with different seeds: 1 where nothing is random.",
         "random: near 0; centre: 1",
-        film=Case.repeated,
-        dear=True,
+        film=EvaluationCase.repeated,
+        costly=True,
         judged=False,
     ),
     "gini": Measure(
@@ -288,6 +290,6 @@ def wanted_measures(asked: Sequence[str]) -> list[str]:
     return [name for name in MEASURES if name in asked]
 
 
-def column(measure: str, mark: str) -> str:
+def column(measure: str, annotation: str) -> str:
     """The name of a measure against one kind of mark, as tables and metrics call it: hit_rate_lesion."""
-    return f"{measure}_{mark}"
+    return f"{measure}_{annotation}"

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from hilum.data.annotations import KINDS, FilmMarks
-from hilum.explain.explained_model import OnFilm, Subject
-from hilum.explain.measures.evaluation_case import Case, Remake
+from hilum.data.annotations import KINDS, FilmAnnotations
+from hilum.explain.explained_model import ExplainedModel, OnFilm
+from hilum.explain.measures.evaluation_case import EvaluationCase, Remake
 from hilum.explain.measures.faithfulness import Numbers
 from hilum.explain.measures.localization import tune_level
 from hilum.explain.measures.reference_maps import centre_maps, random_maps
@@ -16,15 +16,15 @@ from hilum.explain.measures.registry import MEASURES, column
 from hilum.records import Attribution, Images, Labels, Maps, Predictions
 from hilum.settings.explain import Explain
 
-OF_CLASS = ("lesion", "box")  # marks of what makes the class: they count where the explained class is the true one
+OF_CLASS = ("lesion", "box")  # annotations of what makes the class: they count where the explained class is the true one
 
 
 @dataclass(frozen=True)
-class Evidence:
+class MapMeasures:
     """What was measured.
 
     films: one row per film and method: image_id, patient_id, method, target, then a column per measure, NaN where it does not
-    exist. levels: method, mark, level (share of the maximum), films: the thresholds of `iou_tuned`.
+    exist. levels: method, annotation, level (share of the maximum), films: the thresholds of `iou_tuned`.
     randomisation: method, image_id, seed, stop, layer, spearman, ssim; empty unless asked for.
     """
 
@@ -40,47 +40,49 @@ def add_references(found: Mapping[str, Attribution], targets: Labels, seed: int)
     return {**found, **{name: Attribution(values, name, targets, False, {}) for name, values in maps.items()}}
 
 
-def tune_levels(tuning: Mapping[str, Attribution], marks: Sequence[FilmMarks]) -> pd.DataFrame:
-    """For each method and kind of mark the threshold with the best mean IoU on marked validation films.
+def tune_levels(tuning: Mapping[str, Attribution], annotations: Sequence[FilmAnnotations]) -> pd.DataFrame:
+    """For each method and kind of annotation the threshold with the best mean IoU on annotated validation films.
 
-    tuning: maps of those films, for their true class, with REFERENCES. Columns method, mark, level, films; a level is NaN where
-    no film has such a mark.
+    tuning: maps of those films, for their true class, with REFERENCES. Columns method, annotation, level, films; a level is
+    NaN where no film has such an annotation.
     """
     rows = []
     for name, attribution in tuning.items():
         for kind in KINDS:
-            having = [i for i, one in enumerate(marks) if kind in one.kinds]
-            pairs = ((marks[i].geometry.map_to_raw(attribution.values[i]), marks[i].at_raw_size(kind)) for i in having)
+            having = [i for i, one in enumerate(annotations) if kind in one.kinds]
+            pairs = (
+                (annotations[i].geometry.map_to_raw(attribution.values[i]), annotations[i].at_raw_size(kind)) for i in having
+            )
             rows.append((name, kind, tune_level(pairs), len(having)))
-    return pd.DataFrame(rows, columns=["method", "mark", "level", "films"])
+    return pd.DataFrame(rows, columns=["method", "annotation", "level", "films"])
 
 
-def gather_evidence(
-    subject: Subject,
+def measure_maps(
+    explained: ExplainedModel,
     images: Images,
     found: Mapping[str, Attribution],
     remakes: Mapping[str, Remake],
     chosen: Predictions,
-    marks: Sequence[FilmMarks],
+    annotations: Sequence[FilmAnnotations],
     levels: pd.DataFrame,
     settings: Explain,
     seed: int,
     on_film: OnFilm,
-) -> Evidence:
+) -> MapMeasures:
     """Measure all methods.
 
-    images: (N, H, W, 1) float32 grey levels 0-255; found: of `add_references`; remakes: each method once more, for the dear
-    measures, with targets of the first `explain.dear_films` films; chosen: what the model said of the films; marks: of the films.
+    images: (N, H, W, 1) float32 grey levels 0-255; found: of `add_references`; remakes: each method once more, for the
+    costly measures, with targets of the first `explain.costly_films` films; chosen: the model's predictions for the films.
     """
     wanted = [name for name in MEASURES if name in settings.measures]
-    known = {(str(row["method"]), str(row["mark"])): float(row["level"]) for row in levels.to_dict("records")}
-    dear = slice(0, settings.dear_films)
+    known = {(str(row["method"]), str(row["annotation"])): float(row["level"]) for row in levels.to_dict("records")}
+    costly = slice(0, settings.costly_films)
     tables, curves = [], []
     for done, (name, attribution) in enumerate(found.items(), 1):
         remake = remakes.get(name) or _reference_remake(name, seed)
-        case = Case(subject, images, attribution, remake, settings, seed)
-        few = replace(case, images=images[dear], attribution=_first(attribution, dear))
-        columns = _film_values(wanted, case, few) | _mark_values(wanted, attribution, marks, chosen, known)
+        case = EvaluationCase(explained, images, attribution, remake, settings, seed)
+        few = replace(case, images=images[costly], attribution=_first(attribution, costly))
+        columns = _film_values(wanted, case, few) | _annotation_values(wanted, attribution, annotations, chosen, known)
         head = {
             "image_id": chosen.image_id,
             "patient_id": chosen.patient_id,
@@ -92,42 +94,42 @@ def gather_evidence(
             curve = few.randomisation.assign(method=name, image_id=lambda rows: chosen.image_id[rows["film"]])
             curves.append(curve[["method", "image_id", "seed", "stop", "layer", "spearman", "ssim"]])
         on_film(done, len(found))
-    return Evidence(
+    return MapMeasures(
         pd.concat(tables, ignore_index=True), levels, pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
     )
 
 
-def _film_values(wanted: Sequence[str], case: Case, few: Case) -> dict[str, Numbers]:
-    """Measures that need no mark; the dear ones of the first few films, NaN for the others."""
+def _film_values(wanted: Sequence[str], case: EvaluationCase, few: EvaluationCase) -> dict[str, Numbers]:
+    """Measures that need no annotation; the costly ones of the first few films, NaN for the others."""
     columns = {}
     for name in wanted:
-        film, dear = MEASURES[name].film, MEASURES[name].dear
+        film, costly = MEASURES[name].film, MEASURES[name].costly
         if film is not None:
-            values = film(few if dear else case)
+            values = film(few if costly else case)
             columns[name] = np.pad(values, (0, len(case.images) - len(values)), constant_values=np.nan)
     return columns
 
 
-def _mark_values(
+def _annotation_values(
     wanted: Sequence[str],
     attribution: Attribution,
-    marks: Sequence[FilmMarks],
+    annotations: Sequence[FilmAnnotations],
     chosen: Predictions,
     levels: Mapping[tuple[str, str], float],
 ) -> dict[str, Numbers]:
-    """Each measure against each kind of mark that some film has."""
-    asked = {name: MEASURES[name].mark for name in wanted}
+    """Each measure against each kind of annotation that some film has."""
+    asked = {name: MEASURES[name].annotation for name in wanted}
     against = {name: measured for name, measured in asked.items() if measured is not None}
-    kinds = [kind for kind in KINDS if any(kind in one.kinds for one in marks)]
-    columns = {column(name, kind): np.full(len(marks), np.nan) for kind in kinds for name in against}
-    for i, one in enumerate(marks if against else ()):
+    kinds = [kind for kind in KINDS if any(kind in one.kinds for one in annotations)]
+    columns = {column(name, kind): np.full(len(annotations), np.nan) for kind in kinds for name in against}
+    for i, one in enumerate(annotations if against else ()):
         heat = one.geometry.map_to_raw(attribution.values[i])
         for kind in one.kinds:
             if kind in OF_CLASS and attribution.targets[i] != chosen.y_true[i]:
                 continue
-            mark, level = one.at_raw_size(kind), levels.get((attribution.method, kind), float("nan"))
+            annotation, level = one.at_raw_size(kind), levels.get((attribution.method, kind), float("nan"))
             for name, measured in against.items():
-                columns[column(name, kind)][i] = measured(heat, mark, level)
+                columns[column(name, kind)][i] = measured(heat, annotation, level)
     return columns
 
 
@@ -145,7 +147,7 @@ def _reference_remake(name: str, seed: int) -> Remake:
     """How a map that knows nothing is made once more: random ones are drawn anew, that of the centre stays."""
     rng = np.random.default_rng([seed, 1])
 
-    def remake(subject: Subject, images: Images, seed: int) -> Maps:
+    def remake(explained: ExplainedModel, images: Images, seed: int) -> Maps:
         return centre_maps(images.shape[:3]) if name == "centre" else random_maps(images.shape[:3], rng)
 
     return remake

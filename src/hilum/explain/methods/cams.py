@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import OnFilm, Subject, check_films, check_model, check_settings, unsigned_map
+from hilum.explain.explained_model import ExplainedModel, OnFilm, check_films, check_model, check_settings, unsigned_map
 from hilum.records import Attribution, Cells, Images, Labels
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Cut:
 def explain_on_tail(
     method: str,
     make_cells: MakeCells,
-    subject: Subject,
+    explained: ExplainedModel,
     images: Images,
     targets: Labels,
     settings: Mapping[str, Any],
@@ -43,15 +43,15 @@ def explain_on_tail(
     """A map by tf-keras-vis on what stands above a layer, at the size of the film.
 
     make_cells: the method at the size of the layer. The forward pass up to the layer runs once per batch, compiled at the
-    subject's first films, with the weights as constants unless they are fleeting.
+    explained model's first films, with the weights as constants unless they are fleeting.
     settings: layer (`last`, `finer` or a layer's name). Values are not normalised, so two films or two arms can be compared.
     numbers: maximum of the map; zero = 1 where no cell argues for the target, whose map is all zeros.
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph.
     """
     check_films(images, targets)
     check_settings(method, settings, ["layer"])
-    model = check_model(method, subject, targets)
-    cut = compile_cut(subject, model, str(settings["layer"]))
+    model = check_model(method, explained, targets)
+    cut = compile_cut(explained, model, str(settings["layer"]))
     parts = []
     for start in range(0, len(images), BATCH):
         batch = slice(start, start + BATCH)
@@ -61,8 +61,8 @@ def explain_on_tail(
     return unsigned_map(method, np.concatenate(parts), targets, {"layer": cut.cells.layer}, cut.cells)
 
 
-def compile_cut(subject: Subject, model: "keras.Model", layer: str, few: bool = False) -> Cut:
-    """The cut of `cut_at`, its lower part compiled; made once for a subject.
+def compile_cut(explained: ExplainedModel, model: "keras.Model", layer: str, few: bool = False) -> Cut:
+    """The cut of `cut_at`, its lower part compiled; made once for an explained model.
 
     few: leave the lower part to Keras, because compiling it would cost more than a handful of films take.
     """
@@ -74,10 +74,10 @@ def compile_cut(subject: Subject, model: "keras.Model", layer: str, few: bool = 
         def plain(films: Images) -> NDArray[np.float32]:
             return np.asarray(prefix(films, training=False))
 
-        below = plain if few else compile_forward(prefix, constants=not subject.fleeting)
+        below = plain if few else compile_forward(prefix, constants=not explained.fleeting)
         return Cut(cells_of(prefix, name), below, tail)
 
-    return subject.once(f"cut at {layer}", compile_here, live=subject.fleeting)
+    return explained.once(f"cut at {layer}", compile_here, live=explained.fleeting)
 
 
 def cells_of(prefix: "keras.Model", layer: str) -> Cells:

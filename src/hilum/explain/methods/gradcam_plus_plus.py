@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import OnFilm, Subject
+from hilum.explain.explained_model import ExplainedModel, OnFilm
 from hilum.explain.methods.cams import at_input, explain_on_tail
 from hilum.records import Attribution, Images, Labels
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def explain(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     """Grad-CAM++ on the logits, at the size of the film.
 
@@ -29,7 +29,7 @@ def explain(
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph.
     Source: Chattopadhyay et al. 2018, arXiv 1710.11063.
     """
-    return explain_on_tail("gradcam_plus_plus", _cells, subject, images, targets, settings, on_film)
+    return explain_on_tail("gradcam_plus_plus", _cells, explained, images, targets, settings, on_film)
 
 
 def _cells(tail: "keras.Model", activations: Any, targets: Labels) -> NDArray[np.float32]:

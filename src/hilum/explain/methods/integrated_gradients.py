@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import OnFilm, Subject, check_films, check_model, check_settings, numbers_of
+from hilum.explain.explained_model import ExplainedModel, OnFilm, check_films, check_model, check_settings, numbers_of
 from hilum.explain.methods.baselines import baseline_of
 from hilum.records import Attribution, Images, Labels
 
@@ -20,7 +20,7 @@ Gradient = Callable[[Images, int], tuple[NDArray[np.float32], NDArray[np.float32
 
 
 def explain(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     """Integrated Gradients of the target's logit, the mean over the baselines.
 
@@ -34,7 +34,7 @@ def explain(
     """
     check_films(images, targets)
     check_settings("integrated_gradients", settings, ["baselines", "steps"])
-    gradient = gradient_of(subject, check_model("integrated_gradients", subject, targets))
+    gradient = gradient_of(explained, check_model("integrated_gradients", explained, targets))
     values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)
     rows = []
     for i, film in enumerate(images[..., 0]):
@@ -73,9 +73,9 @@ def integrate(
     return np.mean(parts, axis=0).astype(np.float32), numbers
 
 
-def gradient_of(subject: Subject, model: "keras.Model") -> Gradient:
-    """A compiled function for the gradient of one logit at each film of a batch, made once for a subject."""
-    return subject.once("gradient of a logit", lambda: _compile_gradient(model), live=True)
+def gradient_of(explained: ExplainedModel, model: "keras.Model") -> Gradient:
+    """A compiled function for the gradient of one logit at each film of a batch, made once for an explained model."""
+    return explained.once("gradient of a logit", lambda: _compile_gradient(model), live=True)
 
 
 def _compile_gradient(model: "keras.Model") -> Gradient:

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import BATCH, OnFilm, Predict, Subject, check_films, check_settings, check_targets, numbers_of
+from hilum.explain.explained_model import (
+    BATCH,
+    ExplainedModel,
+    OnFilm,
+    Predict,
+    check_films,
+    check_settings,
+    check_targets,
+    numbers_of,
+)
 from hilum.records import Attribution, Images, Labels
 
 if TYPE_CHECKING:
@@ -16,7 +25,7 @@ SEGMENTATION = ("superpixels", "compactness", "sigma")  # the settings of `segme
 
 
 def explain(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     """LIME's weight of each superpixel for the target's probability, painted on the superpixel's pixels.
 
@@ -40,11 +49,11 @@ def explain(
     rows = []
     for i, film in enumerate(images[..., 0]):
         regions[i] = segment(film, **{key: settings[key] for key in SEGMENTATION})
-        explainer = fast_explainer(float(settings["kernel_width"]), str(settings["selection"]), seed, subject)
-        target, answers = int(targets[i]), _Answers(subject.predict)
+        explainer = fast_explainer(float(settings["kernel_width"]), str(settings["selection"]), seed, explained)
+        target, predictions = int(targets[i]), _Answers(explained.predict)
         explanation = explainer.explain_instance(
             np.repeat(film[..., np.newaxis], 3, axis=-1),
-            answers,
+            predictions,
             labels=(target,),
             hide_color=_hidden_grey(settings["hide"], film),
             top_labels=None,
@@ -54,11 +63,11 @@ def explain(
             segmentation_fn=lambda _, found=regions[i]: found,
             random_seed=seed,
         )
-        check_targets(targets, answers.classes)
+        check_targets(targets, predictions.classes)
         weights = np.zeros(regions[i].max() + 1, np.float32)
         for region, weight in explanation.local_exp[target]:
             weights[region] = weight
-        spread = answers.spread(target)
+        spread = predictions.spread(target)
         if spread == 0:  # a flat answer has nothing to fit; ridge leaves rounding there
             weights[:] = 0
         values[i] = weights[regions[i]]
@@ -99,17 +108,21 @@ def segment(film: NDArray[np.float32], superpixels: int, compactness: float, sig
 
 
 def show_superpixels(
-    subject: Subject, shown: NDArray[np.bool_], regions: NDArray[np.int32], film: NDArray[np.float32], hidden: NDArray[np.float32]
+    explained: ExplainedModel,
+    shown: NDArray[np.bool_],
+    regions: NDArray[np.int32],
+    film: NDArray[np.float32],
+    hidden: NDArray[np.float32],
 ) -> Images:
-    """Copies of a film in the subject's memory: shown (B, M) says which of its superpixels each copy shows; (B, H, W, 1)."""
-    copies = subject.copies(len(shown), film.shape)
+    """Copies of a film, in memory used again: shown (B, M) says which of its superpixels each copy shows; (B, H, W, 1)."""
+    copies = explained.copies(len(shown), film.shape)
     for row, copy in zip(shown, copies[..., 0], strict=True):
         copy[:] = hidden
         np.copyto(copy, film, where=row[regions])
     return copies
 
 
-def fast_explainer(kernel_width: float, selection: str, seed: int, subject: Subject) -> "LimeImageExplainer":
+def fast_explainer(kernel_width: float, selection: str, seed: int, explained: ExplainedModel) -> "LimeImageExplainer":
     """lime's explainer with its loop over samples and superpixels replaced by one indexing; draws and answers stay equal."""
     from lime.lime_image import LimeImageExplainer
 
@@ -122,11 +135,11 @@ def fast_explainer(kernel_width: float, selection: str, seed: int, subject: Subj
             data[0, :] = 1
             shown = data.astype(bool)
             film, hidden = image[..., 0], fudged_image[..., 0]
-            answers = [
-                classifier_fn(show_superpixels(subject, shown[i : i + batch_size], segments, film, hidden))
+            predictions = [
+                classifier_fn(show_superpixels(explained, shown[i : i + batch_size], segments, film, hidden))
                 for i in range(0, num_samples, batch_size)
             ]
-            return data, np.concatenate(answers)
+            return data, np.concatenate(predictions)
 
     return Vectorised(kernel_width=kernel_width, feature_selection=selection, random_state=seed)
 
@@ -147,7 +160,7 @@ class _Answers:
         return self._kept[0].shape[1]
 
     def spread(self, target: int) -> float:
-        column = np.concatenate([answers[:, target] for answers in self._kept])
+        column = np.concatenate([predictions[:, target] for predictions in self._kept])
         return float(column.max() - column.min())
 
 

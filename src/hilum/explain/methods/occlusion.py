@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from hilum.explain.explained_model import BATCH, OnFilm, Subject, check_films, check_settings, check_targets
+from hilum.explain.explained_model import BATCH, ExplainedModel, OnFilm, check_films, check_settings, check_targets
 from hilum.explain.methods.baselines import baseline_of
 from hilum.records import Attribution, Images, Labels
 
 
 def explain(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     """A square patch slides over the film; a pixel's value is the mean fall of the probability over the patches that hid it.
 
@@ -27,7 +27,7 @@ def explain(
     side = images.shape[1]
     patch, stride = (max(1, round(float(settings[key]) * side)) for key in ("patch", "stride"))
     corners = [(y, x) for y in _starts(images.shape[1], patch, stride) for x in _starts(images.shape[2], patch, stride)]
-    whole = np.asarray(subject.predict(images), np.float64)
+    whole = np.asarray(explained.predict(images), np.float64)
     check_targets(targets, whole.shape[1])
     values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)
     spread = np.zeros(len(images), np.float64)  # (N,)
@@ -37,14 +37,14 @@ def explain(
         met = [whole[i, target]]
         for start in range(0, len(corners), BATCH):
             some = corners[start : start + BATCH]
-            copies = subject.copies(len(some), film.shape)
+            copies = explained.copies(len(some), film.shape)
             for one, (y, x) in zip(copies[..., 0], some, strict=True):
                 one[:] = film
                 one[y : y + patch, x : x + patch] = hidden[y : y + patch, x : x + patch]
-            answers = np.asarray(subject.predict(copies), np.float64)[:, target]
-            met += answers.tolist()
-            for answer, (y, x) in zip(answers, some, strict=True):
-                total[y : y + patch, x : x + patch] += whole[i, target] - answer
+            predictions = np.asarray(explained.predict(copies), np.float64)[:, target]
+            met += predictions.tolist()
+            for prediction, (y, x) in zip(predictions, some, strict=True):
+                total[y : y + patch, x : x + patch] += whole[i, target] - prediction
                 count[y : y + patch, x : x + patch] += 1
         spread[i] = max(met) - min(met)
         values[i] = total / np.maximum(count, 1)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hilum.explain.explained_model import OnFilm, Subject
+from hilum.explain.explained_model import ExplainedModel, OnFilm
 from hilum.explain.methods import (
     captions,
     gradcam,
@@ -40,16 +40,16 @@ from hilum.settings.explain import (
     Xrai,
 )
 
-Explain = Callable[[Subject, Images, Labels, Mapping[str, Any], int, OnFilm], Attribution]
+Explain = Callable[[ExplainedModel, Images, Labels, Mapping[str, Any], int, OnFilm], Attribution]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """One way to explain a verdict.
 
-    explain: (subject, images (N, H, W, 1) grey levels 0-255, targets (N,), settings, seed, on_film) -> Attribution.
+    explain: (explained model, images (N, H, W, 1) grey levels 0-255, targets (N,), settings, seed, on_film) -> Attribution.
     settings: its class in `settings/explain.py`, whose values stand in params.yaml under the method's name.
-    kind: black_box methods read only `subject.predict`, white_box methods `subject.model`.
+    kind: black_box methods read only `explained.predict`, white_box methods `explained.model`.
     signed: True if negative values argue against the target.
     output: of the model, whose changes the values are made of. A map in probability that hardly moves is rounding; one in logits
         may be faint.
@@ -60,7 +60,7 @@ class Method:
     caption: the lines below a map, from its own numbers.
     blocks: how many blocks per side a picture sums the map over, because single pixels cannot be read; None: as it is.
     directed: False if high values say where the verdict is touchy, for or against, and not what argues for it.
-    background: True if it reads `subject.background`, of which it takes `settings.background` films.
+    background: True if it reads `explained.background`, of which it takes `settings.background` films.
     quick: True if a map costs about one pass through the model; the others take from twenty passes to thousands.
     """
 

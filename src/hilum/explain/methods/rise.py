@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import BATCH, OnFilm, Subject, check_films, check_settings, check_targets, numbers_of
+from hilum.explain.explained_model import BATCH, ExplainedModel, OnFilm, check_films, check_settings, check_targets, numbers_of
 from hilum.explain.methods.baselines import baseline_of
 from hilum.records import Attribution, Cells, Images, Labels
 
 
 def explain(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     """The mean probability while a pixel is shown, less the mean over all masks.
 
@@ -28,7 +28,7 @@ def explain(
     check_films(images, targets)
     check_settings("rise", settings, ["samples", "cells", "shown", "baseline"])
     samples, cells, share = int(settings["samples"]), int(settings["cells"]), float(settings["shown"])
-    whole = np.asarray(subject.predict(images), np.float64)
+    whole = np.asarray(explained.predict(images), np.float64)
     check_targets(targets, whole.shape[1])
     values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)
     rows = []
@@ -37,13 +37,13 @@ def explain(
         weighed, seen = np.zeros((2, *film.shape), np.float64)  # each (H, W)
         met = []
         for masks in draw_masks(samples, cells, share, film.shape, seed):
-            copies = subject.copies(len(masks), film.shape)
+            copies = explained.copies(len(masks), film.shape)
             np.multiply(masks, film - hidden, out=copies[..., 0])
             copies += hidden[..., np.newaxis]
-            answers = np.asarray(subject.predict(copies), np.float64)[:, target]
-            weighed += np.tensordot(answers, masks, axes=1)
+            predictions = np.asarray(explained.predict(copies), np.float64)[:, target]
+            weighed += np.tensordot(predictions, masks, axes=1)
             seen += masks.sum(axis=0, dtype=np.float64)
-            met.append(answers)
+            met.append(predictions)
         every = np.concatenate(met)
         spread = float(every.max() - every.min())
         if spread > 0:  # a flat answer has nothing to weigh; the subtraction leaves rounding there

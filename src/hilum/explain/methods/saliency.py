@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hilum.explain.explained_model import OnFilm, Subject, check_films, check_model, check_settings, unsigned_map
+from hilum.explain.explained_model import ExplainedModel, OnFilm, check_films, check_model, check_settings, unsigned_map
 from hilum.records import Attribution, Images, Labels, Maps
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ BATCH = 32  # films per gradient
 
 
 def explain(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     """Saliency: |gradient| of the target's logit at the film.
 
@@ -27,7 +27,7 @@ def explain(
     """
     check_films(images, targets)
     check_settings("saliency", settings, [])
-    logits = _logits(check_model("saliency", subject, targets))
+    logits = _logits(check_model("saliency", explained, targets))
     parts = []
     for start in range(0, len(images), BATCH):
         parts.append(_gradients(logits, images[start : start + BATCH], targets[start : start + BATCH]))
@@ -36,7 +36,7 @@ def explain(
 
 
 def explain_smoothly(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     """SmoothGrad: the mean of Saliency over noisy copies of the film.
 
@@ -52,7 +52,7 @@ def explain_smoothly(
     """
     check_films(images, targets)
     check_settings("smoothgrad", settings, ["samples", "noise"])
-    logits = _logits(check_model("smoothgrad", subject, targets))
+    logits = _logits(check_model("smoothgrad", explained, targets))
     samples, share = int(settings["samples"]), float(settings["noise"])
     noise = np.random.RandomState(seed).normal(0.0, 1.0, (samples, *images.shape[1:]))
     values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)

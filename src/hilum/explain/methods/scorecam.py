@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import OnFilm, Subject, check_films, check_model, check_settings, unsigned_map
+from hilum.explain.explained_model import ExplainedModel, OnFilm, check_films, check_model, check_settings, unsigned_map
 from hilum.explain.methods.cams import cells_of, cut_at, resize_cells
 from hilum.records import Attribution, Images, Labels
 
@@ -18,7 +18,7 @@ BATCH = 32  # masked films per pass
 
 
 def explain(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     """Score-CAM on the probabilities, at the size of the film.
 
@@ -33,7 +33,7 @@ def explain(
     """
     check_films(images, targets)
     check_settings("scorecam", settings, ["layer", "max_N"])
-    model = check_model("scorecam", subject, targets)
+    model = check_model("scorecam", explained, targets)
 
     from tf_keras_vis.scorecam import Scorecam
 
@@ -48,7 +48,7 @@ def explain(
     for i in range(len(images)):
         k = int(targets[i])
         found = explainer(
-            lambda answers, k=k: answers[:, k] - float(black[k]),
+            lambda predictions, k=k: predictions[:, k] - float(black[k]),
             images[i : i + 1],
             penultimate_layer=layer,
             seek_penultimate_conv_layer=False,
@@ -72,8 +72,8 @@ def _answer_in_logarithms(model: "keras.Model") -> "keras.Model":
 
     class Answering(keras.Model):
         def predict(self, films: Any, batch_size: int) -> NDArray[np.float32]:
-            answers = forward(np.asarray(films[0], np.float32))
-            return np.log(np.maximum(answers, np.finfo(np.float32).tiny))
+            predictions = forward(np.asarray(films[0], np.float32))
+            return np.log(np.maximum(predictions, np.finfo(np.float32).tiny))
 
     forward = compile_forward(model, constants=True)
     return Answering(model.input, model.output)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import OnFilm, Subject, check_films, check_model, check_settings
+from hilum.explain.explained_model import ExplainedModel, OnFilm, check_films, check_model, check_settings
 from hilum.records import Attribution, Images, Labels
 
 if TYPE_CHECKING:
@@ -19,15 +19,16 @@ BATCH = 50  # sampled films per gradient
 
 
 def explain(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     """shap's GradientExplainer at the film, for the target's logit only.
 
-    images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; subject.background: (B, H, W, 1) training films.
-    settings: samples (gradients per film); background (films of the subject's background to measure against, a seeded choice, all
-    if it has no more); smoothing (noise added to each sample, standard deviation as a share of that of the background's values).
-    Signed values in logits. They should add up to the film's logit less the background's mean logit (numbers: difference);
-    additivity_error is their sum less that difference, in logits, the noise of the sampling; zero = 1 where the map is all 0.
+    images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; explained.background: (B, H, W, 1) training
+    films. settings: samples (gradients per film); background (films of the explained model's background to measure against, a
+    seeded choice, all if it has no more); smoothing (noise added to each sample, standard deviation as a share of that of the
+    background's values). Signed values in logits. They should add up to the film's logit less the background's mean logit
+    (numbers: difference); additivity_error is their sum less that difference, in logits, the noise of the sampling; zero = 1
+    where the map is all 0.
 
     The seed sets which background films are chosen, and which of them and which point on the way are drawn, the same for every
     film.
@@ -36,8 +37,8 @@ def explain(
     """
     check_films(images, targets)
     check_settings("shap", settings, ["samples", "background", "smoothing"])
-    model = check_model("shap", subject, targets)
-    background = choose_background(check_background(subject.background, images), int(settings["background"]), seed)
+    model = check_model("shap", explained, targets)
+    background = choose_background(check_background(explained.background, images), int(settings["background"]), seed)
     chosen = hash_films(background)
 
     import keras
@@ -47,7 +48,7 @@ def explain(
         return compile_gradients(logits, background, float(settings["smoothing"]))
 
     once = f"expected gradients at the film, smoothing {settings['smoothing']}, background {chosen}"
-    gradients = subject.once(once, compile_here, live=True)
+    gradients = explained.once(once, compile_here, live=True)
     found, numbers = expected_gradients(gradients, images, targets, int(settings["samples"]), seed, on_film)
     values = found[..., 0]
     return Attribution(
@@ -94,15 +95,15 @@ def compile_gradients(logits: "keras.Model", background: NDArray[np.float32], sm
     import shap
     import tensorflow as tf
 
-    answer = tf.function(
+    prediction = tf.function(
         lambda inputs: logits(inputs, training=False),
         input_signature=[tf.TensorSpec([None, *logits.input_shape[1:]], tf.float32)],
     )
     last = keras.layers.Dense(1, use_bias=False, dtype="float32", name="picked")
     one = keras.Model([logits.input], last(logits.output))  # a list, because shap calls it with one
     explainer = shap.GradientExplainer(one, background, batch_size=BATCH, local_smoothing=smoothing * float(background.std()))
-    explainer.explainer.model = lambda inputs, training=False: last(answer(inputs[0]))
-    return Gradients(explainer, last.kernel, answer, background)
+    explainer.explainer.model = lambda inputs, training=False: last(prediction(inputs[0]))
+    return Gradients(explainer, last.kernel, prediction, background)
 
 
 def expected_gradients(
@@ -155,7 +156,7 @@ def hash_films(films: Images) -> str:
 def check_background(background: Images | None, images: Images) -> Images:
     """The background, if there is one that fits and holds no explained film. Raises ValueError otherwise."""
     if background is None or len(background) == 0:
-        raise ValueError("shap must have background films, got none; give Subject(background=...) a sample of training films")
+        raise ValueError("shap must have background films, got none; give ExplainedModel a background of training films")
     if background.shape[1:] != images.shape[1:] or background.dtype != np.float32:
         raise ValueError(f"background must be (B, {images.shape[1:]}) float32, got {background.shape} {background.dtype}")
     known = {film.tobytes() for film in background}

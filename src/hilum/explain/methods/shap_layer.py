@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hilum.explain.explained_model import OnFilm, Subject, check_films, check_model, check_settings
+from hilum.explain.explained_model import ExplainedModel, OnFilm, check_films, check_model, check_settings
 from hilum.explain.methods.cams import cells_of, cut_at, resize_cells
 from hilum.explain.methods.shap_gradients import (
     Gradients,
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def explain(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     """shap's GradientExplainer on the part of the model from a layer's input to the target's logit.
 
-    images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; subject.background: (B, H, W, 1) training films.
-    settings: layer (the name of one whose input every path crosses, or `last`: the one that reads the last convolution),
+    images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; explained.background: (B, H, W, 1) training
+    films. settings: layer (the name of one whose input every path crosses, or `last`: the one that reads the last convolution),
     samples, background (its own choice of films) and smoothing as for `shap`.
     Signed values: the sum over the channels of each cell, in logits, resized bilinearly to the film. Another quantity than
     `shap`: how the cells combine, not how pixels make the cells. numbers as for `shap`, of the cells before resizing.
@@ -37,8 +37,8 @@ def explain(
     """
     check_films(images, targets)
     check_settings("shap_layer", settings, ["layer", "samples", "background", "smoothing"])
-    model = check_model("shap_layer", subject, targets)
-    background = choose_background(check_background(subject.background, images), int(settings["background"]), seed)
+    model = check_model("shap_layer", explained, targets)
+    background = choose_background(check_background(explained.background, images), int(settings["background"]), seed)
     chosen = hash_films(background)
     layer, below = input_cut(model, str(settings["layer"]))
     _, prefix, tail = cut_at(model, below)
@@ -47,7 +47,7 @@ def explain(
         return compile_gradients(tail, np.asarray(prefix(background, training=False)), float(settings["smoothing"]))
 
     once = f"expected gradients at {below}, smoothing {settings['smoothing']}, background {chosen}"
-    gradients = subject.once(once, compile_here)
+    gradients = explained.once(once, compile_here)
     inputs = np.asarray(prefix(images, training=False))
     cells, numbers = expected_gradients(gradients, inputs, targets, int(settings["samples"]), seed, on_film)
     values = resize_cells(cells.sum(axis=-1), images.shape[1:3])

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import BATCH, OnFilm, Subject, check_films, check_settings, check_targets
+from hilum.explain.explained_model import BATCH, ExplainedModel, OnFilm, check_films, check_settings, check_targets
 from hilum.explain.methods.baselines import baseline_of
 from hilum.explain.methods.shap_gradients import own_random_state
 from hilum.records import Attribution, Images, Labels
 
 
 def explain(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     """shap's PartitionExplainer (Owen values over a tree of rectangles) for the target's probability.
 
@@ -31,7 +31,7 @@ def explain(
     import shap
 
     def predict(films: NDArray[Any]) -> NDArray[np.float64]:
-        return np.asarray(subject.predict(np.asarray(films, np.float32)), np.float64)
+        return np.asarray(explained.predict(np.asarray(films, np.float32)), np.float64)
 
     whole = predict(images)
     check_targets(targets, whole.shape[1])
@@ -47,10 +47,10 @@ def explain(
             found = explainer(
                 film[np.newaxis], max_evals=int(settings["evaluations"]), batch_size=BATCH, outputs=[target], silent=True
             )
-        answer = np.asarray(found.values, np.float64).reshape(images.shape[1:3])
+        prediction = np.asarray(found.values, np.float64).reshape(images.shape[1:3])
         difference[i] = whole[i, target] - predict(hidden[np.newaxis, ..., np.newaxis])[0, target]
-        total[i] = answer.sum()
-        values[i] = answer
+        total[i] = prediction.sum()
+        values[i] = prediction
         on_film(i + 1, len(images))
     return Attribution(
         values=values,

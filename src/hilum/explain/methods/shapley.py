@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import BATCH, OnFilm, Subject, check_films, check_settings, check_targets, numbers_of
+from hilum.explain.explained_model import BATCH, ExplainedModel, OnFilm, check_films, check_settings, check_targets, numbers_of
 from hilum.explain.methods.baselines import baseline_of
 from hilum.explain.methods.lime_superpixels import SEGMENTATION, segment, show_superpixels
 from hilum.explain.methods.shap_gradients import own_random_state
@@ -14,7 +14,7 @@ from hilum.records import Attribution, Images, Labels
 
 
 def explain(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     """shap's PermutationExplainer over superpixels for the target's probability, painted on the superpixels' pixels.
 
@@ -30,7 +30,7 @@ def explain(
     """
     check_films(images, targets)
     check_settings("shapley", settings, [*SEGMENTATION, "orders", "baseline"])
-    whole = np.asarray(subject.predict(images), np.float64)
+    whole = np.asarray(explained.predict(images), np.float64)
     check_targets(targets, whole.shape[1])
     values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)
     regions = np.zeros(images.shape[:3], np.int32)  # (N, H, W)
@@ -38,8 +38,8 @@ def explain(
     for i, film in enumerate(images[..., 0]):
         regions[i] = segment(film, **{key: settings[key] for key in SEGMENTATION})
         hidden, target = baseline_of(str(settings["baseline"]), film), int(targets[i])
-        weights, error = _permute(subject, film, hidden, regions[i], target, int(settings["orders"]), seed)
-        empty = np.asarray(subject.predict(hidden[np.newaxis, ..., np.newaxis]), np.float64)[0, target]
+        weights, error = _permute(explained, film, hidden, regions[i], target, int(settings["orders"]), seed)
+        empty = np.asarray(explained.predict(hidden[np.newaxis, ..., np.newaxis]), np.float64)[0, target]
         values[i] = weights[regions[i]]
         difference = whole[i, target] - empty
         rows.append(
@@ -64,7 +64,7 @@ def explain(
 
 
 def _permute(
-    subject: Subject,
+    explained: ExplainedModel,
     film: NDArray[np.float32],
     hidden: NDArray[np.float32],
     regions: NDArray[np.int32],
@@ -77,15 +77,15 @@ def _permute(
 
     count = int(regions.max()) + 1
 
-    def answer(shown: NDArray[Any]) -> NDArray[np.float64]:  # (B, M) of 0 and 1 -> (B,)
+    def prediction(shown: NDArray[Any]) -> NDArray[np.float64]:  # (B, M) of 0 and 1 -> (B,)
         parts = []
         for start in range(0, len(shown), BATCH):
-            copies = show_superpixels(subject, shown[start : start + BATCH].astype(bool), regions, film, hidden)
-            parts.append(np.asarray(subject.predict(copies), np.float64)[:, target])
+            copies = show_superpixels(explained, shown[start : start + BATCH].astype(bool), regions, film, hidden)
+            parts.append(np.asarray(explained.predict(copies), np.float64)[:, target])
         return np.concatenate(parts)
 
     with own_random_state():
-        explainer = shap.PermutationExplainer(answer, np.zeros((1, count)), seed=seed)
+        explainer = shap.PermutationExplainer(prediction, np.zeros((1, count)), seed=seed)
         walk = 2 * count + 1  # films on the way to the whole film and back
         found = explainer(np.ones((1, count)), max_evals=orders * walk, batch_size=walk, error_bounds=True, silent=True)
     values = np.asarray(found.values, np.float64)[0]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import OnFilm, Subject, check_films, check_model, check_settings, numbers_of
+from hilum.explain.explained_model import ExplainedModel, OnFilm, check_films, check_model, check_settings, numbers_of
 from hilum.explain.methods.integrated_gradients import gradient_of, integrate
 from hilum.records import Attribution, Images, Labels
 
@@ -16,7 +16,7 @@ LEAST_NEW = 0.001  # share of the film that a region must add to what is covered
 
 
 def explain(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
     """Each pixel takes the mean Integrated Gradient of the part that its region added to the regions before it.
 
@@ -31,7 +31,7 @@ def explain(
     """
     check_films(images, targets)
     check_settings("xrai", settings, ["baselines", "steps", "dilation"])
-    gradient = gradient_of(subject, check_model("xrai", subject, targets))
+    gradient = gradient_of(explained, check_model("xrai", explained, targets))
     values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)
     regions = np.zeros(images.shape[:3], np.int32)  # (N, H, W)
     rows = []

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import Subject
+from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.measures.evaluation_case import Remake
-from hilum.explain.measures.randomisation import permuted_subjects
+from hilum.explain.measures.randomisation import permuted_models
 from hilum.explain.measures.similarity import own_values, rank_correlation
 from hilum.explain.measures.summary import patient_mean
 from hilum.explain.methods.registry import METHODS
@@ -29,7 +29,7 @@ def choose_gate_films(patient_ids: Sequence[str], count: int) -> NDArray[np.int6
 
 
 def correlate_permuted(
-    subject: Subject,
+    explained: ExplainedModel,
     images: Images,
     found: Mapping[str, Attribution],
     remake_of: RemakeOf,
@@ -41,19 +41,19 @@ def correlate_permuted(
     """Each method's maps against those of the same network with the values of every weight tensor permuted within it.
 
     images: (N, H, W, 1) float32 grey levels 0-255; found: the methods' maps of these films; patient_ids: (N,); the permuted
-    models, one per seed, serve all methods. The subject's own model stays as it is.
+    models, one per seed, serve all methods. The explained model itself stays as it is.
     Columns method, film (index), patient_id, seed (0, 1, ...), spearman at the method's own resolution: -1 to 1, NaN where one
     of the two maps is constant, since it ranks nothing.
     Raises: ValueError if there is no model, whose weights could be permuted.
     Source: Adebayo et al. 2018, arXiv 1810.03292.
     """
-    quick, dear = (choose_gate_films(patient_ids, count) for count in (settings.films, settings.dear_films))
+    quick, costly = (choose_gate_films(patient_ids, count) for count in (settings.films, settings.costly_films))
     rows = []
-    other: Subject | None = None  # with a copy of the model, one for all seeds
+    other: ExplainedModel | None = None  # with a copy of the model, one for all seeds
     for k in range(settings.seeds):
-        ((_, other),) = permuted_subjects(subject, 1, seed + k, other)
+        ((_, other),) = permuted_models(explained, 1, seed + k, other)
         for name, attribution in found.items():
-            chosen = quick if METHODS[name].quick else dear
+            chosen = quick if METHODS[name].quick else costly
             maps = remake_of(name, attribution.targets[chosen])(other, images[chosen], seed)
             again = np.zeros_like(attribution.values)  # in the places of the films, as regions are
             again[chosen] = maps

@@ -15,6 +15,6 @@ def verdicts_of(table: pd.DataFrame) -> dict[str, str]:
     return dict(zip(table["method"], table["verdict"], strict=True))
 
 
-def mark_sanity(found: Mapping[str, Attribution], verdicts: Mapping[str, str]) -> dict[str, Attribution]:
+def stamp_sanity(found: Mapping[str, Attribution], verdicts: Mapping[str, str]) -> dict[str, Attribution]:
     """The maps with the verdicts on their methods; a method without one stays not tested."""
     return {name: replace(one, sanity=verdicts.get(name, "")) for name, one in found.items()}

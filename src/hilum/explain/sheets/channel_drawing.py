@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.annotations import FilmMarks
+from hilum.data.annotations import FilmAnnotations
 from hilum.explain.drawing.annotations import OUTLINES, draw_outline
 from hilum.explain.drawing.heat import GREY, INK, draw_film, fit_inches
-from hilum.explain.drawing.panels import Answer
+from hilum.explain.drawing.panels import FilmPrediction
 from hilum.explain.drawing.tiles import Section, Tile, draw_sections
 from hilum.explain.sheets.channels import Channels
 
@@ -18,18 +18,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_activations(film: NDArray[np.generic], layers: Sequence[Channels], answer: Answer, marks: FilmMarks) -> "Figure":
+def draw_activations(
+    film: NDArray[np.generic], layers: Sequence[Channels], prediction: FilmPrediction, annotations: FilmAnnotations
+) -> "Figure":
     """The film, then the channels of each layer on one scale per layer, so that a silent channel looks silent."""
-    across, down = fit_inches(1.0, marks.geometry)
+    across, down = fit_inches(1.0, annotations.geometry)
 
     def paint(axes: "Axes") -> None:
         draw_film(axes, film)
-        draw_outline(axes, marks)
+        draw_outline(axes, annotations)
 
     first = Section("", [Tile("film", paint)], across * 2.2, 1, down / across)
     sections = [_channel_section(layer, _told(layer, "that vary most over this film"), across, down) for layer in layers]
     note = f"activations as the layer gives them, one scale per layer: what is dark is silent; {OUTLINES}"
-    return draw_sections("Activations", answer, [first, *sections], note)
+    return draw_sections("Activations", prediction, [first, *sections], note)
 
 
 def draw_filters(layers: Sequence[Channels], model: str) -> "Figure":

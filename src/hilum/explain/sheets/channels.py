@@ -39,8 +39,8 @@ def activations_at(model: "keras.Model", images: Images, layers: Sequence[str], 
     import keras
 
     outputs = [model.get_layer(name).output for name in layers]
-    answers = keras.Model(model.input, outputs)(images, training=False)
-    stacks = [np.asarray(one, np.float32) for one in (answers if isinstance(answers, list) else [answers])]
+    predictions = keras.Model(model.input, outputs)(images, training=False)
+    stacks = [np.asarray(one, np.float32) for one in (predictions if isinstance(predictions, list) else [predictions])]
     return [[_most_varied(name, stack[i], count) for name, stack in zip(layers, stacks, strict=True)] for i in range(len(images))]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hilum.explain.explained_model import OnFilm, Subject, check_model, check_settings
+from hilum.explain.explained_model import ExplainedModel, OnFilm, check_model, check_settings
 from hilum.explain.methods import gradcam, shap_layer
 from hilum.explain.methods.cams import BATCH, compile_cut
 from hilum.records import Attribution, Images, Labels
@@ -15,7 +15,7 @@ LAST, FIRST = "last", "first"
 
 
 def gradcam_at_layers(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> list[Attribution]:
     """Grad-CAM at each chosen layer, the highest layer first where they are counted.
 
@@ -24,15 +24,15 @@ def gradcam_at_layers(
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph (the message lists those that do).
     """
     check_settings("gradcam_layers", settings, ["layers"])
-    model = check_model("gradcam_layers", subject, targets)
+    model = check_model("gradcam_layers", explained, targets)
     layers = choose_layers("gradcam_layers", model, settings["layers"])
     for layer in layers:
-        compile_cut(subject, model, layer, few=len(images) < BATCH)
-    return [gradcam.explain(subject, images, targets, {"layer": layer}, seed, on_film) for layer in layers]
+        compile_cut(explained, model, layer, few=len(images) < BATCH)
+    return [gradcam.explain(explained, images, targets, {"layer": layer}, seed, on_film) for layer in layers]
 
 
 def shap_at_layers(
-    subject: Subject, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
+    explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> list[Attribution]:
     """shap's GradientExplainer at the input of each chosen layer, the highest layer first where they are counted.
 
@@ -43,9 +43,9 @@ def shap_at_layers(
     """
     own = {key: value for key, value in settings.items() if key != "layers"}
     check_settings("shap_layers", settings, [*own, "layers"])
-    model = check_model("shap_layers", subject, targets)
+    model = check_model("shap_layers", explained, targets)
     layers = choose_readers("shap_layers", model, settings["layers"])
-    return [shap_layer.explain(subject, images, targets, {**own, "layer": layer}, seed, on_film) for layer in layers]
+    return [shap_layer.explain(explained, images, targets, {**own, "layer": layer}, seed, on_film) for layer in layers]
 
 
 def choose_layers(place: str, model: "keras.Model", asked: int | Sequence[str]) -> list[str]:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.annotations import FilmMarks
+from hilum.data.annotations import FilmAnnotations
 from hilum.explain.drawing.annotations import OUTLINES, draw_outline
 from hilum.explain.drawing.heat import draw_film, fit_inches
-from hilum.explain.drawing.panels import Answer
+from hilum.explain.drawing.panels import FilmPrediction
 from hilum.explain.drawing.tiles import Paint, Section, Tile, draw_sections
 from hilum.explain.sheets.lime_views import Views
 
@@ -23,11 +23,11 @@ SIDE = 2.55  # inches
 
 
 def draw_lime_views(
-    film: NDArray[np.generic], views: Views, answer: Answer, marks: FilmMarks, trust: str, shown: int
+    film: NDArray[np.generic], views: Views, prediction: FilmPrediction, annotations: FilmAnnotations, trust: str, shown: int
 ) -> "Figure":
     """The film, its superpixels, the pros, the pros with the rest hidden, and pros and cons.
 
-    film: (H, W) grey levels 0-255; marks: what experts marked, and the film's proportions; trust: the caption of the map, with
+    film: (H, W) grey levels 0-255; annotations: of experts, and the film's proportions; trust: the caption of the map, with
     local fit and number of superpixels; shown: superpixels that a view may have.
     """
     cons = views.signs < 0
@@ -38,7 +38,7 @@ def draw_lime_views(
             draw_film(axes, film)
             for mask, colour, opacity in layers:
                 _fill(axes, mask, colour, opacity)
-            draw_outline(axes, marks)
+            draw_outline(axes, annotations)
             if empty:
                 axes.text(0.5, 0.5, empty, transform=axes.transAxes, ha="center", va="center", color="white", fontsize=9)
 
@@ -48,7 +48,7 @@ def draw_lime_views(
         draw_film(axes, film)
         _edges(axes, views.regions)
 
-    nothing = "" if found["pros"] else f"no superpixel\nargues for {answer.target}"
+    nothing = "" if found["pros"] else f"no superpixel\nargues for {prediction.target}"
     tiles = [
         Tile("film", on_film()),
         Tile(f"superpixels: {len(np.unique(views.regions))}", outlined),
@@ -59,13 +59,13 @@ def draw_lime_views(
             on_film((views.signs > 0, FOR, TINT), (cons, AGAINST, TINT)),
         ),
     ]
-    across, down = fit_inches(SIDE, marks.geometry)
-    section = Section(f"LIME, for {answer.target}\n{trust}", tiles, across, len(tiles), down / across)
+    across, down = fit_inches(SIDE, annotations.geometry)
+    section = Section(f"LIME, for {prediction.target}\n{trust}", tiles, across, len(tiles), down / across)
     note = (
         f"pros only and rest hidden (behind grey blue): up to {shown} superpixels that argue for the class, red; pros and cons: "
         f"the {shown} of the largest |weight|, against in blue; opacity {TINT:.0%}; {OUTLINES}"
     )
-    return draw_sections("LIME's views", answer, [section], note)
+    return draw_sections("LIME's views", prediction, [section], note)
 
 
 def _count(views: Views, mask: NDArray[np.bool_]) -> int:

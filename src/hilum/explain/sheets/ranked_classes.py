@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from hilum.explain.explained_model import OnFilm, Subject
+from hilum.explain.explained_model import ExplainedModel, OnFilm
 from hilum.explain.methods.registry import METHODS
 from hilum.records import Attribution, Images, Probabilities
 
 
 def maps_of_ranked_classes(
     method: str,
-    subject: Subject,
+    explained: ExplainedModel,
     images: Images,
     probabilities: Probabilities,
     count: int,
@@ -32,7 +32,7 @@ def maps_of_ranked_classes(
         raise ValueError(f"explain.ranked.classes must be at least 1, got {count}; use a number from 1")
     ranked = rank_classes(probabilities)
     ways = range(min(count, ranked.shape[1]))
-    return [METHODS[method].explain(subject, images, ranked[:, rank], settings, seed, on_film) for rank in ways]
+    return [METHODS[method].explain(explained, images, ranked[:, rank], settings, seed, on_film) for rank in ways]
 
 
 def rank_classes(probabilities: Probabilities) -> np.ndarray:

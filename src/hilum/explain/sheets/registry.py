@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hilum.data.annotations import FilmMarks
-from hilum.explain.drawing.panels import Answer, Row, draw_rows
+from hilum.data.annotations import FilmAnnotations
+from hilum.explain.drawing.panels import FilmPrediction, Row, draw_rows
 from hilum.explain.drawing.stamp import stamp_title
-from hilum.explain.explained_model import OnFilm, Subject, check_model
+from hilum.explain.explained_model import ExplainedModel, OnFilm, check_model
 from hilum.explain.methods import lime_superpixels
 from hilum.explain.methods.registry import METHODS, caption
 from hilum.explain.sheets.channel_drawing import draw_activations, draw_filters
@@ -24,25 +24,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Shown:
+class SheetFilms:
     """The films that sheets show, and what is known of them.
 
     films: (N, H, W); images: (N, H, W, 1) the same as a model takes them; targets: (N,) classes that maps explain;
-    probabilities: (N, K); classes: K names; answers, marks: one per film; found: maps there are already, of these films first.
+    probabilities: (N, K); classes: K names; predictions, annotations: one per film; found: maps there are
+    already, of these films first.
     """
 
-    subject: Subject
+    explained: ExplainedModel
     films: Films
     images: Images
     targets: Labels
     probabilities: Probabilities
     classes: Sequence[str]
-    answers: Sequence[Answer]
-    marks: Sequence[FilmMarks]
+    predictions: Sequence[FilmPrediction]
+    annotations: Sequence[FilmAnnotations]
     found: Mapping[str, Attribution]
 
 
-def first_films(shown: Shown, count: int) -> Shown:
+def first_films(shown: SheetFilms, count: int) -> SheetFilms:
     """The first so many of the films."""
     few = slice(0, count)
     return replace(
@@ -51,8 +52,8 @@ def first_films(shown: Shown, count: int) -> Shown:
         images=shown.images[few],
         targets=shown.targets[few],
         probabilities=shown.probabilities[few],
-        answers=shown.answers[few],
-        marks=shown.marks[few],
+        predictions=shown.predictions[few],
+        annotations=shown.annotations[few],
     )
 
 
@@ -69,75 +70,78 @@ class Sheet:
     """One kind of sheet.
 
     draw: (shown, settings of `explain`, seed, on_film) -> Drawn; title: for people.
-    background: whether it reads `subject.background`, by the settings of `explain`; per_film: False if it shows the model alone.
+    background: whether it reads `explained.background`, by the settings of `explain`; per_film: False if it shows the model
+    alone.
     """
 
-    draw: Callable[[Shown, Explain, int, OnFilm], Drawn]
+    draw: Callable[[SheetFilms, Explain, int, OnFilm], Drawn]
     title: str
     background: Callable[[Explain], bool] = lambda settings: False
     per_film: bool = True
 
 
-def _gradcam_layers(shown: Shown, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
+def _gradcam_layers(shown: SheetFilms, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
     own = settings.gradcam_layers.model_dump()
-    return _rows("Grad-CAM", shown, gradcam_at_layers(shown.subject, shown.images, shown.targets, own, seed, on_film))
+    return _rows("Grad-CAM", shown, gradcam_at_layers(shown.explained, shown.images, shown.targets, own, seed, on_film))
 
 
-def _shap_layers(shown: Shown, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
+def _shap_layers(shown: SheetFilms, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
     own = {**settings.shap_layer.model_dump(exclude={"layer"}), **settings.shap_layers.model_dump()}
-    return _rows("SHAP", shown, shap_at_layers(shown.subject, shown.images, shown.targets, own, seed, on_film))
+    return _rows("SHAP", shown, shap_at_layers(shown.explained, shown.images, shown.targets, own, seed, on_film))
 
 
-def _rows(name: str, shown: Shown, maps: Sequence[Attribution]) -> Drawn:
+def _rows(name: str, shown: SheetFilms, maps: Sequence[Attribution]) -> Drawn:
     """One method's maps at several layers, each named by its layer."""
     pictures = []
-    for i, answer in enumerate(shown.answers):
-        titles = [f"{one.layer}, for {answer.target}" for one in maps]
-        row = Row(f"{name} at {len(maps)} layers", maps, i, answer, titles)
-        pictures.append(draw_rows(shown.films[i], [row], shown.marks[i]))
+    for i, prediction in enumerate(shown.predictions):
+        titles = [f"{one.layer}, for {prediction.target}" for one in maps]
+        row = Row(f"{name} at {len(maps)} layers", maps, i, prediction, titles)
+        pictures.append(draw_rows(shown.films[i], [row], shown.annotations[i]))
     return Drawn(pictures, maps)
 
 
-def _ranked(shown: Shown, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
+def _ranked(shown: SheetFilms, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
     """One scale for all classes of a film: what argues for a class that is not believed is often faint."""
     name, count = settings.ranked.method, settings.ranked.classes
     own: Mapping[str, Any] = getattr(settings, name).model_dump()
-    maps = maps_of_ranked_classes(name, shown.subject, shown.images, shown.probabilities, count, own, seed, on_film)
+    maps = maps_of_ranked_classes(name, shown.explained, shown.images, shown.probabilities, count, own, seed, on_film)
     maps = [replace(one, sanity=shown.found[name].sanity if name in shown.found else "") for one in maps]
     pictures = []
-    for i, answer in enumerate(shown.answers):
+    for i, prediction in enumerate(shown.predictions):
         ranked = [int(one.targets[i]) for one in maps]
         titles = [f"{METHODS[name].title}, for {shown.classes[k]} {shown.probabilities[i, k]:.1%}" for k in ranked]
-        row = Row(f"{METHODS[name].title} of the {len(maps)} most probable classes", maps, i, answer, titles, same_scale=True)
-        pictures.append(draw_rows(shown.films[i], [row], shown.marks[i]))
+        row = Row(f"{METHODS[name].title} of the {len(maps)} most probable classes", maps, i, prediction, titles, same_scale=True)
+        pictures.append(draw_rows(shown.films[i], [row], shown.annotations[i]))
     return Drawn(pictures, maps)
 
 
-def _lime_views(shown: Shown, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
+def _lime_views(shown: SheetFilms, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
     lime = shown.found.get("lime")
-    made = lime or lime_superpixels.explain(shown.subject, shown.images, shown.targets, settings.lime.model_dump(), seed, on_film)
+    made = lime or lime_superpixels.explain(
+        shown.explained, shown.images, shown.targets, settings.lime.model_dump(), seed, on_film
+    )
     own = settings.lime_views.model_dump()
     pictures = []
-    for i, answer in enumerate(shown.answers):
+    for i, prediction in enumerate(shown.predictions):
         views = view_superpixels(shown.films[i], made, i, own)
         trust = caption(made, i).replace("\n", "; ")
-        picture = draw_lime_views(shown.films[i], views, answer, shown.marks[i], trust, settings.lime_views.features)
+        picture = draw_lime_views(shown.films[i], views, prediction, shown.annotations[i], trust, settings.lime_views.features)
         stamp_title(picture, 0.985, 0.985, made.sanity)
         pictures.append(picture)
     return Drawn(pictures, [] if lime else [made])
 
 
-def _activations(shown: Shown, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
-    model = check_model("activations", shown.subject, shown.targets)
+def _activations(shown: SheetFilms, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
+    model = check_model("activations", shown.explained, shown.targets)
     layers = choose_layers("activations", model, settings.activations.layers)
     channels = activations_at(model, shown.images, layers, settings.activations.channels)
-    said = [replace(answer, target=answer.predicted) for answer in shown.answers]  # activations explain no class
-    rows = zip(shown.films, channels, said, shown.marks, strict=True)
-    return Drawn([draw_activations(film, found, answer, marks) for film, found, answer, marks in rows])
+    said = [replace(prediction, target=prediction.predicted) for prediction in shown.predictions]  # activations explain no class
+    rows = zip(shown.films, channels, said, shown.annotations, strict=True)
+    return Drawn([draw_activations(film, found, prediction, annotations) for film, found, prediction, annotations in rows])
 
 
-def _filters(shown: Shown, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
-    model = check_model("filters", shown.subject, shown.targets)
+def _filters(shown: SheetFilms, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
+    model = check_model("filters", shown.explained, shown.targets)
     found = filters_of(model, settings.filters.layers, settings.filters.channels)
     return Drawn([draw_filters(found, str(model.name))])
 

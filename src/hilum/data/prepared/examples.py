@@ -9,7 +9,7 @@ from hilum.records import Films, Images, Labels
 
 
 @dataclass(frozen=True)
-class Rows:
+class Examples:
     """Films that a model learns from or is judged on.
 
     films: (N, H, W) grey levels 0-255; labels: (N,) class indices; keys: N hashes of the films' pixels.
@@ -19,9 +19,9 @@ class Rows:
     labels: Labels
     keys: tuple[str, ...]
 
-    def take(self, indices: NDArray[np.intp]) -> "Rows":
+    def take(self, indices: NDArray[np.intp]) -> "Examples":
         """The rows at these positions, repeated ones included."""
-        return Rows(self.films[indices], self.labels[indices], tuple(self.keys[i] for i in indices))
+        return Examples(self.films[indices], self.labels[indices], tuple(self.keys[i] for i in indices))
 
 
 def as_images(films: Films) -> Images:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hilum.serving.answer_table import AnswerTable, open_table
+from hilum.serving.prediction_table import PredictionTable, open_table
 
 CLASSES, SHA = ["ill", "well"], "m" * 64
 FILMS = ["a.png", 'b,\n"\n""\n.png', "c\r.png", "d\u2028ä.png", "e.png", "f.png", "=1+1.png", "'@a.png", "-0.5"]
@@ -18,7 +18,7 @@ ROWS["e.png"] = ["e.png", "", "", "", 'broken:\n"here"\n\n', SHA]
 def fill(out: Path) -> int:
     """Add the rows that the table lacks one by one, as a call of `predict` does; returns how many."""
     with open_table(out, CLASSES, SHA, FILMS) as table:
-        todo = [name for name in FILMS if not table.answered(name)]
+        todo = [name for name in FILMS if not table.predicted(name)]
         for name in todo:
             table.add({name: ROWS[name]})
         table.put_in_order(FILMS)
@@ -42,7 +42,7 @@ def test_no_name_of_a_film_is_a_formula_to_a_spreadsheet(tmp_path: Path) -> None
     written = (tmp_path / "out.csv").read_bytes()
     assert b"\n'=1+1.png,ill,0.75" in written and b"\n''@a.png,ill" in written and b"\n-0.5,ill" in written
     with open_table(tmp_path / "out.csv", CLASSES, SHA, FILMS) as table:
-        assert table.answered("=1+1.png")
+        assert table.predicted("=1+1.png")
     (tmp_path / "out.csv").write_bytes(written.replace(b"'=1+1.png", b"=1+1.png"))  # as it was written before
     assert fill(tmp_path / "out.csv") == 1, "the one with an error"
     assert (tmp_path / "out.csv").read_bytes() == written
@@ -52,7 +52,7 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
     fill(tmp_path / "out.csv")
     with open_table(tmp_path / "out.csv", CLASSES, SHA, []) as table:
         assert table.rows == ROWS
-        assert [name for name in FILMS if not table.answered(name)] == ["e.png"]
+        assert [name for name in FILMS if not table.predicted(name)] == ["e.png"]
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
 def test_an_answer_has_a_class_and_numbers_and_no_error(tmp_path: Path, cells: list[str], answered: bool) -> None:
     with open_table(tmp_path / "out.csv", CLASSES, SHA, []) as table:
         table.add({"a": ["a", *cells, SHA]})
-        assert table.answered("a") is answered
-        assert not table.answered("b")
+        assert table.predicted("a") is answered
+        assert not table.predicted("b")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_the_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> Non
     lines = [
         "import sys, time",
         "from pathlib import Path",
-        "from hilum.serving.answer_table import open_table",
+        "from hilum.serving.prediction_table import open_table",
         f"with open_table(Path(sys.argv[1]), {CLASSES}, {SHA!r}, {FILMS}) as table:",  # leaves one row out: replaces the file
         "    print('open', flush=True)",
         "    time.sleep(60)",
@@ -118,12 +118,12 @@ def test_the_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> Non
 def test_a_table_that_was_replaced_while_it_was_opened_is_opened_anew(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     fill(out)
-    first = AnswerTable(out, CLASSES)
+    first = PredictionTable(out, CLASSES)
     first.read(FILMS, SHA)  # drops the error and so replaces the file, under its lock
     with pytest.raises(ValueError, match="must be written by one call at a time"):
-        AnswerTable(out, CLASSES)
+        PredictionTable(out, CLASSES)
     first.close()
-    AnswerTable(out, CLASSES).close()
+    PredictionTable(out, CLASSES).close()
 
 
 def test_a_link_stays_a_link_and_a_file_keeps_its_rights(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a served model says of films: the verdict and probabilities of each, or why there are none."""
+"""What a served model says of films: the prediction and probabilities of each, or why there are none."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from hilum.data.decoding.depth import GREY_BITS, tell_outside
 from hilum.data.decoding.marked_film import MarkedFilm, prepare_marked
-from hilum.data.prepared.rows import as_images
-from hilum.evaluation.scoring.decisions import verdict
-from hilum.explain.explained_model import Subject
-from hilum.serving.answer_table import Cells
+from hilum.data.prepared.examples import as_images
+from hilum.evaluation.scoring.decisions import decide
+from hilum.explain.explained_model import ExplainedModel
+from hilum.serving.prediction_table import Cells
 
 
 def prepare_film(film: Path, described: Mapping[str, Any]) -> MarkedFilm:
@@ -50,14 +50,14 @@ def prepare_films(files: Mapping[str, Path], described: Mapping[str, Any]) -> tu
     return films, faults
 
 
-def answer_films(
-    subject: Subject,
+def predict_films(
+    explained: ExplainedModel,
     described: Mapping[str, Any],
     names: Sequence[str],
     films: Mapping[str, MarkedFilm],
     faults: Mapping[str, str],
 ) -> dict[str, Cells]:
-    """A row of the CSV for each name, in this order: an answer, or an error and no verdict.
+    """A row of the CSV for each name, in this order: an answer, or an error and no prediction.
 
     films, faults: as `prepare_films` gives them.
     """
@@ -65,8 +65,8 @@ def answer_films(
     nothing = ["" for _ in classes]
     rows = {name: [name, "", *nothing, faults.get(name, ""), described["model_sha256"]] for name in names}
     if read:
-        probabilities = subject.predict(as_images(np.stack([films[name].film for name in read])))
-        verdicts = verdict(probabilities, described["threshold"])
+        probabilities = explained.predict(as_images(np.stack([films[name].film for name in read])))
+        verdicts = decide(probabilities, described["threshold"])
         for name, row, k in zip(read, probabilities, verdicts, strict=True):
             if fault := tell_fault(row):
                 rows[name][-2] = fault

@@ -16,7 +16,7 @@ from hilum.cells import guard_cell, read_cell
 Cells = list[str]  # of one row: file, predicted, p_<class> for each class, error, model_sha256
 
 
-class AnswerTable:
+class PredictionTable:
     """A CSV that nobody else writes while it is open. rows: film -> cells, as they stand in the file."""
 
     def __init__(self, path: Path, classes: Sequence[str]) -> None:
@@ -25,8 +25,8 @@ class AnswerTable:
         self.rows: dict[str, Cells] = {}
         self._file = open_locked(path)
 
-    def answered(self, film: str) -> bool:
-        """Whether the film has a verdict; one with an error has none and is tried again."""
+    def predicted(self, film: str) -> bool:
+        """Whether the film has a prediction; one with an error has none and is tried again."""
         return film in self.rows and self.is_answer(self.rows[film])
 
     def is_answer(self, cells: Cells) -> bool:
@@ -40,7 +40,7 @@ class AnswerTable:
         self._file.seek(0)
         content = self._file.read()
         for cells in self._parse(content, model_sha256):
-            if not self.answered(cells[0]):
+            if not self.predicted(cells[0]):
                 self.rows[cells[0]] = cells
         self.rows = {film: cells for film, cells in self.rows.items() if film not in films or self.is_answer(cells)}
         self._write_anew(unless=content)
@@ -106,7 +106,7 @@ class AnswerTable:
 
 
 @contextmanager
-def open_table(out: Path, classes: Sequence[str], model_sha256: str, films: Collection[str]) -> Iterator[AnswerTable]:
+def open_table(out: Path, classes: Sequence[str], model_sha256: str, films: Collection[str]) -> Iterator[PredictionTable]:
     """The CSV with what it holds already; of `films`, only answers.
 
     Raises:
@@ -114,7 +114,7 @@ def open_table(out: Path, classes: Sequence[str], model_sha256: str, films: Coll
     """
     path = out.resolve()  # where a link leads: what is written beside it and renamed would replace the link
     path.parent.mkdir(parents=True, exist_ok=True)
-    table = AnswerTable(path, classes)
+    table = PredictionTable(path, classes)
     try:
         table.read(films, model_sha256)
         yield table

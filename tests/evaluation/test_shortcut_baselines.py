@@ -1,12 +1,12 @@
-"""A model beside blind classifiers: the numbers of their own predictions, and a flag that follows the paired interval."""
+"""A model beside shortcut baselines: the numbers of their own predictions, and a flag that follows the paired interval."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from hilum.evaluation.blind import BLIND, flag, measure_blind, tell_flag
 from hilum.evaluation.scoring.metrics import METRICS, evaluate_all
+from hilum.evaluation.shortcut_baselines import SHORTCUT_BASELINES, flag, measure_shortcut_baselines, tell_flag
 from hilum.evaluation.statistics import paired_bootstrap
 from hilum.records import Predictions
 
@@ -21,7 +21,7 @@ def answers(skill: float, seed: int = 0, films: int = 400) -> Predictions:
 
 
 def measured(model: Predictions, rim: Predictions, source: Predictions | None = None, margin: float = 0.05) -> dict[str, float]:
-    return measure_blind(model, {"acquisition_only": rim, "source_only": source}, 200, 0.95, 1, margin)
+    return measure_shortcut_baselines(model, {"acquisition_only": rim, "source_only": source}, 200, 0.95, 1, margin)
 
 
 def test_a_model_no_better_than_the_rim_is_flagged_and_a_better_one_is_not() -> None:
@@ -46,7 +46,7 @@ def test_the_difference_is_the_paired_one_of_model_minus_blind() -> None:
         paired.low,
     )
     assert found["above_acquisition_only/auroc_macro"] > 0
-    for name in BLIND:
+    for name in SHORTCUT_BASELINES:
         assert found[f"{name}/auroc_macro.low"] < found[f"{name}/auroc_macro"] < found[f"{name}/auroc_macro.high"]
     assert found["source_only/accuracy"] == evaluate_all(answers(0.1, seed=2))["accuracy"]
 
@@ -64,7 +64,7 @@ def test_the_order_of_films_is_no_matter_but_their_names_are() -> None:
 
 
 def test_an_undefined_classifier_is_undefined_and_flags_nothing() -> None:
-    found = measure_blind(answers(1.0), {"acquisition_only": None, "source_only": None}, 50, 0.95, 1, 0.05)
+    found = measure_shortcut_baselines(answers(1.0), {"acquisition_only": None, "source_only": None}, 50, 0.95, 1, 0.05)
     assert np.isnan(found["acquisition_only/auroc_macro"]) and np.isnan(found["source_only/auroc_macro"])
     assert np.isnan(found["flagged/acquisition_only"]) and np.isnan(found["flagged/source_only"])
 
