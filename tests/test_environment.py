@@ -10,6 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from hilum.models.backbones import BACKBONES
 from hilum.packages import PARTS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,6 +119,12 @@ def test_a_missing_driver_is_told_with_an_extra_that_brings_it() -> None:
     for extra, package in told.items():
         names = [line.partition("==")[0] for line in EXTRAS[extra]]
         assert package in names, extra
+
+
+def test_the_packages_of_weights_that_the_registry_names_are_the_extra_of_that_name() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    packages = [row.imagenet for row in BACKBONES.values() if row.imagenet is not None]
+    assert project["optional-dependencies"]["imagenet"] == [f"{one.package}=={one.version}" for one in packages]
 
 
 def test_every_direct_dependency_is_pinned() -> None:

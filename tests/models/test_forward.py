@@ -7,7 +7,7 @@ from hilum.models.classifier import cut
 from hilum.models.forward import BATCH, compile_forward, predictor
 
 
-@pytest.mark.parametrize("name", ["mobilenet_025", "mobilenetv2"])
+@pytest.mark.parametrize("name", ["mobilenet_025", "mobilenetv2", "efficientnet_lite0"])
 def test_constants_change_answers_by_rounding_only(name: str) -> None:
     films = draw_films(3)
     expected = graph(name)(films, training=False).numpy()
@@ -16,11 +16,12 @@ def test_constants_change_answers_by_rounding_only(name: str) -> None:
     np.testing.assert_allclose(answers, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_025", "mobilenetv2"])
+@pytest.mark.parametrize("name", ["mobilenet_025", "mobilenetv2", "efficientnet_lite0"])
 def test_without_constants_the_arithmetic_is_that_of_training_bit_for_bit(name: str) -> None:
     """Oracle: the prefix's activations as a training step computes them, inside a function that also takes a gradient."""
     model, films = graph(name), draw_films(5)
-    prefix, tail = cut(model, {"mobilenet_025": "conv_pw_9_relu", "mobilenetv2": "block_12_add"}[name])
+    place = {"mobilenet_025": "conv_pw_9_relu", "mobilenetv2": "block_12_add", "efficientnet_lite0": "block_11_add"}[name]
+    prefix, tail = cut(model, place)
     prefix_frozen = [layer for layer in prefix.layers if layer.weights]
     for layer in prefix_frozen:
         layer.trainable = False

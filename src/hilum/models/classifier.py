@@ -33,11 +33,12 @@ def build_classifier(
 ) -> keras.Model:
     """Build a flat graph (size, size, 1) -> (classes,) whose untrained head answers the prior.
 
-    weights: None for random ones, "imagenet" (Keras downloads them) or the path of a file without top.
+    weights: None for random ones, "imagenet" (Keras downloads them, or a package has them: see the row of the backbone) or the
+        path of a file without top.
     log_prior: (classes,) natural logarithm of the class frequencies, in class order.
 
     Raises:
-        ValueError: the backbone is unknown, or log_prior has another length than classes.
+        ValueError: the backbone is unknown, log_prior has another length than classes, or the weights are missing or others.
     """
     if log_prior.shape != (classes,):
         raise ValueError(f"log_prior must hold one value per class, got shape {log_prior.shape} for {classes} classes")
@@ -87,11 +88,14 @@ def _backbone_weights(backbone: str, size: int, weights: str) -> list[NDArray[np
 @lru_cache(maxsize=1)  # every trial of a search builds the same network
 def _read_weights(backbone: str, size: int, weights: str, written: int) -> list[NDArray[np.float32]]:
     """written: when the file was, since another one of its name is read anew."""
-    options = find_backbone(backbone).options
+    row = find_backbone(backbone)
+    if weights == "imagenet" and row.imagenet is not None:  # it says itself what is wrong with its package
+        shape = (size, size, 3)
+        return application(backbone)(input_shape=shape, include_top=False, weights=row.imagenet, **row.options).get_weights()
     # Weights do not depend on the input size; ImageNet files of MobileNets are published for 224 px and refuse odd sizes.
     side = 224 if weights == "imagenet" else size
     try:
-        whole = application(backbone)(input_shape=(side, side, 3), include_top=False, weights=weights, **options)
+        whole = application(backbone)(input_shape=(side, side, 3), include_top=False, weights=weights, **row.options)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"weights must be a file of {backbone} without top, got {weights}: {reason}") from error

@@ -9,11 +9,13 @@ from hilum.explain.measures.registry import wanted_measures
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.sheets.registry import SHEETS
 from hilum.models.backbones import BACKBONES
+from hilum.models.packaged_weights import PackagedWeights, hash_packaged
 from hilum.progress import say
 from hilum.settings.params import Params
 from hilum.settings.roots import FILE, is_absolute, read_roots
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.sources import NOT_READ, PhantomSource
+from hilum.settings.training import Arm
 from hilum.workspace import Workspace
 
 KNOWN_WEIGHTS = ("pretrained", "imagenet", "none")
@@ -110,4 +112,15 @@ def find_missing(params: Params, workspace: Workspace, given: Mapping[str, str] 
                 f"arms.{name}.weights must be {', '.join(KNOWN_WEIGHTS)} or a file, got {workspace.at_home(arm.weights)}, "
                 "which does not exist"
             )
+        elif (packaged := packaged_weights(arm)) is not None:
+            try:
+                hash_packaged(packaged)
+            except ValueError as fault:
+                faults.append(f"arms.{name}.weights: {fault}")
     return faults
+
+
+def packaged_weights(arm: Arm) -> PackagedWeights | None:
+    """The package that an arm's `weights: imagenet` is read from, if it is one."""
+    backbone = BACKBONES.get(arm.backbone)
+    return backbone.imagenet if backbone is not None and arm.weights == "imagenet" else None

@@ -4,12 +4,14 @@ import shutil
 from pathlib import Path
 
 from hilum.data.fingerprints import fingerprint, hash_files
+from hilum.models.packaged_weights import hash_packaged
 from hilum.progress import bar, say
-from hilum.project.faults import KNOWN_WEIGHTS, find_faults, find_missing
+from hilum.project.faults import KNOWN_WEIGHTS, find_faults, find_missing, packaged_weights
 from hilum.results import file_sha256, folder_digest, write_json
 from hilum.settings.meaning import pretrained_backbones, spaces
 from hilum.settings.params import Params, read_params
 from hilum.settings.roots import read_roots
+from hilum.settings.training import Arm
 from hilum.workspace import Workspace, find_workspace
 
 
@@ -66,8 +68,12 @@ def gather_facts(params: Params, workspace: Workspace) -> dict[str, object]:
     for name, root in roots.items():
         hashes = hash_files(workspace.at_home(root), workspace.hashes, bar(f"{name}: files hashed"))
         sources[name] = {"fingerprint": fingerprint(hashes)}
-    weights = {
-        name: arm.weights if arm.weights in KNOWN_WEIGHTS else file_sha256(workspace.at_home(arm.weights))
-        for name, arm in params.arms.items()
-    }
+    weights = {name: weights_fact(arm, workspace) for name, arm in params.arms.items()}
     return {"sources": sources, "weights": weights, "pretrain": pretrained_backbones(params.arms)}
+
+
+def weights_fact(arm: Arm, workspace: Workspace) -> str:
+    """The SHA-256 of the file that an arm's weights are read from; the word itself where there is no file yet."""
+    if (packaged := packaged_weights(arm)) is not None:
+        return hash_packaged(packaged)
+    return arm.weights if arm.weights in KNOWN_WEIGHTS else file_sha256(workspace.at_home(arm.weights))

@@ -17,7 +17,14 @@ from hilum.training.sealed_arrays import drop_oldest, open_array, write_array
 
 LIMIT = 8 * 1024**3  # bytes of all cached activations; the least recently used ones go first
 FEATURE_CODE = (  # what makes views and activations; tests/training/test_deciding_code.py compares it with the imports
-    *("data/prepared/examples.py", "models/backbones.py", "models/classifier.py", "models/flatten.py", "models/forward.py"),
+    *(
+        "data/prepared/examples.py",
+        "models/backbones.py",
+        "models/classifier.py",
+        "models/efficientnet_lite.py",
+        "models/flatten.py",
+    ),
+    *("models/forward.py", "models/packaged_weights.py", "models/torch_pickle.py"),
     *("training/augmentation.py", "training/features.py", "training/sealed_arrays.py"),
 )
 FEATURE_LIBRARIES = ("keras", "numpy", "pillow", "tensorflow")

@@ -29,7 +29,7 @@ def load_task(params: Params, arm: Arm, workspace: Workspace, versions: dict[str
 
 
 def weights_digest(params: Params, name: str, workspace: Workspace) -> str:
-    """The hash of the weights that the arm of that name begins with; `imagenet` and `none` stand for themselves."""
+    """The hash of the weights that the arm of that name begins with; `none`, and `imagenet` of Keras, stand for themselves."""
     arm = params.arms[name]
     if arm.weights == "pretrained":
         return file_sha256(workspace.pretrained / f"{arm.backbone}.weights.h5")
