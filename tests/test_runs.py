@@ -17,7 +17,7 @@ from empty_store import forget_environment, make_store
 from hilum import runs
 from hilum.commit import find_commit
 from hilum.ownership import this_process
-from hilum.results import base_tags, epoch_metrics, folder_digest, run_key, write_table
+from hilum.results import base_tags, epoch_metrics, folder_digest, run_key, write_json, write_table
 from hilum.runs import arm_run, code_tags, find_arm_run, fits, log_results, log_search
 from hilum.settings.params import Tracking, read_params
 from hilum.tracking import Store, open_store
@@ -298,6 +298,16 @@ def test_a_search_says_its_spaces_and_what_it_found(workspace: Workspace, store:
     assert logged.params["tune.metric"] == "auroc_macro"
     assert logged.metrics == {"val/auroc_macro": 0.8}, "a pruned trial is no best one"
     assert logged.tags["digest.tuning"] == folder_digest(folder)
+
+
+def test_a_search_by_a_loss_says_the_loss_of_its_best_trial(workspace: Workspace, store: Store) -> None:
+    folder = fake.write_tuning(workspace, "baseline")
+    trials = pd.DataFrame({"number": [0, 1, 2], "state": ["COMPLETE", "COMPLETE", "PRUNED"], "best": [False, True, False]})
+    write_table(folder / "trials.csv", trials.assign(**{"value": [0.8, 0.5, 0.4], "val/log_loss": [0.8, 0.5, 0.4]}))
+    write_json(folder / "settings.json", {"params": {"tune.metric": "log_loss"}})
+    with store.start("tune-baseline", {}) as run:
+        log_search(run, folder, read_params(ROOT / "params.yaml"), "baseline")
+    assert store.client.get_run(run.id).data.metrics == {"val/log_loss": 0.5}
 
 
 def test_every_run_says_data_and_split_and_that_of_a_stage_its_commit(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 
 from hilum.commit import find_commit
-from hilum.results import epoch_metrics, file_sha256, flatten, folder_digest, read_json, read_table, run_key
+from hilum.results import epoch_metrics, file_sha256, folder_digest, read_json, read_table, run_key
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
 from hilum.tracking import Run, Store
@@ -174,12 +174,16 @@ def log_search(parent: Run, folder: Path, params: Params, arm: str) -> None:
     """What the parent run of a search holds, from its folder."""
     searched = spaces(params.arms[arm])
     parent.log_params({f"space.{key}": space.model_dump(exclude_defaults=True) for key, space in searched.items()})
-    parent.log_params(flatten(params.tune, "tune"))
+    told = read_json(folder / "settings.json")["params"]  # of the search: params.yaml may name another metric by now
+    parent.log_params(told)
     parent.log_folder(folder, "tuning")
     best = yaml.safe_load((folder / "best.yaml").read_text())
     parent.log_params({f"best.{key}": value for key, value in best.items()})
     complete = read_table(folder / "trials.csv").query("state == 'COMPLETE'")
-    parent.log_metrics({f"val/{params.tune.metric}": complete["value"].max()})
+    # Tables of before do not mark the best trial; the higher of their values was always the better one.
+    best = complete["best"] if "best" in complete else complete["value"] == complete["value"].max()
+    metric = f"val/{told['tune.metric']}"
+    parent.log_metrics({metric: complete.loc[best.astype(bool), metric].iloc[0]})
     parent.tag({"digest.tuning": folder_digest(folder)})
 
 

@@ -72,7 +72,8 @@ def png():
 
 
 def summary(name, values=()):
-    return ArmSummary(name, "mobilenet_025", "pretrained", ["head, 20 epochs"], 912, "phase 1, epoch 14", "ab" * 32, None,
+    return ArmSummary(name, "mobilenet_025", "pretrained", ["head, 20 epochs"], 912, "phase 1, epoch 14", "ab" * 32,
+                      "the most probable class decides", None,
                       [("train.batch_size", 32, "params"), *values], [])  # fmt: skip
 
 
@@ -120,6 +121,22 @@ def page():
 @pytest.fixture(scope="module")
 def disagreeing():
     return make({"baseline": films(0.8)}, figures=False)
+
+
+def test_what_arms_were_calibrated_to_stands_in_a_table(page):
+    row = {"scaling": "temperature 1.734", "fitted": "240 films of 180 patients; prior: normal 33.3%", "note": ""}
+    row |= {"log_loss": "0.612, 0.541", "brier": "0.350, 0.331", "ece": "0.092, 0.031"}
+    bounded = {**row, "note": "the highest allowed, 10"}
+    arms = [
+        dataclasses.replace(page.arms[0], calibration=row),
+        dataclasses.replace(page.arms[1], calibration=bounded),
+        page.arms[2],
+    ]
+    said = text(render_comparison(dataclasses.replace(page, arms=arms)))
+    assert "no test film takes part" in said and "of patients that the fit did not see" in said
+    cells = " ".join(row[key] for key in ("fitted", "log_loss", "brier", "ece"))
+    assert f"temperature 1.734 {cells}" in said and f"temperature 1.734 the highest allowed, 10 {cells}" in said
+    assert "no test film takes part" not in text(render_comparison(page)), "results of before say nothing of it"
 
 
 def text(rendered):

@@ -1,12 +1,32 @@
 """What the comparison page warns of: what `prepare` noted, and classes that one of several sources has alone."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 from hilum.data.prepared.loading import read_manifest
-from hilum.pages.page_words import find_warnings
+from hilum.pages.page_words import find_warnings, read_calibration
+from hilum.results import write_json
 from hilum.settings.params import read_params
 from hilum.workspace import Workspace
+
+
+def test_calibration_is_told_in_words(tmp_path: Path) -> None:
+    assert read_calibration(tmp_path / "calibration.json") is None, "results of before have none"
+    figures = {"log_loss": 0.612, "brier": 0.35, "ece": 0.0921}
+    told = {"calibration": "temperature", "temperature": 1.7339, "biases": {"ill": 0.0, "normal": 0.0}, "note": "", "folds": 5}
+    told |= {"films": 240, "patients": 180, "prior": {"ill": 0.5, "normal": 0.5}, "before": figures}
+    write_json(tmp_path / "calibration.json", {**told, "after": {**figures, "ece": 0.031, "brier": float("nan")}})
+    row = read_calibration(tmp_path / "calibration.json")
+    assert row is not None and row["scaling"] == "temperature 1.734" and row["ece"] == "0.092, 0.031"
+    assert row["fitted"] == "240 films of 180 patients; prior: ill 50.0%, normal 50.0%" and row["brier"] == "0.350, undefined"
+    biases = {"calibration": "temperature_and_biases", "biases": {"ill": 0.25, "normal": -0.25}}
+    write_json(tmp_path / "calibration.json", {**told, **biases, "after": figures})
+    row = read_calibration(tmp_path / "calibration.json")
+    assert row is not None and row["scaling"] == "temperature 1.734; biases ill +0.250, normal -0.250"
+    write_json(tmp_path / "calibration.json", {**told, "folds": 0, "note": "not calibrated: too few", "after": figures})
+    row = read_calibration(tmp_path / "calibration.json")
+    assert row is not None and (row["scaling"], row["fitted"], row["note"]) == ("none", "nothing", "not calibrated: too few")
 
 
 def test_a_class_of_one_source_is_told_beside_the_comparison(own_copy: Workspace) -> None:

@@ -89,6 +89,19 @@ def test_every_film_has_its_own_answer_whatever_the_case_of_its_ending(answer: C
         assert table[name]["model_sha256"] == "m" * 64
 
 
+def test_factors_of_the_model_decide_and_leave_its_probabilities_as_they_are(answer: Callable[..., int], tmp_path: Path) -> None:
+    weighed = {**DESCRIBED, "threshold": None, "decision_factors": {"bright": 9.0, "dark": 1.0}}
+    answer(weighed)
+    answer({**weighed, "decision_factors": {"bright": 1.0, "dark": 1.0}}, out=tmp_path / "even.csv")
+    answer({**DESCRIBED, "threshold": None}, out=tmp_path / "none.csv")
+    table, even = rows(tmp_path / "new" / "out.csv"), rows(tmp_path / "even.csv")
+    for name, grey in GREYS.items():
+        assert table[name]["predicted"] == CLASSES[9 * grey > 255 - grey], name
+        assert even[name]["p_bright"] == table[name]["p_bright"]
+    assert even["b/d.Jpeg"]["predicted"] == "dark" != table["b/d.Jpeg"]["predicted"]
+    assert (tmp_path / "even.csv").read_bytes() == (tmp_path / "none.csv").read_bytes(), "as a model without factors is served"
+
+
 def test_dicom_films_are_answered_whatever_their_name(answer: Callable[..., int], films: Path, tmp_path: Path) -> None:
     window = {"WindowCenter": 2048, "WindowWidth": 4096}
     for name, grey in (("g.dcm", 50), ("h", 180), ("i.DICOM", 220)):

@@ -91,3 +91,34 @@ def test_without_any_the_refusal_says_how_to_tell_them(tmp_path: Path) -> None:
         ValueError, match=r"model\.json must stand beside the model .*, got none; write it, or tell: --classes a,b"
     ):
         gather_facts(tmp_path / "model.keras", Told())
+
+
+THREE = {"classes": ["normal", "bacterial", "viral"], "size": 64, "square": "pad", "threshold": None}
+
+
+def test_the_factors_of_a_decision_are_read_as_numbers(tmp_path: Path) -> None:
+    told = {**THREE, "decision_factors": {"viral": "2", "normal": 1, "bacterial": "1/2"}}
+    facts = gather_facts(write(tmp_path, told), Told())
+    assert facts["decision_factors"] == {"viral": 2.0, "normal": 1.0, "bacterial": 0.5}
+    assert gather_facts(write(tmp_path, {**THREE, "decision_factors": None}), Told())["decision_factors"] is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        (
+            {**THREE, "decision_factors": {"normal": 1, "viral": 2}},
+            "must name each class once .*, got normal, viral; complete it",
+        ),
+        ({**THREE, "decision_factors": [1, 1, 2]}, "must give each class a number above 0, or be null"),
+        ({**THREE, "decision_factors": {"normal": 1, "bacterial": 0, "viral": 2}}, "must give each class a number above 0"),
+        ({**THREE, "decision_factors": {"normal": 1, "bacterial": "x", "viral": 2}}, "must hold numbers such as"),
+        (
+            {**FACTS, "decision_factors": {"normal": 1, "ill": 2}},
+            "a threshold and decision_factors cannot decide together, got 0.5",
+        ),
+    ],
+)
+def test_factors_that_cannot_decide_are_refused(tmp_path: Path, facts: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        gather_facts(write(tmp_path, facts), Told())

@@ -102,6 +102,12 @@ def test_no_value_has_a_second_default_in_the_code(path: tuple[str, ...]) -> Non
         assert f"{'.'.join(path)} is missing" in refusal(changed(**{"__".join(path): ...}))
 
 
+def test_keys_that_came_later_are_missed_with_the_lines_to_paste() -> None:
+    told = refusal(changed(train__calibration=..., train__decision=..., train__costs=...))
+    for line in ("calibration: temperature", "decision: probable", "costs: {}"):
+        assert f"train.{line.partition(':')[0]} is missing; paste `{line}` below `train:`" in told
+
+
 def test_every_fault_is_told_at_once() -> None:
     told = refusal(
         changed(
@@ -333,6 +339,12 @@ def test_a_rule_that_yaml_takes_for_a_number_or_a_truth_is_told_with_its_remedy(
             "train.prevalence must give every class (normal, bacterial, viral) a ",
         ),
         ({"train__prevalence": {"normal": 0.5, "bacterial": 0.3, "viral": 0.3}}, "a share, in all 1, got {'normal': 0.5, "),
+        ({"train__decision": "costs"}, "train.costs must give every class (normal, bacterial, viral) the cost of a film of it"),
+        ({"train__costs": {"normal": 1, "bacterial": 2, "viral": 3}}, "train.costs belongs to train.decision costs, got it with"),
+        (
+            {"train__decision": "balanced", "prepare__labels": {"normal": ["normal"], "ill": ["bacterial", "viral"]}},
+            "train.decision must be probable for two classes, which train.threshold_rule decides, got 'balanced'",
+        ),
         (
             {"train__balance__multiplier": {"covid": 2}},
             "balance.multiplier must name classes (normal, bacterial, viral), got covid",

@@ -2,17 +2,25 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from architecture import PACKAGE
+from tiny_task import make_model
 
-from hilum.data.prepared.examples import Examples
-from hilum.results import read_json
+from hilum.data.prepared.examples import Examples, as_images
+from hilum.data.prepared.loading import load_split
+from hilum.evaluation.scoring import calibration
+from hilum.models.classifier import load_classifier
+from hilum.models.forward import predictor
+from hilum.results import read_json, read_predictions
 from hilum.settings.training import Balance
-from hilum.stages import train, tune
-from hilum.stages.train import tell_balance, write_training
+from hilum.stages import evaluate, train, tune
+from hilum.stages.train import answer_prevalence, tell_balance, write_training
+from hilum.training.arms import read_logits, scale_logits
 from hilum.training.fit import Fitted, begin_training
 from hilum.training.imbalance import STRATEGIES
 from hilum.workspace import Workspace
@@ -20,6 +28,7 @@ from hilum.workspace import Workspace
 begin_training(0)  # while tests are collected, before any of them starts TensorFlow: its threads are set once
 
 CLASSES = ["normal", "viral"]
+CLASSES3 = ["normal", "bacterial", "viral"]
 LABELS = np.repeat([0, 1], [9, 4])
 SETTINGS = Balance(multiplier={}, smote_neighbours=3, smote_above_head="oversample", focal_gamma=2.0)
 
@@ -57,13 +66,81 @@ def test_a_line_tells_what_the_kept_phase_showed() -> None:
     assert tell_balance(fitted(best_step=1), LABELS, CLASSES).startswith("oversample; normal 9 films in 9 rows (at most 1")
 
 
-def test_the_bit_depths_of_the_films_stand_in_model_json(own_copy: Workspace) -> None:
+def short(own_copy: Workspace, **given: object) -> None:
+    """One arm of one epoch from random weights, without a search; given: keys of `train`."""
     values = yaml.safe_load(own_copy.params.read_text())
     phase = {"unfreeze": "head", "epochs": 1, "learning_rate": 0.001, "decay": "none", "batch_norm": "auto"}
     values["arms"]["baseline"].update(weights="none", head={"dropout": 0.2, "weight_decay": 0.0}, phases=[phase])
     values["tune"]["trials"] = 0
+    values["train"].update(given)
     own_copy.params.write_text(yaml.safe_dump(values, sort_keys=False))
     tune.run("baseline")
+
+
+def test_the_bit_depths_of_the_films_stand_in_model_json(own_copy: Workspace) -> None:
+    short(own_copy)
     (own_copy.prepared / "grey_bits.json").write_text('{"phantom": 12, "other": 12}')
     train.run("baseline")
-    assert read_json(own_copy.arm("baseline", "training") / "model.json")["grey_bits"] == [12]
+    folder = own_copy.arm("baseline", "training")
+    described, told = read_json(folder / "model.json"), read_json(folder / "calibration.json")
+    assert described["grey_bits"] == [12]
+    assert described["prior"] == pytest.approx(dict.fromkeys(CLASSES3, 1 / 3)), "class weights: an even prior"
+    assert (described["decision"], described["decision_factors"]) == ("probable", dict.fromkeys(CLASSES3, 1.0))
+    assert told["note"].startswith("not calibrated: that takes 30 validation films"), "the small project has fewer"
+    assert told["temperature"] == 1.0 and told["before"] == told["after"]
+
+
+def test_the_saved_model_is_calibrated_then_shifted_and_its_factors_decide(
+    own_copy: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All doors see one model: what is evaluated is what the saved file answers, the shift in it once."""
+    monkeypatch.setattr(calibration, "FEWEST", 9)
+    monkeypatch.setattr(calibration, "FEWEST_OF_A_CLASS", 1)
+    prevalence = {"normal": 0.8, "bacterial": 0.15, "viral": 0.05}
+    short(own_copy, prevalence=prevalence, decision="balanced", imbalance="none")
+    before: list[tuple[Any, Any]] = []
+    films = load_split(own_copy.prepared, own_copy.split, "val", CLASSES3)
+    counts = read_json(own_copy.split / "versions.json")["train_counts"]
+
+    def listen(model: Any, *given: Any) -> None:
+        before.append((read_logits(model, films.examples.films), given))
+        scale_logits(model, *given)
+
+    monkeypatch.setattr(train, "scale_logits", listen)
+    train.run("baseline")
+    folder = own_copy.arm("baseline", "training")
+    described, told = read_json(folder / "model.json"), read_json(folder / "calibration.json")
+    ((logits, (temperature, biases)),) = before
+    assert temperature == told["temperature"] != 1.0 and not np.any(biases)
+    shares = np.array(counts) / sum(counts)
+    assert list(told["prior"].values()) == pytest.approx(shares[np.argsort(CLASSES3)]), "the shares of training, uncorrected"
+    by_hand = np.exp(logits / temperature) * np.array(list(prevalence.values())) / shares
+    by_hand /= by_hand.sum(axis=1, keepdims=True)
+    saved = predictor(load_classifier(folder / "model.keras"))(as_images(films.examples.films))
+    np.testing.assert_allclose(saved, by_hand, atol=1e-5)
+    assert described["prior"] == prevalence
+    assert described["decision_factors"] == pytest.approx({name: 1 / (3 * share) for name, share in prevalence.items()})
+    assert f"baseline: temperature {temperature:.3g}, fitted on {told['films']} validation films" in capsys.readouterr().out
+    metrics = read_json(folder / "metrics.json")
+    assert metrics["calibration/temperature"] == temperature
+    assert metrics["val/log_loss_uncalibrated"] == pytest.approx(metrics["best/val/log_loss"], abs=1e-4), "before the shift"
+    evaluate.run("baseline")
+    answers = read_predictions(own_copy.arm("baseline", "evaluation") / "predictions.csv", "val", tuple(CLASSES3))
+    np.testing.assert_allclose(answers.y_prob, saved, atol=1e-5)
+    np.testing.assert_array_equal(answers.y_pred, (answers.y_prob / np.array(list(prevalence.values()))).argmax(axis=1))
+
+
+def test_a_prevalence_that_was_answered_shifts_nothing_more() -> None:
+    model, prevalence = make_model(), {"normal": 0.9, "bacterial": 0.06, "viral": 0.04}
+    first = answer_prevalence(model, dict.fromkeys(CLASSES3, 1 / 3), prevalence)
+    once = model.get_layer("logits").bias.numpy()
+    assert first == prevalence
+    assert answer_prevalence(model, first, prevalence) == prevalence
+    np.testing.assert_array_equal(model.get_layer("logits").bias.numpy(), once)
+    assert answer_prevalence(model, dict.fromkeys(CLASSES3, 1 / 3), {}) == dict.fromkeys(CLASSES3, 1 / 3)
+    np.testing.assert_array_equal(model.get_layer("logits").bias.numpy(), once)
+
+
+def test_the_stage_that_trains_is_alone_in_shifting_a_prior() -> None:
+    calling = {file.relative_to(PACKAGE).as_posix() for file in PACKAGE.rglob("*.py") if "correct_prior(" in file.read_text()}
+    assert calling == {"training/arms.py", "stages/train.py"}

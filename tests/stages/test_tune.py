@@ -82,6 +82,19 @@ def test_what_decides_a_trial_names_the_study(key: str, value: int, same: bool, 
     assert (names[0] == names[1]) == same
 
 
+def test_what_happens_after_the_fit_leaves_a_study_as_it_is(own_copy: Workspace) -> None:
+    """Trials are judged uncalibrated, and by no rule of decision."""
+    params = change(own_copy)
+    check.run()
+    costs = {"normal": 1.0, "bacterial": 2.0, "viral": 3.0}
+    train = params.train.model_copy(update={"calibration": "none", "decision": "costs", "costs": costs, "select": "brier"})
+    names = {
+        study_name("baseline", tune.fixed_part(one, "baseline", VERSIONS, own_copy))
+        for one in (params, params.model_copy(update={"train": train}))
+    }
+    assert len(names) == 1
+
+
 def test_a_search_that_waits_says_for_whom(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     params, owner = read_params(root / "params.yaml"), this_process()
     trials: Any = tune.Trials(None, None, params.tune.trials, {})  # type: ignore[arg-type]

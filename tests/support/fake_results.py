@@ -69,7 +69,7 @@ def write_tuning(workspace: Workspace, arm: str) -> Path:
     write_table(
         folder / "trial_history.csv", pd.DataFrame({**history, "train/loss": [0.7, 0.6, 0.9], "val/auroc_macro": [0.7, 0.8, 0.6]})
     )
-    write_json(folder / "settings.json", {"params": {}})
+    write_json(folder / "settings.json", {"params": {"tune.metric": "auroc_macro"}})
     return folder
 
 

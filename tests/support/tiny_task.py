@@ -28,7 +28,7 @@ def make_settings(**given: object) -> Train:
     augment = {"views": 2, "rotate": 7.0, "shift": 0.05, "zoom": 0.08, "gamma": 0.15, "contrast": 0.08}
     augment |= {"brightness": 0.08, "noise": 0.01}
     usual = {"seed": 3, "batch_size": 7, "imbalance": "none", "select": "log_loss", "patience": 9, "threshold_rule": "half"}
-    usual |= {"balance": BALANCE, "prevalence": {}}
+    usual |= {"balance": BALANCE, "prevalence": {}, "calibration": "none", "decision": "probable", "costs": {}}
     views = {"views": given.pop("views")} if "views" in given else {}
     return Train.model_validate({**usual, "augment": {**augment, "flip": False, **views}, **given})
 

@@ -8,7 +8,7 @@ from tiny_task import BALANCE, CLASSES, PRIOR, make_arm, make_model, make_phase,
 from hilum.data.prepared.examples import as_images
 from hilum.models.classifier import load_classifier, model_sha256, save_classifier
 from hilum.models.forward import predictor
-from hilum.training.arms import Task, correct_prior, plan_phases, train_arm, weights_of
+from hilum.training.arms import Task, correct_prior, plan_phases, read_logits, scale_logits, train_arm, weights_of
 from hilum.training.imbalance import prior_shift
 
 TRAIN, VAL = make_rows(24, seed=1), make_rows(12, seed=2)
@@ -53,6 +53,24 @@ def test_the_output_answers_for_another_prevalence_in_the_saved_model_too(tmp_pa
     by_hand = before * np.array([0.9, 0.06, 0.04]) / PRIOR
     by_hand /= by_hand.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(predictor(load_classifier(tmp_path / "model.keras"))(images), by_hand, atol=1e-5)
+
+
+def test_a_temperature_and_biases_are_in_the_saved_model(tmp_path: Path) -> None:
+    model, biases = make_model(), np.array([0.4, -0.1, -0.3])
+    logits = read_logits(model, VAL.films)
+    scale_logits(model, 2.5, biases)
+    save_classifier(model, tmp_path / "model.keras")
+    np.testing.assert_allclose(read_logits(model, VAL.films), logits / 2.5 + biases, atol=1e-5)
+    by_hand = np.exp(logits / 2.5 + biases)
+    by_hand /= by_hand.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(predictor(load_classifier(tmp_path / "model.keras"))(as_images(VAL.films)), by_hand, atol=1e-5)
+
+
+def test_a_scaling_that_changes_nothing_leaves_every_bit() -> None:
+    model = make_model()
+    before = model_sha256(model)
+    scale_logits(model, 1.0, np.zeros(3))
+    assert model_sha256(model) == before
 
 
 def test_first_weights_are_found_where_the_arm_says() -> None:

@@ -11,9 +11,8 @@ from hilum.code_version import made_by
 from hilum.settings.params import Params, read_params
 from hilum.stages.tune import fixed_part
 from hilum.training.features import FEATURE_CODE, FEATURE_LIBRARIES
-from hilum.training.kept_folds import FOLD_CODE, keep_folds
+from hilum.training.kept_folds import FOLD_CODE, FOLD_LIBRARIES, keep_folds
 from hilum.training.search import study_name
-from hilum.training.task import FIT_LIBRARIES
 from hilum.training.trial import TRIAL_CODE, TRIAL_LIBRARIES
 from hilum.workspace import Workspace
 
@@ -25,8 +24,14 @@ LISTS = {  # what is kept -> its list, its libraries, and the modules that make 
         ["hilum.training.trial", "hilum.training.search", "hilum.training.task", f"{SCORING}.epochs"],
     ),
     "fold": (
-        *(FOLD_CODE, FIT_LIBRARIES),
-        ["hilum.training.fold", "hilum.training.kept_folds", f"{SCORING}.epochs", f"{SCORING}.decisions"],
+        *(FOLD_CODE, FOLD_LIBRARIES),
+        [
+            "hilum.training.fold",
+            "hilum.training.kept_folds",
+            f"{SCORING}.epochs",
+            f"{SCORING}.decisions",
+            f"{SCORING}.calibration",
+        ],
     ),
 }
 DECIDE_NOTHING = {  # imported by what makes them, and in no list -> why
@@ -105,6 +110,8 @@ def test_another_version_of_a_library_is_another_maker(monkeypatch: pytest.Monke
         ("training/fold.py", {"fold"}),
         ("data/folds.py", {"fold"}),
         ("evaluation/scoring/decisions.py", {"fold"}),
+        ("evaluation/scoring/calibration.py", {"fold"}),
+        ("evaluation/scoring/scaling.py", {"fold"}),
         ("stages/tune.py", set()),
         ("stages/crossvalidate.py", set()),
         ("evaluation/contradictions.py", set()),  # which a cross-validation draws

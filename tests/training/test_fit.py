@@ -11,10 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from tiny_task import log_loss, make_model, make_network, make_phase, make_rows, make_settings, no_augmentation, score, silent
+from scipy.optimize import brentq
+from scipy.stats import norm
+from tiny_task import log_loss, make_model, make_phase, make_rows, make_settings, no_augmentation, score, silent
 
 from hilum.data.prepared.examples import Examples, as_images
+from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.models.forward import predictor
+from hilum.records import Labels, Probabilities
+from hilum.settings.params import read_params
 from hilum.training import augmentation
 from hilum.training.augmentation import draw_view
 from hilum.training.fit import Fitted, fit_phases, loss_of, read_ahead
@@ -75,6 +80,20 @@ class Snapshots:
         self.metrics.append(metrics)
 
 
+def answers_of(auroc: float, loss: float, labels: Labels) -> Probabilities:
+    """Probabilities (N, 2) of about this AUROC and exactly this log loss: normal scores, moved apart and scaled."""
+    spread = norm.ppf((np.arange(len(labels) // 2) + 0.5) / (len(labels) // 2))
+    scores = np.where(labels == 1, norm.ppf(auroc) * np.sqrt(2), 0.0)
+    scores[labels == 0] += spread
+    scores[labels == 1] += spread
+
+    def answer(scale: float) -> Probabilities:
+        p = 1 / (1 + np.exp(-scale * (scores - scores.mean())))
+        return np.stack([1 - p, p], axis=1)
+
+    return answer(brentq(lambda scale: log_loss(labels, answer(scale)) - loss, 2.0, 8.0))
+
+
 def equal(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
@@ -117,6 +136,24 @@ def test_training_on_cached_activations_gives_exactly_the_weights_of_training_th
     assert plain.trained == quick.trained == [["logits"], quick.trained[1]]
     assert set(quick.trained[1]) == moved
     assert len(list(tmp_path.glob("*.npy"))) == 2 * (2 + 1 + 1)  # two views, film 11's further ones, validation, at two cuts
+
+
+def test_of_two_epochs_the_one_of_the_lower_log_loss_is_kept_and_not_the_one_that_ranks_better(root: Path) -> None:
+    select = read_params(root / "params.yaml").train.select
+    labels = np.tile([0, 1], 200)
+    script = iter([answers_of(0.900, 0.589, labels), answers_of(0.895, 0.525, labels), answers_of(0.900, 0.589, labels)])
+    told: list[dict[str, float]] = []
+
+    def scripted(_: Labels, __: Probabilities) -> dict[str, float]:
+        told.append(score_epoch(select)(labels, next(script)))
+        return dict(told[-1])
+
+    settings = make_settings(select=select, patience=1)
+    fitted = fit(make_model(), [make_phase(epochs=9)], None, score=scripted, settings=settings)
+    assert [round(row["val/log_loss"], 3) for row in told] == [0.589, 0.525, 0.589]
+    assert [row["val/auroc_macro"] for row in told] == pytest.approx([0.900, 0.895, 0.900], abs=2e-3)
+    assert fitted.best_step == 1, "by AUROC it would be the first"
+    assert len(fitted.history) == 3, "patience counts on the same score: the third epoch ranks better and is no better"
 
 
 def test_activations_are_computed_once_for_all_epochs_and_trainings(tmp_path: Path) -> None:

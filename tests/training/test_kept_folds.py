@@ -141,6 +141,8 @@ def test_a_fold_kept_under_other_numbers_is_trained_again(own_copy: Workspace, m
         (None, None, None),
         ("train", "batch_size", 16),
         ("train", "threshold_rule", "half"),
+        ("train", "calibration", "none"),
+        ("train", "decision", "balanced"),
         ("split", "folds", 3),
         ("evaluate", "bootstrap", 30),
     ):
@@ -151,5 +153,5 @@ def test_a_fold_kept_under_other_numbers_is_trained_again(own_copy: Workspace, m
         with pytest.raises(KeyboardInterrupt):
             crossvalidate.run("baseline")
     keys = [kept.folder.name for kept in found]
-    assert len(set(keys[:4])) == 4, "numbers that decide what a fold gives"
-    assert keys[4] == keys[3], "resamples are drawn anew in any case"
+    assert len(set(keys[:6])) == 6, "numbers that decide what a fold gives"
+    assert keys[6] == keys[5], "resamples are drawn anew in any case"

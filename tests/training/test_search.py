@@ -54,7 +54,7 @@ class Diary:
 
 def run(folder: Path, trials: int, diary: Diary, train: Any = None, **given: Any) -> Found:
     name, spaces = given.pop("name", "baseline-1"), given.pop("spaces", SPACES)
-    tune = Tune(trials=trials, metric="auroc", **{"startup_trials": 2, "sampler_startup": 3, "seed": 7, **given})
+    tune = Tune(trials=trials, **{"metric": "auroc", "startup_trials": 2, "sampler_startup": 3, "seed": 7, **given})
     return search(name, spaces, tune, folder / "deep" / "studies.db", train or diary.train, diary.watch())
 
 
@@ -74,6 +74,7 @@ def test_the_first_trial_is_start_and_the_best_value_is_returned(tmp_path: Path)
     assert diary.asked[0] == START
     assert len(diary.asked) == len(found.trials) == 4
     finished = found.trials[found.trials["state"] == "COMPLETE"]
+    assert found.trials["best"].sum() == 1 and found.trials["best"][finished["value"].idxmax()]
     row = finished.loc[finished["value"].idxmax()]
     assert found.best == {key: row[key] for key in SPACES}
     assert found.trials["value"].equals(found.trials["val/auroc"])
@@ -228,6 +229,23 @@ def test_a_process_killed_while_it_drew_values_or_took_over_changes_nothing(befo
     assert found.best == expected.best
     pd.testing.assert_frame_equal(found.trials, expected.trials)
     assert diary.events == through.events
+
+
+def test_a_search_by_a_loss_stops_the_higher_ones_keeps_the_lowest_and_tells_them_as_they_are(tmp_path: Path) -> None:
+    losses = iter([0.9, 0.6, 2.5, 0.4, 0.7])
+
+    def train(values: Values, report: Report) -> dict[str, float]:
+        loss = next(losses)
+        metrics = {"select": -loss, "val/log_loss": loss}
+        for step in range(6):
+            report(step, metrics)
+        return metrics
+
+    found = run(tmp_path, 5, Diary(), train=train, metric="log_loss")
+    assert found.trials["state"].tolist() == ["COMPLETE", "COMPLETE", "PRUNED", "COMPLETE", "PRUNED"]
+    assert found.trials["value"].tolist() == [0.9, 0.6, 2.5, 0.4, 0.7]
+    assert found.trials["best"].tolist() == [False, False, False, True, False]
+    assert found.best == {key: found.trials[key][3] for key in SPACES}
 
 
 def test_a_trial_worse_than_the_median_is_stopped_and_recorded(tmp_path: Path) -> None:

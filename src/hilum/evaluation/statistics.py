@@ -14,6 +14,7 @@ from hilum.evaluation.scoring.checks import check_pair, check_predictions
 from hilum.evaluation.scoring.decisions import (
     THRESHOLD_RULES,
     choose_threshold,
+    decide,
     majority_baseline,
     one_vs_rest_thresholds,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "Interval",
     "McNemar",
     "choose_threshold",
+    "decide",
     "majority_baseline",
     "mcnemar_exact",
     "one_vs_rest_thresholds",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -21,12 +21,27 @@ FIGURES = ("differences", "metrics", "confusion")
 ARM_FIGURES = {"roc": "ROC", "pr": "Precision and recall", "calibration": "Calibration", "learning": "Learning curves"}
 
 
+class CalibrationRow(TypedDict):
+    """One arm's line of the table of calibration, as texts.
+
+    scaling: what the logits were divided by, and biases; fitted: on which films, to which class prior; log_loss, brier, ece:
+    before and after, those after on patients that the fit did not see; note: what a reader must know, or empty.
+    """
+
+    scaling: str
+    fitted: str
+    log_loss: str
+    brier: str
+    ece: str
+    note: str
+
+
 @dataclass(frozen=True)
 class ArmSummary:
     """What an arm is.
 
-    phases: a readable line each; values: its settings as (key, value, origin), origin `params` or `search`;
-    threshold: None where the most probable class decides.
+    phases: a readable line each; values: its settings as (key, value, origin), origin `params` or `search`; decision: how its
+    answer comes from probabilities, in words; calibration: None for a training from before there was any.
     """
 
     name: str
@@ -36,7 +51,8 @@ class ArmSummary:
     films_trained_on: int
     best_epoch: str
     model_sha256: str
-    threshold: float | None
+    decision: str
+    calibration: CalibrationRow | None
     values: list[tuple[str, Any, str]]
     notes: list[str]
 

@@ -7,12 +7,15 @@ from typing import Any
 from hilum.commit import describe_commit, find_commit
 from hilum.data.annotations import KINDS
 from hilum.data.prepared.loading import read_manifest
+from hilum.evaluation.scoring.decisions import factors_of
+from hilum.explain.drawing.panels import tell_rule
 from hilum.explain.measures.registry import MEASURES, QUESTIONS, column
 from hilum.pages.arm_results import ArmResults
-from hilum.pages.comparison import ArmSummary
+from hilum.pages.comparison import ArmSummary, CalibrationRow
 from hilum.pages.data_counts import warn_of_confounding
 from hilum.pages.explanations import Agreement, MeasureNote, agree
 from hilum.pages.levels import Levels, interval_name, name_intervals, name_resamples, read_setting, tell_resamples
+from hilum.pages.numbers import number
 from hilum.pages.sanity import SanityResults
 from hilum.results import read_json, read_table
 from hilum.settings.params import Params
@@ -91,7 +94,7 @@ def gather_facts(
     return [*facts, ("measures of maps", name_resamples(folders(arms, "explanations"), "explain"))]
 
 
-def summarise_arm(name: str, arm: ArmResults, params: Params, films: int) -> ArmSummary:
+def summarise_arm(name: str, arm: ArmResults, films: int) -> ArmSummary:
     """An arm's settings in words."""
     logged, model = arm.settings["params"], arm.settings["model"]
     count = len({key.split(".")[1] for key in logged if key.startswith("phases.")})
@@ -106,7 +109,7 @@ def summarise_arm(name: str, arm: ArmResults, params: Params, films: int) -> Arm
             f"batch norm {phase['batch_norm']}; {len(arm.settings['trained'][i])} layers trained"
         )
     history = read_table(arm.folder["training"] / "history.csv").set_index("step")
-    best = history.loc[arm.settings["best_step"]]
+    best, select = history.loc[arm.settings["best_step"]], f"val/{logged['train.select']}"
     origins = arm.settings["origins"]
     return ArmSummary(
         name=name,
@@ -114,13 +117,40 @@ def summarise_arm(name: str, arm: ArmResults, params: Params, films: int) -> Arm
         weights=str(logged["weights"]),
         phases=phases,
         films_trained_on=films,
-        best_epoch=f"phase {best['phase'] + 1:.0f}, epoch {best['epoch'] + 1:.0f}, val/{params.train.select} "
-        f"{best[f'val/{params.train.select}']:.3f}",
+        best_epoch=f"phase {best['phase'] + 1:.0f}, epoch {best['epoch'] + 1:.0f}, {select} {best[select]:.3f}",
         model_sha256=model["model_sha256"],
-        threshold=model["threshold"],
+        decision=tell_rule(model["classes"], model["threshold"], factors_of(model)),
+        calibration=read_calibration(arm.folder["training"] / "calibration.json"),
         values=[(key, f"{value:.6g}" if isinstance(value, float) else str(value), origins[key]) for key, value in logged.items()],
         notes=[],
     )
+
+
+def read_calibration(file: Path) -> CalibrationRow | None:
+    """What a training's calibration.json says, in words; None where there is none, as in results of before."""
+    if not file.is_file():
+        return None
+    told = read_json(file)
+    scaling = f"temperature {number(told['temperature'])}"
+    if told["calibration"] == "temperature_and_biases":
+        scaling += f"; biases {', '.join(f'{name} {bias:+.3f}' for name, bias in told['biases'].items())}"
+    prior = ", ".join(f"{name} {share:.1%}" for name, share in told["prior"].items())
+
+    def both(name: str) -> str:
+        return f"{number(_or_nan(told['before'][name]))}, {number(_or_nan(told['after'][name]))}"
+
+    return CalibrationRow(
+        scaling=scaling if told["folds"] else "none",
+        fitted=f"{told['films']} films of {told['patients']} patients; prior: {prior}" if told["folds"] else "nothing",
+        log_loss=both("log_loss"),
+        brier=both("brier"),
+        ece=both("ece"),
+        note=told["note"],
+    )
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
 
 
 def find_warnings(arms: dict[str, ArmResults], params: Params, workspace: Workspace) -> list[str]:

@@ -79,7 +79,7 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
         **base_tags("tune", versions),
         "arm": arm,
         "backbone": params.arms[arm].backbone,
-        "metric": params.tune.metric,
+        "metric": read_json(folder / "settings.json")["params"]["tune.metric"],
     }
     history = read_table(folder / "trial_history.csv")
     with store.start(f"tune-{arm}", tags) as parent:

@@ -13,6 +13,7 @@ from PIL import Image
 from hilum.data.annotations import no_annotations
 from hilum.data.decoding.marked_film import MarkedFilm
 from hilum.data.prepared.examples import as_images
+from hilum.evaluation.scoring.decisions import factors_of
 from hilum.explain.drawing.file_names import file_name
 from hilum.explain.drawing.heat import png_bytes
 from hilum.explain.drawing.panels import describe_prediction, draw_panel
@@ -53,7 +54,7 @@ class Panels:
     def draw(self, films: Mapping[str, MarkedFilm], rows: Sequence[Cells]) -> dict[str, str]:
         """Draw the panels of these rows, all of which are answers; films: by name. Returns why some could not be: by name."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        classes, threshold = list(self.described["classes"]), self.described["threshold"]
+        classes, threshold, factors = list(self.described["classes"]), self.described["threshold"], factors_of(self.described)
         shown = [films[cells[0]] for cells in rows]
         images = as_images(np.stack([film.film for film in shown]))  # (N, H, W, 1)
         verdicts = np.array([classes.index(cells[1]) for cells in rows])
@@ -65,7 +66,9 @@ class Panels:
         faults = {}
         for i, (film, cells) in enumerate(zip(shown, rows, strict=True)):
             probabilities = np.array(cells[2:-2], np.float64)
-            prediction = describe_prediction(cells[0], classes, probabilities, int(verdicts[i]), int(verdicts[i]), threshold)
+            prediction = describe_prediction(
+                cells[0], classes, probabilities, int(verdicts[i]), int(verdicts[i]), threshold, factors=factors
+            )
             partial = self.folder / ".partial"
             try:
                 figure = draw_panel(film.film, found, i, prediction, no_annotations(film.geometry))
@@ -87,6 +90,8 @@ class Panels:
         own = {name: [getattr(self.settings, name).model_dump(), sanity] for name, sanity in self.methods.items()}
         background = None if self.explained.background is None else hash_films(self.explained.background)
         facts = {key: self.described.get(key) for key in ("classes", "threshold", "size", "square", "markers")}
+        if self.described.get("decision_factors") is not None:  # left out where there are none: older panels stay whole
+            facts["decision_factors"] = self.described["decision_factors"]
         return digest([own, self.seed, background, facts])
 
 

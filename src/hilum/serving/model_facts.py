@@ -72,7 +72,24 @@ def complete_facts(described: Mapping[str, Any], told: Told, file: Path) -> dict
             f"a threshold must belong to one of two classes, got {facts['threshold']} for {len(facts['classes'])}; set it to "
             f"null in {FILE} or say --threshold none: the most probable class is the answer"
         )
+    _check_factors(facts)
     return facts
+
+
+def _check_factors(facts: Mapping[str, Any]) -> None:
+    """Refuse factors of the decision that are not one for each class, or stand beside a threshold."""
+    factors = facts.get("decision_factors")
+    if factors is None:
+        return
+    if set(factors) != set(facts["classes"]):
+        raise ValueError(
+            f"decision_factors in {FILE} must name each class once ({', '.join(facts['classes'])}), got {', '.join(factors)}; "
+            "complete it, or set it to null: the most probable class is the answer"
+        )
+    if facts["threshold"] is not None:
+        raise ValueError(
+            f"a threshold and decision_factors cannot decide together, got {facts['threshold']} and {factors}; set one to null"
+        )
 
 
 def _read_file(file: Path) -> dict[str, Any]:
@@ -132,6 +149,15 @@ def _threshold(value: Any, what: str) -> float | None:
     return threshold
 
 
+def _factors(value: Any, what: str) -> dict[str, float] | None:
+    if value is None:
+        return None
+    factors = {str(name): _number(factor, what) for name, factor in value.items()} if isinstance(value, dict) else {}
+    if not factors or min(factors.values()) <= 0:
+        raise ValueError(f"{what} must give each class a number above 0, or be null (the most probable class), got {value}")
+    return factors
+
+
 def _number(value: Any, what: str) -> float:
     """A number, also one in text, and a fraction such as 1/255."""
     above, slash, below = str(value).partition("/")
@@ -144,4 +170,11 @@ def _number(value: Any, what: str) -> float:
     return number
 
 
-CHECKS = {"classes": _classes, "size": _size, "square": _square, "scaling": _scaling, "threshold": _threshold}
+CHECKS = {
+    "classes": _classes,
+    "size": _size,
+    "square": _square,
+    "scaling": _scaling,
+    "threshold": _threshold,
+    "decision_factors": _factors,
+}

@@ -6,7 +6,7 @@ import numpy as np
 
 from hilum.data.annotations import no_annotations
 from hilum.data.prepared.examples import as_images
-from hilum.evaluation.scoring.decisions import decide
+from hilum.evaluation.scoring.decisions import decide, factors_of
 from hilum.explain.drawing.file_names import file_name, printable
 from hilum.explain.drawing.heat import png_bytes
 from hilum.explain.drawing.panels import describe_prediction, draw_panel
@@ -50,13 +50,14 @@ def explain_image(
         probabilities = explained.predict(as_images(films))
         if fault := tell_fault(probabilities[0]):
             raise ValueError(fault)
-        said = decide(probabilities, described["threshold"])
+        threshold, factors = described["threshold"], factors_of(described)
+        said = decide(probabilities, threshold, factors)
         targets = said if target == PREDICTED else np.array([classes.index(target)])
         seconds: dict[str, float] = {}
         found = explain_films(explained, films, targets, settings, params.explain.seed, seconds.__setitem__)
         found = stamp_sanity(found, read_verdicts(model, described, explained.background, settings, workspace, params.tracking))
         prediction = describe_prediction(
-            image.name, classes, probabilities[0], int(said[0]), int(targets[0]), described["threshold"]
+            image.name, classes, probabilities[0], int(said[0]), int(targets[0]), threshold, factors=factors
         )
         shown = SheetFilms(
             explained, films, as_images(films), targets, probabilities, classes, [prediction], [no_annotations(geometry)], found

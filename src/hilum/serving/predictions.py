@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hilum.data.decoding.depth import GREY_BITS, tell_outside
 from hilum.data.decoding.marked_film import MarkedFilm, prepare_marked
 from hilum.data.prepared.examples import as_images
-from hilum.evaluation.scoring.decisions import decide
+from hilum.evaluation.scoring.decisions import decide, factors_of
 from hilum.explain.explained_model import ExplainedModel
 from hilum.serving.prediction_table import Cells
 
@@ -66,7 +66,7 @@ def predict_films(
     rows = {name: [name, "", *nothing, faults.get(name, ""), described["model_sha256"]] for name in names}
     if read:
         probabilities = explained.predict(as_images(np.stack([films[name].film for name in read])))
-        verdicts = decide(probabilities, described["threshold"])
+        verdicts = decide(probabilities, described["threshold"], factors_of(described))
         for name, row, k in zip(read, probabilities, verdicts, strict=True):
             if fault := tell_fault(row):
                 rows[name][-2] = fault

@@ -13,6 +13,11 @@ RENAMED = {  # keys of earlier versions -> what stands in their place
     "explain.dear_films": "it is explain.costly_films now; write its value there",
     "explain.sanity.dear_films": "it is explain.sanity.costly_films now; write its value there",
 }
+ADDED = {  # keys that params.yaml of earlier versions lacks -> the line to paste
+    "train.calibration": "calibration: temperature",
+    "train.decision": "decision: probable",
+    "train.costs": "costs: {}",
+}
 SPACES = {"range": Range, "list": Choices}
 SPACE_FORMS = "{low, high, log, start} or {choices, start}"
 
@@ -53,7 +58,8 @@ def _tell_place(key: str, path: list[str], found: Sequence[Fault], values: Any, 
         near = difflib.get_close_matches(got, legal.split(", "), 1)
         return f"{key}.reader must be one of {legal}, got {got!r}" + (f"; did you mean {near[0]}?" if near else "")
     if item["type"] == "missing":
-        return f"{key} is missing; add it (the repository's params.yaml shows its value)"
+        line = f"paste `{ADDED[key]}` below `{path[0]}:`" if key in ADDED else "add it"
+        return f"{key} is missing; {line} (the repository's params.yaml shows its value)"
     value, kinds = item["input"], [one["type"] for one in found]
     if "string_type" in kinds and not isinstance(value, Mapping | list) and all(k in ("string_type", "list_type") for k in kinds):
         list_too = " or a list" if "list_type" in kinds else ""

@@ -197,6 +197,7 @@ def _imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, Arm])
         faults.append(
             f"train.prevalence must give every class ({named}) a share, in all 1, got {train.prevalence}; {{}} leaves it"
         )
+    faults += _decision_faults(train, classes)
     strange = set(train.balance.multiplier) - set(classes)
     if strange:
         faults.append(f"train.balance.multiplier must name classes ({named}), got {', '.join(sorted(strange))}")
@@ -211,6 +212,24 @@ def _imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, Arm])
             "train.imbalance smote makes films up in a phase that says `unfreeze: head`, but there is none in "
             f"{', '.join(headless)}; add one, or use another word of train.imbalance"
         )
+    return faults
+
+
+def _decision_faults(train: Train, classes: list[str]) -> list[str]:
+    """A rule of decision that does not go with the classes, or costs that nothing would read."""
+    faults = []
+    if train.decision != "probable" and len(classes) == 2:
+        faults.append(
+            f"train.decision must be probable for two classes, which train.threshold_rule decides, got {train.decision!r}; "
+            "choose youden there for balanced"
+        )
+    if train.decision == "costs" and set(train.costs) != set(classes):
+        faults.append(
+            f"train.costs must give every class ({', '.join(classes)}) the cost of a film of it that is missed, got "
+            f"{train.costs}; complete it"
+        )
+    if train.decision != "costs" and train.costs:
+        faults.append(f"train.costs belongs to train.decision costs, got it with {train.decision}; make it {{}}")
     return faults
 
 

@@ -56,6 +56,9 @@ class Train(Section):
     imbalance: Literal["none", "class_weight", "oversample", "undersample", "smote", "focal"]
     select: str
     patience: Count
+    calibration: Literal["temperature", "temperature_and_biases", "none"]
+    decision: Literal["probable", "balanced", "costs"]
+    costs: dict[Name, Positive]
     threshold_rule: Literal["youden", "f1", "half"]
     balance: Balance
     prevalence: dict[Name, Annotated[float, Field(gt=0, lt=1)]]

@@ -1,6 +1,7 @@
 """audit: does one arm rest on something outside the lungs, and where?"""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hilum.audit.regions import Region, Regions, join_regions, regions_of_masks,
 from hilum.audit.rule import PROBING, Verdict, judge
 from hilum.data.prepared.loading import SplitFilms, load_split, read_manifest
 from hilum.data.prepared.masks import load_masks
-from hilum.evaluation.scoring.decisions import decide
+from hilum.evaluation.scoring.decisions import decide, factors_of
 from hilum.evaluation.scoring.metrics import evaluate_all
 from hilum.evaluation.style import to_png
 from hilum.explain.explained_model import ExplainedModel
@@ -52,7 +53,7 @@ def run(arm: str) -> None:
         audited = test.take(rows)
         films, labels = audited.films, audited.labels  # (N, H, W), (N,)
         surroundings, told = find_surroundings(test.table.iloc[rows], workspace, settings, params.audit.seed)
-        auditee = open_auditee(training / "model.keras", description["threshold"])
+        auditee = open_auditee(training / "model.keras", description)
         evidence = measure(auditee, films, labels, surroundings, PROBING, params.audit.seed, bar("probes"))
         found = judge(evidence.numbers)
         outlines = outlines_auroc(test, workspace, classes)
@@ -99,7 +100,7 @@ def draw_audit(
     (folder / "keys" / "audit.png").write_bytes(to_png(figure))
 
 
-def open_auditee(model: Path, threshold: float | None) -> Auditee:
+def open_auditee(model: Path, described: Mapping[str, Any]) -> Auditee:
     """A trained arm with its own rule of decision and Grad-CAM as its heat."""
     network = load_classifier(model)
     predict = predictor(network)
@@ -108,7 +109,7 @@ def open_auditee(model: Path, threshold: float | None) -> Auditee:
     def heat(images: Images, targets: Labels) -> Maps:
         return gradcam.explain(explained, images, targets, {"layer": "last"}, 0, lambda done, total: None).values
 
-    return Auditee(predict, lambda p: decide(p, threshold), odds_gradient(network), heat)
+    return Auditee(predict, lambda p: decide(p, described["threshold"], factors_of(described)), odds_gradient(network), heat)
 
 
 def find_surroundings(

@@ -10,6 +10,7 @@ from hilum.data.annotations import load_annotations
 from hilum.data.prepared.loading import load_split
 from hilum.evaluation.arm_figures import confusion_arms_figure, difference_figure, metrics_figure
 from hilum.evaluation.comparison import compare_arms, mcnemar_table, prediction_changes
+from hilum.evaluation.scoring.decisions import factors_of
 from hilum.evaluation.shortcut_baselines import MEASURED
 from hilum.evaluation.style import to_png
 from hilum.evaluation.tables import confusion_matrix
@@ -97,7 +98,7 @@ def write_comparison(
         headline=headline(arms, differences, reference),
         facts=gather_facts(arms, params, workspace, versions),
         levels=levels,
-        arms=[summarise_arm(name, arm, params, sum(versions["train_counts"])) for name, arm in arms.items()],
+        arms=[summarise_arm(name, arm, sum(versions["train_counts"])) for name, arm in arms.items()],
         class_tables={name: read_table(arm.folder["evaluation"] / "test_classes.csv") for name, arm in arms.items()},
         differences=differences,
         mcnemar=mcnemar,
@@ -215,7 +216,9 @@ def draw_arm_panels(
             chosen = pick_films(arm.test, [image_id])
             maps = list(arm.maps.values())
             target = int(maps[0].targets[index]) if maps else int(chosen.y_pred[0])
-            rows.append(Row(name, maps, index, prediction_of(chosen, 0, target, arm.settings["model"]["threshold"])))
+            model = arm.settings["model"]
+            prediction = prediction_of(chosen, 0, target, model["threshold"], factors_of(model))
+            rows.append(Row(name, maps, index, prediction))
         picture = png_bytes(draw_rows(films.examples.films[index], rows, annotations[index]))
         (folder / "panels" / f"{file_name(image_id)}.png").write_bytes(picture)
         panels.append((f"{image_id}, true class {films.table['label'][index]}", picture))

@@ -12,13 +12,15 @@ import yaml
 from hilum.data.folds import fold_names
 from hilum.data.prepared.loading import SplitFilms, load_split
 from hilum.evaluation.contradictions import contradiction_sheet, find_contradictions
-from hilum.evaluation.scoring.decisions import decide, find_threshold
+from hilum.evaluation.scoring.calibration import Prior, find_scaling
+from hilum.evaluation.scoring.decisions import decide, factors_of, find_factors, find_threshold
 from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
 from hilum.evaluation.scoring.metrics import METRICS, evaluate_all, with_bins
+from hilum.evaluation.scoring.scaling import Logits
 from hilum.evaluation.statistics import flat_metrics, patient_bootstrap
 from hilum.evaluation.style import to_png
 from hilum.progress import bar, say
-from hilum.records import Predictions
+from hilum.records import Labels, Predictions, Probabilities
 from hilum.results import (
     base_tags,
     epoch_metrics,
@@ -142,10 +144,25 @@ def run_fold(
         run.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
         say(f"{title}: {epoch_line(metrics, params.train.select)}")
 
-    judging = Judging(score_epoch(params.train.select), find_threshold, decide)
+    judging = judge_fold(params, versions["classes"])
     on_film = bar(f"{title}: activations")
     predictions, history = predict_fold(name, films, arm, params, workspace, versions, judging, on_epoch, on_film)
     return _Fold(name, predictions, history, measure_fold(name, predictions, params.evaluate))
+
+
+def judge_fold(params: Params, classes: list[str]) -> Judging:
+    """How `train` scores epochs, calibrates and decides, for the training of a fold."""
+    settings = params.train
+
+    def find(logits: Logits, labels: Labels, prior: Prior) -> tuple[float, Prior]:
+        scaling = find_scaling(settings.calibration, logits, labels, prior)
+        return scaling.temperature, scaling.biases
+
+    def prediction(probabilities: Probabilities, threshold: float | None, prior: Prior) -> Labels:
+        factors = find_factors(settings.decision, dict(zip(classes, prior.tolist(), strict=True)), settings.costs)
+        return decide(probabilities, threshold, factors_of({"classes": classes, "decision_factors": factors}))
+
+    return Judging(score_epoch(settings.select), find, find_threshold, prediction)
 
 
 def measure_fold(name: str, predictions: Predictions, settings: Evaluate) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from hilum.data.prepared.loading import SplitFilms, load_films, load_split, read
 from hilum.evaluation.acquisition import acquisition_features, answer_by_features, source_features
 from hilum.evaluation.contact_sheet import draw_contact_sheet
 from hilum.evaluation.figures import calibration_figure, confusion_figure, learning_figure, pr_figure, roc_figure
-from hilum.evaluation.scoring.decisions import decide, majority_baseline, one_vs_rest_thresholds
+from hilum.evaluation.scoring.decisions import decide, factors_of, majority_baseline, one_vs_rest_thresholds
 from hilum.evaluation.scoring.metrics import evaluate_all, with_bins
 from hilum.evaluation.shortcut_baselines import SEES, SHORTCUT_BASELINES, measure_shortcut_baselines, tell_flag
 from hilum.evaluation.statistics import Interval, flat_metrics, patient_bootstrap
@@ -76,7 +76,7 @@ def prediction(predict: Any, films: SplitFilms, description: dict[str, Any]) -> 
         films.table["patient_id"].to_numpy(str),
         films.labels,
         probabilities,
-        decide(probabilities, description["threshold"]),
+        decide(probabilities, description["threshold"], factors_of(description)),
         tuple(description["classes"]),
     )
 
@@ -175,8 +175,9 @@ def draw_learning(folder: Path, history: pd.DataFrame, settings: dict[str, Any],
     """The training's curves with the kept epoch marked."""
     select = f"val/{settings['params']['train.select']}"
     shown = history.assign(phase=history["phase"] + 1, epoch=history["step"] + 1)
-    metrics = list(dict.fromkeys([select, "val/balanced_accuracy"]))
-    figure = learning_figure(shown, ["train/loss", "val/log_loss"], metrics, settings["best_step"] + 1, f"{arm}: learning curves")
+    losses = ["train/loss", "val/log_loss"]
+    metrics = list(dict.fromkeys(["val/auroc_macro" if select in losses else select, "val/balanced_accuracy"]))
+    figure = learning_figure(shown, losses, metrics, settings["best_step"] + 1, f"{arm}: learning curves")
     (folder / "curves.png").write_bytes(to_png(figure))
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from hilum.data.annotations import FilmAnnotations, load_annotations
 from hilum.data.prepared.examples import as_images
 from hilum.data.prepared.loading import load_split
+from hilum.evaluation.scoring.decisions import factors_of
 from hilum.explain.drawing.panels import prediction_of
 from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.maps import background_films, draw_background, explain_films, remake
@@ -104,7 +105,8 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         write_json(folder / "metrics.json", {**metrics, **flat_sanity(sanity)})
         verdicts = verdicts_of(sanity)
         found = stamp_sanity(found, verdicts)
-        predicted = [prediction_of(chosen, i, int(k), description["threshold"]) for i, k in enumerate(targets)]
+        rule = description["threshold"], factors_of(description)
+        predicted = [prediction_of(chosen, i, int(k), *rule) for i, k in enumerate(targets)]
         shown = SheetFilms(explained, films, as_images(films), targets, chosen.y_prob, classes, predicted, annotations, found)
         draw_films(folder, shown, settings)
         draw_grids(folder, explained, workspace, predictions, settings, settings.seed, verdicts)

@@ -131,6 +131,9 @@ def pretrain_backbone(
         imbalance="none",
         select="auroc_macro",
         patience=settings.epochs,
+        calibration="none",  # it saves no head
+        decision="probable",
+        costs={},
         threshold_rule="half",
         balance=params.train.balance,  # which `none` does not read
         prevalence={},

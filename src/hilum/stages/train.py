@@ -1,16 +1,19 @@
 """train: one arm with its settled values; the run opens first, every epoch is in it while it trains."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
+from numpy.typing import NDArray
 
 from hilum.data.prepared.examples import Examples, as_images
-from hilum.data.prepared.loading import read_grey_bits
-from hilum.evaluation.scoring.decisions import find_threshold
+from hilum.data.prepared.loading import load_split, read_grey_bits
+from hilum.evaluation.scoring.calibration import Calibration, calibrate, describe_calibration, flat_calibration, tell_calibration
+from hilum.evaluation.scoring.decisions import find_factors, find_threshold
 from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
 from hilum.models.classifier import model_sha256, save_classifier
 from hilum.models.forward import predictor
@@ -21,11 +24,11 @@ from hilum.runs import code_tags, log_training
 from hilum.settings.meaning import settle
 from hilum.settings.params import find_arm, read_params
 from hilum.tracking import open_store
-from hilum.training.arms import Task, correct_prior, train_arm
+from hilum.training.arms import Task, correct_prior, read_logits, scale_logits, train_arm
 from hilum.training.fit import Fitted, begin_training
 from hilum.training.imbalance import copies_per_film, prior_shift, shown_prior
 from hilum.training.task import load_task, logged_params, origins
-from hilum.workspace import find_workspace
+from hilum.workspace import Workspace, find_workspace
 
 
 def run(arm: str) -> None:
@@ -53,12 +56,10 @@ def run(arm: str) -> None:
         kept = find_kept(fitted, select)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        prior = shown_prior(fitted.shown[fitted.kept_phase], task.train.labels, len(task.classes))
-        if params.train.prevalence:
-            correct_prior(model, prior_shift(prior, params.train.prevalence, task.classes))
+        calibration, prior = finish_model(model, fitted, task, workspace)
         save_classifier(model, folder / "model.keras")
-        own = {"arm": arm, "backbone": settled.backbone, "grey_bits": read_grey_bits(workspace.prepared), "prior": prior}
-        described = {**own, **describe_model(model, task, versions)}
+        own = {"arm": arm, "backbone": settled.backbone, "grey_bits": read_grey_bits(workspace.prepared)}
+        described = {**own, **describe_model(model, task, versions, prior)}
         write_json(folder / "model.json", described)
         settings = {
             "arm": arm,
@@ -73,10 +74,12 @@ def run(arm: str) -> None:
         }
         write_json(folder / "settings.json", {**settings, "run_key": run_key(settings)})
         write_training(folder, fitted, task.train, versions["classes"])
+        write_calibration(folder, calibration, versions["classes"])
         log_training(store, opened, workspace, arm, params.tracking.model)
     say(f"{arm}: {tell_balance(fitted, task.train.labels, versions['classes'])}")
     say(f"{arm}: kept phase {kept['phase'] + 1:.0f} epoch {kept['epoch'] + 1:.0f}, val/{select} "
         f"{kept[f'val/{select}']:.4f}")  # fmt: skip
+    say(f"{arm}: {tell_calibration(calibration)}")
 
 
 def find_kept(fitted: Fitted, select: str) -> dict[str, float]:
@@ -87,14 +90,46 @@ def find_kept(fitted: Fitted, select: str) -> dict[str, float]:
     return {str(name): value for name, value in kept.items()}
 
 
-def describe_model(model: Any, task: Task, versions: dict[str, Any]) -> dict[str, Any]:
-    """What whoever uses the model must know, for model.json."""
+def finish_model(model: Any, fitted: Fitted, task: Task, workspace: Workspace) -> tuple[Calibration, dict[str, float]]:
+    """Calibrate a fitted model, then make it answer for `train.prevalence`; gives class -> share that it answers as well."""
+    prior = shown_prior(fitted.shown[fitted.kept_phase], task.train.labels, len(task.classes))
+    calibration = calibrate_model(model, task, workspace, prior)
+    told = dict(zip(task.classes, prior.tolist(), strict=True))
+    return calibration, answer_prevalence(model, told, task.settings.prevalence)
+
+
+def calibrate_model(model: Any, task: Task, workspace: Workspace, prior: NDArray[np.float64]) -> Calibration:
+    """Fit what `train.calibration` says on the validation films, and fold it into the model's logits."""
+    settings, classes = task.settings, list(task.classes)
+    patients = load_split(workspace.prepared, workspace.split, "val", classes).table["patient_id"].to_numpy(str)
+    logits = read_logits(model, task.val.films)
+    found = calibrate(settings.calibration, logits, task.val.labels, patients, prior, task.seed)
+    scale_logits(model, found.scaling.temperature, found.scaling.biases)
+    return found
+
+
+def answer_prevalence(model: Any, prior: Mapping[str, float], prevalence: Mapping[str, float]) -> dict[str, float]:
+    """Make a model that answers a prior answer for `train.prevalence`, if that is told; gives the prior that it answers then.
+
+    Whoever asks again with that prior shifts by nothing. prior, prevalence: class -> share, the prior in class order.
+    """
+    if not prevalence:
+        return dict(prior)
+    correct_prior(model, prior_shift(np.array(list(prior.values())), prevalence, list(prior)))
+    return {name: prevalence[name] for name in prior}
+
+
+def describe_model(model: Any, task: Task, versions: dict[str, Any], prior: Mapping[str, float]) -> dict[str, Any]:
+    """What whoever uses the model must know, for model.json. prior: class -> share that it answers, in class order."""
     prevalence, rule = task.settings.prevalence, task.settings.threshold_rule
     return {
         "classes": versions["classes"],
         "data_version": versions["data_version"],
+        "decision": task.settings.decision if len(prior) > 2 else "threshold",
+        "decision_factors": find_factors(task.settings.decision, prior, task.settings.costs),
         "model_sha256": model_sha256(model),
-        "prevalence": [prevalence[name] for name in task.classes] if prevalence else None,  # in class order, as all here
+        "prevalence": [prevalence[name] for name in task.classes] if prevalence else None,  # in class order
+        "prior": dict(prior),
         "scaling": "inside the model: give it grey levels 0-255",
         "size": versions["size"],
         "split_version": versions["split_version"],
@@ -133,3 +168,9 @@ def write_training(folder: Path, fitted: Fitted, train: Examples, classes: list[
         for key in ("mean_copies", "most_copies", "made_up", "weight"):
             metrics[f"imbalance/{key}/{row['label']}"] = row[key]
     write_json(folder / "metrics.json", metrics)
+
+
+def write_calibration(folder: Path, calibration: Calibration, classes: list[str]) -> None:
+    """calibration.json, and its numbers among the metrics of the training."""
+    write_json(folder / "calibration.json", describe_calibration(calibration, classes))
+    write_json(folder / "metrics.json", {**read_json(folder / "metrics.json"), **flat_calibration(calibration, classes)})

@@ -80,7 +80,7 @@ def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: W
     arm = params.arms[name]
     return {
         "arm": {**arm.model_dump(), "phases": arm.model_dump()["phases"][: searched_phases(arm)]},
-        "train": params.train.model_dump(exclude={"select", "threshold_rule", "prevalence"}),
+        "train": params.train.model_dump(exclude={"select", "calibration", "decision", "costs", "threshold_rule", "prevalence"}),
         "tune": params.tune.model_dump(exclude={"trials"}),
         "versions": versions,
         "weights": weights_digest(params, name, workspace),

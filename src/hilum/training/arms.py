@@ -8,9 +8,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.prepared.examples import Examples
+from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.classifier import build_classifier
-from hilum.records import Labels, Score
+from hilum.models.forward import compile_forward
+from hilum.records import Films, Labels, Score
 from hilum.settings.meaning import plain_phases
 from hilum.settings.training import Arm, Phase, Train
 from hilum.training.fit import Fitted, OnEpoch, OnFilm, fit_phases
@@ -57,6 +58,19 @@ def plan_phases(phases: Sequence[Phase], labels: Labels, classes: Sequence[str],
         for phase in phases
     ]
     return [STRATEGIES[word](labels, classes, settings.balance, seed) for word in words]
+
+
+def read_logits(model: keras.Model, films: Films) -> NDArray[np.float64]:
+    """What the head says of films (N, H, W) before softmax: (N, K)."""
+    head = keras.Model(model.input, model.get_layer("logits").output)
+    return compile_forward(head, constants=True)(as_images(films)).astype(np.float64)  # (N, K)
+
+
+def scale_logits(model: keras.Model, temperature: float, biases: NDArray[np.float64]) -> None:
+    """Divide the logits by a temperature and add biases (K,), in the head's weights: all that reads the model is calibrated."""
+    head = model.get_layer("logits")
+    head.kernel.assign(head.kernel.numpy() / temperature)
+    head.bias.assign(head.bias.numpy() / temperature + biases)
 
 
 def correct_prior(model: keras.Model, shift: NDArray[np.float64]) -> None:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hilum.data.folds import HELD_OUT, TRAINS, VALIDATES, rows_of_fold
 from hilum.data.prepared.examples import as_images
@@ -13,19 +15,25 @@ from hilum.models.forward import predictor
 from hilum.records import Labels, Predictions, Probabilities, Score
 from hilum.settings.params import Params
 from hilum.settings.training import Arm
-from hilum.training.arms import train_arm
+from hilum.training.arms import read_logits, scale_logits, train_arm
 from hilum.training.fit import OnEpoch, OnFilm
+from hilum.training.imbalance import shown_prior
 from hilum.training.task import make_task
 from hilum.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Judging:
-    """How a fold is judged: the score of an epoch; the threshold, from rule, labels and probabilities; the prediction at one."""
+    """How a fold is judged.
+
+    score: of an epoch. calibrate: temperature and biases (K,) from logits, labels and the prior (K,) that the model answers.
+    find_threshold: from rule, labels and probabilities. decide: the answers, from probabilities, threshold and that prior.
+    """
 
     score: Score
+    calibrate: Callable[[NDArray[np.float64], Labels, NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
     find_threshold: Callable[[str, Labels, Probabilities], float | None]
-    decide: Callable[[Probabilities, float | None], Labels]
+    decide: Callable[[Probabilities, float | None, NDArray[np.float64]], Labels]
 
 
 def predict_fold(
@@ -39,7 +47,7 @@ def predict_fold(
     on_epoch: OnEpoch,
     on_film: OnFilm,
 ) -> tuple[Predictions, pd.DataFrame]:
-    """The answers for the films that a fold holds out, and a row per epoch; the threshold is chosen on its validation films.
+    """The answers for the films that a fold holds out, and a row per epoch; its validation films calibrate and choose.
 
     arm: without spaces, as `meaning.settle` makes it. films: the table of folds.csv.
     """
@@ -47,6 +55,8 @@ def predict_fold(
     train, val, out = (films.take(rows[part]) for part in (TRAINS, VALIDATES, HELD_OUT))
     task = make_task(train, val, arm, params, workspace, versions)
     model, fitted = train_arm(arm, task, len(arm.phases), judging.score, on_epoch, on_film)
+    prior = shown_prior(fitted.shown[fitted.kept_phase], train.labels, len(versions["classes"]))
+    scale_logits(model, *judging.calibrate(read_logits(model, val.films), val.labels, prior))
     predict = predictor(model)
     threshold = judging.find_threshold(params.train.threshold_rule, val.labels, predict(as_images(val.films)))
     probabilities = predict(as_images(out.films))
@@ -56,7 +66,7 @@ def predict_fold(
         held_out["patient_id"].to_numpy(str),
         out.labels,
         probabilities,
-        judging.decide(probabilities, threshold),
+        judging.decide(probabilities, threshold, prior),
         tuple(versions["classes"]),
     )
     return predictions, fitted.history.assign(fold=name)

@@ -21,9 +21,11 @@ from hilum.training.sealed_arrays import name_file
 from hilum.training.task import FIT_CODE, FIT_LIBRARIES
 
 FOLD_CODE = (  # what decides what a fold gives, and how it is kept
-    *(*FIT_CODE, "data/folds.py", "evaluation/scoring/decisions.py", "results.py"),
+    *(*FIT_CODE, "data/folds.py", "results.py"),
+    *("evaluation/scoring/calibration.py", "evaluation/scoring/decisions.py", "evaluation/scoring/scaling.py"),
     *("training/fold.py", "training/kept_folds.py"),
 )
+FOLD_LIBRARIES = (*FIT_LIBRARIES, "scipy")
 KEPT = "kept.json"  # beside a fold's folder, written last: the digest of that folder
 
 
@@ -90,4 +92,4 @@ def keep_folds(cache: Path, arm: str, decides: Mapping[str, Any]) -> KeptFolds:
 
     Those of other settings stay: they are a few kilobytes, and may belong to an experiment that runs at the same time.
     """
-    return KeptFolds(cache / "folds" / arm / digest({**decides, "code": made_by(FOLD_CODE, FIT_LIBRARIES)})[:32])
+    return KeptFolds(cache / "folds" / arm / digest({**decides, "code": made_by(FOLD_CODE, FOLD_LIBRARIES)})[:32])

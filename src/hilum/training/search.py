@@ -34,7 +34,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Found:
-    """best: value per space; trials: one row per trial (number, state, value, values, metrics); history: one row per epoch."""
+    """best: value per space; trials: one row per trial (number, state, value, best, values, metrics); history: a row an epoch."""
 
     best: Values
     trials: pd.DataFrame
@@ -74,7 +74,7 @@ def search(name: str, spaces: Mapping[str, Range | Choices], tune: Tune, databas
     if not complete:
         raise ValueError(f"a search must finish a trial, but all {len(done)} of {name} were pruned; raise tune.startup_trials")
     best = max(complete, key=lambda trial: trial.user_attrs["metrics"]["select"])
-    return Found(dict(best.params), _trials(done), _history(done))
+    return Found(dict(best.params), _trials(done, done.index(best), tune.metric), _history(done))
 
 
 def _run(study: optuna.Study, spaces: Mapping[str, Range | Choices], tune: Tune, train: Train, watch: Watch) -> None:
@@ -119,10 +119,18 @@ def _replay(number: int, trial: FrozenTrial, watch: Watch) -> None:
     watch.ended(number, trial.state.name, trial.user_attrs["metrics"])
 
 
-def _trials(done: list[FrozenTrial]) -> pd.DataFrame:
+def _trials(done: list[FrozenTrial], best: int, metric: str) -> pd.DataFrame:
+    """value is the metric itself, whether higher or lower is better; best marks the trial whose values are taken."""
     rows = [
-        {"number": i, "state": t.state.name, "value": t.user_attrs["metrics"]["select"], **t.params, **t.user_attrs["metrics"]}
-        for i, t in enumerate(done)
+        {
+            "number": i,
+            "state": trial.state.name,
+            "value": trial.user_attrs["metrics"][f"val/{metric}"],
+            "best": i == best,
+            **trial.params,
+            **trial.user_attrs["metrics"],
+        }
+        for i, trial in enumerate(done)
     ]
     return pd.DataFrame(rows).drop(columns="select")
 

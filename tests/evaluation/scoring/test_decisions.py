@@ -7,6 +7,8 @@ from hilum.evaluation.scoring.decisions import (
     THRESHOLD_RULES,
     choose_threshold,
     decide,
+    factors_of,
+    find_factors,
     majority_baseline,
     one_vs_rest_thresholds,
 )
@@ -94,6 +96,68 @@ def test_more_than_two_classes_have_no_threshold():
         decide(prob, 0.5)
     with pytest.raises(ValueError, match=r"must be 0\.\.1"):
         decide(prob[:, :2], 1.5)
+
+
+def test_factors_decide_by_the_largest_product_and_factors_of_one_change_nothing():
+    prob = np.array([[0.5, 0.3, 0.2], [0.4, 0.35, 0.25], [0.2, 0.2, 0.6]])
+    assert decide(prob, None, np.array([1.0, 2.0, 1.0])).tolist() == [1, 1, 2]
+    assert decide(prob, None, np.array([1.0, 1.0, 4.0])).tolist() == [2, 2, 2]
+    for none in (None, np.ones(3), np.full(3, 0.1)):
+        np.testing.assert_array_equal(decide(prob, None, none), np.argmax(prob, axis=1))
+    assert decide(np.full((1, 3), 1 / 3), None, np.ones(3)).tolist() == [0], "the first of equals"
+
+
+@pytest.mark.parametrize("factors", [[1.0, 1.0], [1.0, 0.0, 1.0], [1.0, -1.0, 1.0], [1.0, np.nan, 1.0], [1.0, np.inf, 1.0]])
+def test_factors_that_cannot_decide_are_refused(factors):
+    with pytest.raises(ValueError, match="must be numbers above 0, one for each of 3 classes, and without a threshold, got"):
+        decide(np.full((2, 3), 1 / 3), None, np.array(factors))
+
+
+def test_a_threshold_and_factors_never_decide_together():
+    with pytest.raises(ValueError, match=r"without a threshold, got \[1.0, 1.0\] and threshold 0.5"):
+        decide(np.full((1, 2), 0.5), 0.5, np.ones(2))
+
+
+def test_factors_are_read_by_class_and_a_model_written_before_has_none():
+    model = {"classes": ["n", "b", "v"], "decision_factors": {"v": 3.0, "n": 1.0, "b": 2.0}}
+    np.testing.assert_array_equal(factors_of(model), [1.0, 2.0, 3.0])
+    assert factors_of({"classes": ["n", "b"], "threshold": 0.4}) is None
+    assert factors_of({"classes": ["n", "b"], "threshold": 0.4, "decision_factors": None}) is None
+
+
+PRIOR = {"n": 0.7, "b": 0.2, "v": 0.1}
+
+
+def test_factors_of_the_words_of_a_decision():
+    assert find_factors("probable", PRIOR, {}) == {"n": 1.0, "b": 1.0, "v": 1.0}
+    assert find_factors("balanced", PRIOR, {}) == pytest.approx({"n": 1 / 2.1, "b": 1 / 0.6, "v": 1 / 0.3})
+    assert find_factors("balanced", dict.fromkeys("nbv", 1 / 3), {}) == pytest.approx(dict.fromkeys("nbv", 1.0))
+    assert find_factors("costs", PRIOR, {"v": 5, "b": 2, "n": 1}) == {"n": 1.0, "b": 2.0, "v": 5.0}
+    for word in ("probable", "balanced", "costs"):
+        assert find_factors(word, {"n": 0.6, "v": 0.4}, {"n": 1, "v": 2}) is None, "two classes have a threshold"
+
+
+@pytest.mark.parametrize("word", ["balanced", "costs"])
+def test_no_other_factors_reach_more_on_films_that_are_as_the_model_says(word):
+    """Labels drawn from the model's own probabilities, whose shares are its prior."""
+    rng = np.random.default_rng(3)
+    prob = rng.dirichlet([3.0, 1.0, 0.6], 60000)
+    labels = (prob.cumsum(axis=1) > rng.random((len(prob), 1))).argmax(axis=1)
+    names, costs = ["n", "b", "v"], {"n": 1.0, "b": 2.0, "v": 6.0}
+    prior = dict(zip(names, prob.mean(axis=0).tolist(), strict=True))
+    each = np.array([costs[name] for name in names])
+
+    def reached(factors):
+        said = decide(prob, None, factors)
+        if word == "balanced":
+            return np.mean([(said[labels == k] == k).mean() for k in range(3)])
+        return -each[labels][said != labels].sum() / len(labels)
+
+    model = {"classes": names, "decision_factors": find_factors(word, prior, costs)}
+    best = reached(factors_of(model))
+    assert best > reached(None) + 0.01, "the most probable class is the worse rule here"
+    for change in ([1.5, 1, 1], [1, 1.5, 1], [1, 1, 1.5], [1 / 1.5, 1, 1], [1, 1 / 1.5, 1], [1, 1, 1 / 1.5]):
+        assert reached(factors_of(model) * np.array(change)) < best
 
 
 def test_one_vs_rest_thresholds():

@@ -1,6 +1,7 @@
 """From probabilities to a prediction: the threshold, chosen on validation, and the answer of a model that knows no film."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from hilum.records import Labels, Predictions, Probabilities
 
 Counts = NDArray[np.float64]  # (C,) one per candidate threshold
+Factors = NDArray[np.float64]  # (K,) what the probabilities are multiplied by before the largest product decides
 
 # Rule -> what the threshold maximises, from true and false positives, positives and negatives.
 THRESHOLD_RULES: dict[str, Callable[[Counts, Counts, int, int], Counts]] = {
@@ -56,21 +58,54 @@ def one_vs_rest_thresholds(rule: str, y_true: Labels, y_prob: Probabilities) -> 
     return thresholds
 
 
-def decide(y_prob: Probabilities, threshold: float | None) -> Labels:
-    """(N,) class index: with two classes class 1 where its probability reaches the threshold, otherwise the most probable class.
+def decide(y_prob: Probabilities, threshold: float | None, factors: Factors | None = None) -> Labels:
+    """(N,) class index: with a threshold class 1 of two where its probability reaches it, otherwise the largest p_k factor_k.
 
-    threshold: None for more than two classes; with two classes None is the most probable class as well.
+    threshold: None for more than two classes. factors: (K,) above 0, None for 1 each, which is the most probable class; of equal
+    products the first class is the answer. The two never decide together.
 
     Raises:
-        ValueError: a threshold for more or fewer than two classes, or one outside 0..1.
+        ValueError: a threshold for more or fewer than two classes, or one outside 0..1; factors of another number than there are
+            classes, not above 0, or beside a threshold.
     """
+    if factors is not None and (threshold is not None or factors.shape != y_prob.shape[1:] or not _usable(factors)):
+        raise ValueError(
+            f"factors must be numbers above 0, one for each of {y_prob.shape[1]} classes, and without a threshold, got "
+            f"{factors.tolist()} and threshold {threshold}; use what the model's model.json says."
+        )
     if threshold is None:
-        return np.argmax(y_prob, axis=1).astype(np.int64)
+        return np.argmax(y_prob if factors is None else y_prob * factors, axis=1).astype(np.int64)
     if y_prob.shape[1] != 2 or not 0 <= threshold <= 1:
         raise ValueError(
             f"a threshold must be 0..1 and needs two classes, got {threshold} for {y_prob.shape[1]} classes; use None for argmax."
         )
     return (y_prob[:, 1] >= threshold).astype(np.int64)
+
+
+def find_factors(decision: str, prior: Mapping[str, float], costs: Mapping[str, float]) -> dict[str, float] | None:
+    """Class -> factor of `decide` for a word of `train.decision`; None for two classes, which a threshold decides.
+
+    probable: 1 each. balanced: 1 / (K prior_k), by which the expected mean of the classes' sensitivities is the largest.
+    costs: a film of class k that is called otherwise costs c_k, so that the expected cost of an answer is the least where
+    c_k p_k is the largest; costs that depend on what it is called instead have no such factors.
+    prior: class -> share that the model answers, in class order. costs: class -> above 0, read by `costs` alone.
+
+    Source: Elkan 2001, The foundations of cost-sensitive learning, IJCAI, equation 1.
+    """
+    if len(prior) == 2:
+        return None
+    rules: dict[str, Callable[[str], float]] = {
+        "probable": lambda name: 1.0,
+        "balanced": lambda name: 1 / (len(prior) * prior[name]),
+        "costs": lambda name: float(costs[name]),
+    }
+    return {name: rules[decision](name) for name in prior}
+
+
+def factors_of(model: Mapping[str, Any]) -> Factors | None:
+    """The factors of `decide` of a model's model.json in class order; None where it says none, as those written before do."""
+    told = model.get("decision_factors")
+    return None if told is None else np.array([told[name] for name in model["classes"]], np.float64)
 
 
 def majority_baseline(train_labels: Labels, predictions: Predictions) -> Predictions:
@@ -106,3 +141,7 @@ def find_threshold(rule: str, labels: Labels, probabilities: Probabilities) -> f
     if probabilities.shape[1] != 2:
         return None
     return choose_threshold(rule, labels, probabilities[:, 1])
+
+
+def _usable(factors: Factors) -> bool:
+    return bool(np.isfinite(factors).all() and (factors > 0).all())

@@ -75,11 +75,15 @@ class Row:
     same_scale: bool = False
 
 
-def prediction_of(predictions: Predictions, row: int, target: int, threshold: float | None) -> FilmPrediction:
-    """What the model said of one film whose true class is known, in words; threshold: of the second of two classes, or None."""
+def prediction_of(
+    predictions: Predictions, row: int, target: int, threshold: float | None, factors: NDArray[np.float64] | None = None
+) -> FilmPrediction:
+    """What the model said of one film whose true class is known, in words; threshold, factors: its rule, as `tell_rule` says."""
     true = predictions.classes[int(predictions.y_true[row])]
     probabilities, said = predictions.y_prob[row], int(predictions.y_pred[row])
-    return describe_prediction(str(predictions.image_id[row]), predictions.classes, probabilities, said, target, threshold, true)
+    return describe_prediction(
+        str(predictions.image_id[row]), predictions.classes, probabilities, said, target, threshold, true, factors
+    )
 
 
 def describe_prediction(
@@ -90,15 +94,24 @@ def describe_prediction(
     target: int,
     threshold: float | None,
     true: str | None = None,
+    factors: NDArray[np.float64] | None = None,
 ) -> FilmPrediction:
     """An answer from its numbers: probabilities (K,), predicted and target as class indices."""
     said, meant = float(probabilities[predicted]), float(probabilities[target])
-    return FilmPrediction(film, classes[predicted], said, classes[target], meant, tell_rule(classes, threshold), true)
+    return FilmPrediction(film, classes[predicted], said, classes[target], meant, tell_rule(classes, threshold, factors), true)
 
 
-def tell_rule(classes: Sequence[str], threshold: float | None) -> str:
-    """How a verdict comes from probabilities: by the threshold of the second of two classes, or by the largest."""
-    return "the most probable class decides" if threshold is None else f"{classes[1]} from a threshold of {threshold:.1%}"
+def tell_rule(classes: Sequence[str], threshold: float | None, factors: NDArray[np.float64] | None = None) -> str:
+    """How a verdict comes from probabilities: by the threshold of the second of two classes, or by the largest.
+
+    factors: (K,) that the probabilities are multiplied by before, or None.
+    """
+    if threshold is not None:
+        return f"{classes[1]} from a threshold of {threshold:.1%}"
+    if factors is None or np.ptp(factors) == 0:
+        return "the most probable class decides"
+    times = ", ".join(f"{name} {factor:.3g}" for name, factor in zip(classes, factors, strict=True))
+    return f"the largest probability times its factor decides ({times})"
 
 
 def draw_panel(
