@@ -67,6 +67,14 @@ def test_an_experiment_in_what_mlflow_fetches_is_not_lost(small: Path, tmp_path:
     assert (got.root / "results" / "out").read_text() == "a: 3\n"
 
 
+def test_results_that_cannot_be_fetched_are_told_with_the_reason_of_dvc(
+    small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match=r"`dvc get \.` ended with status"):
+        fetch_results("nosuch", {"a": 3}, Workspace(small, small), tmp_path / "got")
+    assert "unknown Git revision 'nosuch'" in capfd.readouterr().err
+
+
 def test_a_history_that_cannot_be_completed_is_told_before_anything_runs(small: Path, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", "--depth", "1", small.as_uri(), "shallow")
     git(tmp_path / "shallow", "remote", "set-url", "origin", str(tmp_path / "nowhere"))

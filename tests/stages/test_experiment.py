@@ -447,7 +447,7 @@ def test_results_are_fetched_with_the_parameters_that_made_them(tmp_path: Path, 
     assert yaml.safe_load(got.params.read_text()) == wanted
     assert list(yaml.safe_load(got.params.read_text())) == list(WRITTEN)
     assert calls == [
-        ["get", ".", part, "--rev", "hilum-1", "-o", str(tmp_path / "fetched" / part), "-q"] for part in ("results", "data/split")
+        ["get", ".", part, "--rev", "hilum-1", "-o", str(tmp_path / "fetched" / part)] for part in ("results", "data/split")
     ]
 
 

@@ -95,6 +95,6 @@ def fetch_results(name: str, wanted: Any, workspace: Workspace, folder: Path) ->
     """Bring an experiment's results and splits into a folder, with its parameters."""
     for part in ("results", "data/split"):
         (folder / part).parent.mkdir(parents=True, exist_ok=True)
-        call_dvc(["get", ".", part, "--rev", name, "-o", str(folder / part), "-q"], workspace)
+        call_dvc(["get", ".", part, "--rev", name, "-o", str(folder / part)], workspace)  # not -q: DVC's errors would go too
     (folder / "params.yaml").write_text(json.dumps(wanted, indent=1))  # JSON is YAML in which every text is in quotes
     return Workspace(folder, workspace.home)
