@@ -47,7 +47,7 @@ def describe(pixels: NDArray[Any], bits: int | None = None, **attributes: Any) -
     film.PatientName, film.PatientID, film.PatientSex, film.PatientAge = NAME, PATIENT, "F", "041Y"
     film.PatientBirthDate, film.InstitutionName, film.Modality, film.ViewPosition = "18720101", "Wuerzburg", "DX", "PA"
     film.BurnedInAnnotation = "NO"
-    film.Examples, film.Columns = pixels.shape[:2]
+    film.Rows, film.Columns = pixels.shape[:2]
     film.SamplesPerPixel = 1 if pixels.ndim == 2 else 3
     film.PhotometricInterpretation = "MONOCHROME2" if pixels.ndim == 2 else "RGB"
     if pixels.ndim == 3:
@@ -99,7 +99,7 @@ def write_code(film: Dataset, syntax: uid.UID, code: bytes) -> bytes:
 
 def film_pixels(film: Dataset) -> NDArray[Any]:
     """The pixels that `describe` was given."""
-    shape = (film.Examples, film.Columns, 3)[: 3 if film.SamplesPerPixel == 3 else 2]
+    shape = (film.Rows, film.Columns, 3)[: 3 if film.SamplesPerPixel == 3 else 2]
     kind = np.dtype(f"<{'i' if film.PixelRepresentation else 'u'}{film.BitsAllocated // 8}")
     return np.frombuffer(film.PixelData, kind).reshape(shape)
 

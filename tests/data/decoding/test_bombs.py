@@ -67,7 +67,7 @@ def deflated_in_a_private_element() -> bytes:
 
 def deflated_and_honest() -> bytes:
     """8000 x 8000 pixels of 16 bits, as the header says, out of 0.1 MB."""
-    raw = deflate(describe(SMALL, PixelData=None, Examples=8000, Columns=8000), b"", 1)
+    raw = deflate(describe(SMALL, PixelData=None, Rows=8000, Columns=8000), b"", 1)
     head = b"\xe0\x7f\x10\x00OW\x00\x00" + struct.pack("<I", 128_000_000)
     return reform(raw, lambda body: body + head, bytes(MIB), 123)
 
@@ -87,7 +87,7 @@ def lying_jpeg_2000() -> bytes:
 
 def honest_jpeg_2000() -> bytes:
     code = encode_array(np.zeros((8000, 7900), np.uint8))
-    return write_code(describe(SMALL.astype(np.uint8), Examples=8000, Columns=7900), uid.JPEG2000Lossless, code)
+    return write_code(describe(SMALL.astype(np.uint8), Rows=8000, Columns=7900), uid.JPEG2000Lossless, code)
 
 
 def rle() -> bytes:

@@ -235,12 +235,12 @@ def test_colour_planes_and_colour_jpegs(film: NDArray[np.uint8]) -> None:
         ({"NumberOfFrames": 3}, "must have one frame, got 3"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "must be grey"),
         ({"BitsStored": 7, "HighBit": 6}, "8 to 16 bits"),
-        ({"Examples": 60_000, "Columns": 60_000}, "at most 64,000,000 pixels, got 60000 x 60000"),
-        ({"Examples": 0}, "must have pixels"),
-        ({"Examples": 100}, "must have 819,200 bytes by its header, got 65,536"),
+        ({"Rows": 60_000, "Columns": 60_000}, "at most 64,000,000 pixels, got 60000 x 60000"),
+        ({"Rows": 0}, "must have pixels"),
+        ({"Rows": 100}, "must have 819,200 bytes by its header, got 65,536"),
         ({"Columns": None}, "must have Columns, got none"),
         ({"PixelData": None}, "must have pixels, got a file without them"),
-        ({"Examples": 4}, "must have 32,768 bytes by its header, got 65,536, enough for 2 films; export one per file"),
+        ({"Rows": 4}, "must have 32,768 bytes by its header, got 65,536, enough for 2 films; export one per file"),
     ],
 )
 def test_what_is_no_film_is_refused_with_the_rule(change: dict[str, Any], told: str) -> None:

@@ -134,7 +134,7 @@ def test_films_with_a_damaged_header_do_not_count_as_nameless(tmp_path: Path) ->
 def test_what_is_no_film_is_left_out_and_what_is_broken_stays(tmp_path: Path) -> None:
     root = tmp_path / "root"
     write_film(root / "1.dcm", 1)
-    (root / "report.dcm").write_bytes(write(describe(np.zeros((9, 9), np.uint16), Examples=None, Columns=None, PixelData=None)))
+    (root / "report.dcm").write_bytes(write(describe(np.zeros((9, 9), np.uint16), Rows=None, Columns=None, PixelData=None)))
     (root / "broken.dcm").write_bytes(b"no film")
     relabel(root, "file,finding", "1.dcm,a", "broken.dcm,a", "gone.dcm,a")
     table = read_mapped(root)

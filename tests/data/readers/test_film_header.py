@@ -83,7 +83,7 @@ def test_a_public_set_of_secondary_captures_is_not_remarked() -> None:
 
 
 def test_an_object_without_an_image_is_known() -> None:
-    assert not header(Examples=None, Columns=None, PixelData=None).image
+    assert not header(Rows=None, Columns=None, PixelData=None).image
 
 
 def test_nothing_else_of_a_header_is_in_memory() -> None:

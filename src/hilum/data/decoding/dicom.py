@@ -41,7 +41,7 @@ DECODERS = {  # transfer syntax -> the one library that decodes it; empty: pydic
     uid.JPEG2000: "pylibjpeg",
 }
 PIXEL_TAGS = (
-    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Examples", "Columns"),
+    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *VALUE_TAGS,
 )
@@ -95,7 +95,7 @@ def open_dicom(stream: BinaryIO, max_pixels: int) -> DicomFilm:
         remarks.append("the number of frames is 0: one is read")
     elif frames != 1:
         raise ValueError(f"a film must have one frame, got {frames}; export one frame per file")
-    width, height = read_whole(header, "Columns"), read_whole(header, "Examples")
+    width, height = read_whole(header, "Columns"), read_whole(header, "Rows")
     check_pixels(width, height, max_pixels)
     samples, allocated, stored = (read_whole(header, key) for key in ("SamplesPerPixel", "BitsAllocated", "BitsStored"))
     kind = read_text(header, "PhotometricInterpretation")
@@ -157,7 +157,7 @@ def _decode(film: DicomFilm) -> NDArray[Any]:
     syntax = film.header.file_meta.TransferSyntaxUID
     source = Dataset()
     source.file_meta = film.header.file_meta
-    for key in ("SamplesPerPixel", "Examples", "Columns", "BitsAllocated", "BitsStored"):
+    for key in ("SamplesPerPixel", "Rows", "Columns", "BitsAllocated", "BitsStored"):
         setattr(source, key, read_whole(film.header, key))
     source.HighBit = film.high
     source.PixelRepresentation = read_number(film.header, "PixelRepresentation", 0)

@@ -14,7 +14,7 @@ from hilum.data.readers.dicom_patients import name_placeholder
 from hilum.data.readers.identity import hide_patient
 
 ALLOWED = (  # what may enter a table, as it is or as a remark
-    *("SOPClassUID", "Modality", "ViewPosition", "PatientSex", "PatientAge", "BurnedInAnnotation", "Examples", "Columns"),
+    *("SOPClassUID", "Modality", "ViewPosition", "PatientSex", "PatientAge", "BurnedInAnnotation", "Rows", "Columns"),
     *("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"),
 )
 HASHED = ("PatientID", "IssuerOfPatientID")  # leave this file as a salted hash
@@ -71,7 +71,7 @@ def read_film_header(stream: BinaryIO, salt: bytes, burnt_in: bool) -> FilmHeade
     ]
     remarks = [*_remark_text(header, strange, burnt_in), *_remark_pixels(header)]
     return FilmHeader(
-        image=bool(read_numbers(header, "Examples") and read_numbers(header, "Columns")),
+        image=bool(read_numbers(header, "Rows") and read_numbers(header, "Columns")),
         patient=hide_patient(salt, f"{issuer} {identifier}" if identifier else ""),
         uid=read_text(header, "SOPInstanceUID"),
         view=view if view in VIEWS else "",
