@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from scipy.optimize import brentq
 from scipy.stats import norm
-from tiny_task import log_loss, make_model, make_phase, make_rows, make_settings, no_augmentation, score, silent
+from tiny_task import log_loss, make_model, make_network, make_phase, make_rows, make_settings, no_augmentation, score, silent
 
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.evaluation.scoring.epochs import score_epoch
