@@ -198,7 +198,7 @@ def test_an_arm_that_is_not_above_what_the_rim_tells_is_flagged_in_words(page):
         {**row, "verdict": "flagged" if row["classifier"] == "source only" else "not flagged"} for row in page.shortcut_baselines
     ]
     assert all("sees the source of the films and no lung" in line for line in flag_warnings(by_source, page.margin))
-    clear = [{**row, "prediction": "not flagged"} for row in page.shortcut_baselines]
+    clear = [{**row, "verdict": "not flagged"} for row in page.shortcut_baselines]
     assert flag_warnings(clear, page.margin) == []
     assert "not flagged" in text(render_comparison(dataclasses.replace(page, shortcut_baselines=clear)))
 
