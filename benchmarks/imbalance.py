@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.data.manifest import build_manifest
+from hilum.data.manifest.building import build_manifest
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.quality.near_duplicates import find_near_duplicates
 from hilum.data.quality.near_groups import link_patients, tell_near_duplicates

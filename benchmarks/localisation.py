@@ -27,7 +27,8 @@ from method_ranking import FEWER, MARKED, PROJECT, TABLES, cell, title
 from ranking_task import ARM, quiet, tell
 
 from hilum.data.annotations import FilmAnnotations, load_annotations
-from hilum.data.manifest import Prepared, build_manifest, write_prepared
+from hilum.data.manifest.building import build_manifest
+from hilum.data.manifest.prepared_set import Prepared, write_prepared
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.readers.registry import READERS
 from hilum.data.splits import split_by_patient

@@ -30,7 +30,8 @@ from hilum.records import Attribution, Cells
 from hilum.results import write_json
 from hilum.runs import log_results
 from hilum.settings.params import read_params
-from hilum.tracking import Run, open_store
+from hilum.tracking.open_run import Run
+from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace
 
 PREDICTION = FilmPrediction("a film", "viral", 0.8, "viral", 0.8, "the most probable class decides", "viral")

@@ -22,13 +22,12 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"models"},
     {"data"},
     {"tracking"},
-    {"contact"},
-    {"results", "commit", "progress", "pictures", "code_version", "ownership", "moved_store", "packages"},
+    {"results", "commit", "progress", "pictures", "code_version", "ownership", "packages", "masked_output"},
     {"workspace", "addresses", "cells"},
     {"settings", "records"},
 ]
 ROOMS = {  # the floors inside a part; "": the files that stand in no room of their own
-    "data": [{""}, {"readers", "quality"}, {"decoding", "phantom"}, {"burned_in"}, {"prepared"}],
+    "data": [{"manifest"}, {""}, {"readers", "quality"}, {"decoding", "phantom"}, {"burned_in"}, {"prepared"}],
     "evaluation": [{""}, {"scoring"}],
     "explain": [
         *({"outputs", "maps", "chexlocalize"}, {"saved_maps"}, {"sheets"}, {"drawing"}, {"sanity"}, {"measures"}, {"methods"}),
@@ -40,7 +39,7 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
     ],
 }
 HOMES = {
-    "mlflow": {"tracking", "contact"},
+    "mlflow": {"tracking"},
     "optuna": {"training"},
     "imblearn": {"training"},
     "cv2": {"data"},
@@ -60,7 +59,8 @@ NOT_IN_TRAINING = (  # what no edit of may train a model anew
 EXEMPT = {  # decide no result, so an edit re-runs nothing
     *("settings/params.py", "settings/training.py", "settings/explain.py", "settings/sources.py", "settings/errors.py"),
     *("settings/roots.py", "settings/schema.py", "settings/yaml_text.py"),
-    *("settings/search_space.py", "workspace.py", "tracking.py", "cli.py", "runs.py", "progress.py"),
+    *("settings/search_space.py", "workspace.py", "cli.py", "runs.py", "progress.py"),
+    *(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "tracking").glob("*.py")),
 }
 ONLY_HERE = {  # what one file does for the whole house, by the words that would do it elsewhere
     ".savefig(": "pictures.py",
@@ -73,10 +73,13 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
         *("MEASURED", "arm_run", "code_tags", "fits", "fold_metrics", "log_films", "log_history", "log_measured", "log_results"),
         *("log_search", "log_training"),
     },
-    "tracking": {"Run", "Store", "fetch_model", "find_model", "open_store", "store_uri"},  # store_uri: for a line on the terminal
+    "tracking.open_run": {"Run"},
+    "tracking.opening": {"open_store", "read_store", "store_uri"},  # store_uri: for a line on the terminal
+    "tracking.store": {"Store"},
+    "tracking.stored_models": {"fetch_model", "find_model"},
     "settings.params": {"Audit", "Compare", "Evaluate", "Params", "Tracking", "check_params", "find_arm", "read_params"},
     "settings.yaml_text": {"FLOAT", "INT", "Loader", "read_int", "read_yaml"},
-    "settings.roots": {"FILE", "VARIABLE", "check_roots", "is_absolute", "read_roots"},
+    "settings.roots": {"FILE", "VARIABLE", "check_roots", "read_roots"},
     "progress": {"bar", "say"},
     "workspace": {"Workspace", "find_workspace"},
 }
@@ -109,7 +112,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "data/prepared/masks.py": {"prepare", "pretrain", "explain", "audit", "compare"},
     "data/quality/oddities.py": {"prepare"},
     "data/quality/leaks.py": {"prepare", "pretrain"},
-    "data/manifest.py": {"prepare", "pretrain"},
+    "data/manifest": {"prepare", "pretrain"},
     "data/fingerprints.py": {"acquire"},
     "data/readers/system_files.py": {"acquire", "prepare", "pretrain"},
     "data/splits.py": {"split", "pretrain", "crossvalidate"},
@@ -172,9 +175,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "settings/params.py": set(),
     "commit.py": {"compare"},
     "settings/roots.py": set(),
-    "tracking.py": set(),
-    "contact.py": set(),
-    "moved_store.py": set(),
+    "tracking": set(),
     "addresses.py": set(),
     "runs.py": set(),
 }
@@ -185,6 +186,9 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "pages/test_comparison.py": ("pages/headline.py",),
     "pages/test_data_report.py": ("data/quality/pair_sheet.py",),
     "pages/test_page_words.py": ("pages/arm_results.py",),
+    "data/manifest/test_building.py": (
+        *("data/manifest/film_problems.py", "data/manifest/joined_sources.py", "data/manifest/prepared_set.py"),
+    ),
     "data/burned_in/test_removal.py": ("data/burned_in/glyphs.py", "data/burned_in/letters.py", "data/decoding/marked_film.py"),
     "data/decoding/test_bombs.py": ("data/decoding/codestream.py", "data/decoding/limits.py", "data/decoding/images.py"),
     "data/decoding/test_dicom.py": ("data/decoding/dicom_header.py", "data/decoding/sandbox.py"),
@@ -227,6 +231,8 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "stages/test_acquire.py": ("data/links.py",),
     "stages/test_prepare.py": ("data/readers/raw_films.py",),
     "stages/test_train.py": ("training/task.py",),
+    "tracking/test_contact.py": ("tracking/connection.py",),
+    "tracking/test_moved_store.py": ("tracking/logged_model.py",),
     "training/test_fit.py": ("training/feed.py", "data/prepared/examples.py"),
     "evaluation/test_statistics.py": ("records.py",),
     "test_pipeline.py": ("stages/publish.py",),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.cells import escape, guard_cell, guard_table, read_cell, read_cells
+from hilum.cells import escape, escape_name, guard_cell, guard_table, read_cell, read_cells
 
 FORMULAS = (
     "=1+1",
@@ -61,3 +61,16 @@ def test_a_table_keeps_its_numbers_and_what_is_missing() -> None:
 def test_what_utf_8_cannot_hold_and_a_carriage_return_are_escaped() -> None:
     assert escape("Andr\udce9\r.png") == "Andr\\udce9\\r.png"
     assert escape("André, 肺\n.png") == "André, 肺\n.png"
+
+
+def test_no_two_names_of_files_are_written_alike() -> None:
+    names = ["a\udcff", "a\\udcff", "a\\x5cudcff", "a\r", "a\\r", "a\\x0d", "a\\x5c", "a\\x5cx0d", "a\\", "a\udcff\\udcff"]
+    names.append("a\\udcff\udcff")
+    written = [escape_name(name) for name in names]
+    assert len(set(written)) == len(names) and all(text.encode() and "\r" not in text for text in written)
+    assert written[:2] == ["a\\udcff", "a\\x5cudcff"]
+
+
+@pytest.mark.parametrize("name", ["a.png", "André.png", "right\\1.png", "\\server\\films", "C:\\xray\\udine.png"])
+def test_a_name_of_plain_text_stays(name: str) -> None:
+    assert escape_name(name) == escape_name(escape_name(name)) == name

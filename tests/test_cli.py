@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hilum.cli import VERBS, build_parser, main
-from hilum.project import names
+from hilum.project import earlier_stages, names
 
 ROOT = Path(__file__).resolve().parents[1]
 UNTOLD = dict.fromkeys(("classes", "size", "square", "scaling", "threshold"), "")  # of a user's own model
@@ -75,6 +75,7 @@ class Stage:
 def put_in_place(monkeypatch: pytest.MonkeyPatch, failure: BaseException | None = None) -> Stage:
     stage = Stage(failure)
     monkeypatch.setattr(names, "check_names", lambda chosen: None)
+    monkeypatch.setattr(earlier_stages, "check_earlier", lambda verb, chosen: None)
     monkeypatch.setattr(importlib, "import_module", stage.import_module)
     return stage
 

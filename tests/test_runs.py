@@ -20,7 +20,8 @@ from hilum.ownership import this_process
 from hilum.results import base_tags, epoch_metrics, folder_digest, run_key, write_json, write_table
 from hilum.runs import arm_run, code_tags, find_arm_run, fits, log_results, log_search
 from hilum.settings.params import Tracking, read_params
-from hilum.tracking import Store, open_store
+from hilum.tracking.opening import open_store
+from hilum.tracking.store import Store
 from hilum.workspace import Workspace
 from project import Project
 
@@ -115,6 +116,17 @@ def test_an_interrupted_run_is_never_joined(store: Store, failure: type[BaseExce
     with pytest.raises(failure), store.start("baseline", {"run_key": run_key(SETTINGS)}):
         raise failure
     assert find_arm_run(store, SETTINGS, "evaluation") is None
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_a_run_to_which_a_folder_was_not_added_whole_takes_other_folders(store: Store, failure: type[BaseException]) -> None:
+    first = open_arm(store, SETTINGS)
+    with pytest.raises(failure), store.resume(first, "explanations") as run:
+        run.log_params({"explain.lime.samples": 1})
+        raise failure
+    assert store.client.get_run(first).info.status == "FINISHED"
+    assert find_arm_run(store, SETTINGS, "explanations") is None, "half of other explanations may be in it"
+    assert find_arm_run(store, SETTINGS, "audit").info.run_id == first
 
 
 def test_a_run_whose_stage_was_killed_is_closed_and_never_joined(workspace: Workspace, store: Store) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+ESCAPE = re.compile(r"\\(?=udc[89a-f][0-9a-f]|x0d|x5c)")  # how an escape of `escape_name` begins
 FORMULA = re.compile(r"'*[=+\-@\t\r\n].", re.DOTALL)  # a sign alone is none
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
@@ -47,3 +48,11 @@ def _map_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFram
 def escape(text: str) -> str:
     r"""The text as UTF-8 can hold it: bytes of a file's name that are none become `\udce9`, a carriage return `\r`."""
     return text.encode(errors="backslashreplace").decode().replace("\r", "\\r")
+
+
+def escape_name(name: str) -> str:
+    r"""The name of a file as UTF-8 can hold it, no two alike: bytes that are none become `\udce9`, a carriage return `\x0d`.
+
+    A backslash of the name itself that would read as the beginning of one of these becomes `\x5c`.
+    """
+    return escape(ESCAPE.sub(r"\\x5c", name).replace("\r", "\\x0d"))

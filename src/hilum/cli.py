@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -34,11 +34,19 @@ VERBS = {
     "predict": "predict every film of a folder",
     "experiment": "run the pipeline under changed parameters, leaving this folder as it is",
 }
+ALONE = ("check", "acquire", "verify", "predict", "experiment")  # need nothing that another verb makes
+
+
+class MaskingParser(argparse.ArgumentParser):
+    """A parser whose refusals show no password of an address."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(mask(message))
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all verbs."""
-    parser = argparse.ArgumentParser(prog="hilum", description="chest X-ray classifiers that show where they look")
+    parser = MaskingParser(prog="hilum", description="chest X-ray classifiers that show where they look")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     added = {verb: verbs.add_parser(verb, help=text, description=text) for verb, text in VERBS.items()}
     added["acquire"].add_argument("--source", required=True, help="name in acquire.sources")
@@ -47,14 +55,14 @@ def build_parser() -> argparse.ArgumentParser:
     explain = added["explain"]
     explain.add_argument("--arm", default="", help="name in arms: the films that `split` chose; or one film by the rest:")
     explain.add_argument("--image", default="", help="a film")
-    explain.add_argument("--model", default=CHAMPION, help=f"a .keras file, a run id or a registered model ({CHAMPION})")
+    explain.add_argument("--model", default=CHAMPION, help=f"a .keras file, a run or a registered model ({CHAMPION})")
     explain.add_argument(
         "--methods", default="", help="all, or methods and sheets separated by commas (those of explain.methods and .sheets)"
     )
     explain.add_argument("--target", default="predicted", help="the class that maps explain: predicted, or its name (predicted)")
     explain.add_argument("--out", default="explained", help="folder for panel, sheets and arrays (explained)")
     predict = added["predict"]
-    predict.add_argument("--model", required=True, help="a .keras file, a run id or models:/hilum@champion")
+    predict.add_argument("--model", required=True, help="a .keras file, a run (its id or runs:/ID) or models:/hilum@champion")
     predict.add_argument("--images", required=True, type=Path, help="folder of films")
     predict.add_argument("--out", required=True, type=Path, help="the CSV to write; continued if it is there")
     predict.add_argument("--explain", default="", metavar="METHODS", help="all, or methods separated by commas: panels")
@@ -85,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = vars(parsed)
     verb = chosen.pop("verb")
     if unknown:  # `mlflow run -P zz=1` hands over what MLproject does not declare as `--zz 1`
-        print(f"hilum {verb}: {' '.join(unknown)} is no parameter; `hilum {verb} --help` lists them", file=sys.stderr)
+        print(f"hilum {verb}: {mask(' '.join(unknown))} is no parameter; `hilum {verb} --help` lists them", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, _interrupt)
     _keep_freed_memory()
@@ -94,6 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from hilum.project.names import check_names
 
             check_names(chosen)
+        if verb not in ALONE:
+            from hilum.project.earlier_stages import check_earlier
+
+            check_earlier(verb, chosen)
         with _without_banners(), _without_collector():
             stage = importlib.import_module(f"hilum.stages.{verb}")
         stage.run(**chosen)
@@ -105,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"hilum {verb}: {tell_missing(absent.name or str(absent))}", file=sys.stderr)
         return 1
     except (ValueError, OSError) as refusal:  # OSError: a full disk, a file that may not be read
-        print(f"hilum {verb}: {mask(str(refusal))}", file=sys.stderr)
+        print(f"hilum {verb}: {mask(_tell(refusal))}", file=sys.stderr)
         if os.environ.get("HILUM_DEBUG"):
             raise
         return 1
@@ -113,6 +125,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"hilum {verb}: interrupted; what is finished is kept, run the same command again to go on", file=sys.stderr)
         return 130
     return 0
+
+
+def _tell(refusal: ValueError | OSError) -> str:
+    """What a refusal says; of a file that is not there also which stage makes it."""
+    if isinstance(refusal, FileNotFoundError) and isinstance(refusal.filename, str):
+        from hilum.project.earlier_stages import tell_absent
+
+        with suppress(ValueError):  # outside of a project
+            return tell_absent(Path(refusal.filename)) or str(refusal)
+    return str(refusal)
 
 
 def _keep_freed_memory() -> None:

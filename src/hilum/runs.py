@@ -13,7 +13,8 @@ from hilum.commit import find_commit
 from hilum.results import epoch_metrics, file_sha256, folder_digest, read_json, read_table, run_key
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
-from hilum.tracking import Run, Store
+from hilum.tracking.open_run import Run
+from hilum.tracking.store import BROKEN_OFF, Store
 from hilum.workspace import Workspace
 
 MEASURED = ("evaluation", "explanations", "audit")  # an arm's folders after its training, in the order of their stages
@@ -101,7 +102,7 @@ def arm_run(store: Store, workspace: Workspace, arm: str, name: str, model_name:
     found = find_arm_run(store, settings, name)
     if found is not None:
         store.link(found.info.run_id)
-        with store.resume(found.info.run_id) as run:
+        with store.resume(found.info.run_id, name) as run:
             yield run
         return
     with store.start(arm, settings["tags"]) as run:
@@ -125,9 +126,13 @@ def log_measured(run: Run, workspace: Workspace, arm: str, folders: Iterable[str
 
 
 def find_arm_run(store: Store, settings: Mapping[str, Any], name: str) -> Any:
-    """The newest finished run with the key of this training, if its artifacts are here and have no such folder; else None."""
+    """The newest finished run with the key of this training, if its artifacts are here and have no such folder; else None.
+
+    Nor part of one: what is left of a folder whose adding was broken off may be of other settings than what comes.
+    """
     runs = [run for run in store.find({"run_key": run_key(settings)}) if run.info.status not in INTERRUPTIONS]
-    return runs[0] if runs and f"digest.{name}" not in runs[0].data.tags and store.keeps(runs[0]) else None
+    taken = {f"digest.{name}", f"{BROKEN_OFF}{name}"}
+    return runs[0] if runs and taken.isdisjoint(runs[0].data.tags) and store.keeps(runs[0]) else None
 
 
 def fits(folder: Path, training: Mapping[str, Any]) -> bool:

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from hilum.data.annotations import FilmAnnotations, load_annotations
-from hilum.data.manifest import GEOMETRY, Prepared, build_manifest, write_prepared
+from hilum.data.manifest.building import build_manifest
+from hilum.data.manifest.prepared_set import GEOMETRY, Prepared, write_prepared
 from hilum.data.prepared.geometry import fit_square
 from hilum.data.prepared.masks import PackedMasks
 from hilum.data.prepared.whole_masks import encode_mask

@@ -12,10 +12,8 @@ from hilum.explain.chexlocalize import (
     draw_polygons,
     encode_runs,
     iou_table,
-    published_hit,
     published_iou,
     read_film_table,
-    segment_heat,
     summarise_findings,
 )
 
@@ -49,21 +47,6 @@ def test_iou_counts_as_published():
     assert published_iou(annotation, empty, False) == 0
     assert np.isnan(published_iou(annotation, empty, True)) and np.isnan(published_iou(empty, annotation, True))
     assert np.isnan(published_iou(empty, empty, False))
-
-
-def test_the_first_maximum_must_lie_in_the_mark():
-    heat = np.float32([[0, 2], [2, 1]])
-    assert published_hit(heat, np.array([[0, 1], [0, 0]], bool)) == 1
-    assert published_hit(heat, np.array([[0, 0], [1, 0]], bool)) == 0
-    assert np.isnan(published_hit(heat, np.zeros((2, 2), bool)))
-
-
-def test_a_map_is_segmented_by_otsu_with_its_contours_filled():
-    heat = np.full((12, 12), 0.1, np.float32)
-    heat[2:9, 2:9] = 1
-    heat[4:7, 4:7] = 0.1
-    assert segment_heat(heat).sum() == 49
-    assert not segment_heat(np.ones((3, 3), np.float32)).any()
 
 
 def test_a_table_of_two_films_by_hand():

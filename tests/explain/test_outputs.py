@@ -2,22 +2,27 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from kinds import KINDS
+from matplotlib.figure import Figure
 from two_squares import SIZE, draw_films
 
 from hilum.data.annotations import no_annotations
 from hilum.data.prepared.geometry import fit_square
+from hilum.explain import outputs
 from hilum.explain.drawing.file_names import file_name
-from hilum.explain.drawing.panels import describe_prediction
+from hilum.explain.drawing.panels import FilmPrediction, describe_prediction
 from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.outputs import draw_panels, draw_sheets
 from hilum.explain.sheets.registry import SHEETS, SheetFilms
 from hilum.models.forward import predictor
+from hilum.results import read_table
 from hilum.settings.params import read_params
+from hilum.stages import explain
 
 NAMES = ["s/a/b", "s/a_b", "s/a__b", "s/a\nb", "s/" + 300 * "x", "s/" + 300 * "x" + "y", "s/\udcff"]
 CLASSES = ["layer/ill", "ill"]
@@ -41,6 +46,45 @@ def test_every_film_has_a_panel_and_every_class_and_method_a_key(shown: SheetFil
     assert {file.stem for file in (tmp_path / "panels").iterdir()} == {file_name(name) for name in NAMES}
     keys = {file.stem for file in (tmp_path / "keys").iterdir()}
     assert keys == {"shap__layer__ill", "shap_layer__layer__ill", "shap__ill", "shap_layer__ill"}
+
+
+@pytest.mark.parametrize("how", ["a folder of its name", "a fault in drawing"])
+def test_what_cannot_be_drawn_or_written_is_its_film_s_fault_alone(
+    shown: SheetFilms, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, make = outputs.draw_panel, Path.mkdir
+
+    def draw(film: Any, found: Any, row: int, answer: FilmPrediction, annotations: Any) -> Figure:
+        if answer.film == NAMES[0] and how == "a fault in drawing":
+            raise ValueError("no glyph")
+        return real(film, found, row, answer, annotations)
+
+    def mkdir(path: Path, **options: Any) -> None:
+        make(path, **options)
+        if path.name == "panels" and how == "a folder of its name":
+            make(path / f"{file_name(NAMES[0])}.png")
+
+    monkeypatch.setattr(outputs, "draw_panel", draw)
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    faults = draw_panels(tmp_path, shown.films, shown.found, shown.predictions, shown.annotations)
+    assert list(faults) == [NAMES[0]] and str(tmp_path) not in faults[NAMES[0]]
+    drawn = {file.stem for file in (tmp_path / "panels").iterdir() if file.is_file()}
+    assert drawn == {file_name(name) for name in NAMES[1:]}
+    keys = {file.stem for file in (tmp_path / "keys").iterdir()}
+    assert keys == {"shap__layer__ill", "shap_layer__layer__ill", "shap__ill", "shap_layer__ill"}, "of the class's next film"
+
+
+def test_the_stage_tells_of_them_in_its_results(
+    shown: SheetFilms, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(figure: Figure) -> bytes:
+        raise ValueError("no glyph")
+
+    settings = read_params(root / "params.yaml").explain.model_copy(update={"sheets": []})
+    few = replace(shown, answers=shown.predictions[:2])
+    monkeypatch.setattr(outputs, "png_bytes", refuse)
+    assert list(explain.draw_films(tmp_path, few, settings)) == NAMES[:2]
+    assert read_table(tmp_path / explain.NOT_DRAWN)["fault"].tolist() == ["no glyph"] * 2
 
 
 def test_every_film_has_its_sheets(shown: SheetFilms, root: Path, tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 from empty_store import forget_environment, make_store
 
-from hilum.contact import Contact
 from hilum.pages.arm_results import ArmResults
 from hilum.project.champion import crown
 from hilum.records import Predictions
 from hilum.results import run_key, write_json
 from hilum.settings.params import Params, read_params
-from hilum.tracking import Store, open_store
+from hilum.tracking.contact import Contact
+from hilum.tracking.opening import open_store
+from hilum.tracking.store import Store
 from hilum.workspace import Workspace
 
 Make = Callable[..., Workspace]

@@ -13,7 +13,8 @@ from hilum.project import publication as stage
 from hilum.project.publication import find_page, publish, tell_store
 from hilum.results import folder_digest, read_json, write_json
 from hilum.settings.params import Crossvalidate, Params, read_params
-from hilum.tracking import Store, open_store
+from hilum.tracking.opening import open_store
+from hilum.tracking.store import Store
 from hilum.workspace import Workspace
 
 ARMS = ["baseline", "finetuned"]

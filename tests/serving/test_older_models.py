@@ -15,7 +15,7 @@ from hilum.serving.opening import open_served
 from hilum.serving.verdicts import read_verdicts
 from hilum.settings.params import read_params
 from hilum.stages import predict
-from hilum.tracking import open_store
+from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace
 
 OLDER = (

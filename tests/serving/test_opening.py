@@ -1,9 +1,11 @@
 """A user's own model is served, or refused with what to do: never a traceback, never advice that spoils it."""
 
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,14 +13,17 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from empty_store import forget_environment, log_files, make_store
 from own_models import FACTS, MODELS, SIZE, read_config, rewrite, save_own, write_facts, zeros_in_hdf5
 from PIL import Image
+from spoilt_models import SPOILT
 
 from hilum.cli import main
 from hilum.serving.model_facts import Told
 from hilum.serving.opening import open_served
 from hilum.settings.params import read_params
 from hilum.stages import explain
+from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace
 
 TELL = ["--classes", "normal,ill", "--size", str(SIZE), "--square", "pad"]
@@ -241,3 +246,45 @@ def test_films_that_are_not_square_are_refused(project: Workspace) -> None:
     keras.Model(film, keras.layers.Dense(2, activation="softmax")(seen)).save(path)
     with pytest.raises(ValueError, match="films, 32 x 64, got 32"), opened(project, path):
         pass
+
+
+@pytest.fixture
+def stored(project: Workspace, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], list[str]]:
+    """A function that puts a file into the project's store and gives the addresses of its model."""
+    forget_environment(monkeypatch)
+    make_store(project.home)
+
+    def store(model: Path) -> list[str]:
+        opened = open_store(project, read_params(project.params).tracking)
+        run_id, model_id = log_files(opened.client, opened.experiment, model, FACTS)
+        return [f"models:/{model_id}", run_id, f"runs:/{run_id}/model"]
+
+    return store
+
+
+@pytest.mark.parametrize("kind", SPOILT)
+def test_a_model_of_a_store_is_refused_as_its_file_would_be(
+    project: Workspace, stored: Callable[[Path], list[str]], kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil, told = SPOILT[kind]
+    model = save_own(project.root / "own", "softmax")
+    spoil(model)
+    address = stored(model)[0]
+    assert main(["predict", "--model", address, "--images", "films", "--out", "out.csv"]) == 1
+    error = capsys.readouterr().err
+    assert re.search(told, error) and address in error and tempfile.gettempdir() + "/tmp" not in error
+
+
+def test_enormous_layers_of_a_stored_model_are_refused(
+    project: Workspace, stored: Callable[[Path], list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = save_own(project.root / "own", "softmax")
+    rewrite(model, config=read_config(model).replace('"units": 2', '"units": 1000000000').encode())
+    assert main(["predict", "--model", stored(model)[0], "--images", "films", "--out", "out.csv"]) == 1
+    assert "must have their weights in its file" in capsys.readouterr().err
+
+
+def test_a_whole_model_of_a_store_answers(project: Workspace, stored: Callable[[Path], list[str]]) -> None:
+    for address in stored(save_own(project.root / "own", "softmax")):
+        assert main(["predict", "--model", address, "--images", "films", "--out", "out.csv"]) == 0
+        (project.root / "out.csv").unlink()

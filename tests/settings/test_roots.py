@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hilum.settings.meaning import is_absolute
 from hilum.settings.params import Params, check_params
-from hilum.settings.roots import VARIABLE, check_roots, is_absolute, read_roots
+from hilum.settings.roots import VARIABLE, check_roots, read_roots
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -28,6 +28,7 @@ from hilum.stages.experiment import call_dvc, fetch_results
 from hilum.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
+SECRET = "pw-never-shown"
 TEXT = (ROOT / "params.yaml").read_text()
 WRITTEN = yaml.safe_load(TEXT)
 
@@ -484,6 +485,18 @@ def test_dvc_is_called_in_the_project(stand_in: Workspace) -> None:
 def test_a_failure_of_dvc_is_told(stand_in: Workspace) -> None:
     with pytest.raises(ValueError, match=r"`dvc fail now` ended with status 4; the reason stands above"):
         call_dvc(["fail", "now", "then"], stand_in)
+
+
+def test_no_password_of_an_address_is_in_what_the_real_dvc_prints(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    address = f"https://user:{SECRET}@127.0.0.1:9/store"
+    call_dvc(["init", "--no-scm", "-q"], workspace := Workspace(tmp_path, tmp_path))
+    call_dvc(["remote", "add", "-d", "away", address], workspace)
+    (tmp_path / "dvc.yaml").write_text(f"stages:\n  tell:\n    cmd: echo {address}\n")
+    call_dvc(["repro"], workspace)  # which prints the command, and then runs it
+    with pytest.raises(ValueError, match=r"ended with status"):
+        call_dvc(["pull", "nosuch", "-v"], workspace)
+    told = "".join(capfd.readouterr())
+    assert "https://user:***@127.0.0.1:9/store" in told and SECRET not in told
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -24,7 +24,7 @@ from hilum.serving import one_film
 from hilum.serving import verdicts as served_sanity
 from hilum.settings.params import check_params, read_params
 from hilum.stages import explain
-from hilum.tracking import open_store
+from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace
 
 SIZE = 32

@@ -424,7 +424,7 @@ def test_films_are_prepared_whatever_their_names_hold(project: Workspace, films:
     prepare.run()
     manifest = read_manifest(project.prepared / "manifest.csv")
     assert len(manifest) == 12 + len(NAMES)
-    assert {"mine/viral/Andr\\udce9.png", "mine/viral/c\\rd.png", "mine/viral/a\nb.png", "mine/viral/=1+1.png"} <= set(
+    assert {"mine/viral/Andr\\udce9.png", "mine/viral/c\\x0dd.png", "mine/viral/a\nb.png", "mine/viral/=1+1.png"} <= set(
         manifest["path"]
     )
     assert len(load_films(project.prepared)) == len(manifest)

@@ -14,15 +14,19 @@ from tiny_task import make_model
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.prepared.loading import load_split
 from hilum.evaluation.scoring import calibration
-from hilum.models.classifier import load_classifier
+from hilum.models.classifier import build_classifier, load_classifier, save_backbone
 from hilum.models.forward import predictor
-from hilum.results import read_json, read_predictions
+from hilum.results import file_sha256, read_json, read_predictions, write_json
+from hilum.settings.params import read_params
 from hilum.settings.training import Balance
-from hilum.stages import evaluate, train, tune
+from hilum.stages import check, evaluate, train, tune
 from hilum.stages.train import answer_prevalence, tell_balance, write_training
+from hilum.stages.tune import fixed_part
 from hilum.training.arms import read_logits, scale_logits
 from hilum.training.fit import Fitted, begin_training
 from hilum.training.imbalance import STRATEGIES
+from hilum.training.search import study_name
+from hilum.training.task import file_digest, logged_params
 from hilum.workspace import Workspace
 
 begin_training(0)  # while tests are collected, before any of them starts TensorFlow: its threads are set once
@@ -144,3 +148,40 @@ def test_a_prevalence_that_was_answered_shifts_nothing_more() -> None:
 def test_the_stage_that_trains_is_alone_in_shifting_a_prior() -> None:
     calling = {file.relative_to(PACKAGE).as_posix() for file in PACKAGE.rglob("*.py") if "correct_prior(" in file.read_text()}
     assert calling == {"training/arms.py", "stages/train.py"}
+
+
+def test_no_result_holds_where_weights_lie_on_this_machine(own_copy: Workspace, tmp_path: Path) -> None:
+    values = yaml.safe_load(own_copy.params.read_text())
+    phase = {"unfreeze": "head", "epochs": 1, "learning_rate": 0.001, "decay": "none", "batch_norm": "auto"}
+    file = tmp_path / "of this machine" / "first.weights.h5"
+    file.parent.mkdir()
+    model = build_classifier(values["arms"]["baseline"]["backbone"], 64, 3, None, 0.0, 0.0, np.zeros(3), 1)
+    save_backbone(model, file)
+    values["arms"]["baseline"].update(weights=str(file), head={"dropout": 0.2, "weight_decay": 0.0}, phases=[phase])
+    values["tune"]["trials"] = 0
+    own_copy.params.write_text(yaml.safe_dump(values, sort_keys=False))
+    check.run()
+    tune.run("baseline")
+    train.run("baseline")
+    told = read_json(own_copy.arm("baseline", "training") / "settings.json")["params"]["weights"]
+    assert told == f"first.weights.h5 (sha256 {file_sha256(file)[:16]})"
+    written = [
+        *own_copy.root.glob("results/**/*"),
+        *own_copy.root.glob("mlruns/**/*"),
+        own_copy.home / "mlflow.db",
+        own_copy.facts,
+    ]
+    assert not [path for path in written if path.is_file() and b"of this machine" in path.read_bytes()]
+
+
+def test_the_search_and_the_key_of_a_training_do_not_depend_on_the_folder_of_weights(own_copy: Workspace) -> None:
+    params, versions = read_params(own_copy.params), {"classes": ["a", "b"]}
+    write_json(own_copy.facts, {"weights": {"baseline": "d" * 64}})
+    told = []
+    for weights in ("/one/w.h5", "/other/w.h5", "~/w.h5", "C:\\w.h5", "w.h5"):
+        arm = params.arms["baseline"].model_copy(update={"weights": weights})
+        changed = params.model_copy(update={"arms": {"baseline": arm}})
+        logged = logged_params(changed, arm, file_digest(changed, "baseline", own_copy))
+        told.append((logged["weights"], study_name("baseline", fixed_part(changed, "baseline", versions, own_copy))))
+    assert len(set(told[:4])) == 1 and told[0][0] == f"w.h5 (sha256 {'d' * 16})"
+    assert told[4][0] == "w.h5", "a path of the project stays as it is"

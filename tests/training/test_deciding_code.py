@@ -122,7 +122,7 @@ def test_another_version_of_a_library_is_another_maker(monkeypatch: pytest.Monke
         ("pages/comparison.html", set()),
         ("evaluation/contact_sheet.py", set()),
         ("settings/params.py", set()),
-        ("tracking.py", set()),
+        ("tracking/open_run.py", set()),
         ("runs.py", set()),
         ("progress.py", set()),
     ],

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.stats import bootstrap
 
-from hilum.explain.measures.localization import AnnotationMask, Heat, fill_contours, iou, otsu_mask
+from hilum.explain.measures.localization import AnnotationMask, iou
 
 Runs = Mapping[str, Any]  # {"size": [height, width], "counts": text}
 SIZE = "img_size"  # the key beside the findings in a file of polygons: [height, width]
@@ -81,26 +81,11 @@ def draw_polygons(polygons: Sequence[Sequence[Sequence[float]]], size: tuple[int
     return np.asarray(picture, bool)
 
 
-def segment_heat(heat: Heat) -> AnnotationMask:
-    """A map's mask as published: stretched from its lowest to its highest value, Otsu's threshold, contours filled.
-
-    heat: (H, W) at the film's original size.
-    """
-    return fill_contours(otsu_mask(heat))
-
-
 def published_iou(annotated: AnnotationMask, annotation: AnnotationMask, true_positives_only: bool) -> float:
     """IoU as published: NaN where neither marks anything, and with true positives only where one of the two marks nothing."""
     if true_positives_only and not (annotated.any() and annotation.any()):
         return float("nan")
     return iou(annotated, annotation)
-
-
-def published_hit(heat: Heat, annotation: AnnotationMask) -> float:
-    """1 if the first of the map's maxima lies in the mark, else 0; NaN where nothing is marked. heat: at the film's size."""
-    if not annotation.any():
-        return float("nan")
-    return float(annotation[np.unravel_index(int(heat.argmax()), heat.shape)])
 
 
 def iou_table(

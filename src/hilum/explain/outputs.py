@@ -1,9 +1,11 @@
 """What `explain` draws of its maps: panels, keys, sheets and grids."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from hilum.data.annotations import FilmAnnotations, load_annotations
 from hilum.data.prepared.examples import as_images
@@ -28,36 +30,71 @@ def draw_panels(
     found: Mapping[str, Attribution],
     predictions: Sequence[FilmPrediction],
     annotations: Sequence[FilmAnnotations],
-) -> None:
-    """One panel per film; and, for the first film of each class, one per method, which mlflow ui shows beside other runs'."""
+) -> dict[str, str]:
+    """One panel per film; and, for the first film of each class, one per method, which mlflow ui shows beside other runs'.
+
+    Returns why the pictures of some films could not be drawn or written: by film. The others are there.
+    """
     (folder / "panels").mkdir()
     (folder / "keys").mkdir()
     seen: set[str | None] = set()
+    faults: dict[str, str] = {}
     for row, prediction in enumerate(predictions):
-        figure = draw_panel(films[row], list(found.values()), row, prediction, annotations[row])
-        (folder / "panels" / f"{file_name(prediction.film)}.png").write_bytes(png_bytes(figure))
-        if prediction.true not in seen:
-            seen.add(prediction.true)
-            for method, attribution in found.items():
-                figure = draw_panel(films[row], [attribution], row, prediction, annotations[row])
-                (folder / "keys" / f"{file_name(f'{method}/{prediction.true}')}.png").write_bytes(png_bytes(figure))
+        with note_fault(faults, prediction.film):
+            figure = draw_panel(films[row], list(found.values()), row, prediction, annotations[row])
+            write_picture(folder / "panels" / f"{file_name(prediction.film)}.png", figure)
+            if prediction.true not in seen:
+                for method, attribution in found.items():
+                    figure = draw_panel(films[row], [attribution], row, prediction, annotations[row])
+                    write_picture(folder / "keys" / f"{file_name(f'{method}/{prediction.true}')}.png", figure)
+                seen.add(prediction.true)
+    return faults
 
 
 def draw_sheets(
     folder: Path, shown: SheetFilms, films: Sequence[str], names: Sequence[str], settings: Explain, seed: int
-) -> None:
+) -> dict[str, str]:
     """The sheets of these films: pictures as sheets/<sheet>_<film>.png (<sheet>.png of the model alone), and their arrays.
 
-    films: what each one's files are named after; names: of the sheets.
+    films: what each one's files are named after; names: of the sheets. Returns why those of some films could not be written: by
+    film.
     """
     (folder / "sheets").mkdir(parents=True, exist_ok=True)
     ids = [prediction.film for prediction in shown.predictions]
+    faults: dict[str, str] = {}
     for name in names:
         drawn = SHEETS[name].draw(shown, settings, seed, bar(SHEETS[name].title))
-        files = [f"{name}_{file_name(film)}" for film in films] if SHEETS[name].per_film else [name]
-        for file, figure in zip(files, drawn.pictures, strict=True):
-            (folder / "sheets" / f"{file}.png").write_bytes(png_bytes(figure))
+        if SHEETS[name].per_film:
+            for film, image_id, figure in zip(films, ids, drawn.pictures, strict=True):
+                with note_fault(faults, image_id):
+                    write_picture(folder / "sheets" / f"{name}_{file_name(film)}.png", figure)
+        else:
+            (figure,) = drawn.pictures
+            write_picture(folder / "sheets" / f"{name}.png", figure)
         save_arrays(folder / "sheets", {f"{name}_{i}": one for i, one in enumerate(drawn.maps, 1)}, ids)
+    return faults
+
+
+@contextmanager
+def note_fault(faults: dict[str, str], film: str) -> Iterator[None]:
+    """A fault in drawing or writing what belongs to one film is that film's; where the file lies on this machine is left out."""
+    try:
+        yield
+    except OSError as fault:
+        faults.setdefault(film, fault.strerror or type(fault).__name__)
+    except ValueError as fault:
+        faults.setdefault(film, str(fault))
+
+
+def write_picture(file: Path, figure: Figure) -> None:
+    """Write a figure as PNG; what could not be written whole is not there."""
+    picture = png_bytes(figure)
+    try:
+        file.write_bytes(picture)
+    except OSError:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
+        raise
 
 
 def draw_grids(
@@ -101,4 +138,4 @@ def draw_grids(
             ]
         title = f"Grad-CAM for {name}, test films" + (f", layer {layer}" if layer else "")
         figure = draw_grid(tiles, settings.grid_films, title, method.signed, method.unit, verdicts.get("gradcam", ""))
-        (folder / "grids" / f"{file_name(name)}.png").write_bytes(png_bytes(figure))
+        write_picture(folder / "grids" / f"{file_name(name)}.png", figure)

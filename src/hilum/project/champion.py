@@ -10,7 +10,7 @@ from hilum.progress import say
 from hilum.results import run_key
 from hilum.runs import fits
 from hilum.settings.params import Params
-from hilum.tracking import Store
+from hilum.tracking.store import Store
 
 
 def crown(store: Store, params: Params, arms: Mapping[str, ArmResults]) -> None:

@@ -11,8 +11,9 @@ from hilum.explain.sheets.registry import SHEETS
 from hilum.models.backbones import BACKBONES
 from hilum.models.packaged_weights import PackagedWeights, hash_packaged
 from hilum.progress import say
+from hilum.settings.meaning import is_absolute
 from hilum.settings.params import Params
-from hilum.settings.roots import FILE, is_absolute, read_roots
+from hilum.settings.roots import FILE, read_roots
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.sources import NOT_READ, PhantomSource
 from hilum.settings.training import Arm

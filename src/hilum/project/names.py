@@ -8,8 +8,8 @@ from typing import Any
 from hilum.project.clone import check_full_path
 from hilum.serving.model_facts import Told, gather_facts
 from hilum.serving.model_files import check_model_file, names_file
-from hilum.settings.params import Params, find_arm, read_params
-from hilum.tracking import find_model
+from hilum.settings.params import find_arm, read_params
+from hilum.tracking.stored_models import find_model
 from hilum.workspace import Workspace, find_workspace
 
 NAMING = ("arm", "source", "model")  # options that name something of params.yaml or of the store
@@ -36,7 +36,7 @@ def check_names(chosen: Mapping[str, Any]) -> None:
     _check_films(chosen)
     if chosen.get("model") and chosen.get("image", "one"):
         told = Told(**{field.name: chosen.get(field.name, "") for field in fields(Told)})
-        _check_model(chosen["model"], told, workspace, params)
+        _check_model(chosen["model"], told, workspace)
 
 
 def _check_places(chosen: Mapping[str, Any], workspace: Workspace) -> None:
@@ -54,9 +54,9 @@ def _check_films(chosen: Mapping[str, Any]) -> None:
         raise ValueError(f"--image must be a film, got {chosen['image']}, which does not exist")
 
 
-def _check_model(model: str, told: Told, workspace: Workspace, params: Params) -> None:
+def _check_model(model: str, told: Told, workspace: Workspace) -> None:
     if names_file(model):
         check_model_file(Path(model))
         gather_facts(Path(model), told)
         return
-    find_model(model, workspace, params.tracking)
+    find_model(model, workspace)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from hilum.addresses import mask
-from hilum.moved_store import local_folder
 from hilum.pages.arm_results import read_arm
 from hilum.pages.levels import read_setting
 from hilum.progress import say
@@ -14,7 +13,9 @@ from hilum.results import base_tags, epoch_metrics, folder_digest, read_json, re
 from hilum.runs import MEASURED, fits, fold_metrics, log_history, log_measured, log_results, log_search, log_training
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
-from hilum.tracking import Store, open_store, store_uri
+from hilum.tracking.moved_store import local_folder
+from hilum.tracking.opening import open_store, store_uri
+from hilum.tracking.store import Store
 from hilum.workspace import Workspace
 
 

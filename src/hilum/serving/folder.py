@@ -1,9 +1,10 @@
 """A model's answers for a folder of films: a CSV with a row per film, written as it goes, and panels beside it."""
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from hilum.cells import escape_name
 from hilum.data.readers.found_files import find_files
 from hilum.data.readers.listing import name_some
 from hilum.explain.explained_model import ExplainedModel
@@ -71,7 +72,7 @@ def name_films(images: Path, drawn: Path) -> dict[str, Path]:
     Files of the system, tables, masks, and pictures that hilum drew, such as panels in the folder `drawn`, are told in a line.
 
     Raises:
-        ValueError: there are none, or two have one name there.
+        ValueError: there are none.
     """
     found: dict[str, Path] = {}
     below, inside = images.resolve(), drawn.resolve()
@@ -84,10 +85,12 @@ def name_films(images: Path, drawn: Path) -> dict[str, Path]:
     for film in sorted([*files.pictures, *files.dicoms, *files.others]):
         if (below / film).is_relative_to(inside):
             continue
-        name = str(film).encode(errors="backslashreplace").decode()  # the file system takes bytes that are no UTF-8, a CSV none
-        if name in found:
-            raise ValueError(f"films must differ in how they can be written in UTF-8, got two that read {name}; rename one")
-        found[name] = images / film
+        found[name_film(film)] = images / film
     if not found:
         raise ValueError(f"--images must be a folder of films, got none below {images}; name another")
     return found
+
+
+def name_film(film: PurePosixPath) -> str:
+    """The name of a film in the CSV, which takes every character but bytes that are no UTF-8; no two films have one name."""
+    return "\r".join(map(escape_name, str(film).split("\r")))

@@ -24,7 +24,7 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplemen
 
 def names_file(model: str) -> bool:
     """Whether `--model` names a file or a folder of this machine, and not a run or a registered model."""
-    if model.startswith("models:/"):
+    if model.startswith(("models:/", "runs:/")):
         return False
     return model.lower().endswith(ENDINGS) or os.sep in model or Path(model).exists()
 

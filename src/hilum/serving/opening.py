@@ -20,7 +20,7 @@ from hilum.serving.model_facts import FILE, Told, complete_facts, gather_facts
 from hilum.serving.model_files import check_model_file, names_file
 from hilum.settings.explain import EVERY, Explain
 from hilum.settings.params import Params
-from hilum.tracking import fetch_model
+from hilum.tracking.stored_models import fetch_model
 from hilum.workspace import Workspace
 
 MEANS = "mean_films.npz"
@@ -45,13 +45,16 @@ def open_served(model: str, workspace: Workspace, params: Params, told: Told) ->
             folder, file = Path(model).resolve().parent, Path(model)
             held = check_model_file(file)
             described = gather_facts(file, told)
-            check_declared(file, held)
         else:
-            folder, facts = fetch_model(model, workspace, params.tracking, Path(temporary))
+            folder, facts = fetch_model(model, workspace, Path(temporary))
             file = folder / "model.keras"
+            with _named(file, model):
+                held = check_model_file(file)
             described = complete_facts(facts, told, Path(model))
-        network = load_classifier(file)
-        check_graph(network)
+        with _named(file, model):
+            check_declared(file, held)
+            network = load_classifier(file)
+            check_graph(network)
         check_description(described, network.output_shape[-1])
         described = {**described, "model_sha256": model_sha256(network)}  # not that of another model beside whose facts it stands
         if isinstance(described.get("scaling"), list):
@@ -65,6 +68,15 @@ def open_served(model: str, workspace: Workspace, params: Params, told: Told) ->
             with np.load(folder / MEANS) as stored:
                 background = stored["films"].astype(np.float32)
         yield ExplainedModel(predictor(network), network, background), described
+
+
+@contextmanager
+def _named(file: Path, model: str) -> Iterator[None]:
+    """Tell of a model by the address that a person gave: where a copy of it lies meanwhile says nothing."""
+    try:
+        yield
+    except ValueError as fault:
+        raise ValueError(str(fault).replace(str(file), model)) from fault
 
 
 def check_description(described: Mapping[str, Any], outputs: int) -> None:

@@ -14,7 +14,7 @@ from hilum.results import flatten, read_json, read_table
 from hilum.serving.model_files import names_file
 from hilum.settings.explain import Explain
 from hilum.settings.params import Tracking
-from hilum.tracking import open_store
+from hilum.tracking.opening import read_store
 from hilum.workspace import Workspace
 
 Tested = tuple[Path, Path]  # a table of verdicts, the settings that they came by
@@ -63,7 +63,9 @@ def _tables(model: str, described: Mapping[str, Any], workspace: Workspace, trac
 
 
 def _fetch(run_key: str, workspace: Workspace, tracking: Tracking, into: Path) -> Iterator[Tested]:
-    store = open_store(workspace, tracking)
+    store = read_store(workspace, tracking)
+    if store is None:
+        return
     for run in store.find({"run_key": run_key}):
         folder = into / run.info.run_id
         folder.mkdir()

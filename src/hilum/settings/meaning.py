@@ -1,6 +1,7 @@
 """What settings mean where that is more than their value: it decides results, so stages declare this file of settings alone."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +20,22 @@ def class_names(labels: Mapping[str, Sequence[str]]) -> list[str]:
 def pretrained_backbones(arms: Mapping[str, Arm]) -> list[str]:
     """The backbones that some arm wants pretrained, sorted."""
     return sorted({arm.backbone for arm in arms.values() if arm.weights == "pretrained"})
+
+
+def is_absolute(path: str) -> bool:
+    """Whether a path means the same file or folder wherever the project lies: on one machine, in one home."""
+    return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute() or path.startswith("~")
+
+
+def name_weights(weights: str, digest: str) -> str:
+    """What results say of an arm's first weights: where they lie on one machine led to nothing, so only their name and hash.
+
+    digest: of the file; empty where it is not known.
+    """
+    if not is_absolute(weights):
+        return weights
+    name = PurePosixPath(weights.replace("\\", "/") if PureWindowsPath(weights).is_absolute() else weights).name
+    return f"{name} (sha256 {digest[:16]})" if digest else name
 
 
 def plain_phases(arm: Arm) -> list[Phase]:

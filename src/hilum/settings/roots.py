@@ -7,7 +7,7 @@ comes with one run in an environment variable, which its stages see in a copy of
 import json
 import os
 from collections.abc import Collection, Mapping
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -49,11 +49,6 @@ def check_roots(values: Any, legal: Collection[str], place: str) -> None:
     for name, folder in values.items():
         if not isinstance(folder, str) or not folder.strip():
             raise ValueError(f"{place}: {name} must be a folder, got {folder!r}; write its path")
-
-
-def is_absolute(root: str) -> bool:
-    """Whether a path means the same folder wherever the project lies: on one machine, in one home."""
-    return PurePosixPath(root).is_absolute() or PureWindowsPath(root).is_absolute() or root.startswith("~")
 
 
 def _legal(own: Mapping[str, str], values: Any, home: Path) -> list[str]:

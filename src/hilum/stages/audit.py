@@ -29,7 +29,7 @@ from hilum.records import Films, Images, Labels, Maps, Predictions
 from hilum.results import flatten, read_json, run_key, write_json
 from hilum.runs import arm_run, log_results
 from hilum.settings.params import Audit, read_params
-from hilum.tracking import open_store
+from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace, find_workspace
 
 MASKS = 500  # lung masks of one source that its region is taken from, at most

@@ -51,7 +51,7 @@ from hilum.results import (
 )
 from hilum.runs import code_tags, log_results
 from hilum.settings.params import Compare, Params, read_params
-from hilum.tracking import open_store
+from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace, find_workspace
 
 DRAWN = (*HEADLINE[:5], "sensitivity_macro", "specificity_macro", "f1_macro", *HEADLINE[5:])

@@ -36,11 +36,12 @@ from hilum.runs import code_tags, fold_metrics, log_results
 from hilum.settings.meaning import settle
 from hilum.settings.params import Evaluate, Params, find_arm, read_params
 from hilum.settings.training import Arm
-from hilum.tracking import Run, open_store
+from hilum.tracking.open_run import Run
+from hilum.tracking.opening import open_store
 from hilum.training.fit import begin_training
 from hilum.training.fold import Judging, predict_fold
 from hilum.training.kept_folds import KeptFolds, keep_folds
-from hilum.training.task import logged_params, weights_digest
+from hilum.training.task import file_digest, logged_params, weights_digest
 from hilum.workspace import Workspace, find_workspace
 
 SHOWN = 24  # films on the contact sheet; contradictions.csv has all
@@ -78,7 +79,7 @@ def run(arm: str) -> None:
         "arm": arm,
         "folds": names,
         "params": {
-            **fold_params(params, settled),
+            **fold_params(params, settled, file_digest(params, arm, workspace)),
             **flatten(params.split.model_dump(include={"folds", "fold_by"}), "split"),
             **flatten(params.evaluate.model_dump(exclude={"acquisition"}), "evaluate"),
         },
@@ -108,15 +109,16 @@ def run(arm: str) -> None:
     )
 
 
-def fold_params(params: Params, settled: Arm) -> dict[str, Any]:
+def fold_params(params: Params, settled: Arm, weights_sha256: str) -> dict[str, Any]:
     """What `train` logs, but the prevalence, for which no fold's answers are corrected."""
-    return {key: value for key, value in logged_params(params, settled).items() if not key.startswith("train.prevalence")}
+    logged = logged_params(params, settled, weights_sha256)
+    return {key: value for key, value in logged.items() if not key.startswith("train.prevalence")}
 
 
 def decides(arm: str, settled: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> dict[str, Any]:
     """All that decides what a fold gives, but the code."""
     return {
-        "params": fold_params(params, settled),
+        "params": fold_params(params, settled, file_digest(params, arm, workspace)),
         "versions": versions,
         "films": file_sha256(workspace.split / "folds.csv"),  # which film is in which part of which fold, and its pixels
         "weights": weights_digest(params, arm, workspace),

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from hilum.masked_output import MaskedProgram
 from hilum.progress import say
 from hilum.project.clone import complete_history, is_fetched
 from hilum.project.faults import find_faults, find_missing
@@ -62,7 +62,7 @@ def run(recipe: str, set: str, named: list[str]) -> None:
 
 
 def call_dvc(arguments: list[str], workspace: Workspace, seen: Mapping[str, str] | None = None) -> None:
-    """Run DVC and wait for it, also when interrupted: it ends its stages and removes its copy.
+    """Run DVC, pass on what it prints without passwords, and wait for it, also when interrupted: it removes its copy.
 
     seen: variables that its stages see besides those of this process.
 
@@ -71,7 +71,8 @@ def call_dvc(arguments: list[str], workspace: Workspace, seen: Mapping[str, str]
         KeyboardInterrupt: it was interrupted.
     """
     environment = {**os.environ, **(seen or {}), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    child = subprocess.Popen([sys.executable, "-m", "dvc", *arguments], cwd=workspace.root, env=environment)
+    program = MaskedProgram([sys.executable, "-m", "dvc", *arguments], workspace.root, environment)
+    child = program.process
     stopped = []
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -85,6 +86,7 @@ def call_dvc(arguments: list[str], workspace: Workspace, seen: Mapping[str, str]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        program.close()
     if stopped:
         raise KeyboardInterrupt
     if status:

@@ -39,8 +39,10 @@ from hilum.serving.model_facts import Told
 from hilum.serving.one_film import explain_image
 from hilum.settings.explain import PREDICTED, TRUE, Explain
 from hilum.settings.params import Params, read_params
-from hilum.tracking import open_store
+from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace, find_workspace
+
+NOT_DRAWN = "not_drawn.csv"  # of the films whose pictures could not be drawn or written: image_id, fault; only if there are any
 
 
 def run(
@@ -108,7 +110,7 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         rule = description["threshold"], factors_of(description)
         predicted = [prediction_of(chosen, i, int(k), *rule) for i, k in enumerate(targets)]
         shown = SheetFilms(explained, films, as_images(films), targets, chosen.y_prob, classes, predicted, annotations, found)
-        draw_films(folder, shown, settings)
+        undrawn = draw_films(folder, shown, settings)
         draw_grids(folder, explained, workspace, predictions, settings, settings.seed, verdicts)
         made_from = {
             "model_sha256": description["model_sha256"],
@@ -119,6 +121,9 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         log_results(opened, folder, "explanations")
         opened.log_metrics({f"seconds/{name}": value for name, value in seconds.items()})
     say(f"{arm}: {len(chosen.image_id)} films explained by {', '.join(settings.methods)}")
+    if undrawn:
+        film, fault = next(iter(undrawn.items()))
+        say(f"{arm}: films whose pictures could not be drawn: {len(undrawn)}, such as {film}: {fault} ({folder / NOT_DRAWN})")
     say(f"{arm}: sanity gate: {', '.join(f'{name} {told}' for name, told in verdicts.items())}")
 
 
@@ -130,11 +135,14 @@ def check_evaluated(arm: str, workspace: Workspace, trained: Mapping[str, Any]) 
         )
 
 
-def draw_films(folder: Path, shown: SheetFilms, settings: Explain) -> None:
-    """A panel per film, and the sheets of the first of them."""
-    draw_panels(folder, shown.films, shown.found, shown.predictions, shown.annotations)
+def draw_films(folder: Path, shown: SheetFilms, settings: Explain) -> dict[str, str]:
+    """A panel per film, and the sheets of the first of them; why some could not be drawn, by film, stands in NOT_DRAWN too."""
+    faults = draw_panels(folder, shown.films, shown.found, shown.predictions, shown.annotations)
     few = first_films(shown, settings.sheet_films)
-    draw_sheets(folder, few, [prediction.film for prediction in few.predictions], settings.sheets, settings, settings.seed)
+    faults = draw_sheets(folder, few, [one.film for one in few.predictions], settings.sheets, settings, settings.seed) | faults
+    if faults:
+        write_table(folder / NOT_DRAWN, pd.DataFrame({"image_id": list(faults), "fault": list(faults.values())}))
+    return faults
 
 
 def choose_targets(target: str, chosen: Predictions) -> Labels:

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from hilum.data.burned_in.removal import count_removal
 from hilum.data.decoding.decoding import put_back
-from hilum.data.manifest import Prepared, build_manifest, tell_decoded, write_prepared
+from hilum.data.manifest.building import build_manifest
+from hilum.data.manifest.prepared_set import Prepared, tell_decoded, write_prepared
 from hilum.data.prepared.loading import load_geometry
 from hilum.data.prepared.masks import MASK_KINDS, load_masks
 from hilum.data.quality.near_duplicates import find_near_duplicates

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hilum.data.manifest import Prepared, build_manifest, tell_decoded
+from hilum.data.manifest.building import build_manifest
+from hilum.data.manifest.prepared_set import Prepared, tell_decoded
 from hilum.data.prepared.examples import Examples
 from hilum.data.prepared.loading import load_films, read_manifest
 from hilum.data.quality.leaks import FilmSet, find_leaks

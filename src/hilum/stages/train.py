@@ -23,11 +23,11 @@ from hilum.results import base_tags, read_json, run_key, write_json, write_table
 from hilum.runs import code_tags, log_training
 from hilum.settings.meaning import settle
 from hilum.settings.params import find_arm, read_params
-from hilum.tracking import open_store
+from hilum.tracking.opening import open_store
 from hilum.training.arms import Task, correct_prior, read_logits, scale_logits, train_arm
 from hilum.training.fit import Fitted, begin_training
 from hilum.training.imbalance import copies_per_film, prior_shift, shown_prior
-from hilum.training.task import load_task, logged_params, origins
+from hilum.training.task import file_digest, load_task, logged_params, origins
 from hilum.workspace import Workspace, find_workspace
 
 
@@ -39,7 +39,7 @@ def run(arm: str) -> None:
     settled = settle(wanted, best)
     versions = read_json(workspace.split / "versions.json")
     folder = workspace.arm(arm, "training")
-    logged = logged_params(params, settled)
+    logged = logged_params(params, settled, file_digest(params, arm, workspace))
     select = params.train.select
     tags = {**base_tags("arm", versions), "arm": arm, "backbone": settled.backbone, "selected_by": f"val/{select}"}
     store = open_store(workspace, params.tracking)

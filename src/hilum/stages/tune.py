@@ -15,10 +15,12 @@ from hilum.ownership import Owner
 from hilum.progress import bar, say
 from hilum.results import base_tags, epoch_metrics, flatten, read_json, write_json, write_table
 from hilum.runs import code_tags, log_search
-from hilum.settings.meaning import spaces
+from hilum.settings.meaning import name_weights, spaces
 from hilum.settings.params import Params, find_arm, read_params
 from hilum.settings.training import Arm
-from hilum.tracking import Run, Store, open_store
+from hilum.tracking.open_run import Run
+from hilum.tracking.opening import open_store
+from hilum.tracking.store import Store
 from hilum.training.fit import begin_training
 from hilum.training.search import Found, Watch, search, study_name
 from hilum.training.task import load_task, weights_digest
@@ -77,13 +79,17 @@ def searched_phases(arm: Arm) -> int:
 
 def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: Workspace) -> dict[str, Any]:
     """All that decides what a trial of the arm of that name with given values reaches."""
-    arm = params.arms[name]
+    arm, weights = params.arms[name], weights_digest(params, name, workspace)
     return {
-        "arm": {**arm.model_dump(), "phases": arm.model_dump()["phases"][: searched_phases(arm)]},
+        "arm": {
+            **arm.model_dump(),
+            "weights": name_weights(arm.weights, weights),
+            "phases": arm.model_dump()["phases"][: searched_phases(arm)],
+        },
         "train": params.train.model_dump(exclude={"select", "calibration", "decision", "costs", "threshold_rule", "prevalence"}),
         "tune": params.tune.model_dump(exclude={"trials"}),
         "versions": versions,
-        "weights": weights_digest(params, name, workspace),
+        "weights": weights,
         "code": made_by(TRIAL_CODE, TRIAL_LIBRARIES),
     }
 

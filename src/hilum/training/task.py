@@ -5,7 +5,7 @@ from typing import Any
 from hilum.data.prepared.examples import Examples
 from hilum.data.prepared.loading import load_split
 from hilum.results import file_sha256, flatten, read_json
-from hilum.settings.meaning import spaces
+from hilum.settings.meaning import is_absolute, name_weights, spaces
 from hilum.settings.params import Params
 from hilum.settings.sources import PLACE
 from hilum.settings.training import Arm
@@ -36,6 +36,11 @@ def weights_digest(params: Params, name: str, workspace: Workspace) -> str:
     return str(read_json(workspace.facts)["weights"][name])
 
 
+def file_digest(params: Params, name: str, workspace: Workspace) -> str:
+    """The hash of an arm's weights where they are a file of this machine alone, which its path says no more; else empty."""
+    return weights_digest(params, name, workspace) if is_absolute(params.arms[name].weights) else ""
+
+
 def make_task(train: Examples, val: Examples, arm: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> Task:
     """What the training of an arm on these films needs."""
     return Task(
@@ -49,14 +54,15 @@ def make_task(train: Examples, val: Examples, arm: Arm, params: Params, workspac
     )
 
 
-def logged_params(params: Params, arm: Arm) -> dict[str, Any]:
+def logged_params(params: Params, arm: Arm, weights_sha256: str = "") -> dict[str, Any]:
     """Every parameter that led to the model; the arm's own without its name in front, so that arms share columns.
 
-    Where the films are on this machine led to nothing.
+    Where the films and first weights are on this machine led to nothing. weights_sha256: as `file_digest` gives it.
     """
     sources = {name: params.acquire.sources[name].model_dump(exclude=PLACE) for name in params.prepare.sources}
     return {
         **flatten(arm),
+        "weights": name_weights(arm.weights, weights_sha256),
         **flatten(sources, "source"),
         **flatten(params.prepare.model_dump(include={"size", "square", "markers", "labels", "labels_by_source"}), "prepare"),
         **flatten(params.split.model_dump(exclude={"explain_films", "tuning_films", "confounding", "folds", "fold_by"}), "split"),

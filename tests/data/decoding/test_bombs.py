@@ -21,7 +21,7 @@ from pydicom import uid
 from hilum.data.decoding.codestream import check_rle, read_jpeg2000_frame, read_jpeg_frame
 from hilum.data.decoding.images import read_film
 from hilum.data.decoding.limits import MAX_FILE_BYTES, MAX_SCANS
-from hilum.data.manifest import build_manifest
+from hilum.data.manifest.building import build_manifest
 
 MIB = 2**20
 SMALL = np.zeros((100, 100), np.uint16)

@@ -19,7 +19,8 @@ from hilum.data.decoding.film_read import Order
 from hilum.data.decoding.images import read_draft, read_film
 from hilum.data.decoding.levels import FilmRead
 from hilum.data.decoding.sandbox import read_in_sandbox
-from hilum.data.manifest import ODD_FILE, build_manifest
+from hilum.data.manifest.building import build_manifest
+from hilum.data.manifest.film_problems import ODD_FILE
 from hilum.data.readers.listing import make_table
 
 RAMP = np.tile(np.arange(4096, dtype=np.uint16), (8, 1))

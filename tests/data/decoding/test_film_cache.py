@@ -20,7 +20,8 @@ from hilum.data.decoding import decoding, film_cache, reading
 from hilum.data.decoding.decoding import DecodedFilm, decode_film, put_back
 from hilum.data.decoding.film_cache import ABANDONED, CODE, drop_oldest, keep, name_entry, recall
 from hilum.data.decoding.limits import ResourceLimitError
-from hilum.data.manifest import Prepared, build_manifest, write_prepared
+from hilum.data.manifest.building import build_manifest
+from hilum.data.manifest.prepared_set import Prepared, write_prepared
 from hilum.data.readers.folder import read_folder
 from hilum.results import folder_digest
 

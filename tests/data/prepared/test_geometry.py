@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hilum.data.manifest import build_manifest, write_prepared
+from hilum.data.manifest.building import build_manifest
+from hilum.data.manifest.prepared_set import write_prepared
 from hilum.data.prepared.loading import load_films, load_geometry
 from hilum.data.prepared.masks import load_masks
 from hilum.records import MANIFEST

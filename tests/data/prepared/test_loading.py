@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hilum.data.burned_in.removal import MARKER_COLUMNS
-from hilum.data.manifest import GEOMETRY, Prepared, write_prepared
+from hilum.data.manifest.prepared_set import GEOMETRY, Prepared, write_prepared
 from hilum.data.prepared.geometry import fit_square
 from hilum.data.prepared.loading import LISTED, load_films, load_geometry, load_split, load_whole_masks, read_grey_bits
 from hilum.data.prepared.masks import PackedMasks, load_masks

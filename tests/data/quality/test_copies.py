@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from hilum.data.manifest import build_manifest
+from hilum.data.manifest.building import build_manifest
 from hilum.data.quality.copies import PROBLEMS, find_copies
 from hilum.data.readers.folder import read_folder
 

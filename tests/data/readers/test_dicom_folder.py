@@ -1,6 +1,8 @@
 """The reader of a folder of DICOM films with a table of labels."""
 
 import hashlib
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,9 @@ from dicom_forms import describe, write
 from dicom_roots import SECRETS, write_dicom_root, write_film
 from pydicom import uid
 
-from hilum.data.readers.dicom_folder import read_dicom_folder
+from hilum.data.readers.dicom_folder import find_dicom_faults, read_dicom_folder
 from hilum.data.readers.identity import hide_patient, read_salt
+from hilum.data.readers.registry import READERS
 
 
 def relabel(root: Path, *lines: str) -> None:
@@ -204,3 +207,29 @@ def test_a_fault_of_a_table_is_told_without_quoting_it(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="must") as error:
             read_mapped(tmp_path / "root")
         assert "ntgen" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda text: text.replace("finding", "diagnosis"), "must have the columns file, finding, got file, diagnosis, ward"),
+        (lambda text: text.replace(",", " "), "must have the columns file, finding"),
+        (lambda text: text + "a,b,c,d,e\n", "cells"),
+        (lambda text: "", "must be CSV with a header"),
+    ],
+)
+def test_check_tells_the_fault_of_a_table(tmp_path: Path, spoil: Callable[[str], str], told: str) -> None:
+    write_dicom_root(tmp_path)
+    find = READERS["dicom"].faults
+    assert find is not None and find(tmp_path, table="labels.csv", path="file", finding="finding") == []
+    (tmp_path / "labels.csv").write_text(spoil((tmp_path / "labels.csv").read_text()))
+    (fault,) = find(tmp_path, table="labels.csv", path="file", finding="finding")
+    assert told in fault
+
+
+def test_a_table_of_a_hundred_thousand_films_is_looked_at_within_a_second(tmp_path: Path) -> None:
+    lines = "".join(f"folder/film{k}.dcm,pneumonia,ward {k}\n" for k in range(100_000))
+    (tmp_path / "labels.csv").write_text(f"file,finding,ward\n{lines}")
+    start = time.process_time()
+    assert find_dicom_faults(tmp_path, "labels.csv", path="file", finding="finding") == []
+    assert time.process_time() - start < 1

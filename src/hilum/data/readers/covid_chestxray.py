@@ -5,7 +5,8 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from hilum.data.readers.listing import list_films, list_masks
+from hilum.cells import escape_name
+from hilum.data.readers.listing import add_files, index_lung_masks, list_films
 from hilum.data.readers.table_files import read_table
 from hilum.data.readers.tables import attach_rows, count_odd, pick_columns
 from hilum.data.readers.values import UNTOLD, X_RAY, read_age, read_number, read_sex, read_view, split_findings, squeeze
@@ -72,7 +73,7 @@ def read_clinical_rows(root: Path, table: pd.DataFrame, licenses: Sequence[str] 
     films = list_films(root)
     inside = [path for path in films if path.parts[0].lower() == FOLDER]
     films = inside or films
-    masks = {path.stem.casefold(): path for path in list_masks(root) if path.parts[0].lower() == "lung_masks"}
+    masks = {stem.casefold(): path for stem, path in index_lung_masks(root).items()}
     views = [read_view(view) for view in table["view"]]
     ages, offsets = table["age"].map(read_age), table["offset"].map(read_number)
     rows = table.assign(
@@ -82,7 +83,7 @@ def read_clinical_rows(root: Path, table: pd.DataFrame, licenses: Sequence[str] 
         age=ages,
         sex=table["sex"].map(read_sex),
         offset=offsets,
-        lung_mask=[str(masks.get(PurePosixPath(film).stem.casefold(), "")) for film in table["film"]],
+        lung_mask=[escape_name(str(masks.get(PurePosixPath(film).stem.casefold(), ""))) for film in table["film"]],
     ).drop(columns=["folder", "modality"])
     reasons = [
         _find_reason(modality, view, reason, license_, licenses)
@@ -90,6 +91,7 @@ def read_clinical_rows(root: Path, table: pd.DataFrame, licenses: Sequence[str] 
     ]
     rows["problem"], rows["detail"] = [reason for reason, _ in reasons], [detail for _, detail in reasons]
     result = attach_rows(films, rows, TABLE, **same)
+    add_files(result, masks.values())
     result.attrs["notes"] += [
         *count_odd(table["age"], ages, "age"),
         *count_odd(table["offset"], offsets, "offset"),

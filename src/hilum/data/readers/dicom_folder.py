@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.data.readers.dicom_listing import DicomFile, make_dicom_table, read_headers, read_labels
+from hilum.data.readers.dicom_listing import DicomFile, find_label_faults, make_dicom_table, read_headers, read_labels
 from hilum.data.readers.identity import hide_patient, read_salt
 
 REMEDY = (
@@ -43,8 +43,7 @@ def read_dicom_folder(
         ValueError: no film, no salt, a table without these columns, a row that fits several films, two findings for one film, no
             row that fits a film, or patients whom nothing tells apart.
     """
-    if bool(path) == bool(uid) or not finding:
-        raise ValueError("films are found by a column `path` or `uid`, one of them, and a column `finding` tells what they show")
+    _check_named(path, uid, finding)
     films, notes = read_headers(root, keys, burnt_in=True)
     matched = uid or path
     wanted = [name for name in (matched, finding, patient) if name]
@@ -69,6 +68,31 @@ def read_dicom_folder(
     if len(found) < len(films):
         notes.append(f"films without a row in {table}: {len(films) - len(found)}; their finding is empty")
     return make_dicom_table(root, films, rows, notes, REMEDY)
+
+
+def find_dicom_faults(
+    root: Path,
+    table: str,
+    path: str = "",
+    uid: str = "",
+    finding: str = "",
+    patient: str = "",
+    keys: Path | None = None,
+) -> list[str]:
+    """What can be said at once against the settings: no table, columns that it does not have, lines that are none.
+
+    keys: not asked for, as no patient is hidden here.
+    """
+    try:
+        _check_named(path, uid, finding)
+    except ValueError as fault:
+        return [str(fault)]
+    return find_label_faults(root, table, [name for name in (uid or path, finding, patient) if name])
+
+
+def _check_named(path: str, uid: str, finding: str) -> None:
+    if bool(path) == bool(uid) or not finding:
+        raise ValueError("films are found by a column `path` or `uid`, one of them, and a column `finding` tells what they show")
 
 
 def _index_films(films: list[DicomFile], by_uid: bool) -> dict[str, set[int]]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from hilum.data.readers.film_header import FilmHeader
 
 
+AT_ONCE = 2 * 2**20  # bytes of a table that `check` reads whole, in a tenth of a second
+
+
 @dataclass(frozen=True)
 class DicomFile:
     """file: relative to the root, which may carry a name and stays in memory. header: empty, and not `read`, if damaged."""
@@ -104,12 +107,31 @@ def read_labels(root: Path, name: str, columns: Sequence[str], numbers: Sequence
     Raises:
         ValueError: not below the root, not there, no table, or a column is missing.
     """
+    _check_place(root, name)
+    table = read_table(root / name, numbers=numbers)
+    _check_columns(table, name, columns)
+    return table
+
+
+def find_label_faults(root: Path, name: str, columns: Sequence[str]) -> list[str]:
+    """What can be said at once against a table of `read_labels`: its place, its columns, and of a small one every line."""
+    try:
+        _check_place(root, name)
+        small = (root / name).stat().st_size <= AT_ONCE
+        _check_columns(read_table(root / name, rows=None if small else 0), name, columns)
+    except ValueError as fault:
+        return [str(fault)]
+    return []
+
+
+def _check_place(root: Path, name: str) -> None:
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
         raise ValueError(f"a table of labels must lie below the root, so that it is versioned with the films, got {name!r}")
     if not (root / name).is_file():
         raise ValueError(f"a table of labels must be below the root, got no {name} below {root}; name it, or put it there")
-    table = read_table(root / name, numbers=numbers)
+
+
+def _check_columns(table: pd.DataFrame, name: str, columns: Sequence[str]) -> None:
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise ValueError(f"{name} must have the columns {', '.join(columns)}, got {', '.join(table.columns)}; correct the names")
-    return table

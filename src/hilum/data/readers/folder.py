@@ -4,9 +4,9 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from hilum.cells import escape
+from hilum.cells import escape, escape_name
 from hilum.data.readers.found_files import drop_images, find_files
-from hilum.data.readers.listing import list_films, list_masks, make_table, name_some
+from hilum.data.readers.listing import add_files, list_films, list_masks, make_table, name_some
 from hilum.data.readers.sidecar import (
     MASKS,
     check_columns,
@@ -54,7 +54,10 @@ def read_folder(root: Path, pattern: str = "", table: str = "") -> pd.DataFrame:
             f"every film must lie in a folder named after its class, got {len(loose)} films directly below {root}, such as "
             f"{name_some(loose)}; make a folder per class"
         )
-    told = [{"film": str(path), "finding": str(drop_images(path.parent)), "problem": "", "detail": ""} for path in films]
+    told = [
+        {"film": escape_name(str(path)), "finding": escape(str(drop_images(path.parent))), "problem": "", "detail": ""}
+        for path in films
+    ]
     if rows is None:
         result = make_table(films, told)
     else:
@@ -63,14 +66,14 @@ def read_folder(root: Path, pattern: str = "", table: str = "") -> pd.DataFrame:
         result.attrs["notes"] += [*rows.attrs["notes"], *_count_bare(len(films), rows, result, table)]
     drawn, among = list_masks(root), find_files(root).masks
     every = [*drawn, *(mask for kind in among.values() for mask in kind.values())]
-    odd = {escape(str(path)): str(path) for path in every if escape(str(path)) != str(path)}
-    if odd:
-        result.attrs["files"] = result.attrs.get("files", {}) | odd
-    masks = {escape(path.parts[0].lower() + "/" + "/".join(path.with_suffix("").parts[1:])): escape(str(path)) for path in drawn}
+    add_files(result, every)
+    masks = {
+        escape_name("/".join((path.parts[0].lower(), *path.with_suffix("").parts[1:]))): escape_name(str(path)) for path in drawn
+    }
     for kind in MASKS:
         beside = [masks.get(f"{kind}s/{PurePosixPath(path).with_suffix('')}", "") for path in result["path"]]
         result[kind] = result[kind].where(result[kind] != "", pd.Series(beside, index=result.index))
-        inside = {escape(str(film)): escape(str(mask)) for film, mask in among.get(kind, {}).items()}
+        inside = {escape_name(str(film)): escape_name(str(mask)) for film, mask in among.get(kind, {}).items()}
         result[kind] = [told or inside.get(path, "") for told, path in zip(result[kind], result["path"], strict=True)]
     name_patients(result, pattern, "file name")
     leave_out_masks(root, result)

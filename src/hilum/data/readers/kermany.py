@@ -5,7 +5,8 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from hilum.data.readers.listing import list_films, list_masks, make_table, name_some
+from hilum.cells import escape_name
+from hilum.data.readers.listing import add_files, index_lung_masks, list_films, list_stems, make_table, name_some
 
 _PNEUMONIA = re.compile(r"person(\d+)_(bacteria|virus)_", re.IGNORECASE)
 _NORMAL = re.compile(r"(NORMAL2-)?IM-(\d+)-", re.IGNORECASE)
@@ -34,7 +35,7 @@ def read_kermany(root: Path) -> pd.DataFrame:
         ValueError: no film below the root, or no file name of this data set among them.
     """
     films = list_films(root)
-    masks = {path.stem: path for path in list_masks(root) if path.parts[0].lower() == "lung_masks"}
+    masks = index_lung_masks(root)
     has_test = any(_is_in_test(path) for path in films)
     rows, strangers = [], []
     for path in films:
@@ -42,7 +43,7 @@ def read_kermany(root: Path) -> pd.DataFrame:
         if not finding:
             strangers.append(path)
         official = ("test" if _is_in_test(path) else "train") if has_test else ""
-        mask = str(masks.get(path.stem, ""))
+        mask = escape_name(str(masks.get(path.stem, masks.get(list_stems(path)[0], ""))))
         rows.append({"finding": finding, "patient_id": patient or str(path), "official_split": official, "lung_mask": mask})
     if len(strangers) == len(films):
         raise ValueError(
@@ -51,6 +52,7 @@ def read_kermany(root: Path) -> pd.DataFrame:
             "use the reader `folder` for a class-per-folder tree"
         )
     table = make_table(films, rows, view="AP", license="CC BY 4.0")
+    add_files(table, masks.values())
     if strangers:
         table.attrs["notes"].append(f"films whose name tells no finding: {len(strangers)}, such as {name_some(strangers)}")
     return table

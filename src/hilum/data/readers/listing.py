@@ -1,12 +1,13 @@
 """What every reader shares: which files below a root are films and which are not, and the table that a reader returns."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from hilum.cells import escape
+from hilum.cells import escape, escape_name
 from hilum.data.decoding.kinds import OTHER_PICTURES, PICTURES, tell_kind
 from hilum.data.readers.found_files import find_files
 
@@ -59,6 +60,17 @@ def list_masks(root: Path) -> list[PurePosixPath]:
     return find_files(root).root_masks
 
 
+def index_lung_masks(root: Path) -> dict[str, PurePosixPath]:
+    """The masks directly below `lung_masks` of a root, by every stem that a table or a film may have for them."""
+    masks = [path for path in list_masks(root) if path.parts[0].lower() == "lung_masks"]
+    return {stem: path for path in masks for stem in list_stems(path)}
+
+
+def list_stems(path: PurePosixPath) -> list[str]:
+    """The stems of `list_names`."""
+    return [PurePosixPath(name).stem for name in list_names(path)]
+
+
 def list_unread(root: Path, table: pd.DataFrame) -> list[dict[str, str]]:
     """Files below a root that are no film for a reader of pictures, as `name_left_out` names them.
 
@@ -90,17 +102,25 @@ def make_table(films: Sequence[PurePosixPath], rows: Iterable[dict[str, str]], *
 
     Its `attrs["notes"]` is an empty list of sentences for a person; its `attrs["left_out"]` an empty list of mappings with the
     keys of copies.PROBLEMS, one for each film or row of a table that the reader did not take (see `name_left_out`). A reader adds
-    `attrs["tables"]`: the names of the tables that it read. A path that UTF-8 cannot hold is escaped (`cells.escape`):
-    `attrs["files"]` leads from it to the file's own name.
+    `attrs["tables"]`: the names of the tables that it read. A path that UTF-8 cannot hold is escaped (`cells.escape_name`):
+    `attrs["files"]` leads from it to the file's own name. A reader writes masks in that way itself (`add_files`).
     """
     named = [row | {"image_id": name, "path": str(path)} for row, name, path in zip(rows, _name_films(films), films, strict=True)]
-    table = pd.DataFrame([{key: escape(cell) for key, cell in row.items()} for row in named]).assign(**same)
+    written = [
+        {key: (escape_name if key in ("image_id", "path") else escape)(cell) for key, cell in row.items()} for row in named
+    ]
+    table = pd.DataFrame(written).assign(**same)
     table = table.reindex(columns=list(READ_COLUMNS), fill_value="").fillna("").astype(str)
-    files = [row[key] for row in named for key in ("path", "lung_mask", "lesion_mask") if key in row]
     table.attrs |= {"notes": [], "left_out": []}
-    if odd := {escape(file): file for file in files if escape(file) != file}:
-        table.attrs["files"] = odd
+    add_files(table, films)
     return table
+
+
+def add_files(table: pd.DataFrame, paths: Iterable[PurePosixPath]) -> None:
+    """Have a reader's table lead from each path as it is written to the file's own name, where the two differ; in place."""
+    names = {escape_name(str(path)): str(path) for path in paths}
+    if odd := {written: name for written, name in names.items() if written != name}:
+        table.attrs["files"] = table.attrs.get("files", {}) | odd
 
 
 def name_left_out(path: str, problem: str, detail: str) -> dict[str, str]:
@@ -111,6 +131,14 @@ def name_left_out(path: str, problem: str, detail: str) -> dict[str, str]:
         "problem": problem,
         "detail": detail,
     }
+
+
+def list_names(path: PurePosixPath) -> tuple[str, ...]:
+    """The texts by which a table may name a file: its own name, or of one that is no UTF-8 the escaped one and the Latin ones."""
+    name, raw = str(path), os.fsencode(path)
+    if escape_name(name) == name:
+        return (name,)
+    return tuple(dict.fromkeys((escape_name(name), raw.decode("cp1252", errors="ignore"), raw.decode("latin-1"))))
 
 
 def name_some(paths: Sequence[PurePosixPath]) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 from PIL import Image
 
-from hilum.data.readers.listing import list_films, list_masks, name_some
+from hilum.cells import escape_name
+from hilum.data.readers.listing import add_files, index_lung_masks, list_films, name_some
 from hilum.data.readers.table_files import read_table
 from hilum.data.readers.tables import attach_rows, count_odd, pick_columns
 from hilum.data.readers.values import make_box, read_age, read_sex, read_view, split_findings
@@ -51,7 +52,7 @@ def read_nih(root: Path) -> pd.DataFrame:
     boxes = _read_boxes(root)
     entries = _find_entries(root)
     films = list_films(root)
-    masks = {path.stem: str(path) for path in list_masks(root) if path.parts[0].lower() == "lung_masks"}
+    masks = index_lung_masks(root)
     if entries:
         table = pick_columns(read_table(entries, numbers=COLUMNS["age"]), COLUMNS, entries)
     else:
@@ -76,9 +77,10 @@ def read_nih(root: Path) -> pd.DataFrame:
         official_split=[told.get(name, "") for name in table["film"]],
         boxes=table["film"].map(lambda name: drawn[name]),
         box_findings=table["film"].map(lambda name: of_boxes[name]),
-        lung_mask=[masks.get(PurePosixPath(name).stem, "") for name in table["film"]],
+        lung_mask=[escape_name(str(masks.get(PurePosixPath(name).stem, ""))) for name in table["film"]],
     )
     result = attach_rows(films, rows, entries.name if entries else BOXES, license="NIH Clinical Center, with attribution")
+    add_files(result, masks.values())
     result.attrs["tables"] = [*ENTRIES, BOXES, *LISTS.values()]
     result.attrs["notes"] += count_odd(table["age"], ages, "age")
     if not entries:

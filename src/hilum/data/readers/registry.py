@@ -8,12 +8,12 @@ import pandas as pd
 from hilum.data.phantom.phantom import read_phantom
 from hilum.data.readers.covid_chestxray import find_covid_chestxray_faults, read_covid_chestxray
 from hilum.data.readers.csv import find_csv_faults, read_csv
-from hilum.data.readers.dicom_folder import read_dicom_folder
+from hilum.data.readers.dicom_folder import find_dicom_faults, read_dicom_folder
 from hilum.data.readers.figure1 import find_figure1_faults, read_figure1
 from hilum.data.readers.folder import find_folder_faults, read_folder
 from hilum.data.readers.kermany import read_kermany
 from hilum.data.readers.nih import find_nih_faults, read_nih
-from hilum.data.readers.rsna import read_rsna
+from hilum.data.readers.rsna import find_rsna_faults, read_rsna
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,6 @@ READERS: dict[str, Reader] = {
     "covid_chestxray": Reader(read=read_covid_chestxray, faults=find_covid_chestxray_faults, published=True),
     "figure1": Reader(read=read_figure1, faults=find_figure1_faults, published=True),
     "nih": Reader(read=read_nih, faults=find_nih_faults, published=True),
-    "dicom": Reader(read=read_dicom_folder, faults=None, published=False),
-    "rsna": Reader(read=read_rsna, faults=None, published=True),
+    "dicom": Reader(read=read_dicom_folder, faults=find_dicom_faults, published=False),
+    "rsna": Reader(read=read_rsna, faults=find_rsna_faults, published=True),
 }

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.data.readers.dicom_listing import DicomFile, make_dicom_table, read_headers, read_labels
+from hilum.data.readers.dicom_listing import DicomFile, find_label_faults, make_dicom_table, read_headers, read_labels
 from hilum.data.readers.identity import hide_patient, read_salt
 
 LABELS, CLASSES = "stage_2_train_labels.csv", "stage_2_detailed_class_info.csv"
 MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"
 FINDINGS = ("Normal", "No Lung Opacity / Not Normal", "Lung Opacity")
 SIDES = ("x", "y", "width", "height")
+TABLES = {LABELS: ("patientId", *SIDES, "Target"), CLASSES: ("patientId", "class")}  # and the columns that each must have
 
 
 def read_rsna(root: Path, keys: Path | None = None) -> pd.DataFrame:
@@ -41,8 +42,8 @@ def read_rsna(root: Path, keys: Path | None = None) -> pd.DataFrame:
         ValueError: no film, no salt, a table that is missing or contradicts itself or the other one, or no row that fits a film.
     """
     films, notes = read_headers(root, keys, burnt_in=False)  # every film is a secondary capture here
-    boxes = read_labels(root, LABELS, ("patientId", *SIDES, "Target"), numbers=SIDES)
-    classes = read_labels(root, CLASSES, ("patientId", "class")).drop_duplicates()
+    boxes = read_labels(root, LABELS, TABLES[LABELS], numbers=SIDES)
+    classes = read_labels(root, CLASSES, TABLES[CLASSES]).drop_duplicates()
     _check_tables(boxes, classes)
     finding = classes.set_index("patientId")["class"].to_dict()
     drawn = {str(name): _list_boxes(rows) for name, rows in boxes[boxes["Target"] == "1"].groupby("patientId")}
@@ -73,6 +74,11 @@ def read_rsna(root: Path, keys: Path | None = None) -> pd.DataFrame:
     ]
     remedy = f"put {MAPPING} of the challenge below the root, or the films as they were published"
     return make_dicom_table(root, known, rows, notes, remedy, license="RSNA terms of use, with attribution")
+
+
+def find_rsna_faults(root: Path, keys: Path | None = None) -> list[str]:
+    """What can be said at once of a root: a table that is not there, or lacks a column. keys: not asked for."""
+    return [fault for name, columns in TABLES.items() for fault in find_label_faults(root, name, columns)]
 
 
 def _check_tables(boxes: pd.DataFrame, classes: pd.DataFrame) -> None:

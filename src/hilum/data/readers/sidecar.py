@@ -6,7 +6,9 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from hilum.data.readers.listing import list_films, name_left_out, name_some
+from hilum.cells import escape_name
+from hilum.data.readers.found_files import find_files
+from hilum.data.readers.listing import add_files, list_films, list_names, name_left_out, name_some
 from hilum.data.readers.table_files import read_table
 from hilum.data.readers.tables import count_odd
 from hilum.data.readers.values import UNTOLD, make_box, read_age, read_boxes, read_sex, read_view, squeeze
@@ -64,11 +66,13 @@ def check_columns(table: pd.DataFrame, columns: Columns, path: Path) -> None:
 def list_unmasked(root: Path, rows: pd.DataFrame) -> list[PurePosixPath]:
     """The films below a root, without the files that a table names as masks."""
     masks = {str(PurePosixPath(path)) for kind in MASKS if kind in rows for path in rows[kind] if path}
-    return [path for path in list_films(root) if str(path) not in masks]
+    return [path for path in list_films(root) if masks.isdisjoint(list_names(path))]
 
 
 def leave_out_masks(root: Path, table: pd.DataFrame) -> None:
     """Empty the masks of a reader's table whose files are not there, and list them among what was left out, in place."""
+    for kind in MASKS:
+        _name_as_found(root, table, kind)
     files = table.attrs.get("files", {})
     for kind in MASKS:
         gone = [bool(path) and not (root / files.get(path, path)).is_file() for path in table[kind]]
@@ -77,6 +81,19 @@ def leave_out_masks(root: Path, table: pd.DataFrame) -> None:
         if any(gone):
             table.attrs["notes"].append(f"missing {kind}: {sum(gone)}, such as {table.loc[gone, kind].iloc[0]}")
         table.loc[gone, kind] = ""
+
+
+def _name_as_found(root: Path, table: pd.DataFrame, kind: str) -> None:
+    """Name masks as the manifest writes them, in place, where a table names files in another way whose names are no UTF-8."""
+    files = table.attrs.get("files", {})
+    if all(not path or (root / files.get(path, path)).is_file() for path in table[kind]):
+        return
+    found = find_files(root)
+    among = [path for of_kind in found.masks.values() for path in of_kind.values()]
+    every = [*found.pictures, *found.root_masks, *found.stray_masks, *among]
+    odd = {name: path for path in every if escape_name(str(path)) != str(path) for name in list_names(path)}
+    add_files(table, [odd[path] for path in table[kind] if path in odd])
+    table[kind] = [escape_name(str(odd[path])) if path in odd else path for path in table[kind]]
 
 
 def name_patients(table: pd.DataFrame, pattern: str, where: str) -> None:

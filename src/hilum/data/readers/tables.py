@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from hilum.data.readers.found_files import SUFFIXES
-from hilum.data.readers.listing import make_table, name_left_out
+from hilum.data.readers.listing import list_names, make_table, name_left_out
 from hilum.data.readers.values import join_findings, squeeze, write_boxes
 from hilum.records import JOINT
 
@@ -113,23 +113,31 @@ def _index_films(films: Sequence[PurePosixPath]) -> Callable[[str], Sequence[Pur
     A name and a film's path fit where the shorter of the two is the end of the longer; the same path goes first.
     """
 
+    named = [(film, PurePosixPath(name)) for film in films for name in list_names(film)]
+
+    def add(same: list[PurePosixPath], film: PurePosixPath) -> None:
+        if not same or same[-1] is not film:  # two of its names may be one when they are compared
+            same.append(film)
+
     @cache
     def by_end(parts: int, ending: bool) -> Mapping[str, Sequence[PurePosixPath]]:
         """The last so many parts of a path, with or without the ending of the name -> films of at least so many parts."""
         found: dict[str, list[PurePosixPath]] = defaultdict(list)
-        for film in films:
+        for film, name in named:
             if len(film.parts) >= parts:
-                found["/".join(_fold(str(film if ending else film.with_suffix(""))).split("/")[-parts:])].append(film)
+                add(found["/".join(_fold(str(name if ending else name.with_suffix(""))).split("/")[-parts:])], film)
         return found
 
     @cache
     def by_path(ending: bool) -> Mapping[str, Sequence[PurePosixPath]]:
         found: dict[str, list[PurePosixPath]] = defaultdict(list)
-        for film in films:
-            found[_fold(str(film if ending else film.with_suffix("")))].append(film)
+        for film, name in named:
+            add(found[_fold(str(name if ending else name.with_suffix("")))], film)
         return found
 
     def find(name: str) -> Sequence[PurePosixPath]:
+        if "\\" in name and (same := by_path(True).get(_fold(name))):
+            return same  # not the separator of Windows
         written = name.replace("\\", "/").removeprefix("./")
         wanted = PurePosixPath(_fold(written))
         if not wanted.name:

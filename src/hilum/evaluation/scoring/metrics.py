@@ -259,15 +259,6 @@ def metric_title(name: str, metrics: Mapping[str, Metric] = METRICS) -> str:
     return f"{title}, {of_class}" if of_class else f"{title}, mean of classes" if name not in metrics else title
 
 
-def is_improvement(name: str, value: float, best: float | None) -> bool:
-    """True if `value` is better than `best`; NaN never is, and anything defined is better than None or NaN."""
-    if np.isnan(value):
-        return False
-    if best is None or np.isnan(best):
-        return True
-    return value > best if higher_is_better(name) else value < best
-
-
 def confusion_counts(y_true: Labels, y_pred: Labels, classes: int) -> NDArray[np.int64]:
     """(K, K) films, rows by true class and columns by prediction; a class that is never called keeps its column."""
     return np.bincount(y_true * classes + y_pred, minlength=classes * classes).reshape(classes, classes)  # (K, K)

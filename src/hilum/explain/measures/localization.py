@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes, label
 
 Heat = NDArray[np.float32]  # (H, W) map of one film; the measures read its positive part
 AnnotationMask = NDArray[np.bool_]  # (H, W)
@@ -78,14 +77,6 @@ def to_grey(heat: Heat) -> NDArray[np.uint8]:
     if not high > low:
         return np.zeros(heat.shape, np.uint8)
     return (255 * ((heat - low) / np.float32(high - low))).astype(np.uint8)
-
-
-def fill_contours(annotated: AnnotationMask) -> AnnotationMask:
-    """Each connected part filled to its outer contour; single pixels, which have no contour, vanish."""
-    filled = np.asarray(binary_fill_holes(annotated))
-    parts, count = label(filled, structure=np.ones((3, 3)))
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)
-    return filled & (sizes[parts] > 1)
 
 
 def above_level(heat: Heat, level: float) -> AnnotationMask:

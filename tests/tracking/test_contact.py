@@ -14,13 +14,16 @@ from mlflow_server import Server
 
 from hilum import runs
 from hilum.cli import main
-from hilum.contact import FIRST, LATER, Contact, StoreAwayError, patience, tell, without_login
 from hilum.project import publication
+from hilum.project.earlier_stages import list_makings
 from hilum.project.publication import publish
 from hilum.results import read_json, write_json
 from hilum.runs import arm_run, log_results
 from hilum.settings.params import read_params
-from hilum.tracking import Store, open_store
+from hilum.tracking.connection import without_login
+from hilum.tracking.contact import FIRST, LATER, Contact, StoreAwayError, patience, tell
+from hilum.tracking.opening import open_store
+from hilum.tracking.store import Store
 from hilum.workspace import Workspace
 
 SECRET = "pw-never-shown"
@@ -53,6 +56,9 @@ def workspace(tmp_path: Path, make_project: Callable[..., Workspace], monkeypatc
     for arm in ("baseline", "finetuned"):
         folder = made.arm(arm, "training")
         write_json(folder / "model.json", read_json(folder / "settings.json")["model"])
+    for path in {path for making in list_makings(made) for path in (*making.deps, *making.outs)}:
+        if not (made.root / path).exists():
+            (made.root / path).mkdir(parents=True)  # of what no store is asked for, that it is there is enough
     monkeypatch.chdir(made.root)
     return made
 

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from empty_store import forget_environment, make_store
 
-from hilum.moved_store import local_folder, move_in
 from hilum.settings.params import Tracking
-from hilum.tracking import Store, fetch_model, open_store
+from hilum.tracking.moved_store import local_folder, move_in
+from hilum.tracking.opening import open_store
+from hilum.tracking.store import Store
+from hilum.tracking.stored_models import fetch_model
 from hilum.workspace import Workspace
 
 SETTINGS = Tracking(experiment="hilum", model="hilum")
@@ -25,7 +27,7 @@ TRAIN = """
 import sys
 from pathlib import Path
 from hilum.settings.params import Tracking
-from hilum.tracking import open_store
+from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace
 home = Path(sys.argv[1])
 with open_store(Workspace(home, home), Tracking(experiment="hilum", model="hilum")).start("baseline", {"role": "arm"}) as run:
@@ -80,7 +82,7 @@ def test_artifacts_go_to_the_project_that_runs_and_old_ones_are_read_there(
     run = only_run(store)
     assert store.keeps(run)
     shutil.rmtree(original.home, ignore_errors=True) if take is move_project else None
-    with store.start("baseline", {"role": "arm"}) as new, store.resume(run.info.run_id) as old:
+    with store.start("baseline", {"role": "arm"}) as new, store.resume(run.info.run_id, "evaluation") as old:
         new.log_dict({}, "training/new.json")
         old.log_dict({}, "evaluation/new.json")
         old.log_image(np.zeros((4, 4, 3), np.uint8), "key")
@@ -114,13 +116,13 @@ def test_a_registered_model_is_found_beside_the_copy(original: Workspace, tmp_pa
     for number, name in enumerate(("models:/hilum@champion", "models:/hilum/1", f"models:/{logged.model_id}")):
         into = tmp_path / f"into{number}"
         into.mkdir()
-        folder, facts = fetch_model(name, copy, SETTINGS, into)
+        folder, facts = fetch_model(name, copy, into)
         assert (folder / "model.keras").read_text() == "weights"
         assert facts == {"size": 64}
     shutil.rmtree(copy.home / "mlruns")
     (tmp_path / "none").mkdir()
     with pytest.raises(ValueError, match=r"files of a model must lie where its store says.*mlruns/"):
-        fetch_model("models:/hilum@champion", copy, SETTINGS, tmp_path / "none")
+        fetch_model("models:/hilum@champion", copy, tmp_path / "none")
 
 
 def test_what_was_not_copied_along_is_read_where_it_lies_and_no_stage_writes_there(

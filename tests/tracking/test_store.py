@@ -1,6 +1,5 @@
-"""The door to MLflow, with a real MLflow on a store of the test's own."""
+"""Runs that are opened, end as they should and are found, with a real MLflow."""
 
-import json
 import os
 import sqlite3
 import subprocess
@@ -9,106 +8,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-from empty_store import forget_environment, make_store
-from PIL import Image
 
 from hilum.ownership import read_owner, this_process
 from hilum.settings.params import Tracking
-from hilum.tracking import LONGEST, Run, Store, open_store, store_uri
+from hilum.tracking.open_run import Run
+from hilum.tracking.opening import open_store
+from hilum.tracking.store import Store
 from hilum.workspace import Workspace
 
 SETTINGS = Tracking(experiment="hilum", model="hilum")
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    forget_environment(monkeypatch)
-    make_store(tmp_path)
-    return Workspace(tmp_path, tmp_path)
-
-
-@pytest.fixture
-def store(workspace: Workspace) -> Store:
-    return open_store(workspace, SETTINGS)
-
-
-@pytest.fixture
-def run(store: Store) -> Run:
-    return Run(store.client, store.client.create_run(store.experiment).info.run_id, store.contact)
-
-
-def artifacts(run: Run, place: str | None = None) -> list[str]:
-    found = []
-    for entry in run.client.list_artifacts(run.id, place):
-        found += artifacts(run, entry.path) if entry.is_dir else [entry.path]
-    return sorted(found)
-
-
-def test_the_store_is_mlflows_own_default_at_home(workspace: Workspace) -> None:
-    below = Workspace(workspace.root / ".dvc" / "tmp" / "exps" / "x", workspace.root)
-    assert store_uri(below) == f"sqlite:///{workspace.root}/mlflow.db"
-    store = open_store(below, SETTINGS)
-    with store.start("baseline", {}) as run:
-        run.log_dict({"a": 1}, "config/params.json")
-    assert list((workspace.root / "mlruns" / "hilum").rglob("params.json"))
-    assert not below.root.exists()
-    assert store.client.get_experiment(store.experiment).name == "hilum"
-
-
-def test_a_second_call_finds_the_same_experiment(workspace: Workspace, store: Store) -> None:
-    assert open_store(workspace, SETTINGS).experiment == store.experiment
-
-
-def test_the_environment_names_store_and_experiment(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_store(workspace.root / "other")
-    uri = f"sqlite:///{workspace.root}/other/mlflow.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
-    assert store_uri(workspace) == uri
-    store = open_store(workspace, SETTINGS)
-    assert store.client.get_experiment(store.experiment).name == "mine"
-    with store.start("baseline", {}) as run:
-        run.log_dict({}, "a.json")
-    assert list((workspace.root / "other" / "mlruns" / "mine").rglob("a.json"))
-    assert not (workspace.root / "mlruns").exists()
-
-
-def test_an_experiment_id_of_mlflow_run_is_respected(workspace: Workspace, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = store.client.create_experiment("mine")
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", mine)
-    assert open_store(workspace, SETTINGS).experiment == mine
-
-
-def test_the_run_of_mlflow_run_becomes_the_parent_and_is_not_resumed(
-    workspace: Workspace, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project = store.client.create_run(store.experiment).info.run_id
-    monkeypatch.setenv("MLFLOW_RUN_ID", project)
-    store = open_store(workspace, SETTINGS)
-    assert "MLFLOW_RUN_ID" not in os.environ
-    with store.start("baseline", {"role": "arm"}) as run:
-        run.log_params({"a": 1})
-    assert run.id != project
-    child, parent = store.client.get_run(run.id), store.client.get_run(project)
-    assert child.data.tags["mlflow.parentRunId"] == project
-    assert parent.data.params == {}
-    assert parent.info.status == "RUNNING"  # `mlflow run` ends it itself
-    with store.start("trial-000", {}, parent=run.id) as trial:
-        pass
-    assert store.client.get_run(trial.id).data.tags["mlflow.parentRunId"] == run.id
-
-
-def test_an_unreadable_store_is_told(workspace: Workspace) -> None:
-    other = Workspace(workspace.root / "other", workspace.root / "other")
-    other.home.mkdir()
-    (other.home / "mlflow.db").write_text("no database")
-    with pytest.raises(
-        ValueError, match=r"the tracking store must be readable, got sqlite:///.*other/mlflow\.db: .*not a database"
-    ):
-        open_store(other, SETTINGS)
 
 
 def test_a_run_says_its_name_and_tags(store: Store) -> None:
@@ -139,7 +48,7 @@ def test_a_run_ends_as_it_should(store: Store, failure: type[BaseException] | No
         if resumed:
             with store.start("baseline", {}) as first:
                 pass
-            with store.resume(first.id) as run:
+            with store.resume(first.id, "evaluation") as run:
                 work(run)
         else:
             with store.start("baseline", {}) as run:
@@ -151,76 +60,11 @@ def test_a_run_ends_as_it_should(store: Store, failure: type[BaseException] | No
         with pytest.raises(failure):
             call()
     info = store.client.get_run(ids[0]).info
-    assert info.status == status
+    assert info.status == ("FINISHED" if resumed else status)
+    tags = store.client.get_run(ids[0]).data.tags
+    assert tags.get("broken_off.evaluation") == (status if resumed and failure else None)
+    assert not {"owner", "adding"} & set(tags)
     assert info.end_time is not None
-
-
-def test_parameters_may_be_logged_twice_but_not_changed(store: Store, run: Run) -> None:
-    run.log_params({"seed": 1, "phases.0.epochs": 3, "note": None})
-    run.log_params({"seed": 1, "size": 128})
-    assert store.client.get_run(run.id).data.params == {"seed": "1", "phases.0.epochs": "3", "note": "None", "size": "128"}
-    with pytest.raises(ValueError, match=r"refuses: .*[Cc]hang"):
-        run.log_params({"seed": 2})
-
-
-def test_many_and_long_parameters_are_logged(store: Store, run: Run) -> None:
-    params = {f"p{i}": i for i in range(150)} | {"long": "x" * (LONGEST + 5)}
-    run.log_params(params)
-    run.log_params(params)
-    logged = store.client.get_run(run.id).data.params
-    assert len(logged) == 151
-    assert logged["long"] == "x" * LONGEST
-
-
-def test_undefined_metrics_are_left_out(store: Store, run: Run) -> None:
-    run.log_metrics({"test/auroc_macro": 0.5, "test/mcc": float("nan"), "test/ece": np.float64("inf"), "n": np.int64(3)})
-    assert store.client.get_run(run.id).data.metrics == {"test/auroc_macro": 0.5, "n": 3.0}
-
-
-def test_a_history_is_one_point_per_row(store: Store, run: Run) -> None:
-    rows = pd.DataFrame({"step": [0, 1, 5], "loss": [0.3, np.nan, 0.1 + 0.2], "text": ["a", "b", "c"]})
-    run.log_history(rows)
-    points = [(point.step, point.value) for point in store.client.get_metric_history(run.id, "loss")]
-    assert points == [(0, 0.3), (5, 0.1 + 0.2)]
-    assert list(store.client.get_run(run.id).data.metrics) == ["loss"]
-
-
-def test_a_history_longer_than_one_call_arrives_whole(store: Store, run: Run) -> None:
-    run.log_history(pd.DataFrame({"step": range(700), "a": np.arange(700.0), "b": np.arange(700.0)}))
-    assert sorted(point.step for point in store.client.get_metric_history(run.id, "b")) == list(range(700))
-
-
-def test_a_folder_stands_below_its_place(tmp_path: Path, run: Run) -> None:
-    folder = tmp_path / "evaluation"
-    (folder / "keys").mkdir(parents=True)
-    (folder / "metrics.json").write_text("{}")
-    (folder / "keys" / "a.png").write_text("picture")
-    run.log_folder(folder, "evaluation")
-    run.log_dict({"a": [1, None]}, "config/params.json")
-    assert artifacts(run) == ["config/params.json", "evaluation/keys/a.png", "evaluation/metrics.json"]
-    local = run.client.download_artifacts(run.id, "config/params.json", str(tmp_path))
-    assert json.loads(Path(local).read_text()) == {"a": [1, None]}
-
-
-def test_an_image_is_logged_under_its_key(tmp_path: Path, run: Run) -> None:
-    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-    run.log_image(image, key="gradcam-viral")
-    full = [path for path in artifacts(run) if path.endswith(".png")]
-    assert len(full) == 1
-    assert "gradcam-viral" in full[0]
-    with Image.open(run.client.download_artifacts(run.id, full[0], str(tmp_path))) as picture:
-        assert np.array_equal(np.asarray(picture), image)
-
-
-def test_the_films_of_a_split_are_named_as_input(store: Store, run: Run) -> None:
-    table = pd.DataFrame({"image_id": ["a", "b"], "label": ["normal", "viral"]})
-    run.log_data(table, "films", "train", "abc")
-    run.log_data(table[:1], "films", "val", "def")
-    inputs = store.client.get_run(run.id).inputs.dataset_inputs
-    assert {(item.dataset.name, item.dataset.digest, item.tags[0].value) for item in inputs} == {
-        ("films", "abc", "train"),
-        ("films", "def", "val"),
-    }
 
 
 def test_runs_are_found_by_all_their_tags_newest_first_and_deleted_ones_never(store: Store) -> None:
@@ -294,25 +138,6 @@ def test_a_store_that_does_not_answer_is_told_and_not_taken_for_one_without_the_
             ask()
 
 
-@pytest.mark.parametrize("by", ["name", "number"])
-def test_a_deleted_experiment_is_restored_with_its_runs_and_told(
-    workspace: Workspace, store: Store, by: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with store.start("baseline", {"role": "arm"}) as old:
-        pass
-    store.client.delete_experiment(store.experiment)
-    if by == "number":
-        monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", store.experiment)
-    again = open_store(workspace, SETTINGS)
-    assert "the experiment hilum had been deleted; it is restored" in capsys.readouterr().out
-    assert again.experiment == store.experiment
-    with again.start("baseline", {"role": "arm"}) as new:
-        new.log_metrics({"a": 1})
-    assert [run.info.run_id for run in again.find({"role": "arm"})] == [new.id, old.id]
-    open_store(workspace, SETTINGS)
-    assert "restored" not in capsys.readouterr().out
-
-
 @pytest.mark.parametrize("what", ["run", "experiment"])
 def test_what_is_deleted_while_a_stage_writes_costs_no_result(
     store: Store, what: str, capsys: pytest.CaptureFixture[str]
@@ -333,7 +158,7 @@ import os, signal, sys
 from pathlib import Path
 from hilum.ownership import read_owner, this_process
 from hilum.settings.params import Tracking
-from hilum.tracking import open_store
+from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace
 store = open_store(Workspace(Path(sys.argv[1]), Path(sys.argv[1])), Tracking(experiment="hilum", model="hilum"))
 with store.start("tune-baseline", {"role": "tune", "arm": "baseline"}) as parent:
@@ -398,6 +223,17 @@ def test_a_resumed_run_belongs_to_who_resumed_it(store: Store) -> None:
     dead = replace(this_process(), started=1).record()
     old = store.client.create_run(store.experiment, tags={"role": "arm", "arm": "baseline", "owner": dead}).info.run_id
     store.client.set_terminated(old)
-    with store.resume(old):
+    with store.resume(old, "evaluation"):
         store.close_left({"role": "arm", "arm": "baseline"})
         assert store.client.get_run(old).info.status == "RUNNING"
+
+
+def test_a_finished_run_stays_finished_when_who_added_to_it_was_killed(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    dead = replace(this_process(), started=1).record()
+    tags = {"role": "arm", "arm": "baseline", "owner": dead, "adding": "explanations"}
+    left = store.client.create_run(store.experiment, run_name="baseline", tags=tags).info.run_id
+    store.close_left({"role": "arm", "arm": "baseline"})
+    run = store.client.get_run(left)
+    assert run.info.status == "FINISHED" and run.data.tags["broken_off.explanations"] == "KILLED"
+    assert "adding" not in run.data.tags
+    assert "run baseline is closed as FINISHED, without explanations, which was being added" in capsys.readouterr().out

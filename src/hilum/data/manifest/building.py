@@ -1,0 +1,146 @@
+"""One table of all films: sources joined, films prepared, findings mapped to classes, copies removed, all left out listed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hilum.data.burned_in.removal import MARKER_COLUMNS, check_markers
+from hilum.data.decoding.decoding import DecodedFilm
+from hilum.data.decoding.reading import FilmFiles, ReadFilm, read_films
+from hilum.data.decoding.source_depth import Depths, settle_depths
+from hilum.data.labels import Rules, count_findings, map_labels
+from hilum.data.manifest.film_problems import join_problems, list_broken, list_left_out, list_notes, list_remarks, tell_odd
+from hilum.data.manifest.joined_sources import join_sources
+from hilum.data.manifest.prepared_set import GEOMETRY, Prepared
+from hilum.data.prepared.geometry import check_square
+from hilum.data.prepared.masks import MASK_KINDS, PackedMasks
+from hilum.data.quality.copies import find_copies
+from hilum.records import MANIFEST, Films
+from hilum.settings.meaning import EXCLUDED
+
+
+def build_manifest(
+    tables: Mapping[str, tuple[Path, pd.DataFrame]],
+    size: int,
+    square: str,
+    labels: Rules,
+    unmatched: str,
+    broken_share: float,
+    markers: str,
+    workers: int,
+    on_film: Callable[[int, int], None] | None = None,
+    labels_by_source: Mapping[str, Rules] | None = None,
+    unused_rules: str = "stop",
+    cache: Path | None = None,
+    on_deep: Callable[[int, int], None] | None = None,
+) -> Prepared:
+    """Join the sources, give each film its class, decode it, and remove copies.
+
+    tables: source name -> (root, table of a reader of `sources`). size: side of the prepared film, pixels.
+    square: pad or stretch. labels, unmatched, labels_by_source, unused_rules: see `map_labels`.
+    broken_share: of the films with a class, 0 to 1.
+    markers: keep or inpaint what is burnt into a film.
+    workers: threads that decode (Pillow lets other threads run while it decodes). on_film: called with (films done, all films).
+    cache: folder of decoded films (`film_cache`), read and written; None: every film is decoded. on_deep: as on_film, of the
+    films of 16 bits that are measured before.
+
+    Raises:
+        ValueError: what `join_sources` and `map_labels` refuse, too many broken films, or a class left without films.
+    """
+    check_square(square)
+    check_markers(markers)
+    rows = join_sources(tables)
+    mapping = map_labels(rows.set_index("image_id")[["finding", "source"]], labels, unmatched, unused_rules, labels_by_source)
+    rows["label"] = mapping.label.to_numpy()
+    paths = rows.set_index("image_id")["path"]
+    named = mapping.problems.assign(path=mapping.problems["image_id"].map(paths))
+    findings = count_findings(rows)
+    rows = rows[~rows["label"].isin(["", EXCLUDED])].reset_index(drop=True)
+
+    films = np.zeros((len(rows), size, size), np.uint8)  # (N, H, W)
+    files, depths = _settle_files(rows, workers, cache, on_deep)
+    read = read_films(files, films, square, markers, workers, cache, on_film)
+    broken, odd, *faults = list_broken(rows, read, broken_share, depths.told)
+    whole = _note_content(rows, read)[~rows["image_id"].isin(broken["image_id"])]
+    copies, linked = find_copies(whole)
+    kept = whole[~whole["image_id"].isin(copies["image_id"])]
+    _check_classes(kept, labels)
+    there = dict(zip(kept["image_id"], (read[row].decoded for row in kept.index), strict=True))
+    return Prepared(
+        manifest=kept[list(MANIFEST)].reset_index(drop=True),
+        films=_keep_rows(films, kept.index.to_numpy()),
+        masks={kind: _pack_masks({name: one.masks.get(kind) for name, one in there.items()}, size) for kind in MASK_KINDS},
+        whole_masks={kind: _gather_whole_masks(there, kind) for kind in MASK_KINDS},
+        problems=join_problems([list_left_out(tables), named, broken, *faults, copies, list_remarks(tables, paths), odd]),
+        findings=findings,
+        linked_patients=linked,
+        geometry=pd.DataFrame([(name, *astuple(one.geometry)) for name, one in there.items()], columns=list(GEOMETRY)),
+        markers=pd.DataFrame([(name, *one.markers) for name, one in there.items()], columns=list(MARKER_COLUMNS)),
+        removed={name: one.removed for name, one in there.items() if one.removed is not None},
+        grey_bits=depths.settled,
+        notes=(*list_notes(tables), *mapping.notes, *tell_odd(odd), *depths.notes),
+        decoded=sum(not one.recalled for one in read),
+        recalled=sum(one.recalled for one in read),
+    )
+
+
+def _find_files(rows: pd.DataFrame) -> list[FilmFiles]:
+    tasks = rows[["root", "path_file", *(f"{kind}_file" for kind in MASK_KINDS)]].to_dict("records")
+    return [
+        FilmFiles(
+            Path(task["root"], task["path_file"]),
+            {kind: Path(task["root"], task[f"{kind}_file"]) for kind in MASK_KINDS if task[f"{kind}_file"]},
+        )
+        for task in tasks
+    ]
+
+
+def _settle_files(
+    rows: pd.DataFrame, workers: int, cache: Path | None, on_deep: Callable[[int, int], None] | None
+) -> tuple[list[FilmFiles], Depths]:
+    """The files of each film, with the depth of its source where it has 16 bits."""
+    files = _find_files(rows)
+    depths = settle_depths(rows["source"].tolist(), [one.film for one in files], workers, cache, on_deep)
+    return [replace(one, bits=bits) for one, bits in zip(files, depths.scaled, strict=True)], depths
+
+
+def _gather_whole_masks(there: Mapping[str, DecodedFilm], kind: str) -> dict[str, bytes]:
+    return {name: one.whole_masks[kind] for name, one in there.items() if kind in one.masks}
+
+
+def _note_content(rows: pd.DataFrame, read: Sequence[ReadFilm]) -> pd.DataFrame:
+    """The rows with what their decoded films say: hashes and size, and masks only where one could be read."""
+    noted = rows.assign(sha256=[one.sha256 for one in read], pixel_sha256=[one.decoded.pixel_sha256 for one in read])
+    places = [one.decoded.geometry for one in read]
+    for name in ("width", "height"):
+        noted[name] = [getattr(place, name) if place else 0 for place in places]
+    for kind in MASK_KINDS:
+        noted[kind] = [path if kind in one.decoded.masks else "" for path, one in zip(rows[kind], read, strict=True)]
+    return noted
+
+
+def _check_classes(kept: pd.DataFrame, labels: Rules) -> None:
+    empty = sorted(set(labels) - {EXCLUDED} - set(kept["label"]))
+    if empty:
+        raise ValueError(
+            f"every class must keep a film, got none for {', '.join(empty)} after broken films and copies of conflicting labels "
+            "were left out; mend the files, or correct `prepare.labels`"
+        )
+
+
+def _keep_rows(films: Films, rows: NDArray[np.int64]) -> Films:
+    """The chosen rows, moved up in place: a second array of all films may not fit into memory."""
+    for new, old in enumerate(rows):
+        films[new] = films[old]
+    return films[: len(rows)]
+
+
+def _pack_masks(packed: Mapping[str, NDArray[np.uint8] | None], size: int) -> PackedMasks:
+    """The masks that there are. packed: image_id -> eight pixels of a row in each byte, (size, (size + 7) // 8)."""
+    there = {name: bits for name, bits in packed.items() if bits is not None}
+    bits = np.stack(list(there.values())) if there else np.zeros((0, size, (size + 7) // 8), np.uint8)  # (N, size, bytes)
+    return PackedMasks(np.array(list(there), dtype=str), bits, size)

@@ -1,0 +1,120 @@
+"""The first contact with a tracking store, in seconds: a server, a database in a network, or a file."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from hilum.addresses import PASSWORD, mask
+from hilum.packages import tell_missing
+from hilum.progress import say
+from hilum.tracking.contact import FIRST, PUBLISH, TIMEOUT, StoreAwayError, failures, patience, tell
+from hilum.tracking.moved_store import move_in
+from hilum.tracking.store_kinds import DRIVERS, REGISTRY, TRACKING, UNSET, check_kind, tell_drivers
+
+STORES = {TRACKING: "the tracking store", REGISTRY: "the registry of models"}
+PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # of databases in a network, where their address names none
+
+
+def connect(uri: str) -> Any:
+    """MLflow's client of a store that has answered; a database whose project was moved or copied is at home there afterwards.
+
+    Raises:
+        ValueError: the store does not answer, or is none.
+    """
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    check_kind(uri, TRACKING)
+    registry = os.environ.get(REGISTRY, "")
+    if registry and registry != uri:
+        _reach_registry(registry)
+    with first_contact(uri):
+        plain = without_login(uri)
+        _knock(plain)
+        if plain.startswith("sqlite:///"):
+            for moved in move_in(Path(plain.removeprefix("sqlite:///"))):
+                left = f"; {moved.left} that were not copied along are still read there" if moved.left else ""
+                say(f"this project was copied or moved from {moved.old.parent}: artifacts of its runs are in {moved.new}{left}")
+        import mlflow
+
+        mlflow.set_tracking_uri(plain)
+        client = mlflow.MlflowClient(plain)
+        client.search_experiments(max_results=1)
+    return client
+
+
+def _reach_registry(uri: str) -> None:
+    """Have the registry of models answer, where it is another store than that of runs."""
+    check_kind(uri, REGISTRY)
+    with first_contact(uri, REGISTRY):
+        _knock(uri)
+        import mlflow
+
+        mlflow.MlflowClient(registry_uri=uri).search_registered_models(max_results=1)
+
+
+@contextmanager
+def first_contact(uri: str, variable: str = TRACKING) -> Iterator[None]:
+    """Ask a store that may be away, with little patience. variable: the one that names it.
+
+    Raises:
+        ValueError: it does not answer, or is none.
+    """
+    address, what = mask(uri), STORES[variable]
+    try:
+        with patience(FIRST):
+            yield
+    except ModuleNotFoundError as error:
+        told, dialect = tell_missing(error.name or ""), urlsplit(uri).scheme.partition("+")[0]
+        known = f"; known are {tell_drivers(dialect)}" if dialect in DRIVERS else ""
+        raise ValueError(f"{variable} is {address}: {told}{known}; or unset it: then {UNSET[variable]}") from None
+    except failures() as error:
+        if not is_remote(uri):
+            raise ValueError(f"{what} must be readable, got {address}: {tell(error)}; mend it or move it away") from None
+        raise StoreAwayError(
+            f"{what} must answer, got {address}: {tell(error)}; start it, or correct {variable} (unset, {UNSET[variable]}); "
+            f"{PUBLISH}"
+        ) from None
+
+
+def is_remote(uri: str) -> bool:
+    """Whether an address is that of a server or of a database in a network."""
+    scheme = urlsplit(uri).scheme.partition("+")[0]
+    return scheme in ("http", "https") or scheme in PORTS
+
+
+def without_login(uri: str) -> str:
+    """The address of a server without user and password, which MLflow takes from two variables instead: it prints addresses."""
+    if not uri.startswith(("http://", "https://")):
+        return uri
+    parts = urlsplit(uri)
+    login, _, host = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    if not login and PASSWORD.search(uri):
+        raise ValueError(
+            f"a password in an address must have /, ? and # written as %2F, %3F and %23, got {mask(uri)}; correct "
+            "MLFLOW_TRACKING_URI"
+        )
+    if not password:
+        return uri
+    os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(user), unquote(password)
+    return urlunsplit(parts._replace(netloc=host))
+
+
+def _knock(uri: str) -> None:
+    """Open a connection to a database in a network, for which MLflow would wait an hour."""
+    parts = urlsplit(uri)
+    port = PORTS.get(parts.scheme.partition("+")[0])
+    if port is None:
+        return
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(uri)  # a missing driver is told here
+    if parts.hostname:
+        socket.create_connection((parts.hostname, parts.port or port), timeout=int(FIRST[TIMEOUT])).close()
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()

@@ -1,0 +1,61 @@
+"""A Keras model into a store: logged with a run, and registered."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def log_model(
+    client: Any,
+    run_id: str,
+    model: Any,
+    example: NDArray[np.float32],
+    answer: NDArray[np.float64],
+    metadata: Mapping[str, Any],
+    beside: Path,
+    name: str,
+) -> str:
+    """Log a Keras model with a run, with signature, input example and metadata, and register it as `name`; returns the version.
+
+    beside: a file that travels with the model.
+    """
+    import keras
+    import mlflow.keras
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import Model, infer_signature
+
+    run = client.get_run(run_id)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "model"
+        place.mkdir()  # mlflow.keras 3.17 writes the example before it makes the folder
+        import tensorflow
+
+        needs = [f"keras=={keras.__version__}", f"tensorflow=={tensorflow.__version__}", f"numpy=={np.__version__}"]
+        signature = infer_signature(example, answer.astype(np.float32))
+        mlflow.keras.save_model(
+            model, str(place), input_example=example, signature=signature, pip_requirements=needs, metadata=dict(metadata)
+        )
+        logged = client.create_logged_model(run.info.experiment_id, name="model", source_run_id=run_id)
+        description = Model.load(str(place))
+        description.run_id, description.model_id = run_id, logged.model_id
+        description.artifact_path = logged.artifact_location
+        description.save(str(place / "MLmodel"))
+        shutil.copy(beside, place / beside.name)
+        client.log_model_artifacts(logged.model_id, str(place))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    version = client.create_model_version(
+        name, f"models:/{logged.model_id}", run_id=run_id, model_id=logged.model_id, tags={"run_key": metadata["run_key"]}
+    )
+    return str(version.version)

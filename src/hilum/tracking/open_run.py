@@ -1,0 +1,124 @@
+"""An open run: what a stage writes into, as long as its store answers."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hilum.addresses import mask
+from hilum.tracking.contact import Contact
+from hilum.tracking.logged_model import log_model
+
+BATCH = 1000  # most metrics that MLflow takes in one call
+LONGEST = 6000  # characters that a parameter's value may have
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _written(method: "Callable[Concatenate[Run, P], T]") -> "Callable[Concatenate[Run, P], T | None]":
+    """Write into a run as long as its store answers; None when it does not, and what a stage makes is in its files only."""
+
+    @functools.wraps(method)
+    def write(run: "Run", *arguments: P.args, **named: P.kwargs) -> T | None:
+        with run.contact.while_answered(), run.contact.asking(f"run {run.id}"):
+            return method(run, *arguments, **named)
+        return None
+
+    return write
+
+
+@dataclass(frozen=True)
+class Run:
+    """An open run: what a stage writes into. client is MLflow's; contact: whether its store still answers."""
+
+    client: Any
+    id: str
+    contact: Contact
+
+    @_written
+    def tag(self, tags: Mapping[str, Any]) -> None:
+        for key, value in tags.items():
+            self.client.set_tag(self.id, key, mask(str(value)))
+
+    @_written
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        from mlflow.entities import Param
+
+        known = self.client.get_run(self.id).data.params
+        shown = {key: mask(str(value))[:LONGEST] for key, value in params.items()}
+        new = [Param(key, value) for key, value in shown.items() if known.get(key) != value]
+        for i in range(0, len(new), 100):
+            self.client.log_batch(self.id, params=new[i : i + 100])
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Values that are NaN (undefined) are left out: MLflow would draw them as numbers."""
+        self.log_history(pd.DataFrame([{"step": step, **metrics}]))
+
+    @_written
+    def log_history(self, rows: pd.DataFrame) -> None:
+        """Every numeric column but `step` as a metric, one point per row."""
+        from mlflow.entities import Metric
+
+        now = int(pd.Timestamp.now().timestamp() * 1000)
+        points = [
+            Metric(str(key), float(value), now, int(row["step"]))
+            for row in rows.to_dict("records")
+            for key, value in row.items()
+            if key != "step" and isinstance(value, int | float | np.number) and np.isfinite(value)
+        ]
+        for i in range(0, len(points), BATCH):
+            self.client.log_batch(self.id, metrics=points[i : i + BATCH])
+
+    @_written
+    def log_folder(self, folder: Path, place: str) -> None:
+        """Upload a folder: it stands in the run's artifacts under `place`."""
+        self.client.log_artifacts(self.id, str(folder), place)
+
+    @_written
+    def log_file(self, file: Path, place: str) -> None:
+        """Upload a file into the folder `place` of the run's artifacts."""
+        self.client.log_artifact(self.id, str(file), place)
+
+    @_written
+    def log_dict(self, values: Mapping[str, Any], place: str) -> None:
+        self.client.log_dict(self.id, dict(values), place)
+
+    @_written
+    def log_image(self, image: NDArray[np.uint8], key: str) -> None:
+        """A picture that `mlflow ui` shows beside the same key of other runs; image: (H, W, 3) uint8."""
+        self.client.log_image(self.id, image, key=key, step=0)
+
+    @_written
+    def log_data(self, table: pd.DataFrame, name: str, context: str, digest: str) -> None:
+        """Name the films that were used as an input of the run."""
+        from mlflow.data.code_dataset_source import CodeDatasetSource
+        from mlflow.data.pandas_dataset import PandasDataset
+        from mlflow.entities import DatasetInput, InputTag
+
+        source = CodeDatasetSource({"file": f"data/split/{context}.csv"})
+        data = PandasDataset(table, source=source, name=name, digest=digest)
+        entry = DatasetInput(data._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])
+        self.client.log_inputs(self.id, [entry])
+
+    @_written
+    def log_model(
+        self,
+        model: Any,
+        example: NDArray[np.float32],
+        answer: NDArray[np.float64],
+        metadata: Mapping[str, Any],
+        beside: Path,
+        name: str,
+    ) -> str:
+        """Log a Keras model with signature, input example and metadata, and register it as `name`; returns the version.
+
+        beside: a file that travels with the model.
+        """
+        return log_model(self.client, self.id, model, example, answer, metadata, beside, name)

@@ -1,0 +1,162 @@
+"""The tracking store of a project: runs that are opened, end as they should, and are found."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hilum.addresses import mask
+from hilum.ownership import has_ended, read_owner, this_process
+from hilum.progress import say
+from hilum.tracking.contact import Contact
+from hilum.tracking.moved_store import local_folder
+from hilum.tracking.open_run import Run
+
+OWNER = "owner"  # tag of a run as long as it is open: the process that writes into it
+ADDING = "adding"  # tag of a finished run as long as more is written into it: what
+BROKEN_OFF = "broken_off."  # with what was being added: tag of a finished run to which it was not added whole, and how that ended
+
+
+@dataclass(frozen=True)
+class Store:
+    """The tracking store of a project: where runs are found and opened. parent: the run that `mlflow run` opened, if any."""
+
+    client: Any
+    experiment: str
+    parent: str | None
+    contact: Contact
+
+    @contextmanager
+    def start(self, name: str, tags: Mapping[str, Any], parent: str | None = None) -> Iterator[Run]:
+        """Open a run; it ends FINISHED, KILLED if interrupted, or FAILED. Runs of dead owners that it replaces end first."""
+        if parent is None:
+            self.close_left(tags)
+        above = parent or self.parent
+        all_tags = {"mlflow.source.name": "hilum", "mlflow.source.type": "PROJECT", OWNER: this_process().record(), **tags}
+        if above:
+            all_tags["mlflow.parentRunId"] = above
+        run_id = ""
+        with self.contact.while_answered(), self.contact.asking(f"run {name}"):
+            shown = {key: mask(str(value)) for key, value in all_tags.items()}
+            run_id = self.client.create_run(self.experiment, run_name=name, tags=shown).info.run_id
+        with self._until_end(run_id):
+            yield Run(self.client, run_id, self.contact)
+
+    @contextmanager
+    def resume(self, run_id: str, adding: str) -> Iterator[Run]:
+        """Write more into a run that has finished. It ends FINISHED, as it was, also when that is broken off, which a tag says.
+
+        adding: what is written, such as the name of a folder of results.
+        """
+        with self.contact.while_answered(), self.contact.asking(f"run {run_id}"):
+            self.client.set_tag(run_id, OWNER, this_process().record())
+            self.client.set_tag(run_id, ADDING, adding)
+            self.client.update_run(run_id, status="RUNNING")
+        with self._until_end(run_id, adding):
+            yield Run(self.client, run_id, self.contact)
+
+    @contextmanager
+    def _until_end(self, run_id: str, adding: str = "") -> Iterator[None]:
+        status = "FAILED"
+        try:
+            yield
+            status = "FINISHED"
+        except (KeyboardInterrupt, SystemExit):
+            status = "KILLED"
+            raise
+        finally:
+            with self.contact.while_answered(), self.contact.asking(f"the end of run {run_id}"):
+                self._end(run_id, status, adding)
+                self.client.delete_tag(run_id, OWNER)
+
+    def _end(self, run_id: str, status: str, adding: str) -> None:
+        """End a run; one that had finished before something was added to it is as whole as it was."""
+        if adding:
+            if status != "FINISHED":
+                self.client.set_tag(run_id, f"{BROKEN_OFF}{adding}", status)
+            self.client.delete_tag(run_id, ADDING)
+        self.client.set_terminated(run_id, "FINISHED" if adding else status)
+
+    def close_left(self, tags: Mapping[str, Any]) -> None:
+        """End what runs of this role and arm, and those below them, a process of this host left RUNNING when it was killed."""
+        question = " and ".join(["attributes.status = 'RUNNING'", *_conditions({k: tags[k] for k in ("arm",) if k in tags})])
+        with self.contact.while_answered(), self.contact.asking("the runs that are left open"):
+            left = {}
+            for run in self.client.search_runs([self.experiment], question):
+                owner = read_owner(run.data.tags.get(OWNER, ""))
+                if owner and has_ended(owner):
+                    left[run.info.run_id] = run, owner
+            own = {run_id for run_id, (run, _) in left.items() if run.data.tags.get("role") == tags.get("role")}
+            for run_id, (run, owner) in left.items():
+                if run_id in own or run.data.tags.get("mlflow.parentRunId") in own:
+                    adding = run.data.tags.get(ADDING, "")
+                    self._end(run_id, "KILLED", adding)
+                    closed = f"FINISHED, without {adding}, which was being added" if adding else "KILLED"
+                    say(f"run {run.info.run_name} is closed as {closed}: {owner} has ended without doing so")
+
+    def find(self, tags: Mapping[str, str]) -> list[Any]:
+        """Runs of the experiment with all these tags, newest first, deleted ones excluded."""
+        with self.contact.asking("runs of before"):
+            question = " and ".join(_conditions(tags))
+            return list(self.client.search_runs([self.experiment], question, order_by=["attributes.start_time DESC"]))
+
+    def keeps(self, run: Any) -> bool:
+        """Whether a run's artifacts lie where this project's do: not if it was copied here without them."""
+        with self.contact.asking("the place of artifacts"):
+            beside = local_folder(self.client.get_experiment(self.experiment).artifact_location)
+        place = local_folder(run.info.artifact_uri)
+        return beside is None or place is None or beside in place.parents
+
+    def fetch(self, run_id: str, place: str, into: Path) -> Path | None:
+        """Copy an artifact of a run into a folder; None if the run has none there.
+
+        Raises:
+            ValueError: the store does not answer.
+        """
+        with self.contact.asking(f"the artifacts of run {run_id}"):
+            above = place.rpartition("/")[0]
+            if place not in {entry.path for entry in self.client.list_artifacts(run_id, above or None)}:
+                return None
+            return Path(self.client.download_artifacts(run_id, place, str(into)))
+
+    def link(self, run_id: str) -> None:
+        """Note in the run of `mlflow run` that it used this run, which an earlier call made."""
+        if not self.parent or self.parent == run_id:
+            return
+        with self.contact.while_answered(), self.contact.asking(f"run {run_id}"):
+            run = self.client.get_run(run_id)
+            if run.data.tags.get("mlflow.parentRunId") != self.parent:
+                known = self.client.get_run(self.parent).data.tags.get("reused_runs", "").split()
+                self.client.set_tag(self.parent, "reused_runs", " ".join(dict.fromkeys([*known, run_id])))
+
+    def versions(self, model: str, run_key: str) -> list[str]:
+        """Registered versions of the model made from runs with this key."""
+        with self.contact.asking(f"the versions of {model}"):
+            found = self.client.search_model_versions(f"name = '{model}'")
+        return [str(version.version) for version in found if version.tags.get("run_key") == run_key]
+
+    def champion(self, model: str) -> str | None:
+        """The version that the alias `champion` names, None if there is none or no such model.
+
+        Raises:
+            ValueError: the store does not answer, so that there may be one.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with self.contact.asking(f"the champion of {model}"):
+            try:  # asked for the alias, MLflow says of a missing one what it says of a wrong question
+                version = self.client.get_registered_model(model).aliases.get("champion")
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                return None
+        return None if version is None else str(version)
+
+    def crown(self, model: str, version: str) -> None:
+        with self.contact.asking(f"the champion of {model}"):
+            self.client.set_registered_model_alias(model, "champion", version)
+
+
+def _conditions(tags: Mapping[str, Any]) -> list[str]:
+    return [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
