@@ -24,7 +24,7 @@ from hilum.progress import say
 from hilum.records import Images, Predictions
 from hilum.settings.meaning import settle, spaces
 from hilum.settings.params import Params, read_params
-from hilum.settings.training import Arm
+from hilum.settings.training import Arm, Head
 from hilum.stages.acquire import run as acquire
 from hilum.stages.check import run as check
 from hilum.stages.prepare import run as prepare
@@ -104,7 +104,7 @@ def train_on_permuted(workspace: Workspace, params: Params, classes: list[str], 
         weights = pretrain(workspace, params, arm.backbone)
         train = permuted(load_split(workspace.prepared, workspace.split, "train", classes), seed)
         longer = arm.phases[-1].model_copy(update={"epochs": PERMUTED_EPOCHS})
-        plainly = arm.head.model_copy(update={"dropout": 0.0, "weight_decay": 0.0})
+        plainly = Head(dropout=0.0, weight_decay=0.0)
         arm = arm.model_copy(update={"head": plainly, "phases": [longer]})
         plain = params.train.augment.model_copy(update={"views": 0})
         settings = params.train.model_copy(update={"augment": plain, "select": "balanced_accuracy", "patience": PERMUTED_EPOCHS})

@@ -132,6 +132,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "models/declared_size.py": {*TRAINS, *MEASURES},
     "code_version.py": {"prepare", *TRAINS},
     "training/fit.py": TRAINS,
+    "training/convex.py": TRAINS,
     "training/sealed_arrays.py": TRAINS,
     "training/trial.py": {"tune"},
     "training/fold.py": {"crossvalidate"},

@@ -12,7 +12,7 @@ from hilum.results import flatten
 from hilum.settings.meaning import class_names, plain_phases, pretrained_backbones, settle, spaces
 from hilum.settings.params import Params, check_params, read_params
 from hilum.settings.search_space import Choices, Range
-from hilum.settings.training import Arm
+from hilum.settings.training import Arm, ConvexPhase, Phase
 
 WRITTEN = yaml.safe_load((Path(__file__).resolve().parents[2] / "params.yaml").read_text())
 RATE = "arms.baseline.phases.0.learning_rate"
@@ -155,7 +155,7 @@ def test_a_seed_is_a_whole_number_that_every_library_takes(seed: float) -> None:
         (
             "arms__baseline__phases__0__epoch",
             "arms.baseline.phases.0.epochs",
-            "unfreeze, epochs, learning_rate, decay, batch_norm",
+            "unfreeze, solver, epochs, learning_rate, decay, batch_norm",
         ),
         ("acquire__sources__phantom__film", "acquire.sources.phantom.films", "reader, films, size, seed, findings, shortcut"),
     ],
@@ -530,3 +530,78 @@ def test_an_old_key_is_told_its_new_name() -> None:
     told = refusal(changed(explain__dear_films=3, explain__sanity__dear_films=3))
     assert "explain.dear_films is not a key any more: it is explain.costly_films now" in told
     assert "explain.sanity.dear_films is not a key any more: it is explain.sanity.costly_films now" in told
+
+
+def solved(**given: object) -> dict[str, object]:
+    """The baseline with its phase solved: without a head, which no phase would read."""
+    phase = {"unfreeze": "head", "solver": "convex", "penalty": "auto", **given}
+    return {"arms__baseline__phases__0": phase, "arms__baseline__head": ...}
+
+
+@pytest.mark.parametrize("penalty", ["auto", 0.01])
+def test_a_phase_of_the_head_may_be_solved_and_an_arm_of_such_phases_alone_has_no_head_and_no_spaces(penalty: object) -> None:
+    arm = check_params(changed(**solved(penalty=penalty))).arms["baseline"]
+    assert arm.phases == [ConvexPhase(unfreeze="head", solver="convex", penalty=penalty)]
+    assert arm.head is None and spaces(arm) == {} and settle(arm, {}) == arm and plain_phases(arm) == arm.phases
+    assert check_params(changed(**{**solved(), "arms__baseline__head": None})).arms["baseline"].head is None
+
+
+def test_a_phase_that_names_no_solver_is_trained_by_gradient_steps() -> None:
+    for more in ({}, {"arms__baseline__phases__0__solver": "gradient"}):
+        assert isinstance(phase := check_params(changed(**more)).arms["baseline"].phases[0], Phase) and phase.solver == "gradient"
+
+
+def test_an_arm_may_begin_with_a_solved_head_and_go_on_by_steps() -> None:
+    first = {"unfreeze": "head", "solver": "convex", "penalty": 0.1}
+    arm = check_params(changed(arms__finetuned__phases__0=first)).arms["finetuned"]
+    assert list(spaces(arm)) == ["head.dropout"]
+    assert [type(phase) for phase in arm.phases] == [ConvexPhase, Phase]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            solved(unfreeze=3),
+            "arms.baseline.phases.0.unfreeze: solver convex solves the head on a frozen backbone and trains no more, so it goes "
+            "with `unfreeze: head`, got 3; write `unfreeze: head`, or `solver: gradient` with its epochs and learning_rate",
+        ),
+        (
+            solved(epochs=3, learning_rate=1e-3),
+            "arms.baseline.phases.0: solver convex takes no steps, so a phase of it has the keys unfreeze, solver, penalty "
+            "alone, got epochs, learning_rate; remove what is too much, or write `solver: gradient`",
+        ),
+        (solved(penalty=0), "arms.baseline.phases.0.penalty: Input should be 'auto', or greater than 0, got 0"),
+        (
+            solved(penalti=1),
+            "arms.baseline.phases.0.penalti is not a known key; did you mean arms.baseline.phases.0.penalty? Legal here: "
+            "unfreeze, solver, penalty",
+        ),
+        (
+            {"arms__baseline__phases__0__solver": "newton"},
+            "arms.baseline.phases.0.solver: a solver must be one of gradient, convex, got 'newton'; a phase that names none "
+            "takes gradient",
+        ),
+        (
+            {"arms__baseline__head": ...},
+            "arms.baseline.head is missing; for its phases of gradient steps add `head: {dropout: 0.2, weight_decay: 1.0e-4}`",
+        ),
+        (
+            {"arms__baseline__phases__0": {"unfreeze": "head", "solver": "convex", "penalty": "auto"}},
+            "arms.baseline.head belongs to phases of gradient steps, got one where each phase says `solver: convex`; remove "
+            "it (a recipe or set removes a key with `null`)",
+        ),
+        (
+            {**solved(), "train__imbalance": "focal"},
+            "train.imbalance focal is no weight of a film, which is what solver convex solves under, in baseline; use "
+            "class_weight, oversample, undersample or none, or write `solver: gradient` there",
+        ),
+        (
+            {**solved(), "train__imbalance": "smote"},
+            "train.imbalance smote is no weight of a film, which is what solver convex solves under, in baseline; use "
+            "class_weight, oversample, undersample or none, or write `solver: gradient` there",
+        ),
+    ],
+)
+def test_what_does_not_go_with_a_solved_head_is_told_in_one_line(changes: dict[str, object], line: str) -> None:
+    assert refusal(changed(**changes)).splitlines()[1:] == [f"  {line}"]

@@ -124,6 +124,28 @@ def test_a_value_that_is_written_otherwise_is_no_change(project: Path) -> None:
     assert list_changes(WRITTEN, same) == []
 
 
+CONVEX = "{unfreeze: head, solver: convex, penalty: auto}"
+
+
+def test_a_phase_is_made_convex_by_set_and_handed_on_with_its_whole_list(project: Path) -> None:
+    wanted = override(project, "", f"'arms.baseline.phases.0={CONVEX}' arms.baseline.head=null")
+    check_params(wanted)
+    assert list_changes(WRITTEN, wanted) == [
+        "arms.baseline.head=null",
+        "arms.baseline.phases=[{unfreeze:'head',solver:'convex',penalty:'auto'}]",
+    ]
+
+
+@pytest.mark.parametrize("what", ["epochs=3", "learning_rate=0.1"])
+def test_steps_for_a_phase_that_takes_none_are_refused_by_the_name_that_was_given(project: Path, what: str) -> None:
+    write_recipe(project, {"arms": {"baseline": {"head": None, "phases": [yaml.safe_load(CONVEX)]}}})
+    check_params(override(project, "small", "", ["finetuned_epochs=3"]))
+    name = what.split("=")[0]
+    told = rf"baseline_{what} must reach a phase of gradient steps, .* of baseline says `solver: convex`, which has no {name};"
+    with pytest.raises(ValueError, match=told):
+        override(project, "small", "", [f"baseline_{what}"])
+
+
 def test_a_value_that_is_no_yaml_is_told(project: Path) -> None:
     with pytest.raises(ValueError, match=r"with a value in YAML, got 'seed=\[1'"):
         override(project, "", "seed=[1")
@@ -282,6 +304,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "space without log": {"arms.baseline.head.dropout": {"low": 0.0, "high": 0.4, "start": 0.2}},
     "longer list of phases": {"arms.baseline.phases": [PHASE, {**PHASE, "unfreeze": 2}]},
     "shorter list of phases": {"arms.finetuned.phases": [PHASE]},
+    "a solved head": {"arms.baseline.phases.0": yaml.safe_load(CONVEX), "arms.baseline.head": ...},
+    "a solved head, its arm's head null": {"arms.baseline.phases.0": yaml.safe_load(CONVEX), "arms.baseline.head": None},
+    "steps after a solved head": {"arms.finetuned.phases.0": yaml.safe_load(CONVEX)},
     "a space inside a new list of phases": {"arms.finetuned.phases": [{**PHASE, "epochs": {"choices": [3, 5], "start": 3}}]},
     "new source": {"acquire.sources.my-films_2": SOURCE},
     "source of another reader": {"acquire.sources.phantom": SOURCE},

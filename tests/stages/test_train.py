@@ -1,8 +1,10 @@
 """What `train` writes beside the model; the stage itself runs in the pipeline's test."""
 
 import json
+import sqlite3
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from hilum.data.prepared.loading import load_split
 from hilum.evaluation.scoring import calibration
 from hilum.models.classifier import build_classifier, load_classifier, save_backbone
 from hilum.models.forward import predictor
+from hilum.pages.page_words import summarise_arm
 from hilum.results import file_sha256, read_json, read_predictions, write_json
 from hilum.settings.params import read_params
 from hilum.settings.training import Balance
@@ -23,6 +26,7 @@ from hilum.stages import check, evaluate, train, tune
 from hilum.stages.train import answer_prevalence, tell_balance, write_training
 from hilum.stages.tune import fixed_part
 from hilum.training.arms import read_logits, scale_logits
+from hilum.training.convex import PENALTIES
 from hilum.training.fit import Fitted, begin_training
 from hilum.training.imbalance import STRATEGIES
 from hilum.training.search import study_name
@@ -185,3 +189,36 @@ def test_the_search_and_the_key_of_a_training_do_not_depend_on_the_folder_of_wei
         told.append((logged["weights"], study_name("baseline", fixed_part(changed, "baseline", versions, own_copy))))
     assert len(set(told[:4])) == 1 and told[0][0] == f"w.h5 (sha256 {'d' * 16})"
     assert told[4][0] == "w.h5", "a path of the project stays as it is"
+
+
+def test_a_solved_head_is_trained_and_told_with_its_path_and_the_penalty_that_was_chosen(own_copy: Workspace) -> None:
+    """Nothing to search, a row per penalty in files and in the run, and words for the page."""
+    values = yaml.safe_load(own_copy.params.read_text())
+    del values["arms"]["baseline"]["head"]
+    solved = {"unfreeze": "head", "solver": "convex", "penalty": "auto"}
+    values["arms"]["baseline"].update(weights="none", phases=[solved])
+    own_copy.params.write_text(yaml.safe_dump(values, sort_keys=False))
+    tune.run("baseline")
+    assert yaml.safe_load((own_copy.arm("baseline", "tuning") / "best.yaml").read_text()) == {}
+    train.run("baseline")
+    folder = own_copy.arm("baseline", "training")
+    history, metrics, settings = (
+        pd.read_csv(folder / "history.csv"),
+        read_json(folder / "metrics.json"),
+        read_json(folder / "settings.json"),
+    )
+    assert history["train/penalty"].tolist() == pytest.approx(PENALTIES)
+    assert history["step"].tolist() == list(range(len(PENALTIES)))
+    best = history["val/log_loss"].idxmin()
+    assert settings["best_step"] == best
+    assert metrics["penalty/phases.0"] == history["train/penalty"][best]
+    assert metrics["best/val/log_loss"] == history["val/log_loss"][best]
+    told = {key: value for key, value in settings["params"].items() if key.startswith(("phases.", "head"))}
+    assert told == {"phases.0.unfreeze": "head", "phases.0.solver": "convex", "phases.0.penalty": "auto"}
+    with sqlite3.connect(own_copy.home / "mlflow.db") as store:
+        logged = dict(store.execute("SELECT key, COUNT(*) FROM metrics WHERE key LIKE '%penalty%' GROUP BY key"))
+    assert logged == {"train/penalty": len(PENALTIES), "penalty/phases.0": 1}
+    arm = cast(Any, SimpleNamespace(settings=settings, folder={"training": folder}))
+    summary = summarise_arm("baseline", arm, read_params(own_copy.params), 1)
+    chosen = f"{metrics['penalty/phases.0']:.2g}"
+    assert summary.phases == [f"solved to convergence, penalty {chosen}, unfrozen: head; 1 layers trained"]

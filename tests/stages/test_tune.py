@@ -101,3 +101,11 @@ def test_a_search_that_waits_says_for_whom(root: Path, capsys: pytest.CaptureFix
     trials.watch().waits(owner)
     said = capsys.readouterr().out
     assert f"process {owner.pid} on {owner.host} since {owner.since} searches the same study" in said
+
+
+def test_a_trial_trains_past_a_solved_head_to_the_first_phase_that_reads_the_heads_spaces(own_copy: Workspace) -> None:
+    values = yaml.safe_load(own_copy.params.read_text())
+    arm = values["arms"]["finetuned"]
+    assert tune.searched_phases(check_params(values).arms["finetuned"]) == 1
+    arm["phases"][0] = {"unfreeze": "head", "solver": "convex", "penalty": "auto"}
+    assert tune.searched_phases(check_params(values).arms["finetuned"]) == 2

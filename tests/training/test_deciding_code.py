@@ -100,6 +100,7 @@ def test_another_version_of_a_library_is_another_maker(monkeypatch: pytest.Monke
         ("training/augmentation.py", {"activations", "study", "fold"}),
         ("models/forward.py", {"activations", "study", "fold"}),
         ("training/fit.py", {"study", "fold"}),
+        ("training/convex.py", {"study", "fold"}),
         ("training/imbalance.py", {"study", "fold"}),
         ("training/task.py", {"study", "fold"}),
         ("settings/meaning.py", {"study", "fold"}),

@@ -100,13 +100,18 @@ def summarise_arm(name: str, arm: ArmResults, films: int) -> ArmSummary:
     count = len({key.split(".")[1] for key in logged if key.startswith("phases.")})
     phases = []
     for i in range(count):
+        trained = f"{len(arm.settings['trained'][i])} layers trained"
+        if logged.get(f"phases.{i}.solver") == "convex":
+            chosen = read_json(arm.folder["training"] / "metrics.json")[f"penalty/phases.{i}"]
+            phases.append(f"solved to convergence, penalty {chosen:.2g}, unfrozen: head; {trained}")
+            continue
         phase = {key: logged[f"phases.{i}.{key}"] for key in ("unfreeze", "epochs", "learning_rate", "decay", "batch_norm")}
         if phase["batch_norm"] == "auto":
             phase["batch_norm"] = "trained" if logged["weights"] == "none" else "frozen"
         phases.append(
             f"{phase['epochs']} epochs at {float(phase['learning_rate']):.2g}"
             f"{', falling' if phase['decay'] == 'cosine' else ''}, unfrozen: {phase['unfreeze']}, "
-            f"batch norm {phase['batch_norm']}; {len(arm.settings['trained'][i])} layers trained"
+            f"batch norm {phase['batch_norm']}; {trained}"
         )
     history = read_table(arm.folder["training"] / "history.csv").set_index("step")
     best, select = history.loc[arm.settings["best_step"]], f"val/{logged['train.select']}"

@@ -16,7 +16,7 @@ from hilum.settings.params import Params
 from hilum.settings.roots import FILE, read_roots
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.sources import NOT_READ, PhantomSource
-from hilum.settings.training import Arm
+from hilum.settings.training import Arm, ConvexPhase
 from hilum.workspace import Workspace
 
 KNOWN_WEIGHTS = ("pretrained", "imagenet", "none")
@@ -80,6 +80,8 @@ def _arm_faults(params: Params) -> list[str]:
                     f"arms.{name}.phases.{i}.unfreeze must be head, all, 1 to {len(backbone.blocks)} or one of "
                     f"{', '.join(backbone.blocks)}, got {phase.unfreeze!r}"
                 )
+            if isinstance(phase, ConvexPhase):
+                continue
             if arm.weights == "none" and phase.batch_norm == "frozen" and phase.unfreeze != "head":
                 faults.append(
                     f"arms.{name}.phases.{i}.batch_norm must be auto or train where weights are none, got 'frozen': the "

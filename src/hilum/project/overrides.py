@@ -8,6 +8,7 @@ from typing import Any
 
 from hilum.project.typed_values import read_value
 from hilum.settings.roots import check_roots
+from hilum.settings.schema import kind_of_phase
 from hilum.settings.yaml_text import read_yaml
 
 # Parameters of MLproject -> place in params.yaml; `*`: every key there; `@`: the sources of the task; -1: the last phase.
@@ -50,6 +51,7 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
             raise ValueError(f"a named parameter must be one of {', '.join(NAMED)}, got {key!r}; use set for any other key")
         if text != "" and key != "root":  # `choose_roots`
             for place in find_places(values, NAMED[key]):
+                refuse_steps(pair, place, values)
                 value = read_value(pair, f"{place}.0" if key == "source" else place, text, values)
                 put(values, place, [value] if key == "source" else value)
     for pair in shlex.split(pairs):
@@ -130,6 +132,20 @@ def find_places(values: Any, place: str) -> list[str]:
     return [place]
 
 
+def refuse_steps(pair: str, place: str, values: Any) -> None:
+    """Refuse a number of epochs or a learning rate for a phase that is solved: it takes no steps.
+
+    pair: what the user wrote. place: the key that it stands for.
+    """
+    found = re.fullmatch(r"arms\.(.+)\.phases\.(\d+)\.(epochs|learning_rate)", place)
+    phases = values["arms"].get(found[1], {}).get("phases", []) if found else []
+    if found and phases and kind_of_phase(phases[int(found[2])]) == "convex":
+        raise ValueError(
+            f"{pair} must reach a phase of gradient steps, but the last phase of {found[1]} says `solver: convex`, which has no "
+            f"{found[3]}; leave it out, or give {found[1]} a phase with `solver: gradient`"
+        )
+
+
 def put(values: Any, key: str, value: Any) -> None:
     """Set one dotted key in place; list items by number. Raises ValueError where the way to the key does not exist."""
     *path, last = key.split(".")
@@ -166,7 +182,7 @@ def list_changes(written: Any, wanted: Any, prefix: str = "") -> list[str]:
             place = f"{prefix}.{key}" if prefix else str(key)
             changes += list_changes(written.get(key, MISSING), wanted.get(key, MISSING), place)
         return changes
-    if isinstance(written, list) and isinstance(wanted, list) and len(written) == len(wanted):
+    if isinstance(written, list) and isinstance(wanted, list) and _alike(written, wanted):
         return [c for i, (a, b) in enumerate(zip(written, wanted, strict=True)) for c in list_changes(a, b, f"{prefix}.{i}")]
     if written is not MISSING and wanted is not MISSING and written == wanted and type(written) is type(wanted):
         return []
@@ -175,6 +191,12 @@ def list_changes(written: Any, wanted: Any, prefix: str = "") -> list[str]:
     if isinstance(wanted, Mapping) and written is not MISSING:  # Hydra would merge: the old value goes first
         return [f"~{prefix}", f"+{prefix}={literal(wanted)}"]
     return [f"{'+' if written is MISSING else ''}{prefix}={literal(wanted)}"]
+
+
+def _alike(written: list[Any], wanted: list[Any]) -> bool:
+    """Whether two lists differ in values alone: Hydra puts no key into an item of a list, and takes none out."""
+    keys = [[sorted(item) if isinstance(item, Mapping) else None for item in items] for items in (written, wanted)]
+    return keys[0] == keys[1]
 
 
 def literal(value: Any) -> str:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hilum.settings.schema import find_members, fits_reader, is_section, step_into
+from hilum.settings.schema import find_members, fits_kind, is_section, step_into
 from hilum.settings.search_space import Choices, Range, Section, kind_of_space
 
 RENAMED = {  # keys of earlier versions -> what stands in their place
@@ -144,7 +144,7 @@ def _value_at(path: Sequence[str], values: Any) -> Any:
 def _legal_keys(path: list[str], values: Any, whole: type[Section]) -> list[str]:
     """The keys that the section at a place of params.yaml knows."""
     value = _value_at(path, values)
-    sections = [m for m in find_members(whole, path, values) if is_section(m) and fits_reader(m, value)]
+    sections = [m for m in find_members(whole, path, values) if is_section(m) and fits_kind(m, value)]
     if Range in sections:
         sections = [SPACES.get(kind_of_space(value), Range)]
     names = dict.fromkeys(name for section in sections for name in section.model_fields)

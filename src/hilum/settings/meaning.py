@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hilum.settings.search_space import Choices, Range
-from hilum.settings.training import Arm, Phase
+from hilum.settings.training import SOLVERS, Arm, ConvexPhase, Phase
 
 EXCLUDED = "excluded"  # in `prepare.labels`, in the place of a class: findings to leave out
 
@@ -38,16 +38,17 @@ def name_weights(weights: str, digest: str) -> str:
     return f"{name} (sha256 {digest[:16]})" if digest else name
 
 
-def plain_phases(arm: Arm) -> list[Phase]:
+def plain_phases(arm: Arm) -> list[Phase | ConvexPhase]:
     """The phases with `batch_norm: auto` made plain: random weights need trained statistics, others keep theirs."""
-    plain = "train" if arm.weights == "none" else "frozen"
-    return [phase.model_copy(update={"batch_norm": plain}) if phase.batch_norm == "auto" else phase for phase in arm.phases]
+    plain = {"batch_norm": "train" if arm.weights == "none" else "frozen"}
+    auto = [isinstance(phase, Phase) and phase.batch_norm == "auto" for phase in arm.phases]
+    return [phase.model_copy(update=plain) if made else phase for phase, made in zip(arm.phases, auto, strict=True)]
 
 
 def spaces(arm: Arm) -> dict[str, Range | Choices]:
     """The searched values of an arm, dotted key -> space, in the order in which they stand."""
     found: dict[str, Range | Choices] = {}
-    for key in type(arm.head).model_fields:
+    for key in type(arm.head).model_fields if arm.head else ():
         found |= {f"head.{key}": getattr(arm.head, key)}
     for i, phase in enumerate(arm.phases):
         found |= {f"phases.{i}.{key}": getattr(phase, key) for key in type(phase).model_fields}
@@ -85,6 +86,6 @@ def check_spaces(arm: Arm) -> Arm:
                 settle(arm, {**starts, key: edge})
             except ValidationError as error:
                 fault = error.errors()[0]
-                place = ".".join(str(step) for step in fault["loc"]).removesuffix(".value")
+                place = ".".join(str(step) for step in fault["loc"] if step not in ("value", *SOLVERS))
                 raise ValueError(f"{place} must be legal anywhere in its space, got {fault['input']}: {fault['msg']}") from None
     return arm

@@ -13,7 +13,7 @@ from hilum.settings.explain import PREDICTED, TRUE, Explain
 from hilum.settings.meaning import EXCLUDED, check_spaces, class_names, pretrained_backbones
 from hilum.settings.search_space import Count, Name, Section, Seed, Share
 from hilum.settings.sources import Source
-from hilum.settings.training import Arm, Pretrain, Train, Tune
+from hilum.settings.training import Arm, ConvexPhase, Phase, Pretrain, Train, Tune
 from hilum.settings.yaml_text import read_yaml
 
 
@@ -182,11 +182,30 @@ class Params(Section):
                 f"explain.target must be {PREDICTED}, {TRUE} or a class of prepare.labels ({', '.join(classes)}), "
                 f"got {self.explain.target!r}"
             )
+        faults += _head_faults(self.arms)
         faults += _imbalance_faults(self.train, classes, self.arms)
         faults += _fold_faults(self.split, self.crossvalidate.arms, list(self.arms), self.compare.reference, self.prepare.sources)
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+
+def _head_faults(arms: Mapping[str, Arm]) -> list[str]:
+    """Arms without the head that their phases read, or with one that none reads."""
+    faults = []
+    for name, arm in arms.items():
+        stepping = any(isinstance(phase, Phase) for phase in arm.phases)
+        if stepping and arm.head is None:
+            faults.append(
+                f"arms.{name}.head is missing; for its phases of gradient steps add "
+                "`head: {dropout: 0.2, weight_decay: 1.0e-4}`"
+            )
+        elif not stepping and arm.head is not None:
+            faults.append(
+                f"arms.{name}.head belongs to phases of gradient steps, got one where each phase says `solver: convex`; remove "
+                "it (a recipe or set removes a key with `null`)"
+            )
+    return faults
 
 
 def _imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, Arm]) -> list[str]:
@@ -205,6 +224,12 @@ def _imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, Arm])
     if train.balance.multiplier and "class_weight" not in strategies:
         faults.append(
             f"train.balance.multiplier belongs to class_weight, got it with train.imbalance {train.imbalance}; make it {{}}"
+        )
+    solved = [name for name, arm in arms.items() if any(isinstance(phase, ConvexPhase) for phase in arm.phases)]
+    if train.imbalance in ("smote", "focal") and solved:
+        faults.append(
+            f"train.imbalance {train.imbalance} is no weight of a film, which is what solver convex solves under, in "
+            f"{', '.join(solved)}; use class_weight, oversample, undersample or none, or write `solver: gradient` there"
         )
     headless = [name for name, arm in arms.items() if all(phase.unfreeze != "head" for phase in arm.phases)]
     if train.imbalance == "smote" and headless:

@@ -19,12 +19,12 @@ def split_union(annotation: Any) -> list[Any]:
 def find_inside(members: list[Any], step: str, value: Any) -> list[Any]:
     """What may stand one step further inside: under a key of a section or a mapping, or as an item of a list.
 
-    members: what the value itself may be. value: what stands there; it decides between sources of several readers.
+    members: what the value itself may be. value: what stands there; it decides between sources of several readers, and phases.
     """
     found = []
     for member in members:
         if is_section(member):
-            if step in member.model_fields and fits_reader(member, value):
+            if step in member.model_fields and fits_kind(member, value):
                 found += split_union(member.model_fields[step].annotation)
         elif get_origin(member) is list and step.isdecimal():
             found += split_union(get_args(member)[0])
@@ -59,9 +59,17 @@ def is_text(member: Any) -> bool:
     return member is str or (get_origin(member) is Literal and all(isinstance(word, str) for word in get_args(member)))
 
 
-def fits_reader(section: type[Section], value: Any) -> bool:
-    """Whether a source of this class has the reader that stands there; any other section fits."""
-    reader = section.model_fields.get("reader")
-    if reader is None or not isinstance(value, Mapping) or "reader" not in value:
+def kind_of_phase(value: Any) -> str:
+    """gradient or convex: by its solver, which of them a phase is meant to be."""
+    solver = value.get("solver") if isinstance(value, Mapping) else getattr(value, "solver", None)
+    return "convex" if solver == "convex" else "gradient"
+
+
+def fits_kind(section: type[Section], value: Any) -> bool:
+    """Whether a source of this class has the reader that stands there, or a phase the solver; any other section fits."""
+    if not isinstance(value, Mapping):
         return True
-    return value["reader"] in get_args(reader.annotation)
+    fields = section.model_fields
+    if "reader" in fields and "reader" in value:
+        return value["reader"] in get_args(fields["reader"].annotation)
+    return "solver" not in fields or kind_of_phase(value) in get_args(fields["solver"].annotation)

@@ -1,12 +1,14 @@
 """What params.yaml may say of networks: how they are pretrained, searched and trained, and the arms with their spaces."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from hilum.settings.schema import kind_of_phase
 from hilum.settings.search_space import Count, Name, Positive, Searched, Section, Seed, Share
 
 Extent = Annotated[int, Field(ge=1)] | str
+SOLVERS = ("gradient", "convex")  # of a phase
 
 
 class Pretrain(Section):
@@ -70,16 +72,60 @@ class Head(Section):
     weight_decay: Searched[Annotated[float, Field(ge=0)]]
 
 
+def known_solver(word: Any) -> Any:
+    """The word, if it names a solver. Raises ValueError naming those there are."""
+    if word not in SOLVERS:
+        raise ValueError(f"a solver must be one of {', '.join(SOLVERS)}, got {word!r}; a phase that names none takes gradient")
+    return word
+
+
+def head_alone(extent: Any) -> Any:
+    """The extent, if it is the head. Raises ValueError that says why no other can be solved."""
+    if extent != "head":
+        raise ValueError(
+            f"solver convex solves the head on a frozen backbone and trains no more, so it goes with `unfreeze: head`, got "
+            f"{extent!r}; write `unfreeze: head`, or `solver: gradient` with its epochs and learning_rate"
+        )
+    return extent
+
+
 class Phase(Section):
+    """A phase that is trained by gradient steps."""
+
     unfreeze: Extent
+    solver: Annotated[Literal["gradient"], BeforeValidator(known_solver)] = "gradient"
     epochs: Searched[Count]
     learning_rate: Searched[Positive]
     decay: Literal["none", "cosine"]
     batch_norm: Literal["auto", "frozen", "train"]
 
 
+class ConvexPhase(Section):
+    """A phase that solves the head to convergence; see training/convex.py. penalty: a number, or the best on validation."""
+
+    unfreeze: Annotated[Literal["head"], BeforeValidator(head_alone)]
+    solver: Literal["convex"]
+    penalty: Literal["auto"] | Positive
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_no_steps(cls, values: Any) -> Any:
+        idle = [key for key in Phase.model_fields if key not in cls.model_fields and key in values]
+        if idle:
+            raise ValueError(
+                f"solver convex takes no steps, so a phase of it has the keys {', '.join(cls.model_fields)} alone, got "
+                f"{', '.join(idle)}; remove what is too much, or write `solver: gradient`"
+            )
+        return values
+
+
+AnyPhase = Annotated[Annotated[Phase, Tag("gradient")] | Annotated[ConvexPhase, Tag("convex")], Discriminator(kind_of_phase)]
+
+
 class Arm(Section):
+    """head: what phases of gradient steps read; left out where there is none."""
+
     backbone: str
     weights: str
-    head: Head
-    phases: Annotated[list[Phase], Field(min_length=1)]
+    head: Head | None = None
+    phases: Annotated[list[AnyPhase], Field(min_length=1)]

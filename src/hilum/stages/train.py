@@ -164,6 +164,7 @@ def write_training(folder: Path, fitted: Fitted, train: Examples, classes: list[
     np.savez(folder / "mean_films.npz", films=as_images(means.round().astype(np.uint8)), classes=np.array(classes))
     best = fitted.history.set_index("step").loc[fitted.best_step]
     metrics = {f"best/{key}": best[key] for key in best.index if key.startswith("val/")}
+    metrics |= {f"penalty/phases.{phase}": penalty for phase, penalty in fitted.penalties.items()}
     for row in tables[fitted.kept_phase].to_dict("records"):
         for key in ("mean_copies", "most_copies", "made_up", "weight"):
             metrics[f"imbalance/{key}/{row['label']}"] = row[key]

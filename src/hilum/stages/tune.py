@@ -17,7 +17,7 @@ from hilum.results import base_tags, epoch_metrics, flatten, read_json, write_js
 from hilum.runs import code_tags, log_search
 from hilum.settings.meaning import name_weights, spaces
 from hilum.settings.params import Params, find_arm, read_params
-from hilum.settings.training import Arm
+from hilum.settings.training import Arm, Phase
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
 from hilum.tracking.store import Store
@@ -72,8 +72,9 @@ def run(arm: str) -> None:
 
 
 def searched_phases(arm: Arm) -> int:
-    """A trial trains up to the last phase that holds a space; the head's spaces count to the first."""
-    places = [int(key.split(".")[1]) for key in spaces(arm) if key.startswith("phases.")]
+    """A trial trains up to the last phase that holds a space; the head's spaces count to the first one of gradient steps."""
+    stepping = [i for i, phase in enumerate(arm.phases) if isinstance(phase, Phase)]
+    places = [int(key.split(".")[1]) if key.startswith("phases.") else stepping[0] for key in spaces(arm)]
     return max(places, default=0) + 1
 
 

@@ -13,9 +13,9 @@ from hilum.models.classifier import build_classifier
 from hilum.models.forward import compile_forward
 from hilum.records import Films, Labels, Score
 from hilum.settings.meaning import plain_phases
-from hilum.settings.training import Arm, Phase, Train
+from hilum.settings.training import Arm, ConvexPhase, Phase, Train
 from hilum.training.fit import Fitted, OnEpoch, OnFilm, fit_phases
-from hilum.training.imbalance import STRATEGIES, Sampling, log_prior
+from hilum.training.imbalance import STRATEGIES, Sampling, log_prior, weigh_films
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,27 @@ def weights_of(arm: Arm, pretrained: Path, at_home: Callable[[str], Path]) -> st
     return named[arm.weights] if arm.weights in named else at_home(arm.weights)
 
 
-def plan_phases(phases: Sequence[Phase], labels: Labels, classes: Sequence[str], settings: Train, seed: int) -> list[Sampling]:
+def plan_phases(
+    phases: Sequence[Phase | ConvexPhase], labels: Labels, classes: Sequence[str], settings: Train, seed: int
+) -> list[Sampling]:
     """What an epoch of each phase shows of the training films, by the answer to unequal classes that `train` names.
 
     SMOTE makes up features above a frozen backbone, so only a phase that trains the head alone can use it: any other phase does
-    what `train.balance.smote_above_head` says.
+    what `train.balance.smote_above_head` says. A phase that is solved weighs films instead of drawing some, so no seed decides.
 
     Raises:
-        ValueError: a class without a film, or with too few for SMOTE.
+        ValueError: a class without a film, or with too few for SMOTE; an answer that is no weight of a film.
     """
     words = [
         settings.balance.smote_above_head if settings.imbalance == "smote" and phase.unfreeze != "head" else settings.imbalance
         for phase in phases
     ]
-    return [STRATEGIES[word](labels, classes, settings.balance, seed) for word in words]
+    return [
+        weigh_films(word, labels, classes, settings.balance)
+        if isinstance(phase, ConvexPhase)
+        else STRATEGIES[word](labels, classes, settings.balance, seed)
+        for word, phase in zip(words, phases, strict=True)
+    ]
 
 
 def read_logits(model: keras.Model, films: Films) -> NDArray[np.float64]:
@@ -96,8 +103,8 @@ def train_arm(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch
         task.train.films.shape[1],
         len(task.classes),
         task.weights,
-        float(arm.head.dropout),  # type: ignore[arg-type]
-        float(arm.head.weight_decay),  # type: ignore[arg-type]
+        float(arm.head.dropout) if arm.head else 0.0,  # type: ignore[arg-type]
+        float(arm.head.weight_decay) if arm.head else 0.0,  # type: ignore[arg-type]
         log_prior(task.train.labels, len(task.classes)),
         task.seed,
     )

@@ -1,9 +1,9 @@
 """Fitting one arm: its phases one after another, the best epoch on validation kept."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from hilum.data.prepared.examples import Examples
 from hilum.models.classifier import frozen_cut, unfreeze
 from hilum.models.forward import compile_forward
 from hilum.records import Probabilities, Score
-from hilum.settings.training import Phase, Train
+from hilum.settings.training import ConvexPhase, Phase, Train
 from hilum.training.augmentation import epoch_order
-from hilum.training.feed import Feed
+from hilum.training.convex import solve_phase
+from hilum.training.feed import POOLED, Feed
 from hilum.training.imbalance import Sampling
 
 OnEpoch = Callable[[int, dict[str, float]], None]
@@ -31,6 +32,7 @@ class Fitted:
     """What a training was.
 
     history: one row per epoch: step, phase, epoch, train/learning_rate, train/loss, val/...; best_step: whose weights stayed.
+    A phase that is solved has a row per penalty, with train/penalty in the place of the rate. penalties: phase -> the one chosen.
     trained: per phase the names of the layers it trained; cuts: per phase the cut whose activations were cached, or None.
     shown: per phase what an epoch showed of the training films.
     """
@@ -40,6 +42,7 @@ class Fitted:
     trained: list[list[str]]
     cuts: list[str | None]
     shown: list[Sampling]
+    penalties: dict[int, float] = field(default_factory=dict)
 
     @property
     def kept_phase(self) -> int:
@@ -102,7 +105,7 @@ def read_ahead(read: Callable[[NDArray[np.intp]], Any], batches: list[NDArray[np
 
 def fit_phases(
     model: keras.Model,
-    phases: list[Phase],
+    phases: Sequence[Phase | ConvexPhase],
     train: Examples,
     val: Examples,
     shown: list[Sampling],
@@ -124,11 +127,19 @@ def fit_phases(
     Raises:
         ValueError: SMOTE without a cache, or in a phase that trains more than the head.
     """
-    history: list[dict[str, float]] = []
-    trained, cuts = [], []
+    history: list[dict[str, Any]] = []
+    trained, cuts, penalties = [], [], {}
     best, best_step, best_weights = -np.inf, -1, model.get_weights()
     for number, (phase, drawn) in enumerate(zip(phases, shown, strict=True)):
         model.set_weights(best_weights)
+        if isinstance(phase, ConvexPhase):
+            solved = solve_phase(model, phase, (number, len(history)), train, val, drawn, cache, score, on_epoch, on_film)
+            trained.append(["logits"])
+            cuts.append(None if cache is None else POOLED)
+            history, penalties[number] = history + solved.history, solved.penalty
+            if solved.value > best or best_step < 0:
+                best, best_step, best_weights = np.nan_to_num(solved.value, nan=-np.inf), solved.step, model.get_weights()
+            continue
         trained.append(unfreeze(model, phase.unfreeze, phase.batch_norm))
         cuts.append(frozen_cut(model) if cache is not None else None)
         feed = Feed(model, cuts[-1], train, val, drawn, settings, seed, cache, on_film)
@@ -139,18 +150,13 @@ def fit_phases(
         for epoch in range(int(phase.epochs)):  # type: ignore[arg-type]
             step = len(history)
             learner.optimizer.learning_rate = epoch_rate(phase, epoch)
-            order = epoch_order(len(labels), seed, step)
-            loss = train_epoch(learner, feed.reader(step), labels, weights, order, settings.batch_size)
+            loss = train_epoch(
+                learner, feed.reader(step), labels, weights, epoch_order(len(labels), seed, step), settings.batch_size
+            )
             metrics = score(val.labels, softmax(forward(feed.validation)))
             value = metrics.pop("select")
-            row: dict[str, Any] = {
-                "step": step,
-                "phase": number,
-                "epoch": epoch,
-                "train/learning_rate": epoch_rate(phase, epoch),
-                "train/loss": loss,
-                **metrics,
-            }
+            row: dict[str, Any] = {"step": step, "phase": number, "epoch": epoch}
+            row |= {"train/learning_rate": epoch_rate(phase, epoch), "train/loss": loss, **metrics}
             history.append(row)
             since += 1
             if value > best or best_step < 0:  # an undefined metric (NaN) is above nothing, yet some epoch must stay
@@ -159,7 +165,7 @@ def fit_phases(
             if since >= settings.patience:
                 break
     model.set_weights(best_weights)
-    return Fitted(pd.DataFrame(history), best_step, trained, cuts, shown)
+    return Fitted(pd.DataFrame(history), best_step, trained, cuts, shown, penalties)
 
 
 def make_learner(model: keras.Model, feed: Feed, phase: Phase, drawn: Sampling) -> keras.Model:

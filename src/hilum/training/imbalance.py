@@ -145,6 +145,26 @@ STRATEGIES: dict[str, Callable[[Labels, Sequence[str], Balance, int], Sampling]]
 }
 
 
+def weigh_films(word: str, labels: Labels, classes: Sequence[str], settings: Balance) -> Sampling:
+    """What a strategy shows on average, as weights of the films: for a head that is solved, where nothing need be drawn.
+
+    oversample and undersample draw each film of class k so often in the mean as the largest, the smallest class is larger.
+
+    Raises:
+        ValueError: a strategy that is no weight of a film, or a class without a film.
+    """
+    if word in ("none", "class_weight"):
+        return STRATEGIES[word](labels, classes, settings, 0)
+    if word not in ("oversample", "undersample"):
+        raise ValueError(
+            f"a head that is solved takes weights of films, got the answer {word}; use class_weight, oversample, undersample or "
+            "none"
+        )
+    counts = _count(labels, len(classes))
+    size = counts.max() if word == "oversample" else counts.min()
+    return Sampling(word, np.arange(len(labels)), (size / counts)[labels])
+
+
 def copies_per_film(shown: Sampling, labels: Labels, classes: Sequence[str]) -> pd.DataFrame:
     """How often an epoch shows the films of each class, and what they weigh.
 

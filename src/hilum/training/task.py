@@ -16,9 +16,10 @@ from hilum.workspace import Workspace
 FIT_CODE = (  # what decides the outcome of a training on films of a split, and its score after each epoch
     *(*FEATURE_CODE, "data/prepared/loading.py", "settings/meaning.py"),
     *("evaluation/scoring/checks.py", "evaluation/scoring/epochs.py", "evaluation/scoring/metrics.py"),
-    *("training/arms.py", "training/feed.py", "training/fit.py", "training/imbalance.py", "training/task.py"),
+    *("training/arms.py", "training/convex.py", "training/feed.py", "training/fit.py", "training/imbalance.py"),
+    "training/task.py",
 )
-FIT_LIBRARIES = (*FEATURE_LIBRARIES, "imbalanced-learn", "pandas", "scikit-learn")
+FIT_LIBRARIES = (*FEATURE_LIBRARIES, "imbalanced-learn", "pandas", "scikit-learn", "scipy")
 
 
 def load_task(params: Params, arm: Arm, workspace: Workspace, versions: dict[str, Any]) -> Task:
@@ -61,7 +62,7 @@ def logged_params(params: Params, arm: Arm, weights_sha256: str = "") -> dict[st
     """
     sources = {name: params.acquire.sources[name].model_dump(exclude=PLACE) for name in params.prepare.sources}
     return {
-        **flatten(arm),
+        **flatten(arm.model_dump(exclude_none=True)),
         "weights": name_weights(arm.weights, weights_sha256),
         **flatten(sources, "source"),
         **flatten(params.prepare.model_dump(include={"size", "square", "markers", "labels", "labels_by_source"}), "prepare"),

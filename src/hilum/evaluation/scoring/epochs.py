@@ -18,9 +18,7 @@ def score_epoch(select: str) -> Score:
 
 
 def epoch_line(metrics: dict[str, float], select: str) -> str:
-    """`phase 1 epoch 3  loss 0.512  val/auroc_macro 0.874`."""
+    """`phase 1 epoch 3  loss 0.512  val/auroc_macro 0.874`; `phase 1 penalty 0.01  ...` where a head is solved."""
     shown = f"val/{select}"
-    return (
-        f"phase {metrics['phase'] + 1:.0f} epoch {metrics['epoch'] + 1:.0f}  "
-        f"loss {metrics['train/loss']:.4f}  {shown} {metrics[shown]:.4f}"
-    )
+    part = f"penalty {metrics['train/penalty']:.3g}" if "train/penalty" in metrics else f"epoch {metrics['epoch'] + 1:.0f}"
+    return f"phase {metrics['phase'] + 1:.0f} {part}  loss {metrics['train/loss']:.4f}  {shown} {metrics[shown]:.4f}"
