@@ -58,7 +58,7 @@ def test_what_became_of_each_source_is_counted(manifest: pd.DataFrame) -> None:
     ]
 
 
-def test_films_with_marks_are_counted_by_class_and_source(manifest: pd.DataFrame) -> None:
+def test_films_with_burned_in_letters_are_counted_by_class_and_source(manifest: pd.DataFrame) -> None:
     markers = pd.DataFrame({"image_id": manifest["image_id"], "markers": [1, 0, 2, 1, 0, 0, 0, 0, 3, 1, 1, 1]})
     counts = count_marked(manifest, markers).set_index(["label", "source"])
     assert counts["with_marks"].to_dict() == {("ill", "s"): 1, ("normal", "s"): 2, ("normal", "t"): 4}

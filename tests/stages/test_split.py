@@ -194,7 +194,7 @@ def test_confounding_is_measured_on_the_films_of_the_splits(split_project: Works
     assert table.loc["source", "judgement"] == "undefined", "one source only"
     cells = read_table(split_project.split / "contingency.csv")
     assert (cells.groupby("factor")["films"].sum() == table["films"].iloc[0]).all()
-    assert "What goes together with the class" in (split_project.split / "report.html").read_text()
+    assert "What is associated with the class" in (split_project.split / "report.html").read_text()
 
 
 def test_markers_are_a_factor_where_prepare_looked_for_them(own_copy: Workspace) -> None:

@@ -1,4 +1,4 @@
-"""Films changed in ways whose effect tells what a model reads; each probe is a pure function of films (N, H, W) uint8."""
+"""Changed films whose effect shows what a model relies on; each probe is a pure function of films (N, H, W) uint8."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +29,12 @@ def mean_grey(films: Films, region: Region) -> float:
 
 
 def without_markers(films: Films) -> Films:
-    """The films with the letters that `data.markers` finds painted over."""
+    """The films without the burned-in letters that are found."""
     return np.stack([remove_markers(film, find_markers(film)) for film in films])  # (N, H, W)
 
 
 def with_letter(films: Films, letter: str, corner: str) -> Films:
-    """The films with a letter burnt into one corner."""
+    """The films with a letter burned into one corner."""
     size = films.shape[1]
     glyph = letter_shape(letter, size)
     tall, wide = glyph.shape
