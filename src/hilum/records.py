@@ -41,6 +41,8 @@ MANIFEST = (
 FORMER = {  # name of a file, a column or a key -> its name in files of earlier versions
     "out_of_fold": "out",
     "out_of_fold/": "oof/",
+    "burned_in": "markers",
+    "burned_in.csv": "markers.csv",
 }
 
 JOINT = "|"  # between the findings of one film: Effusion|Pneumonia

@@ -17,7 +17,7 @@ HIDDEN = {  # number -> label
     "accuracy": "films as they are",
     "centre_only": "centre only",
     "border_out": "border blacked out",
-    "markers_out": "letters removed",
+    "markers_out": "letters covered",
     "lungs_out": "lungs hidden",
 }
 SHIFTS = {

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hilum.audit.auditee import Auditee, answers
 from hilum.audit.blame import blame_map, blamed_region
 from hilum.audit.exchange import Ranking, draw_pairs, measure_shift, rank_donors
-from hilum.audit.probes import CORNERS, LETTERS, fill, mean_grey, with_letter, without_markers
+from hilum.audit.probes import CORNERS, LETTERS, fill, mean_grey, with_letter, without_letters
 from hilum.audit.regions import Region, Regions, join_regions, ring_of, soften
 from hilum.audit.rule import Probing
 from hilum.data.prepared.examples import as_images
@@ -106,7 +106,7 @@ def hide_parts(auditee: Auditee, films: Films, labels: Labels, surroundings: Sur
         "lungs_out": lungless,
         "border_out": fill(films, ring_of(size), 0.0),
         "centre_only": fill(films, outer, mean_grey(films, outer)),
-        "markers_out": without_markers(films),
+        "markers_out": without_letters(films),
     }
     return {name: balanced(auditee.decide(answers(auditee, some)), labels) for name, some in changed.items()}
 

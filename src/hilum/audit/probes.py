@@ -4,9 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.audit.regions import Region
+from hilum.data.burned_in.found import BurnedIn
 from hilum.data.burned_in.glyphs import letter_shape
-from hilum.data.burned_in.letters import find_markers
-from hilum.data.burned_in.removal import remove_markers
+from hilum.data.burned_in.letters import find_letters
+from hilum.data.burned_in.removal import cover_burned_in
 from hilum.records import Films
 
 LETTERS = ("R", "L")
@@ -28,9 +29,9 @@ def mean_grey(films: Films, region: Region) -> float:
     return float(films[:, region].mean()) if region.any() else 0.0
 
 
-def without_markers(films: Films) -> Films:
-    """The films without the burned-in letters that are found."""
-    return np.stack([remove_markers(film, find_markers(film)) for film in films])  # (N, H, W)
+def without_letters(films: Films) -> Films:
+    """The films with the single letters that are found near their edges covered."""
+    return np.stack([cover_burned_in(film, BurnedIn(find_letters(film))) for film in films])  # (N, H, W)
 
 
 def with_letter(films: Films, letter: str, corner: str) -> Films:

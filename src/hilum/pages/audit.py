@@ -17,7 +17,7 @@ POINTS = {  # number -> label, and what it is; the rule reads the first and `spr
     "accuracy": ("films as they are", "balanced accuracy"),
     "centre_only": ("centre only", "balanced accuracy"),
     "border_out": ("border blacked out", "balanced accuracy"),
-    "markers_out": ("letters removed", "balanced accuracy"),
+    "markers_out": ("letters covered", "balanced accuracy"),
     "lungs_out": ("lungs hidden", "balanced accuracy"),
 }
 

@@ -56,8 +56,8 @@ def warn_of_confounding(manifest: pd.DataFrame) -> list[str]:
     ]
 
 
-def count_marked(manifest: pd.DataFrame, markers: pd.DataFrame) -> pd.DataFrame:
-    """Films and films with burned-in letters of each class and source: columns label, source, films, with_marks, percent."""
-    films = manifest.merge(markers, on="image_id").assign(marked=lambda table: table["markers"] > 0)
-    table = films.groupby(["label", "source"]).agg(films=("marked", "size"), with_marks=("marked", "sum")).reset_index()
-    return table.assign(percent=(100 * table["with_marks"] / table["films"]).round(1))
+def count_with_burned_in(manifest: pd.DataFrame, burned_in: pd.DataFrame) -> pd.DataFrame:
+    """Films of each class and source, and those with burned-in text: columns label, source, films, with_it, percent."""
+    films = manifest.merge(burned_in, on="image_id").assign(has=lambda table: table["burned_in"] > 0)
+    table = films.groupby(["label", "source"]).agg(films=("has", "size"), with_it=("has", "sum")).reset_index()
+    return table.assign(percent=(100 * table["with_it"] / table["films"]).round(1))
