@@ -134,7 +134,7 @@ def test_an_odd_dicom_is_answered_and_the_call_says_what_is_odd(
     assert table["odd.dcm"]["p_bright"] == table["plain.dcm"]["p_bright"] != ""
     assert table["odd.dcm"]["error"] == ""
     told = capfd.readouterr()
-    line = "odd files, read all the same: 1, such as odd.dcm (512 bytes behind the 2,048 of the pixels: they are left out)"
+    line = "unusual files, read anyway: 1, such as odd.dcm (512 bytes behind the 2,048 of the pixels: they are left out)"
     assert line in told.out + told.err
 
 
@@ -168,7 +168,7 @@ def test_every_file_has_a_row_or_is_told(
         "GIF; convert it", "an empty file", "text; convert it"
     ]  # fmt: skip
     told = capsys.readouterr().out
-    assert "no films, left out: 4 files of the system, such as ._a.png, Thumbs.db, b/.DS_Store" in told
+    assert "not films, left out: 4 files of the system, such as ._a.png, Thumbs.db, b/.DS_Store" in told
     assert "1 tables, such as labels.csv" in told and "1 masks, such as masks/a.png" in told
 
 
@@ -180,12 +180,12 @@ def test_a_film_outside_the_depths_of_the_model_is_answered_and_told(
     above = "1, such as k16.png (outside the bit depth: more than 1% of its pixels lie above the 12 bits"
     for known, said in (([12], above), ([], "3, such as k10.png (it has 16 bits")):
         answer(described={**DESCRIBED, "grey_bits": known}, out=tmp_path / f"{len(known)}.csv")
-        assert f"odd files, read all the same: {said}" in capsys.readouterr().out
+        assert f"unusual files, read anyway: {said}" in capsys.readouterr().out
     found = {name: float(row["p_bright"]) for name, row in rows(tmp_path / "1.csv").items() if name.startswith("k")}
     assert found == pytest.approx({"k10.png": 1 / 8, "k12.png": 1 / 2, "k16.png": 1}, abs=0.01)
     assert not any(row["error"] for row in rows(tmp_path / "1.csv").values())
     answer(described=DESCRIBED, out=tmp_path / "older.csv")  # whose model.json knows of no depth
-    assert "odd files" not in capsys.readouterr().out
+    assert "unusual files" not in capsys.readouterr().out
     assert {float(row["p_bright"]) for name, row in rows(tmp_path / "older.csv").items() if name.startswith("k")} == {0.501961}
 
 
@@ -246,7 +246,7 @@ def test_a_film_that_could_not_be_read_is_tried_again_and_has_one_row(
     assert list(table) == ["0.png", *sorted(GREYS)], "in the order of the names"
     assert [name for name, row in table.items() if row["error"]] == ["0.png"]
     assert float(table["b/c.JPG"]["p_bright"]) == pytest.approx(200 / 255, abs=0.01)
-    assert "films without an answer: 2, which the next call tries again" in capsys.readouterr().out
+    assert "films without a prediction: 2, which the next call tries again" in capsys.readouterr().out
 
 
 def test_an_error_stays_if_its_film_is_gone(answer: Callable[..., int], films: Path, tmp_path: Path) -> None:
@@ -406,7 +406,7 @@ def test_a_panel_is_no_film_wherever_it_lies(
     for _ in range(2):
         predict_folder(reader, DESCRIBED, films, films / "answers.csv", {"saliency": ""}, params)
         assert set(rows(films / "answers.csv")) == set(GREYS)
-    assert f"no films, left out: {2 * len(GREYS)} drawn by hilum" in capsys.readouterr().out
+    assert f"not films, left out: {2 * len(GREYS)} drawn by hilum" in capsys.readouterr().out
 
 
 def test_a_panel_of_a_film_that_is_broken_by_now_is_told_of(
@@ -415,7 +415,7 @@ def test_a_panel_of_a_film_that_is_broken_by_now_is_told_of(
     explain({})
     (films / "a.png").write_text("no film any more")
     assert explain({"saliency": ""}) == 0
-    assert "panels not drawn: 1, because films cannot be read any more, such as a.png: " in capsys.readouterr().out
+    assert "panels not drawn: 1, because films can no longer be read, such as a.png: " in capsys.readouterr().out
     assert rows(tmp_path / "out.csv")["a.png"]["predicted"] == "dark"
     assert len(panels(tmp_path)) == len(GREYS) - 1
 
@@ -456,7 +456,7 @@ def test_the_table_of_another_model_is_refused(answer: Callable[..., int], tmp_p
     out = tmp_path / "new" / "out.csv"
     answer()
     before = out.read_bytes()
-    with pytest.raises(ValueError, match=r"holds answers of another model \(mmmmmmmmmmmm\); name another file"):
+    with pytest.raises(ValueError, match=r"holds predictions of another model \(mmmmmmmmmmmm\); name another file"):
         answer({**DESCRIBED, "model_sha256": "n" * 64})
     with pytest.raises(ValueError, match=r"must have the columns file, predicted, p_no, p_yes, .*, got file, predicted, p_dark"):
         answer({**DESCRIBED, "classes": ["no", "yes"]})

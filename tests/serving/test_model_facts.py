@@ -67,7 +67,7 @@ def test_an_option_that_contradicts_or_makes_no_sense_is_refused(tmp_path: Path,
         ("{", "must be JSON, got"),
         ("[" * 100_000, "must be JSON, got"),
         ("[1]", r"must hold classes, size, square and threshold by name, got \[1\]"),
-        ({}, "got none; write it, or tell: --classes a,b --size 224 --square pad"),
+        ({}, "got none; write it, or pass: --classes a,b --size 224 --square pad"),
         ({**FACTS, "classes": "normal,ill"}, "two or more different names"),
         ({**FACTS, "classes": ["ill", "ill"]}, "two or more different names"),
         ({**FACTS, "classes": [["a"], "b"]}, "two or more different names"),
@@ -78,7 +78,7 @@ def test_an_option_that_contradicts_or_makes_no_sense_is_refused(tmp_path: Path,
         ({**FACTS, "scaling": [1, 2, 3]}, "a factor and an offset"),
         ({**FACTS, "classes": ["a", "b", "c"]}, "one of two classes, got 0.5 for 3; set it to null"),
         ({key: FACTS[key] for key in ("classes", "size", "square")}, "must hold a threshold"),
-        ({key: FACTS[key] for key in ("classes", "threshold")}, "got no size, square; write it, or tell"),
+        ({key: FACTS[key] for key in ("classes", "threshold")}, "got no size, square; write it, or pass"),
     ],
 )
 def test_a_model_json_that_makes_no_sense_is_refused(tmp_path: Path, content: Any, told: str) -> None:
@@ -87,9 +87,7 @@ def test_a_model_json_that_makes_no_sense_is_refused(tmp_path: Path, content: An
 
 
 def test_without_any_the_refusal_says_how_to_tell_them(tmp_path: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"model\.json must stand beside the model .*, got none; write it, or tell: --classes a,b"
-    ):
+    with pytest.raises(ValueError, match=r"model\.json must be beside the model .*, got none; write it, or pass: --classes a,b"):
         gather_facts(tmp_path / "model.keras", Told())
 
 

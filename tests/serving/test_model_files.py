@@ -86,7 +86,7 @@ def test_an_older_file_that_cannot_be_converted_says_so(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"with weights alone; load them into their model where it was made"):
         check_model_file(tmp_path / "model.weights.h5")
     cut(save_own(tmp_path, "softmax", "model.h5"), 0.5)
-    with pytest.raises(ValueError, match=r"older HDF5 form \(\.h5\) and breaks off or is damaged"):
+    with pytest.raises(ValueError, match=r"older HDF5 format \(\.h5\) and is truncated or damaged"):
         check_model_file(tmp_path / "model.h5")
 
 

@@ -189,7 +189,7 @@ def test_options_stand_for_model_json(project: Workspace, capsys: pytest.Capture
     path = save_own(project.root / "own", "softmax")
     path.with_name("model.json").unlink()
     assert predict(path) == 1
-    assert "got none; write it, or tell: --classes a,b --size 224 --square pad" in capsys.readouterr().err
+    assert "got none; write it, or pass: --classes a,b --size 224 --square pad" in capsys.readouterr().err
     assert predict(path, *TELL) == 0
     model = keras.saving.load_model(path)
     assert answered() == pytest.approx(expected(model), abs=1e-5)
@@ -214,7 +214,7 @@ def test_explain_takes_the_options_as_well(project: Workspace) -> None:
     ("facts", "told"),
     [
         ({"size": 64}, r"must say the size of the model's films, 32 x 32, got 64"),
-        ({"classes": ["a", "b", "c"]}, r"must name 2 classes, as the model tells apart, got a, b, c"),
+        ({"classes": ["a", "b", "c"]}, r"must name 2 classes, as the model has, got a, b, c"),
         ({"threshold": 7}, "must be a probability"),
     ],
 )

@@ -82,7 +82,7 @@ def test_an_answer_has_a_class_and_numbers_and_no_error(tmp_path: Path, cells: l
         (b"x,y\n1,2\n", "must have the columns file, predicted, .*, got x, y"),
         (b"\x89PNG\r\n\x1a\n", "must be a CSV in UTF-8, got .*; name another file"),
         (b"x" * 200_000, "must be a CSV in UTF-8, got field larger than field limit"),
-        (b"file,predicted,p_ill,p_well,error,model_sha256\na,ill,1\n", "must have 6 cells, got 3 in row 2; mend it"),
+        (b"file,predicted,p_ill,p_well,error,model_sha256\na,ill,1\n", "must have 6 cells, got 3 in row 2; correct it"),
         (b"file,predicted,p_ill,p_well,error,model_sha256\na,ill,1,0,,nnn\n", r"of another model \(nnn\); name another file"),
     ],
 )

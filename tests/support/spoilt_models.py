@@ -26,10 +26,10 @@ def flip_a_bit_of_the_weights(path: Path) -> None:
 SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda path: path.write_bytes(b""), "which is empty; copy or save it again"),
     "pointer": (lambda path: path.write_bytes(POINTER), "the pointer that git-LFS keeps in its place; run `git lfs pull`"),
-    "no archive": (lambda path: path.write_bytes(b"half a model"), "breaks off or is damaged"),
-    "half": (lambda path: cut(path, 0.5), "breaks off or is damaged"),
-    "nearly all": (lambda path: cut(path, 0.999), "breaks off or is damaged"),
-    "one bit": (flip_a_bit_of_the_weights, r"model\.weights\.h5 has other bytes than were written"),
+    "no archive": (lambda path: path.write_bytes(b"half a model"), "is truncated or damaged"),
+    "half": (lambda path: cut(path, 0.5), "is truncated or damaged"),
+    "nearly all": (lambda path: cut(path, 0.999), "is truncated or damaged"),
+    "one bit": (flip_a_bit_of_the_weights, r"model\.weights\.h5 does not have the bytes that were written"),
     "weights are none": (lambda path: rewrite(path, weights=b"no weights"), r"whose model\.weights\.h5 cannot be read"),
     "config is none": (lambda path: rewrite(path, config=b"\xff{"), "must be JSON"),
     "zeros in the archive": (

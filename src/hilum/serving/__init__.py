@@ -1,1 +1,1 @@
-"""A model from anywhere: opened, asked, explained."""
+"""Any trained model: opened, run on films, explained."""

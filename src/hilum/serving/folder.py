@@ -1,4 +1,4 @@
-"""A model's answers for a folder of films: a CSV with a row per film, written as it goes, and panels beside it."""
+"""A model's predictions for a folder of films: a CSV with a row per film, written row by row, and panels beside it."""
 
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -19,14 +19,14 @@ from hilum.settings.params import Params
 def predict_folder(
     explained: ExplainedModel, described: dict[str, Any], images: Path, out: Path, methods: Mapping[str, str], params: Params
 ) -> None:
-    """Answer for every film below a folder that the CSV holds no answer for, and draw the panels that are missing.
+    """Predict every film below a folder that has no prediction in the CSV, and draw the panels that are missing.
 
-    A film that could not be answered before is tried again; one that was answered is not, and its panel shows that answer.
+    A film that failed before is tried again; one that has a prediction is not, and its panel shows that prediction.
     A finished CSV has its rows in the order of the films' names.
-    methods: those to explain by -> the sanity gate's verdict on each.
+    methods: explanation methods -> the sanity gate's verdict on each.
 
     Raises:
-        ValueError: there are no films, or what `open_table` refuses.
+        ValueError: there are no films, or as `open_table`.
     """
     drawn = out.with_name(f"{out.stem}_panels")
     films = name_films(images, drawn)
@@ -35,9 +35,9 @@ def predict_folder(
         known = {name for name in films if table.predicted(name)}
         undrawn = {name for name in known if methods and panels.lacks(table.rows[name])}
         lacking = f", {len(undrawn)} of them without a panel" if undrawn else ""
-        say(f"{len(films)} films, {len(known)} answered before{lacking}")
+        say(f"{len(films)} films, {len(known)} predicted earlier{lacking}")
         todo = [name for name in films if name not in known or name in undrawn]
-        report = bar("films answered")
+        report = bar("films predicted")
         unread: dict[str, str] = {}
         odd: dict[str, str] = {}
         unwritten: dict[str, str] = {}
@@ -55,21 +55,21 @@ def predict_folder(
         failed = [name for name in films if not table.predicted(name)]
     if odd:
         some = "; ".join(f"{name} ({told})" for name, told in list(odd.items())[:3])
-        say(f"odd files, read all the same: {len(odd)}, such as {some}")
+        say(f"unusual files, read anyway: {len(odd)}, such as {some}")
     if failed:
-        say(f"films without an answer: {len(failed)}, which the next call tries again; {out} says why")
+        say(f"films without a prediction: {len(failed)}, which the next call tries again; {out} says why")
     if unread:
         name, fault = next(iter(unread.items()))
-        say(f"panels not drawn: {len(unread)}, because films cannot be read any more, such as {name}: {fault}")
+        say(f"panels not drawn: {len(unread)}, because films can no longer be read, such as {name}: {fault}")
     if unwritten:
         name, fault = next(iter(unwritten.items()))
         say(f"panels not written: {len(unwritten)}, which the next call tries again, such as {name}: {fault}")
 
 
 def name_films(images: Path, drawn: Path) -> dict[str, Path]:
-    """The files below a folder by the names that they have in the CSV, sorted; those that are no film have an error there.
+    """The files below a folder by their names in the CSV, sorted; those that are not films have an error there.
 
-    Files of the system, tables, masks, and pictures that hilum drew, such as panels in the folder `drawn`, are told in a line.
+    Files of the system, tables, masks, and pictures that hilum drew, such as panels in the folder `drawn`, get a line of output.
 
     Raises:
         ValueError: there are none.
@@ -81,7 +81,7 @@ def name_films(images: Path, drawn: Path) -> dict[str, Path]:
     left = {"files of the system": files.system, "tables": files.tables, "masks": sorted(masks), "drawn by hilum": files.drawn}
     for what, paths in left.items():
         if paths:
-            say(f"no films, left out: {len(paths)} {what}, such as {name_some(paths)}")
+            say(f"not films, left out: {len(paths)} {what}, such as {name_some(paths)}")
     for film in sorted([*files.pictures, *files.dicoms, *files.others]):
         if (below / film).is_relative_to(inside):
             continue
@@ -92,5 +92,5 @@ def name_films(images: Path, drawn: Path) -> dict[str, Path]:
 
 
 def name_film(film: PurePosixPath) -> str:
-    """The name of a film in the CSV, which takes every character but bytes that are no UTF-8; no two films have one name."""
+    """The name of a film in the CSV, which takes every character but bytes that are not UTF-8; no two films share a name."""
     return "\r".join(map(escape_name, str(film).split("\r")))

@@ -1,4 +1,4 @@
-"""Panels of a folder's films, beside the CSV of their answers: drawn where there is none yet that shows this very answer."""
+"""Panels of a folder's films, beside the CSV of their predictions: drawn where none shows the current prediction yet."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ HEAD = 33  # bytes of a PNG before its second chunk: the signature and IHDR (PNG
 class Panels:
     """The panels of one CSV.
 
-    folder: where they lie; methods: those that they show -> the sanity gate's verdict on each.
+    folder: where they are; methods: those that they show -> the sanity gate's verdict on each.
     """
 
     folder: Path
@@ -45,15 +45,15 @@ class Panels:
     seed: int
 
     def lacks(self, cells: Cells) -> bool:
-        """Whether there is no panel of the answer in this row of the CSV, by these methods with these settings."""
+        """Whether there is no panel of the prediction in this row of the CSV, by these methods with these settings."""
         try:
             with Image.open(self._file(cells[0])) as picture:
                 return picture.info.get(SEAL) != self._seal(cells)
-        except OSError:  # no such file, or no picture
+        except OSError:  # no file of this name, or not a picture
             return True
 
     def draw(self, films: Mapping[str, CoveredFilm], rows: Sequence[Cells]) -> dict[str, str]:
-        """Draw the panels of these rows, all of which are answers; films: by name. Returns why some could not be: by name."""
+        """Draw the panels of these rows, all of which have predictions; films: by name. Returns name -> why it failed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         classes, threshold, factors = list(self.described["classes"]), self.described["threshold"], factors_of(self.described)
         shown = [films[cells[0]] for cells in rows]
@@ -74,7 +74,7 @@ class Panels:
             try:
                 figure = draw_panel(film.film, found, i, prediction, no_annotations(film.geometry))
                 partial.write_bytes(seal_png(png_bytes(figure), self._seal(cells)))
-                partial.replace(self._file(cells[0]))  # so that what is there is whole
+                partial.replace(self._file(cells[0]))  # so that every file is complete
             except (ValueError, OSError) as fault:  # OSError: its name is taken by a folder, or the disk is full
                 faults[cells[0]] = str(fault)
                 partial.unlink(missing_ok=True)
@@ -92,7 +92,7 @@ class Panels:
         background = None if self.explained.background is None else hash_films(self.explained.background)
         facts = {key: self.described.get(key) for key in ("classes", "threshold", "size", "square")}
         facts["burned_in"] = astuple(read_treatment(self.described))
-        if self.described.get("decision_factors") is not None:  # left out where there are none: older panels stay whole
+        if self.described.get("decision_factors") is not None:  # left out where there are none: older panels stay valid
             facts["decision_factors"] = self.described["decision_factors"]
         return digest([own, self.seed, background, facts])
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-MAX_DEPTH = 100  # lists and mappings inside each other; a model inside a model inside a model needs about 25
+MAX_DEPTH = 100  # nested lists and mappings; a model inside a model inside a model needs about 25
 FUNCTIONS = ("keras.activations", "keras.ops", "keras.src.activations", "keras.src.ops", "builtins")  # "builtins": Keras' own
-CODE = {  # class -> what it would run
+CODE = {  # class -> code that it would run
     "Lambda": "Python code",
     "__lambda__": "Python code",
     "TFSMLayer": "a SavedModel of another folder",
@@ -24,7 +24,7 @@ def check_config(path: Path, content: bytes) -> None:
     content: bytes of config.json of the `.keras` file `path`.
 
     Raises:
-        ValueError: it is no JSON of a model, is nested too deeply, or names code, or layers or functions of other packages.
+        ValueError: it is not the JSON of a model, is nested too deeply, or names code, or layers or functions of other packages.
     """
     config = _read_config(path, content)
     faults = list(dict.fromkeys(fault for node in _objects(config) if (fault := _tell_fault(node))))
@@ -48,7 +48,7 @@ def _read_config(path: Path, content: bytes) -> dict[str, Any]:
         config = json.loads(content)
     except RecursionError:
         raise ValueError(too_deep) from None
-    except ValueError as fault:  # also of bytes that are no text
+    except ValueError as fault:  # also of bytes that are not text
         raise ValueError(
             f"config.json of a .keras file must be JSON, got {fault} in {path}; save the model again by model.save('model.keras')"
         ) from None
@@ -74,7 +74,7 @@ def _items(node: Any) -> list[Any]:
 
 
 def _objects(node: Any) -> Iterator[Mapping[str, Any]]:
-    """Everything that Keras would make of a description: models, layers, initializers, functions."""
+    """Everything that Keras would build from a description: models, layers, initializers, functions."""
     if isinstance(node, dict):
         if "class_name" in node:
             yield node
@@ -87,7 +87,7 @@ def _objects(node: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _tell_fault(node: Mapping[str, Any]) -> str:
-    """What must not be built, in words; empty where Keras' own code builds it."""
+    """Why an object must not be built; empty where Keras' own code builds it."""
     word = str(node["class_name"])
     if word in CODE:
         return f"{_name(node)}, which holds {CODE[word]}"
@@ -111,5 +111,5 @@ def _name(node: Mapping[str, Any]) -> str:
 
 
 def _printable(word: Any) -> str:
-    """A word of the file as it may stand on a terminal."""
+    """A word of the file, safe to print on a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(word)[:80])

@@ -1,4 +1,4 @@
-"""What must be known of a model besides its file: from model.json beside it, from options, or from both; no TensorFlow here."""
+"""What must be known about a model besides its file: from model.json beside it, options, or both; no TensorFlow here."""
 
 import json
 import math
@@ -15,7 +15,7 @@ TELL = "--classes a,b --size 224 --square pad, and where they apply --scaling 1/
 
 @dataclass(frozen=True)
 class Told:
-    """What options say of a model; an empty text says nothing.
+    """The facts of a model given by options; an empty text is not given.
 
     classes: names separated by commas, in the order of the outputs. size: pixels. square: pad or stretch. scaling: factor and
     offset on grey levels 0-255, separated by a comma. threshold: of the second of two classes; `none`: the most probable one.
@@ -28,7 +28,7 @@ class Told:
     threshold: str = ""
 
     def facts(self) -> dict[str, Any]:
-        """What is told, as model.json would hold it."""
+        """The given facts, as model.json would hold them."""
         said: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self) if getattr(self, field.name)}
         for key in {"classes", "scaling"} & set(said):
             said[key] = [part.strip() for part in said[key].split(",")]
@@ -38,24 +38,24 @@ class Told:
 
 
 def gather_facts(path: Path, told: Told) -> dict[str, Any]:
-    """The facts of a `.keras` file: model.json beside it, completed by what is told.
+    """The facts of a `.keras` file: model.json beside it, completed by the options.
 
     Raises:
-        ValueError: model.json is no JSON, a fact is missing or makes no sense, or the two contradict each other.
+        ValueError: model.json is not JSON, a fact is missing or invalid, or the two contradict each other.
     """
     file = path.resolve().with_name(FILE)
     return complete_facts(_read_file(file) if file.is_file() else {}, told, file)
 
 
 def complete_facts(described: Mapping[str, Any], told: Told, file: Path) -> dict[str, Any]:
-    """The facts that stand in `file`, completed by what is told and checked; what else stands there is kept.
+    """The facts in `file`, completed by the options and checked; anything else in it is kept.
 
     Raises: as `gather_facts`.
     """
     said = _check_facts(told.facts(), "the options")
     facts = {"threshold": None, **_check_facts(described, str(file))}
     if "threshold" not in described and "threshold" not in said and described:
-        raise ValueError(f"{file} must hold a threshold (null: the most probable class), got none; add it or say --threshold")
+        raise ValueError(f"{file} must hold a threshold (null: the most probable class), got none; add it or pass --threshold")
     for key, value in said.items():
         if key in described and facts[key] != value:
             raise ValueError(
@@ -65,26 +65,26 @@ def complete_facts(described: Mapping[str, Any], told: Told, file: Path) -> dict
     if missing := [key for key in NEEDED if key not in facts]:
         got = f"no {', '.join(missing)}" if described or said else "none"
         raise ValueError(
-            f"{file} must stand beside the model with classes, size, square and threshold, got {got}; write it, or tell: {TELL}"
+            f"{file} must be beside the model with classes, size, square and threshold, got {got}; write it, or pass: {TELL}"
         )
     if facts["threshold"] is not None and len(facts["classes"]) != 2:
         raise ValueError(
             f"a threshold must belong to one of two classes, got {facts['threshold']} for {len(facts['classes'])}; set it to "
-            f"null in {FILE} or say --threshold none: the most probable class is the answer"
+            f"null in {FILE} or pass --threshold none: the most probable class is predicted"
         )
     _check_factors(facts)
     return facts
 
 
 def _check_factors(facts: Mapping[str, Any]) -> None:
-    """Refuse factors of the decision that are not one for each class, or stand beside a threshold."""
+    """Refuse decision factors that are not one for each class, or are combined with a threshold."""
     factors = facts.get("decision_factors")
     if factors is None:
         return
     if set(factors) != set(facts["classes"]):
         raise ValueError(
             f"decision_factors in {FILE} must name each class once ({', '.join(facts['classes'])}), got {', '.join(factors)}; "
-            "complete it, or set it to null: the most probable class is the answer"
+            "complete it, or set it to null: the most probable class is predicted"
         )
     if facts["threshold"] is not None:
         raise ValueError(
@@ -94,16 +94,16 @@ def _check_factors(facts: Mapping[str, Any]) -> None:
 
 def _read_file(file: Path) -> dict[str, Any]:
     try:
-        described = json.loads(file.read_bytes())  # of bytes it tells UTF-8, with or without a byte order mark, and UTF-16
+        described = json.loads(file.read_bytes())  # of bytes it recognises UTF-8, with or without a byte order mark, and UTF-16
     except (ValueError, RecursionError) as fault:
-        raise ValueError(f"{file} must be JSON, got {fault}; mend it") from None
+        raise ValueError(f"{file} must be JSON, got {fault}; correct it") from None
     if not isinstance(described, dict):
-        raise ValueError(f"{file} must hold classes, size, square and threshold by name, got {str(described)[:60]}; mend it")
+        raise ValueError(f"{file} must hold classes, size, square and threshold by name, got {str(described)[:60]}; correct it")
     return described
 
 
 def _check_facts(facts: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The same facts with numbers as numbers and names as text. where: what holds them, for the refusal."""
+    """The same facts with numbers as numbers and names as text. where: what holds them, for the error."""
     checked = dict(facts)
     for key, check in CHECKS.items():
         if key in checked:
@@ -133,7 +133,7 @@ def _square(value: Any, what: str) -> str:
 
 
 def _scaling(value: Any, what: str) -> Any:
-    if not isinstance(value, list):  # hilum's own models say in words that it is inside
+    if not isinstance(value, list):  # hilum's own models have a text here: it is inside the model
         return value
     if len(value) != 2:
         raise ValueError(f"{what} must be a factor and an offset on grey levels 0-255, such as [0.00392, 0], got {value}")

@@ -1,4 +1,4 @@
-"""One film explained by a model from anywhere."""
+"""One film explained by any trained model."""
 
 from pathlib import Path
 
@@ -30,9 +30,9 @@ from hilum.workspace import Workspace
 def explain_image(
     image: Path, model: str, told: Told, asked: str, target: str, out: Path, workspace: Workspace, params: Params
 ) -> None:
-    """One film: a panel of all wanted methods, each one's arrays, parameters and time, and sheets, in the folder `out`.
+    """One film: a panel of all wanted methods, arrays, parameters and time of each, and sheets, in the folder `out`.
 
-    told: what options say of the model. asked: methods and sheets.
+    told: the facts given by options. asked: methods and sheets.
     """
     check_names("--methods", asked, [*METHODS, *SHEETS])
     if not image.is_file():
@@ -42,7 +42,7 @@ def explain_image(
         prepared = prepare_film(image, described)
         films, geometry = prepared.film[np.newaxis], prepared.geometry  # films (1, H, W)
         for remark in prepared.remarks:
-            say(f"odd file, read all the same: {remark}")
+            say(f"unusual file, read anyway: {remark}")
         settings = params.explain.model_copy(update={"methods": names})
         classes = list(described["classes"])
         if target not in (PREDICTED, *classes):

@@ -1,4 +1,4 @@
-"""A model with what stands beside it, as `predict` and `explain --image` open it; no verb."""
+"""Opening a model and the files beside it for `predict` and `explain --image`; not a verb."""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,17 +28,17 @@ MEANS = "mean_films.npz"
 
 @contextmanager
 def open_served(model: str, workspace: Workspace, params: Params, told: Told) -> Iterator[tuple[ExplainedModel, dict[str, Any]]]:
-    """A `.keras` file, a run or a registered model, made flat; and its facts: classes, size, square, threshold, model_sha256.
+    """A `.keras` file, a run or a registered model, flattened; and its facts: classes, size, square, threshold, model_sha256.
 
-    A user's own `.keras` file of any kind that `models/flatten.py` knows is opened too: model.json beside it says classes (in
+    A user's own `.keras` file of any kind that `models/flatten.py` knows is opened too: model.json beside it gives classes (in
     the order of the outputs), size (pixels), square (pad or stretch), threshold (of the second of two classes; null: the most
-    probable class) and, if the model does not take grey levels 0-255, scaling: [factor, offset] on them. What is told completes
-    it or stands in its place. grey_bits, the depths by which its films of 16 bits were scaled, may be missing: each such film is
+    probable class) and, if the model does not take grey levels 0-255, scaling: [factor, offset] on them. Options complete
+    or replace it. grey_bits, the depths by which its films of 16 bits were scaled, may be missing: each 16-bit film is
     then scaled by the bits that it uses.
     The background is mean_films.npz beside the model, where there is one.
 
     Raises:
-        ValueError: the file is no model that can be served, its facts are missing or do not fit it, or the store has none.
+        ValueError: the file is not a model that can be served, its facts are missing or do not fit it, or the store has none.
     """
     with tempfile.TemporaryDirectory() as temporary:
         if names_file(model):
@@ -56,7 +56,7 @@ def open_served(model: str, workspace: Workspace, params: Params, told: Told) ->
             network = load_classifier(file)
             check_graph(network)
         check_description(described, network.output_shape[-1])
-        described = {**described, "model_sha256": model_sha256(network)}  # not that of another model beside whose facts it stands
+        described = {**described, "model_sha256": model_sha256(network)}  # not that of another model in the same folder
         if isinstance(described.get("scaling"), list):
             network = rescale(network, *described["scaling"])
         network = flatten(network)
@@ -72,7 +72,7 @@ def open_served(model: str, workspace: Workspace, params: Params, told: Told) ->
 
 @contextmanager
 def _named(file: Path, model: str) -> Iterator[None]:
-    """Tell of a model by the address that a person gave: where a copy of it lies meanwhile says nothing."""
+    """Report errors under the address that the user gave, not under the path of the temporary copy."""
     try:
         yield
     except ValueError as fault:
@@ -80,12 +80,12 @@ def _named(file: Path, model: str) -> Iterator[None]:
 
 
 def check_description(described: Mapping[str, Any], outputs: int) -> None:
-    """Refuse facts that name another number of classes than the model answers for."""
-    classes = max(outputs, 2)  # one sigmoid speaks of two
+    """Refuse facts whose number of classes is not that of the model's outputs."""
+    classes = max(outputs, 2)  # one sigmoid is for two
     if len(described["classes"]) != classes:
         got = ", ".join(described["classes"])
         raise ValueError(
-            f"{FILE} and --classes must name {classes} classes, as the model tells apart, got {got}; "
+            f"{FILE} and --classes must name {classes} classes, as the model has, got {got}; "
             "name each, in the order of the outputs" + (" (the one that the sigmoid is for second)" if outputs == 1 else "")
         )
 
@@ -95,7 +95,7 @@ def choose_methods(
 ) -> tuple[list[str], list[str]]:
     """The methods and sheets named by a text: `all`, or names separated by commas.
 
-    `all` leaves out what the model lacks a background for, and says so. sheets: whether sheets may be asked for.
+    `all` leaves out what the model lacks a background for, and reports it. sheets: whether sheets may be requested.
     Raises: ValueError naming the legal words, or the file that a named method would need.
     """
     legal = [*METHODS, *SHEETS] if sheets else list(METHODS)
@@ -108,7 +108,7 @@ def choose_methods(
             f"--model must have {MEANS} beside it for {', '.join(needing)}, got none; name the folder that `train` wrote"
         )
     if needing:
-        say(f"left out, because no {MEANS} stands beside the model: {', '.join(needing)}")
+        say(f"left out, because no {MEANS} is beside the model: {', '.join(needing)}")
     kept = [name for name in names if name not in needing]
     return [name for name in kept if name in METHODS], [name for name in kept if name in SHEETS]
 

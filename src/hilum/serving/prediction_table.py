@@ -1,4 +1,4 @@
-"""The CSV of `predict`: a row per film, written as films are answered, by one process at a time, whole again after any end."""
+"""The CSV of `predict`: a row per film, written as films are predicted, by one process at a time, valid when interrupted."""
 
 import csv
 import fcntl
@@ -17,7 +17,7 @@ Cells = list[str]  # of one row: file, predicted, p_<class> for each class, erro
 
 
 class PredictionTable:
-    """A CSV that nobody else writes while it is open. rows: film -> cells, as they stand in the file."""
+    """A CSV that no other process writes while it is open. rows: film -> cells, as in the file."""
 
     def __init__(self, path: Path, classes: Sequence[str]) -> None:
         self.path, self.classes = path, classes
@@ -26,17 +26,17 @@ class PredictionTable:
         self._file = open_locked(path)
 
     def predicted(self, film: str) -> bool:
-        """Whether the film has a prediction; one with an error has none and is tried again."""
+        """Whether the film has a prediction; one with an error has none and is retried."""
         return film in self.rows and self.is_answer(self.rows[film])
 
     def is_answer(self, cells: Cells) -> bool:
         _, predicted, *probabilities, error, _ = cells
-        with suppress(ValueError):  # a cell that is no number
+        with suppress(ValueError):  # a cell that is not a number
             return predicted in self.classes and not error and all(math.isfinite(float(cell)) for cell in probabilities)
         return False
 
     def read(self, films: Collection[str], model_sha256: str) -> None:
-        """Take up what an earlier call left, without a row that was cut off and those of `films` that hold no answer."""
+        """Read what an earlier call left, without a truncated row and the rows of `films` that hold no prediction."""
         self._file.seek(0)
         content = self._file.read()
         for cells in self._parse(content, model_sha256):
@@ -47,7 +47,7 @@ class PredictionTable:
 
     def _parse(self, content: bytes, model_sha256: str) -> list[Cells]:
         whole = whole_rows(content)
-        if not whole and write_row(self.header).startswith(content):  # nothing, or a header that was cut off
+        if not whole and write_row(self.header).startswith(content):  # empty, or a truncated header
             return []
         try:
             read = csv.reader(io.StringIO((whole or content).decode(), newline=""))
@@ -60,20 +60,20 @@ class PredictionTable:
         if uneven := [k for k, cells in enumerate(rows, 1) if len(cells) != len(self.header)]:
             raise ValueError(
                 f"every row of {self.path} must have {len(self.header)} cells, got {len(rows[uneven[0] - 1])} in row {uneven[0]};"
-                " mend it or name another file"
+                " correct it or name another file"
             )
         if strange := {cells[-1] for cells in rows[1:]} - {model_sha256}:
-            raise ValueError(f"{self.path} holds answers of another model ({min(strange)[:12]}); name another file")
+            raise ValueError(f"{self.path} holds predictions of another model ({min(strange)[:12]}); name another file")
         return rows[1:]
 
     def add(self, rows: Mapping[str, Cells]) -> None:
-        """Write further rows, at once."""
+        """Append rows and flush them."""
         self._file.write(b"".join(map(write_row, rows.values())))
         self._file.flush()
         self.rows |= rows
 
     def put_in_order(self, films: Sequence[str]) -> None:
-        """The rows of these films first, in this order; then those of films that are not among them."""
+        """Sort the rows: these films first, in this order; then all others."""
         before = self._content()
         self.rows = {film: self.rows[film] for film in (*films, *self.rows) if film in self.rows}
         self._write_anew(unless=before)
@@ -85,13 +85,13 @@ class PredictionTable:
         return b"".join(map(write_row, (self.header, *self.rows.values())))
 
     def _write_anew(self, unless: bytes) -> None:
-        """Replace the file by one that holds the rows, in one step; not if it holds these bytes already."""
+        """Replace the file atomically by one that holds the rows; not if it holds these bytes already."""
         if (content := self._content()) == unless:
             return
         partial = self.path.with_name(f".{self.path.name}.partial")
         file = partial.open("w+b")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)  # before it has the name by which others look for it
+            fcntl.flock(file, fcntl.LOCK_EX)  # before other processes can see it under its name
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -107,12 +107,12 @@ class PredictionTable:
 
 @contextmanager
 def open_table(out: Path, classes: Sequence[str], model_sha256: str, films: Collection[str]) -> Iterator[PredictionTable]:
-    """The CSV with what it holds already; of `films`, only answers.
+    """The CSV with its existing rows; of `films`, only predictions.
 
     Raises:
-        ValueError: another call writes the CSV, it has other columns, comes from another model, or is none.
+        ValueError: another call writes the CSV, it has other columns, comes from another model, or is not a CSV.
     """
-    path = out.resolve()  # where a link leads: what is written beside it and renamed would replace the link
+    path = out.resolve()  # the target of a link: a renamed file would replace the link itself
     path.parent.mkdir(parents=True, exist_ok=True)
     table = PredictionTable(path, classes)
     try:
@@ -123,7 +123,7 @@ def open_table(out: Path, classes: Sequence[str], model_sha256: str, films: Coll
 
 
 def open_locked(path: Path) -> BinaryIO:
-    """The file to read and to write at its end, locked until it is closed or the process ends, however that happens.
+    """The file opened for reading and appending, locked until it is closed or the process ends for any reason.
 
     Raises:
         ValueError: another process has it locked.
@@ -145,7 +145,7 @@ def open_locked(path: Path) -> BinaryIO:
 
 
 def whole_rows(content: bytes) -> bytes:
-    """The rows of a CSV up to one that was cut off. A line break inside quotes ends no row."""
+    """The rows of a CSV up to a truncated one. A line break inside quotes does not end a row."""
     end = start = quotes = 0
     while stop := content.find(b"\n", start) + 1:
         quotes += content.count(b'"', start, stop)
@@ -156,7 +156,7 @@ def whole_rows(content: bytes) -> bytes:
 
 
 def write_row(cells: Cells) -> bytes:
-    """One row of the CSV in UTF-8; what a name on disk may hold and UTF-8 may not is escaped, and none is a formula (`cells`)."""
+    """One row of the CSV in UTF-8; bytes of a file name that are not UTF-8 are escaped, and no cell is a formula (`cells`)."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(map(guard_cell, cells))  # so that cells with either character are quoted
     row = text.getvalue().removesuffix("\r\n") + "\n"

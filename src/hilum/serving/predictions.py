@@ -1,4 +1,4 @@
-"""What a served model says of films: the prediction and probabilities of each, or why there are none."""
+"""A served model's predictions: class and probabilities of each film, or why there are none."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,8 +19,8 @@ from hilum.serving.prediction_table import Cells
 
 
 def prepare_film(film: Path, described: Mapping[str, Any]) -> CoveredFilm:
-    """A film as the model's own films were prepared, with a remark where it lies outside their bit depth, and where something
-    is still found of what was burned into it.
+    """A film prepared as the model's own films, with a remark where it is outside their bit depth, and where something
+    burned-in is still found.
 
     Raises:
         ValueError: it cannot be read.
@@ -32,10 +32,10 @@ def prepare_film(film: Path, described: Mapping[str, Any]) -> CoveredFilm:
 
 
 def read_treatment(described: Mapping[str, Any]) -> Treatment:
-    """What was done with what is burned into the model's own films; a model of before that was told inpainted single letters.
+    """The treatment of what is burned into the model's own films; models of earlier versions inpainted single letters.
 
     Raises:
-        ValueError: a word that is none, or a reader whose packages are not installed.
+        ValueError: an unknown word, or a reader whose packages are not installed.
     """
     do = described.get("burned_in", described.get(FORMER["burned_in"], "keep"))
     return Treatment(do, described.get("burned_in_reader", "letters"))
@@ -47,7 +47,7 @@ def _tell_left(ready: CoveredFilm) -> str:
 
 
 def _tell_depth(bits: int, depths: Sequence[int] | None) -> str:
-    """bits: of a film of 16; 0 of others. depths: of the model's own films; None: nothing is known of them."""
+    """bits: of a 16-bit film; 0 of others. depths: of the model's own films; None: unknown."""
     if not bits or depths is None:
         return ""
     if not depths:
@@ -57,13 +57,13 @@ def _tell_depth(bits: int, depths: Sequence[int] | None) -> str:
 
 
 def prepare_films(files: Mapping[str, Path], described: Mapping[str, Any]) -> tuple[dict[str, CoveredFilm], dict[str, str]]:
-    """Those that can be read, and why the others cannot: by name."""
+    """The films that can be read, and why the others cannot: by name."""
     films: dict[str, CoveredFilm] = {}
     faults: dict[str, str] = {}
     for name, file in files.items():
         try:
             films[name] = prepare_film(file, described)
-        except (ValueError, OSError) as fault:  # OSError: a file that is gone by now, or may not be read
+        except (ValueError, OSError) as fault:  # OSError: a file that was removed meanwhile, or may not be read
             faults[name] = str(fault)
     return films, faults
 
@@ -75,7 +75,7 @@ def predict_films(
     films: Mapping[str, CoveredFilm],
     faults: Mapping[str, str],
 ) -> dict[str, Cells]:
-    """A row of the CSV for each name, in this order: an answer, or an error and no prediction.
+    """A row of the CSV for each name, in this order: a prediction, or an error.
 
     films, faults: as `prepare_films` gives them.
     """
@@ -94,7 +94,7 @@ def predict_films(
 
 
 def tell_fault(probabilities: NDArray[np.float64]) -> str:
-    """Why what a model says of one film, (K,), is no answer; empty where it is one."""
+    """Why a model's output for one film, (K,), is not a prediction; empty where it is one."""
     if np.isfinite(probabilities).all():
         return ""
     got = ", ".join(f"{p:g}" for p in probabilities)

@@ -1,4 +1,4 @@
-"""What the sanity gate said of a served model's methods, found where its arm was explained; no verb."""
+"""The sanity gate's verdicts on a served model's methods, found where its arm was explained; not a verb."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from hilum.settings.params import Tracking
 from hilum.tracking.opening import read_store
 from hilum.workspace import Workspace
 
-Tested = tuple[Path, Path]  # a table of verdicts, the settings that they came by
+Tested = tuple[Path, Path]  # a table of verdicts, the settings of the test
 
 FOLDER, TABLE, SETTINGS = "explanations", "sanity.csv", "settings.json"
 
@@ -30,11 +30,11 @@ def read_verdicts(
     workspace: Workspace,
     tracking: Tracking,
 ) -> dict[str, str]:
-    """Method -> verdict on this very model by this method with these settings; a method that nobody tested so is left out.
+    """Method -> its verdict for this model with these settings; a method that was not tested with them is left out.
 
-    model, described: as `open_served` takes and gives them. The gate wants several patients, so one film cannot be judged here:
+    model, described: as `open_served` takes and returns them. The gate needs several patients, so one film cannot be judged here:
     for a file `explain` left its verdicts beside it, for a run or a registered model in the run's artifacts.
-    background: the films that methods measure against here; against others they were not tested.
+    background: the films that methods use here; verdicts with another background do not count.
     """
     against = "" if background is None else hash_films(background)
     found: dict[str, str] = {}
@@ -52,7 +52,7 @@ def read_verdicts(
 
 @contextmanager
 def _tables(model: str, described: Mapping[str, Any], workspace: Workspace, tracking: Tracking) -> Iterator[Iterator[Tested]]:
-    """The verdicts that were left on a model, and the settings that they came by, the newest first."""
+    """The stored verdicts on a model, and the settings of the tests, the newest first."""
     if names_file(model):
         beside = Path(model).resolve().parent.parent / FOLDER
         files = beside / TABLE, beside / SETTINGS
