@@ -42,7 +42,7 @@ def test_a_colleague_gets_the_same_bytes(pair: tuple[Project, Project], folder: 
 
 def test_a_flipped_byte_is_found_where_dvc_trusts_the_time_stamp(pair: tuple[Project, Project]) -> None:
     _, colleague = pair
-    assert "has the bytes that dvc.lock says" in colleague.hilum("verify").stdout
+    assert "matches dvc.lock" in colleague.hilum("verify").stdout
     film = next((colleague.root / "data/raw/phantom/films").glob("*.png"))
     before, content = film.stat(), film.read_bytes()
     film.chmod(0o644)

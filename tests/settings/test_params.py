@@ -430,7 +430,7 @@ def test_the_reference_cannot_be_removed() -> None:
 
 @pytest.mark.parametrize("values", [None, [], "text", 3])
 def test_anything_but_a_mapping_is_refused(values: Any) -> None:
-    assert "params.yaml does not hold" in refusal(values)
+    assert "params.yaml is not valid" in refusal(values)
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

@@ -50,4 +50,4 @@ def test_the_outline_of_a_few_films_is_not_that_of_all(monkeypatch: pytest.Monke
 def test_films_of_all_sources_together_leave_something_around_the_lungs(monkeypatch: pytest.MonkeyPatch) -> None:
     made, told = place({"tall": [TALL] * 60, "wide": [WIDE] * 60}, monkeypatch)
     assert join_regions(made.regions.values()).around.mean() >= audit.LEAST_AROUND
-    assert set(told.values()) == {"the rectangle audit.lungs, because nothing stands around the lungs in all sources"}
+    assert set(told.values()) == {"the rectangle audit.lungs, because no pixel is around the lungs in all sources"}

@@ -77,14 +77,14 @@ def test_folds_alone_bring_a_stage_for_every_arm(project: Path, pairs: str, arms
 
 @pytest.mark.parametrize("pairs", ["split=5", "split=null", "arms=null split.folds=5", "arms=7 split.folds=5"])
 def test_what_has_another_shape_is_told_as_any_other_fault(project: Path, pairs: str) -> None:
-    with pytest.raises(ValueError, match=r"params\.yaml does not hold:\n  (split|arms)"):
+    with pytest.raises(ValueError, match=r"params\.yaml is not valid:\n  (split|arms)"):
         check_params(override(project, pairs=pairs))
 
 
 @pytest.mark.parametrize("section", ["split", "arms"])
 def test_a_recipe_that_takes_a_whole_section_away_is_told_so(project: Path, section: str) -> None:
     write_recipe(project, {section: None})
-    with pytest.raises(ValueError, match=rf"params\.yaml does not hold:\n  {section}"):
+    with pytest.raises(ValueError, match=rf"params\.yaml is not valid:\n  {section}"):
         check_params(override(project, "small", "train.seed=3"))
 
 
@@ -508,7 +508,7 @@ def test_dvc_is_called_in_the_project(stand_in: Workspace) -> None:
 
 
 def test_a_failure_of_dvc_is_told(stand_in: Workspace) -> None:
-    with pytest.raises(ValueError, match=r"`dvc fail now` ended with status 4; the reason stands above"):
+    with pytest.raises(ValueError, match=r"`dvc fail now` ended with status 4; the reason is above"):
         call_dvc(["fail", "now", "then"], stand_in)
 
 

@@ -119,7 +119,7 @@ def test_a_user_s_own_model_is_explained_by_every_method(project: Path) -> None:
 
 def test_without_a_background_all_leaves_shap_out_and_says_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = call(project, own_model(project / "own"), "all")
-    said = "left out, because no mean_films.npz stands beside the model: shap, shap_layer, shap_layers, ranked"
+    said = "left out, because no mean_films.npz is beside the model: shap, shap_layer, shap_layers, ranked"
     assert said in capsys.readouterr().out
     assert not list((out / "sheets").glob("ranked*"))
     assert {path.stem for path in out.glob("*.json")} == set(METHODS) - {"shap", "shap_layer"}
@@ -155,7 +155,7 @@ def test_a_sheet_alone_and_a_class_of_one_s_choice(project: Path) -> None:
         ({}, {"methods": "shap"}, r"--model must have mean_films\.npz beside it for shap"),
         ({}, {"target": "grey"}, r"--target must be predicted or a class of the model \(dark, bright\), got 'grey'"),
         ({}, {"image": "none.png"}, r"none\.png"),
-        ({"classes": ["a", "b", "c"], "threshold": None}, {}, "must name 2 classes, as the model tells apart, got a, b, c"),
+        ({"classes": ["a", "b", "c"], "threshold": None}, {}, "must name 2 classes, as the model has, got a, b, c"),
         ({"classes": ["a", "b", "c"]}, {}, "one of two classes, got 0.5 for 3; set it to null"),
         ({"size": 64}, {}, "must say the size of the model's films, 32 x 32, got 64"),
         ({"gain": np.nan}, {}, "probabilities must be finite numbers, got nan, nan"),

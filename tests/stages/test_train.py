@@ -69,7 +69,7 @@ def test_what_each_phase_showed_is_written_and_the_kept_phases_copies_are_metric
 def test_a_line_tells_what_the_kept_phase_showed() -> None:
     told = tell_balance(fitted(best_step=0), LABELS, CLASSES)
     assert told == (
-        "smote; normal 9 films in 9 rows (at most 1 of one), viral 4 films in 4 rows (at most 1 of one) and 5 made up"
+        "smote; normal 9 films in 9 rows (at most 1 of one), viral 4 films in 4 rows (at most 1 of one) and 5 synthesised"
     )
     assert tell_balance(fitted(best_step=1), LABELS, CLASSES).startswith("oversample; normal 9 films in 9 rows (at most 1")
 

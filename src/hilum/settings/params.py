@@ -297,7 +297,7 @@ def check_params(values: Any) -> Params:
         return Params.model_validate(values)
     except ValidationError as error:
         lines = tell_faults(error.errors(), values, Params)
-        raise ValueError("params.yaml does not hold:\n" + "\n".join(f"  {line}" for line in dict.fromkeys(lines))) from None
+        raise ValueError("params.yaml is not valid:\n" + "\n".join(f"  {line}" for line in dict.fromkeys(lines))) from None
 
 
 def find_arm(params: Params, arm: str) -> Arm:

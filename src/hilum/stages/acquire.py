@@ -45,29 +45,29 @@ def run(source: str) -> None:
             copy_files(root, folder, source)
             if hidden:
                 write_key(root, hash_files(root, workspace.hashes, bar(f"{source}: files hashed")))
-                say(f"{source}: DICOM headers and file names are under DVC now and travel with `dvc push`, as `mode: copy` says")
+                say(f"{source}: DICOM headers and file names are now under DVC and go with `dvc push` (`mode: copy`)")
     say(f"{source}: {sum(path.is_file() for path in folder.rglob('*'))} files in data/raw/{source}")
 
 
 def make_empty(folder: Path) -> None:
-    """The folder, with nothing in it."""
+    """Make the folder empty."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 
 
 def check_root(root: Path, source: str, hidden: bool) -> None:
-    """Raise ValueError before any work if films cannot be taken from a root. hidden: paths may carry names of patients."""
+    """Raise ValueError before any work if films cannot be read from a root. hidden: paths may contain patients' names."""
     if not root.is_dir():
         raise ValueError(f"acquire.sources.{source}.root must be a folder, got {root}; correct it there or in {FILE}")
     refuse_links(root, source, hidden)
     if hidden:
-        read_salt(root)  # made now, so that a folder that cannot be written is told
+        read_salt(root)  # made now, so that a folder that cannot be written is reported
 
 
 def refuse_links(root: Path, source: str, hidden: bool) -> None:
-    """Raise ValueError where links below a root lead to nothing or to a folder: films behind them would be lost unsaid.
+    """Raise ValueError where links below a root lead to nothing or to a folder: their films would be lost silently.
 
-    hidden: paths may carry names of patients, so none is told.
+    hidden: paths may contain patients' names, so none is shown.
     """
     if links := list_dead_links(root):
         example = "" if hidden else f", such as {links[0]}"
@@ -78,17 +78,17 @@ def refuse_links(root: Path, source: str, hidden: bool) -> None:
 
 
 def pin_files(root: Path, memory: Path, source: str, hidden: bool) -> dict[str, object]:
-    """What pins films that are left where they are: SHA-256 by path, or where paths may carry names the sorted hashes alone."""
+    """What pins films that stay where they are: SHA-256 by path, or the sorted hashes alone where paths may contain names."""
     hashes = hash_files(root, memory, bar(f"{source}: files hashed"))
     if not hidden:
         return {"files": hashes}
     key = write_key(root, hashes)
-    say(f"{source}: which hash is which file stands in {key}; keep it, and the salt beside it, with the films")
+    say(f"{source}: {key} lists the file of each hash; keep it, and the salt beside it, with the films")
     return {"sha256": sorted(hashes.values())}
 
 
 def copy_files(root: Path, folder: Path, source: str) -> None:
-    """Copy every file below root; the copies are the user's no more, so they can be written."""
+    """Copy every file below root; the copies are writable."""
     report = bar(f"{source}: files copied")
     files = sorted(path for path in root.rglob("*") if path.is_file())
     for done, path in enumerate(files, 1):

@@ -1,4 +1,4 @@
-"""audit: does one arm rest on something outside the lungs, and where?"""
+"""audit: does one arm rely on something outside the lungs, and where?"""
 
 import shutil
 from collections.abc import Mapping
@@ -32,8 +32,8 @@ from hilum.settings.params import Audit, read_params
 from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace, find_workspace
 
-MASKS = 500  # lung masks of one source that its region is taken from, at most
-ENOUGH_MASKS = 50  # fewer outlines do not say where the lungs of other films lie
+MASKS = 500  # lung masks of one source used for its region, at most
+ENOUGH_MASKS = 50  # fewer outlines do not cover the lungs of other films
 LEAST_AROUND = 0.02  # of the film: a region of lungs that leaves less than this is not used
 
 
@@ -90,7 +90,7 @@ def run(arm: str) -> None:
 def draw_audit(
     folder: Path, films: Films, evidence: Evidence, around: Region, found: Verdict, classes: list[str], arm: str
 ) -> None:
-    """blame.npz, and the audit in one picture, which mlflow ui shows beside other runs'.
+    """blame.npz, and the audit in one picture, which mlflow ui shows beside those of other runs.
 
     films: the audited ones, (N, H, W). around: (H, W), pixels around the lungs of every source.
     """
@@ -101,7 +101,7 @@ def draw_audit(
 
 
 def open_auditee(model: Path, described: Mapping[str, Any]) -> Auditee:
-    """A trained arm with its own rule of decision and Grad-CAM as its heat."""
+    """A trained arm with its own decision rule and Grad-CAM heat maps."""
     network = load_classifier(model)
     predict = predictor(network)
     explained = ExplainedModel(predict, network)
@@ -115,7 +115,7 @@ def open_auditee(model: Path, described: Mapping[str, Any]) -> Auditee:
 def find_surroundings(
     table: pd.DataFrame, workspace: Workspace, settings: Audit, seed: int
 ) -> tuple[Surroundings, dict[str, str]]:
-    """Where the lungs of every source lie, and in words what that was taken from."""
+    """The lung region of every source, and a description of its origin."""
     manifest = read_manifest(workspace.prepared / "manifest.csv").set_index("image_id")
     sources = manifest.loc[table["image_id"], "source"].to_numpy(str)
     size = int(read_json(workspace.split / "versions.json")["size"])
@@ -128,12 +128,12 @@ def find_surroundings(
         regions[source], told[source] = regions_of_source(masks, rectangle)
     if join_regions(regions.values()).around.mean() < LEAST_AROUND:
         regions = dict.fromkeys(regions, rectangle)
-        told = dict.fromkeys(told, "the rectangle audit.lungs, because nothing stands around the lungs in all sources")
+        told = dict.fromkeys(told, "the rectangle audit.lungs, because no pixel is around the lungs in all sources")
     return Surroundings(sources, regions), told
 
 
 def regions_of_source(masks: list[NDArray[np.bool_]], rectangle: Regions) -> tuple[Regions, str]:
-    """Where the lungs of one source lie, from masks (size, size) of some films or else the rectangle; and that in words."""
+    """The lung region of one source, from masks (size, size) of some films or else the rectangle; and a description of it."""
     if not masks:
         return rectangle, "the rectangle audit.lungs, because there are no lung masks"
     found, told = regions_of_masks(np.stack(masks)), f"{len(masks)} lung masks together"
@@ -146,7 +146,7 @@ def regions_of_source(masks: list[NDArray[np.bool_]], rectangle: Regions) -> tup
 
 
 def outlines_auroc(test: SplitFilms, workspace: Workspace, classes: list[str]) -> float:
-    """AUROC, mean of classes, of what lung outlines alone tell; NaN where there are too few masks."""
+    """AUROC, mean of classes, of predictions from lung outlines alone; NaN where there are too few masks."""
     train = load_split(workspace.prepared, workspace.split, "train", classes)
     found: list[Any] = []
     for part in (train, test):

@@ -1,4 +1,4 @@
-"""check: validate everything that can be validated in a moment, and write the facts that later stages watch."""
+"""check: validate everything that can be validated quickly, and write the facts that later stages depend on."""
 
 import shutil
 from pathlib import Path
@@ -20,15 +20,15 @@ def run() -> None:
     params = read_params(workspace.params)
     faults = [*find_faults(params), *find_missing(params, workspace)]
     if faults:
-        raise ValueError("params.yaml does not hold:\n" + "\n".join(f"  {fault}" for fault in faults))
+        raise ValueError("params.yaml is not valid:\n" + "\n".join(f"  {fault}" for fault in faults))
     tell_random_search(params)
     set_unlisted_folds_aside(params, workspace)
     write_json(workspace.facts, gather_facts(params, workspace))
-    say(f"params.yaml holds; arms: {', '.join(params.arms)}; sources: {', '.join(params.prepare.sources)}")
+    say(f"params.yaml is valid; arms: {', '.join(params.arms)}; sources: {', '.join(params.prepare.sources)}")
 
 
 def tell_random_search(params: Params) -> None:
-    """Say it where the settings are legal and leave the sampler of the search no trial to model."""
+    """Warn where the settings are legal but leave the search's sampler no trial to model."""
     tune = params.tune
     if 0 < tune.trials <= tune.sampler_startup and any(spaces(arm) for arm in params.arms.values()):
         say(
@@ -38,19 +38,19 @@ def tell_random_search(params: Params) -> None:
 
 
 def set_unlisted_folds_aside(params: Params, workspace: Workspace) -> None:
-    """Move results of folds that no stage makes any more out of what `compare` depends on."""
+    """Move results of folds that no stage makes any longer out of what `compare` depends on."""
     for arm in params.arms:
         folder = workspace.arm(arm, "crossvalidation")
         if arm not in params.crossvalidate.arms and folder.is_dir():
             kept = set_aside(folder, workspace.cache / "set_aside" / arm)
-            say(f"{arm} is not cross-validated any more: its folds are set aside in {kept}, where nothing reads them")
+            say(f"{arm} is no longer cross-validated: its folds are set aside in {kept}, which no stage reads")
 
 
 def set_aside(folder: Path, room: Path) -> Path:
-    """Move a folder below `room`, under its name and the first free number; returns where it is now.
+    """Move a folder below `room`, under its name and the first free number; returns its new path.
 
-    It is never deleted without a copy: DVC's cache may have none (results by hand, or not committed to it). Its bytes are copied,
-    because links into that cache would end with it. A folder that is there already, byte for byte, is kept once.
+    It is never deleted without a copy: DVC's cache may lack it (manual results, or not committed to it). Its bytes are copied,
+    because links into that cache could break. A folder that is there already, byte for byte, is kept once.
     """
     number, wanted = 1, folder_digest(folder)
     while (kept := room / f"{folder.name}-{number}").exists() and folder_digest(kept) != wanted:
@@ -62,7 +62,7 @@ def set_aside(folder: Path, room: Path) -> Path:
 
 
 def gather_facts(params: Params, workspace: Workspace) -> dict[str, object]:
-    """What later stages watch and params.yaml does not say: the content of each root, the bytes of weight files."""
+    """What later stages depend on besides params.yaml: the content of each root, the bytes of weight files."""
     roots = read_roots(params, workspace.home)
     sources = {name: {"fingerprint": "generated"} for name in params.acquire.sources}
     for name, root in roots.items():
@@ -73,7 +73,7 @@ def gather_facts(params: Params, workspace: Workspace) -> dict[str, object]:
 
 
 def weights_fact(arm: Arm, workspace: Workspace) -> str:
-    """The SHA-256 of the file that an arm's weights are read from; the word itself where there is no file yet."""
+    """The SHA-256 of an arm's weights file; the setting itself where there is no file yet."""
     if (packaged := packaged_weights(arm)) is not None:
         return hash_packaged(packaged)
     return arm.weights if arm.weights in KNOWN_WEIGHTS else file_sha256(workspace.at_home(arm.weights))

@@ -69,7 +69,7 @@ def run() -> None:
     with store.start("comparison", tags) as opened:
         write_comparison(folder, arms, params, workspace, versions)
         log_results(opened, folder, "comparison")
-    with store.contact.while_answered():  # else `publish` crowns
+    with store.contact.while_answered():  # else `publish` names the champion
         crown(store, params, arms)
     say(f"{len(arms)} arms compared: results/comparison/{PAGE}")
 
@@ -178,7 +178,7 @@ def draw_figures(
     settings: Compare,
     levels: Levels,
 ) -> dict[str, bytes]:
-    """The pictures of the page by the keys it knows; those of all arms together are files as well."""
+    """The page's pictures by their keys; those of all arms together are written as files too."""
     names = list(arms)
     matrices = {name: confusion_matrix(arm.test) for name, arm in arms.items()}
     values = {name: {m: interval_of(arm.metrics, f"test/{m}") for m in DRAWN} for name, arm in arms.items()}
@@ -226,7 +226,7 @@ def draw_arm_panels(
 
 
 def explanation_table(arms: dict[str, ArmResults]) -> pd.DataFrame:
-    """Every measure of every method and arm, beside what a random map and a map of the centre reach."""
+    """Every measure of every method and arm, beside those of a random map and a map of the centre."""
     tables = []
     for name, arm in arms.items():
         table = read_table(arm.folder["explanations"] / "summary.csv")
@@ -241,13 +241,13 @@ def explanation_table(arms: dict[str, ArmResults]) -> pd.DataFrame:
 
 
 def compare_shortcut_baselines(arms: dict[str, ArmResults]) -> list[ShortcutBaselineRow]:
-    """How far each arm is above the classifiers that see no lung."""
+    """How far each arm is above the shortcut baselines."""
     own = {name: interval_of(arm.metrics, f"test/{MEASURED}") for name, arm in arms.items()}
     return shortcut_baseline_rows({name: arm.metrics for name, arm in arms.items()}, own)
 
 
 def write_folds(folder: Path, workspace: Workspace, params: Params, classes: list[str]) -> str:
-    """Where folds ran: the arms' pooled held-out answers against the reference, as a table and as a part of the page."""
+    """Where folds ran: the arms' pooled out-of-fold predictions against the reference, as a table and as a part of the page."""
     if not params.split.folds:
         return ""
     chosen = [arm for arm in params.arms if arm in params.crossvalidate.arms]

@@ -1,4 +1,4 @@
-"""crossvalidate: train and evaluate one arm on every fold, as nested runs under one parent, and pool the answers."""
+"""crossvalidate: train and evaluate one arm on every fold, as nested runs under one parent, and pool the predictions."""
 
 import shutil
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ SHOWN = 24  # films on the contact sheet; contradictions.csv has all
 
 @dataclass(frozen=True)
 class _Fold:
-    """What one fold gave: answers on its held-out films, a row per epoch, and its row of folds.csv."""
+    """The result of one fold: predictions on its held-out films, a row per epoch, and its row of folds.csv."""
 
     name: str
     predictions: Predictions
@@ -58,10 +58,10 @@ class _Fold:
 
 
 def run(arm: str) -> None:
-    """Train and evaluate every fold and write the folder; an interrupted one goes on with its folds. The test rows stay closed.
+    """Train and evaluate every fold and write the folder; an interrupted one resumes with its folds. Test rows are not used.
 
-    Searched values are those that `tune` found on the train and validation parts: it saw films that a fold holds out, so the
-    answers are honest about the weights and slightly hopeful about those values.
+    Searched values are those that `tune` found on the train and validation parts: it used films that a fold holds out, so the
+    predictions are unbiased for the weights and slightly optimistic for those values.
     """
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
@@ -110,13 +110,13 @@ def run(arm: str) -> None:
 
 
 def fold_params(params: Params, settled: Arm, weights_sha256: str) -> dict[str, Any]:
-    """What `train` logs, but the prevalence, for which no fold's answers are corrected."""
+    """What `train` logs, except the prevalence, for which no fold's predictions are corrected."""
     logged = logged_params(params, settled, weights_sha256)
     return {key: value for key, value in logged.items() if not key.startswith("train.prevalence")}
 
 
 def decides(arm: str, settled: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> dict[str, Any]:
-    """All that decides what a fold gives, but the code."""
+    """Everything that determines a fold's result, except the code."""
     return {
         "params": fold_params(params, settled, file_digest(params, arm, workspace)),
         "versions": versions,
@@ -126,7 +126,7 @@ def decides(arm: str, settled: Arm, params: Params, workspace: Workspace, versio
 
 
 def take_back(name: str, kept: KeptFolds, versions: dict[str, Any], params: Params, run: Run) -> _Fold | None:
-    """A fold that an interrupted cross-validation has done, with its history in its run; None where there is none."""
+    """A fold that an interrupted cross-validation has finished, with its history in its run; None where there is none."""
     if (found := kept.load(name, tuple(versions["classes"]))) is None:
         return None
     predictions, history = found
@@ -139,7 +139,7 @@ def take_back(name: str, kept: KeptFolds, versions: dict[str, Any], params: Para
 def run_fold(
     name: str, films: SplitFilms, arm: Arm, params: Params, workspace: Workspace, versions: dict[str, Any], run: Run
 ) -> _Fold:
-    """Train an arm without the films that a fold holds out, choose its threshold on the validation films, and answer for them."""
+    """Train an arm without the films that a fold holds out, choose its threshold on the validation films, and predict them."""
     title = f"fold {name}"
 
     def on_epoch(step: int, metrics: dict[str, float]) -> None:
@@ -180,7 +180,7 @@ def measure_fold(name: str, predictions: Predictions, settings: Evaluate) -> dic
 
 
 def write_folds(folder: Path, folds: list[_Fold], params: Params, films: SplitFilms) -> None:
-    """predictions.csv, folds.csv, history.csv, the metrics of the pooled answers, and the labels that these contradict."""
+    """predictions.csv, folds.csv, history.csv, the metrics of the pooled predictions, and the labels that these contradict."""
     pooled = pool_predictions([fold.predictions for fold in folds])
     fold_of = np.repeat([fold.name for fold in folds], [len(fold.predictions.y_true) for fold in folds])
     write_table(folder / "predictions.csv", table_of(pooled, "out_of_fold").assign(fold=fold_of))

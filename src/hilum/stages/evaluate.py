@@ -1,4 +1,4 @@
-"""evaluate: one arm's answers on validation and test films, every metric with its interval, and the figures."""
+"""evaluate: one arm's predictions on validation and test films, every metric with its interval, and the figures."""
 
 import shutil
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ def run(arm: str) -> None:
         low, high = metrics[f"test/{name}.low"], metrics[f"test/{name}.high"]
         say(f"{arm}: test/{name} {metrics[f'test/{name}']:.3f} [{low:.3f}, {high:.3f}]")
     for name in [name for name, told in flags.items() if told == "flagged"]:
-        say(f"{arm}: flagged, not clearly above what {SEES[name][0]} would tell without the lungs")
+        say(f"{arm}: flagged, not clearly above what {SEES[name][0]} predicts without the lungs")
 
 
 def prediction(predict: Any, films: SplitFilms, description: dict[str, Any]) -> Predictions:
@@ -115,7 +115,7 @@ def write_evaluation(
 def write_shortcut_baselines(
     folder: Path, model: Predictions, settings: Evaluate, seed: int, description: dict[str, Any], workspace: Workspace
 ) -> dict[str, str]:
-    """Shortcut baselines, which see no lung, on the test films, and how far the model is above them; returns the flags."""
+    """Shortcut baselines on the test films, and how far the model is above them; returns the flags."""
     shortcut_baselines = predict_shortcut_baselines(model, settings, description, workspace)
     for name, by_part in shortcut_baselines.items():
         if by_part is not None:
@@ -130,7 +130,7 @@ def write_shortcut_baselines(
 def predict_shortcut_baselines(
     model: Predictions, settings: Evaluate, description: dict[str, Any], workspace: Workspace
 ) -> dict[str, Predictions | None]:
-    """The predictions of both shortcut baselines on the test films; None for the sources where training has one only."""
+    """The predictions of both shortcut baselines on the test films; None for the sources where training has only one."""
     manifest = read_manifest(workspace.prepared / "manifest.csv").set_index("image_id")
     tables = {part: read_table(workspace.split / f"{part}.csv") for part in ("train", "test")}
     rows = {part: manifest.loc[table["image_id"]] for part, table in tables.items()}
@@ -182,10 +182,10 @@ def draw_learning(folder: Path, history: pd.DataFrame, settings: dict[str, Any],
 
 
 def draw_augmented(folder: Path, train: SplitFilms, classes: list[str], trained: Mapping[str, Any]) -> None:
-    """views.png: a few training films beside the very views that the arm was trained on; trained: the parameters of its run."""
+    """views.png: a few training films beside the views that the arm was trained on; trained: the parameters of its run."""
     prefix = "train.augment."
     augment = Augment.model_validate({k.removeprefix(prefix): v for k, v in trained.items() if k.startswith(prefix)})
-    seed = trained["train.seed"] if "train.seed" in trained else trained["seed"]  # one seed for all, in results of former days
+    seed = trained["train.seed"] if "train.seed" in trained else trained["seed"]  # one seed for all in earlier versions
     changes = Changes(**augment.model_dump(exclude={"views"}))
 
     def draw(films: Examples, view: int) -> Films:

@@ -1,4 +1,4 @@
-"""experiment: the door of `mlflow run`: the pipeline under changed parameters, in a copy; the caller's files stay."""
+"""experiment: the entry point of `mlflow run`: the pipeline with changed parameters, in a copy of the project."""
 
 import json
 import os
@@ -34,8 +34,8 @@ def run(recipe: str, set: str, named: list[str]) -> None:
     faults = [*find_faults(params), *find_missing(params, workspace, roots)]
     if faults:
         told = "\n".join(f"  {fault}" for fault in faults)
-        hint = f"\n{workspace.root} is a copy for this run alone: name films and weights by full paths" if fetched else ""
-        raise ValueError(f"params.yaml with the overrides does not hold:\n{told}{hint}")
+        hint = f"\n{workspace.root} is a copy for this run only: name films and weights by full paths" if fetched else ""
+        raise ValueError(f"params.yaml with the overrides is not valid:\n{told}{hint}")
     changes = list_changes(written, wanted)
     if not changes and not roots:
         call_dvc(["repro"], workspace)
@@ -48,7 +48,7 @@ def run(recipe: str, set: str, named: list[str]) -> None:
         raise ValueError("an override needs a git repository with a commit; run `git init`, `git add -A` and `git commit` first")
     complete_history(workspace.root)
     name = f"hilum-{datetime.now(UTC):%Y%m%d-%H%M%S}-{digest(changes)[:6]}"
-    # A copy has no roots.yaml and takes no such parameter: its stages are told by a variable, which is written nowhere.
+    # A copy has no roots.yaml and takes no parameter for it: its stages read a variable, which is stored nowhere.
     seen = {VARIABLE: json.dumps(read_roots(params, workspace.home, roots))} if roots else {}
     call_dvc(["exp", "run", "--temp", "-n", name, *(part for change in changes for part in ("-S", change))], workspace, seen)
     with tempfile.TemporaryDirectory() as folder:
@@ -58,16 +58,16 @@ def run(recipe: str, set: str, named: list[str]) -> None:
     if fetched:
         return
     too = f", and name its roots in {FILE}" if roots else ""
-    say(f"the same experiment: `dvc exp show`; to take its files over: `dvc exp apply {name}`{too}")
+    say(f"the same experiment: `dvc exp show`; to apply its files here: `dvc exp apply {name}`{too}")
 
 
 def call_dvc(arguments: list[str], workspace: Workspace, seen: Mapping[str, str] | None = None) -> None:
-    """Run DVC, pass on what it prints without passwords, and wait for it, also when interrupted: it removes its copy.
+    """Run DVC, print its output without passwords, and wait for it, also when interrupted: it removes its copy.
 
-    seen: variables that its stages see besides those of this process.
+    seen: variables for its stages besides those of this process.
 
     Raises:
-        ValueError: DVC failed; what it said stands above.
+        ValueError: DVC failed; its output is above.
         KeyboardInterrupt: it was interrupted.
     """
     environment = {**os.environ, **(seen or {}), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
@@ -90,13 +90,13 @@ def call_dvc(arguments: list[str], workspace: Workspace, seen: Mapping[str, str]
     if stopped:
         raise KeyboardInterrupt
     if status:
-        raise ValueError(f"`dvc {' '.join(arguments[:2])}` ended with status {status}; the reason stands above")
+        raise ValueError(f"`dvc {' '.join(arguments[:2])}` ended with status {status}; the reason is above")
 
 
 def fetch_results(name: str, wanted: Any, workspace: Workspace, folder: Path) -> Workspace:
-    """Bring an experiment's results and splits into a folder, with its parameters."""
+    """Copy an experiment's results and splits into a folder, with its parameters."""
     for part in ("results", "data/split"):
         (folder / part).parent.mkdir(parents=True, exist_ok=True)
-        call_dvc(["get", ".", part, "--rev", name, "-o", str(folder / part)], workspace)  # not -q: DVC's errors would go too
-    (folder / "params.yaml").write_text(json.dumps(wanted, indent=1))  # JSON is YAML in which every text is in quotes
+        call_dvc(["get", ".", part, "--rev", name, "-o", str(folder / part)], workspace)  # not -q: that hides DVC's errors too
+    (folder / "params.yaml").write_text(json.dumps(wanted, indent=1))  # JSON is YAML with all texts in quotes
     return Workspace(folder, workspace.home)

@@ -1,6 +1,6 @@
-"""explain: why one arm said what it said about the chosen films: arrays, panels, sheets, grids, and what the maps are worth.
+"""explain: one arm's predictions for the chosen films: arrays, panels, sheets, grids, and the quality of the maps.
 
-With --image, why a model said what it said about one film.
+With --image, a model's prediction for one film.
 """
 
 import shutil
@@ -42,7 +42,7 @@ from hilum.settings.params import Params, read_params
 from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace, find_workspace
 
-NOT_DRAWN = "not_drawn.csv"  # of the films whose pictures could not be drawn or written: image_id, fault; only if there are any
+NOT_DRAWN = "not_drawn.csv"  # films whose pictures could not be drawn or written: image_id, fault; only if there are any
 
 
 def run(
@@ -65,7 +65,7 @@ def run(
     told = Told(classes, size, square, scaling, threshold)
     if arm and told != Told():
         raise ValueError(
-            "--classes, --size, --square, --scaling and --threshold belong to --image; an arm's own model.json says them"
+            "--classes, --size, --square, --scaling and --threshold belong to --image; an arm's own model.json has them"
         )
     if arm:
         explain_arm(arm, workspace, params)
@@ -95,7 +95,7 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         predictions = read_predictions(workspace.arm(arm, "evaluation") / "predictions.csv", "test", tuple(classes))
         chosen = pick_films(predictions, list(listed.table["image_id"]))
         targets = choose_targets(settings.target, chosen)
-        seconds: dict[str, float] = {}  # of the run, not of its files, whose bytes are the same each time
+        seconds: dict[str, float] = {}  # in the run, not in its files, whose bytes are the same each time
         found = explain_films(explained, films, targets, settings, settings.seed, seconds.__setitem__)
         save_arrays(folder, found, list(chosen.image_id))
         annotations = load_annotations(workspace.prepared, list(chosen.image_id))
@@ -128,7 +128,7 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
 
 
 def check_evaluated(arm: str, workspace: Workspace, trained: Mapping[str, Any]) -> None:
-    """Raises ValueError unless the arm's evaluation is of this very training."""
+    """Raises ValueError unless the arm's evaluation is of this training."""
     if not fits(workspace.arm(arm, "evaluation"), trained):
         raise ValueError(
             f"{arm} must be evaluated before it is explained, but its evaluation is of another training or lost; run `dvc repro`"
@@ -136,7 +136,7 @@ def check_evaluated(arm: str, workspace: Workspace, trained: Mapping[str, Any]) 
 
 
 def draw_films(folder: Path, shown: SheetFilms, settings: Explain) -> dict[str, str]:
-    """A panel per film, and the sheets of the first of them; why some could not be drawn, by film, stands in NOT_DRAWN too."""
+    """A panel per film, and the sheets of the first of them; why some could not be drawn, by film, is in NOT_DRAWN too."""
     faults = draw_panels(folder, shown.films, shown.found, shown.predictions, shown.annotations)
     few = first_films(shown, settings.sheet_films)
     faults = draw_sheets(folder, few, [one.film for one in few.predictions], settings.sheets, settings, settings.seed) | faults
@@ -182,7 +182,7 @@ def judge_sanity(
 def tune_on_validation(
     explained: ExplainedModel, classes: list[str], settings: Explain, workspace: Workspace, seed: int
 ) -> pd.DataFrame:
-    """The thresholds of `iou_tuned`, from maps of marked validation films for their true class."""
+    """The thresholds of `iou_tuned`, from maps of annotated validation films for their true class."""
     films = load_split(workspace.prepared, workspace.split, "explain_val", classes)
     if "iou_tuned" not in settings.measures or not len(films.table):
         return tune_levels({}, [])
@@ -203,7 +203,7 @@ def measure(
     folder: Path,
     seed: int,
 ) -> dict[str, float]:
-    """Tables of every measure and of the agreement of methods; gives their means as metrics."""
+    """Tables of every measure and of the agreement of methods; returns their means as metrics."""
     targets = next(iter(found.values())).targets
     everything = add_references(found, targets, seed)
     measured = measure_maps(

@@ -1,4 +1,4 @@
-"""predict: a model's answer for every film of a folder, a row per file, written as it goes and continued if interrupted."""
+"""predict: a model's predictions for a folder of films, a row per file, written row by row and continued if interrupted."""
 
 from pathlib import Path
 

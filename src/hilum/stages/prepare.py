@@ -31,8 +31,8 @@ from hilum.settings.params import Params, read_params
 from hilum.workspace import Workspace, find_workspace
 
 NEAR_FILE = "near_duplicates.csv"
-ALARM = "near_duplicates.png"  # below `Workspace.cache`, as DVC removes what a failed stage wrote
-STILL = "burned_in_left"  # the picture of films where something is left; where the stage stops, below `Workspace.cache`
+ALARM = "near_duplicates.png"  # below `Workspace.cache`, because DVC removes the output of a failed stage
+STILL = "burned_in_left"  # the picture of films where something is still found; if the stage stops, below `Workspace.cache`
 SHOWN = 12  # films on a contact sheet
 
 
@@ -82,7 +82,7 @@ def run() -> None:
 
 
 def check_left(still: StillBurnedIn, treatment: Treatment, workspace: Workspace) -> None:
-    """Where the stage stops for text that is left, its picture is written before."""
+    """Draw the films where text is still found before the stage stops for them."""
     try:
         stop_where_left(still, treatment)
     except ValueError as error:
@@ -93,7 +93,7 @@ def check_left(still: StillBurnedIn, treatment: Treatment, workspace: Workspace)
 
 
 def find_near(prepared: Prepared, params: Params, workspace: Workspace) -> pd.DataFrame:
-    """The near duplicates; where they join too many films, their picture is written before the stage stops."""
+    """The near duplicates; if they join too many films, their picture is written before the stage stops."""
     manifest = prepared.manifest
     near = find_near_duplicates(
         prepared.films,
@@ -114,7 +114,7 @@ def find_near(prepared: Prepared, params: Params, workspace: Workspace) -> pd.Da
 
 
 def look_at_films(prepared: Prepared, params: Params, workspace: Workspace) -> None:
-    """Write odd_films.csv and the contact sheets of what is burned in, odd films, boxes and masks, for a person to see."""
+    """Write odd_films.csv and the contact sheets of what is burned in, odd films, boxes and masks, for a person to check."""
     manifest, ids = prepared.manifest, prepared.manifest["image_id"].tolist()
     geometry = load_geometry(workspace.prepared)
     odd = list_odd_films(manifest, prepared.films, geometry)
@@ -145,7 +145,7 @@ def look_at_films(prepared: Prepared, params: Params, workspace: Workspace) -> N
 
 
 def tell_burned_in(prepared: Prepared, params: Params) -> None:
-    """What was found burned into the films, and what a second look says of covering it."""
+    """What was found burned into the films, and what is still found after covering it."""
     counts, still = count_burned_in(prepared.burned_in), len(prepared.still_burned_in.problems)
     say(f"burned-in letters or text found on {counts['films with it']} of {counts['films']} films (data/prepared/burned_in.csv)")
     if params.prepare.burned_in == "inpaint":

@@ -1,4 +1,4 @@
-"""publish: give the tracking store every run that it lacks, from the files; what it has already stays as it is."""
+"""publish: add every run that the tracking store lacks, from the files; existing runs are not changed."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""split: by patient, proven disjoint; the films to explain are chosen here, before any model exists."""
+"""split: by patient, verified to be disjoint; the films to explain are chosen here, before any model exists."""
 
 import shutil
 from pathlib import Path
@@ -35,7 +35,7 @@ ODD_SHOWN = 100  # odd films on the page; odd_films.csv has all
 REPORT = "report.html"
 SHEET = "near_duplicates.png"
 KEPT = "kept; names and dates are looked for with `prepare.burned_in: inpaint` alone"
-EVIDENCE = "shared_films.png"  # below `Workspace.cache`: near duplicates that a split parted
+EVIDENCE = "shared_films.png"  # below `Workspace.cache`: near duplicates in different splits
 
 
 def run() -> None:
@@ -91,7 +91,7 @@ def split_names(splits: Splits) -> dict[str, str]:
 
 
 def show_parted(near: pd.DataFrame, splits: Splits, manifest: pd.DataFrame, workspace: Workspace) -> None:
-    """Before the proof fails on near duplicates in two splits, draw them."""
+    """Draw near duplicates in two splits before the check fails on them."""
     apart = pairs_across(near, splits.table)
     picture = workspace.cache / EVIDENCE
     picture.unlink(missing_ok=True)
@@ -103,7 +103,7 @@ def show_parted(near: pd.DataFrame, splits: Splits, manifest: pd.DataFrame, work
 
 
 def list_folds(manifest: pd.DataFrame, splits: Splits, linked: pd.DataFrame, params: Params) -> pd.DataFrame:
-    """The films outside the test part, and what each is in each fold; no row where there are no folds."""
+    """The films outside the test part, and the part of each in each fold; no row where there are no folds."""
     films = manifest.assign(row=range(len(manifest)), group=group_patients(manifest, linked)).merge(splits.table, on="image_id")
     films = films[films["split"] != "test"].sort_values("image_id", ignore_index=True)
     if not params.split.folds:
@@ -120,7 +120,7 @@ def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, s
     findings = read_table(prepared / "findings.csv")
     confounding = find_confounding(workspace, params, manifest, splits)
     notes = (prepared / "notes.txt").read_text().splitlines() + tell_confounding(confounding)
-    write_table(workspace.split / "findings.csv", findings)  # data/split goes wherever results go: runs log them from here
+    write_table(workspace.split / "findings.csv", findings)  # data/split is stored with the results: runs log them from here
     write_table(workspace.split / "sources.csv", count_ways(manifest, problems))
     page = render_report(
         manifest,
@@ -151,7 +151,7 @@ def make_sheets(prepared: Path, manifest: pd.DataFrame, problems: pd.DataFrame) 
 
     burned_in, odd = read_burned_in(prepared), read_table(prepared / "odd_films.csv")
     left = problems[problems["problem"] == STILL_FOUND]
-    seen = "For a person to see, kept in the data: blank, inverted, turned, lateral or unlike the other films of their source."
+    seen = "For a person to check; kept in the data: blank, inverted, turned, lateral or unlike the other films of their source."
     shown = odd.drop(columns="path").head(ODD_SHOWN)
     sheets = [
         Sheet(
@@ -163,18 +163,18 @@ def make_sheets(prepared: Path, manifest: pd.DataFrame, problems: pd.DataFrame) 
         Sheet("Odd films", seen if len(odd) else "None was found.", picture("odd_films"), shown),
     ]
     if len(left):
-        told = "Covered, and still found when the covered film was looked at again, as it was covered or as it was prepared."
+        told = "Covered, and still found when the film was searched again, at full size or as prepared."
         sheets.insert(
             1, Sheet("Burned-in text that is still found", told, picture("burned_in_left"), left[["image_id", "detail"]])
         )
     if drawn := picture("annotations"):
-        told = "Boxes orange, lungs blue, lesions red, brought where their film went by the stored geometry."
+        told = "Boxes orange, lungs blue, lesions red, placed on the prepared film by the stored geometry."
         sheets.append(Sheet("Boxes and masks", told, drawn, None))
     return sheets
 
 
 def tell_burned_in(table: pd.DataFrame, left: int) -> str:
-    """What was found burned into the films, what became of it, and on how many films it is still found."""
+    """What was found burned into the films, how it was treated, and on how many films it is still found."""
     counts = count_burned_in(table)
     covered = counts["films looked at again"] > 0
     became = f"covered ({counts['places']:,} places) and looked at again: still found on {left:,} films" if covered else KEPT
@@ -186,7 +186,7 @@ def tell_burned_in(table: pd.DataFrame, left: int) -> str:
 
 
 def find_confounding(workspace: Workspace, params: Params, manifest: pd.DataFrame, splits: Splits) -> Confounding:
-    """What goes together with the class in the films of all splits: confounding.csv and contingency.csv."""
+    """What is associated with the class in the films of all splits: confounding.csv and contingency.csv."""
     settings = params.split.confounding
     films = manifest[manifest["image_id"].isin(splits.table["image_id"])]
     there = find_burned_in_table(workspace.prepared) is not None

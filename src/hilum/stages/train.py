@@ -1,4 +1,4 @@
-"""train: one arm with its settled values; the run opens first, every epoch is in it while it trains."""
+"""train: one arm with its final values; the run opens first and receives every epoch during training."""
 
 import shutil
 from collections.abc import Mapping
@@ -83,15 +83,15 @@ def run(arm: str) -> None:
 
 
 def find_kept(fitted: Fitted, select: str) -> dict[str, float]:
-    """The row of the history whose weights stayed. Raises ValueError if the metric that selects was never defined."""
+    """The row of the history whose weights were kept. Raises ValueError if the selection metric was never defined."""
     kept = next(row for row in fitted.history.to_dict("records") if row["step"] == fitted.best_step)
     if not np.isfinite(kept[f"val/{select}"]):
-        raise ValueError(f"val/{select} must be defined in one epoch at least, but it never was; lower the learning rate")
+        raise ValueError(f"val/{select} must be defined in at least one epoch, but it never was; lower the learning rate")
     return {str(name): value for name, value in kept.items()}
 
 
 def finish_model(model: Any, fitted: Fitted, task: Task, workspace: Workspace) -> tuple[Calibration, dict[str, float]]:
-    """Calibrate a fitted model, then make it answer for `train.prevalence`; gives class -> share that it answers as well."""
+    """Calibrate a fitted model, then adjust it to `train.prevalence`; also returns class -> share, the prior it assumes."""
     prior = shown_prior(fitted.shown[fitted.kept_phase], task.train.labels, len(task.classes))
     calibration = calibrate_model(model, task, workspace, prior)
     told = dict(zip(task.classes, prior.tolist(), strict=True))
@@ -99,7 +99,7 @@ def finish_model(model: Any, fitted: Fitted, task: Task, workspace: Workspace) -
 
 
 def calibrate_model(model: Any, task: Task, workspace: Workspace, prior: NDArray[np.float64]) -> Calibration:
-    """Fit what `train.calibration` says on the validation films, and fold it into the model's logits."""
+    """Fit `train.calibration` on the validation films, and fold it into the model's logits."""
     settings, classes = task.settings, list(task.classes)
     patients = load_split(workspace.prepared, workspace.split, "val", classes).table["patient_id"].to_numpy(str)
     logits = read_logits(model, task.val.films)
@@ -109,9 +109,9 @@ def calibrate_model(model: Any, task: Task, workspace: Workspace, prior: NDArray
 
 
 def answer_prevalence(model: Any, prior: Mapping[str, float], prevalence: Mapping[str, float]) -> dict[str, float]:
-    """Make a model that answers a prior answer for `train.prevalence`, if that is told; gives the prior that it answers then.
+    """Shift a model from its prior to `train.prevalence`, if that is set; returns the prior that it assumes then.
 
-    Whoever asks again with that prior shifts by nothing. prior, prevalence: class -> share, the prior in class order.
+    A second call with that prior changes nothing. prior, prevalence: class -> share, the prior in class order.
     """
     if not prevalence:
         return dict(prior)
@@ -120,7 +120,7 @@ def answer_prevalence(model: Any, prior: Mapping[str, float], prevalence: Mappin
 
 
 def describe_model(model: Any, task: Task, versions: dict[str, Any], prior: Mapping[str, float]) -> dict[str, Any]:
-    """What whoever uses the model must know, for model.json. prior: class -> share that it answers, in class order."""
+    """What is needed to use the model, for model.json. prior: class -> share that it assumes, in class order."""
     prevalence, rule = task.settings.prevalence, task.settings.threshold_rule
     return {
         "classes": versions["classes"],
@@ -141,11 +141,11 @@ def describe_model(model: Any, task: Task, versions: dict[str, Any], prior: Mapp
 
 
 def tell_balance(fitted: Fitted, labels: Labels, classes: list[str]) -> str:
-    """`oversample; normal 41 films in 41 rows (at most 1 of one), ...`: what the kept phase showed in an epoch, in a line."""
+    """`oversample; normal 41 films in 41 rows (at most 1 of one), ...`: the films of an epoch of the kept phase, in a line."""
     shown = fitted.shown[fitted.kept_phase]
     said = [
         f"{row['label']} {row['films']} films in {row['rows']} rows (at most {row['most_copies']} of one)"
-        + (f" and {row['made_up']} made up" if row["made_up"] else "")
+        + (f" and {row['made_up']} synthesised" if row["made_up"] else "")
         + (f" of weight {row['weight']:.2f}" if row["weight"] != 1 else "")
         for row in copies_per_film(shown, labels, classes).to_dict("records")
     ]
@@ -153,9 +153,9 @@ def tell_balance(fitted: Fitted, labels: Labels, classes: list[str]) -> str:
 
 
 def write_training(folder: Path, fitted: Fitted, train: Examples, classes: list[str]) -> None:
-    """The history, what each phase showed of each class, the kept epoch's metrics, and the mean film of each class.
+    """The history, the examples of each class in each phase, the kept epoch's metrics, and the mean film of each class.
 
-    Mean films are SHAP's background where no patient's film may go.
+    Mean films are SHAP's background where patients' films must not be passed on.
     """
     write_table(folder / "history.csv", fitted.history)
     tables = [copies_per_film(shown, train.labels, classes).assign(phase=i) for i, shown in enumerate(fitted.shown)]

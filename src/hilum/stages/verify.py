@@ -23,5 +23,5 @@ def run() -> None:
     cache = workspace.root / asked.stdout.strip()
     faults = find_changed(workspace.root, yaml.safe_load(file.read_text()), cache, bar("files read"))
     if faults:
-        raise ValueError("every byte must be what dvc.lock says:\n" + "\n".join(f"  {fault}" for fault in faults))
-    say("every file in the workspace and in DVC's cache has the bytes that dvc.lock says")
+        raise ValueError("every file must match dvc.lock:\n" + "\n".join(f"  {fault}" for fault in faults))
+    say("every file in the workspace and in DVC's cache matches dvc.lock")
