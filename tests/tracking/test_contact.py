@@ -1,4 +1,4 @@
-"""A store that is away is told in seconds, with the way to go on and without a password, at every door."""
+"""A store that is offline is reported in seconds, with the remedy and without a password, by every command."""
 
 import os
 import socket
@@ -33,7 +33,7 @@ STORES = {
     "a wrong address": f"http://user:{SECRET}/#@127.0.0.1:9",
     "a database": f"postgresql://user:{SECRET}@127.0.0.1:9/runs",
     "a database of another driver": f"postgresql+nosuch://user:{SECRET}@127.0.0.1:9/runs",
-    "no kind of store": f"nosuch://user:{SECRET}@127.0.0.1:9/runs",
+    "not a kind of store": f"nosuch://user:{SECRET}@127.0.0.1:9/runs",
 }
 DOORS = {
     "tune": ["tune", "--arm", "baseline"],
@@ -126,7 +126,7 @@ def test_a_server_that_is_away_is_told_within_15_seconds(workspace: Workspace, h
         import mlflow  # noqa: F401  which takes seconds, and is not the wait
 
         start = time.monotonic()
-        with pytest.raises(ValueError, match=rf"must answer, got {uri}: .*`hilum publish` brings later"):
+        with pytest.raises(ValueError, match=rf"must answer, got {uri}: .*`hilum publish` adds later"):
             open_store(workspace, read_params(workspace.params).tracking)
         assert time.monotonic() - start < 15
 

@@ -121,7 +121,7 @@ def test_a_registered_model_is_found_beside_the_copy(original: Workspace, tmp_pa
         assert facts == {"size": 64}
     shutil.rmtree(copy.home / "mlruns")
     (tmp_path / "none").mkdir()
-    with pytest.raises(ValueError, match=r"files of a model must lie where its store says.*mlruns/"):
+    with pytest.raises(ValueError, match=r"files of a model must be where its store says.*mlruns/"):
         fetch_model("models:/hilum@champion", copy, tmp_path / "none")
 
 

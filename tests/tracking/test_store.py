@@ -134,7 +134,7 @@ def test_a_store_that_does_not_answer_is_told_and_not_taken_for_one_without_the_
         (lambda: store.champion("hilum"), "the champion of hilum"),
         (lambda: store.versions("hilum", "k"), "the versions of hilum"),
     ):
-        with pytest.raises(ValueError, match=rf"{what} must be known, but the tracking store sqlite:.*mlflow.db does not tell"):
+        with pytest.raises(ValueError, match=rf"{what} must be known, but the tracking store sqlite:.*mlflow.db does not answer"):
             ask()
 
 

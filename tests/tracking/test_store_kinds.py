@@ -1,4 +1,4 @@
-"""An address of a store that nobody knows is told in one plain line: what it names, what is known, what to install."""
+"""An unknown address of a store is refused in one plain line: what it names, what is known, what to install."""
 
 import sys
 
@@ -15,9 +15,9 @@ SECRET = "pw-never-shown"
 TOLD = {  # address -> what the line says
     f"mysql+nosuch://u:{SECRET}@h:1/d": ["'nosuch' is no driver of mysql", "mysql+pymysql (package pymysql)", "uv pip install"],
     f"sqlite+nosuch:///{SECRET}": ["'nosuch' is no driver of sqlite", "sqlite+pysqlite"],
-    f"foo://u:{SECRET}@h/d": ["'foo' is no kind of store", "sqlite:///file", "postgresql+psycopg2 (package psycopg2-binary)"],
-    f"postgres://u:{SECRET}@h/d": ["'postgres' is no kind of store", "postgresql+psycopg2"],
-    f"foo+bar://u:{SECRET}@h/d": ["'foo+bar' is no kind of store", "mssql+pyodbc"],
+    f"foo://u:{SECRET}@h/d": ["'foo' is not a kind of store", "sqlite:///file", "postgresql+psycopg2 (package psycopg2-binary)"],
+    f"postgres://u:{SECRET}@h/d": ["'postgres' is not a kind of store", "postgresql+psycopg2"],
+    f"foo+bar://u:{SECRET}@h/d": ["'foo+bar' is not a kind of store", "mssql+pyodbc"],
     f"postgresql+psycopg://u:{SECRET}@127.0.0.1:9/d": ["needs the package psycopg[binary]", "known are postgresql+psycopg2"],
     f"postgresql://u:{SECRET}@127.0.0.1:port/d": ["a number as port"],
 }

@@ -1,1 +1,1 @@
-"""The only room that imports MLflow: a store is reached, runs are opened and written, models are found and fetched."""
+"""The only room that imports MLflow: it connects to a store, opens and writes runs, finds and fetches models."""

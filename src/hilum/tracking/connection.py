@@ -1,4 +1,4 @@
-"""The first contact with a tracking store, in seconds: a server, a database in a network, or a file."""
+"""Connecting to a tracking store within seconds: a server, a database on a network, or a file."""
 
 import os
 import socket
@@ -16,14 +16,14 @@ from hilum.tracking.moved_store import move_in
 from hilum.tracking.store_kinds import DRIVERS, REGISTRY, TRACKING, UNSET, check_kind, tell_drivers
 
 STORES = {TRACKING: "the tracking store", REGISTRY: "the registry of models"}
-PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # of databases in a network, where their address names none
+PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # of databases on a network, where their address names none
 
 
 def connect(uri: str) -> Any:
-    """MLflow's client of a store that has answered; a database whose project was moved or copied is at home there afterwards.
+    """MLflow's client of a store that has answered; the artifact paths of a moved or copied project's database are updated.
 
     Raises:
-        ValueError: the store does not answer, or is none.
+        ValueError: the store does not answer, or is not a store.
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     check_kind(uri, TRACKING)
@@ -46,7 +46,7 @@ def connect(uri: str) -> Any:
 
 
 def _reach_registry(uri: str) -> None:
-    """Have the registry of models answer, where it is another store than that of runs."""
+    """Check that the model registry answers, where it is another store than that of runs."""
     check_kind(uri, REGISTRY)
     with first_contact(uri, REGISTRY):
         _knock(uri)
@@ -57,10 +57,10 @@ def _reach_registry(uri: str) -> None:
 
 @contextmanager
 def first_contact(uri: str, variable: str = TRACKING) -> Iterator[None]:
-    """Ask a store that may be away, with little patience. variable: the one that names it.
+    """Contact a store that may be offline, with a short timeout. variable: the one that names it.
 
     Raises:
-        ValueError: it does not answer, or is none.
+        ValueError: it does not answer, or is not a store.
     """
     address, what = mask(uri), STORES[variable]
     try:
@@ -72,7 +72,7 @@ def first_contact(uri: str, variable: str = TRACKING) -> Iterator[None]:
         raise ValueError(f"{variable} is {address}: {told}{known}; or unset it: then {UNSET[variable]}") from None
     except failures() as error:
         if not is_remote(uri):
-            raise ValueError(f"{what} must be readable, got {address}: {tell(error)}; mend it or move it away") from None
+            raise ValueError(f"{what} must be readable, got {address}: {tell(error)}; repair it or move it away") from None
         raise StoreAwayError(
             f"{what} must answer, got {address}: {tell(error)}; start it, or correct {variable} (unset, {UNSET[variable]}); "
             f"{PUBLISH}"
@@ -80,7 +80,7 @@ def first_contact(uri: str, variable: str = TRACKING) -> Iterator[None]:
 
 
 def is_remote(uri: str) -> bool:
-    """Whether an address is that of a server or of a database in a network."""
+    """Whether an address is that of a server or of a database on a network."""
     scheme = urlsplit(uri).scheme.partition("+")[0]
     return scheme in ("http", "https") or scheme in PORTS
 
@@ -104,14 +104,14 @@ def without_login(uri: str) -> str:
 
 
 def _knock(uri: str) -> None:
-    """Open a connection to a database in a network, for which MLflow would wait an hour."""
+    """Open a connection to a database on a network, for which MLflow would wait an hour."""
     parts = urlsplit(uri)
     port = PORTS.get(parts.scheme.partition("+")[0])
     if port is None:
         return
     import sqlalchemy
 
-    engine = sqlalchemy.create_engine(uri)  # a missing driver is told here
+    engine = sqlalchemy.create_engine(uri)  # a missing driver is reported here
     if parts.hostname:
         socket.create_connection((parts.hostname, parts.port or port), timeout=int(FIRST[TIMEOUT])).close()
     try:

@@ -1,4 +1,4 @@
-"""Contact with a tracking store as long as it answers; what is told of it holds no password."""
+"""Contact with a tracking store as long as it answers; messages about it contain no password."""
 
 import os
 import re
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from hilum.addresses import mask
 from hilum.progress import say
 
-TIMEOUT, RETRIES = "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"  # respected where a person has set them
-FIRST = {TIMEOUT: "5", RETRIES: "1"}  # seconds, and how often again: a store that is away is told within 15 s
-LATER = {TIMEOUT: "30", RETRIES: "5"}  # about a minute where a server was started anew; MLflow would wait for 20
-PUBLISH = "results stand in files, and `hilum publish` brings later what the store lacks"
+TIMEOUT, RETRIES = "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"  # respected where the user has set them
+FIRST = {TIMEOUT: "5", RETRIES: "1"}  # seconds, and number of retries: an unreachable store is reported within 15 s
+LATER = {TIMEOUT: "30", RETRIES: "5"}  # about a minute for a server that restarts; MLflow would wait for 20
+PUBLISH = "results are in files, and `hilum publish` adds later what the store lacks"
 
 
 class StoreAwayError(ValueError):
@@ -23,7 +23,7 @@ class StoreAwayError(ValueError):
 
 @dataclass
 class Contact:
-    """Whether a store answers. address: as it is shown; goes_on: whether work goes on when it stops; lost: why it has stopped."""
+    """Whether a store answers. address: as shown; goes_on: whether work continues when it stops; lost: why it has stopped."""
 
     address: str
     goes_on: bool
@@ -32,13 +32,13 @@ class Contact:
 
     @contextmanager
     def asking(self, what: str) -> Iterator[None]:
-        """Ask the store, or write into it; at once refused when it was lost before.
+        """Read from the store or write into it; refused at once if it was lost before.
 
-        what: what is asked for, in an error.
+        what: the thing requested, for an error.
 
         Raises:
             StoreAwayError: it does not answer.
-            ValueError: it refuses what it was given.
+            ValueError: it refuses the content.
         """
         if self.lost:
             raise self._away(what)
@@ -54,10 +54,10 @@ class Contact:
 
     @contextmanager
     def while_answered(self) -> Iterator[None]:
-        """Do this as long as the store answers. When it stops, a person is told once, and what comes after this goes on.
+        """Do this as long as the store answers. When it stops, one warning is printed, and the caller continues.
 
         Raises:
-            StoreAwayError: it stopped, and work must not go on without it.
+            StoreAwayError: it stopped, and work must not continue without it.
         """
         try:
             yield
@@ -65,25 +65,25 @@ class Contact:
             if not self.goes_on:
                 raise
             if not self.told:
-                say(f"the tracking store {self.address} no longer answers: {self.lost}; the work goes on, {PUBLISH}")
+                say(f"the tracking store {self.address} no longer answers: {self.lost}; work continues, {PUBLISH}")
             self.told = True
 
     def _away(self, what: str) -> StoreAwayError:
         return StoreAwayError(
-            f"{what} must be known, but the tracking store {self.address} does not tell: {self.lost}; try again when it answers"
+            f"{what} must be known, but the tracking store {self.address} does not answer: {self.lost}; try again when it answers"
         )
 
 
 def tell(error: BaseException) -> str:
-    """What an error of MLflow, SQLAlchemy or a driver says, in a line and without passwords."""
+    """The message of an error of MLflow, SQLAlchemy or a driver, in a line and without passwords."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    cause = re.search(r"\(Caused by \w+\((.*?)\)+$", text)  # of a request: behind the name of the pool and the address again
+    cause = re.search(r"\(Caused by \w+\((.*?)\)+$", text)  # of a request: after the pool's name and the repeated address
     return mask(cause[1].strip("\"'") if cause else text)
 
 
 @contextmanager
 def patience(values: Mapping[str, str]) -> Iterator[None]:
-    """Have MLflow wait no longer for a server than this, unless a person has said how long."""
+    """Limit how long MLflow waits for a server, unless the user has set it."""
     own = [name for name in values if name not in os.environ]
     os.environ.update({name: values[name] for name in own})
     try:
@@ -94,7 +94,7 @@ def patience(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """Whatever a store that is away or refuses makes MLflow, SQLAlchemy, a driver or the network raise."""
+    """Everything that MLflow, SQLAlchemy, a driver or the network raises when a store is offline or refuses."""
     from mlflow.exceptions import MlflowException
     from requests import RequestException
     from sqlalchemy.exc import SQLAlchemyError
@@ -103,5 +103,5 @@ def failures() -> tuple[type[Exception], ...]:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether a store answers, but does not take what it was given; a run that somebody deleted meanwhile is lost instead."""
+    """Whether a store answers, but refuses the content; a run that was deleted meanwhile counts as lost instead."""
     return getattr(error, "error_code", "") == "INVALID_PARAMETER_VALUE" and "must be in the 'active' state" not in str(error)

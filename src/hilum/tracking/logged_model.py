@@ -1,4 +1,4 @@
-"""A Keras model into a store: logged with a run, and registered."""
+"""Writing a Keras model into a store: logged with a run, and registered."""
 
 import shutil
 import tempfile
@@ -22,7 +22,7 @@ def log_model(
 ) -> str:
     """Log a Keras model with a run, with signature, input example and metadata, and register it as `name`; returns the version.
 
-    beside: a file that travels with the model.
+    beside: a file stored with the model.
     """
     import keras
     import mlflow.keras

@@ -1,4 +1,4 @@
-"""A database of runs that was copied or moved with its project: the places of its artifacts in it are made to follow."""
+"""A database of runs that was copied or moved with its project: the paths of its artifacts are updated."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 FOLDER = "mlruns"  # of artifacts, beside the database
-PLACES = {  # table -> columns that say where artifacts lie; MLflow has no call that changes them
+PLACES = {  # table -> columns with the paths of artifacts; MLflow has no call that changes them
     "runs": ("artifact_uri",),
     "logged_models": ("artifact_location",),
     "model_versions": ("source", "storage_location"),
@@ -17,7 +17,7 @@ PLACES = {  # table -> columns that say where artifacts lie; MLflow has no call 
 
 @dataclass(frozen=True)
 class Moved:
-    """old, new: folders of artifacts; left: how many places are still in the old one, because they were not copied along."""
+    """old, new: folders of artifacts; left: how many paths are still in the old one, because they were not copied along."""
 
     old: Path
     new: Path
@@ -30,13 +30,13 @@ def artifacts_beside(database: Path) -> Path:
 
 
 def move_in(database: Path) -> list[Moved]:
-    """Have the experiments of a database keep artifacts beside it, where the database has another project's folder written down.
+    """Make the experiments of a database keep artifacts beside it, where the database still names another project's folder.
 
-    An experiment of a project lies in `<project>/mlruns/<name or number>`; one that a person placed elsewhere is left alone. The
-    artifacts of earlier runs and models are looked for beside the database too, unless they lie only in the old folder.
+    An experiment of a project is in `<project>/mlruns/<name or number>`; one that a user placed elsewhere is not changed. The
+    artifacts of earlier runs and models are read beside the database too, unless they are only in the old folder.
 
     Raises:
-        sqlite3.Error: the file is no database, or cannot be written.
+        sqlite3.Error: the file is not a database, or cannot be written.
     """
     if not database.is_file():
         return []
@@ -47,12 +47,12 @@ def move_in(database: Path) -> list[Moved]:
         prefixes = dict.fromkeys(_foreign(connection, new))
         if not prefixes:
             return []
-        connection.execute("BEGIN IMMEDIATE")  # another process may have come first, after which there is nothing to do
+        connection.execute("BEGIN IMMEDIATE")  # if another process was first, nothing is left to do
         return [_rewrite(connection, prefix, new) for prefix in dict.fromkeys(_foreign(connection, new))]
 
 
 def _foreign(connection: sqlite3.Connection, new: Path) -> Iterator[str]:
-    """Beginnings of experiments' places that are the folder of artifacts of a project elsewhere."""
+    """Prefixes of experiments' paths that are the artifact folder of another project."""
     asked = "SELECT experiment_id, name, artifact_location, experiment_id IN (SELECT experiment_id FROM runs) FROM experiments"
     for number, name, place, used in connection.execute(asked):
         folder = local_folder(place or "")
@@ -94,7 +94,7 @@ def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
 
 
 def local_folder(place: str) -> Path | None:
-    """The folder that a place of artifacts names on this machine: a path or a `file:` address; None for any other address."""
+    """The folder on this machine of an artifact location: a path or a `file:` address; None for any other address."""
     parts = urlsplit(place)
     if parts.scheme == "file":
         return Path(unquote(parts.path))

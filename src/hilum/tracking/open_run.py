@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def _written(method: "Callable[Concatenate[Run, P], T]") -> "Callable[Concatenate[Run, P], T | None]":
-    """Write into a run as long as its store answers; None when it does not, and what a stage makes is in its files only."""
+    """Write into a run as long as its store answers; None when it does not, and results are only in files."""
 
     @functools.wraps(method)
     def write(run: "Run", *arguments: P.args, **named: P.kwargs) -> T | None:
@@ -78,7 +78,7 @@ class Run:
 
     @_written
     def log_folder(self, folder: Path, place: str) -> None:
-        """Upload a folder: it stands in the run's artifacts under `place`."""
+        """Upload a folder into the run's artifacts under `place`."""
         self.client.log_artifacts(self.id, str(folder), place)
 
     @_written
@@ -119,6 +119,6 @@ class Run:
     ) -> str:
         """Log a Keras model with signature, input example and metadata, and register it as `name`; returns the version.
 
-        beside: a file that travels with the model.
+        beside: a file stored with the model.
         """
         return log_model(self.client, self.id, model, example, answer, metadata, beside, name)

@@ -1,4 +1,4 @@
-"""How the store of a project is opened: its address, its experiment, the run that `mlflow run` opened."""
+"""Opening the store of a project: its address, its experiment, the run that `mlflow run` opened."""
 
 import os
 from pathlib import Path
@@ -20,13 +20,13 @@ def store_uri(workspace: Workspace) -> str:
 
 
 def open_store(workspace: Workspace, tracking: Tracking, goes_on: bool = True) -> Store:
-    """Connect to the store to write runs; make the experiment if it is not there, or bring it back if it was deleted.
+    """Connect to the store to write runs; create the experiment if it is missing, or restore it if it was deleted.
 
     A run id in the environment (from `mlflow run`) becomes the parent: MLflow would resume that one run in every stage.
-    goes_on: whether work goes on, in files, when the store stops answering later.
+    goes_on: whether work continues, in files, when the store stops answering later.
 
     Raises:
-        ValueError: the store does not answer, or is none.
+        ValueError: the store does not answer, or is not a store.
     """
     parent = os.environ.pop("MLFLOW_RUN_ID", None)
     uri = store_uri(workspace)
@@ -38,25 +38,25 @@ def open_store(workspace: Workspace, tracking: Tracking, goes_on: bool = True) -
             known = client.get_experiment(client.create_experiment(name, artifact_location=_beside(uri, name)))
         if known.lifecycle_stage == "deleted":
             client.restore_experiment(known.experiment_id)
-            say(f"the experiment {known.name} had been deleted; it is restored with its runs, as new ones belong beside them")
+            say(f"the experiment {known.name} had been deleted; it is restored with its runs, and new ones are added")
         if "mlflow.experimentKind" not in known.tags:  # `mlflow ui` opens on runs, not on chats
             client.set_experiment_tag(known.experiment_id, "mlflow.experimentKind", "custom_model_development")
     return Store(client, str(known.experiment_id), parent, Contact(mask(uri), goes_on))
 
 
 def read_client(workspace: Workspace) -> Any:
-    """MLflow's client of a store that is there, for verbs that read: nothing is made, restored or noted in it.
+    """MLflow's client of an existing store, for verbs that read: nothing is created, restored or changed in it.
 
-    Only where its project was moved do the places of its artifacts follow first (`connect`), or none could be read.
+    Only if its project was moved are its artifact paths updated first (`connect`), or none could be read.
 
     Raises:
-        ValueError: there is no store yet, it does not answer, or is none.
+        ValueError: there is no store yet, it does not answer, or is not a store.
     """
     uri = store_uri(workspace)
     file = Path(uri.removeprefix("sqlite:///"))
     if uri.startswith("sqlite:///") and not file.is_file():
         raise ValueError(
-            f"a run or a registered model must stand in the tracking store, but there is no {mask(uri)} yet; run `hilum publish` "
+            f"a run or a registered model must be in the tracking store, but there is no {mask(uri)} yet; run `hilum publish` "
             "where there are results, or name a file results/arms/<arm>/training/model.keras"
         )
     return connect(uri)
@@ -85,7 +85,7 @@ def _name_experiment(tracking: Tracking) -> str:
 
 
 def _beside(uri: str, experiment: str) -> str | None:
-    """mlruns/ beside the store's database file; None leaves the place to the server."""
+    """mlruns/ beside the store's database file; None leaves the location to the server."""
     if not uri.startswith("sqlite:///"):
         return None
     return (artifacts_beside(Path(uri.removeprefix("sqlite:///"))) / experiment).as_uri()

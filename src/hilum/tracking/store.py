@@ -1,4 +1,4 @@
-"""The tracking store of a project: runs that are opened, end as they should, and are found."""
+"""The tracking store of a project: runs are opened, closed with the right status, and found."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +13,9 @@ from hilum.tracking.contact import Contact
 from hilum.tracking.moved_store import local_folder
 from hilum.tracking.open_run import Run
 
-OWNER = "owner"  # tag of a run as long as it is open: the process that writes into it
-ADDING = "adding"  # tag of a finished run as long as more is written into it: what
-BROKEN_OFF = "broken_off."  # with what was being added: tag of a finished run to which it was not added whole, and how that ended
+OWNER = "owner"  # tag of an open run: the process that writes into it
+ADDING = "adding"  # tag of a finished run while more is written into it: what
+BROKEN_OFF = "broken_off."  # with what was being added: tag of a finished run whose addition is incomplete, and how it ended
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Store:
 
     @contextmanager
     def start(self, name: str, tags: Mapping[str, Any], parent: str | None = None) -> Iterator[Run]:
-        """Open a run; it ends FINISHED, KILLED if interrupted, or FAILED. Runs of dead owners that it replaces end first."""
+        """Open a run; it ends FINISHED, KILLED if interrupted, or FAILED. Unfinished runs of ended processes are closed first."""
         if parent is None:
             self.close_left(tags)
         above = parent or self.parent
@@ -45,7 +45,7 @@ class Store:
 
     @contextmanager
     def resume(self, run_id: str, adding: str) -> Iterator[Run]:
-        """Write more into a run that has finished. It ends FINISHED, as it was, also when that is broken off, which a tag says.
+        """Write more into a finished run. It stays FINISHED, also when that is interrupted, which a tag records.
 
         adding: what is written, such as the name of a folder of results.
         """
@@ -71,7 +71,7 @@ class Store:
                 self.client.delete_tag(run_id, OWNER)
 
     def _end(self, run_id: str, status: str, adding: str) -> None:
-        """End a run; one that had finished before something was added to it is as whole as it was."""
+        """End a run; one that had finished before something was added to it stays finished."""
         if adding:
             if status != "FINISHED":
                 self.client.set_tag(run_id, f"{BROKEN_OFF}{adding}", status)
@@ -79,9 +79,9 @@ class Store:
         self.client.set_terminated(run_id, "FINISHED" if adding else status)
 
     def close_left(self, tags: Mapping[str, Any]) -> None:
-        """End what runs of this role and arm, and those below them, a process of this host left RUNNING when it was killed."""
+        """End runs of this role and arm, and those nested below, that a killed process of this host left RUNNING."""
         question = " and ".join(["attributes.status = 'RUNNING'", *_conditions({k: tags[k] for k in ("arm",) if k in tags})])
-        with self.contact.while_answered(), self.contact.asking("the runs that are left open"):
+        with self.contact.while_answered(), self.contact.asking("the runs left open"):
             left = {}
             for run in self.client.search_runs([self.experiment], question):
                 owner = read_owner(run.data.tags.get(OWNER, ""))
@@ -102,7 +102,7 @@ class Store:
             return list(self.client.search_runs([self.experiment], question, order_by=["attributes.start_time DESC"]))
 
     def keeps(self, run: Any) -> bool:
-        """Whether a run's artifacts lie where this project's do: not if it was copied here without them."""
+        """Whether a run's artifacts are in this project's artifact folder: not if it was copied here without them."""
         with self.contact.asking("the place of artifacts"):
             beside = local_folder(self.client.get_experiment(self.experiment).artifact_location)
         place = local_folder(run.info.artifact_uri)
@@ -121,7 +121,7 @@ class Store:
             return Path(self.client.download_artifacts(run_id, place, str(into)))
 
     def link(self, run_id: str) -> None:
-        """Note in the run of `mlflow run` that it used this run, which an earlier call made."""
+        """Record in the run of `mlflow run` that it used this run of an earlier call."""
         if not self.parent or self.parent == run_id:
             return
         with self.contact.while_answered(), self.contact.asking(f"run {run_id}"):
@@ -131,7 +131,7 @@ class Store:
                 self.client.set_tag(self.parent, "reused_runs", " ".join(dict.fromkeys([*known, run_id])))
 
     def versions(self, model: str, run_key: str) -> list[str]:
-        """Registered versions of the model made from runs with this key."""
+        """Registered versions of the model from runs with this key."""
         with self.contact.asking(f"the versions of {model}"):
             found = self.client.search_model_versions(f"name = '{model}'")
         return [str(version.version) for version in found if version.tags.get("run_key") == run_key]
@@ -145,7 +145,7 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         with self.contact.asking(f"the champion of {model}"):
-            try:  # asked for the alias, MLflow says of a missing one what it says of a wrong question
+            try:  # for a missing alias, MLflow raises the same error as for an invalid request
                 version = self.client.get_registered_model(model).aliases.get("champion")
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":

@@ -1,4 +1,4 @@
-"""What kinds of stores an address may name, and which package each kind of database needs."""
+"""The kinds of stores an address may name, and the package that each kind of database needs."""
 
 import sys
 from importlib.metadata import entry_points
@@ -8,7 +8,7 @@ from hilum.addresses import mask
 from hilum.packages import PARTS
 
 TRACKING, REGISTRY = "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
-UNSET = {  # what holds where a variable is not set
+UNSET = {  # what applies where a variable is not set
     TRACKING: "the store is mlflow.db beside params.yaml",
     REGISTRY: "models are registered where runs are tracked",
 }
@@ -23,12 +23,12 @@ PLUGINS = {TRACKING: "mlflow.tracking_store", REGISTRY: "mlflow.model_registry_s
 
 
 def check_kind(uri: str, variable: str) -> None:
-    """Refuse an address of a kind of store, or of a driver of a database, that nobody here knows.
+    """Refuse an address of an unknown kind of store or database driver.
 
     variable: the one that names the address.
 
     Raises:
-        ValueError: which kinds and drivers are known, and what to install.
+        ValueError: with the known kinds and drivers, and what to install.
     """
     scheme = urlsplit(uri).scheme
     dialect, _, driver = scheme.partition("+")
@@ -37,7 +37,7 @@ def check_kind(uri: str, variable: str) -> None:
         if scheme and scheme not in OTHERS and scheme not in {point.name for point in entry_points(group=PLUGINS[variable])}:
             databases = "; ".join(tell_drivers(name) for name in DRIVERS if DRIVERS[name] != {"pysqlite": ""})
             raise ValueError(
-                f"{told}: {scheme!r} is no kind of store; known are http(s)://host:port, sqlite:///file and databases whose "
+                f"{told}: {scheme!r} is not a kind of store; known are http(s)://host:port, sqlite:///file and databases whose "
                 f"driver is installed ({databases}); correct it, or unset it: then {UNSET[variable]}"
             )
         return
@@ -53,7 +53,7 @@ def check_kind(uri: str, variable: str) -> None:
         ) from None
     try:
         sqlalchemy.make_url(uri)
-    except (sqlalchemy.exc.ArgumentError, ValueError):  # of a port that is no number
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # of a port that is not a number
         raise ValueError(
             f"{told}: it must read {scheme}://user:password@host:port/database with a number as port; correct it, or unset it: "
             f"then {UNSET[variable]}"
@@ -61,6 +61,6 @@ def check_kind(uri: str, variable: str) -> None:
 
 
 def tell_drivers(dialect: str) -> str:
-    """The drivers of a dialect as addresses name them, and the package of each."""
+    """The drivers of a dialect by their names in addresses, and the package of each."""
     packages = {driver: PARTS[module][0] if module else "" for driver, module in DRIVERS[dialect].items()}
     return " or ".join(f"{dialect}+{driver}" + (f" (package {name})" if name else "") for driver, name in packages.items())

@@ -8,7 +8,7 @@ from hilum.addresses import mask
 from hilum.tracking.opening import read_client, store_uri
 from hilum.workspace import Workspace
 
-MODEL, RUN = "models:/", "runs:/"  # how addresses of a store begin
+MODEL, RUN = "models:/", "runs:/"  # prefixes of addresses in a store
 DESCRIPTION, MAX_DESCRIPTION = "MLmodel", 2**20  # bytes; hilum's own need 3 kB
 
 
@@ -40,7 +40,7 @@ def find_model(uri: str, workspace: Workspace) -> str:
 
 
 def _look_up(client: Any, address: str) -> None:
-    """Have MLflow raise where there is no such model."""
+    """Let MLflow raise if the model does not exist."""
     name, at, alias = address.partition("@")
     name, slash, version = (name, "", "") if at else name.partition("/")
     if at:
@@ -54,10 +54,10 @@ def _look_up(client: Any, address: str) -> None:
 def fetch_model(uri: str, workspace: Workspace, into: Path) -> tuple[Path, dict[str, Any]]:
     """Copy a logged model, named as `find_model` takes it, into a folder. Nothing of it is loaded.
 
-    Returns the folder with model.keras and what travelled beside it, and the facts of its model.json.
+    Returns the folder with model.keras and the files stored with it, and the facts of its model.json.
 
     Raises:
-        ValueError: the store has no such model or run, or not the files of the model, or they do not describe one.
+        ValueError: the store has no such model or run, the model's files are missing, or they do not describe one.
     """
     address = find_model(uri, workspace)
     import mlflow.artifacts
@@ -69,15 +69,15 @@ def fetch_model(uri: str, workspace: Workspace, into: Path) -> tuple[Path, dict[
         raise ValueError(f"--model must name a file, a run or a registered model, got {uri!r}: {mask(error.message)}") from None
     if not (folder / "data" / "model.keras").is_file():
         raise ValueError(
-            f"the files of a model must lie where its store says, but those of {uri!r} in {mask(store_uri(workspace))} are gone; "
-            "bring mlruns/ back beside mlflow.db, or name a file results/arms/<arm>/training/model.keras"
+            f"the files of a model must be where its store says, but those of {uri!r} in {mask(store_uri(workspace))} are gone; "
+            "restore mlruns/ beside mlflow.db, or name a file results/arms/<arm>/training/model.keras"
         )
     shutil.copy(folder / "data" / "model.keras", folder / "model.keras")
     return folder, _read_facts(folder / DESCRIPTION, uri)
 
 
 def _read_facts(file: Path, uri: str) -> dict[str, Any]:
-    """What the model's description says by the name of metadata: classes, size and so on."""
+    """The `metadata` of the model's description: classes, size and so on."""
     from mlflow.models import Model
 
     size = file.stat().st_size if file.is_file() else 0
@@ -86,6 +86,6 @@ def _read_facts(file: Path, uri: str) -> dict[str, Any]:
         raise ValueError(f"{told} {size:,} in {uri}; log the model again")
     try:
         return dict(Model.load(str(file.parent)).metadata or {})
-    except Exception as fault:  # whatever YAML and MLflow raise on a file that somebody changed, too deep ones included
+    except Exception as fault:  # whatever YAML and MLflow raise on an edited file, too deep ones included
         reason = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
         raise ValueError(f"{told} one that cannot be read in {uri} ({mask(reason)[:200]}); log the model again") from None
