@@ -1,4 +1,4 @@
-"""The champion: the registered version that is served when nobody names another."""
+"""The champion: the registered version that is served by default."""
 
 from collections.abc import Mapping
 
@@ -14,12 +14,12 @@ from hilum.tracking.store import Store
 
 
 def crown(store: Store, params: Params, arms: Mapping[str, ArmResults]) -> None:
-    """Name a champion by the validation metric if the registered model has none; a person's choice is never overruled.
+    """Set the champion by the validation metric if the registered model has none; a user's choice is never changed.
 
-    An arm whose metric is undefined, or whose evaluation is of another training, takes no part.
+    Arms whose metric is undefined, or whose evaluation is of another training, are ignored.
 
     Raises:
-        ValueError: the store does not tell whether there is a champion.
+        ValueError: the store does not answer whether there is a champion.
     """
     model, metric = params.tracking.model, f"val/{params.train.select}"
     if store.champion(model):

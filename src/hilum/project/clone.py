@@ -1,4 +1,4 @@
-"""The git clone that a project is: whether MLflow fetched it for one run alone, and whether its history was cut off."""
+"""The project's git clone: whether MLflow fetched it for one run only, and whether its history is shallow."""
 
 import os
 import re
@@ -13,9 +13,9 @@ TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}")  # a folder of `tempfile.mkdtemp`, in
 
 
 def is_fetched(root: Path) -> bool:
-    """Whether MLflow fetched this project from a git address or an archive for one run: nobody looks into its folder afterwards.
+    """Whether MLflow fetched this project from a git address or an archive for one run, into a temporary folder.
 
-    `mlflow run <address>` names the store of the folder where it was typed, so that runs and their artifacts stand there.
+    `mlflow run <address>` uses the store of the folder where it was typed, so that runs and their artifacts are there.
     """
     store, temporary = os.environ.get("MLFLOW_TRACKING_URI", ""), Path(tempfile.gettempdir()).resolve()
     if not store or not root.resolve().is_relative_to(temporary):
@@ -25,7 +25,7 @@ def is_fetched(root: Path) -> bool:
 
 
 def check_full_path(root: Path, option: str, path: str) -> None:
-    """Refuse a relative path where the project is a copy for one run: a person means the folder where the command was typed.
+    """Refuse a relative path where the project is a copy for one run: the user means the folder where the command was typed.
 
     Raises:
         ValueError: it is one.
@@ -38,7 +38,7 @@ def check_full_path(root: Path, option: str, path: str) -> None:
 
 
 def complete_history(root: Path) -> None:
-    """Fetch the rest of a history that was cut off, as `git clone --depth 1` and MLflow do: DVC loses experiments there.
+    """Fetch the rest of a shallow history (`git clone --depth 1`, MLflow): DVC loses experiments there.
 
     Raises:
         ValueError: the rest cannot be fetched.
@@ -48,7 +48,7 @@ def complete_history(root: Path) -> None:
     say("this clone has only a part of the project's history, and DVC loses experiments there: fetching the rest")
     prediction = _git(root, "fetch", "--quiet", "--unshallow")
     if prediction.returncode or _is_cut_off(root):
-        reason = mask(prediction.stderr.strip()) or "the history is still cut off"
+        reason = mask(prediction.stderr.strip()) or "the history is still shallow"
         raise ValueError(
             f"an override needs the project's whole history, and `git fetch --unshallow` in {root} ended with: {reason}; make "
             "the clone's address answer, or change params.yaml itself and run `dvc repro`"

@@ -1,4 +1,4 @@
-"""What a stage needs of earlier ones, as dvc.yaml says, and which of them to run first where it is not there."""
+"""What a stage needs from earlier ones according to dvc.yaml, and which of them to run first where it is missing."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,14 +13,14 @@ from hilum.settings.params import Params, read_params
 from hilum.settings.yaml_text import read_yaml
 from hilum.workspace import Workspace, find_workspace
 
-OPTIONS = {"acquire": "source"}  # what a stage's item is called on the command line, where it is not an arm
-RESULTS = "publish"  # no stage: it gives away what stages made of splits and arms, the comparison included
+OPTIONS = {"acquire": "source"}  # option for a stage's item on the command line, where it is not an arm
+RESULTS = "publish"  # not a stage: it publishes what stages made of splits and arms, the comparison included
 PUBLISHED = ("data/split", "results/arms", "results/comparison")
 
 
 @dataclass(frozen=True)
 class Making:
-    """One call of a stage and what it makes. item: of its `foreach`, empty without one; outs: paths below the project."""
+    """One call of a stage and its outputs. item: of its `foreach`, empty without one; outs: paths below the project."""
 
     stage: str
     item: str
@@ -34,15 +34,15 @@ class Making:
 
 
 def check_earlier(verb: str, chosen: Mapping[str, Any]) -> None:
-    """Refuse to run a stage whose earlier stages have not run, or made nothing because they were refused.
+    """Refuse to run a stage whose earlier stages have not run or failed.
 
     chosen: the options of the command by their names.
 
     Raises:
-        ValueError: what is missing, and which stage to run first.
+        ValueError: with what is missing, and which stage to run first.
     """
     if verb == "explain" and not chosen.get("arm"):
-        return  # one film, with a model from anywhere
+        return  # one film, with any model
     workspace = find_workspace(Path.cwd())
     makings = list_makings(workspace)
     made_here = Making(RESULTS, "", (), PUBLISHED)
@@ -52,13 +52,13 @@ def check_earlier(verb: str, chosen: Mapping[str, Any]) -> None:
         if not (workspace.root / out).exists():
             first = _find_first(maker, makings, workspace, params, frozenset({maker.command}))
             raise ValueError(
-                f"{verb} needs {out}, which `{maker.command}` makes and which is not there; run `{first.command}` first, or "
+                f"{verb} needs {out}, which `{maker.command}` makes and which is missing; run `{first.command}` first, or "
                 "`dvc repro`, which runs every stage in its order"
             )
 
 
 def tell_absent(file: Path) -> str:
-    """Which stage makes a file that is not there; empty where none does."""
+    """Which stage makes a missing file; empty where none does."""
     workspace = find_workspace(Path.cwd())
     for maker in list_makings(workspace):
         if any(workspace.root.joinpath(file).is_relative_to(workspace.root / out) for out in maker.outs):
@@ -67,7 +67,7 @@ def tell_absent(file: Path) -> str:
 
 
 def _find_first(one: Making, makings: list[Making], workspace: Workspace, params: Params, seen: frozenset[str]) -> Making:
-    """The call to begin with, so that this one can run: itself, or the first that lacks nothing."""
+    """The call to start with, so that this one can run: itself, or the first that lacks nothing."""
     for out, maker in _find_needs(one, makings, params):
         if maker.command not in seen and not (workspace.root / out).exists():
             return _find_first(maker, makings, workspace, params, seen | {maker.command})
@@ -75,13 +75,13 @@ def _find_first(one: Making, makings: list[Making], workspace: Workspace, params
 
 
 def _find_needs(one: Making, makings: list[Making], params: Params) -> Iterator[tuple[str, Making]]:
-    """Paths that must be there, each with the call that makes it."""
+    """Paths that must exist, each with the call that makes it."""
     for dep in one.deps:
         for maker in makings:
             if maker.stage == "pretrain" and not pretrained_backbones(params.arms):
                 continue  # it makes an empty folder
             if one.stage == "prepare" and maker.item not in params.prepare.sources:
-                continue  # of data/raw it reads no more
+                continue  # it reads no other source
             for out in maker.outs:
                 if PurePosixPath(dep).is_relative_to(out):
                     yield dep, maker

@@ -1,4 +1,4 @@
-"""What a command names is looked up before its stage is loaded: the packages of a stage take seconds."""
+"""Names in a command are checked before its stage is loaded: the packages of a stage take seconds."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -12,16 +12,16 @@ from hilum.settings.params import find_arm, read_params
 from hilum.tracking.stored_models import find_model
 from hilum.workspace import Workspace, find_workspace
 
-NAMING = ("arm", "source", "model")  # options that name something of params.yaml or of the store
+NAMING = ("arm", "source", "model")  # options that name something in params.yaml or in the store
 
 
 def check_names(chosen: Mapping[str, Any]) -> None:
-    """Refuse an arm, a source, a model, a film or a folder that is not there, and a model's file that cannot be served.
+    """Refuse an arm, a source, a model, a film or a folder that does not exist, and a model's file that cannot be served.
 
     chosen: the options of a command by their names.
 
     Raises:
-        ValueError: there is none of that name; the legal ones are told.
+        ValueError: there is none of that name; with the legal ones.
     """
     if not any(name in chosen for name in NAMING):
         return

@@ -1,4 +1,4 @@
-"""params.yaml under a recipe, named parameters and pairs of key and value; and what of it differs, in DVC's grammar."""
+"""params.yaml with a recipe, named parameters and key=value pairs applied; and the differences, in DVC's grammar."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ from hilum.settings.yaml_text import read_yaml
 # Parameters of MLproject -> place in params.yaml; `*`: every key there; `@`: the sources of the task; -1: the last phase.
 NAMED = {
     "source": "prepare.sources",
-    "root": "acquire.sources.@.root",  # for this run alone, see `choose_roots`
+    "root": "acquire.sources.@.root",  # for this run only, see `choose_roots`
     "films": "acquire.sources.phantom.films",
     "size": "prepare.size",
     "batch_size": "train.batch_size",
@@ -32,12 +32,12 @@ NAMED = {
         for what in ("epochs", "learning_rate", "unfreeze")
     },
 }
-ROOT = re.compile(r"acquire\.sources\.([^.]+)\.root")  # of a source that is there
+ROOT = re.compile(r"acquire\.sources\.([^.]+)\.root")  # of an existing source
 MISSING = object()
 
 
 def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: list[str]) -> Any:
-    """params.yaml, then the recipe, then named parameters, then `set`, each over the one before; but for `choose_roots`."""
+    """params.yaml, then the recipe, then named parameters, then `set`, each over the one before; except for `choose_roots`."""
     values = unshare(written)
     if recipe:
         file = root / "recipes" / f"{recipe}.yaml"
@@ -65,13 +65,13 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
 
 
 def choose_roots(wanted: Any, pairs: str, named: list[str]) -> dict[str, str]:
-    """Source -> the folder of its films in this run alone: that of `root` for every source of the task, then those of `set`.
+    """Source -> the folder of its films in this run only: that of `root` for every source of the task, then those of `set`.
 
-    wanted: what `apply_overrides` made, checked. Such a folder is no value of params.yaml: it is on one machine, and what is in
-    it is in data/facts.json.
+    wanted: the checked result of `apply_overrides`. The folder does not enter params.yaml: it is on one machine, and its content
+    is in data/facts.json.
 
     Raises:
-        ValueError: a source that is not there or is drawn, or no folder.
+        ValueError: a source that does not exist or is drawn, or no folder.
     """
     chosen: dict[str, Any] = {}
     for pair in named:
@@ -87,10 +87,10 @@ def choose_roots(wanted: Any, pairs: str, named: list[str]) -> dict[str, str]:
 
 
 def name_fold_arms(written: Any, wanted: Any) -> Any:
-    """Where split.folds alone was turned on or off, crossvalidate.arms follows: all arms, or none; an empty list is no choice."""
+    """If only split.folds was turned on or off, crossvalidate.arms follows: all arms, or none; an empty list is not a choice."""
     try:
         before, after, arms = written["split"]["folds"], wanted["split"]["folds"], list(wanted["arms"])
-    except (KeyError, TypeError):  # another shape than that of params.yaml: `check_params` tells it
+    except (KeyError, TypeError):  # another shape than that of params.yaml: `check_params` reports it
         return wanted
     if bool(before) == bool(after) or wanted.get("crossvalidate") != written.get("crossvalidate"):
         return wanted
@@ -98,7 +98,7 @@ def name_fold_arms(written: Any, wanted: Any) -> Any:
 
 
 def unshare(values: Any) -> Any:
-    """A copy in which no two places are one object, as YAML's aliases make them: an override then changes one place alone."""
+    """A copy in which no two places share an object, as with YAML's aliases: an override then changes one place only."""
     if isinstance(values, Mapping):
         return {key: unshare(value) for key, value in values.items()}
     return [unshare(value) for value in values] if isinstance(values, list) else values
@@ -118,7 +118,7 @@ def merge(values: Any, changes: Any) -> Any:
 
 
 def find_places(values: Any, place: str) -> list[str]:
-    """The keys that a place of NAMED stands for in these values; a part that is not there stays, and `put` says so."""
+    """The keys that a place of NAMED stands for in these values; a missing part stays, and `put` reports it."""
     before, star, after = place.partition(".*.")
     if star:
         return [f"{before}.{key}.{after}" for key in values.get(before, {})]
@@ -135,7 +135,7 @@ def find_places(values: Any, place: str) -> list[str]:
 def refuse_steps(pair: str, place: str, values: Any) -> None:
     """Refuse a number of epochs or a learning rate for a phase that is solved: it takes no steps.
 
-    pair: what the user wrote. place: the key that it stands for.
+    pair: what the user wrote. place: the key that it sets.
     """
     found = re.fullmatch(r"arms\.(.+)\.phases\.(\d+)\.(epochs|learning_rate)", place)
     phases = values["arms"].get(found[1], {}).get("phases", []) if found else []
@@ -147,7 +147,7 @@ def refuse_steps(pair: str, place: str, values: Any) -> None:
 
 
 def put(values: Any, key: str, value: Any) -> None:
-    """Set one dotted key in place; list items by number. Raises ValueError where the way to the key does not exist."""
+    """Set one dotted key in place; list items by number. Raises ValueError where the path to the key does not exist."""
     *path, last = key.split(".")
     place = values
     walked: list[str] = []
@@ -188,13 +188,13 @@ def list_changes(written: Any, wanted: Any, prefix: str = "") -> list[str]:
         return []
     if wanted is MISSING:
         return [f"~{prefix}"]
-    if isinstance(wanted, Mapping) and written is not MISSING:  # Hydra would merge: the old value goes first
+    if isinstance(wanted, Mapping) and written is not MISSING:  # Hydra would merge: remove the old value first
         return [f"~{prefix}", f"+{prefix}={literal(wanted)}"]
     return [f"{'+' if written is MISSING else ''}{prefix}={literal(wanted)}"]
 
 
 def _alike(written: list[Any], wanted: list[Any]) -> bool:
-    """Whether two lists differ in values alone: Hydra puts no key into an item of a list, and takes none out."""
+    """Whether two lists differ only in values: Hydra adds no key to an item of a list, and removes none."""
     keys = [[sorted(item) if isinstance(item, Mapping) else None for item in items] for items in (written, wanted)]
     return keys[0] == keys[1]
 
@@ -209,8 +209,8 @@ def literal(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
         return repr(value)
-    # OmegaConf would put a variable in the place of ${...}; a backslash keeps it, and those that lead up to it are doubled.
+    # OmegaConf would interpolate ${...}; a backslash escapes it, and backslashes before it are doubled.
     kept = re.sub(r"(\\*)\$\{", lambda begin: begin[1] * 2 + "\\${", str(value))
-    # In Hydra's quotes a backslash is one, unless backslashes lead up to a quote: those are doubled.
+    # In Hydra's quotes a backslash is literal, except before a quote: those are doubled.
     quoted = re.sub(r"(\\*)('|\Z)", lambda end: end[1] * 2 + end[2].replace("'", "\\'"), kept)
     return f"'{quoted}'"

@@ -1,4 +1,4 @@
-"""What a tracking store lacks of a workspace's results, given to it; and the comparison in a few lines."""
+"""Adding a workspace's results to a tracking store that lacks them; and the comparison in a few lines."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from hilum.workspace import Workspace
 def print_headline(workspace: Workspace, params: Params) -> None:
     """The comparison in a few lines, where the page is, and how to open the runs."""
     from hilum.pages.comparison import PAGE
-    from hilum.pages.headline import headline_text  # figures take half a second, which the door need not wait for
+    from hilum.pages.headline import headline_text  # figures take half a second, which the command line need not wait for
 
     versions = read_json(workspace.split / "versions.json")
     arms = {arm: read_arm(workspace, arm, versions["classes"]) for arm in params.arms}
@@ -34,7 +34,7 @@ def print_headline(workspace: Workspace, params: Params) -> None:
 
 
 def find_page(workspace: Workspace, params: Params, page: str) -> str:
-    """Where the comparison stands for a person when the workspace is gone: among the artifacts of its run."""
+    """Where to find the comparison when the workspace is gone: among the artifacts of its run."""
     digest = folder_digest(workspace.comparison)
     run = finished(open_store(workspace, params.tracking), {"role": "comparison", "digest.comparison": digest})[0]
     folder = local_folder(run.info.artifact_uri)
@@ -42,7 +42,7 @@ def find_page(workspace: Workspace, params: Params, page: str) -> str:
 
 
 def tell_store(workspace: Workspace) -> str:
-    """How to look into the store of a workspace: a command, or the address of a server."""
+    """How to open the store of a workspace: a command, or the address of a server."""
     uri = store_uri(workspace)
     if uri.startswith(("http://", "https://")):
         return mask(uri)
@@ -51,7 +51,7 @@ def tell_store(workspace: Workspace) -> str:
 
 
 def publish(workspace: Workspace, params: Params) -> None:
-    """Publish a workspace's results into the store that its home names."""
+    """Publish a workspace's results to the store of its home."""
     store = open_store(workspace, params.tracking, goes_on=False)
     versions = read_json(workspace.split / "versions.json")
     new = 0
@@ -95,12 +95,12 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
 
 
 def finished(store: Store, tags: dict[str, str]) -> list[Any]:
-    """Runs with these tags that were not cut off, newest first."""
+    """Complete runs with these tags, newest first."""
     return [run for run in store.find(tags) if run.info.status == "FINISHED"]
 
 
 def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) -> int:
-    """One run per arm that holds training, evaluation, explanations and audit as they are in the files."""
+    """One run per arm with training, evaluation, explanations and audit as in the files."""
     settings = read_json(workspace.arm(arm, "training") / "settings.json")
     folders = [name for name in MEASURED if fits(workspace.arm(arm, name), settings)]
     others = [name for name in MEASURED if name not in folders and workspace.arm(arm, name).is_dir()]

@@ -1,4 +1,4 @@
-"""What an override's text is as a value: its place in the settings decides, not the look of the text."""
+"""The value of an override's text: its place in the settings decides, not its form."""
 
 from typing import Any
 
@@ -9,21 +9,21 @@ from hilum.settings.schema import find_inside, find_members, is_text
 from hilum.settings.yaml_text import FLOAT, INT, Loader, read_int, read_yaml
 
 NULL = ("", "~", "null", "Null", "NULL")
-TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # in any case, where one is wanted
+TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # in upper or lower case
 
 
 def read_value(pair: str, key: str, text: str, values: Any) -> Any:
-    """The value that a text means at a dotted key.
+    """The value of a text at a dotted key.
 
-    Where the settings want a text, it is the text itself: `2024`, `yes`, `~`, `/data/a #2`; in quotes, what the quotes hold.
-    Where they want a number or a truth, it is one (1e-3, 017 is 17; yes, off), or null. Where they know both, what reads as a
-    number is one. [...] and {...} are read as YAML where a list or a section may stand, and what is in them by its own place.
-    A key that the settings do not know takes what DVC would read.
+    Where the settings take a text, it is the text itself: `2024`, `yes`, `~`, `/data/a #2`; quotes around it are removed.
+    Where they take a number or a boolean, it is one (1e-3, 017 is 17; yes, off), or null. Where they take both, what reads as a
+    number is one. [...] and {...} are read as YAML where a list or a section may stand, and each value in them by its own place.
+    An unknown key takes what DVC would read.
 
-    pair: what the user wrote. values: those of params.yaml so far; they say of which reader a source is.
+    pair: what the user wrote. values: those of params.yaml so far; they give the reader of a source.
 
     Raises:
-        ValueError: a list, a section or a value of an unknown key is no YAML.
+        ValueError: a list, a section or a value of an unknown key is not YAML.
     """
     members = find_members(Params, key.split("."), values)
     takes_text = any(map(is_text, members))
@@ -41,7 +41,7 @@ def read_value(pair: str, key: str, text: str, values: Any) -> Any:
 
 
 def read_scalar(text: str, members: list[Any]) -> Any:
-    """A text without brackets or quotes around it, as what its place may be."""
+    """A text without brackets or quotes around it, as a value that its place takes."""
     takes_text = any(map(is_text, members))
     if takes_text and not any(kind in members for kind in (int, float, bool)):
         return text
@@ -59,7 +59,7 @@ def _is_quoted(text: str) -> bool:
 
 
 def _read_node(node: yaml.Node, members: list[Any]) -> Any:
-    """A value that is written out. Its own texts say, among others, of which reader a source is."""
+    """A value in brackets. Its own texts give, among others, the reader of a source."""
     if isinstance(node, yaml.MappingNode):
         told = {name.value: value.value for name, value in node.value if isinstance(value, yaml.ScalarNode)}
         return {str(name.value): _read_node(value, find_inside(members, str(name.value), told)) for name, value in node.value}
