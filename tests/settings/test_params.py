@@ -344,7 +344,7 @@ def test_a_rule_that_yaml_takes_for_a_number_or_a_truth_is_told_with_its_remedy(
             {"train__prevalence": {"normal": 0.5, "viral": 0.5}},
             "train.prevalence must give every class (normal, bacterial, viral) a ",
         ),
-        ({"train__prevalence": {"normal": 0.5, "bacterial": 0.3, "viral": 0.3}}, "a share, in all 1, got {'normal': 0.5, "),
+        ({"train__prevalence": {"normal": 0.5, "bacterial": 0.3, "viral": 0.3}}, "a share, with sum 1, got {'normal': 0.5, "),
         ({"train__decision": "costs"}, "train.costs must give every class (normal, bacterial, viral) the cost of a film of it"),
         ({"train__costs": {"normal": 1, "bacterial": 2, "viral": 3}}, "train.costs belongs to train.decision costs, got it with"),
         (
@@ -599,12 +599,12 @@ def test_an_arm_may_begin_with_a_solved_head_and_go_on_by_steps() -> None:
         ),
         (
             {**solved(), "train__imbalance": "focal"},
-            "train.imbalance focal is no weight of a film, which is what solver convex solves under, in baseline; use "
+            "train.imbalance focal is not a weighting of films, which solver convex needs, in baseline; use "
             "class_weight, oversample, undersample or none, or write `solver: gradient` there",
         ),
         (
             {**solved(), "train__imbalance": "smote"},
-            "train.imbalance smote is no weight of a film, which is what solver convex solves under, in baseline; use "
+            "train.imbalance smote is not a weighting of films, which solver convex needs, in baseline; use "
             "class_weight, oversample, undersample or none, or write `solver: gradient` there",
         ),
     ],

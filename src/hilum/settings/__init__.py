@@ -1,1 +1,1 @@
-"""What params.yaml may say, as checked, frozen values."""
+"""The settings of params.yaml as checked, frozen values."""

@@ -1,4 +1,4 @@
-"""What params.yaml may say of explanations: one settings class per method, and what the measures take."""
+"""The settings of explanations in params.yaml: one class per method, and those of the measures."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -7,12 +7,12 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from hilum.settings.search_space import Count, Positive, Section, Seed
 
-PREDICTED, TRUE = "predicted", "true"  # in `target`, in the place of a class
-EVERY = "all"  # in `measures`: whatever the registry holds
+PREDICTED, TRUE = "predicted", "true"  # in `target`, instead of a class
+EVERY = "all"  # in `measures`: all of the registry
 
 
 class MethodSettings(Section):
-    """What one explanation method takes; its place in `explain` bears the method's name."""
+    """The settings of one explanation method; their key in `explain` is the method's name."""
 
 
 class GradCam(MethodSettings):
@@ -93,7 +93,7 @@ class Rise(MethodSettings):
 
 
 class SheetSettings(Section):
-    """What one kind of sheet takes; its place in `explain` bears the sheet's name."""
+    """The settings of one kind of sheet; their key in `explain` is the sheet's name."""
 
 
 Names = Annotated[list[str], Field(min_length=1)]
@@ -143,12 +143,12 @@ class Sanity(Section):
 
 
 def _true_class(written: object) -> object:
-    """YAML reads a bare `true` as a truth value; here it is the word."""
+    """YAML reads a bare `true` as a boolean; here it is the word."""
     return TRUE if written is True else written
 
 
 class Explain(Section):
-    """`explain`: besides what is of all methods, one section of settings per method of the registry, under its name."""
+    """`explain`: besides what all methods share, one section of settings per method of the registry, under its name."""
 
     profile: Literal["default", "full"]
     seed: Seed
@@ -192,7 +192,7 @@ class Explain(Section):
     @model_validator(mode="before")
     @classmethod
     def _profiled(cls, values: Any) -> Any:
-        """Under `profile: full`, methods and sheets are all that have settings here, and measures all there are."""
+        """With `profile: full`, all methods and sheets with settings here, and all measures."""
         if not isinstance(values, Mapping) or values.get("profile") != "full":
             return values
         return {**values, "methods": cls.named(MethodSettings), "sheets": cls.named(SheetSettings), "measures": [EVERY]}

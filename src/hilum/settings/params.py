@@ -1,4 +1,4 @@
-"""params.yaml as checked, frozen values. No default lives here: params.yaml holds them all."""
+"""params.yaml as checked, frozen values. No defaults here: params.yaml holds them all."""
 
 import re
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ class Prepare(Section):
             *((f"_by_source.{source}", own) for source, own in self.labels_by_source.items()),
         ):
             faults += [
-                f"prepare.labels{place}.{name} must name findings, got an empty one: no finding told is no class; leave such "
+                f"prepare.labels{place}.{name} must name findings, got an empty one: no finding is not a class; leave such "
                 f'films out with `{EXCLUDED}: [""]`'
                 for name, said in rules.items()
                 if name != EXCLUDED and not all(re.search(r"\w", rule) for rule in said)
@@ -193,7 +193,7 @@ class Params(Section):
 
 
 def _head_faults(arms: Mapping[str, Arm]) -> list[str]:
-    """Arms without the head that their phases read, or with one that none reads."""
+    """Arms without the head that their phases need, or with one that no phase uses."""
     faults = []
     for name, arm in arms.items():
         stepping = any(isinstance(phase, Phase) for phase in arm.phases)
@@ -211,12 +211,12 @@ def _head_faults(arms: Mapping[str, Arm]) -> list[str]:
 
 
 def _imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, Arm]) -> list[str]:
-    """Settings of `train` that name other classes than there are, or that nothing would read."""
+    """Settings of `train` that name unknown classes, or that would have no effect."""
     faults = []
     named = ", ".join(classes)
     if train.prevalence and (set(train.prevalence) != set(classes) or abs(sum(train.prevalence.values()) - 1) > 1e-6):
         faults.append(
-            f"train.prevalence must give every class ({named}) a share, in all 1, got {train.prevalence}; {{}} leaves it"
+            f"train.prevalence must give every class ({named}) a share, with sum 1, got {train.prevalence}; {{}} leaves it"
         )
     faults += _decision_faults(train, classes)
     strange = set(train.balance.multiplier) - set(classes)
@@ -230,20 +230,20 @@ def _imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, Arm])
     solved = [name for name, arm in arms.items() if any(isinstance(phase, ConvexPhase) for phase in arm.phases)]
     if train.imbalance in ("smote", "focal") and solved:
         faults.append(
-            f"train.imbalance {train.imbalance} is no weight of a film, which is what solver convex solves under, in "
+            f"train.imbalance {train.imbalance} is not a weighting of films, which solver convex needs, in "
             f"{', '.join(solved)}; use class_weight, oversample, undersample or none, or write `solver: gradient` there"
         )
     headless = [name for name, arm in arms.items() if all(phase.unfreeze != "head" for phase in arm.phases)]
     if train.imbalance == "smote" and headless:
         faults.append(
-            "train.imbalance smote makes films up in a phase that says `unfreeze: head`, but there is none in "
-            f"{', '.join(headless)}; add one, or use another word of train.imbalance"
+            "train.imbalance smote synthesises films in a phase that says `unfreeze: head`, but there is none in "
+            f"{', '.join(headless)}; add one, or choose another train.imbalance"
         )
     return faults
 
 
 def _decision_faults(train: Train, classes: list[str]) -> list[str]:
-    """A rule of decision that does not go with the classes, or costs that nothing would read."""
+    """A decision rule that does not fit the classes, or costs that would have no effect."""
     faults = []
     if train.decision != "probable" and len(classes) == 2:
         faults.append(
@@ -261,7 +261,7 @@ def _decision_faults(train: Train, classes: list[str]) -> list[str]:
 
 
 def _fold_faults(split: Split, chosen: list[str], arms: list[str], reference: str, sources: list[str]) -> list[str]:
-    """Folds that cannot be, or that do not go with the list of their stages: DVC makes a stage of a name, not of a number."""
+    """Impossible folds, or folds that do not fit the list of their arms: DVC makes a stage from a name, not from a number."""
     faults = []
     if split.folds == 1:
         faults.append("split.folds must be 0 (none) or 2 and more, got 1")
@@ -292,7 +292,7 @@ def read_params(path: Path) -> Params:
 
 
 def check_params(values: Any) -> Params:
-    """Check values as they stand in params.yaml. Raises ValueError that lists every fault at once."""
+    """Check values as written in params.yaml. Raises ValueError that lists every fault at once."""
     try:
         return Params.model_validate(values)
     except ValidationError as error:

@@ -1,7 +1,7 @@
-"""Where the films of this machine are: what differs from machine to machine, decides no result and enters none.
+"""Where the films are on this machine: this differs between machines, affects no result and enters none.
 
-params.yaml says where a source's films lie in the project. Another folder stands in roots.yaml at home, which git ignores, or
-comes with one run in an environment variable, which its stages see in a copy of the project too.
+params.yaml gives the folder of a source's films in the project. Another folder is set in roots.yaml at home, ignored by git, or
+for one run in an environment variable, which its stages also see in a copy of the project.
 """
 
 import json
@@ -17,16 +17,16 @@ from hilum.settings.sources import PhantomSource
 from hilum.settings.yaml_text import read_yaml
 
 FILE = "roots.yaml"  # source -> folder
-VARIABLE = "HILUM_ROOTS"  # the same mapping in JSON; it goes before the file
+VARIABLE = "HILUM_ROOTS"  # the same mapping in JSON; it overrides the file
 
 
 def read_roots(params: Params, home: Path, given: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Source -> the folder of its films as it was written, absolute or relative to home; sources that are drawn have none.
+    """Source -> the folder of its films as written, absolute or relative to home; sources that are drawn have none.
 
-    home: `Workspace.home`. given: goes before variable and file, which go before params.yaml.
+    home: `Workspace.home`. given: overrides variable and file, which override params.yaml.
 
     Raises:
-        ValueError: the file or the variable is no mapping from known sources to folders.
+        ValueError: the file or the variable is not a mapping from known sources to folders.
     """
     own = {name: source.root for name, source in params.acquire.sources.items() if not isinstance(source, PhantomSource)}
     chosen: dict[str, str] = {}
@@ -37,7 +37,7 @@ def read_roots(params: Params, home: Path, given: Mapping[str, str] | None = Non
 
 
 def check_roots(values: Any, legal: Collection[str], place: str) -> None:
-    """Raise ValueError naming every source and folder that cannot be. legal: sources with films. place: where values stand."""
+    """Raise ValueError naming every invalid source and folder. legal: sources with films. place: where the values are from."""
     if not isinstance(values, Mapping):
         raise ValueError(f"{place} must map names of sources to folders, got {values!r}; write `name: folder`, a line for each")
     faults = [str(name) for name in values if name not in legal]
@@ -52,7 +52,7 @@ def check_roots(values: Any, legal: Collection[str], place: str) -> None:
 
 
 def _legal(own: Mapping[str, str], values: Any, home: Path) -> list[str]:
-    """The sources that may have a folder: those of params.yaml, and those that a recipe would put in their place."""
+    """The sources that may have a folder: those of params.yaml, and those that a recipe would replace them by."""
     legal = list(own)
     if not isinstance(values, Mapping) or set(values) <= set(own):
         return legal

@@ -1,4 +1,4 @@
-"""What the settings' classes say may stand at a place of params.yaml: the members of its annotation, one by one."""
+"""The types that the settings' classes allow at a place of params.yaml: the members of its annotation."""
 
 import types
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ def split_union(annotation: Any) -> list[Any]:
 
 
 def find_inside(members: list[Any], step: str, value: Any) -> list[Any]:
-    """What may stand one step further inside: under a key of a section or a mapping, or as an item of a list.
+    """The types allowed one level deeper: under a key of a section or a mapping, or as an item of a list.
 
-    members: what the value itself may be. value: what stands there; it decides between sources of several readers, and phases.
+    members: the types of the value itself. value: the current value; it decides between sources of several readers, and phases.
     """
     found = []
     for member in members:
@@ -34,7 +34,7 @@ def find_inside(members: list[Any], step: str, value: Any) -> list[Any]:
 
 
 def find_members(whole: type[Section], path: list[str], values: Any) -> list[Any]:
-    """What may stand at a place of params.yaml, nothing where the settings know no such place. values: what stands at the top."""
+    """The types allowed at a place of params.yaml, none where the settings have no such place. values: the whole file."""
     members: list[Any] = [whole]
     for step in path:
         members = find_inside(members, step, values)
@@ -43,30 +43,30 @@ def find_members(whole: type[Section], path: list[str], values: Any) -> list[Any
 
 
 def step_into(values: Any, step: str) -> Any:
-    """What stands under a key or at a place of a list, None where there is nothing."""
+    """The value under a key or at a position of a list, None where there is nothing."""
     if isinstance(values, Mapping):
         return values.get(step)
     return values[int(step)] if isinstance(values, list) and step.isdecimal() and int(step) < len(values) else None
 
 
 def is_section(member: Any) -> bool:
-    """Whether a member of an annotation is a class of settings."""
+    """Whether a member of an annotation is a settings class."""
     return isinstance(member, type) and issubclass(member, Section)
 
 
 def is_text(member: Any) -> bool:
-    """Whether a member takes a text as it is: any, or one of several words."""
+    """Whether a member takes a text unchanged: any, or one of several words."""
     return member is str or (get_origin(member) is Literal and all(isinstance(word, str) for word in get_args(member)))
 
 
 def kind_of_phase(value: Any) -> str:
-    """gradient or convex: by its solver, which of them a phase is meant to be."""
+    """gradient or convex: the intended kind of a phase, by its solver."""
     solver = value.get("solver") if isinstance(value, Mapping) else getattr(value, "solver", None)
     return "convex" if solver == "convex" else "gradient"
 
 
 def fits_kind(section: type[Section], value: Any) -> bool:
-    """Whether a source of this class has the reader that stands there, or a phase the solver; any other section fits."""
+    """Whether a source of this class has the given reader, or a phase the solver; any other section fits."""
     if not isinstance(value, Mapping):
         return True
     fields = section.model_fields

@@ -1,4 +1,4 @@
-"""What a section of params.yaml is made of: numbers and names in their ranges, and values that may be searched."""
+"""The parts of a section of params.yaml: numbers and names in their ranges, and values that may be searched."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
@@ -8,18 +8,18 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]  # what NumPy, Keras and scikit-learn all take
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]  # what an override of DVC takes as a key
+Seed = Annotated[int, Field(ge=0, lt=2**31)]  # accepted by NumPy, Keras and scikit-learn
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]  # accepted as a key by DVC's overrides
 
 
 class Section(BaseModel):
-    """Values of one mapping of params.yaml; a key it does not know is an error."""
+    """Values of one mapping of params.yaml; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Range(Section):
-    """A searched number in its own place: low and high inclusive, tried first at start, on a logarithmic scale if log."""
+    """A searched number: low and high inclusive, start is tried first, on a logarithmic scale if log."""
 
     low: float
     high: float
@@ -38,7 +38,7 @@ class Range(Section):
 
 
 class Choices(Section):
-    """A searched value out of a list; start is tried first."""
+    """A searched value from a list; start is tried first."""
 
     choices: list[float | int | str]
     start: float | int | str
@@ -51,7 +51,7 @@ class Choices(Section):
 
 
 def kind_of_space(value: Any) -> str:
-    """range, list or value: by its keys, which of them a searched value is meant to be."""
+    """range, list or value: the intended kind of a searched value, by its keys."""
     keys = value if isinstance(value, Mapping) else type(value).model_fields if isinstance(value, Section) else ()
     return "range" if "low" in keys or "high" in keys else "list" if "choices" in keys else "value"
 

@@ -1,4 +1,4 @@
-"""What params.yaml may say of a source of films: one settings class per reader."""
+"""The settings of a source of films in params.yaml: one class per reader."""
 
 from typing import Annotated, Literal
 
@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 from hilum.settings.search_space import Positive, Section
 
 PINNED = "pinned.json"  # of a source in mode `reference`: the SHA-256 of every file, without paths if DICOM
-PLACE = {"root", "mode"}  # settings of where films are: the same films give the same results
-NOT_READ = {"reader", *PLACE}  # settings of a source that are not its reader's
+PLACE = {"root", "mode"}  # settings of location: the same films give the same results
+NOT_READ = {"reader", *PLACE}  # settings of a source that do not concern its reader
 
 
 class Shortcut(Section):
@@ -64,7 +64,7 @@ class CsvSource(Section):
     def _labelled(self) -> "CsvSource":
         if bool(self.finding) == bool(self.findings):
             raise ValueError(
-                f"a table must tell findings by `finding` (one column) or `findings` (a column each), got {self.finding!r} and "
+                f"a table must give findings by `finding` (one column) or `findings` (a column each), got {self.finding!r} and "
                 f"{self.findings}; name one of the two"
             )
         if isinstance(self.boxes, list) and len(self.boxes) not in (1, 4):
@@ -94,7 +94,7 @@ class NihSource(Section):
 class DicomSource(Section):
     reader: Literal["dicom"]
     root: str
-    mode: Literal["copy", "reference"] = "reference"  # raw headers do not travel to a DVC remote unasked
+    mode: Literal["copy", "reference"] = "reference"  # raw headers are not uploaded to a DVC remote by default
     table: Annotated[str, Field(min_length=1)]
     path: str = ""
     uid: str = ""
@@ -116,7 +116,7 @@ class RsnaSource(Section):
     mode: Literal["copy", "reference"] = "reference"
 
 
-DICOM_SOURCES = (DicomSource, RsnaSource)  # their headers and paths carry names: pinned by hashes alone
+DICOM_SOURCES = (DicomSource, RsnaSource)  # their headers and paths contain names: pinned by hashes alone
 
 Source = Annotated[
     PhantomSource

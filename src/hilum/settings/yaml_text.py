@@ -1,6 +1,6 @@
-"""YAML as DVC reads and writes it, which is version 1.2: PyYAML's own rules (1.1) make a truth of `yes` and 90 of `1:30`.
+"""YAML as DVC reads and writes it, which is version 1.2: PyYAML's own rules (1.1) read `yes` as true and `1:30` as 90.
 
-DVC writes an override into params.yaml by its rules, so a text `yes` comes out without quotes, and is a text for its readers.
+DVC writes an override into params.yaml by its rules, so a text `yes` is written without quotes, and must be read as a text.
 Source: YAML 1.2.2, 10.3.2 (core schema), with the underscores and dates that DVC's ruamel.yaml takes beyond it.
 """
 
@@ -16,18 +16,18 @@ FLOAT = re.compile(
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
 BASES = {"0b": 2, "0o": 8, "0x": 16}
-REPLACED = ("bool", "int", "float", "value")  # value: a bare `=`, which PyYAML knows and cannot read
+REPLACED = ("bool", "int", "float", "value")  # value: a bare `=`, which PyYAML recognises but cannot read
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader under the rules of YAML 1.2."""
+    """PyYAML's safe loader with the rules of YAML 1.2."""
 
 
 def read_yaml(text: str) -> Any:
     """The values of a document, as DVC reads them.
 
     Raises:
-        yaml.YAMLError: it is no YAML.
+        yaml.YAMLError: it is not YAML.
     """
     return yaml.load(text, Loader)
 
