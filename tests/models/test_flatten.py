@@ -190,7 +190,7 @@ def of_size(shape: tuple[int | None, ...]) -> keras.Model:
             lambda: nested([L.Dense(1)]),
             r"if it gives logits, .*keras\.layers\.Activation\(\"sigmoid\"\)\(model\.output\)",
         ),
-        (lambda: nested([L.Dense(4), keras.ops.sigmoid]), "got 4 sigmoids: each speaks of a finding of its own"),
+        (lambda: nested([L.Dense(4), keras.ops.sigmoid]), "got 4 sigmoids: each is for a finding of its own"),
         (lambda: nested([L.Dense(1, activation="softmax")]), "a softmax over one output, which is 1 for every film"),
         (lambda: nested([L.Dense(3), lambda seen: keras.ops.softmax(seen, axis=0)]), "got Softmax; "),
         (softmax_below, r"above the softmax said; end the model at that one: .*model\.get_layer\('said'\)\.output\)"),

@@ -130,7 +130,7 @@ def test_the_zip_form_is_refused_with_the_way_to_the_older_one() -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         archive.writestr("archive/data.pkl", b"")
-    with pytest.raises(ValueError, match=r"got the zip form of newer versions; .*_use_new_zipfile_serialization=False"):
+    with pytest.raises(ValueError, match=r"got the zip format of newer versions; .*_use_new_zipfile_serialization=False"):
         read(stream.getvalue())
 
 

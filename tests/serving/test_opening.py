@@ -85,8 +85,8 @@ def test_a_model_of_every_legal_end_gives_its_own_answers(project: Workspace, na
 
 REFUSED = {
     "two_outputs": "outputs [(None, 2), (None, 1)]; serve the one with the classes alone",
-    "fourteen_sigmoids": "got 14 sigmoids: each speaks of a finding of its own",
-    "two_ops_sigmoids": "got 2 sigmoids: each speaks of a finding of its own",
+    "fourteen_sigmoids": "got 14 sigmoids: each is for a finding of its own",
+    "two_ops_sigmoids": "got 2 sigmoids: each is for a finding of its own",
     "softmax_below": "end the model at that one: keras.Model(model.input, model.get_layer(",
     "logits": "if it gives logits, end it by keras.Model(model.input, keras.layers.Softmax()(model.output))",
     "softmax_of_one": "a softmax over one output, which is 1 for every film",

@@ -1,4 +1,4 @@
-"""The backbones one can name in params.yaml: how to build each, how it wants its grey levels, and where its blocks begin."""
+"""The backbones of params.yaml: how to build each, the scaling of its grey levels, and where its blocks begin."""
 
 import re
 from collections.abc import Callable
@@ -8,22 +8,22 @@ from typing import Any, Literal
 
 from hilum.models.packaged_weights import PackagedWeights
 
-Scale = float | tuple[float, float, float]  # of all channels, or of each, in the order in which the weights read them
+Scale = float | tuple[float, float, float]  # of all channels, or of each, in the weights' order
 
 
 @dataclass(frozen=True)
 class Backbone:
     """One row of the registry.
 
-    application: name in keras.applications, or a function of our own that is called as those are; options: its further arguments.
+    application: name in keras.applications, or our own function with the same signature; options: its further arguments.
     scaling: (factor, offset) that turns grey levels 0-255 into what the weights were trained on; it becomes part of the graph.
-        Weights of Caffe's order want blue, green, red.
+        Weights in Caffe's order take blue, green, red.
     block: pattern whose first group is the number of the block a layer belongs to; layers before the first match are block
         `stem`, those after the last one `top`.
     blocks: their names from the input upwards, so that params.yaml can be checked without building a graph.
-    between: where layers without a match belong that stand between two blocks, as DenseNet's transitions do: to the block
-        before them or to the one after.
-    imagenet: the package that `weights: imagenet` is read from; None: Keras downloads them.
+    between: for layers without a match between two blocks, such as DenseNet's transitions: they belong to the block
+        before or to the one after.
+    imagenet: the package with the weights of `weights: imagenet`; None: Keras downloads them.
     """
 
     application: str | Callable[..., Any]
@@ -36,7 +36,7 @@ class Backbone:
 
 
 def _efficientnet_lite(**arguments: Any) -> Any:
-    from hilum.models.efficientnet_lite import build_efficientnet_lite  # with Keras, which a registry that is read does not need
+    from hilum.models.efficientnet_lite import build_efficientnet_lite  # imports Keras, which reading the registry does not need
 
     return build_efficientnet_lite(**arguments)
 

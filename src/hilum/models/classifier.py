@@ -31,14 +31,14 @@ def build_classifier(
     log_prior: NDArray[np.float64],
     seed: int,
 ) -> keras.Model:
-    """Build a flat graph (size, size, 1) -> (classes,) whose untrained head answers the prior.
+    """Build a flat graph (size, size, 1) -> (classes,) whose untrained head predicts the prior.
 
-    weights: None for random ones, "imagenet" (Keras downloads them, or a package has them: see the row of the backbone) or the
+    weights: None for random ones, "imagenet" (Keras downloads them, or a package has them: see the backbone's row) or the
         path of a file without top.
     log_prior: (classes,) natural logarithm of the class frequencies, in class order.
 
     Raises:
-        ValueError: the backbone is unknown, log_prior has another length than classes, or the weights are missing or others.
+        ValueError: the backbone is unknown, log_prior has another length than classes, or the weights are missing or do not fit.
     """
     if log_prior.shape != (classes,):
         raise ValueError(f"log_prior must hold one value per class, got shape {log_prior.shape} for {classes} classes")
@@ -63,8 +63,8 @@ def build_classifier(
 
 
 def _scale(grey: Any, factor: Scale, offset: Scale) -> Any:
-    """A film (N, H, W, 1) as the three channels (N, H, W, 3) that a backbone's weights read."""
-    if isinstance(factor, tuple) or isinstance(offset, tuple):  # of each channel, so there must be three to scale
+    """A film (N, H, W, 1) as the three channels (N, H, W, 3) that a backbone's weights take."""
+    if isinstance(factor, tuple) or isinstance(offset, tuple):  # one per channel, so there must be three to scale
         numbers = [list(value) if isinstance(value, tuple) else value for value in (factor, offset)]
         colour = keras.layers.Concatenate(name="three_channels")([grey, grey, grey])
         return keras.layers.Rescaling(*numbers, name="scale")(colour)
@@ -73,7 +73,7 @@ def _scale(grey: Any, factor: Scale, offset: Scale) -> Any:
 
 
 def _name_by_place(body: keras.Model) -> None:
-    """Name the layers that Keras numbers through the process (ResNet's shortcuts) after the layer that reads them."""
+    """Name the layers that Keras numbers per process (ResNet's shortcuts) after the layer that reads them."""
     for layer in body.layers:
         if layer.name.replace("_", "").startswith(type(layer).__name__.lower()):
             layer.name = f"{layer._outbound_nodes[0].operation.name}_{type(layer).__name__.lower()}"
@@ -87,9 +87,9 @@ def _backbone_weights(backbone: str, size: int, weights: str) -> list[NDArray[np
 
 @lru_cache(maxsize=1)  # every trial of a search builds the same network
 def _read_weights(backbone: str, size: int, weights: str, written: int) -> list[NDArray[np.float32]]:
-    """written: when the file was, since another one of its name is read anew."""
+    """written: time of the file, because a replaced file must be read again."""
     row = find_backbone(backbone)
-    if weights == "imagenet" and row.imagenet is not None:  # it says itself what is wrong with its package
+    if weights == "imagenet" and row.imagenet is not None:  # its message already names the package
         shape = (size, size, 3)
         return application(backbone)(input_shape=shape, include_top=False, weights=row.imagenet, **row.options).get_weights()
     # Weights do not depend on the input size; ImageNet files of MobileNets are published for 224 px and refuse odd sizes.
@@ -186,7 +186,7 @@ def cut(model: keras.Model, name: str) -> tuple[keras.Model, keras.Model]:
 def last_convolution(model: keras.Model) -> str:
     """The layer whose maps the pooling averages: the highest output of rank 4 that is a legal cut.
 
-    What stands above a global pooling does not count, because a pooling may keep its axes and be followed by convolutions.
+    Layers above a global pooling are ignored, because a pooling may keep its axes and be followed by convolutions.
     """
     return _spatial_layers(model)[-1].name
 
@@ -203,10 +203,10 @@ def finer_convolution(model: keras.Model) -> str:
 
 
 def convolution_steps(model: keras.Model) -> list[str]:
-    """For each step below the pooling, the layer that holds what it gives, in graph order; all of them are legal cuts.
+    """For each step below the pooling, the layer with its output, in graph order; all of them are legal cuts.
 
-    A step begins with a convolution, or where paths that lie above one merge. The normalisation and the activation behind it
-    belong to it; padding, pooling and whatever else changes the number of cells or channels do not.
+    A step begins with a convolution, or where paths above one merge. The normalisation and the activation after it
+    belong to it; padding, pooling and other layers that change the number of cells or channels do not.
     """
     steps: list[list[keras.layers.Layer]] = []
     for layer in _spatial_layers(model):
@@ -257,7 +257,7 @@ def save_classifier(model: keras.Model, path: Path) -> None:
 
 
 def _timeless(node: Any) -> Any:
-    """A configuration without dates, memory addresses and what training switched on and off."""
+    """A configuration without dates, memory addresses and the `trainable` flags."""
     if isinstance(node, list):
         return [_timeless(item) for item in node]
     if not isinstance(node, dict):
@@ -270,13 +270,13 @@ def load_classifier(path: Path) -> keras.Model:
     """Read a `.keras` file, its ending in any case; Keras' safe mode stays on, so that no code of the file is run.
 
     Raises:
-        ValueError: there is none, or Keras cannot read it.
+        ValueError: it does not exist, or Keras cannot read it.
     """
     if not path.is_file():
         raise ValueError(f"a model must be a .keras file, got {path}, which does not exist; run `dvc repro` to train one")
     with tempfile.TemporaryDirectory() as temporary:
         named = path
-        if path.suffix != ".keras":  # by which Keras tells what it reads
+        if path.suffix != ".keras":  # by which Keras recognises the format
             named = Path(temporary) / "model.keras"
             named.symlink_to(path.resolve())
         try:

@@ -1,4 +1,4 @@
-"""How large a described model would be, told before any of its weights is made."""
+"""The size that a described model would have, computed before any of its weights is made."""
 
 import json
 import math
@@ -10,17 +10,17 @@ from typing import Any
 import keras
 from keras.src.backend.common import global_state
 
-MAX_CELLS = 2**28  # numbers that one layer gives for one film: 64 channels of 2048 x 2048
+MAX_CELLS = 2**28  # numbers in one layer's output for one film: 64 channels of 2048 x 2048
 
 
 def check_declared(path: Path, held: int) -> None:
-    """Refuse a `.keras` file whose layers ask for more weights than it holds, or give more for a film than memory has.
+    """Refuse a `.keras` file whose layers need more weights than it holds, or more memory for a film than allowed.
 
-    held: how many numbers its weights are. The layers are put together without making a weight, so that a layer of 10^9 units
+    held: the number of its weights. The layers are connected without making a weight, so that a layer of 10^9 units
     costs nothing here.
 
     Raises:
-        ValueError: they ask for more, or Keras cannot put the layers together.
+        ValueError: they need more, or Keras cannot connect the layers.
     """
     with zipfile.ZipFile(path) as archive:
         config = json.loads(archive.read("config.json"))
@@ -56,7 +56,7 @@ def refuse_description(path: Path, fault: Exception) -> str:
 
 
 def _cells(model: Any) -> Iterator[int]:
-    """What each operation of a graph gives for one film, as a count of numbers."""
+    """The size of each operation's output for one film, as a count of numbers."""
     graph = getattr(model, "_functional", None) or model
     for operation in getattr(graph, "operations", []):
         if isinstance(operation, keras.Model):

@@ -21,9 +21,9 @@ STAGES = (  # expansion, side of the kernel, stride, filters, repeats
     (6, 5, 2, 192, 4),
     (6, 3, 1, 320, 1),
 )
-STEM, TOP = 32, 1280  # filters, which the width does not scale
+STEM, TOP = 32, 1280  # filters, not scaled by the width
 EPSILON = 1e-3  # of batch norm
-STEPS = {  # what a layer is called here -> the convolution and the batch norm of that step in PyTorch's file
+STEPS = {  # layer name here -> the convolution and the batch norm of that step in PyTorch's file
     "stem_conv": ("_conv_stem", "_bn0"),
     "expand": ("_expand_conv", "_bn0"),
     "depthwise": ("_depthwise_conv", "_bn1"),
@@ -40,13 +40,13 @@ def build_efficientnet_lite(
     include_top: bool = False,
     weights: str | PackagedWeights | None = None,
 ) -> keras.Model:
-    """Build the network without its classifier, called as the functions of keras.applications are: (H, W, 3) -> (h, w, 1280).
+    """Build the network without its classifier, with the signature of keras.applications: (H, W, 3) -> (h, w, 1280).
 
     width: factor on the filters of the stages; depth: factor on their repeats.
     weights: None for random ones, a file that `save_backbone` wrote, or the file of a package.
 
     Raises:
-        ValueError: a classifier is asked for, or the weights are those of another network.
+        ValueError: a classifier is requested, or the weights are those of another network.
     """
     if include_top:
         raise ValueError("EfficientNet-Lite must be built without its classifier, got include_top=True; leave it out")
@@ -91,7 +91,7 @@ def _step(x: Any, layer: keras.layers.Layer, active: bool = True) -> Any:
 
 
 def _block(x: Any, name: str, expansion: int, kernel: int, stride: int, filters: int) -> Any:
-    """An inverted residual block; the sum with what came in where stride and filters leave its shape."""
+    """An inverted residual block; its input is added where stride and filters keep the shape."""
     channels = int(x.shape[-1])
     inside = _step(x, _convolution(expansion * channels, 1, 1, f"{name}_expand")) if expansion > 1 else x
     depthwise = keras.layers.DepthwiseConv2D(
@@ -102,7 +102,7 @@ def _block(x: Any, name: str, expansion: int, kernel: int, stride: int, filters:
 
 
 def _place(body: keras.Model, tensors: dict[str, NDArray[Any]]) -> None:
-    """Give each layer its tensors of PyTorch's file. The classifier and the counters of batches have no place here."""
+    """Give each layer its tensors of PyTorch's file. The classifier and the batch counters are not used."""
     given = {name for name in tensors if not name.startswith("_fc.") and not name.endswith(".num_batches_tracked")}
     wanted = {layer: _names_in_file(layer) for layer in body.layers if layer.weights}
     if strange := sorted(given.symmetric_difference(name for names in wanted.values() for name in names)):
@@ -124,7 +124,7 @@ def _names_in_file(layer: keras.layers.Layer) -> list[str]:
 
 
 def _turned(layer: keras.layers.Layer, tensor: NDArray[Any]) -> NDArray[np.float32]:
-    """A kernel of PyTorch, (out, in, h, w), as Keras has it, (h, w, in, out); a depthwise one, (n, 1, h, w), as (h, w, n, 1)."""
+    """A kernel of PyTorch, (out, in, h, w), in Keras' order, (h, w, in, out); a depthwise one, (n, 1, h, w), as (h, w, n, 1)."""
     if tensor.ndim != 4:
         return tensor
     return tensor.transpose((2, 3, 0, 1) if isinstance(layer, keras.layers.DepthwiseConv2D) else (2, 3, 1, 0))

@@ -8,14 +8,14 @@ import keras
 def flatten(model: keras.Model, float32: bool = False) -> keras.Model:
     """The same classifier as a flat graph (H, W, 1) -> (K,) with layers `logits` and `probabilities`, weights shared.
 
-    Nested models and Sequential ones are unrolled. A model of three channels gets the grey film three times. A softmax or one
+    Nested models and Sequential ones are unrolled. A model with three channels gets the grey film three times. A softmax or one
     sigmoid at the end becomes a layer of its own above `logits`; for a sigmoid z the two logits are (-z, z), the log odds of
     the two classes. float32: let every layer compute in float32 with the weights as they are, because gradients vanish in
-    half precision; otherwise each keeps its own arithmetic. A model that needs no change is returned as it is.
-    The model that came is not touched: every layer of the flat graph is a twin that holds the same variables.
+    half precision; otherwise each keeps its own precision. A model that needs no change is returned unchanged.
+    The given model is not changed: every layer of the flat graph is a copy that holds the same variables.
 
     Raises:
-        ValueError: no functional or Sequential model, not one film in and one vector out, weights in half precision, or an end
+        ValueError: not a functional or Sequential model, not one film in and one vector out, half-precision weights, or an end
             other than softmax or one sigmoid.
     """
     if is_flat(model) and not (float32 and _is_mixed(model)):
@@ -36,13 +36,13 @@ def flatten(model: keras.Model, float32: bool = False) -> keras.Model:
 
 
 def rescale(model: keras.Model, factor: float, offset: float) -> keras.Model:
-    """The model behind a layer that turns grey levels 0-255 into what it was trained on: grey * factor + offset."""
+    """The model with a first layer that turns grey levels 0-255 into its own input: grey * factor + offset."""
     film = keras.Input(model.input_shape[1:])
     return keras.Model(film, model(keras.layers.Rescaling(factor, offset)(film), training=False), name=model.name)
 
 
 def renew(model: keras.Model) -> keras.Model:
-    """A functional model rebuilt of twins: `get_layer(...).output` is its own tensor also where its layers came from another."""
+    """A functional model rebuilt from copies: `get_layer(...).output` is its own tensor even if layers are of another model."""
     source = keras.Input(batch_shape=model.input.shape, dtype=model.input.dtype, name="source")
     rebuilt = _Rebuilt(float32=False)
     return keras.Model(source, rebuilt.replay(model, source), name=model.name)
@@ -60,7 +60,7 @@ def is_flat(model: keras.Model) -> bool:
 
 
 class _Rebuilt:
-    """A graph under construction: operation -> its twin, and the names that are taken."""
+    """A graph under construction: operation -> its copy, and the names in use."""
 
     def __init__(self, float32: bool) -> None:
         self._float32 = float32
@@ -71,7 +71,7 @@ class _Rebuilt:
         self._names |= set(names)
 
     def own_name(self, name: str) -> str:
-        """The name, numbered if two models inside each other use it."""
+        """The name, numbered if nested models share it."""
         number, free = 1, name
         while free in self._names:
             number, free = number + 1, f"{name}_{number + 1}"
@@ -79,7 +79,7 @@ class _Rebuilt:
         return free
 
     def replay(self, model: keras.Model, tensor: Any) -> Any:
-        """What the model makes of a tensor, by twins of its layers."""
+        """The model's output for a tensor, by copies of its layers."""
         if isinstance(model, keras.Sequential):
             for layer in model.layers:
                 tensor = self._call(layer, tensor)
@@ -93,7 +93,7 @@ class _Rebuilt:
         return self.twin_of(operation)(*tensors, **options)
 
     def twin_of(self, operation: Any) -> Any:
-        """The operation once more, outside of every graph, holding the same variables."""
+        """A copy of the operation, outside of every graph, holding the same variables."""
         if id(operation) not in self._twins:
             self._twins[id(operation)] = self.twin(operation)
         return self._twins[id(operation)]
@@ -109,7 +109,7 @@ class _Rebuilt:
 
 
 def _without_activation(output: Any, rebuilt: _Rebuilt) -> tuple[Any, str]:
-    """The tensor below the last activation, and that activation's word; what stands above it and changes nothing is left out."""
+    """The tensor below the last activation, and that activation's name; layers above it that change nothing are left out."""
     last = output._keras_history.operation
     while _changes_nothing(last):
         last = last.input._keras_history.operation
@@ -131,18 +131,18 @@ def _word_of(operation: Any) -> str:
 
 
 def _changes_nothing(operation: Any) -> bool:
-    """Whether a layer hands on what it gets, once the model is trained: a linear activation (of another precision), dropout."""
+    """Whether a layer passes its input on at inference: a linear activation (of another precision), dropout."""
     if isinstance(operation, keras.layers.Activation):
         return _word_of(operation) == "linear"
     return isinstance(operation, keras.layers.Identity | keras.layers.Dropout)
 
 
 def _refuse_end(output: Any, last: Any, word: str, classes: int) -> str:
-    """Why a model is no classifier of hilum's kind, with what to do that leaves its answers as they are."""
+    """Why a model is not a classifier of hilum's kind, with a remedy that keeps its predictions."""
     rule = "a classifier must end in softmax or in one sigmoid"
     if word == "sigmoid":
         return (
-            f"{rule}, got {classes} sigmoids: each speaks of a finding of its own, while hilum explains one class among classes "
+            f"{rule}, got {classes} sigmoids: each is for a finding of its own, while hilum explains one class among classes "
             "that exclude each other; serve a model of one finding, with one sigmoid"
         )
     if word == "softmax":
@@ -157,7 +157,7 @@ def _refuse_end(output: Any, last: Any, word: str, classes: int) -> str:
 
 
 def _activated_below(operation: Any) -> Any:
-    """The nearest softmax or sigmoid over a vector in the line below an operation; None if there is none."""
+    """The nearest softmax or sigmoid over a vector below an operation; None if there is none."""
     while isinstance(tensor := operation.input, keras.KerasTensor) and len(tensor.shape) == 2:
         operation = tensor._keras_history.operation
         if _word_of(operation) in ("softmax", "sigmoid"):
@@ -174,10 +174,10 @@ def _is_mixed(model: keras.Model) -> bool:
 
 
 def check_graph(model: keras.Model) -> None:
-    """Refuse what cannot be rebuilt: no graph of layers, not one film in and one vector out, half precision in the weights.
+    """Refuse what cannot be rebuilt: not a graph of layers, not one film in and one vector out, half-precision weights.
 
     Raises:
-        ValueError: with what it is instead.
+        ValueError: with what the model is.
     """
     if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
         raise ValueError(f"a model must be a functional or a Sequential one, got {type(model).__name__}; rebuild it as such")

@@ -1,4 +1,4 @@
-"""Running a fixed graph fast: variables become constants, and one compiled function takes batches of any length."""
+"""Fast inference of a fixed graph: variables become constants, and one compiled function takes batches of any length."""
 
 from collections.abc import Callable
 
@@ -18,8 +18,8 @@ BATCH = 64
 def compile_forward(model: keras.Model, constants: bool) -> Forward:
     """Compile a model into a function from (N, ...) float32 to (N, ...) float32, in batches of 64, in inference mode.
 
-    constants: True turns the weights as they are now into constants, which lets TensorFlow fold batch norm into convolutions:
-    faster, equal to rounding. False keeps the arithmetic of training, bit for bit: what cached activations need, because Adam
+    constants: True turns the current weights into constants, which lets TensorFlow fold batch norm into convolutions:
+    faster, equal up to rounding. False keeps the arithmetic of training, bit for bit: cached activations need this, because Adam
     amplifies rounding.
     """
     signature = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
@@ -41,7 +41,7 @@ def compile_forward(model: keras.Model, constants: bool) -> Forward:
 def predictor(model: keras.Model) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
     """The model as a function from images (N, H, W, 1) of grey levels 0-255 to probabilities (N, K), rows summing to 1.
 
-    Any kind that `flatten` knows: a model of three channels sees the film three times, one sigmoid gives two columns.
+    Any kind that `flatten` takes: a model with three channels gets the film three times, one sigmoid gives two columns.
     """
     forward = compile_forward(flatten(model), constants=True)
 

