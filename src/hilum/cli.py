@@ -18,7 +18,7 @@ CHAMPION = "models:/hilum@champion"
 
 VERBS = {
     "check": "validate params.yaml and the files that it names; write data/facts.json",
-    "acquire": "bring one source of films under data/raw/",
+    "acquire": "put one source of films under data/raw/",
     "prepare": "decode, square and resize the films; write the manifest",
     "split": "split the films by patient and verify the parts",
     "pretrain": "train backbones on the findings of another source",
@@ -27,18 +27,18 @@ VERBS = {
     "evaluate": "measure one arm on validation and test films",
     "crossvalidate": "train and evaluate one arm on every fold of split.folds",
     "explain": "explain one arm's predictions for the chosen films, or a model's for one film",
-    "audit": "tell whether one arm relies on something outside the lungs, and where",
+    "audit": "test whether one arm relies on something outside the lungs, and where",
     "compare": "compare every arm with the reference",
     "publish": "add every run that the tracking store lacks",
     "verify": "read every file under DVC and compare its bytes with dvc.lock",
     "predict": "predict every film of a folder",
     "experiment": "run the pipeline under changed parameters, leaving this folder as it is",
 }
-ALONE = ("check", "acquire", "verify", "predict", "experiment")  # need nothing that another verb makes
+ALONE = ("check", "acquire", "verify", "predict", "experiment")  # need no output of another verb
 
 
 class MaskingParser(argparse.ArgumentParser):
-    """A parser whose refusals show no password of an address."""
+    """A parser whose errors show no password of an address."""
 
     def error(self, message: str) -> NoReturn:
         super().error(mask(message))
@@ -76,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_facts(parser: argparse.ArgumentParser) -> None:
-    """What is said of a user's own model that has no model.json beside it."""
+    """Options for a user's own model without model.json beside it."""
     own = parser.add_argument_group("of your own .keras file, where no model.json beside it says so")
     own.add_argument("--classes", default="", help="names separated by commas, in the order of the outputs")
     own.add_argument("--size", default="", help="side of its films in pixels")
@@ -92,8 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed, unknown = build_parser().parse_known_args(arguments)
     chosen = vars(parsed)
     verb = chosen.pop("verb")
-    if unknown:  # `mlflow run -P zz=1` hands over what MLproject does not declare as `--zz 1`
-        print(f"hilum {verb}: {mask(' '.join(unknown))} is no parameter; `hilum {verb} --help` lists them", file=sys.stderr)
+    if unknown:  # `mlflow run -P zz=1` passes what MLproject does not declare as `--zz 1`
+        print(f"hilum {verb}: {mask(' '.join(unknown))} is not a parameter; `hilum {verb} --help` lists them", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, _interrupt)
     _keep_freed_memory()
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tell(refusal: ValueError | OSError) -> str:
-    """What a refusal says; of a file that is not there also which stage makes it."""
+    """The message of an error; for a missing file also the stage that makes it."""
     if isinstance(refusal, FileNotFoundError) and isinstance(refusal.filename, str):
         from hilum.project.earlier_stages import tell_absent
 
@@ -138,9 +138,9 @@ def _tell(refusal: ValueError | OSError) -> str:
 
 
 def _keep_freed_memory() -> None:
-    """Have the C library keep what films' arrays free for the next ones.
+    """Let the C library keep the freed memory of films' arrays for the next ones.
 
-    glibc gives blocks as large as theirs back to the system, which must clear them for every array anew, until it has seen a
+    glibc returns blocks of this size to the system, which must clear them again for every array, until it has seen a
     larger one freed (up to 32 MiB: `man mallopt`, M_MMAP_THRESHOLD). Elsewhere this does nothing.
     """
     bytearray(31 << 20)
@@ -148,7 +148,7 @@ def _keep_freed_memory() -> None:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Look for no garbage while packages load, nor among what they leave: it stays, and the search is a fifth of loading them."""
+    """No garbage collection while packages load, nor of their objects later: they stay, and it takes a fifth of the loading."""
     gc.disable()
     try:
         yield
@@ -159,7 +159,7 @@ def _without_collector() -> Iterator[None]:
 
 @contextmanager
 def _without_banners() -> Iterator[None]:
-    """Keep TensorFlow's start-up lines about processors from the terminal; what fails still raises."""
+    """Hide TensorFlow's start-up lines about processors; failures still raise."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""Folders of results: their settings, digest and metrics. What is in the files links DVC's world with MLflow's."""
+"""Folders of results: their settings, digest and metrics. The files' content links DVC with MLflow."""
 
 import hashlib
 import json
@@ -13,10 +13,10 @@ from pydantic import BaseModel
 from hilum.cells import guard_table, read_cells
 from hilum.records import FORMER, Predictions
 
-NOTES = {  # what stands on a run's page
+NOTES = {  # description on a run's page
     "arm": "One model under one set of settings. Look at `evaluation/` for metrics and curves, `explanations/panels/` for maps.",
     "tune": "A search: its trials are nested below, `tuning/` holds their table and the best values.",
-    "crossvalidation": "One arm trained and evaluated on every fold, nested below; `crossvalidation/` holds the pooled answers.",
+    "crossvalidation": "One arm trained and evaluated on every fold, nested below; `crossvalidation/` pools the predictions.",
     "comparison": "Every arm against the reference: `comparison/comparison.html`.",
 }
 
@@ -38,14 +38,14 @@ def _plain(value: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """Raises ValueError if the file is not there: the stage that writes it has not run."""
+    """Raises ValueError if the file is missing: the stage that writes it has not run."""
     if not path.is_file():
         raise ValueError(f"{path} must be there before this stage runs; run `dvc repro`")
     return json.loads(path.read_text())
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
-    """The metrics of a file by the names that they have now, whatever they were called when it was written.
+    """The metrics of a file by their current names, also if it was written under earlier names.
 
     Raises: as `read_json`.
     """
@@ -57,9 +57,9 @@ def read_metrics(path: Path) -> dict[str, Any]:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """CSV with every digit that a number has; a missing number is `nan`, so that an empty cell stays an empty text.
+    """CSV with numbers in full precision; a missing number is `nan`, so that an empty cell stays an empty text.
 
-    No text of it is a formula to a spreadsheet (`cells`).
+    Spreadsheets read no text of it as a formula (`cells`).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     guard_table(table).to_csv(path, index=False, lineterminator="\n", na_rep="nan")
@@ -134,7 +134,7 @@ def pick_films(predictions: Predictions, image_ids: Sequence[str]) -> Prediction
 
 
 def pool_predictions(parts: Sequence[Predictions]) -> Predictions:
-    """The answers on several sets of films as one, in their order. All parts have one class order."""
+    """The predictions on several sets of films as one, in their order. All parts share one class order."""
     return Predictions(
         np.concatenate([part.image_id for part in parts]),
         np.concatenate([part.patient_id for part in parts]),
@@ -173,7 +173,7 @@ def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def base_tags(role: str, versions: Mapping[str, Any]) -> dict[str, str]:
-    """Tags that every run carries, whether a stage opens it or `publish` makes it from files."""
+    """Tags of every run, whether a stage opens it or `publish` makes it from files."""
     return {
         "role": role,
         "data_version": versions["data_version"],

@@ -1,4 +1,4 @@
-"""Which run a folder of results belongs to, and what of a folder is logged: the same for a stage and for `publish`."""
+"""The run that a folder of results belongs to, and what is logged from it: the same for a stage and for `publish`."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,9 +22,9 @@ INTERRUPTIONS = ("KILLED", "FAILED")
 
 
 def code_tags(workspace: Workspace) -> dict[str, str]:
-    """The commit whose code is running, and whether files differ from it: for the run of a stage.
+    """The commit of the running code, and whether files differ from it: for the run of a stage.
 
-    They stand in no file, or equal results would differ from commit to commit; so `publish`, which cannot know them, leaves
+    They are stored in no file, or equal results would differ from commit to commit; so `publish`, which cannot know them, leaves
     them out.
     """
     commit = find_commit(workspace)
@@ -44,7 +44,7 @@ def log_results(run: Run, folder: Path, name: str) -> None:
 
 
 def training_tags(settings: Mapping[str, Any]) -> dict[str, str]:
-    """What a run says of its model once that is saved."""
+    """What a run records about its model once that is saved."""
     return {"run_key": run_key(settings), "model_sha256": settings["model_sha256"], **settings["tags"]}
 
 
@@ -90,11 +90,11 @@ def register(run: Run, workspace: Workspace, arm: str, model_name: str, settings
 
 @contextmanager
 def arm_run(store: Store, workspace: Workspace, arm: str, name: str, model_name: str) -> Iterator[Run]:
-    """The run that one more folder of an arm belongs in: the newest of this training, unless it holds such a folder.
+    """The run that one more folder of an arm belongs in: the newest of this training, unless it already holds this folder.
 
-    Where there is none, or it is taken, a new run is opened and filled with what led to the model (and with the folders of the
-    stages before that fit this training). The run opens before its stage writes: what the folder will hold is not known, so a
-    stage that runs again never joins the run of what it wrote before, which would mix the two; equal folders may stand in two
+    Otherwise a new run is opened and filled with what led to the model (and with the folders of the
+    earlier stages that fit this training). The run opens before its stage writes, when the folder's content is unknown, so a
+    repeated stage never joins the run of its earlier output, which would mix the two; equal folders may be in two
     runs, and `publish`, which has the folders, adds none for them.
     """
     settings = read_json(workspace.arm(arm, "training") / "settings.json")
@@ -113,7 +113,7 @@ def arm_run(store: Store, workspace: Workspace, arm: str, name: str, model_name:
 
 
 def measured_before(workspace: Workspace, arm: str, name: str, training: Mapping[str, Any]) -> list[str]:
-    """The folders of the stages before that of `name` which were made from this model."""
+    """The folders of the stages before `name` that were made from this model."""
     return [one for one in MEASURED[: MEASURED.index(name)] if fits(workspace.arm(arm, one), training)]
 
 
@@ -126,9 +126,9 @@ def log_measured(run: Run, workspace: Workspace, arm: str, folders: Iterable[str
 
 
 def find_arm_run(store: Store, settings: Mapping[str, Any], name: str) -> Any:
-    """The newest finished run with the key of this training, if its artifacts are here and have no such folder; else None.
+    """The newest finished run with the key of this training, if its artifacts are here and lack this folder; else None.
 
-    Nor part of one: what is left of a folder whose adding was broken off may be of other settings than what comes.
+    Nor part of one: the rest of a folder whose upload was interrupted may be of other settings than the new one.
     """
     runs = [run for run in store.find({"run_key": run_key(settings)}) if run.info.status not in INTERRUPTIONS]
     taken = {f"digest.{name}", f"{BROKEN_OFF}{name}"}
@@ -136,10 +136,10 @@ def find_arm_run(store: Store, settings: Mapping[str, Any], name: str) -> Any:
 
 
 def fits(folder: Path, training: Mapping[str, Any]) -> bool:
-    """Whether a folder of MEASURED was made from this very training, its threshold and settings included: by the key it says.
+    """Whether a folder of MEASURED was made from this training, its threshold and settings included: by its stored key.
 
-    training: settings of the folder `training`. Folders and trainings said no key once: a folder without one is not of a
-    training that has one, which is newer. Where neither has, arm and weights decide, and the threshold by which the evaluation
+    training: settings of the folder `training`. Earlier versions stored no key: a folder without one is not of a
+    training that has one, which is newer. If neither has one, arm and weights decide, and the threshold by which the evaluation
     beside the folder gave its predictions.
     """
     file = folder / "settings.json"
@@ -154,7 +154,7 @@ def fits(folder: Path, training: Mapping[str, Any]) -> bool:
 
 
 def has_predictions_of(file: Path, model: Mapping[str, Any]) -> bool:
-    """Whether the answers in a file became predictions by a model's classes and threshold; also where there is no file.
+    """Whether the predictions in a file follow from a model's classes and threshold; also true if there is no file.
 
     model: of model.json.
     """
@@ -165,7 +165,7 @@ def has_predictions_of(file: Path, model: Mapping[str, Any]) -> bool:
     if not set(columns) <= set(table):
         return False
     predictions = table[columns].to_numpy(np.float64)
-    # the rule of evaluation.scoring.decisions, which stands beside this floor
+    # the rule of evaluation.scoring.decisions, which this module must not import
     said = predictions.argmax(axis=1) if threshold is None else (predictions[:, 1] >= threshold).astype(int)
     return bool((classes[said] == table["predicted"]).all())
 
@@ -176,16 +176,16 @@ def log_history(run: Run, workspace: Workspace, arm: str) -> None:
 
 
 def log_search(parent: Run, folder: Path, params: Params, arm: str) -> None:
-    """What the parent run of a search holds, from its folder."""
+    """Log the parent run of a search from its folder."""
     searched = spaces(params.arms[arm])
     parent.log_params({f"space.{key}": space.model_dump(exclude_defaults=True) for key, space in searched.items()})
-    told = read_json(folder / "settings.json")["params"]  # of the search: params.yaml may name another metric by now
+    told = read_json(folder / "settings.json")["params"]  # of the search: params.yaml may name another metric now
     parent.log_params(told)
     parent.log_folder(folder, "tuning")
     best = yaml.safe_load((folder / "best.yaml").read_text())
     parent.log_params({f"best.{key}": value for key, value in best.items()})
     complete = read_table(folder / "trials.csv").query("state == 'COMPLETE'")
-    # Tables of before do not mark the best trial; the higher of their values was always the better one.
+    # Tables of earlier versions do not mark the best trial; their higher value was always better.
     best = complete["best"] if "best" in complete else complete["value"] == complete["value"].max()
     metric = f"val/{told['tune.metric']}"
     parent.log_metrics({metric: complete.loc[best.astype(bool), metric].iloc[0]})
@@ -193,5 +193,5 @@ def log_search(parent: Run, folder: Path, params: Params, arm: str) -> None:
 
 
 def fold_metrics(row: Mapping[str, Any]) -> dict[str, float]:
-    """What the run of one fold holds, from its row of folds.csv."""
+    """Log the run of one fold from its row of folds.csv."""
     return {f"out_of_fold/{key}": float(value) for key, value in row.items() if key != "fold"}

@@ -1,4 +1,4 @@
-"""Every path, from one root; and home, where what must outlive a copy of the project is kept."""
+"""Every path, from one root; and home, the place of what must outlive a copy of the project."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,7 @@ class Workspace:
         return self.cache / "films"
 
     def at_home(self, path: str) -> Path:
-        """A path that a person wrote: absolute, or relative to home."""
+        """A path that a user wrote: absolute, or relative to home."""
         return self.home / Path(path).expanduser()
 
 
