@@ -1,12 +1,12 @@
-"""The known-answer study of the audit: hundreds of models on films with a planted mark, some honest, some not, all audited.
+"""The known-answer study of the audit: hundreds of models, honest and shortcut, on films with a planted mark, all audited.
 
     python benchmarks/audit_study.py --work /tmp/study    # trains and audits, about an hour on two cores
-    python benchmarks/audit_study.py                      # tells the kept table benchmarks/audit_study.csv
+    python benchmarks/audit_study.py                      # reports the stored table benchmarks/audit_study.csv
 
-Every model is a small network trained on phantom films of 64 pixels whose mark agrees with the class more or less often beyond
+Every model is a small network trained on phantom films of 64 pixels whose mark agrees with the class to varying degrees above
 chance (strength 0 to 1, evenly). Its truth is its behaviour on 2,000 fresh films. The rule is frozen on one set of trainings
-(letter, border) and scored on another with other seeds, other patients and a further kind of mark (texture). What is done is
-kept in --work: an interrupted study goes on. `--freeze 8 --score 8` makes it small.
+(letter, border) and scored on another with other seeds, other patients and a further kind of mark (texture). Results are
+kept in --work: an interrupted study resumes. `--freeze 8 --score 8` makes it small.
 """
 
 import argparse
@@ -28,7 +28,7 @@ EPOCHS, BATCH, RATE = 15, 50, 2e-3
 TRAINING_POOL, FRESH, AUDIT_POOL = 3000, 2000, 2000
 HONEST, SHORTCUT, LEAST = 3.0, 10.0, 65.0  # points of balanced accuracy
 GROWN = 0.05  # of the side: how far a mark is grown before blamed pixels are counted on it
-FEATURES = ("spread", "around_probability")  # what the rule reads; the rest is tied to one kind of mark or to one network
+FEATURES = ("spread", "around_probability")  # the rule's inputs; other numbers depend on one kind of mark or one network
 TABLE = Path(__file__).with_name("audit_study.csv")
 PARTS = {"freeze": ("letter", "border"), "score": ("letter", "border", "texture")}
 
@@ -47,7 +47,7 @@ class Task:
 
 
 def tasks(models: dict[str, int]) -> list[Task]:
-    """That many trainings per kind of mark, strengths evenly from 0 to 1, each with a seed of its own; models: part -> number."""
+    """This many trainings per kind of mark, strengths evenly from 0 to 1, each with a seed of its own; models: part -> number."""
     found = []
     for p, (part, kinds) in enumerate(PARTS.items()):
         for kind in kinds:
@@ -85,7 +85,7 @@ def draw_pool(films: int, kinds: tuple[str, ...], seed: int) -> dict[str, np.nda
 
 
 def write_pools(work: Path) -> None:
-    """Films of patients that no other part or purpose has."""
+    """Films of patients that no other part or purpose uses."""
     for p, (part, kinds) in enumerate(PARTS.items()):
         for q, (purpose, films) in enumerate({"train": TRAINING_POOL, "fresh": FRESH, "audit": AUDIT_POOL}.items()):
             folder = work / "films" / f"{part}-{purpose}"
@@ -112,7 +112,7 @@ def mark_films(
 
 @cache
 def machine() -> Any:
-    """One compiled network whose weights every training sets anew."""
+    """One compiled network whose weights every training resets."""
     import keras
     import tensorflow as tf
 
@@ -201,7 +201,7 @@ def truth(predict: Any, films: dict[str, np.ndarray], kind: str) -> dict[str, An
 
 
 def film_sets(table: pd.DataFrame) -> Iterator[tuple[str, float, int, str]]:
-    """Pairs of one honest and one shortcut model of a kind; their films carry the mark as the shortcut model learnt it."""
+    """Pairs of one honest and one shortcut model of a kind; their films carry the mark as in the shortcut model's training."""
     for (part, kind), rows in table.groupby(["part", "kind"], sort=True):
         rng = np.random.default_rng([{"freeze": 1, "score": 2}[str(part)], len(str(kind))])
         honest, shortcut = (rng.permutation(rows.index[rows["truth"] == said].to_numpy()) for said in ("honest", "shortcut"))
@@ -270,7 +270,7 @@ def truths(work: Path, todo: list[Task]) -> pd.DataFrame:
 
 
 def measured(work: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """One row per audited model: its truth, the numbers that the audit measured, and how well the blamed region lies."""
+    """One row per audited model: its truth, the numbers that the audit measured, and how well the blamed region fits."""
     from scipy.ndimage import binary_dilation
 
     from hilum.audit.blame import blamed_region
@@ -293,7 +293,7 @@ def measured(work: Path, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def freeze_rule(table: pd.DataFrame) -> tuple[dict[str, float], float]:
-    """A logistic regression on FEATURES: weights and intercept for the numbers as they are."""
+    """A logistic regression on FEATURES: weights and intercept for unscaled numbers."""
     from sklearn.linear_model import LogisticRegression
 
     values = table[list(FEATURES)].to_numpy(float)
@@ -335,7 +335,7 @@ def rate(hits: np.ndarray) -> str:
 
 
 def single_numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """How well each measured number by itself tells shortcut from honest models: AUROC, 0.5 by chance, below it the other way."""
+    """How well each measured number alone separates shortcut from honest models: AUROC, 0.5 by chance, below it inverted."""
     from sklearn.metrics import roc_auc_score
 
     truth = table["truth"] == "shortcut"
@@ -347,7 +347,7 @@ def single_numbers(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def tell(table: pd.DataFrame) -> None:
-    """Everything that is quoted, from the table alone."""
+    """All published figures, from the table alone."""
     from hilum.audit.rule import INTERCEPT, WEIGHTS
 
     parts = {part: table[table["part"] == part] for part in PARTS}
@@ -362,12 +362,12 @@ def tell(table: pd.DataFrame) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, help="films, models and audits are kept here; without it the kept table is told")
+    parser.add_argument("--work", type=Path, help="films, models and audits are kept here; without it the table is reported")
     parser.add_argument("--freeze", type=int, default=40, help="trainings per kind that the rule is frozen on")
     parser.add_argument("--score", type=int, default=70, help="trainings per kind that it is scored on")
     parser.add_argument("--films", type=int, default=240, help="films that an audit sees")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--table", type=Path, default=TABLE, help="where the table of audited models stands")
+    parser.add_argument("--table", type=Path, default=TABLE, help="path of the table of audited models")
     asked = parser.parse_args()
     if asked.work:
         write_pools(asked.work)

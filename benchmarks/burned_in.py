@@ -1,13 +1,13 @@
-"""How much of names and dates burned into films is found, and covered so that a text recogniser reads nothing; and at what cost.
+"""How many burned-in names and dates are found and covered so that a text recogniser reads nothing; and at what cost.
 
 Run: python benchmarks/burned_in.py [--root FOLDER] [--larger FOLDER] [--films 200] [--size 512] [--reader text] [--judge]
      python benchmarks/burned_in.py --fit [--root FOLDER] [--larger FOLDER] [--films 200]
 
 --root is the pediatric set (reader `kermany`; films with a lung mask are taken), --larger a folder of films of full resolution,
-of which every other one is taken; without them the films are phantoms. A name, mostly with a date of birth, is written on each:
-every size, font, angle, contrast and place equally often, in an order drawn by lot. --judge reads each film that was
-covered with the extra `ocr`, which must be installed; before, it reads all of them.
---fit prints what `data/burned_in/text.py` weighs, from other films and other names than those that are measured.
+of which every second one is taken; without them the films are phantoms. A name, mostly with a date of birth, is written on each:
+every size, font, angle, contrast and place equally often, in random order. --judge reads each film that was
+covered with the extra `ocr`, which must be installed; it reads all of them before covering.
+--fit prints the weights of `data/burned_in/text.py`, from other films and names than those measured.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def gather(asked: argparse.Namespace, seed: int) -> Iterator[tuple[Grey, Mask | None]]:
-    """Films (H, W) and the lung masks of those that have one; those of one seed are not those of the other."""
+    """Films (H, W) and the lung masks of those that have one; the films of different seeds do not overlap."""
     rng, count = np.random.default_rng(seed), asked.films
     if asked.root is None and asked.larger is None:
         rows = draw_population(rng, films=count, findings=FINDINGS, shortcut_finding="viral", shortcut_strength=0.0)
@@ -98,7 +98,7 @@ def gather(asked: argparse.Namespace, seed: int) -> Iterator[tuple[Grey, Mask | 
 
 
 def measure(asked: argparse.Namespace) -> Iterator[dict[str, object]]:
-    """A row per film: its writing, and what became of it."""
+    """A row per film: its text, and whether it was found and covered."""
     seed, treatment = SEEDS["measure"], Treatment("inpaint", asked.reader)
     for i, ((grey, lungs), writing) in enumerate(zip(gather(asked, seed), choose_writings(asked.films, seed), strict=False)):
         written, there = write_on(grey, writing, i)
@@ -135,7 +135,7 @@ def enclose(there: Mask) -> Mask:
 
 
 def is_read(film: Grey, near: Mask) -> bool:
-    """Whether a line can be read that meets the writing. near: (size, size)."""
+    """Whether a line of text can be read that overlaps the writing. near: (size, size)."""
     for corners, _ in read_lines(film):
         line = np.zeros(film.shape, np.uint8)
         cv2.fillPoly(line, [np.rint(corners).astype(np.int32)], 1)
@@ -177,7 +177,7 @@ def percent(values: pd.Series) -> float:
 
 
 def fit(asked: argparse.Namespace) -> str:
-    """The mean, spread and weight of what `text.measure_group` measures, and the constant."""
+    """The mean, spread and weight of each measure of `text.measure_group`, and the constant."""
     seed, told = SEEDS["fit"], []
     for i, ((grey, _), writing) in enumerate(zip(gather(asked, seed), choose_writings(asked.films, seed), strict=False)):
         told += [{**row, "film": i, "text": text} for row, text in list_groups(grey, writing, i)]
@@ -192,7 +192,7 @@ def fit(asked: argparse.Namespace) -> str:
 
 
 def list_groups(grey: Grey, writing: Writing, seed: int) -> Iterator[tuple[dict[str, float], bool]]:
-    """What each group of a film measures, without and with a writing, and whether it is of the writing; others are left out."""
+    """The measures of each group of a film, without and with a writing, and whether it is of the writing; others are left out."""
     written, there = write_on(grey, writing, seed)
     for film, wanted in ((grey, False), (written, True)):
         for parts in list_parts(film):

@@ -3,7 +3,7 @@
 Run: python benchmarks/chexlocalize.py TRUTH.json FOUND.json [--all] [--resamples 1000] [--confidence 0.95] [--seed 0]
 
 TRUTH and FOUND are in CheXlocalize's formats: film -> finding -> run lengths; TRUTH may hold polygons (with `img_size`) instead.
-Without --all only films count on which both mark something (true positives), as that project does by default.
+Without --all only films on which both mark something (true positives) count, as in that project by default.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def as_runs(films: dict[str, dict[str, Any]], findings: list[str]) -> dict[str, dict[str, Any]]:
-    """Polygons become masks; a finding that a film of polygons does not name is not there."""
+    """Polygons become masks; a finding that a film's polygons do not name is absent."""
     return {
         name: {finding: encode_runs(draw_polygons(film.get(finding, []), tuple(film[SIZE]))) for finding in findings}
         if SIZE in film

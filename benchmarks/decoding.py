@@ -2,11 +2,11 @@
 
 Run: python benchmarks/decoding.py [--root ../shared/data/full-resolution] [--size 128] [--rounds 5]
 
-Every way reads the same JPEG files from the disk's cache and brings them to the same size; the ways take turns, and the best of
-the rounds counts. hilum's films are grey, padded and anti-aliased. `load_img` is called as its documentation does (colour,
-nearest pixel), and once more asked for what hilum gives: grey, bilinear (still one after the other and of full resolution). With
-the search for letters is what `prepare` does to each film that is not in its cache. Ratios are of the clock, and mean something
-only on a machine that does nothing else; what the processors spend is told beside it.
+Every method reads the same JPEG files from the disk cache and resizes them to the same size; methods alternate, and the best of
+the rounds counts. hilum's films are grey, padded and anti-aliased. `load_img` is called as in its documentation (colour,
+nearest pixel), and once more with hilum's choices: grey, bilinear (still one by one and at full resolution). With
+the search for letters it is what `prepare` does to each uncached film. Ratios are of wall-clock time, and are meaningful
+only on an idle machine; processor time is printed beside it.
 """
 
 import argparse
@@ -34,7 +34,7 @@ KEEP = Treatment("keep", "letters")
 
 
 def main() -> None:
-    """Print milliseconds per film of every way, and the ratios of the ways that answer the same question."""
+    """Print milliseconds per film of every method, and the ratios of comparable ones."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=ROOT)
     parser.add_argument("--size", type=int, default=128, help="side of the prepared film, pixels")
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def measure(way: Callable[[], object]) -> tuple[float, float]:
-    """Seconds that it takes on the clock, and on the processors."""
+    """Seconds of wall-clock time and of processor time."""
     start = time.perf_counter(), time.process_time()
     way()
     return time.perf_counter() - start[0], time.process_time() - start[1]

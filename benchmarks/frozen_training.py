@@ -3,7 +3,7 @@
 Run: python benchmarks/frozen_training.py [--backbone mobilenetv2] [--weights FILE] [--films 1000] [--size 224]
 
 Both train the same layers on the same films in the same batches, so the largest difference of their weights is printed beside
-the ratio. The cached side pays for making its cache. One step of each runs before the clock starts.
+the ratio. The cached side includes making its cache. One step of each runs before timing starts.
 """
 
 import argparse
@@ -29,12 +29,12 @@ from hilum.training.augmentation import epoch_order
 from hilum.training.fit import begin_training, fit_phases
 from hilum.training.imbalance import Sampling
 
-CLASSES, SEED, RATE, WARM_UP = 3, 0, 1e-4, 32  # films of the step that runs before the clock starts
+CLASSES, SEED, RATE, WARM_UP = 3, 0, 1e-4, 32  # films of the step that runs before timing starts
 EXPERIMENTS = {"mobilenetv2": (("head", 20), ("block_16", 10))}  # unfreeze, epochs
 
 
 def main() -> None:
-    """Print for each experiment how many times as fast the cached training is, and how far the results are apart."""
+    """Print for each experiment how many times as fast the cached training is, and how far the results differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="mobilenetv2")
     parser.add_argument("--weights", help="a file without top; random weights without it")
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def make_rows(films: int, size: int, seed: int) -> Examples:
-    """Random films with labels: what they show does not change how long a step takes."""
+    """Random films with labels: their content does not affect the time of a step."""
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, 256, (films, size, size), dtype=np.uint8)
     keys = tuple(hashlib.sha256(film.tobytes()).hexdigest() for film in drawn)
@@ -108,7 +108,7 @@ def learn_cached(model: keras.Model, extent: str | int, epochs: int, train: Exam
 
 
 def settings() -> Train:
-    """The project's own, films as they are: augmented views would be other films than plain `fit` sees."""
+    """The project's own settings without augmentation: augmented views would differ from the films of plain `fit`."""
     given = read_params(Path(__file__).resolve().parents[1] / "params.yaml").train
     return given.model_copy(update={"augment": given.augment.model_copy(update={"views": 0})})
 

@@ -1,10 +1,10 @@
-"""Grad-CAM as hilum runs it against the usual tf-keras-vis loop over films, as a ratio in one process, with how far maps differ.
+"""hilum's Grad-CAM against the usual tf-keras-vis loop over films, as a ratio in one process, with the difference of maps.
 
 Run: python benchmarks/gradcam.py [--backbone mobilenetv2] [--weights FILE] [--films 32] [--size 224] [--rounds 3]
 
-The usual loop makes its explainer once, cuts nothing, and explains film by film. Both have explained a film before the clock
-starts, so neither pays for building or compiling. The rounds alternate; the best of each side counts. Beside the ratio of
-wall clocks stands that of the processor's time, which other work on the machine distorts less.
+The usual loop makes its explainer once, cuts nothing, and explains film by film. Both have explained a film before timing
+starts, so building and compiling are excluded. The rounds alternate; the best of each side counts. Beside the ratio of
+wall-clock times is that of processor times, which other work on the machine distorts less.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def main() -> None:
         start, busy = time.perf_counter(), time.process_time()
         expected = run_usual(usual, layer, images, targets)
         slow.append((time.perf_counter() - start, time.process_time() - busy))
-        for _ in range(3):  # short, so that it may find a quiet moment as well
+        for _ in range(3):  # short, so that one may run undisturbed
             start, busy = time.perf_counter(), time.process_time()
             found = explain(explained, images, targets, {"layer": "last"}, SEED, lambda done, total: None).values
             fast.append((time.perf_counter() - start, time.process_time() - busy))

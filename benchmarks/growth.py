@@ -1,11 +1,11 @@
-"""What prepare and split cost per film, near duplicates included, with few films and with ten times as many.
+"""The cost of prepare and split per film, near duplicates included, with few films and with ten times as many.
 
 Run: python benchmarks/growth.py [--few 2000] [--many 20000] [--size 64] [--rounds 2]
 
-Phantoms are drawn by `acquire`; then `prepare`, `split` and `prepare` once more (whose films then come from the cache) run as a
-user runs them, each in a process of its own. Told per film, the least of the rounds, which take few and many films in turn:
-time on the clock, time on the processors (other work on the machine counts less there) and the largest memory, each beyond what
-a process takes that loads the stage and ends. With what loading takes, few films would look dearer than they are.
+Phantoms are drawn by `acquire`; then `prepare`, `split` and `prepare` again (with films from the cache) run as a
+user runs them, each in its own process. Reported per film, the minimum of the rounds, which alternate few and many films:
+wall-clock time, processor time (less affected by other work on the machine) and peak memory, each above that of
+a process that only loads the stage. Including loading, few films would look costlier than they are.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 TOLD: dict[
     str, tuple[float, Callable[[Iterable[float]], float]]
-] = {  # what a table's row is called -> its unit in seconds or bytes, and what it comes to over two stages in turn
+] = {  # a table's row -> its unit in seconds or bytes, and how it combines over two stages
     "clock, ms": (1e-3, sum),
     "processors, ms": (1e-3, sum),
     "memory, KiB": (1024, max),
@@ -34,14 +34,14 @@ STAGES = {"prepare": ("prepare",), "split": ("split",), "prepare again": ("prepa
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one process: seconds on the clock, seconds on the processors, largest memory in bytes."""
+    """Of one process: wall-clock seconds, processor seconds, peak memory in bytes."""
 
     clock: float
     processors: float
     memory: float
 
     def beyond(self, idle: "Cost", what: str) -> float:
-        """What this process took more than an idle one; `what` is a key of TOLD."""
+        """The cost of this process above an idle one; `what` is a key of TOLD."""
         return float(getattr(self, what.split(",")[0]) - getattr(idle, what.split(",")[0]))
 
 
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def draw(root: Path, films: int, size: int) -> Path:
-    """A project whose only source is so many drawn phantoms."""
+    """A project whose only source is this many drawn phantoms."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values["acquire"]["sources"]["phantom"].update(films=films, size=size)
     values["prepare"]["size"] = size
@@ -85,19 +85,19 @@ def draw(root: Path, films: int, size: int) -> Path:
 
 
 def measure(project: Path) -> dict[str, Cost]:
-    """What each stage of STAGES costs, the first with nothing in the cache."""
+    """The cost of each stage of STAGES, the first with an empty cache."""
     shutil.rmtree(project / ".hilum", ignore_errors=True)
     return {name: start([str(ROOT / "src" / "hilum"), *stage], project) for name, stage in STAGES.items()}
 
 
 def load(stage: str) -> Cost:
-    """What a process takes that has loaded what the stage works with: its own modules, and what it imports on the way."""
+    """The cost of a process that only loads the stage's modules and their late imports."""
     code = f"import hilum.stages.{stage}, sklearn.neighbors, matplotlib.figure"
     return start(["-c", code], ROOT)
 
 
 def start(arguments: list[str], folder: Path) -> Cost:
-    """Run Python in a folder; this process stays small, as a child's largest memory begins with that of its parent."""
+    """Run Python in a folder; this process stays small, because a child's peak memory starts at that of its parent."""
     begun = time.perf_counter()
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     child = subprocess.Popen([sys.executable, *arguments], cwd=folder, env=environment, stdout=subprocess.DEVNULL)

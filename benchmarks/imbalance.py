@@ -1,11 +1,11 @@
-"""Answers to unequal classes compared: the head alone, on real films of children of which one class is made rare in training.
+"""Treatments of unequal classes compared: the head alone, on real films of children with one class made rare in training.
 
 Run: python benchmarks/imbalance.py --root FILMS --weights FILE [--backbone mobilenet_025] [--rare viral] [--kept 0.05]
 
-FILMS is a folder as the reader `kermany` takes it. One split by patient and likeness; of the rare class a share of the training
-films is kept, the same for all; validation and test stay as they are. Every answer is trained with three seeds, for the same
-number of epochs at most and the same patience; the epoch is chosen on validation as params.yaml says. A value is the mean over
-the seeds; its 95 % interval comes from resampling the test patients, the same ones for all answers and seeds, so the difference
+FILMS is a folder for the reader `kermany`. One split by patient and near duplicates; of the rare class a share of the training
+films is kept, the same for all; validation and test are unchanged. Every treatment is trained with three seeds, for the same
+maximum of epochs and the same patience; the epoch is chosen on validation as in params.yaml. A value is the mean over
+the seeds; its 95 % interval comes from resampling the test patients, the same for all treatments and seeds, so the difference
 from `none` is paired. Prints a table in Markdown.
 """
 
@@ -45,7 +45,7 @@ from hilum.training.imbalance import STRATEGIES, Sampling, copies_per_film, prio
 
 LABELS = {"normal": ["normal"], "bacterial": ["pneumonia/bacterial"], "viral": ["pneumonia/viral"]}
 SPLIT_SEED, SEEDS, RESAMPLES = 0, (1, 2, 3), 1000
-PATIENCE, RATE = 10, 3e-3  # epochs without improvement, learning rate: enough for 120 films to be learnt in 60 epochs
+PATIENCE, RATE = 10, 3e-3  # epochs without improvement, learning rate: enough to learn 120 films in 60 epochs
 SHOWN = {name: METRICS[name] for name in ("balanced_accuracy", "ece", "auroc", "sensitivity")}
 CORRECTED = "none, then prevalence"
 
@@ -62,7 +62,7 @@ class Films:
 
 
 def main() -> None:
-    """Train every answer with every seed and print the table."""
+    """Train every treatment with every seed and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="films of the pediatric set")
     parser.add_argument("--weights", type=Path, required=True, help="a file of the backbone without top")
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--rare", choices=list(LABELS), default="viral")
     parser.add_argument("--kept", type=float, default=0.05, help="share of the rare class's training films")
-    parser.add_argument("--epochs", type=int, default=60, help="at most, for each answer")
+    parser.add_argument("--epochs", type=int, default=60, help="at most, for each treatment")
     asked = parser.parse_args()
     params = read_params(Path(__file__).resolve().parents[1] / "params.yaml")
     films = load_films(asked.root, asked.size, asked.rare, asked.kept, params)
@@ -99,7 +99,7 @@ def main() -> None:
 
 
 def load_films(root: Path, size: int, rare: str, kept: float, params: Params) -> Films:
-    """Read, prepare and split the films by patient and likeness, then leave out most training films of the rare class."""
+    """Read, prepare and split the films by patient and near duplicates, then leave out most training films of the rare class."""
     prepared = build_manifest(
         {"films": (root, READERS["kermany"].read(root))},
         size=size,
@@ -133,7 +133,7 @@ def load_films(root: Path, size: int, rare: str, kept: float, params: Params) ->
 
 
 def head_only(params: Params, backbone: str, epochs: int) -> Arm:
-    """The project's baseline at its start values, its head alone, for at most so many epochs."""
+    """The project's baseline at its start values, its head alone, for at most this many epochs."""
     arm = params.arms["baseline"]
     arm = settle(arm, {key: space.start for key, space in spaces(arm).items()})
     head = arm.phases[0].model_copy(update={"epochs": epochs, "learning_rate": RATE})
@@ -150,7 +150,7 @@ def resample(predictions: Sequence[Probabilities], truth: Labels, patients: NDAr
 
 
 def mean_over_seeds(predictions: Sequence[Probabilities], truth: Labels) -> NDArray[np.float64]:
-    """The metrics of `SHOWN` (M,), each the mean over the seeds; the most probable class is the verdict."""
+    """The metrics of `SHOWN` (M,), each the mean over the seeds; the most probable class is the prediction."""
     return np.mean([metric_values(truth, p, p.argmax(axis=1), SHOWN) for p in predictions], axis=0)
 
 
@@ -177,11 +177,11 @@ def write_table(predictions: dict[str, list[Probabilities]], shown: dict[str, Sa
 
 
 def tell_rows(row: pd.Series) -> str:
-    """`40, weight 3.1` for weighted films, `520 (40 films, at most 20 times)` for copies, `40 + 480 made up` for SMOTE's."""
+    """`40, weight 3.1` for weighted films, `520 (40 films, at most 20 times)` for copies, `40 + 480 synthesised` for SMOTE's."""
     if row["most_copies"] > 1:
         return f"{row['rows']} ({row['films']} films, at most {row['most_copies']} times)"
     weight = f", weight {row['weight']:.1f}" if row["weight"] != 1 else ""
-    return f"{row['rows']}{weight}" + (f" + {row['made_up']} made up" if row["made_up"] else "")
+    return f"{row['rows']}{weight}" + (f" + {row['made_up']} synthesised" if row["made_up"] else "")
 
 
 def interval(values: NDArray[np.float64], sign: str = "") -> str:

@@ -1,12 +1,12 @@
-"""LIME as hilum runs it against `lime` called the usual way and against bare forward passes, as ratios in one process.
+"""hilum's LIME against `lime` called the usual way and against bare forward passes, as ratios in one process.
 
 Run: python benchmarks/lime_samples.py [--backbone mobilenetv2] [--weights FILE] [--films 2] [--samples 1000] [--rounds 3]
 
 The usual way is `explain_instance` with `model.predict` on three-channel films and lime's own loop and batch of 10. Both get
 the same superpixels, hidden grey and seed, so they draw the same samples. Bare passes are as many films through the compiled
 function that explainers get, and through TFLite with XNNPACK, the fastest forward there is on a processor; LIME's superpixels
-are made beforehand then. The rounds alternate, the best of each counts; beside the ratio of wall clocks stands that of the
-processor's time, which other work on the machine distorts less.
+are then made beforehand. The rounds alternate, the best of each counts; beside the ratio of wall-clock times is that of
+processor times, which other work on the machine distorts less.
 """
 
 import argparse
@@ -38,7 +38,7 @@ CLASSES, SEED = 3, 0
 
 
 def main() -> None:
-    """Print how many times as fast hilum's LIME is, and how far its weights are from those of the usual way."""
+    """Print how many times as fast hilum's LIME is, and how far its weights differ from those of the usual way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="mobilenetv2")
     parser.add_argument("--weights", help="a file without top; random weights without it")
@@ -51,7 +51,7 @@ def main() -> None:
         "samples": asked.samples
     }
     model = build_classifier(asked.backbone, asked.size, CLASSES, asked.weights, 0.0, 0.0, np.zeros(CLASSES), SEED)
-    kernel = model.get_layer("logits").kernel  # an untrained head answers the prior whatever it sees
+    kernel = model.get_layer("logits").kernel  # an untrained head predicts the prior for every film
     kernel.assign(np.random.default_rng(SEED).normal(0, 0.3, kernel.shape))
     films = np.random.default_rng(SEED).integers(0, 256, (asked.films, 8, 8), dtype=np.uint8).repeat(asked.size // 8, 1)
     images = films.repeat(asked.size // 8, 2)[..., None].astype(np.float32)
@@ -94,7 +94,7 @@ def batches(samples: int) -> list[int]:
 
 
 def time_alternately(passes: dict[str, Callable[[], object]], rounds: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Seconds of the wall clock and of the processor, the smallest of all rounds; one more round runs before."""
+    """Seconds of wall-clock and processor time, the smallest of all rounds; one more round runs before."""
     wall, processor = ({name: float("inf") for name in passes} for _ in range(2))
     for count in range(rounds + 1):
         for name, run in passes.items():
@@ -134,7 +134,7 @@ def compile_lite(model: keras.Model, size: int) -> Callable[[NDArray[np.float32]
 
 
 def run_usual(model: keras.Model, images: NDArray[np.float32], settings: dict[str, Any]) -> NDArray[np.float32]:
-    """The weights of class 0 painted on the superpixels, (N, H, W), by lime as its own examples call it."""
+    """The weights of class 0 painted on the superpixels, (N, H, W), by lime called as in its own examples."""
     painted = np.zeros(images.shape[:3], np.float32)
     for i, film in enumerate(images[..., 0]):
         regions = segment(film, **{key: settings[key] for key in SEGMENTATION})

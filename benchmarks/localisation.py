@@ -1,13 +1,13 @@
-"""Where maps of real films lie: in radiologists' boxes of pneumonia (adults) and inside the lungs (children), by every method.
+"""Localisation of every method's maps on real films: in radiologists' pneumonia boxes (adults) and inside the lungs (children).
 
 Run: python benchmarks/localisation.py [--pediatric FOLDER] [--nih FOLDER] [--weights FILE] [--films 20] [--seed 1]
 
-The model: MobileNet 0.25 from ImageNet at 128 px, trained with the phases of the fine-tuned arm to tell pneumonia from normal on
+The model: MobileNet 0.25 from ImageNet at 128 px, trained with the fine-tuned arm's phases to separate pneumonia from normal on
 the pediatric films (reader `kermany`), of which a part by patient is left for the test. Explained, for pneumonia: test films of
 children with pneumonia and a lung mask, against the lungs; and the films of ChestX-ray14 with a box of pneumonia (reader `nih`),
-against their boxes of pneumonia. The model has seen no adult: what its maps reach in the boxes is of a model away from home.
-A random map and a bump in the middle of the film stand beside the methods. Writes benchmarks/tables/localisation.csv. A folder
-that is not there is told, and its films are left out; without the pediatric films there is no model.
+against their boxes of pneumonia. The model was trained on no adult, so the boxes measure it outside its training population.
+A random map and a central bump are the references. Writes benchmarks/tables/localisation.csv. A missing folder
+is reported, and its films are left out; without the pediatric films there is no model.
 """
 
 import argparse
@@ -52,7 +52,7 @@ from hilum.training.fit import begin_training
 SHARED = PROJECT.parent / "shared"
 CLASSES = ["normal", "pneumonia"]
 PNEUMONIA, SIZE, BACKBONE, RESAMPLES = 1, 128, "mobilenet_025", 1000
-SHOWN = {  # column of the table -> its head
+SHOWN = {  # column of the table -> its heading
     "hit_rate_box": "hit rate, box",
     "relevance_mass_box": "mass in the box",
     "average_precision_box": "average precision, box",
@@ -140,7 +140,7 @@ def train(prepared: Prepared, part: np.ndarray, params: Params, weights: Path, s
 
 
 def tell_model(prepared: Prepared, part: np.ndarray, probabilities: np.ndarray) -> None:
-    """What the model is worth on the films of children that it has not seen."""
+    """The model's metrics on the children's test films."""
     truth = labels_of(prepared)[part == "test"]
     found = {name: score(name, truth, probabilities) for name in ("auroc_macro", "balanced_accuracy")}
     counts = {name: int((part == name).sum()) for name in np.unique(part)}
@@ -150,7 +150,7 @@ def tell_model(prepared: Prepared, part: np.ndarray, probabilities: np.ndarray) 
 def choose(prepared: Prepared, part: np.ndarray, probabilities: np.ndarray, films: int) -> dict[str, np.ndarray]:
     """Kind of mark -> positions of the films to explain, one of each patient.
 
-    lungs: test films with pneumonia and a lung mask that the model calls rightly; box: films with a box, whatever it calls them.
+    lungs: test films with pneumonia and a lung mask that the model predicts correctly; box: all films with a box.
     """
     table = prepared.manifest
     said = probabilities.argmax(axis=1) == PNEUMONIA

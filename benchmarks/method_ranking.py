@@ -1,16 +1,16 @@
-"""Which measure of an explanation can a user trust who has no truth? On phantoms, where there is one.
+"""Which measure of an explanation can be trusted without ground truth? Tested on phantoms, which have one.
 
 Run: python benchmarks/method_ranking.py [--work FOLDER] [--films 16] [--costly 4] [--permuted 4] [--seeds 1 2 3] [--draw]
 
 The embedded data set is drawn, prepared and split as params.yaml says, the default fine-tuned arm is trained with each seed, and
-every method explains the same diseased test films for their true class. Methods are put in order by the truth (mean of the ranks
+every method explains the same diseased test films for their true class. Methods are ranked by the truth (mean of the ranks
 by hit rate, IoU, relevance mass and average precision against the lesion) and by each measure that needs no truth; Kendall's tau
-says how well such an order goes with the true one. Intervals resample patients and seeds together. MuFidelity and what needs
+measures how well each ranking agrees with the true one. Intervals resample patients and seeds together. MuFidelity and what needs
 further maps is measured on the first --costly films. On the first --permuted films the same networks trained on permuted labels
-are explained too: a method whose maps stay as they were shows the film, not what was learnt of it. Settings are those of
-params.yaml, but for FEWER below.
+are explained too: a method whose maps do not change shows the film, not what was learnt. Settings are those of
+params.yaml, except for FEWER below.
 
-Each finished part is kept in FOLDER, so a run that was interrupted goes on where it was.
+Each finished part is kept in FOLDER, so an interrupted run resumes there.
 Writes benchmarks/tables/*.csv and prints tables in Markdown; --draw also writes docs/method_ranking.png.
 """
 
@@ -54,7 +54,7 @@ PER_FILM = "average_precision_lesion"  # the truth that ranks all pixels of a fi
 CHEAP = ["deletion_blur", "insertion_blur", "deletion_mean", "insertion_mean", "average_drop", "average_gain", "gini", "entropy"]
 MARKED = ["hit_rate", "iou_otsu", "relevance_mass", "average_precision"]
 COSTLY = ["mu_fidelity", "repeatability", "randomised_spearman", "max_sensitivity"]
-WITHOUT_TRUTH = [*CHEAP, *COSTLY, "agreement"]  # what a user without truth has
+WITHOUT_TRUTH = [*CHEAP, *COSTLY, "agreement"]  # available without ground truth
 FEWER = {  # section of `explain` -> fewer repetitions than params.yaml asks for
     "integrated_gradients": {"steps": 32},
     "xrai": {"steps": 32},
@@ -120,19 +120,19 @@ def main() -> None:
 
 
 def settle_measures(explain: Explain, costly: int) -> Explain:
-    """Every method and the settings of params.yaml, but for FEWER."""
+    """Every method and the settings of params.yaml, except for FEWER."""
     sections = {name: getattr(explain, name).model_copy(update=fewer) for name, fewer in FEWER.items()}
     return explain.model_copy(update={"methods": list(METHODS), "costly_films": costly, "repeats": REPEATS, **sections})
 
 
 def first(chosen: Chosen, films: int) -> Chosen:
-    """The first so many of the chosen films."""
+    """The first of the chosen films, `films` of them."""
     few = slice(0, films)
     return Chosen(chosen.images[few], chosen.table[few], chosen.targets[few], chosen.annotations[few])
 
 
 def digest(settings: Explain, chosen: Chosen) -> str:
-    """Of what a finished part depends on beside the models, so that none of another study is taken; its name says the rest."""
+    """What a finished part depends on besides the models, so that none of another study is used; its name holds the rest."""
     parts = [flatten(settings.model_copy(update={"costly_films": 0}), "explain"), chosen.table.to_dict("list")]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
@@ -160,7 +160,7 @@ def measure(
     seed: int,
     folder: Path,
 ) -> pd.DataFrame:
-    """Measures of one method, one row per film, those against the lesion beside cheap ones; kept in the folder."""
+    """Measures of one method, one row per film, those against the lesion beside fast ones; kept in the folder."""
     file = folder / f"{attribution.method}_{f'costly{settings.costly_films}' if names is COSTLY else 'cheap'}.csv"
     if not file.is_file():
         wanted = settings.model_copy(update={"measures": names if names is COSTLY else [*names, *MARKED]})
@@ -174,7 +174,7 @@ def measure(
 
 
 def agreement(found: dict[str, Attribution], chosen: Chosen) -> pd.DataFrame:
-    """Columns method, image_id, agreement: mean Spearman of a method's map with those of other methods, without references."""
+    """Columns method, image_id, agreement: mean Spearman correlation with the maps of other methods, without references."""
     ids, patients = chosen.table["image_id"].tolist(), chosen.table["patient_id"].tolist()
     pairs = compare_methods({name: attribution.values for name, attribution in found.items()}, ids, patients)
     turned = pairs.rename(columns={"first": "second", "second": "first"})
@@ -184,7 +184,7 @@ def agreement(found: dict[str, Attribution], chosen: Chosen) -> pd.DataFrame:
 
 
 def alike(one: dict[str, Attribution], other: dict[str, Attribution], chosen: Chosen) -> pd.DataFrame:
-    """Size of the Spearman correlation of each film's map under two models, at the method's own resolution."""
+    """Absolute Spearman correlation of each film's map under two models, at the method's own resolution."""
     rows = []
     for name in METHODS:
         for i, patient in enumerate(chosen.table["patient_id"].tolist()):
@@ -227,7 +227,7 @@ def write_csv(name: str, table: pd.DataFrame) -> None:
 
 
 def lower(measure: str) -> bool:
-    """Whether less is better; agreement of methods is no row of MEASURES, and truths bear the name of their mark."""
+    """Whether less is better; agreement of methods is not in MEASURES, and truths have the name of their mark."""
     row = MEASURES.get(measure.removesuffix("_lesion"))
     return row is not None and row.better == "lower"
 
@@ -250,7 +250,7 @@ def rank_by_truth(films: pd.DataFrame, piles: dict[str, np.ndarray], methods: li
 
 
 def compare_labels(sanity: pd.DataFrame, films: pd.DataFrame, methods: list[str]) -> pd.DataFrame:
-    """How alike maps are: to those of the model that learnt permuted labels, of another seed, and of permuted weights."""
+    """Similarity of maps to those of the model trained on permuted labels, of another seed, and of permuted weights."""
     table = pd.DataFrame({"method": methods})
     kinds = dict(list(sanity.groupby("against")))
     if "randomised_spearman" in films:
@@ -281,7 +281,7 @@ def write_methods(table: pd.DataFrame) -> str:
 
 
 def write_orders(table: pd.DataFrame) -> str:
-    """Measures in the order of their tau, those that need the truth first."""
+    """Measures ordered by their tau, those that need the truth first."""
     lines = [
         "| measure | tau with the order by truth | over films of one method | chooses | its rank by truth |",
         "|---|---|---|---|---|",
@@ -302,7 +302,7 @@ def write_orders(table: pd.DataFrame) -> str:
 
 
 def write_labels(table: pd.DataFrame) -> str:
-    """Methods whose maps follow the labels first."""
+    """Methods whose maps depend on the labels first."""
     kinds = [name for name in ("permuted_labels", "another_seed", "permuted_weights") if name in table]
     lines = [f"| method | {' | '.join(name.replace('_', ' ') for name in kinds)} |", "|---" * (1 + len(kinds)) + "|"]
     for row in table.to_dict("records"):

@@ -1,9 +1,9 @@
-"""What the arrays and sheets of explained films cost in MLflow, and as a ratio to logging them film by film, in one process.
+"""The time to log the arrays and sheets of explained films in MLflow, and its ratio to film-by-film logging, in one process.
 
 Run: python benchmarks/mlflow_logging.py [--films 100] [--size 224] [--methods gradcam,lime,shap] [--rounds 5]
 
-The folder holds what `explain` writes: arrays of all films packed per method, a sheet per film, metrics; random maps under a real
-panel. The function that the stage calls logs it into a fresh SQLite store; key pictures, which `mlflow ui` lays beside those of
+The folder holds the output of `explain`: arrays of all films packed per method, a sheet per film, metrics; random maps in a real
+panel. The stage's own function logs it into a new SQLite store; key pictures, which `mlflow ui` shows beside those of
 other runs, are timed apart. Film by film means a file of arrays per film and method and `log_image` of each sheet. The best of
 the rounds counts.
 """
@@ -38,7 +38,7 @@ PREDICTION = FilmPrediction("a film", "viral", 0.8, "viral", 0.8, "the most prob
 
 
 def main() -> None:
-    """Print the seconds that the folder costs, those of its key pictures, and how many times as long film by film takes."""
+    """Print the seconds for the folder and for its key pictures, and how many times as long film by film takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--films", type=int, default=100)
     parser.add_argument("--size", type=int, default=224)
@@ -59,7 +59,7 @@ def main() -> None:
                 (home / "keys" / "keys" / f"{file_name(f'{name}/{label}')}.png").write_bytes(sheet)
         store = open_store(Workspace(home, home), read_params(Path(__file__).resolve().parents[1] / "params.yaml").tracking)
         with store.start("benchmark", {}) as run:
-            log_results(run, home / "keys", "warm")  # what is imported once
+            log_results(run, home / "keys", "warm")  # one-time imports
             packed = time_best(asked.rounds, lambda: log_results(run, home / "explanations", "explanations"))
             keys = time_best(asked.rounds, lambda: log_results(run, home / "keys", "keys"))
             files = sum(1 for file in (home / "explanations").rglob("*") if file.is_file())
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def draw_maps(method: str, films: int, size: int) -> Attribution:
-    """Maps that no compression makes small."""
+    """Incompressible maps."""
     rng = np.random.default_rng(len(method))
     values = rng.normal(size=(films, size, size)).astype(np.float32)
     numbers = {
@@ -84,7 +84,7 @@ def draw_maps(method: str, films: int, size: int) -> Attribution:
 
 
 def make_folder(folder: Path, found: dict[str, Attribution], films: int, size: int) -> bytes:
-    """What `explain` writes of these maps; returns the sheet that stands for every film's."""
+    """Write these maps as `explain` does; returns the sheet used for every film."""
     ids = [f"films/{i:04d}" for i in range(films)]
     save_arrays(folder, found, ids)
     grey = np.random.default_rng(0).integers(0, 256, (size, size), dtype=np.uint8)
@@ -118,7 +118,7 @@ def films_of(found: dict[str, Attribution]) -> Iterator[tuple[int, tuple[str, np
 
 
 def time_best(rounds: int, log: Callable[[], None]) -> tuple[float, float]:
-    """Seconds of the wall clock and of the processor, the smallest of the rounds; other work distorts the second less."""
+    """Seconds of wall-clock and processor time, the smallest of the rounds; other work distorts the second less."""
     wall, processor = [], []
     for _ in range(rounds):
         start, busy = time.perf_counter(), time.process_time()

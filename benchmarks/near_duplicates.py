@@ -1,10 +1,10 @@
-"""How many changed copies of films are found, and how many pairs of untouched films are taken for copies.
+"""How many changed copies of films are found, and how many pairs of unchanged films are mistaken for copies.
 
 Run: python benchmarks/near_duplicates.py [--root FOLDER] [--films 1500] [--each 150] [--size 128] [--square pad]
 
-FOLDER is the pediatric set (reader `kermany`); without it the films are phantoms. Copies of each change, `--each` of them, of
-different films, are put among all untouched films; then the search runs once, as `prepare` runs it. A copy is found if it is in
-the group of its own film: that is what keeps both in one split. False pairs are untouched films of different patients, per 1,000
+FOLDER is the pediatric set (reader `kermany`); without it the films are phantoms. `--each` copies with each change, of
+different films, are added to all unchanged films; then the search runs once, as in `prepare`. A copy is found if it is in
+the group of its own film, which keeps both in one split. False pairs are unchanged films of different patients, per 1,000
 films. The threshold in `hilum.data.quality.near_duplicates` was chosen on one half of the patients (--half first); the other half
 (--half second) measures it.
 """
@@ -40,7 +40,7 @@ ReadFilm = Callable[[int], Image.Image]
 
 
 def main() -> None:
-    """Print the table of changes, the false pairs, the largest group and how far copies and others are apart."""
+    """Print the table of changes, the false pairs, the largest group and the scores of copies and others."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path)
     parser.add_argument("--films", type=int, default=1500, help="phantoms to draw")
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def measure(table: pd.DataFrame, read: ReadFilm, asked: argparse.Namespace) -> None:
-    """Put changed copies among the films, search, and print what was found."""
+    """Add changed copies to the films, search, and print what was found."""
     each = min(asked.each, len(table) // len(CHANGES))
     chosen = np.random.default_rng(SEED).permutation(len(table))[: each * len(CHANGES)]
     names = np.repeat(list(CHANGES), each)
@@ -71,7 +71,7 @@ def measure(table: pd.DataFrame, read: ReadFilm, asked: argparse.Namespace) -> N
     manifest["width"] = [geometry.width for _, geometry in done]
     manifest["height"] = [geometry.height for _, geometry in done]
 
-    near_duplicates.ALIKE, threshold = -1.0, near_duplicates.ALIKE  # every pair with its score; the threshold is laid on below
+    near_duplicates.ALIKE, threshold = -1.0, near_duplicates.ALIKE  # every pair with its score; the threshold is applied below
     films = np.stack([film for film, _ in done])
     pairs = find_near_duplicates(films, manifest, asked.square, os.cpu_count() or 1)
     one, other = pairs["image_id"].astype(int).to_numpy(), pairs["other"].astype(int).to_numpy()
@@ -111,7 +111,7 @@ def alter(row: int, name: str, read: ReadFilm) -> BytesIO:
 
 
 def encode(film: Image.Image) -> BytesIO:
-    """As a file that keeps every grey level."""
+    """As a lossless file."""
     stream = BytesIO()
     film.save(stream, "PNG", compress_level=1)
     stream.seek(0)
@@ -119,7 +119,7 @@ def encode(film: Image.Image) -> BytesIO:
 
 
 def read_root(root: Path) -> tuple[pd.DataFrame, ReadFilm]:
-    """The pediatric films, and how to open one. Byte-identical files stay in: they are near duplicates too."""
+    """The pediatric films, and a function to open one. Byte-identical files stay in: they are near duplicates too."""
     table = read_kermany(root).rename(columns={"finding": "label"})
     paths = [root / path for path in table["path"]]
 
@@ -131,7 +131,7 @@ def read_root(root: Path) -> tuple[pd.DataFrame, ReadFilm]:
 
 
 def draw(films: int) -> tuple[pd.DataFrame, ReadFilm]:
-    """Phantoms in memory, and how to open one."""
+    """Phantoms in memory, and a function to open one."""
     population = draw_population(
         np.random.default_rng(SEED), films=films, findings=FINDINGS, shortcut_finding="viral", shortcut_strength=0.0
     )

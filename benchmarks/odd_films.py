@@ -1,10 +1,10 @@
-"""How many odd films are listed for a person to see, with which reason, and how many good films beside them.
+"""How many odd films are listed for review, with which reason, and how many normal films are listed with them.
 
 Run: python benchmarks/odd_films.py [--root FOLDER] [--films 400] [--share 0.05] [--rounds 5] [--size 96]
 
-FOLDER is the pediatric set (reader `kermany`); without it the films are phantoms. In every round other films are drawn by lot, a
-share of them is changed, and all are listed as `prepare` lists them, without a word of their views. Lateral films are painted by
-hand, for want of real ones; none of it is in the drawings from which the search learns.
+FOLDER is the pediatric set (reader `kermany`); without it the films are phantoms. Every round draws other films at random, a
+share of them is changed, and all are listed as in `prepare`, without their views. Lateral films are painted by
+code, because no real ones are available; none is in the drawings from which the search learns.
 """
 
 import argparse
@@ -27,7 +27,7 @@ FINDINGS = {"normal": 0.36, "bacterial": 0.36, "viral": 0.28}
 
 
 def main() -> None:
-    """Print a row per change: listed with the right reason, listed at all, good films listed."""
+    """Print a row per change: listed with the right reason, listed at all, normal films listed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path)
     parser.add_argument("--films", type=int, default=400)

@@ -1,4 +1,4 @@
-"""The picture of `method_ranking.py`: methods in the order of the truth, and the rank that each measure gives them."""
+"""The picture of `method_ranking.py`: methods ordered by the truth, and their rank by each measure."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from rankings import draw_resamples, mean_ranks, method_means, ranks
 from hilum.explain.measures.registry import MEASURES
 from hilum.explain.methods.registry import METHODS
 
-NAMES = {  # short enough to stand above a column
+NAMES = {  # short enough for a column heading
     "agreement": "agreement",
     "mu_fidelity": "MuFidelity",
     "randomised_spearman": "randomised weights",
@@ -35,7 +35,7 @@ def draw_ranks(
 ) -> None:
     """A grid of ranks: a row per method, the best by truth on top; a column per measure, the one nearest to the truth first.
 
-    A column that gets lighter downwards as the first one does has the order of the truth.
+    A column that gets lighter downwards like the first one has the order of the truth.
     """
     all_of_them = draw_resamples(piles[truths[0]].shape[0], piles[truths[0]].shape[2], 0, 0)[0]
     true = mean_ranks([piles[name] for name in truths], all_of_them)

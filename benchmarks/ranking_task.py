@@ -1,6 +1,6 @@
-"""What `method_ranking.py` explains: the embedded data set, models that learnt it, and models that learnt permuted labels.
+"""The task of `method_ranking.py`: the embedded data set, models trained on it, and models trained on permuted labels.
 
-Everything is made by the project's own stages and functions in a folder of its own, and what is there already is taken as it is.
+Everything is made by the project's own stages and functions in a separate folder, and existing results are reused.
 """
 
 import os
@@ -36,12 +36,12 @@ from hilum.workspace import Workspace
 
 ARM = "finetuned"
 PRETRAIN_SEED = 1
-PERMUTED_EPOCHS = 40  # enough to learn by heart which film bears which label
+PERMUTED_EPOCHS = 40  # enough to memorise the label of each film
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The films to explain: diseased test films with a lesion mask, one per patient, that every model calls rightly.
+    """The films to explain: diseased test films with a lesion mask, one per patient, that every model predicts correctly.
 
     images: (N, H, W, 1) float32 grey levels 0-255; table: columns image_id, patient_id, label; annotations: of the films.
     """
@@ -53,14 +53,14 @@ class Chosen:
 
 
 def make_films(project: Path, work: Path) -> tuple[Workspace, Params, list[str]]:
-    """Draw, prepare and split the films as `params.yaml` of the project says; the classes in their order."""
+    """Draw, prepare and split the films by the project's `params.yaml`; the classes in their order."""
     workspace = Workspace(work, work)
     if not (workspace.split / "versions.json").is_file():
         work.mkdir(parents=True, exist_ok=True)
         for name in ("params.yaml", "dvc.yaml"):
             shutil.copyfile(project / name, work / name)
         before = Path.cwd()
-        os.chdir(work)  # a stage looks for its project from where it is called
+        os.chdir(work)  # a stage finds its project from the current folder
         try:
             check()
             params = read_params(workspace.params)
@@ -90,10 +90,10 @@ def train_honestly(workspace: Workspace, params: Params, classes: list[str], see
 
 
 def train_on_permuted(workspace: Workspace, params: Params, classes: list[str], seed: int) -> keras.Model:
-    """The same network from the same pretrained weights, the same blocks trained on permuted labels until it knows them by heart.
+    """The same network from the same pretrained weights, the same blocks trained on permuted labels until memorised.
 
     Labels are permuted among the training films, so each class keeps its share. No film is augmented, nothing is regularised, and
-    the epoch is kept that fits the training films best: what is asked is what maps show of a model that fits its films and has
+    the epoch that fits the training films best is kept: the question is what maps show of a model that fits its films but has
     learnt nothing of the findings.
     Source: Adebayo et al. 2018, arXiv 1810.03292, section 4.
     """
@@ -116,7 +116,7 @@ def train_on_permuted(workspace: Workspace, params: Params, classes: list[str], 
 
 
 def permuted(films: SplitFilms, seed: int) -> Examples:
-    """The films with their labels dealt out anew."""
+    """The films with permuted labels."""
     rows = films.examples
     return Examples(rows.films, np.random.default_rng(seed).permutation(rows.labels), rows.keys)
 
@@ -140,7 +140,7 @@ def pretrain(workspace: Workspace, params: Params, backbone: str) -> Path:
 def describe_fit(
     workspace: Workspace, classes: list[str], seed: int, honest: keras.Model, learnt: keras.Model
 ) -> dict[str, float]:
-    """How well both models of a seed do: on test films, and on the films and labels they were trained on."""
+    """Performance of both models of a seed: on test films, and on the films and labels they were trained on."""
     train, test = (load_split(workspace.prepared, workspace.split, name, classes) for name in ("train", "test"))
     fits = {"true": (honest, train.examples.labels), "permuted": (learnt, permuted(train, seed).labels)}
     row: dict[str, float] = {"seed": seed}
@@ -152,9 +152,9 @@ def describe_fit(
 
 
 def choose_films(workspace: Workspace, classes: list[str], models: list[keras.Model], films: int) -> Chosen:
-    """Films of each diseased class in equal numbers, the first of each patient that has a lesion mask and that all call rightly.
+    """Films of each diseased class in equal numbers, the first of each patient with a lesion mask that all predict correctly.
 
-    Raises: ValueError if there are fewer than asked for.
+    Raises: ValueError if there are fewer than requested.
     """
     test = load_split(workspace.prepared, workspace.split, "test", classes)
     images, truth = as_images(test.examples.films), test.examples.labels
@@ -168,25 +168,25 @@ def choose_films(workspace: Workspace, classes: list[str], models: list[keras.Mo
     if int(few.min()) < each:
         raise ValueError(f"--films must be at most {len(diseased) * int(few.min())} here, got {films}; ask for fewer films")
     rows = first.groupby("label", sort=False).head(each)["row"].to_numpy()
-    # Classes take turns, so that the first few films, which are all that costly measures take, hold both alike.
+    # Classes alternate, so that the first few films, all that costly measures use, hold both equally.
     rows = np.concatenate([rows[truth[rows] == k][:, None] for k in np.unique(truth[rows])], axis=1).ravel()
     table = test.table.iloc[rows][["image_id", "patient_id", "label"]].reset_index(drop=True)
     return Chosen(images[rows], table, truth[rows], [annotations[row] for row in rows])
 
 
 def answers_on(model: keras.Model, chosen: Chosen, classes: list[str]) -> Predictions:
-    """What a model says of the chosen films."""
+    """A model's predictions for the chosen films."""
     probabilities = predictor(model)(chosen.images)
     ids, patients = (chosen.table[name].to_numpy(str) for name in ("image_id", "patient_id"))
     return Predictions(ids, patients, chosen.targets, probabilities, probabilities.argmax(axis=1), tuple(classes))
 
 
 def quiet(done: int, total: int) -> None:
-    """No bar: there are tables enough."""
+    """No progress bar."""
 
 
 def tell(who: str) -> OnEpoch:
-    """What is said of each epoch: one line in ten."""
+    """Print a line every ten epochs."""
 
     def on_epoch(step: int, metrics: dict[str, float]) -> None:
         if step % 10 == 9:

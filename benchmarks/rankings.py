@@ -1,4 +1,4 @@
-"""The arithmetic of `method_ranking.py`: ranks of methods by each measure, and how two such orders go together."""
+"""The arithmetic of `method_ranking.py`: ranks of methods by each measure, and the agreement of two rankings."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, rankdata
 
 Numbers = NDArray[np.float64]
-FEWEST = 8  # films of a class that a correlation over films needs
+FEWEST = 8  # films of a class needed for a correlation over films
 Piles = Mapping[str, Numbers]  # measure -> (S, M, P) of seeds, methods and patients, higher is better, NaN where there is none
 
 
@@ -16,7 +16,7 @@ def pile(films: pd.DataFrame, measure: str, methods: Sequence[str], lower: bool)
     """One measure as an array (S, M, P) of seeds, methods and patients, signs turned where lower is better.
 
     films: one row per seed, method and patient: columns seed, method, patient_id and the measure.
-    Raises: ValueError where a patient has several rows, whose order would decide.
+    Raises: ValueError where a patient has several rows, whose order would matter.
     """
     rows = films[films["method"].isin(list(methods))]
     if rows.duplicated(["seed", "method", "patient_id"]).any():
@@ -28,7 +28,7 @@ def pile(films: pd.DataFrame, measure: str, methods: Sequence[str], lower: bool)
 
 
 def draw_resamples(seeds: int, patients: int, count: int, seed: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Positions of seeds and patients: first all of them as they are, then `count` resamples with replacement of both."""
+    """Positions of seeds and patients: first all of them once, then `count` resamples with replacement of both."""
     rng = np.random.default_rng(seed)
     drawn = [(rng.integers(0, seeds, seeds), rng.integers(0, patients, patients)) for _ in range(count)]
     return [(np.arange(seeds), np.arange(patients)), *drawn]
@@ -44,7 +44,7 @@ def method_means(values: Numbers, drawn: tuple[NDArray[np.intp], NDArray[np.intp
 
 
 def ranks(means: Numbers) -> Numbers:
-    """1 for the highest mean; methods with equal means share the mean of their ranks; NaN stays NaN and takes no rank."""
+    """1 for the highest mean; methods with equal means share the mean of their ranks; NaN stays NaN and gets no rank."""
     found = np.full(means.shape, np.nan)
     known = np.isfinite(means)
     found[known] = rankdata(-means[known])
@@ -65,9 +65,9 @@ def tau(one: Numbers, other: Numbers) -> float:
 
 
 def chance_tau(methods: int) -> float:
-    """The size that tau of two orders of so many methods reaches at most once in twenty, if one was drawn at random.
+    """The |tau| that two orders of this many methods reach at most once in twenty, if one is random.
 
-    Exact: the k-th method taken up makes 0 to k - 1 inversions, each as likely. 1 where even equal orders are more frequent.
+    Exact: the k-th method adds 0 to k - 1 inversions, each equally likely. 1 where even equal orders are more frequent.
     Source: Kendall 1938, doi 10.1093/biomet/30.1-2.81.
     """
     chances = np.ones(1)  # of 0, 1, ... inversions
@@ -78,10 +78,10 @@ def chance_tau(methods: int) -> float:
 
 
 def within_films(values: Numbers, truth: Numbers, labels: NDArray[np.str_]) -> float:
-    """Does a higher value tell the better map of one method? Spearman over films, the mean over seeds, methods and classes.
+    """Does a higher value mean a better map of one method? Spearman over films, the mean over seeds, methods and classes.
 
     values, truth: (S, M, P); labels: (P,), because marks of one class may be larger than those of another. NaN where a measure
-    says the same of every film.
+    is the same for every film.
     """
     parts = [labels == label for label in np.unique(labels)]
     rows = np.concatenate([_spearman_rows(*(_as_rows(one[..., part]) for one in (values, truth))) for part in parts])
@@ -93,7 +93,7 @@ def _as_rows(values: Numbers) -> Numbers:
 
 
 def _spearman_rows(one: Numbers, other: Numbers) -> Numbers:
-    """Spearman correlation of each pair of rows (R, P), over what both have; NaN where that is few or constant."""
+    """Spearman correlation of each pair of rows (R, P), over what both have; NaN where those are few or constant."""
     found = np.full(len(one), np.nan)
     for i, (first, second) in enumerate(zip(one, other, strict=True)):
         known = np.isfinite(first) & np.isfinite(second)
@@ -103,7 +103,7 @@ def _spearman_rows(one: Numbers, other: Numbers) -> Numbers:
 
 
 def ends(values: Numbers) -> tuple[float, float]:
-    """The 95 % percentiles of what follows the first value; NaN where nothing is known."""
+    """The 95 % percentile interval of all values after the first; NaN where none is known."""
     if not np.isfinite(values[1:]).any():
         return float("nan"), float("nan")
     low, high = np.nanpercentile(values[1:], [2.5, 97.5])
@@ -127,11 +127,11 @@ def compare_orders(
     resamples: int,
     seed: int,
 ) -> pd.DataFrame:
-    """How the order of methods by each measure goes with the order by truth.
+    """The agreement of the order of methods by each measure with the order by truth.
 
     piles: of every measure, the truths among them; labels: (P,) of the patients; per_film: the truth that `within_films` reads.
     Columns measure; tau with low and high (percentiles over seeds and patients); films, films_low and films_high, of
-    `within_films` (a tenth of the resamples, of patients); chooses, the method that the measure puts first; its_rank, that
+    `within_films` (a tenth of the resamples, of patients); chooses, the method that the measure ranks first; its_rank, that
     method's rank by truth. A truth is compared with the mean rank by the other truths. Resampling adds noise to both orders, so
     the middle of an interval lies nearer to 0 than its tau.
     """

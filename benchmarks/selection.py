@@ -1,12 +1,12 @@
-"""Selection and calibration compared on real films of children: what each gives on a test part that neither of them saw.
+"""Selection and calibration compared on real films of children: the result of each on a test part that neither used.
 
 Run: python benchmarks/selection.py --root FILMS --weights FILE [--films 1500] [--seeds 2]
 
-FILMS is a folder as the reader `kermany` takes it; films of so many patients that there are at least --films are drawn from it,
-and split by patient and likeness. Every seed trains the head alone and then its upper blocks too (MobileNet 0.25, class weights
-as in params.yaml), once with the best epoch by AUROC, once by log loss; each model is judged as it is, and with what
-`train.calibration` makes of it on validation. The model answers an even prior, the test films have their own shares, so log loss
-and calibration error are told of the films as they are and of films weighed to that prior. Prints a table in Markdown: means over
+FILMS is a folder as the reader `kermany` takes it; patients are drawn from it until there are at least --films films,
+split by patient and duplicates. Every seed trains the head alone and then its upper blocks too (MobileNet 0.25, class weights
+as in params.yaml), once with the best epoch by AUROC, once by log loss; each model is evaluated unchanged, and with the
+`train.calibration` fitted on validation. The model assumes an even prior, the test films have their own shares, so log loss
+and calibration error are given for the films unweighted and weighted to that prior. Prints a table in Markdown: means over
 the seeds, and the temperatures.
 """
 
@@ -35,7 +35,7 @@ from hilum.training.imbalance import shown_prior
 
 SELECTS = ("auroc_macro", "log_loss")
 SHOWN = ("accuracy", "f1_macro", "auroc_macro", "log_loss", "ece")
-WEIGHED = ("log_loss", "ece")  # of films weighed to the prior that the model answers
+WEIGHED = ("log_loss", "ece")  # of films weighted to the prior that the model assumes
 
 
 def main() -> None:
@@ -102,7 +102,7 @@ def measure(films: Films, params: Params, weights: Path, seeds: range, cache: Pa
 
 
 def write_table(rows: dict[tuple[str, str, str], np.ndarray]) -> str:
-    """A row an arm, score of selection and calibration."""
+    """A row per arm, selection score and calibration."""
     columns = [*SHOWN, *(f"{name}, weighed" for name in WEIGHED)]
     lines = [f"| arm | select | calibration | {' | '.join(columns)} | temperatures |", "|---" * (4 + len(columns)) + "|"]
     for key, values in rows.items():
