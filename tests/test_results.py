@@ -184,7 +184,7 @@ def test_no_text_of_a_table_is_a_formula_and_each_is_read_back(tmp_path: Path) -
 
 
 def test_what_was_written_under_former_names_is_read(tmp_path: Path) -> None:
-    """A cross-validation of before: metrics `oof/...`, and a table whose films are `out`."""
+    """A cross-validation of an earlier version: metrics `oof/...`, and a table whose films are `out`."""
     write_json(tmp_path / "metrics.json", {"oof/auroc_macro": 0.7, "oof/auroc_macro.low": None, "films": 6})
     assert read_metrics(tmp_path / "metrics.json") == {
         "out_of_fold/auroc_macro": 0.7,

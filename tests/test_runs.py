@@ -268,7 +268,7 @@ def write_old(workspace: Workspace, name: str, predicted: list[str] | None = Non
 OLD = fake.training_settings("baseline", run_key=None)
 
 
-def test_an_old_evaluation_is_judged_by_weights_and_verdicts(workspace: Workspace) -> None:
+def test_an_old_evaluation_is_matched_by_weights_and_predictions(workspace: Workspace) -> None:
     folder = write_old(workspace, "evaluation", ["normal", "viral", "viral", "viral"])
     assert fits(folder, OLD)
     assert not fits(folder, {**OLD, "model_sha256": "n" * 64})

@@ -112,7 +112,7 @@ def test_a_model_that_is_not_registered_is_told(
 
 
 class Hiccup(BaseHTTPRequestHandler):
-    """A tracking server behind a proxy that is overloaded: it answers, and says nothing of any model."""
+    """A tracking server behind a proxy that is overloaded: it answers, but not about any model."""
 
     def do_GET(self) -> None:
         self.send_response(503)

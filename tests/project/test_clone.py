@@ -53,7 +53,7 @@ def small(tmp_path: Path) -> Path:
 
 
 def test_an_experiment_in_what_mlflow_fetches_is_not_lost(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow fetches one commit alone, and DVC drops an experiment of such a clone without a word."""
+    """MLflow fetches one commit alone, and DVC silently drops an experiment of this clone."""
     for key, value in {**clean_environment(), **serve(small, tmp_path / "bare.git")}.items():
         monkeypatch.setenv(key, value)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -554,7 +554,7 @@ def test_a_model_of_films_without_letters_sees_none(answer: Callable[..., int], 
     marked[6:13, 8:13][letter_shape("R", 96)] = 240
     Image.fromarray(marked).save(films / "a.png")
     seen = {}
-    old_words = {name: value for name, value in DESCRIBED.items() if name != "burned_in"}  # of before
+    old_words = {name: value for name, value in DESCRIBED.items() if name != "burned_in"}  # of earlier versions
     for mode in ("keep", "inpaint"):
         answer({**DESCRIBED, "burned_in": mode}, out=tmp_path / f"{mode}.csv")
         seen[mode] = 255 * float(rows(tmp_path / f"{mode}.csv")["a.png"]["p_bright"])

@@ -68,7 +68,7 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
         (["other", "0.75", "0.25", ""], False),
     ],
 )
-def test_an_answer_has_a_class_and_numbers_and_no_error(tmp_path: Path, cells: list[str], answered: bool) -> None:
+def test_a_prediction_has_a_class_and_numbers_and_no_error(tmp_path: Path, cells: list[str], answered: bool) -> None:
     with open_table(tmp_path / "out.csv", CLASSES, SHA, []) as table:
         table.add({"a": ["a", *cells, SHA]})
         assert table.predicted("a") is answered

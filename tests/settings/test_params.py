@@ -336,8 +336,8 @@ def test_a_rule_that_yaml_takes_for_a_number_or_a_truth_is_told_with_its_remedy(
     ("changes", "rule"),
     [
         ({"compare__reference": "old"}, "compare.reference must be one of the arms baseline, finetuned, got 'old'"),
-        ({"prepare__sources": ["films"]}, "a source must stand in acquire.sources (phantom, phantom-findings), got 'films'"),
-        ({"pretrain__source": "films"}, "a source must stand in acquire.sources (phantom, phantom-findings), got 'films'"),
+        ({"prepare__sources": ["films"]}, "a source must be in acquire.sources (phantom, phantom-findings), got 'films'"),
+        ({"pretrain__source": "films"}, "a source must be in acquire.sources (phantom, phantom-findings), got 'films'"),
         ({"pretrain__source": "phantom"}, "pretrain.source must hold other patients than prepare.sources, got 'phantom' in both"),
         ({"split__test": 0.9}, "split.validation + split.test must stay below 1, got 0.16 + 0.9"),
         (

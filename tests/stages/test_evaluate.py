@@ -16,7 +16,7 @@ from hilum.training.augmentation import Changes, draw_views
 ROWS = make_rows(24, seed=1)
 
 
-@pytest.mark.parametrize("seed", ["train.seed", "seed"])  # models of former days were trained with the one seed of all
+@pytest.mark.parametrize("seed", ["train.seed", "seed"])  # models of earlier versions were trained with one seed for all
 def test_views_are_the_very_ones_that_training_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: str) -> None:
     monkeypatch.setattr(contact_sheet, "SIDE", SIZE)  # so that a film keeps its pixels
     augment = make_settings().augment

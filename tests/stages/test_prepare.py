@@ -288,7 +288,7 @@ def test_a_film_that_was_added_to_pinned_ones_is_refused_by_name(project: Worksp
 
 @pytest.mark.parametrize("written", [".DS_Store", "Thumbs.db", "normal/desktop.ini", "viral/._v1_3.png", "__MACOSX/viral/a.png"])
 def test_what_a_system_writes_among_pinned_films_counts_for_nothing(project: Workspace, films: Path, written: str) -> None:
-    """Neither as new nor as changed, nor in a pin of before, which held it."""
+    """Neither as new nor as changed, nor in a pin of an earlier version, which held it."""
     (films / written).parent.mkdir(parents=True, exist_ok=True)
     (films / written).write_text("one")
     pinned = read_json(project.raw("mine") / PINNED)

@@ -159,7 +159,7 @@ def put_near(workspace: Workspace, one: str, other: str) -> None:
 def test_near_duplicates_that_a_split_parts_stop_the_stage_named_and_shown(own_copy: Workspace) -> None:
     before, parts = folder_digest(own_copy.split), tables(own_copy)
     one, other = sorted([parts["train"]["image_id"].iloc[0], parts["test"]["image_id"].iloc[0]])
-    put_near(own_copy, one, other)  # as if nobody had linked their patients
+    put_near(own_copy, one, other)  # as if their patients were not linked
     with pytest.raises(ValueError, match="got 1 near duplicates shared") as caught:
         split.run()
     assert one in str(caught.value)

@@ -101,7 +101,7 @@ def test_the_bit_depths_of_the_films_stand_in_model_json(own_copy: Workspace) ->
 def test_the_saved_model_is_calibrated_then_shifted_and_its_factors_decide(
     own_copy: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All doors see one model: what is evaluated is what the saved file answers, the shift in it once."""
+    """All commands use one model: what is evaluated is what the saved file predicts, with the shift in it once."""
     monkeypatch.setattr(calibration, "FEWEST", 9)
     monkeypatch.setattr(calibration, "FEWEST_OF_A_CLASS", 1)
     prevalence = {"normal": 0.8, "bacterial": 0.15, "viral": 0.05}

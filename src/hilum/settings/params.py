@@ -171,7 +171,7 @@ class Params(Section):
             faults.append(f"compare.reference must be one of the arms {', '.join(self.arms)}, got {self.compare.reference!r}")
         for name in [*self.prepare.sources, self.pretrain.source]:
             if name not in self.acquire.sources and (name != self.pretrain.source or pretrained_backbones(self.arms)):
-                faults.append(f"a source must stand in acquire.sources ({', '.join(self.acquire.sources)}), got {name!r}")
+                faults.append(f"a source must be in acquire.sources ({', '.join(self.acquire.sources)}), got {name!r}")
         if self.pretrain.source in self.prepare.sources and pretrained_backbones(self.arms):
             faults.append(
                 f"pretrain.source must hold other patients than prepare.sources, got {self.pretrain.source!r} in both; "

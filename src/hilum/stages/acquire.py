@@ -1,4 +1,4 @@
-"""acquire: bring one source of films under data/raw/<source>."""
+"""acquire: put one source of films under data/raw/<source>."""
 
 import shutil
 from pathlib import Path

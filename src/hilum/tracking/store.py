@@ -97,7 +97,7 @@ class Store:
 
     def find(self, tags: Mapping[str, str]) -> list[Any]:
         """Runs of the experiment with all these tags, newest first, deleted ones excluded."""
-        with self.contact.asking("runs of before"):
+        with self.contact.asking("earlier runs"):
             question = " and ".join(_conditions(tags))
             return list(self.client.search_runs([self.experiment], question, order_by=["attributes.start_time DESC"]))
 
