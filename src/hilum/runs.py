@@ -44,7 +44,7 @@ def log_results(run: Run, folder: Path, name: str) -> None:
 
 
 def training_tags(settings: Mapping[str, Any]) -> dict[str, str]:
-    """What a run records about its model once that is saved."""
+    """The tags of a run about its model once that is saved."""
     return {"run_key": run_key(settings), "model_sha256": settings["model_sha256"], **settings["tags"]}
 
 
@@ -166,8 +166,8 @@ def has_predictions_of(file: Path, model: Mapping[str, Any]) -> bool:
         return False
     predictions = table[columns].to_numpy(np.float64)
     # the rule of evaluation.scoring.decisions, which this module must not import
-    said = predictions.argmax(axis=1) if threshold is None else (predictions[:, 1] >= threshold).astype(int)
-    return bool((classes[said] == table["predicted"]).all())
+    predicted = predictions.argmax(axis=1) if threshold is None else (predictions[:, 1] >= threshold).astype(int)
+    return bool((classes[predicted] == table["predicted"]).all())
 
 
 def log_history(run: Run, workspace: Workspace, arm: str) -> None:
@@ -193,5 +193,5 @@ def log_search(parent: Run, folder: Path, params: Params, arm: str) -> None:
 
 
 def fold_metrics(row: Mapping[str, Any]) -> dict[str, float]:
-    """Log the run of one fold from its row of folds.csv."""
+    """The metrics of one fold's run, from its row of folds.csv."""
     return {f"out_of_fold/{key}": float(value) for key, value in row.items() if key != "fold"}

@@ -204,5 +204,5 @@ def write_folds(folder: Path, folds: list[_Fold], params: Params, films: SplitFi
     shown = contradicted.head(SHOWN)
     place = {image_id: row for row, image_id in enumerate(films.table["image_id"])}
     pictures = films.take(np.array([place[image_id] for image_id in shown["image_id"]], int)).films
-    title = f"{len(shown)} of {len(contradicted)} labels that held-out predictions contradict, the most contradicted first"
+    title = f"{len(shown)} of {len(contradicted)} labels contradicted by out-of-fold predictions, the most contradicted first"
     (folder / "contradictions.png").write_bytes(to_png(contradiction_sheet(shown, pictures, title)))

@@ -65,7 +65,7 @@ def run(arm: str) -> None:
         low, high = metrics[f"test/{name}.low"], metrics[f"test/{name}.high"]
         say(f"{arm}: test/{name} {metrics[f'test/{name}']:.3f} [{low:.3f}, {high:.3f}]")
     for name in [name for name, told in flags.items() if told == "flagged"]:
-        say(f"{arm}: flagged, not clearly above what {SEES[name][0]} predicts without the lungs")
+        say(f"{arm}: flagged, not clearly above what {SEES[name][0]} can predict without the lungs")
 
 
 def prediction(predict: Any, films: SplitFilms, description: dict[str, Any]) -> Predictions:

@@ -34,7 +34,7 @@ SAMPLES = 8  # films of each class on the page
 ODD_SHOWN = 100  # odd films on the page; odd_films.csv has all
 REPORT = "report.html"
 SHEET = "near_duplicates.png"
-KEPT = "kept; names and dates are looked for with `prepare.burned_in: inpaint` alone"
+KEPT = "kept; names and dates are only searched for with `prepare.burned_in: inpaint`"
 EVIDENCE = "shared_films.png"  # below `Workspace.cache`: near duplicates in different splits
 
 
@@ -177,7 +177,7 @@ def tell_burned_in(table: pd.DataFrame, left: int) -> str:
     """What was found burned into the films, how it was treated, and on how many films it is still found."""
     counts = count_burned_in(table)
     covered = counts["films looked at again"] > 0
-    became = f"covered ({counts['places']:,} places) and looked at again: still found on {left:,} films" if covered else KEPT
+    became = f"covered ({counts['places']:,} places) and searched again: still found on {left:,} films" if covered else KEPT
     return (
         f"Burned-in letters or text were found on {counts['films with it']:,} of {counts['films']:,} films, and {became}. "
         f"Covering {'touched' if covered else 'would touch'} {counts['lung pixels touched']:,} prepared pixels inside the lungs "
