@@ -109,3 +109,20 @@ def test_a_trial_trains_past_a_solved_head_to_the_first_phase_that_reads_the_hea
     assert tune.searched_phases(check_params(values).arms["finetuned"]) == 1
     arm["phases"][0] = {"unfreeze": "head", "solver": "convex", "penalty": "auto"}
     assert tune.searched_phases(check_params(values).arms["finetuned"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("space", "phases"), [("head", 1), ("phases", 1), ("train", 2)], ids=["head", "first phase", "train, which all phases read"]
+)
+def test_a_trial_trains_as_far_as_its_spaces_reach(space: str, phases: int, root: Path) -> None:
+    values = yaml.safe_load((root / "params.yaml").read_text())
+    arm = values["arms"]["finetuned"]
+    rate = arm["phases"][0]["learning_rate"]
+    arm["head"]["dropout"], arm["phases"][0]["learning_rate"] = 0.2, 0.001
+    if space == "head":
+        arm["head"]["dropout"] = {"low": 0.0, "high": 0.5, "start": 0.2}
+    elif space == "phases":
+        arm["phases"][0]["learning_rate"] = rate
+    else:
+        arm["train"] = {"averaging": {"choices": [0.0, 0.99], "start": 0.0}}
+    assert tune.searched_phases(check_params(values).arms["finetuned"]) == phases
