@@ -11,6 +11,7 @@ from hilum.project.faults import find_faults
 from hilum.settings.params import check_params
 
 WRITTEN = yaml.safe_load((Path(__file__).resolve().parents[2] / "params.yaml").read_text())
+SOLVED = {"solver": "convex", "unfreeze": "head", "penalty": "auto"}
 PLATEAU = {"decay": "plateau", "unfreeze": "head", "epochs": 15, "learning_rate": 0.001, "batch_norm": "auto"}
 SPACE = {"low": 0.0, "high": 0.1, "start": 0.0}
 
@@ -29,6 +30,7 @@ def faults(**train: Any) -> list[str]:
     [
         {"optimizer": {"name": "adamw", "weight_decay": SPACE}, "averaging": 0.995, "schedule": {"warmup": 2}},
         {"phase": PLATEAU},
+        {"phase": SOLVED, "schedule": {"warmup": 2}},
     ],
 )
 def test_what_goes_together_is_no_fault(train: dict[str, Any]) -> None:

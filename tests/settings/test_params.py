@@ -651,6 +651,11 @@ def test_an_arm_may_begin_with_a_solved_head_and_go_on_by_steps() -> None:
             "it (a recipe or set removes a key with `null`)",
         ),
         (
+            {**solved(), "arms__baseline__train": {"averaging": 0.99}},
+            "arms.baseline.train belongs to phases of gradient steps, got one where each phase says `solver: convex`; remove "
+            "it (a recipe or set removes a key with `null`)",
+        ),
+        (
             {**solved(), "train__imbalance": "focal"},
             "train.imbalance focal is no weight of a film, which is what solver convex solves under, in baseline; use "
             "class_weight, oversample, undersample or none, or write `solver: gradient` there",

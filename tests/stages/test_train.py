@@ -31,7 +31,7 @@ from hilum.training.convex import PENALTIES
 from hilum.training.fit import Fitted, begin_training
 from hilum.training.imbalance import STRATEGIES
 from hilum.training.search import study_name
-from hilum.training.task import file_digest, logged_params, origins
+from hilum.training.task import file_digest, logged_params, origins, params_of
 from hilum.workspace import Workspace
 
 begin_training(0)  # while tests are collected, before any of them starts TensorFlow: its threads are set once
@@ -92,6 +92,10 @@ def test_logged_parameters_hold_what_an_arm_is_trained_with_under_the_keys_that_
     assert {key for key in own if key.startswith("train.")} == {key for key in plain if key.startswith("train.")}
     found = {key for key, origin in origins(own, wanted).items() if origin == "search"}
     assert {key for key in found if key.startswith("train.")} == {"train.optimizer.weight_decay"}
+    merged = params_of(params, settled)
+    assert merged.train.averaging == 0.995
+    assert logged_params(merged, settled) == own
+    assert params_of(params, params.arms["baseline"]) == params
 
 
 def short(own_copy: Workspace, **given: object) -> None:

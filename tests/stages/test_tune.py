@@ -126,3 +126,5 @@ def test_a_trial_trains_as_far_as_its_spaces_reach(space: str, phases: int, root
     else:
         arm["train"] = {"averaging": {"choices": [0.0, 0.99], "start": 0.0}}
     assert tune.searched_phases(check_params(values).arms["finetuned"]) == phases
+    arm["phases"].append({"unfreeze": "head", "solver": "convex", "penalty": "auto"})  # which reads no space
+    assert tune.searched_phases(check_params(values).arms["finetuned"]) == phases
