@@ -22,12 +22,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import keras
 
+from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.decoding import decode_film
 from hilum.data.decoding.images import prepare_film
 from hilum.data.decoding.limits import read_bounded
 
 ROOT = Path(__file__).resolve().parents[2] / "shared" / "data" / "full-resolution"
 KINDS = (".jpeg", ".jpg")
+
+KEEP = Treatment("keep", "letters")
 
 
 def main() -> None:
@@ -44,7 +47,7 @@ def main() -> None:
         return prepare_film(file, size, "pad")
 
     def searched(file: Path) -> object:
-        return decode_film(read_bounded(file), {}, size, "pad", "keep")
+        return decode_film(read_bounded(file), {}, size, "pad", KEEP)
 
     def plain(file: Path) -> object:
         return keras.utils.load_img(file, target_size=(size, size))

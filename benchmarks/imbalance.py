@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hilum.data.burned_in.treatment import Treatment
 from hilum.data.manifest.building import build_manifest
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.quality.near_duplicates import find_near_duplicates
@@ -106,7 +107,7 @@ def load_films(root: Path, size: int, rare: str, kept: float, params: Params) ->
         labels=LABELS,
         unmatched="exclude",
         broken_share=params.prepare.broken_share,
-        markers=params.prepare.markers,
+        treatment=Treatment(params.prepare.burned_in, params.prepare.burned_in_reader, params.prepare.burned_in_left),
         workers=os.cpu_count() or 1,
         on_film=bar("films prepared"),
     )

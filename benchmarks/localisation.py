@@ -27,6 +27,7 @@ from method_ranking import FEWER, MARKED, PROJECT, TABLES, cell, title
 from ranking_task import ARM, quiet, tell
 
 from hilum.data.annotations import FilmAnnotations, load_annotations
+from hilum.data.burned_in.treatment import Treatment
 from hilum.data.manifest.building import build_manifest
 from hilum.data.manifest.prepared_set import Prepared, write_prepared
 from hilum.data.prepared.examples import Examples, as_images
@@ -108,7 +109,7 @@ def prepare_films(pediatric: Path, nih: Path, params: Params, folder: Path) -> P
         labels={"normal": ["normal"], "pneumonia": ["pneumonia"]},
         unmatched="exclude",
         broken_share=params.prepare.broken_share,
-        markers=params.prepare.markers,
+        treatment=Treatment(params.prepare.burned_in, params.prepare.burned_in_reader, params.prepare.burned_in_left),
         workers=os.cpu_count() or 1,
         on_film=bar("films prepared"),
     )

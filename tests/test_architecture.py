@@ -44,6 +44,7 @@ HOMES = {
     "optuna": {"training"},
     "imblearn": {"training"},
     "cv2": {"data"},
+    "rapidocr": {"data"},
     "shap": {"explain"},
     "lime": {"explain"},
     "tf_keras_vis": {"explain"},
@@ -68,6 +69,7 @@ ONLY_HERE = {  # what one file does for the whole house, by the words that would
     "rcParams.update(": "pictures.py",
     "b64encode": "pages/templates.py",
     "Environment(": "pages/templates.py",
+    "import RapidOCR": "data/burned_in/ocr.py",
 }
 FROM_EXEMPT = {  # all that other files take from exempt ones that do more than check values: none of it is written into an output
     "runs": {
@@ -192,7 +194,9 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "data/manifest/test_building.py": (
         *("data/manifest/film_problems.py", "data/manifest/joined_sources.py", "data/manifest/prepared_set.py"),
     ),
-    "data/burned_in/test_removal.py": ("data/burned_in/glyphs.py", "data/burned_in/letters.py", "data/decoding/marked_film.py"),
+    "data/burned_in/test_removal.py": ("data/burned_in/glyphs.py", "data/burned_in/letters.py", "data/decoding/covered_film.py"),
+    "data/burned_in/test_text.py": ("data/burned_in/strokes.py",),
+    "data/burned_in/test_ocr.py": ("data/burned_in/search.py",),
     "data/decoding/test_bombs.py": ("data/decoding/codestream.py", "data/decoding/limits.py", "data/decoding/images.py"),
     "data/decoding/test_dicom.py": ("data/decoding/dicom_header.py", "data/decoding/sandbox.py"),
     "data/decoding/test_formats.py": (

@@ -1,4 +1,4 @@
-"""The words every part shares: column names, array aliases and two records."""
+"""Column names, array aliases and records that all parts share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,11 +24,11 @@ MANIFEST = (
     "source",
     "official_split",  # train, test or empty
     "view",
-    "finding",  # as the source says it: paths such as pneumonia/viral, several of one film joined by JOINT
-    "label",  # class that the rules gave it
+    "finding",  # as the source gives it: paths such as pneumonia/viral, several of one film joined by JOINT
+    "label",  # class assigned by the rules
     "age",  # years
     "sex",  # F or M
-    "offset",  # days since the first symptoms or the admission, as the source counts them
+    "offset",  # days since the first symptoms or the admission, as the source counts
     "license",
     "width",  # of the raw film, pixels
     "height",
@@ -38,9 +38,11 @@ MANIFEST = (
     "lesion_mask",
 )
 
-FORMER = {  # name of a file, a column or a key -> its name in what was written before
+FORMER = {  # name of a file, a column or a key -> its name in files of earlier versions
     "out_of_fold": "out",
     "out_of_fold/": "oof/",
+    "burned_in": "markers",
+    "burned_in.csv": "markers.csv",
 }
 
 JOINT = "|"  # between the findings of one film: Effusion|Pneumonia
@@ -52,8 +54,8 @@ SPLITS = ("train", "val", "test")
 class Cells:
     """The cells that a map was painted from.
 
-    down, across: how many. layer: of the model, which gives or reads them; they were enlarged bilinearly to the film. Empty: they
-    are those of masks drawn by chance, whose values lie on blocks of pixels.
+    down, across: how many. layer: of the model, which gives or reads them; they were enlarged bilinearly to the film. Empty:
+    cells of random masks, whose values lie on blocks of pixels.
     """
 
     down: int
@@ -63,17 +65,17 @@ class Cells:
 
 @dataclass(frozen=True)
 class Attribution:
-    """What one method says about a batch of films.
+    """One method's maps of a batch of films.
 
     values: (N, H, W) float32, one map per film at the film's own size.
     method: name in the registry.
     targets: (N,) class index that each map explains.
     signed: True if negative values argue against the target, False if all values are >= 0.
-    parameters: the settings that made the maps, JSON-ready: for people and captions; what a program reads has its own field.
+    parameters: the settings that made the maps, JSON-ready: for captions; what code reads has its own field.
     numbers: per film, name -> (N,), such as LIME's local fit or a flag for an all-zero map.
     regions: (N, H, W) int32 superpixels where the method used them, else None.
-    cells: those that the method painted its maps from, if it used any, else None.
-    sanity: verdict of the sanity gate on the method, which every picture of its maps says unless it passed; empty: not tested.
+    cells: those that the maps were painted from, if any, else None.
+    sanity: the sanity gate's verdict on the method, shown on every picture of its maps unless it passed; empty: not tested.
     """
 
     values: Maps
@@ -94,10 +96,10 @@ class Attribution:
 
 @dataclass(frozen=True)
 class Predictions:
-    """A model's answers on the films of one split.
+    """A model's predictions on the films of one split.
 
     image_id, patient_id: (N,) strings.
-    y_true: (N,) class indices; y_prob: (N, K) probabilities; y_pred: (N,) class index that is predicted.
+    y_true: (N,) class indices; y_prob: (N, K) probabilities; y_pred: (N,) predicted class index.
     classes: K names in the model's class order.
     """
 

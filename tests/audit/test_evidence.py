@@ -1,4 +1,4 @@
-"""What the audit measures, on models whose answers follow from a formula."""
+"""What the audit measures, on models whose predictions follow from a formula."""
 
 from dataclasses import replace
 
@@ -22,14 +22,14 @@ def test_a_model_of_the_lungs_is_honest() -> None:
     assert numbers["spread"] < 0.1
     assert abs(numbers["around_verdicts"]) < 5
     assert numbers["accuracy"] > 85
-    assert numbers["lungs_out"] == 50, "without its lungs every film is told alike"
+    assert numbers["lungs_out"] == 50, "without its lungs every film has the same prediction"
     assert numbers["centre_only"] > 80
 
 
-def test_a_model_of_the_mark_is_a_shortcut_and_the_blame_lies_on_the_mark() -> None:
+def test_a_model_of_the_shortcut_is_one_and_the_blame_lies_on_the_shortcut() -> None:
     found = audit(0.0, 0.05)
     assert judge(found.numbers).says == "shortcut"
-    assert found.numbers["around_verdicts"] == pytest.approx(50), "the mark alone decides every verdict"
+    assert found.numbers["around_verdicts"] == pytest.approx(50), "the shortcut alone decides every prediction"
     assert found.numbers["region_verdicts"] == pytest.approx(50)
     assert found.blamed[SHORTCUT].mean() > 0.9
     assert (found.blamed & SHORTCUT).sum() > 0.5 * found.blamed.sum()
@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_numbers_and_films_stay_as_they_are() -> No
     assert np.array_equal(films, before)
 
 
-def test_a_model_that_answers_the_same_for_all_is_honest_and_nothing_is_blamed() -> None:
+def test_a_model_with_constant_predictions_is_honest_and_nothing_is_blamed() -> None:
     found = audit(0.0, 0.0)
     assert judge(found.numbers).says == "honest"
     assert found.numbers["spread"] == 0
@@ -91,5 +91,5 @@ def test_the_side_numbers_look_over_the_whole_table_which_names_sort_by_class() 
 
 
 def test_numbers_that_are_none_give_no_verdict() -> None:
-    with pytest.raises(ValueError, match="a verdict needs numbers, got none for spread"):
+    with pytest.raises(ValueError, match="a verdict must have finite numbers, got none for spread"):
         judge({**audit(0.2, 0.0).numbers, "spread": float("nan")})

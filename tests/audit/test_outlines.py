@@ -1,4 +1,4 @@
-"""What outlines alone tell of the class."""
+"""How well outlines alone predict the class."""
 
 import numpy as np
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hilum.audit.probes import CORNERS, fill, mean_grey, with_letter, without_markers
+from hilum.audit.probes import CORNERS, fill, mean_grey, with_letter, without_letters
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def test_a_letter_stands_in_its_corner_and_can_be_found_and_removed(films: np.nd
     assert (rows.max() < 40) == corner.startswith("upper")
     assert (columns.max() < 40) == corner.endswith("left")
     assert lettered.max() == 237
-    assert without_markers(lettered).max() < 120, "the search for letters finds what the audit pastes in"
+    assert without_letters(lettered).max() < 120, "the search for letters finds what the audit pastes in"
 
 
 def test_films_stay_as_they_are(films: np.ndarray) -> None:
     before = films.copy()
     with_letter(films, "L", CORNERS[0])
-    without_markers(films)
+    without_letters(films)
     fill(films, np.ones((128, 128), bool), 0.0)
     assert np.array_equal(films, before)

@@ -17,7 +17,7 @@ def test_lungs_are_the_union_and_around_is_what_is_seldom_lung() -> None:
     assert found.around.sum() == 100 - 5
 
 
-def test_a_rectangle_stands_where_it_is_told() -> None:
+def test_a_rectangle_lies_at_its_shares() -> None:
     found = regions_of_rectangle(top=0.1, bottom=0.8, left=0.2, right=0.9, size=20)
     assert found.lungs.sum() == 14 * 14
     assert found.lungs[2, 4] and not found.lungs[1, 4] and not found.lungs[2, 3] and not found.lungs[16, 4]

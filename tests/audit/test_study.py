@@ -80,7 +80,7 @@ def test_truth_is_behaviour(study: ModuleType, gap: int, unmarked: int, said: st
 
 
 @pytest.mark.slow
-def test_a_small_study_tells_an_honest_from_a_shortcut_model(
+def test_a_small_study_separates_an_honest_from_a_shortcut_model(
     study: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, films in (("TRAINING_POOL", 1000), ("FRESH", 400), ("AUDIT_POOL", 240)):

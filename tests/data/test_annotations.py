@@ -8,11 +8,13 @@ import pytest
 from PIL import Image
 
 from hilum.data.annotations import FilmAnnotations, load_annotations
+from hilum.data.burned_in.treatment import Treatment
 from hilum.data.manifest.building import build_manifest
 from hilum.data.manifest.prepared_set import GEOMETRY, Prepared, write_prepared
 from hilum.data.prepared.geometry import fit_square
 from hilum.data.prepared.masks import PackedMasks
 from hilum.data.prepared.whole_masks import encode_mask
+from hilum.data.quality.still_burned_in import StillBurnedIn
 from hilum.explain.measures.localization import hit_rate, relevance_mass
 from hilum.records import MANIFEST
 
@@ -41,12 +43,11 @@ def folder(tmp_path: Path) -> Path:
         "lesion_mask": PackedMasks(np.array(["s/masked"]), np.packbits(LESION[np.newaxis], axis=-1), SIZE),
     }
     nothing = pd.DataFrame()
+    none_left = StillBurnedIn(nothing, {}, {})
     films = np.zeros((3, SIZE, SIZE), np.uint8)
     geometry = pd.DataFrame([(row["image_id"], *astuple(SQUARE)) for row in rows], columns=list(GEOMETRY))
-    write_prepared(
-        Prepared(pd.DataFrame(rows), films, masks, whole, nothing, nothing, nothing, geometry, nothing, {}, {}, (), 0, 0),
-        tmp_path,
-    )
+    tables = (nothing, nothing, nothing, geometry, nothing)
+    write_prepared(Prepared(pd.DataFrame(rows), films, masks, whole, *tables, none_left, {}, {}, (), 0, 0), tmp_path)
     return tmp_path
 
 
@@ -100,7 +101,7 @@ def test_a_marked_corner_is_met_at_the_original_size(tmp_path: Path, square: str
         "boxes": "[[1981, 1481, 19, 19]]",
     }
     table = pd.DataFrame([{**row, "patient_id": "p"}])
-    made = build_manifest({"s": (tmp_path, table)}, 64, square, {"ill": ["ill"]}, "stop", 0.0, "keep", 1)
+    made = build_manifest({"s": (tmp_path, table)}, 64, square, {"ill": ["ill"]}, "stop", 0.0, Treatment("keep", "letters"), 1)
     write_prepared(made, tmp_path / "prepared")
     (annotations,) = load_annotations(tmp_path / "prepared", ["s/one"])
     assert annotations.kinds == ["lesion", "box"] and not annotations.masks["lesion"].any()

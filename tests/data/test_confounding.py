@@ -81,13 +81,13 @@ def test_a_common_size_is_a_value_and_a_rare_one_an_octave() -> None:
 
 def test_every_factor_has_a_word_for_every_film() -> None:
     table = films(label=["a", "b", "a"], view=["AP", "", "PA"], sex=["F", "M", ""], age=["3", "", "50"], source=["s", "s", "t"])
-    markers = pd.DataFrame({"image_id": ["f0", "f1"], "markers": [2, 0]})
-    factors = name_factors(table, markers, AGES)
-    assert set(factors) == {*FACTORS, "age group", "marker"}
+    burned_in = pd.DataFrame({"image_id": ["f0", "f1"], "burned_in": [2, 0]})
+    factors = name_factors(table, burned_in, AGES)
+    assert set(factors) == {*FACTORS, "age group", "burned-in text"}
     assert (factors != "").all(axis=None) and not factors.isna().any(axis=None)
     assert list(factors["view"]) == ["AP", NOT_TOLD, "PA"]
-    assert list(factors["marker"]) == ["marker", "none", NOT_TOLD], "a film that nobody looked at is not one without a marker"
-    assert "marker" not in name_factors(table, None, AGES)
+    assert list(factors["burned-in text"]) == ["some", "none", NOT_TOLD], "a film that nobody looked at is not one without text"
+    assert "burned-in text" not in name_factors(table, None, AGES)
 
 
 def test_the_table_counts_films_patients_and_what_is_missing() -> None:
@@ -109,9 +109,7 @@ def test_sources_that_are_the_classes_are_strong_and_said() -> None:
     assert (rows.loc["source", "cramers_v"], rows.loc["source", "judgement"]) == (1, "strong")
     assert (rows.loc["view", "cramers_v"], rows.loc["view", "low"]) == (0, 0)
     told = tell_confounding(found)
-    assert (
-        len(told) == 2 and "The class and the source go together" in told[0] and "Nobody looked for burnt-in markers" in told[1]
-    )
+    assert len(told) == 2 and "The class and the source go together" in told[0] and "Nobody looked for burned-in text" in told[1]
 
 
 def test_the_order_of_the_rows_changes_nothing_and_the_seed_does() -> None:

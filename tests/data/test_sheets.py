@@ -6,9 +6,9 @@ from hilum.data.prepared.geometry import fit_square
 from hilum.data.sheets import (
     COLUMNS,
     choose_annotated,
-    choose_marked,
+    choose_burned_in,
     draw_annotated,
-    draw_marked,
+    draw_burned_in,
     draw_odd,
     gather,
 )
@@ -25,10 +25,10 @@ def shown(figure: object) -> list:
 
 
 def test_films_with_marks_are_chosen_evenly() -> None:
-    markers = pd.DataFrame({"image_id": NAMES, "markers": [1, 0, 2, 1, 1, 0, 1, 1]})
-    assert choose_marked(markers, 3) == ["s/0", "s/3", "s/7"]
-    assert choose_marked(markers, 50) == ["s/0", "s/2", "s/3", "s/4", "s/6", "s/7"]
-    assert choose_marked(markers.assign(markers=0), 3) == []
+    table = pd.DataFrame({"image_id": NAMES, "burned_in": [1, 0, 2, 1, 1, 0, 1, 1]})
+    assert choose_burned_in(table, 3) == ["s/0", "s/3", "s/7"]
+    assert choose_burned_in(table, 50) == ["s/0", "s/2", "s/3", "s/4", "s/6", "s/7"]
+    assert choose_burned_in(table.assign(burned_in=0), 3) == []
 
 
 def test_films_with_most_to_draw_come_first() -> None:
@@ -42,7 +42,7 @@ def test_films_with_most_to_draw_come_first() -> None:
 def test_marks_are_framed_where_the_geometry_brings_them() -> None:
     boxes = {name: np.array([[100.0, 20.0, 30.0, 40.0]]) for name in NAMES}
     films = gather(FILMS, NAMES, NAMES)
-    cells = shown(draw_marked(films, boxes, PLACE))
+    cells = shown(draw_burned_in(films, boxes, PLACE))
     assert len(cells) == 8
     np.testing.assert_array_equal(cells[7].images[0].get_array(), FILMS[7])
     frame = cells[0].patches[0]
@@ -53,7 +53,7 @@ def test_marks_are_framed_where_the_geometry_brings_them() -> None:
 def test_removal_is_shown_below_the_film() -> None:
     boxes = {name: np.array([[100.0, 20.0, 30.0, 40.0]]) for name in NAMES}
     films = gather(FILMS, NAMES, NAMES)
-    figure = draw_marked(films, boxes, PLACE, {name: film // 2 for name, film in films.items()})
+    figure = draw_burned_in(films, boxes, PLACE, {name: film // 2 for name, film in films.items()})
     assert len(shown(figure)) == 16
     below = figure.axes[COLUMNS]
     np.testing.assert_array_equal(below.images[0].get_array(), FILMS[0] // 2)

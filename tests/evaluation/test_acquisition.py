@@ -76,7 +76,7 @@ def test_a_constant_feature_says_nothing() -> None:
     np.testing.assert_allclose(one, other)
 
 
-def test_the_rim_of_real_pediatric_films_tells_pneumonia_far_above_chance(shared) -> None:
+def test_the_rim_of_real_pediatric_films_predicts_pneumonia_far_above_chance(shared) -> None:
     """At all of the 5,232 films five folds by patient give 0.84."""
     root = shared / "data/pediatric-pneumonia"
     table = read_kermany(root)

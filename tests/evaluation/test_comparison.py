@@ -56,7 +56,7 @@ def test_judge(low, high, higher, expected):
     assert judge(Difference(0, 0, 0, low, high, 0, 0), higher) == expected
 
 
-def test_verdict_changes_name_the_films():
+def test_prediction_changes_name_the_films():
     ids = np.array(["a", "b", "c", "d"])
     before = np.array([[0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.2, 0.5, 0.3], [0.9, 0.05, 0.05]])
     after = np.array([[0.2, 0.7, 0.1], [0.1, 0.7, 0.2], [0.1, 0.2, 0.7], [0.1, 0.1, 0.8]])

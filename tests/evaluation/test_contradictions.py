@@ -42,7 +42,7 @@ def test_labels_that_were_turned_are_the_most_contradicted() -> None:
     assert len(found) >= 9
 
 
-def test_the_sheet_shows_each_film_with_its_label_and_verdict() -> None:
+def test_the_sheet_shows_each_film_with_its_label_and_prediction() -> None:
     count = COLUMNS_OF_SHEET + 1
     answers = predictions([[0.1, 0.7, 0.2]] * count, [0] * count)
     table = find_contradictions(answers, np.full(count, "1"))

@@ -37,7 +37,7 @@ def test_a_model_no_better_than_the_source_is_flagged_however_far_above_the_rim(
     assert measured(answers(2.0, seed=1), answers(0.1), answers(0.1, seed=4))["flagged/source_only"] == 0
 
 
-def test_the_difference_is_the_paired_one_of_model_minus_blind() -> None:
+def test_the_difference_is_the_paired_one_of_model_minus_baseline() -> None:
     model, rim = answers(1.0, seed=1), answers(0.5)
     found = measured(model, rim, answers(0.1, seed=2))
     paired = paired_bootstrap(rim, model, 200, 0.95, 1, {"auroc": METRICS["auroc"]})["auroc_macro"]

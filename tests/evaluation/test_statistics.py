@@ -15,7 +15,7 @@ ACCURACY = {"accuracy": METRICS["accuracy"]}
 
 
 def predictions(right, patients=None, classes=2):
-    """Films that are right or wrong as told; half of them of each class."""
+    """Films that are right or wrong as given; half of them of each class."""
     right = np.asarray(right, bool)
     films = len(right)
     y_true = np.arange(films) % classes
@@ -172,7 +172,7 @@ def test_mcnemar_takes_one_film_per_patient_by_seed():
         ({"patient_id": np.array(["film/0000", "q", "film/0002"])}, r"other patients for 1 films \['film/0001'\]"),
     ],
 )
-def test_arms_that_answer_another_question_are_refused(compare, change, message):
+def test_arms_of_other_films_or_classes_are_refused(compare, change, message):
     a = predictions(np.ones(3))
     with pytest.raises(ValueError, match=message):
         compare(a, dataclasses.replace(a, **change))

@@ -42,7 +42,8 @@ def test_confusion_matrix_equals_scikit_learn(predictions):
 def test_interval_table_gives_reasons():
     p = films([0, 1, 2, 2], np.eye(3)[[0, 0, 1, 0]])
     table = interval_table(p, patient_bootstrap(p, 20, 0.95, 1)).set_index("metric")
-    assert np.isnan(table.loc["precision/viral", "value"]) and table.loc["precision/viral", "reason"] == "no film is called viral"
+    viral = table.loc["precision/viral"]
+    assert np.isnan(viral["value"]) and viral["reason"] == "no film is predicted as viral"
     assert table.loc["accuracy", "reason"] == "" and table.loc["accuracy", "value"] == 0.25
     assert (table["reason"] != "").equals(table["value"].isna())
 
@@ -65,7 +66,7 @@ def test_class_table_warns_of_few_patients():
     """Defect 5: three positives give an interval from 1 to 1, and the table says what that is worth."""
     p = films([0] * 20 + [1] * 3, np.eye(3)[[0] * 20 + [1] * 3])
     table = class_table(p, patient_bootstrap(p, 20, 0.95, 1), np.full(3, np.nan)).set_index("class")
-    assert table["note"].tolist() == ["", "only 3 patients: intervals are too narrow", "no film of this class; never called"]
+    assert table["note"].tolist() == ["", "only 3 patients: intervals are too narrow", "no film of this class; never predicted"]
     assert table.loc["bacterial", "sensitivity_low"] == 1.0 and np.isnan(table.loc["viral", "sensitivity"])
 
 

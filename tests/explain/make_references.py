@@ -26,7 +26,7 @@ STEPS = (10, SIDE * SIDE)
 
 
 def make_arrays():
-    """Films (4, 20, 20, 1), signed and positive maps, marks, the verdict's weights, noise: all of one seed."""
+    """Films (4, 20, 20, 1), signed and positive maps, annotations, the model's weights, noise: all of one seed."""
     rng = np.random.default_rng(SEED)
     films = rng.uniform(RADIUS + 1, 254 - RADIUS, (FILMS, SIDE, SIDE, 1)).astype(np.float32)
     signed = rng.normal(size=(FILMS, SIDE, SIDE)).astype(np.float32)
@@ -35,7 +35,7 @@ def make_arrays():
     for i in range(FILMS):
         top, left = rng.integers(0, SIDE - 8, 2)
         annotations[i, top : top + 8, left : left + 6 + i] = True
-    for i in range(0, FILMS, 2):  # half of the maps point into their mark
+    for i in range(0, FILMS, 2):  # half of the maps point into their annotation
         row, column = np.argwhere(annotations[i])[rng.integers(annotations[i].sum())]
         positive[i, row, column] = 1.5 * positive[i].max()
     for maps in (signed, positive):
@@ -57,7 +57,7 @@ def hash_arrays(arrays):
 
 
 def explain(films, arrays):
-    """A map that moves with the film: film times gradient of the verdict's argument (see test_references.py)."""
+    """A map that moves with the film: film times gradient of the model's argument (see test_references.py)."""
     grey = np.asarray(films, np.float64).reshape(-1, SIDE, SIDE) / 255
     return grey * (arrays["linear"] + 2 * arrays["bent"] * (grey - 0.5))
 

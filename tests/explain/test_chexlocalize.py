@@ -53,7 +53,7 @@ def test_a_table_of_two_films_by_hand():
     annotation = np.array([[1, 1, 0], [0, 0, 0]], bool)
     truth = {"p1_s_v": {"Edema": encode_runs(annotation)}, "p2_s_v": {"Edema": encode_runs(annotation)}}
     found = {"p1_s_v": {"Edema": encode_runs(annotation)}}
-    assert iou_table(truth, found, False)["Edema"].tolist() == [1, 0]  # a film without maps marks nothing
+    assert iou_table(truth, found, False)["Edema"].tolist() == [1, 0]  # a film without maps has an empty mask
     assert iou_table(truth, found, True)["Edema"].dropna().tolist() == [1]
     with pytest.raises(ValueError, match="one size"):
         iou_table(truth, {"p1_s_v": {"Edema": encode_runs(annotation.T)}}, False)

@@ -34,7 +34,7 @@ def audits() -> dict[str, ArmAudit]:
     return {"baseline <b>": found(0.2, 0.0), "finetuned": found(0.0, 0.05)}
 
 
-def test_the_section_tells_every_verdict_and_escapes_what_users_named(audits: dict[str, ArmAudit]) -> None:
+def test_the_section_shows_every_verdict_and_escapes_what_users_named(audits: dict[str, ArmAudit]) -> None:
     page = render_audit(audits)
     assert page.count("data:image/png;base64,") == 2
     assert ">honest</span>" in page and ">shortcut</span>" in page
@@ -50,13 +50,13 @@ def test_few_films_are_said_to_be_few(audits: dict[str, ArmAudit]) -> None:
 
 def test_only_a_shortcut_model_is_warned_of(audits: dict[str, ArmAudit]) -> None:
     (warning,) = audit_warnings(audits)
-    assert warning.startswith("finetuned is called a shortcut model")
+    assert warning.startswith("finetuned is a shortcut model")
 
 
 @pytest.mark.parametrize(
     ("outlines", "said"), [(0.965, "reach AUROC 0.965"), (None, "is undefined"), (float("nan"), "is undefined")]
 )
-def test_outlines_are_told_or_called_undefined(audits: dict[str, ArmAudit], outlines: float | None, said: str) -> None:
+def test_outlines_are_reported_or_undefined(audits: dict[str, ArmAudit], outlines: float | None, said: str) -> None:
     one = audits["finetuned"]
     numbers = {**one.found["numbers"], "outlines_auroc": outlines}
     assert said in render_audit({"finetuned": ArmAudit({**one.found, "numbers": numbers}, one.picture)})
@@ -68,7 +68,7 @@ def test_the_same_audit_gives_the_same_picture() -> None:
 
 
 @pytest.mark.parametrize("count", [4, 6, 21])
-def test_an_audit_of_few_films_is_drawn_and_nobody_is_his_own_donor(count: int) -> None:
+def test_an_audit_of_few_films_is_drawn_and_no_film_is_its_own_donor(count: int) -> None:
     films, labels = draw(count, 0, 1.0)
     evidence = measure(linear(0.1, 0.01), films, labels, surroundings(count), PROBING, 0)
     ranking = evidence.ranking

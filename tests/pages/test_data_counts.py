@@ -3,8 +3,8 @@ import pandas as pd
 from hilum.pages.data_counts import (
     count_films,
     count_knowledge,
-    count_marked,
     count_ways,
+    count_with_burned_in,
     measure_sizes,
     warn_of_confounding,
 )
@@ -58,8 +58,8 @@ def test_what_became_of_each_source_is_counted(manifest: pd.DataFrame) -> None:
     ]
 
 
-def test_films_with_marks_are_counted_by_class_and_source(manifest: pd.DataFrame) -> None:
-    markers = pd.DataFrame({"image_id": manifest["image_id"], "markers": [1, 0, 2, 1, 0, 0, 0, 0, 3, 1, 1, 1]})
-    counts = count_marked(manifest, markers).set_index(["label", "source"])
-    assert counts["with_marks"].to_dict() == {("ill", "s"): 1, ("normal", "s"): 2, ("normal", "t"): 4}
+def test_films_with_burned_in_text_are_counted_by_class_and_source(manifest: pd.DataFrame) -> None:
+    burned_in = pd.DataFrame({"image_id": manifest["image_id"], "burned_in": [1, 0, 2, 1, 0, 0, 0, 0, 3, 1, 1, 1]})
+    counts = count_with_burned_in(manifest, burned_in).set_index(["label", "source"])
+    assert counts["with_it"].to_dict() == {("ill", "s"): 1, ("normal", "s"): 2, ("normal", "t"): 4}
     assert counts["percent"].to_dict() == {("ill", "s"): 50.0, ("normal", "s"): 33.3, ("normal", "t"): 100.0}

@@ -32,7 +32,7 @@ def render(manifest: pd.DataFrame, films: np.ndarray, **settings: object) -> str
     return render_report(manifest, films, **given)  # type: ignore[arg-type]
 
 
-def test_the_page_needs_no_other_file_and_tells_everything(manifest: pd.DataFrame, films: np.ndarray) -> None:
+def test_the_page_needs_no_other_file_and_shows_everything(manifest: pd.DataFrame, films: np.ndarray) -> None:
     problems = pd.DataFrame(
         {"image_id": ["s/x"], "path": ["s/x.png"], "problem": ["broken film"], "detail": ["cut <off> at byte 3"]},
     )
@@ -49,9 +49,9 @@ def test_the_page_needs_no_other_file_and_tells_everything(manifest: pd.DataFram
         "s/x.png",
         "cut &lt;off&gt; at byte 3",
         "train films",
-        "carved here by patient",
+        "split here by patient",
         "the one that the source itself has",
-        "What became of each source",
+        "Films kept and left out, by source",
     ):
         assert told in page
     assert page == render(
@@ -59,7 +59,7 @@ def test_the_page_needs_no_other_file_and_tells_everything(manifest: pd.DataFram
     )
 
 
-def test_near_duplicates_are_told_and_shown_side_by_side(manifest: pd.DataFrame, films: np.ndarray) -> None:
+def test_near_duplicates_are_counted_and_shown_side_by_side(manifest: pd.DataFrame, films: np.ndarray) -> None:
     one, other, third = manifest["image_id"][[0, 5, 6]]
     near = pd.DataFrame({"image_id": [one, one], "other": [other, third], "score": [0.97, 0.96], "mirrored": ["yes", "no"]})
     near = near.assign(scale_x=1.02, scale_y=1.0, shift_x=0.0, shift_y=0.0, patient_id="p", other_patient=["p", "q"])
@@ -86,7 +86,7 @@ def test_a_finding_that_was_left_out_is_in_the_table(manifest: pd.DataFrame, fil
     assert re.findall(r">\s*([^<\s][^<]*)<", row[1]) == ["todo", "left out", "s", "1,234"]
 
 
-def test_a_finding_that_a_rule_left_out_is_told_from_one_that_no_rule_names(manifest: pd.DataFrame, films: np.ndarray) -> None:
+def test_a_finding_left_out_by_rule_differs_from_one_that_no_rule_names(manifest: pd.DataFrame, films: np.ndarray) -> None:
     findings = pd.DataFrame(
         {"finding": ["normal", "mass"], "label": ["normal", "excluded"], "source": ["s", "s"], "films": [1, 2]}
     )

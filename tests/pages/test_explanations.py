@@ -39,7 +39,7 @@ def test_nothing_is_said_of_few_films_and_a_value_without_spread_is_its_own_inte
     assert against_chance(row(1.0, np.nan, np.nan, films=9), "higher") == "better"
 
 
-def test_one_table_per_question_and_mark_with_chance_below_the_methods_of_each_arm():
+def test_one_table_per_question_and_annotation_with_chance_below_the_methods_of_each_arm():
     table = pd.DataFrame(
         [row(0.2, 0.1, 0.3, arm=arm, method=method) for arm in ("baseline", "finetuned") for method in ("LIME", "SHAP")]
         + [
@@ -67,7 +67,7 @@ def test_one_table_per_question_and_mark_with_chance_below_the_methods_of_each_a
     assert groups[2].rows[0][2][0].judgement == ""  # no contest
 
 
-def test_measures_that_nobody_asked_for_have_no_table():
+def test_measures_that_are_not_selected_have_no_table():
     assert group_explanations(pd.DataFrame(columns=COLUMNS), [DELETION]) == []
     assert group_explanations(pd.DataFrame(), [DELETION]) == []
     assert group_explanations(pd.DataFrame([row(0.2, 0.1, 0.3)]), [HIT]) == []

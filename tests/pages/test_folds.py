@@ -39,12 +39,12 @@ def test_everything_stands_in_the_section() -> None:
     page = str(render_folds(found, list(found), "baseline", differences, KEY, "patient", 0.9))
     for arm, one in found.items():
         assert f"{one.metrics['out_of_fold/auroc_macro']:.3f} [{one.metrics['out_of_fold/auroc_macro.low']:.3f}" in page
-        assert f">{arm}</span>: labels to look at" in page
+        assert f">{arm}</span>: labels to check" in page
     assert re.search(r"AUROC, mean of classes.*?better", page, re.S) and page.count("lower is better") == 1
     assert "0.700 [0.600, 0.800]" in page and "undefined" in page, "a fold without a class has no AUROC"
     assert "7 films look more like another class" in page and "data:image/png;base64,cG5n" in page
     assert "without one part of the patients" in page
-    assert "The 95 % interval of a value, and the 90 % interval of a difference below it, come from all held-out answers" in page
+    assert "The 95 % interval of a value, and the 90 % interval of a difference below it, come from all held-out predict" in page
     assert page.count("<small>AUROC, mean of classes, 95 % interval</small>") == 2, "each fold of each arm"
     assert "<td>&lt;b&gt;</td>" in page
     assert "without one source" in str(render_folds(found, list(found), "baseline", differences, KEY, "source", 0.9))
@@ -70,4 +70,4 @@ def test_an_arm_has_its_colour_of_the_page_where_others_have_no_folds() -> None:
     nothing = compare_arms({"baseline": alone["baseline"].predictions}, "baseline", 20, 0.95, 1)
     page = str(render_folds(alone, arms, "baseline", nothing, KEY, "patient", 0.9))
     assert "baseline was trained 2 times, each" in page
-    assert "The 95 % interval of a value comes from all held-out answers" in page and "90 %" not in page
+    assert "The 95 % interval of a value comes from all held-out predictions" in page and "90 %" not in page

@@ -67,9 +67,9 @@ def test_arms_of_different_levels_say_each_its_own(arms: dict[str, ArmResults]) 
     assert one_or_each({"a": "x", "b": "x"}) == "x"
 
 
-def test_a_folder_that_does_not_say_its_level_is_told(arms: dict[str, ArmResults]) -> None:
+def test_a_folder_without_its_level_is_refused(arms: dict[str, ArmResults]) -> None:
     write_json(arms["baseline"].folder["evaluation"] / "settings.json", {"params": {"evaluate.bootstrap": 60}})
-    with pytest.raises(ValueError, match=r"settings.json must say evaluate.confidence, but says evaluate.bootstrap; run `dvc"):
+    with pytest.raises(ValueError, match=r"settings.json must hold evaluate.confidence, got evaluate.bootstrap; run `dvc"):
         name_levels(arms, 0.9)
 
 

@@ -29,7 +29,7 @@ def test_calibration_is_told_in_words(tmp_path: Path) -> None:
     assert row is not None and (row["scaling"], row["fitted"], row["note"]) == ("none", "nothing", "not calibrated: too few")
 
 
-def test_a_class_of_one_source_is_told_beside_the_comparison(own_copy: Workspace) -> None:
+def test_a_class_of_one_source_is_warned_of_beside_the_comparison(own_copy: Workspace) -> None:
     params = read_params(own_copy.params)
     arms = cast(Any, {params.compare.reference: SimpleNamespace(settings={"params": {}})})
     (own_copy.prepared / "notes.txt").write_text("a note\n")

@@ -19,7 +19,7 @@ def test_a_value_is_escaped_and_markup_is_not() -> None:
     assert "&lt;i&gt;" in section and "<b>90 %</b>" in section
 
 
-def test_a_value_that_was_not_given_is_told_by_name() -> None:
+def test_a_value_that_was_not_given_is_named() -> None:
     with pytest.raises(jinja2.UndefinedError, match="'limit' is undefined"):
         templates.render("sanity.html", rows=[], seeds=5, evidence="50 %", interval="90 %", colour={})
 

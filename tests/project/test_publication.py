@@ -58,7 +58,8 @@ def test_a_published_run_is_what_the_files_say(workspace: Workspace, params: Par
     run = found(workspace, params, role="arm", arm="baseline")[0]
     settings = read_json(workspace.arm("baseline", "training") / "settings.json")
     logged = {key: str(value) for key, value in settings["params"].items()}
-    assert run.data.params == {**logged, "evaluation.bootstrap": "100", "explanations.bootstrap": "100", "audit.bootstrap": "100"}
+    measured = {"evaluation.bootstrap": "100", "explanations.bootstrap": "100", "audit.bootstrap": "100"}
+    assert run.data.params == {**logged, "tune.metric": "auroc_macro", **measured}
     assert run.data.metrics["test/auroc_macro"] == 0.85
     assert "test/mcc" not in run.data.metrics
     assert run.data.metrics["data/cramers_v/age_group"] == 0.25

@@ -12,8 +12,13 @@ import pytest
 from dicom_forms import describe, write
 from PIL import Image
 from sixteen_bits import png16
+from written_films import Writing, write_on
 
+from hilum.data.burned_in import second_look
+from hilum.data.burned_in.found import BurnedIn
 from hilum.data.burned_in.glyphs import letter_shape
+from hilum.data.burned_in.search import find_burned_in
+from hilum.data.burned_in.second_look import LOOKS
 from hilum.explain.drawing.panels import draw_panel
 from hilum.explain.explained_model import ExplainedModel
 from hilum.models.classifier import save_classifier
@@ -27,7 +32,7 @@ from hilum.workspace import Workspace
 
 SIZE = 32
 CLASSES = ["dark", "bright"]
-DESCRIBED = {"classes": CLASSES, "size": SIZE, "square": "pad", "markers": "keep", "threshold": 0.5, "model_sha256": "m" * 64}
+DESCRIBED = {"classes": CLASSES, "size": SIZE, "square": "pad", "burned_in": "keep", "threshold": 0.5, "model_sha256": "m" * 64}
 GREYS = {"a.png": 20, "b/c.JPG": 200, "b/d.Jpeg": 30, "e.PNG": 240, "f.jpg": 128}
 
 
@@ -549,11 +554,30 @@ def test_a_model_of_films_without_letters_sees_none(answer: Callable[..., int], 
     marked[6:13, 8:13][letter_shape("R", 96)] = 240
     Image.fromarray(marked).save(films / "a.png")
     seen = {}
+    old_words = {name: value for name, value in DESCRIBED.items() if name != "burned_in"}  # of before
     for mode in ("keep", "inpaint"):
-        answer({**DESCRIBED, "markers": mode}, out=tmp_path / f"{mode}.csv")
+        answer({**DESCRIBED, "burned_in": mode}, out=tmp_path / f"{mode}.csv")
         seen[mode] = 255 * float(rows(tmp_path / f"{mode}.csv")["a.png"]["p_bright"])
     assert seen["keep"] == pytest.approx(marked.mean(), abs=0.05)
     assert seen["inpaint"] == pytest.approx(20, abs=0.05)
-    old = {name: value for name, value in DESCRIBED.items() if name != "markers"}  # a model from before there was a choice
-    answer(old, out=tmp_path / "old.csv")
+    answer({**old_words, "markers": "inpaint"}, out=tmp_path / "markers.csv")
+    assert rows(tmp_path / "markers.csv")["a.png"] == rows(tmp_path / "inpaint.csv")["a.png"]
+    answer(old_words, out=tmp_path / "old.csv")
     assert 255 * float(rows(tmp_path / "old.csv")["a.png"]["p_bright"]) == pytest.approx(marked.mean(), abs=0.05)
+
+
+def test_a_model_of_films_without_names_sees_none_and_tells_what_is_left(
+    answer: Callable[..., int], films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    writing = Writing(0.04, "sans", 0, "strong", "middle", ("MEYER, ANNA",))
+    named, _ = write_on(np.full((320, 320), 60, np.uint8), writing, 0)
+    Image.fromarray(named).save(films / "a.png")
+    for reader, grey in (("text", 60.0), ("letters", float(named.mean()))):
+        answer({**DESCRIBED, "burned_in": "inpaint", "burned_in_reader": reader}, out=tmp_path / f"{reader}.csv")
+        assert 255 * float(rows(tmp_path / f"{reader}.csv")["a.png"]["p_bright"]) == pytest.approx(grey, abs=0.5)
+    assert "still found" not in capsys.readouterr().out
+    monkeypatch.setitem(LOOKS, "text", 1)
+    found = find_burned_in(named, "text")
+    monkeypatch.setattr(second_look, "find_burned_in", lambda film, reader: found if film.shape == named.shape else BurnedIn())
+    answer({**DESCRIBED, "burned_in": "inpaint", "burned_in_reader": "text"}, out=tmp_path / "left.csv")
+    assert "burned-in text was covered and is still found in 1 places" in capsys.readouterr().out

@@ -199,6 +199,12 @@ def test_the_one_seed_of_before_is_told_where_its_seeds_are_now() -> None:
     assert "seed is not a key any more: every section that draws has a seed of its own; write split.seed" in told
 
 
+def test_the_former_name_of_what_is_burned_in_is_told_its_new_one() -> None:
+    told = refusal(changed(prepare__markers="inpaint", prepare__burned_in=...))
+    assert "prepare.markers is not a key any more: it is prepare.burned_in (keep or inpaint, as before)" in told
+    assert "prepare.burned_in is missing" in told
+
+
 @pytest.mark.parametrize("seed", [-1, 2**31, 1.5])
 def test_a_seed_is_a_whole_number_that_every_library_takes(seed: float) -> None:
     assert "train.seed" in refusal(changed(train__seed=seed))

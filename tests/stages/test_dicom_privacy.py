@@ -76,7 +76,7 @@ def test_nothing_that_names_a_patient_is_pinned_or_prepared(project: Workspace, 
     assert manifest["path"].str.fullmatch(r"clinic/[0-9a-f]{64}\.dcm").all()
     assert manifest["patient_id"].str.fullmatch("clinic/[0-9a-f]{16}").all()
     problems = read_table(project.prepared / "problems.csv")
-    assert problems["problem"].tolist() == ["broken film", "text in a coded attribute", "burnt-in text"]
+    assert problems["problem"].tolist() == ["broken film", "text in a coded attribute", "burned-in text"]
     assert problems["path"].str.fullmatch(r"clinic/[0-9a-f]{64}\.dcm").all()
     assert problems["image_id"][2] in set(manifest["image_id"]), "a film that a person must see stays"
     assert "ROENTGEN" not in (project.prepared / "problems.csv").read_text()

@@ -13,18 +13,24 @@ from changed_copies import CHANGES
 from PIL import Image, ImageOps
 from sixteen_bits import png16
 from small_films import write_films
+from written_films import Writing, write_on
 
-from hilum.data.burned_in.letters import find_markers
+from hilum.data.burned_in import second_look
+from hilum.data.burned_in.found import BurnedIn
+from hilum.data.burned_in.letters import find_letters
 from hilum.data.decoding import levels as images
-from hilum.data.prepared.loading import load_films, load_geometry, read_manifest, read_markers
+from hilum.data.prepared.loading import load_films, load_geometry, read_burned_in, read_manifest
 from hilum.data.prepared.masks import load_masks
 from hilum.data.quality import near_duplicates
 from hilum.data.quality.oddities import ODD
 from hilum.data.readers.raw_films import verify_pinned
+from hilum.data.sheets import gather
 from hilum.results import file_sha256, folder_digest, read_json, read_table
 from hilum.settings.sources import PINNED
 from hilum.stages import acquire, prepare, split
 from hilum.workspace import Workspace
+
+LEFT = ["left", "left_boxes"]  # columns of burned_in.csv
 
 Make = Callable[..., Workspace]
 LABELS = {"normal": ["normal"], "viral": ["viral"]}
@@ -357,41 +363,114 @@ def test_a_group_of_too_many_films_stops_the_stage_and_is_shown(own_copy: Worksp
     assert folder_digest(own_copy.prepared) == before
 
 
-def test_marks_odd_films_and_their_sheets_are_written(split_project: Workspace) -> None:
+def test_what_is_burned_in_odd_films_and_their_sheets_are_written(split_project: Workspace) -> None:
     folder = split_project.prepared
     ids = read_manifest(folder / "manifest.csv")["image_id"].tolist()
-    markers = read_markers(folder)
-    assert markers["image_id"].tolist() == ids
-    assert (markers["markers"] > 0).mean() >= 0.95  # every phantom film has its hospital's letter
-    assert (markers["lung_pixels"] != "").all()
+    burned_in = read_burned_in(folder)
+    assert burned_in["image_id"].tolist() == ids
+    assert (burned_in["burned_in"] > 0).mean() >= 0.95  # every phantom film has its hospital's letter
+    assert (burned_in["lung_pixels"] != "").all()
     assert list(load_geometry(folder)) == ids
     assert list(read_table(folder / "odd_films.csv").columns) == list(ODD)
-    for sheet in ("markers", "annotations"):
+    for sheet in ("burned_in", "annotations"):
         with Image.open(folder / f"{sheet}.png") as picture:
             assert picture.width > 600
 
 
-def test_letters_are_removed_where_the_user_says_so(own_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept, before = load_films(own_copy.prepared).copy(), read_markers(own_copy.prepared)
-    sheet = (own_copy.prepared / "markers.png").read_bytes()
-    change(own_copy, "prepare", markers="inpaint")
+def test_letters_are_covered_where_the_user_says_so(own_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, before = load_films(own_copy.prepared).copy(), read_burned_in(own_copy.prepared)
+    sheet = (own_copy.prepared / "burned_in.png").read_bytes()
+    change(own_copy, "prepare", burned_in="inpaint", burned_in_reader="letters")
     prepare.run()
     cold = folder_digest(own_copy.prepared)
     with monkeypatch.context() as patch:
         patch.setattr(images, "read_levels", lambda *arguments, **more: pytest.fail("a film was decoded, for a sheet perhaps"))
         prepare.run()
     assert folder_digest(own_copy.prepared) == cold
-    removed, after = load_films(own_copy.prepared), read_markers(own_copy.prepared)
-    pd.testing.assert_frame_equal(before, after)  # what was found, not what is left
-    marked = (before["markers"] > 0).to_numpy()
+    removed, after = load_films(own_copy.prepared), read_burned_in(own_copy.prepared)
+    pd.testing.assert_frame_equal(before.drop(columns=LEFT), after.drop(columns=LEFT))
+    assert (before[LEFT] == "").all(axis=None)
+    assert (after["left"] == "0").mean() >= 0.95
+    marked = (before["burned_in"] > 0).to_numpy()
     changed = (kept != removed).any(axis=(1, 2))
     np.testing.assert_array_equal(changed, marked)
     assert (kept != removed).mean() < 0.03
     lungs = load_masks(own_copy.prepared, "lung_mask", list(after["image_id"]))
     for row, name in enumerate(after["image_id"]):
         assert ((kept[row] != removed[row]) & lungs[name]).sum() <= int(after["lung_pixels"].iloc[row])
-    assert sheet != (own_copy.prepared / "markers.png").read_bytes()
-    assert sum(len(find_markers(film)) > 0 for film in removed) <= 3
+    assert sheet != (own_copy.prepared / "burned_in.png").read_bytes()
+    assert sum(len(find_letters(film)) > 0 for film in removed) <= 3
+
+
+@pytest.fixture
+def with_names(own_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> tuple[Workspace, list[str]]:
+    """The project, with a name on three of its films, enlarged so that it can be read; and their image_ids."""
+    manifest = read_manifest(own_copy.prepared / "manifest.csv").iloc[[3, 20, 41]]
+    for seed, path in enumerate(manifest["path"]):
+        file = own_copy.root / "data" / "raw" / path
+        with Image.open(file) as film:
+            large = np.asarray(film.convert("L").resize((320, 320)))
+        Image.fromarray(write_on(large, Writing(0.04, "sans", 0, "strong", "edge", ("MEYER, ANNA", "03.11.1987")), seed)[0]).save(
+            file
+        )
+    return own_copy, manifest["image_id"].tolist()
+
+
+def test_names_are_covered_and_looked_for_again(with_names: tuple[Workspace, list[str]]) -> None:
+    """Before, `inpaint` said that letters were removed, and the names still stood in films.npy."""
+    project, named = with_names
+    bare = gather(load_films(project.prepared), list(load_geometry(project.prepared)), named)
+    bare = {name: film.astype(int) for name, film in bare.items()}  # before the folder is written anew
+    change(project, "prepare", burned_in="keep")
+    prepare.run()
+    kept = gather(load_films(project.prepared), list(load_geometry(project.prepared)), named)
+    change(project, "prepare", burned_in="inpaint")
+    prepare.run()
+    covered = gather(load_films(project.prepared), list(load_geometry(project.prepared)), named)
+    table = read_burned_in(project.prepared).set_index("image_id")
+    assert (table.loc[named, "left"] == "0").all()
+    assert (table.loc[named, "area_share"] > 0.02).all()
+    for name in named:
+        written = np.abs(kept[name].astype(int) - bare[name]) > 50
+        assert written.sum() > 20
+        assert (covered[name] != kept[name])[written].mean() > 0.8
+
+
+@pytest.mark.parametrize("left", ["keep", "exclude", "stop"])
+def test_films_where_something_is_still_found_are_listed_and_can_be_left_out(
+    own_copy: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], left: str
+) -> None:
+    ids = read_manifest(own_copy.prepared / "manifest.csv")["image_id"].tolist()
+    films = load_films(own_copy.prepared).copy()
+    told = {films[row].tobytes() for row in (4, 9)}
+    place = BurnedIn(letters=np.array([[20.0, 30.0, 8.0, 10.0]]))
+    monkeypatch.setattr(second_look, "find_burned_in", lambda film, reader: place if film.tobytes() in told else BurnedIn())
+    monkeypatch.setattr(second_look, "cover_burned_in", lambda film, found: film)  # a covering that covers nothing
+    change(own_copy, "prepare", burned_in="inpaint", burned_in_left=left)
+    before = folder_digest(own_copy.prepared)
+    if left == "stop":
+        with pytest.raises(ValueError, match="got 2 films where it is still found after covering") as caught:
+            prepare.run()
+        picture = own_copy.cache / "burned_in_left.png"
+        assert str(picture) in str(caught.value)
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert folder_digest(own_copy.prepared) == before
+        return
+    prepare.run()
+    assert (own_copy.prepared / "burned_in_left.png").is_file()
+    problems = read_table(own_copy.prepared / "problems.csv")
+    listed = problems[problems["problem"] == "burned-in text still found"]
+    assert listed["image_id"].tolist() == [ids[4], ids[9]]
+    stay = [name for name in ids if left == "keep" or name not in listed["image_id"].tolist()]
+    assert read_manifest(own_copy.prepared / "manifest.csv")["image_id"].tolist() == stay
+    assert read_burned_in(own_copy.prepared)["image_id"].tolist() == stay
+    said = capsys.readouterr().out
+    assert "still found on 2 films" + (", which are left out" if left == "exclude" else "") in said
+    assert "removed" not in said
+    split.run()
+    page = (own_copy.split / "report.html").read_text()
+    assert "Burned-in text that is still found" in page
+    assert "still found on 2 films" in page
 
 
 def test_an_inverted_film_is_listed_and_stays(own_copy: Workspace) -> None:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from hilum.data.prepared.loading import LISTED, load_split, read_manifest, read_markers
+from hilum.data.prepared.loading import LISTED, load_split, read_burned_in, read_manifest
 from hilum.data.quality.near_groups import NEAR
 from hilum.records import SPLITS
 from hilum.results import folder_digest, read_json, read_table
@@ -180,30 +180,30 @@ def test_near_duplicates_in_one_split_are_on_a_sheet_and_on_the_page(own_copy: W
 
 def test_the_report_shows_marks_boxes_and_masks(split_project: Workspace) -> None:
     page = (split_project.split / "report.html").read_text()
-    for title in ("Burnt-in letters and marks", "Odd films", "Boxes and masks"):
+    for title in ("Burned-in letters and text", "Odd films", "Boxes and masks"):
         assert f"<h2>{title}</h2>" in page
-    for sheet in ("markers", "annotations"):
+    for sheet in ("burned_in", "annotations"):
         assert base64.b64encode((split_project.prepared / f"{sheet}.png").read_bytes()).decode() in page
     assert "of the 60 films with a lung mask" in page
 
 
 def test_confounding_is_measured_on_the_films_of_the_splits(split_project: Workspace) -> None:
     table = read_table(split_project.split / "confounding.csv").set_index("factor")
-    assert set(table.index) == {"source", "view", "age group", "sex", "size", "aspect", "marker"}
+    assert set(table.index) == {"source", "view", "age group", "sex", "size", "aspect", "burned-in text"}
     assert (table["films"] == sum(len(tables(split_project)[name]) for name in SPLITS)).all()
     assert table.loc["source", "judgement"] == "undefined", "one source only"
     cells = read_table(split_project.split / "contingency.csv")
     assert (cells.groupby("factor")["films"].sum() == table["films"].iloc[0]).all()
-    assert "What goes together with the class" in (split_project.split / "report.html").read_text()
+    assert "What is associated with the class" in (split_project.split / "report.html").read_text()
 
 
-def test_markers_are_a_factor_where_prepare_looked_for_them(own_copy: Workspace) -> None:
+def test_burned_in_text_is_a_factor_where_prepare_looked_for_it(own_copy: Workspace) -> None:
     manifest = read_manifest(own_copy.prepared / "manifest.csv")
-    markers = read_markers(own_copy.prepared).set_index("image_id")
-    markers["markers"] = (manifest.set_index("image_id")["label"] == "viral").astype(int)
-    markers.reset_index().to_csv(own_copy.prepared / "markers.csv", index=False)
+    burned_in = read_burned_in(own_copy.prepared).set_index("image_id")
+    burned_in["burned_in"] = (manifest.set_index("image_id")["label"] == "viral").astype(int)
+    burned_in.reset_index().to_csv(own_copy.prepared / "burned_in.csv", index=False)
     split.run()
     table = read_table(own_copy.split / "confounding.csv").set_index("factor")
-    assert table.loc["marker", "judgement"] == "strong"
+    assert table.loc["burned-in text", "judgement"] == "strong"
     page = (own_copy.split / "report.html").read_text()
-    assert "The class and the marker go together" in page
+    assert "The class and the burned-in text go together" in page

@@ -215,8 +215,11 @@ def test_the_search_and_the_key_of_a_training_do_not_depend_on_the_folder_of_wei
     assert told[4][0] == "w.h5", "a path of the project stays as it is"
 
 
-def test_a_solved_head_is_trained_and_told_with_its_path_and_the_penalty_that_was_chosen(own_copy: Workspace) -> None:
+def test_a_solved_head_is_trained_and_told_with_its_path_and_the_penalty_that_was_chosen(
+    own_copy: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing to search, a row per penalty in files and in the run, and words for the page."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{own_copy.home / 'mlflow.db'}")  # whatever ran in this process before
     values = yaml.safe_load(own_copy.params.read_text())
     del values["arms"]["baseline"]["head"]
     solved = {"unfreeze": "head", "solver": "convex", "penalty": "auto"}
@@ -243,6 +246,6 @@ def test_a_solved_head_is_trained_and_told_with_its_path_and_the_penalty_that_wa
         logged = dict(store.execute("SELECT key, COUNT(*) FROM metrics WHERE key LIKE '%penalty%' GROUP BY key"))
     assert logged == {"train/penalty": len(PENALTIES), "penalty/phases.0": 1}
     arm = cast(Any, SimpleNamespace(settings=settings, folder={"training": folder}))
-    summary = summarise_arm("baseline", arm, read_params(own_copy.params), 1)
+    summary = summarise_arm("baseline", arm, 1)
     chosen = f"{metrics['penalty/phases.0']:.2g}"
     assert summary.phases == [f"solved to convergence, penalty {chosen}, unfrozen: head; 1 layers trained"]

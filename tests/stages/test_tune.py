@@ -65,7 +65,7 @@ def test_another_number_of_trials_trains_what_is_missing_and_shows_the_first_so_
     first, two = tuned(own_copy, 2)
     _, four = tuned(own_copy, 4)
     assert len(trained) == 4, "two trials were kept, two are new"
-    pd.testing.assert_frame_equal(two, four[:2])
+    pd.testing.assert_frame_equal(two.drop(columns="best"), four[:2].drop(columns="best"))  # which trial is best may change
     again, _ = tuned(own_copy, 2)
     assert len(trained) == 4
     assert again == first, "best.yaml, trials.csv, trial_history.csv and settings.json, byte for byte"

@@ -17,7 +17,8 @@ VERSIONS = {
     "split_version": "s" * 64,
     "size": 64,
     "square": "pad",
-    "markers": "keep",
+    "burned_in": "keep",
+    "burned_in_reader": "text",
 }
 BEST = {"head.dropout": 0.25, "phases.0.learning_rate": 0.002}
 

@@ -34,7 +34,7 @@ def noise_film(size: tuple[int, int] = (40, 40), seed: int = 0) -> NDArray[np.ui
 
 
 def marked_film() -> NDArray[np.uint8]:
-    """A marker in the upper left corner, as a burnt-in letter is."""
+    """A marker in the upper left corner, as a burned-in letter is."""
     film = np.zeros((60, 60), np.uint8)
     film[8:16, 8:16] = 255
     return film

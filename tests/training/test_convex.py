@@ -149,12 +149,12 @@ def test_the_order_of_the_films_reaches_no_bit() -> None:
     assert model_sha256(one) == model_sha256(other)
 
 
-def test_it_is_as_good_on_validation_as_gradient_steps_or_better(weights: Path, cache: Path) -> None:
-    _, solution = train_arm(convex_arm(), make_task(weights, cache), 1, score, silent, silent)
+def test_no_gradient_step_reaches_a_lower_training_loss(weights: Path, cache: Path) -> None:
+    _, solution = train_arm(convex_arm(penalty=1e-5), make_task(weights, cache), 1, score, silent, silent)
     settings = {"views": 0, "patience": 60}
     arm = make_arm(make_phase(epochs=60, rate=1e-2), dropout=0.0, weight_decay=0.0)
     _, stepped = train_arm(arm, make_task(weights, cache, **settings), 1, score, silent, silent)
-    assert solution.history["val/log_loss"].min() <= stepped.history["val/log_loss"].min()
+    assert solution.history["train/loss"].min() <= stepped.history["train/loss"].min()
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""The known-answer audit: does a model rest on something outside the lungs, and where?"""
+"""The known-answer audit: does a model rely on something outside the lungs, and where?"""

@@ -1,4 +1,4 @@
-"""A trained model as the audit sees it: answers, verdicts, and how each pixel moves the odds."""
+"""A trained model as the audit sees it: probabilities, predictions, and each pixel's effect on the odds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ SURE = 1e-6  # probabilities are kept this far from 0 and 1 before their odds ar
 
 @dataclass(frozen=True)
 class Auditee:
-    """predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities. decide: (N, K) -> (N,) verdicts, by the model's own rule.
+    """predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities. decide: (N, K) -> (N,) predicted classes, by its own rule.
 
     gradient: (N, H, W, 1) and a class -> (N, H, W), gradient of that class's log odds by each pixel.
     heat: (N, H, W, 1) and (N,) classes -> (N, H, W) maps >= 0, such as Grad-CAM's.

@@ -1,4 +1,4 @@
-"""The audit in one picture: where the blame lies, whose surroundings do most, and what hiding parts does."""
+"""The audit in one picture: the blame, the films whose surroundings have the largest effect, and the effect of hiding parts."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,11 +13,11 @@ from hilum.evaluation.style import new_figure, styled, wrapped
 from hilum.explain.drawing.heat import draw_film, heat, strongest
 from hilum.records import Films
 
-HIDDEN = {  # number -> what people read
+HIDDEN = {  # number -> label
     "accuracy": "films as they are",
     "centre_only": "centre only",
     "border_out": "border blacked out",
-    "markers_out": "letters removed",
+    "markers_out": "letters covered",
     "lungs_out": "lungs hidden",
 }
 SHIFTS = {
@@ -35,14 +35,14 @@ def audit_figure(films: Films, evidence: Evidence, around: Region, verdict: Verd
     figure = new_figure(11.0, 7.2, f"{title}: {verdict.says}, with a probability of a shortcut of {verdict.probability:.2f}")
     place = figure.add_gridspec(2, 1 + EXAMPLES, width_ratios=[1.25, *[1] * EXAMPLES])
     blame = figure.add_subplot(place[0, 0])
-    region = "blamed region" if verdict.says == "shortcut" else "what moves it most"
+    region = "blamed region" if verdict.says == "shortcut" else "largest effect"
     _draw_blame(blame, films, evidence, around, region)
     for column in range(min(EXAMPLES, len(evidence.ranking.high))):
-        for row, donors, told in ((0, evidence.ranking.high[::-1], "for"), (1, evidence.ranking.low, "against")):
+        for row, donors, side in ((0, evidence.ranking.high[::-1], "for"), (1, evidence.ranking.low, "against")):
             axes = figure.add_subplot(place[row, 1 + column])
             draw_film(axes, films[donors[column]])
             _fill(axes, evidence.blamed)
-            axes.set_title(wrapped(f"surroundings speak {told} {target}", 22), fontsize=9)
+            axes.set_title(wrapped(f"surroundings argue {side} {target}", 22), fontsize=9)
     _draw_numbers(figure.add_subplot(place[1, 0]), evidence)
     return figure
 
@@ -62,7 +62,7 @@ def _outline(axes: Axes, region: Region, colour: str) -> None:
 
 
 def _fill(axes: Axes, region: Region) -> None:
-    """Tint a region and draw its outline one pixel outside, where even a region one pixel wide is seen."""
+    """Tint a region and draw its outline one pixel outside, so that even a region one pixel wide is visible."""
     tint = np.zeros((*region.shape, 4))  # (H, W, 4)
     tint[region] = (*to_rgb(BLAME), 0.45)
     axes.imshow(tint, interpolation="nearest")
@@ -70,8 +70,8 @@ def _fill(axes: Axes, region: Region) -> None:
 
 
 def _draw_numbers(axes: Axes, evidence: Evidence) -> None:
-    rows = [(told, evidence.numbers[name], "#8a8a8a") for name, told in HIDDEN.items()]
-    rows += [(told, evidence.numbers[name], BLAME) for name, told in SHIFTS.items()]
+    rows = [(label, evidence.numbers[name], "#8a8a8a") for name, label in HIDDEN.items()]
+    rows += [(label, evidence.numbers[name], BLAME) for name, label in SHIFTS.items()]
     names, values, colours = zip(*rows[::-1], strict=True)
     axes.barh(range(len(rows)), values, color=colours)
     axes.set_yticks(range(len(rows)), names, fontsize=8)

@@ -1,4 +1,4 @@
-"""Everything the audit measures of one model on one set of films, in the order in which the probes build on each other."""
+"""All that the audit measures of one model on one set of films, in the order in which the probes depend on each other."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 from hilum.audit.auditee import Auditee, answers
 from hilum.audit.blame import blame_map, blamed_region
 from hilum.audit.exchange import Ranking, draw_pairs, measure_shift, rank_donors
-from hilum.audit.probes import CORNERS, LETTERS, fill, mean_grey, with_letter, without_markers
+from hilum.audit.probes import CORNERS, LETTERS, fill, mean_grey, with_letter, without_letters
 from hilum.audit.regions import Region, Regions, join_regions, ring_of, soften
 from hilum.audit.rule import Probing
 from hilum.data.prepared.examples import as_images
 from hilum.records import Films, Labels
 
-CENTRE = 0.2  # of the side, on each side: what centre only hides
+CENTRE = 0.2  # of the side, on each side: hidden in centre only
 FEW = 48  # films that letters are pasted into and heat is drawn for
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """sources: (N,) where each film is from; regions: of every such source."""
+    """sources: (N,) source of each film; regions: of every source."""
 
     sources: NDArray[np.str_]
     regions: Mapping[str, Regions]
@@ -31,7 +31,7 @@ class Surroundings:
 class Evidence:
     """numbers: name -> value, see `measure`. blame: (H, W) log odds; blamed: (H, W) pixels.
 
-    ranking: whose surroundings did most.
+    ranking: of the films by the effect of their surroundings.
     """
 
     numbers: Mapping[str, float]
@@ -74,7 +74,7 @@ def measure(
     on_probe(4, 5)
     hidden = hide_parts(auditee, films, labels, surroundings)
     on_probe(5, 5)
-    few = np.unique(np.linspace(0, len(films) - 1, FEW).round().astype(int))  # of the whole table, which names sort by class
+    few = np.unique(np.linspace(0, len(films) - 1, FEW).round().astype(int))  # spread over the table, which is sorted by class
     numbers = {
         "region_verdicts": part.verdicts,
         "region_probability": part.probability,
@@ -106,14 +106,14 @@ def hide_parts(auditee: Auditee, films: Films, labels: Labels, surroundings: Sur
         "lungs_out": lungless,
         "border_out": fill(films, ring_of(size), 0.0),
         "centre_only": fill(films, outer, mean_grey(films, outer)),
-        "markers_out": without_markers(films),
+        "markers_out": without_letters(films),
     }
     return {name: balanced(auditee.decide(answers(auditee, some)), labels) for name, some in changed.items()}
 
 
-def balanced(verdicts: Labels, labels: Labels) -> float:
-    """Balanced accuracy in points: the mean over the classes that occur of the share told rightly."""
-    return 100 * float(np.mean([(verdicts[labels == k] == k).mean() for k in np.unique(labels)]))
+def balanced(predicted: Labels, labels: Labels) -> float:
+    """Balanced accuracy in points: the mean over the classes that occur of the share predicted correctly."""
+    return 100 * float(np.mean([(predicted[labels == k] == k).mean() for k in np.unique(labels)]))
 
 
 def letter_shift(auditee: Auditee, films: Films) -> float:
@@ -128,7 +128,7 @@ def letter_shift(auditee: Auditee, films: Films) -> float:
 
 
 def heat_share(auditee: Auditee, films: Films, around: Region) -> float:
-    """Mean share of the heat for the verdict that lies around the lungs, by the share of the area; 0 where there is no heat."""
+    """Mean share of the predicted class's heat around the lungs, by the share of the area; 0 where there is no heat."""
     heat = auditee.heat(as_images(films), auditee.decide(answers(auditee, films)))
     whole = heat.sum(axis=(1, 2))
     shares = np.divide(heat[:, around].sum(axis=1), whole, out=np.zeros_like(whole), where=whole > 0)

@@ -1,4 +1,4 @@
-"""Films with the surroundings of other films: how far those alone move the model.
+"""Films with the surroundings of other films: how far those alone change the predictions.
 
 Source of the idea: Xiao et al. 2021, arXiv 2006.09994 (the backgrounds of pictures, mixed at random). Here donors are first
 ranked by what their surroundings do, and the effect is then measured on further films, so that chance is not taken for an effect.
@@ -37,7 +37,7 @@ class Ranking:
 class Shift:
     """How far films move from the donors most against a class to those most for it, halved, in points of 100.
 
-    A model that answers by a mark alone reaches 50; verdicts counts changed verdicts, probability is smoother.
+    A model that relies on a shortcut alone reaches 50; verdicts counts changed predictions, probability is smoother.
     """
 
     verdicts: float
@@ -57,7 +57,7 @@ def answer_mixed(auditee: Auditee, films: Films, rows: NDArray[np.intp], donors:
 
 
 def rank_donors(auditee: Auditee, films: Films, blend: Blend, donors: int, rng: np.random.Generator) -> Ranking:
-    """Give each film the surroundings of `donors` others (2 and more), and rank every film by what its surroundings did.
+    """Give each film the surroundings of `donors` others (2 and more), and rank all films by the effect of their surroundings.
 
     Raises: ValueError for fewer than LEAST films.
     """
@@ -76,7 +76,7 @@ def rank_donors(auditee: Auditee, films: Films, blend: Blend, donors: int, rng: 
     both = np.mean(halves, axis=0)
     target = int(np.argmax(both.std(axis=0)))
     ranked = np.argsort(both[:, target])
-    few = min(n // 2, max(2, round(EXTREME * n)))  # two, because nobody is his own donor
+    few = min(n // 2, max(2, round(EXTREME * n)))  # two, because no film is its own donor
     shared = float(np.cov(halves[0][:, target], halves[1][:, target])[0, 1])
     own = float(log_odds(answers(auditee, films))[:, target].std())
     return Ranking(target, ranked[-few:], ranked[:few], float(np.sqrt(max(shared, 0.0))), own)
@@ -90,7 +90,7 @@ def _donor_effects(given: NDArray[np.intp], effect: NDArray[np.float64]) -> NDAr
 
 
 def draw_pairs(ranking: Ranking, n: int, repeats: int, rng: np.random.Generator) -> tuple[NDArray[np.intp], ...]:
-    """Recipients, donors most against and donors most for the class, each (n * repeats,); nobody is his own donor."""
+    """Recipients, donors most against and donors most for the class, each (n * repeats,); no film is its own donor."""
     rows = np.tile(np.arange(n), repeats)
     low, high = (_others(rows, donors, rng) for donors in (ranking.low, ranking.high))
     return rows, low, high
@@ -103,7 +103,7 @@ def _others(rows: NDArray[np.intp], donors: NDArray[np.intp], rng: np.random.Gen
 
 
 def measure_shift(auditee: Auditee, films: Films, pairs: tuple[NDArray[np.intp], ...], target: int, blend: Blend) -> Shift:
-    """How far the answers go from one kind of donor to the other, where only `blend` of the film is exchanged."""
+    """How far predictions move from one kind of donor to the other, where only `blend` of the film is exchanged."""
     rows, low, high = pairs
     against, towards = (answer_mixed(auditee, films, rows, donors, blend) for donors in (low, high))
     verdicts = (auditee.decide(towards) == target).mean() - (auditee.decide(against) == target).mean()

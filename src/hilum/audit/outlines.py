@@ -1,4 +1,4 @@
-"""What the outlines of the lungs alone tell of the class: why the audit hides lungs by one region and not by their own shape."""
+"""How well the lung outlines alone predict the class: why the audit hides lungs by one region and not by their own shape."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,12 +1,13 @@
-"""Films changed in ways whose effect tells what a model reads; each probe is a pure function of films (N, H, W) uint8."""
+"""Changed films whose effect shows what a model relies on; each probe is a pure function of films (N, H, W) uint8."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hilum.audit.regions import Region
+from hilum.data.burned_in.found import BurnedIn
 from hilum.data.burned_in.glyphs import letter_shape
-from hilum.data.burned_in.letters import find_markers
-from hilum.data.burned_in.removal import remove_markers
+from hilum.data.burned_in.letters import find_letters
+from hilum.data.burned_in.removal import cover_burned_in
 from hilum.records import Films
 
 LETTERS = ("R", "L")
@@ -28,13 +29,13 @@ def mean_grey(films: Films, region: Region) -> float:
     return float(films[:, region].mean()) if region.any() else 0.0
 
 
-def without_markers(films: Films) -> Films:
-    """The films with the letters that `data.markers` finds painted over."""
-    return np.stack([remove_markers(film, find_markers(film)) for film in films])  # (N, H, W)
+def without_letters(films: Films) -> Films:
+    """The films with the single letters that are found near their edges covered."""
+    return np.stack([cover_burned_in(film, BurnedIn(find_letters(film))) for film in films])  # (N, H, W)
 
 
 def with_letter(films: Films, letter: str, corner: str) -> Films:
-    """The films with a letter burnt into one corner."""
+    """The films with a letter burned into one corner."""
     size = films.shape[1]
     glyph = letter_shape(letter, size)
     tall, wide = glyph.shape

@@ -1,4 +1,4 @@
-"""Where the lungs of a source's films lie, and what stands around them: one region for all films, so no outline tells a class."""
+"""The lungs of a source's films and what is around them: one region for all films, so that no outline reveals a class."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Blend = NDArray[np.float32]  # (H, W) share of the other film, 0 to 1
 
 SELDOM = 0.02  # a pixel that is lung in at most this share of the masks counts as around the lungs
 RING = 0.05  # of the side: the border that is blacked out
-FEATHER = 0.01  # of the side: how softly one film goes over into another
+FEATHER = 0.01  # of the side: width of the blend between two films
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def regions_of_rectangle(top: float, bottom: float, left: float, right: float, s
 
 
 def join_regions(regions: Iterable[Regions]) -> Regions:
-    """One region for films of several sources: lung where any source has lung, around where all have what stands around."""
+    """One region for films of several sources: lung where any source has lung, around where all have surroundings."""
     found = list(regions)
     return Regions(np.any([one.lungs for one in found], axis=0), np.all([one.around for one in found], axis=0))
 

@@ -1,6 +1,6 @@
 """The frozen rule: from what was measured to *honest* or *shortcut*, with a probability.
 
-Frozen by `benchmarks/audit_study.py` on models whose truth is known; change it only by running that study again.
+Frozen by `benchmarks/audit_study.py` on models known to be honest or shortcut; change it only by running that study again.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Probing:
-    """donors: surroundings each film is given; repeats: pairs of donors per film; pairs, steps: of the map of blame.
+    """donors: surroundings given to each film; repeats: pairs of donors per film; pairs, steps: of the map of blame.
 
-    share: of the strongest blame, from which on a pixel is blamed.
+    share: of the strongest blame, above which a pixel is blamed.
     """
 
     donors: int
@@ -38,9 +38,9 @@ class Verdict:
 
 
 def judge(numbers: Mapping[str, float]) -> Verdict:
-    """The verdict on numbers of `evidence.measure`: a logistic regression, shortcut from one half on."""
-    if lost := [name for name in WEIGHTS if not np.isfinite(numbers[name])]:
-        raise ValueError(f"a verdict needs numbers, got none for {', '.join(lost)}; look for a model that answers NaN")
+    """The verdict on numbers of `evidence.measure`: a logistic regression, shortcut from a probability of 0.5."""
+    if missing := [name for name in WEIGHTS if not np.isfinite(numbers[name])]:
+        raise ValueError(f"a verdict must have finite numbers, got none for {', '.join(missing)}; check the model for NaN")
     odds = INTERCEPT + sum(weight * numbers[name] for name, weight in WEIGHTS.items())
     probability = float(1 / (1 + np.exp(-odds)))
     return Verdict("shortcut" if probability >= 0.5 else "honest", probability)

@@ -1,4 +1,4 @@
-"""What else goes together with the class: source, view, age, sex, size, proportion and burnt-in markers of the films."""
+"""What else goes together with the class: source, view, age, sex, size, proportion and what is burned into the films."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,17 +30,17 @@ class Confounding:
     cells: pd.DataFrame
 
 
-def name_factors(manifest: pd.DataFrame, markers: pd.DataFrame | None, age_groups: Sequence[float]) -> pd.DataFrame:
+def name_factors(manifest: pd.DataFrame, burned_in: pd.DataFrame | None, age_groups: Sequence[float]) -> pd.DataFrame:
     """The value of each factor for each film, as words: one column per factor, index as the manifest's.
 
-    manifest: columns of records.MANIFEST. markers: columns image_id, markers (their number on the film); None: nobody looked,
-    and there is no column `marker`. age_groups: lower bounds in years, ascending.
+    manifest: columns of records.MANIFEST. burned_in: columns image_id, burned_in (how many places of the film); None: nobody
+    looked, and there is no column of it. age_groups: lower bounds in years, ascending.
     """
     named = {name: make(manifest) for name, make in FACTORS.items()}
     named["age group"] = group_ages(manifest["age"], age_groups)
-    if markers is not None:
-        counts = manifest["image_id"].map(markers.set_index("image_id")["markers"])
-        named["marker"] = pd.Series(np.where(counts.isna(), NOT_TOLD, np.where(counts > 0, "marker", "none")), manifest.index)
+    if burned_in is not None:
+        counts = manifest["image_id"].map(burned_in.set_index("image_id")["burned_in"])
+        named[BURNED_IN] = pd.Series(np.where(counts.isna(), NOT_TOLD, np.where(counts > 0, "some", "none")), manifest.index)
     return pd.DataFrame(named)
 
 
@@ -71,7 +71,8 @@ def _as_told(column: str) -> Callable[[pd.DataFrame], pd.Series]:
     return lambda manifest: manifest[column].where(manifest[column] != "", NOT_TOLD)
 
 
-FACTORS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {  # `age group` and `marker` need more than the manifest
+BURNED_IN = "burned-in text"
+FACTORS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {  # `age group` and BURNED_IN need more than the manifest
     "source": _as_told("source"),
     "view": _as_told("view"),
     "sex": _as_told("sex"),
@@ -142,15 +143,15 @@ def judge(value: float, low: float, high: float) -> str:
 
 
 def tell_confounding(found: Confounding) -> list[str]:
-    """A sentence for each factor that is strong, and one where nobody looked for markers."""
+    """A sentence for each factor that is strong, and one where nobody looked for burned-in text."""
     told = [
         f"The class and the {row.factor} go together: Cramer's V {row.cramers_v:.2f} [{row.low:.2f}, {row.high:.2f}]. A model "
         f"can answer by the {row.factor} without looking at the lungs"
         for row in found.table.itertuples()
         if row.judgement == "strong"
     ]
-    if "marker" not in set(found.table["factor"]):
-        told.append("Nobody looked for burnt-in markers: the table of confounding has no row for them")
+    if BURNED_IN not in set(found.table["factor"]):
+        told.append("Nobody looked for burned-in text: the table of confounding has no row for them")
     return told
 
 

@@ -1,4 +1,4 @@
-"""Contact sheets of prepared films: marks burnt in, odd films, boxes and masks."""
+"""Contact sheets of prepared films: what is burned in, odd films, boxes and masks."""
 
 import json
 import textwrap
@@ -16,12 +16,12 @@ from hilum.pictures import plain
 from hilum.records import Films
 
 COLUMNS = 6  # films side by side
-COLOURS = {"mark": "#ff5a4e", "box": "#ffb000", "lung_mask": "#4cc3ff", "lesion_mask": "#ff5a4e"}
+COLOURS = {"burned in": "#ff5a4e", "box": "#ffb000", "lung_mask": "#4cc3ff", "lesion_mask": "#ff5a4e"}
 
 
-def choose_marked(markers: pd.DataFrame, most: int) -> list[str]:
-    """The image_ids of at most `most` films with marks, spread evenly over the table."""
-    return _spread(markers.loc[markers["markers"] > 0, "image_id"].tolist(), most)
+def choose_burned_in(table: pd.DataFrame, most: int) -> list[str]:
+    """The image_ids of at most `most` films with burned-in letters or text, spread evenly over the table."""
+    return _spread(table.loc[table["burned_in"] > 0, "image_id"].tolist(), most)
 
 
 def choose_annotated(manifest: pd.DataFrame, most: int) -> list[str]:
@@ -35,13 +35,13 @@ def choose_annotated(manifest: pd.DataFrame, most: int) -> list[str]:
 
 
 @plain
-def draw_marked(
+def draw_burned_in(
     films: Mapping[str, NDArray[np.uint8]],
     boxes: Mapping[str, NDArray[np.float64]],
     geometry: Mapping[str, Geometry],
     after: Mapping[str, NDArray[np.uint8]] | None = None,
 ) -> Figure:
-    """Films with a box around each mark and, where marks were removed, the same film without them below it.
+    """Films with a box around each burned-in letter or text and, where it was covered, the covered film below.
 
     films, after: image_id -> (size, size) uint8. boxes: image_id -> (M, 4) raw pixels.
     """
@@ -49,9 +49,24 @@ def draw_marked(
     for place, (name, film) in enumerate(films.items()):
         cells = rows[place // COLUMNS]
         _show(cells[0][place % COLUMNS], film, name)
-        _frame(cells[0][place % COLUMNS], geometry[name].boxes_to_prepared(boxes[name]), COLOURS["mark"], room=1.5)
+        _frame(cells[0][place % COLUMNS], geometry[name].boxes_to_prepared(boxes[name]), COLOURS["burned in"], room=1.5)
         if after is not None:
-            _show(cells[1][place % COLUMNS], after[name], "after removal")
+            _show(cells[1][place % COLUMNS], after[name], "covered")
+    return figure
+
+
+@plain
+def draw_crops(films: Mapping[str, NDArray[np.uint8]], boxes: Mapping[str, NDArray[np.float64]]) -> Figure:
+    """What is near the boxes of each film, enlarged. films: image_id -> (size, size) uint8. boxes: image_id -> (M, 4) of it."""
+    figure, rows = _start(len(films), 1)
+    for place, (name, film) in enumerate(films.items()):
+        cell = rows[place // COLUMNS][0][place % COLUMNS]
+        _show(cell, film, name)
+        corners = np.vstack([boxes[name][:, :2], boxes[name][:, :2] + boxes[name][:, 2:]])  # (2 M, 2)
+        middle, half = (corners.min(0) + corners.max(0)) / 2, max(8.0, float(np.ptp(corners, axis=0).max()) * 0.75)
+        cell.set_xlim(middle[0] - half, middle[0] + half)
+        cell.set_ylim(middle[1] + half, middle[1] - half)
+        _frame(cell, boxes[name], COLOURS["burned in"], room=0.5)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Classifiers that see no lung: what source, size, proportion and the rim of a film alone tell of its class."""
+"""The shortcut baselines: classifiers of a film's class by source, size, proportion and rim alone, without the lungs."""
 
 from collections.abc import Sequence
 
@@ -39,7 +39,7 @@ def rim_mask(geometry: Geometry, ring: float) -> NDArray[np.bool_]:
     """The prepared pixels (size, size) of a film's outer ring, `ring` of its width or height on each side.
 
     Where the film is padded, the pixels that its edge meets and their neighbours are left out: resizing mixed padding into them.
-    At least one row or column of pixels stands on each side.
+    At least one row or column of pixels is left on each side.
     """
     corners = geometry.to_prepared(np.array([[0.0, 0.0], [geometry.width, geometry.height]]))
     inside, rim = [], []
@@ -62,7 +62,7 @@ def source_features(sources: Sequence[str], known: Sequence[str]) -> NDArray[np.
 def answer_by_features(train: NDArray[np.float64], labels: Labels, films: NDArray[np.float64], classes: int) -> Probabilities:
     """A logistic regression's probabilities (N, K) for `films` (N, F), scaled and fitted on the training rows alone.
 
-    train: (M, F). labels: (M,) class indices; every class has a row. Features that are constant in training say nothing.
+    train: (M, F). labels: (M,) class indices; every class has a row. Features that are constant in training have no effect.
     """
     model = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cg", max_iter=ITERATIONS))
     model.fit(train, labels)

@@ -61,7 +61,7 @@ def difference_figure(rows: pd.DataFrame, reference: str, arms: Sequence[str], c
     """Forest plot: each arm's difference from the reference with its interval; full markers where the interval excludes 0.
 
     rows: of `comparison.compare_arms`, only the metrics to draw, in their order. arms: all arms including the reference, whose
-    order gives the colours. Metrics of which less is better say so in their label.
+    order gives the colours. Metrics where lower is better say so in their label.
     """
     metrics, others = list(dict.fromkeys(rows["metric"])), [arm for arm in arms if arm in set(rows["arm"])]
     figure = new_figure(8.6, _height(metrics, others), title)
@@ -78,7 +78,7 @@ def difference_figure(rows: pd.DataFrame, reference: str, arms: Sequence[str], c
             axes.text(1.02, y, _difference_text(row), transform=axes.get_yaxis_transform(), va="center", fontsize=9, color=colour)
         axes.plot([], [], marker, color=colour, label=arm)
     _label_metrics(axes, metrics)
-    axes.set_xlabel(f"difference from {reference}, {100 * confidence:g} % interval (hollow: holds 0)")
+    axes.set_xlabel(f"difference from {reference}, {100 * confidence:g} % interval (hollow: contains 0)")
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=_legend_columns(others), borderaxespad=0.2)
     return figure
 
@@ -114,7 +114,7 @@ def _height(metrics: Sequence[str], arms: Sequence[str]) -> float:
 
 
 def _legend_columns(arms: Sequence[str]) -> int:
-    """How many names of this length stand side by side above a panel about 6.5 inches wide."""
+    """How many names of this length fit side by side above a panel about 6.5 inches wide."""
     return max(1, min(len(arms), int(6.5 / (LETTER * max(map(len, arms), default=1) + 0.55))))
 
 

@@ -23,11 +23,11 @@ def compare_arms(
     metrics: Mapping[str, Metric] = METRICS,
     on_resample: OnResample | None = None,
 ) -> pd.DataFrame:
-    """One row per arm other than the reference and metric: how far it is from the reference, and whether that is sure.
+    """One row per arm other than the reference and metric: its difference from the reference, and whether that is clear.
 
     Columns: arm, metric (flat name), reference_value, arm_value, difference (arm minus reference), low, high, undefined,
     share_not_above, judgement: `better` or `worse` if the interval excludes 0 (in the metric's own direction), else `unclear`.
-    Every arm meets the same resamples. The intervals are not corrected for the number of metrics and arms.
+    All arms use the same resamples. The intervals are not corrected for the number of metrics and arms.
 
     Raises:
         ValueError: the reference is none of the arms; an arm with other films, patients, true classes or class order.
@@ -57,7 +57,7 @@ def compare_arms(
 
 
 def judge(difference: Difference, higher: bool) -> Literal["better", "worse", "unclear"]:
-    """What an interval of arm minus reference says: nothing (`unclear`) if it holds 0 or is undefined."""
+    """The judgement from an interval of arm minus reference: `unclear` if it contains 0 or is undefined."""
     if difference.low > 0:
         return "better" if higher else "worse"
     if difference.high < 0:

@@ -1,4 +1,4 @@
-"""A picture of what the network saw: a few training films of each class as they are, and beside them their augmented views."""
+"""A picture of what the network saw: a few training films of each class, and beside them their augmented views."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,7 @@ from hilum.data.prepared.loading import SplitFilms
 from hilum.records import Films
 from hilum.settings.training import Augment
 
-FILMS, VIEWS = 2, 6  # films of each class, and at most so many views of each
+FILMS, VIEWS = 2, 6  # films of each class, and views of each at most
 SIDE, GAP, MARGIN, LINE = 160, 6, 14, 20  # pixels: of a film, between films, around all, of a line of text
 INK, GREY, PAPER = "#1a1a1a", "#5a5a5a", "#ffffff"
 
@@ -28,7 +28,7 @@ def draw_contact_sheet(
     """A row per film: the film as it is, then its first views.
 
     rows: training films, of which those on the sheet are read. classes: names in class order. seed: of the choice of films.
-    draw: view number n of each of some films, (N, H, W), as training reads it. The foot says how far a view may be from its film.
+    draw: view number n of each of some films, (N, H, W), as training reads it. The foot gives the range of the changes.
     """
     columns = 1 + min(augment.views, VIEWS)
     chosen = choose_films(rows, len(classes), seed)
@@ -57,7 +57,7 @@ def draw_contact_sheet(
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)  # travels with Pillow, so that the picture is the same everywhere
+    return ImageFont.load_default(size)  # comes with Pillow, so that the picture is the same everywhere
 
 
 def _describe(augment: Augment) -> str:
@@ -73,13 +73,13 @@ def _describe(augment: Augment) -> str:
         "brightness": f"{augment.brightness:.3g} of the grey range",
         "noise": f"{augment.noise:.3g}",
     }
-    said = [f"{name} ±{amounts[name]}" if getattr(augment, name) else f"{name} off" for name in amounts]
-    said += [f"up to {augment.erase:.3g} of the area erased"] if augment.erase else []
-    return f"{augment.views} views of each film; {', '.join(said)}; left-right flip {'on' if augment.flip else 'off'}"
+    ranges = [f"{name} ±{amounts[name]}" if getattr(augment, name) else f"{name} off" for name in amounts]
+    ranges += [f"up to {augment.erase:.3g} of the area erased"] if augment.erase else []
+    return f"{augment.views} views of each film; {', '.join(ranges)}; left-right flip {'on' if augment.flip else 'off'}"
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    """Lines no wider than so many pixels."""
+    """Lines at most `width` pixels wide."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

@@ -1,4 +1,4 @@
-"""Films whose label the predictions contradict most: a list and a contact sheet for a person who can look at them."""
+"""Films whose label the predictions contradict most: a list and a contact sheet for review."""
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,9 @@ COLUMNS_OF_SHEET = 6
 def find_contradictions(predictions: Predictions, fold: NDArray[np.str_]) -> pd.DataFrame:
     """The films to which another class is more probable than their label, the widest margin first.
 
-    predictions: of models that have not learnt from the film, or the label explains itself. fold: (N,) where each was held out.
+    predictions: of models not trained on the film. fold: (N,) in which each was held out.
     Columns: image_id, patient_id, fold, label, predicted (the most probable class), p_label, p_predicted, margin (p_predicted
-    minus p_label). A wide margin means a wrong label, a film unlike the others, or a mistake of the model: only a person can say.
+    minus p_label). A wide margin means a wrong label, an unusual film, or a mistake of the model: only an expert can decide.
 
     Source: the margin of Northcutt et al. 2021, doi 10.1613/jair.1.12125, section 4.
     """
@@ -54,7 +54,7 @@ def contradiction_sheet(table: pd.DataFrame, films: Films, title: str) -> Figure
         cells[0].text(0, 0.5, "No label is contradicted.", fontsize=10)
     for cell, film, row in zip(cells, films, table.to_dict("records"), strict=False):
         cell.imshow(film, cmap="gray", vmin=0, vmax=255)
-        told = f"label {row['label']} {row['p_label']:.2f}\n{row['predicted']} {row['p_predicted']:.2f}"
-        cell.set_title(told, fontsize=8.5, fontweight="normal", loc="left")
+        text = f"label {row['label']} {row['p_label']:.2f}\n{row['predicted']} {row['p_predicted']:.2f}"
+        cell.set_title(text, fontsize=8.5, fontweight="normal", loc="left")
         cell.text(0, -0.04, wrapped(str(row["image_id"]), 26), transform=cell.transAxes, va="top", fontsize=7, color="#55606d")
     return figure

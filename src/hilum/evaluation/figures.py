@@ -115,7 +115,7 @@ def pr_figure(curves: Mapping[str, Curve], confidence: float, title: str) -> Fig
 
 @styled
 def calibration_figure(table: pd.DataFrame, error: float, title: str) -> Figure:
-    """Accuracy over the confidence of the prediction, and how many films stand behind each point.
+    """Accuracy over the confidence of the prediction, and the number of films behind each point.
 
     table: of `tables.reliability_table`. error: the expected calibration error, for the caption.
     """

@@ -1,4 +1,4 @@
-"""A model beside classifiers that see no lung: their AUROC, how far the model is above it, and whether that is far enough."""
+"""Shortcut baselines, classifiers that see no lung: their AUROC, and whether a model is far enough above it."""
 
 from collections.abc import Mapping
 
@@ -8,11 +8,11 @@ from hilum.evaluation.scoring.metrics import METRICS, evaluate_all
 from hilum.evaluation.statistics import Difference, Interval, paired_bootstrap, patient_bootstrap
 from hilum.records import Predictions
 
-SHORTCUT_BASELINES = {  # key in files and metrics -> what people read
+SHORTCUT_BASELINES = {  # key in files and metrics -> label
     "acquisition_only": "acquisition only",
     "source_only": "source only",
 }
-SEES = {  # key of SHORTCUT_BASELINES -> what such a classifier sees, and what would then explain a model's predictions
+SEES = {  # key of SHORTCUT_BASELINES -> what it sees, and what could then explain a model's predictions
     "acquisition_only": ("size, proportion and rim of the films", "How the films were taken"),
     "source_only": ("the source of the films", "Where the films come from"),
 }

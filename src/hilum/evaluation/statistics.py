@@ -1,6 +1,6 @@
-"""How sure a number is: intervals over patients, paired differences of two arms, and an exact test of their predictions.
+"""The uncertainty of metrics: intervals over patients, paired differences of two arms, and an exact test of their predictions.
 
-Patients, not films, are drawn: two films of one patient are no two independent observations.
+Patients, not films, are drawn: two films of one patient are not independent.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -67,7 +67,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Verdicts of two arms on one film per patient: how often each was right, and the exact two-sided p."""
+    """Predictions of two arms on one film per patient: how often each was right, and the exact two-sided p."""
 
     films: int
     both_right: int

@@ -1,4 +1,4 @@
-"""The one visual language of all figures: sizes, fonts, colours and markers."""
+"""The common style of all figures: sizes, fonts, colours and markers."""
 
 import textwrap
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 COUNT_COLOURS = "Blues"
 
 # Arms: Okabe and Ito's palette, classes: Paul Tol's "muted" one. Both can be told apart with any common colour blindness, and an
-# arm never looks like a class. The marker (arms) or dash (classes) says the same again.
+# arm never looks like a class. The marker (arms) or dash (classes) repeats it.
 ARM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 ARM_MARKERS = ("o", "s", "^", "D", "v")
 CLASS_COLOURS = ("#332288", "#117733", "#CC6677", "#88CCEE", "#AA4499", "#999933", "#882255", "#44AA99")
@@ -57,7 +57,7 @@ styled = drawn_under(STYLE)
 
 
 def new_figure(width: float, height: float, title: str) -> Figure:
-    """An empty figure with a title, laid out so that nothing is clipped; it belongs to no window or global state.
+    """An empty figure with a title, laid out so that nothing is clipped; it belongs to no window and no global state.
 
     width, height: inches; the lines of a long title after the first come on top of the height.
     """

@@ -49,7 +49,7 @@ def class_table(
 
     intervals: of `patient_bootstrap` on the same predictions. thresholds: (K,) one-vs-rest, from validation (NaN where none).
     Columns: class, films, patients, prevalence, called, then <metric>, <metric>_low, <metric>_high for each per-class metric,
-    threshold, note (empty, or why the row is not to be trusted).
+    threshold, note (empty, or why the row is unreliable).
     """
     rows = []
     for k, name in enumerate(predictions.classes):
@@ -67,7 +67,7 @@ def class_table(
             row |= {metric: interval.value, f"{metric}_low": interval.low, f"{metric}_high": interval.high}
         notes = ["no film of this class"] if not patients else []
         notes += [f"only {patients} patients: intervals are too narrow"] if 0 < patients < FEW_PATIENTS else []
-        notes += ["never called"] if not called.any() else []
+        notes += ["never predicted"] if not called.any() else []
         rows.append({**row, "threshold": float(thresholds[k]), "note": "; ".join(notes)})
     return pd.DataFrame(rows)
 

@@ -1,1 +1,1 @@
-"""Methods of explanation and measures of what they are worth."""
+"""Explanation methods and measures of their quality."""

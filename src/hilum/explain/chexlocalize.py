@@ -1,4 +1,4 @@
-"""CheXlocalize's protocol: its polygons and run-length masks read, mIoU and hit rate as published, bootstrap over patients.
+"""CheXlocalize's protocol: reads its polygons and run-length masks; mIoU and hit rate as published; bootstrap over patients.
 
 Source: Saporta et al. 2022, doi 10.1038/s42256-022-00536-x.
 """
@@ -21,7 +21,7 @@ SIZE = "img_size"  # the key beside the findings in a file of polygons: [height,
 
 
 def read_film_table(path: Path) -> dict[str, dict[str, Any]]:
-    """One of CheXlocalize's JSON files: film -> finding -> polygons or run lengths. Raises: ValueError if it is none."""
+    """One of CheXlocalize's JSON files: film -> finding -> polygons or run lengths. Raises: ValueError if it is not one."""
     values = json.loads(path.read_text())
     if not isinstance(values, dict) or not all(isinstance(film, dict) for film in values.values()):
         raise ValueError(f"{path} must hold film -> finding -> polygons or run lengths, got something else")
@@ -31,7 +31,7 @@ def read_film_table(path: Path) -> dict[str, dict[str, Any]]:
 def decode_runs(runs: Runs) -> AnnotationMask:
     """A mask from COCO's compressed run lengths: (H, W).
 
-    Runs of 0 and 1 take turns down the columns, 0 first; each is a number in groups of five bits, lowest first, and from the
+    Runs of 0 and 1 alternate down the columns, 0 first; each is a number in groups of five bits, lowest first, and from the
     fourth on the difference from the run two before.
     Raises: ValueError if the runs do not fill the size.
     """
@@ -56,7 +56,7 @@ def decode_runs(runs: Runs) -> AnnotationMask:
 
 
 def encode_runs(mask: AnnotationMask) -> dict[str, Any]:
-    """A mask (H, W) as COCO's compressed run lengths, the way back of `decode_runs`."""
+    """A mask (H, W) as COCO's compressed run lengths, the inverse of `decode_runs`."""
     flat = mask.T.ravel()
     ends = np.flatnonzero(np.diff(np.r_[0, flat, 2].astype(int)))
     lengths = np.diff(np.r_[0, ends]).tolist()
@@ -82,7 +82,7 @@ def draw_polygons(polygons: Sequence[Sequence[Sequence[float]]], size: tuple[int
 
 
 def published_iou(annotated: AnnotationMask, annotation: AnnotationMask, true_positives_only: bool) -> float:
-    """IoU as published: NaN where neither marks anything, and with true positives only where one of the two marks nothing."""
+    """IoU as published: NaN where both masks are empty, and with true positives only where either is empty."""
     if true_positives_only and not (annotated.any() and annotation.any()):
         return float("nan")
     return iou(annotated, annotation)
@@ -91,7 +91,7 @@ def published_iou(annotated: AnnotationMask, annotation: AnnotationMask, true_po
 def iou_table(
     truth: Mapping[str, Mapping[str, Runs]], found: Mapping[str, Mapping[str, Runs]], true_positives_only: bool
 ) -> pd.DataFrame:
-    """IoU of every film (row) and finding (column), both sorted; a film without maps marks nothing.
+    """IoU of every film (row) and finding (column), both sorted; a film without maps has an empty mask.
 
     truth, found: film -> finding -> run lengths.
     Raises: ValueError if the masks of a film differ in size.
@@ -113,8 +113,8 @@ def iou_table(
 def summarise_findings(table: pd.DataFrame, resamples: int, confidence: float, seed: int) -> pd.DataFrame:
     """Mean of each finding over films, with a percentile interval from a bootstrap over patients.
 
-    table: films as rows, named `<patient>_<study>_<view>`, findings as columns, NaN where a film does not count.
-    Columns value, low, high, films, patients; low and high are NaN where fewer than two patients count. All films of a patient
+    table: films as rows, named `<patient>_<study>_<view>`, findings as columns, NaN where a film has no value.
+    Columns value, low, high, films, patients; low and high are NaN for fewer than two patients. All films of a patient
     are drawn together (the published code draws films; in its validation and test sets nearly every patient has one).
     """
     patients = np.array([str(film).split("_")[0] for film in table.index])

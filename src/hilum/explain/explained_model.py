@@ -1,4 +1,4 @@
-"""What an explainer is given: the model it explains, and the films, checked once at the border."""
+"""The input of explainers: the explained model and the films, checked once on entry."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,14 +20,14 @@ OnFilm = Callable[[int, int], None]  # films done, films in all
 
 @dataclass(frozen=True)
 class ExplainedModel:
-    """A trained model as explainers see it, with the weights that it has when this is made: make another when they change.
+    """A trained model as explainers see it, with its weights at creation: create another when they change.
 
     predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities; all that a black box method reads.
     model: the Keras classifier, of any kind that `models/flatten.py` knows; white box methods need it.
     background: (B, H, W, 1) training films that SHAP measures against.
-    fleeting: the model's weights change soon, so nothing that holds them is worth compiling for a handful of films.
-    compiled: what explainers compiled for this model, and the memory of `copies`: used again for its next films.
-    live: what they compiled that reads the model's weights at each call, so that it serves `reweighted` too.
+    fleeting: the model's weights change soon, so compiling code that holds them does not pay for a few films.
+    compiled: what explainers compiled for this model, and the memory of `copies`: reused for its next films.
+    live: what they compiled that reads the model's weights at each call, so that `reweighted` shares it.
     """
 
     predict: Predict
@@ -38,23 +38,23 @@ class ExplainedModel:
     live: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def reweighted(self, predict: Predict) -> "ExplainedModel":
-        """The same model with the weights that it has now, with which `predict` answers."""
+        """The same model with its present weights, which `predict` uses."""
         other = ExplainedModel(predict, self.model, self.background, self.fleeting)
         other.live.update(self.live)
         return other
 
     def copies(self, count: int, size: tuple[int, ...]) -> Images:
-        """Room for `count` perturbed copies of a film of this size, at most BATCH: (count, H, W, 1) float32 to write into.
+        """A buffer for `count` perturbed copies of a film of this size, at most BATCH: (count, H, W, 1) float32 to write into.
 
-        It is the same memory at every call, so `predict` must have answered before the next.
+        Every call returns the same memory, so `predict` must have returned before the next call.
         """
         room = self.once(f"copies of {size}", lambda: np.empty((BATCH, *size, 1), np.float32))
         return room[:count]
 
     def once(self, name: str, make: Callable[[], T], live: bool = False) -> T:
-        """What `make` gives, made at the first call for this name, which must say all that it depends on besides this model.
+        """The result of `make` at the first call with this name, which must name all that it depends on besides this model.
 
-        live: it holds none of the model's weights, nor anything computed with them.
+        live: it holds neither the model's weights nor anything computed with them.
         """
         kept = self.live if live else self.compiled
         if name not in kept:
@@ -88,7 +88,7 @@ def check_films(images: Images, targets: Labels) -> None:
     """Refuse films or targets of a wrong shape, type or range.
 
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices.
-    Raises: ValueError naming what was expected and what came.
+    Raises: ValueError with expected and actual values.
     """
     if images.ndim != 4 or images.shape[-1] != 1 or images.dtype != np.float32:
         raise ValueError(f"images must be (N, H, W, 1) float32, got {images.shape} {images.dtype}")
@@ -114,11 +114,11 @@ def check_settings(method: str, settings: Mapping[str, Any], names: Iterable[str
 
 
 def check_model(method: str, explained: ExplainedModel, targets: Labels) -> "keras.Model":
-    """The model of a white box method: flat, computing in float32, with as many logits as the targets ask for.
+    """The model of a white box method: flat, computing in float32, with a logit for every target.
 
-    What a method does to it leaves `explained.model` as it was: it shares the variables, not the layers (a model that is flat
-    already comes as it is, and must not be changed).
-    Raises: ValueError if there is no model, it cannot be made flat, or a target is beyond its classes.
+    Methods may change its layers without changing `explained.model`: only the variables are shared (a model that is already flat
+    is returned as it is and must not be changed).
+    Raises: ValueError if there is no model, it cannot be flattened, or a target is outside its classes.
     """
     from hilum.models.flatten import flatten
 
@@ -130,6 +130,6 @@ def check_model(method: str, explained: ExplainedModel, targets: Labels) -> "ker
 
 
 def check_targets(targets: Labels, classes: int) -> None:
-    """Refuse a target beyond the model's classes."""
+    """Refuse a target outside the model's classes."""
     if int(targets.max()) >= classes:
         raise ValueError(f"targets must be class indices below {classes}, got {int(targets.max())}")

@@ -1,4 +1,4 @@
-"""Maps of films by every wanted method, once or once more, and what SHAP measures them against."""
+"""Maps of films by every selected method, how they are made again, and SHAP's background films."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,12 +17,12 @@ from hilum.settings.explain import Explain
 
 
 def background_films(settings: Explain) -> int:
-    """How many training films to draw as background: as many as the method that asks for most; each then takes its own choice."""
+    """Training films to draw as background: the largest number that a method needs; each method then chooses among them."""
     return max(getattr(settings, name).background for name, method in METHODS.items() if method.background)
 
 
 def draw_background(train: SplitFilms, count: int, seed: int) -> np.ndarray:
-    """A seeded sample of training films: what SHAP measures against."""
+    """A seeded sample of training films, SHAP's background."""
     rows = np.random.default_rng(seed).permutation(len(train.table))[:count]
     return as_images(train.take(np.sort(rows)).films)
 
@@ -35,7 +35,7 @@ def explain_films(
     seed: int,
     on_method: Callable[[str, float], None] = lambda name, seconds: None,
 ) -> dict[str, Attribution]:
-    """Every wanted method on every film; on_method hears each one's name and seconds."""
+    """Every selected method on every film; on_method receives each one's name and seconds."""
     images = as_images(films)
     found = {}
     for name in settings.methods:
@@ -47,7 +47,7 @@ def explain_films(
 
 
 def remake(settings: Explain, name: str, targets: Labels) -> Remake:
-    """A method once more, for these classes of as many films: on another model, noisy films, another seed."""
+    """A function that repeats a method for these targets: on another model, on noisy films or with another seed."""
     own: Mapping[str, Any] = getattr(settings, name).model_dump()
     return lambda explained, images, seed: (
         METHODS[name].explain(explained, images, targets, own, seed, lambda done, total: None).values

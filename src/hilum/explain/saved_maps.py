@@ -13,7 +13,7 @@ from hilum.results import read_json, write_json
 
 
 def save_arrays(folder: Path, found: Mapping[str, Attribution], image_ids: list[str]) -> None:
-    """One .npz per method: maps, targets, numbers, regions; and one .json: what they are and the parameters that made them."""
+    """One .npz per method: maps, targets, numbers, regions; and one .json: a description and the parameters."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, attribution in found.items():
         arrays: dict[str, Any] = {f"number_{key}": value for key, value in attribution.numbers.items()}
@@ -32,7 +32,7 @@ def save_arrays(folder: Path, found: Mapping[str, Attribution], image_ids: list[
 
 
 def load_map(file: Path) -> tuple[Attribution, list[str]]:
-    """The maps of one method that `save_arrays` wrote, by their .npz, and the films that they are of."""
+    """The maps of one method from the .npz that `save_arrays` wrote, and their image ids."""
     described = read_json(file.with_suffix(".json"))
     with np.load(file) as stored:
         attribution = Attribution(
@@ -49,7 +49,7 @@ def load_map(file: Path) -> tuple[Attribution, list[str]]:
 
 
 def _older_cells(parameters: Mapping[str, Any]) -> Cells | None:
-    """The cells of maps saved before they had a place of their own: a layer's as [down, across], those of masks as one number."""
+    """The cells of maps saved by earlier versions: a layer's as [down, across], those of masks as one number."""
     cells = parameters.get("cells")
     if isinstance(cells, list):
         down, across = cells

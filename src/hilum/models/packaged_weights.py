@@ -14,7 +14,7 @@ from hilum.models.torch_pickle import read_tensors
 
 @dataclass(frozen=True)
 class PackagedWeights:
-    """A file of PyTorch's older form in a package without code that matters: nothing of the package is imported.
+    """A file in PyTorch's older form that a package of the index brings; no code of the package is run.
 
     package, version: as the index has them; file: path below the folder of packages; sha256: of that file.
     """

@@ -1,4 +1,4 @@
-"""What the stages after `explain` read of one arm; no verb."""
+"""One arm's results as the stages after `explain` read them; not a stage."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from hilum.workspace import Workspace
 
 @dataclass(frozen=True)
 class ArmResults:
-    """What the page says of one arm, read from its folders."""
+    """One arm's results, read from its folders."""
 
     settings: dict[str, Any]
     metrics: dict[str, float | None]

@@ -1,4 +1,4 @@
-"""The part of the comparison page on the audit: a verdict for every arm with its evidence, and a picture each."""
+"""The part of the comparison page on the audit: a verdict for every arm with its evidence and a picture."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from hilum.audit.rule import FILMS
 from hilum.evaluation.style import arm_colour
 from hilum.pages.templates import render
 
-POINTS = {  # number -> what people read, and what it says; the first stands with `spread` in the rule
+POINTS = {  # number -> label, and what it is; the rule reads the first and `spread`
     "around_probability": ("all surroundings exchanged", "shift of a probability"),
     "region_probability": ("outlined region exchanged", "shift of a probability"),
     "letter": ("a letter pasted in", "largest shift of a probability"),
     "accuracy": ("films as they are", "balanced accuracy"),
     "centre_only": ("centre only", "balanced accuracy"),
     "border_out": ("border blacked out", "balanced accuracy"),
-    "markers_out": ("letters removed", "balanced accuracy"),
+    "markers_out": ("letters covered", "balanced accuracy"),
     "lungs_out": ("lungs hidden", "balanced accuracy"),
 }
 
@@ -27,14 +27,14 @@ ENOUGH = 100  # films; below it the page warns
 
 @dataclass(frozen=True)
 class ArmAudit:
-    """What `audit` found of one arm: audit.json, and its picture as PNG."""
+    """The audit of one arm: audit.json, and its picture as PNG."""
 
     found: Mapping[str, Any]
     picture: bytes
 
 
 def render_audit(audits: Mapping[str, ArmAudit]) -> Markup:
-    """The section as HTML that stands in the comparison page; audits: arm -> audit, in the page's order."""
+    """The section of the comparison page as HTML; audits: arm -> audit, in the page's order."""
     arms = list(audits)
     first = audits[arms[0]].found
     return render(
@@ -52,9 +52,9 @@ def render_audit(audits: Mapping[str, ArmAudit]) -> Markup:
 
 
 def audit_warnings(audits: Mapping[str, ArmAudit]) -> Sequence[str]:
-    """A sentence for every arm that the audit calls a shortcut model."""
+    """A sentence for every arm whose verdict is shortcut."""
     return [
-        f"{arm} is called a shortcut model by the audit (probability {audit.found['probability']:.2f}): exchanging a region "
+        f"{arm} is a shortcut model according to the audit (probability {audit.found['probability']:.2f}): exchanging a region "
         f"outside the lungs moves the probability of {audit.found['target']} by "
         f"{audit.found['numbers']['region_probability']:.1f} of at most 50 points"
         for arm, audit in audits.items()

@@ -1,4 +1,4 @@
-"""The comparison as one HTML page that needs no other file: what was found in words, then tables and pictures."""
+"""The comparison as one HTML page that needs no other file: the findings in words, then tables and pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class CalibrationRow(TypedDict):
 
 @dataclass(frozen=True)
 class ArmSummary:
-    """What an arm is.
+    """An arm's model and settings.
 
     phases: a readable line each; values: its settings as (key, value, origin), origin `params` or `search`; decision: how its
     answer comes from probabilities, in words; calibration: None for a training from before there was any.
@@ -61,13 +61,13 @@ class ArmSummary:
 class ComparisonPage:
     """Everything that the page shows, ready made.
 
-    headline: of `headline_rows`; its first row is the metric that the conclusion speaks of.
-    facts: (what, value). levels: what the intervals are called, which every sentence and column says with its own.
+    headline: of `headline_rows`; its first row is the metric of the conclusion.
+    facts: (what, value). levels: names of the intervals, given in every sentence and column.
     class_tables: arm -> `tables.class_table`; differences: `comparison.compare_arms`; mcnemar: `comparison.mcnemar_table`;
     changes: arm -> `comparison.prediction_changes`.
-    shortcut_baselines: of `shortcut_baseline_rows`; margin: how far an arm must be above the classifier that flags.
+    shortcut_baselines: of `shortcut_baseline_rows`; margin: how far an arm must be above a shortcut baseline.
     explanation: columns arm, method, measure, value, low, high, films, chance_random, chance_centre; may be empty.
-    notes: what each of its measures says, in the order of the page; agreement: of the methods, an arm each.
+    notes: on each of its measures, in the order of the page; agreement: of the methods, an arm each.
     figures: PNG by key: differences, metrics, confusion, and roc, pr, calibration, learning with `/<arm>`.
     audit: the section on the audit as HTML, may be empty.
     panels: (caption, PNG), one film each. sanity: of `sanity_section.render_sanity`, may be empty.
@@ -100,7 +100,7 @@ class ComparisonPage:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What the numbers say of one arm. judgement: better, worse, unclear or alone; evidence: a sentence each."""
+    """What the numbers say about one arm. judgement: better, worse, unclear or alone; evidence: a sentence each."""
 
     judgement: str
     claim: str
@@ -108,7 +108,7 @@ class Conclusion:
 
 
 def conclude(page: ComparisonPage) -> list[Conclusion]:
-    """What the page's numbers say, in words: one conclusion per arm other than the reference, or one of an arm alone.
+    """The conclusions in words: one per arm other than the reference, or one of an arm alone.
 
     Raises:
         ValueError: no headline row.
@@ -140,15 +140,15 @@ def _conclude_arm(page: ComparisonPage, main: HeadlineRow, arm: str) -> Conclusi
         "worse": f"{arm} is worse than {reference} in {main['name']}{mixed}.",
         "unclear": f"It is unclear whether {arm} or {reference} is better in {main['name']}.",
     }
-    sure = "holds 0" if judgement == "unclear" else "excludes 0"
+    zero = "contains 0" if judgement == "unclear" else "excludes 0"
     direction = "" if higher_is_better(main["metric"]) else " (lower is better)"
     evidence = [
         f"{arm} {number(row['arm_value'])}, {reference} {number(row['reference_value'])}{direction}: a difference of "
-        f"{difference_text(row)}; its {page.levels.differences} {sure}."
+        f"{difference_text(row)}; its {page.levels.differences} {zero}."
     ]
     if len(page.headline) > 1:
-        said = [f"{what} in {_listed(names[what])}" for what in ("better", "worse", "unclear") if names[what]]
-        evidence.append(f"Of the {len(page.headline)} key metrics: {'; '.join(said)}.")
+        counts = [f"{what} in {_listed(names[what])}" for what in ("better", "worse", "unclear") if names[what]]
+        evidence.append(f"Of the {len(page.headline)} key metrics: {'; '.join(counts)}.")
     if arm in page.changes:
         evidence.append(f"Films whose prediction changed: {change_counts(page.changes[arm])}.")
     return Conclusion(judgement, claims[judgement], evidence)
@@ -202,7 +202,7 @@ def render_comparison(page: ComparisonPage) -> str:
 
 
 def _class_rows(page: ComparisonPage, arms: Sequence[str]) -> list[tuple[str, list[tuple[str, dict[str, Any]]]]]:
-    """Per class the rows of all arms, so that arms stand below each other."""
+    """Per class the rows of all arms, so that arms are listed below each other."""
     tables = {arm: {row["class"]: row for row in _rows(page.class_tables[arm])} for arm in arms if arm in page.class_tables}
     return [(name, [(arm, rows[name]) for arm, rows in tables.items()]) for name in page.classes] if tables else []
 

@@ -1,4 +1,4 @@
-"""The part of the data report that shows what goes together with the class."""
+"""The part of the data report on what is associated with the class."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Counts of films for the data report, and what they warn of."""
+"""Counts of films for the data report, and warnings from them."""
 
 import pandas as pd
 
@@ -8,7 +8,7 @@ OPTIONAL = ("view", "age", "sex", "offset", "license", "boxes", "lung_mask", "le
 def count_films(manifest: pd.DataFrame, splits: pd.DataFrame | None = None) -> pd.DataFrame:
     """Films and patients of each class, source and split: columns label, source, split, films, patients.
 
-    splits: columns image_id, split; films that are in none are not counted. Without it the official split stands in.
+    splits: columns image_id, split; films in none are not counted. Without it the official split is used.
     """
     films = manifest.assign(split=manifest["official_split"]) if splits is None else manifest.merge(splits, on="image_id")
     cells = films.groupby(["label", "source", "split"])
@@ -23,7 +23,7 @@ def count_knowledge(manifest: pd.DataFrame) -> pd.DataFrame:
 
 
 def count_ways(manifest: pd.DataFrame, problems: pd.DataFrame) -> pd.DataFrame:
-    """What became of the films and rows of each source: columns source, what, films.
+    """Films and rows of each source kept and left out: columns source, what, films.
 
     `kept` are those that the splits may use; then each reason of the problem list, the commonest first. Rows of tables that name
     no film count as well; films of `rules of two classes` are among the kept ones.
@@ -38,8 +38,8 @@ def count_ways(manifest: pd.DataFrame, problems: pd.DataFrame) -> pd.DataFrame:
 def measure_sizes(manifest: pd.DataFrame) -> pd.DataFrame:
     """Width and height in pixels and their proportion: columns source, measure, smallest, median, largest."""
     sizes = manifest[["source", "width", "height"]].assign(height_by_width=manifest["height"] / manifest["width"])
-    told = sizes.melt("source", var_name="measure").groupby(["source", "measure"], sort=False)["value"]
-    table = told.agg(smallest="min", median="median", largest="max").round(2).reset_index()
+    values = sizes.melt("source", var_name="measure").groupby(["source", "measure"], sort=False)["value"]
+    table = values.agg(smallest="min", median="median", largest="max").round(2).reset_index()
     return table.sort_values("source", kind="stable", ignore_index=True)
 
 
@@ -48,16 +48,16 @@ def warn_of_confounding(manifest: pd.DataFrame) -> list[str]:
     sources = {str(label): sorted(set(part["source"])) for label, part in manifest.groupby("label")}
     single = {label: names[0] for label, names in sources.items() if len(names) == 1}
     if manifest["source"].nunique() == 1:
-        return [f"Every class comes from the one source {manifest['source'].iloc[0]}: no film shows how a model does elsewhere"]
+        return [f"Every class comes from the one source {manifest['source'].iloc[0]}: no film shows performance elsewhere"]
     return [
-        f"The class {label} comes from the source {source} only: a model can tell it by the source; "
-        "compare with a classifier that knows nothing but the source"
+        f"The class {label} comes from the source {source} only: a model can recognise it by the source; "
+        "compare with the source-only baseline"
         for label, source in single.items()
     ]
 
 
-def count_marked(manifest: pd.DataFrame, markers: pd.DataFrame) -> pd.DataFrame:
-    """Films and films with burnt-in marks of each class and source: columns label, source, films, with_marks, percent."""
-    films = manifest.merge(markers, on="image_id").assign(marked=lambda table: table["markers"] > 0)
-    table = films.groupby(["label", "source"]).agg(films=("marked", "size"), with_marks=("marked", "sum")).reset_index()
-    return table.assign(percent=(100 * table["with_marks"] / table["films"]).round(1))
+def count_with_burned_in(manifest: pd.DataFrame, burned_in: pd.DataFrame) -> pd.DataFrame:
+    """Films of each class and source, and those with burned-in text: columns label, source, films, with_it, percent."""
+    films = manifest.merge(burned_in, on="image_id").assign(has=lambda table: table["burned_in"] > 0)
+    table = films.groupby(["label", "source"]).agg(films=("has", "size"), with_it=("has", "sum")).reset_index()
+    return table.assign(percent=(100 * table["with_it"] / table["films"]).round(1))

@@ -14,7 +14,7 @@ SPLIT_COLOURS = {"train": "#3f6491", "val": "#d99a3d", "test": "#8b3f55", "": "#
 
 
 def choose_samples(manifest: pd.DataFrame, classes: Sequence[str], per_class: int, seed: int) -> dict[str, list[str]]:
-    """The image_ids of at most `per_class` films of each class, drawn without replacement, one per patient as far as they go."""
+    """The image_ids of at most `per_class` films of each class, drawn without replacement, one per patient where possible."""
     rng = np.random.default_rng(seed)
     chosen = {}
     for label in classes:

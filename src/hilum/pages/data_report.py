@@ -1,4 +1,4 @@
-"""What a person should know of the data before training, as one page: counts, findings, sizes, samples, all that was left out."""
+"""The data before training on one page: counts, findings, sizes, samples and all that was left out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ def render_report(
             "near": b"" if near is None or near.empty else encode_png(draw_pairs(near, manifest, films, _name_splits(splits))),
         },
         near=near,
-        near_told="" if near is None else tell_near_duplicates(near),
+        near_summary="" if near is None else tell_near_duplicates(near),
         sheets=sheets,
         confounding=confounding,
         prepared_size=films.shape[1],
@@ -110,5 +110,5 @@ def _widen(counts: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
 
 
 def _rarest_first(problems: pd.DataFrame) -> pd.DataFrame:
-    """A thousand unmatched findings must not push the one broken film off the page."""
+    """Many unmatched findings must not push one broken film off the page."""
     return problems.iloc[problems["problem"].map(problems["problem"].value_counts()).argsort(kind="stable")]

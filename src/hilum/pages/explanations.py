@@ -1,4 +1,4 @@
-"""What the comparison page says of explanations: measures grouped by the question they answer, each beside chance."""
+"""The explanations on the comparison page: measures grouped by question, each beside chance."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import pandas as pd
 
 from hilum.pages.numbers import number, percent
 
-CHANCE = {"chance_random": "random map", "chance_centre": "centre map"}  # column -> what people read
-FEW_FILMS = 5  # below it an interval means nothing, and nothing is said against chance
+CHANCE = {"chance_random": "random map", "chance_centre": "centre map"}  # column -> label
+FEW_FILMS = 5  # below it an interval means nothing, and there is no comparison with chance
 SHOWN_FILMS = 30  # films listed on which no methods agree
 
 
@@ -18,9 +18,9 @@ SHOWN_FILMS = 30  # films listed on which no methods agree
 class MeasureNote:
     """One measure in words.
 
-    name: as in the table; title, question, mark (what it is measured against, or empty); direction: higher or lower is better;
-    judged: whether to say if it beats chance; reads: part of a signed map; scope: its range; says: what it is;
-    chance: what maps without knowledge get.
+    name: as in the table; title, question, annotation (what it is measured on, or empty); direction: higher or lower is better;
+    judged: whether it is compared with chance; reads: part of a signed map; scope: its range; says: what it is;
+    chance: what uninformative maps get.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class ExplanationGroup:
-    """One table: the measures of one question (and one kind of mark) as columns; rows are (arm, method, cells, chance?)."""
+    """One table: the measures of one question (and one kind of annotation) as columns; rows are (arm, method, cells, chance?)."""
 
     question: str
     annotation: str
@@ -57,9 +57,9 @@ class ExplanationGroup:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the methods of one arm agree.
+    """The agreement of one arm's methods.
 
-    names: methods, then maps that know nothing; cells: method -> name -> text, empty on the diagonal;
+    names: methods, then reference maps; cells: method -> name -> text, empty on the diagonal;
     disagreeing: films on which no pair agrees better than by chance, with the best pair's value; chance: that level.
     """
 
@@ -72,10 +72,10 @@ class Agreement:
 
 
 def group_explanations(table: pd.DataFrame, notes: Sequence[MeasureNote]) -> list[ExplanationGroup]:
-    """The explanation table as one table per question and kind of mark, in the order of the notes.
+    """The explanation table as one table per question and kind of annotation, in the order of the notes.
 
     table: columns arm, method, measure, value, low, high, films, chance_random, chance_centre; measures without a note are left
-    out; below the methods of an arm stand the maps that know nothing, once for each arm.
+    out; the reference maps follow the methods of each arm.
     """
     found = []
     known = set(table["measure"]) if len(table) else set()
@@ -119,10 +119,10 @@ def _films(counts: pd.Series) -> str:
 
 
 def against_chance(row: Mapping[Any, Any], direction: str) -> str:
-    """What a row of the explanation table says against maps that know nothing of the model: its whole interval must be better.
+    """Whether a row of the explanation table is better than the reference maps, with its whole interval.
 
-    direction: higher or lower is better. Gives better, partly (than one of the two only), no, or empty where nothing is known or
-    fewer than FEW_FILMS films count. Where all films have one value, which leaves no interval, that value is taken.
+    direction: higher or lower is better. Gives better, partly (than one of the two only), no, or empty where there is no value or
+    fewer than FEW_FILMS films count. Where all films have one value, so that there is no interval, that value is used.
     """
     levels = [row[key] for key in CHANCE if not np.isnan(row[key])]
     if np.isnan(row["value"]) or not levels or row["films"] < FEW_FILMS:
@@ -138,17 +138,17 @@ def agree(
     """The agreement of one arm's methods in words.
 
     agreement: columns first, second, measure (spearman, overlap), value; disagreement: columns image_id, best; titles: of
-    methods; names without a title are maps that know nothing and stand last.
+    methods; names without a title are reference maps and come last.
     """
     pairs = {(row["first"], row["second"], row["measure"]): row["value"] for row in agreement.to_dict("records")}
     names = list(dict.fromkeys([*agreement["first"], *agreement["second"]]))
     methods, others = [n for n in names if n in titles], [n for n in names if n not in titles]
 
-    def told(one: str, other: str) -> str:
+    def cell(one: str, other: str) -> str:
         values = [pairs.get((one, other, m), pairs.get((other, one, m), np.nan)) for m in ("spearman", "overlap")]
         return "" if one == other else f"{number(values[0], 2)} · {percent(values[1])}"
 
     shown = {name: titles.get(name, f"{name} map") for name in [*methods, *others]}
-    cells = {shown[one]: {shown[other]: told(one, other) for other in shown} for one in methods}
+    cells = {shown[one]: {shown[other]: cell(one, other) for other in shown} for one in methods}
     disagreeing = [(str(row["image_id"]), number(row["best"], 2)) for row in disagreement.to_dict("records")]
     return Agreement(arm, list(shown.values()), cells, disagreeing, films, number(chance, 2))

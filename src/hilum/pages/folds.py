@@ -1,4 +1,4 @@
-"""The part of the comparison page on cross-validation: pooled metrics, each fold, and the labels to look at."""
+"""The part of the comparison page on cross-validation: pooled metrics, each fold, and the labels to check."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MEASURED = "auroc_macro"  # of each fold alone
 
 @dataclass(frozen=True)
 class FoldResults:
-    """One arm's folder `crossvalidation`: metrics.json, the pooled answers, folds.csv, the contact sheet as PNG, and the
+    """One arm's folder `crossvalidation`: metrics.json, the pooled predictions, folds.csv, the contact sheet as PNG, and the
     confidence of the intervals in both tables."""
 
     metrics: Mapping[str, float | None]
@@ -38,10 +38,10 @@ def render_folds(
     fold_by: str,
     confidence: float,
 ) -> Markup:
-    """The section as HTML that stands in the comparison page.
+    """The section of the comparison page as HTML.
 
     found: arm -> results, in the page's order; page_arms: all arms of the page, which give the colours.
-    differences: of `comparison.compare_arms` on the pooled answers.
+    differences: of `comparison.compare_arms` on the pooled predictions.
     metrics: flat names of the table. fold_by: patient or source. confidence: of the intervals of `differences`.
     """
     arms = list(found)

@@ -1,4 +1,4 @@
-"""The key metrics of every arm, beside what classifiers reach that see no lung."""
+"""The key metrics of every arm, beside the shortcut baselines, which see no lung."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
@@ -18,8 +18,8 @@ from hilum.pages.numbers import number
 class HeadlineRow(TypedDict):
     """One line of the headline table, as `headline_rows` makes it.
 
-    metric: flat name; name: what people read; arms: arm -> text; majority: text; shortcut_baselines: name -> text, of each
-    classifier that sees no lung; differences: arm other than the reference -> (text, judgement: better, worse or unclear).
+    metric: flat name; name: as displayed; arms: arm -> text; majority: text; shortcut_baselines: name -> text;
+    differences: arm other than the reference -> (text, judgement: better, worse or unclear).
     """
 
     metric: str
@@ -31,7 +31,7 @@ class HeadlineRow(TypedDict):
 
 
 class ShortcutBaselineRow(TypedDict):
-    """How far an arm is above a classifier that sees no lung: texts, and `flagged`, `not flagged` or `undefined`."""
+    """How far an arm is above a shortcut baseline: texts, and `flagged`, `not flagged` or `undefined`."""
 
     arm: str
     classifier: str
@@ -50,9 +50,9 @@ def headline_rows(
 ) -> list[HeadlineRow]:
     """The headline table for these metrics (flat names), the most important first.
 
-    intervals: arm -> flat name -> interval; majority: flat name -> value of always answering the majority class;
-    differences: of `comparison.compare_arms`; shortcut_baselines: name that people read -> flat name -> interval, NaN
-    bounds where there is none; a classifier that is undefined in all of them (the source, where there is one) is left out.
+    intervals: arm -> flat name -> interval; majority: flat name -> value of always predicting the majority class;
+    differences: of `comparison.compare_arms`; shortcut_baselines: displayed name -> flat name -> interval, NaN
+    bounds where there is none; a baseline that is undefined in all of them (a single source) is left out.
     """
     shortcut_baselines = {
         name: values
@@ -78,7 +78,7 @@ def headline_rows(
 def shortcut_baseline_rows(
     metrics: Mapping[str, Mapping[str, float | None]], intervals: Mapping[str, Interval]
 ) -> list[ShortcutBaselineRow]:
-    """A row per arm and classifier that sees no lung.
+    """A row per arm and shortcut baseline.
 
     metrics: arm -> flat metrics of `shortcut_baselines.measure_shortcut_baselines`. intervals: arm -> AUROC with interval.
     """
@@ -86,14 +86,14 @@ def shortcut_baseline_rows(
     for arm, found in metrics.items():
         for key, name in SHORTCUT_BASELINES.items():
             value, above = interval_of(found, f"{key}/{MEASURED}"), interval_of(found, f"above_{key}/{MEASURED}")
-            told = "undefined" if np.isnan(above.value) else f"{above.value:+.3f} [{above.low:+.3f}, {above.high:+.3f}]"
+            difference = "undefined" if np.isnan(above.value) else f"{above.value:+.3f} [{above.low:+.3f}, {above.high:+.3f}]"
             rows.append(
                 {
                     "arm": arm,
                     "classifier": name,
                     "own": with_interval(intervals[arm]),
                     "shortcut_baseline": _bounded(value),
-                    "difference": told.replace("-", "−"),
+                    "difference": difference.replace("-", "−"),
                     "verdict": tell_flag(found.get(f"flagged/{key}")),
                 }
             )
@@ -109,12 +109,11 @@ def interval_of(metrics: Mapping[str, float | None], key: str) -> Interval:
 
 def flag_warnings(rows: Sequence[ShortcutBaselineRow], margin: float) -> list[str]:
     """A sentence for each flag of an arm."""
-    seen = {SHORTCUT_BASELINES[key]: told for key, told in SEES.items()}
+    seen = {SHORTCUT_BASELINES[key]: text for key, text in SEES.items()}
     return [
-        f"{row['arm']} is flagged: its AUROC of {row['own']} is not surely {margin:g} above the "
-        f"{row['shortcut_baseline']} that a classifier "
-        f"reaches which sees {seen[row['classifier']][0]} and no lung (difference {row['difference']}). "
-        f"{seen[row['classifier']][1]} would explain it"
+        f"{row['arm']} is flagged: its AUROC of {row['own']} is not clearly {margin:g} above the "
+        f"{row['shortcut_baseline']} of a classifier that sees {seen[row['classifier']][0]} and no lung "
+        f"(difference {row['difference']}). {seen[row['classifier']][1]} could explain it"
         for row in rows
         if row["verdict"] == "flagged"
     ]
@@ -137,7 +136,7 @@ HEADLINE = ("auroc_macro", "auprc_macro", "balanced_accuracy", "accuracy", "mcc"
 
 
 def headline(arms: dict[str, ArmResults], differences: pd.DataFrame, reference: str) -> list[HeadlineRow]:
-    """The metrics that a person wants first."""
+    """The headline table of the key metrics."""
     values = {name: {m: interval_of(arm.metrics, f"test/{m}") for m in HEADLINE} for name, arm in arms.items()}
     majority = {m: interval_of(arms[reference].metrics, f"majority/{m}").value for m in HEADLINE}
     shortcut_baselines = {
@@ -148,7 +147,7 @@ def headline(arms: dict[str, ArmResults], differences: pd.DataFrame, reference: 
 
 
 def headline_text(arms: dict[str, ArmResults], differences: pd.DataFrame, reference: str, confidence: float) -> str:
-    """The table that ends `make repro`. reference, confidence: that the differences were made with.
+    """The table that ends `make repro`. reference, confidence: of the differences.
 
     Raises:
         ValueError: the reference is none of the arms.
@@ -160,9 +159,9 @@ def headline_text(arms: dict[str, ArmResults], differences: pd.DataFrame, refere
     frame = {}
     for row in headline(arms, differences, reference):
         cells = {**row["arms"], "majority class": row["majority"], **row["shortcut_baselines"]}
-        cells |= {f"{name} - {reference}": " ".join(told) for name, told in row["differences"].items()}
+        cells |= {f"{name} - {reference}": " ".join(texts) for name, texts in row["differences"].items()}
         frame[row["name"]] = cells
     own = name_intervals({name: arm.folder["evaluation"] for name, arm in arms.items()}, "evaluate")
     between = interval_name(confidence)
-    told = f"{own} of each arm, {between} of differences" if len(arms) > 1 else own
-    return f"\ntest films, over patients: {told}\n{pd.DataFrame(frame).T.to_string()}\n"
+    intervals = f"{own} of each arm, {between} of differences" if len(arms) > 1 else own
+    return f"\ntest films, over patients: {intervals}\n{pd.DataFrame(frame).T.to_string()}\n"

@@ -1,4 +1,4 @@
-"""What an interval is called: its own confidence level, read from where the interval was made."""
+"""The name of an interval: its own confidence level, read from where the interval was made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from hilum.results import read_json
 
 @dataclass(frozen=True)
 class Levels:
-    """What intervals are called, such as `95 % interval`, by what they are of.
+    """The names of intervals, such as `95 % interval`, by what they are of.
 
-    arms: an arm's metrics, and of classifiers that see no lung (`evaluate`); differences: of two arms (`compare`); maps: measures
-    of maps (`explain`). Where arms were made at several levels, each stands with its arm: `90 % interval (baseline) and ...`.
+    arms: an arm's metrics and the shortcut baselines (`evaluate`); differences: of two arms (`compare`); maps: measures
+    of maps (`explain`). Where arms have several levels, each is given with its arm: `90 % interval (baseline) and ...`.
     """
 
     arms: str
@@ -27,19 +27,19 @@ def interval_name(confidence: float) -> str:
 
 
 def read_setting(folder: Path, key: str) -> Any:
-    """What a folder of results was made with, by its settings.json. key: dotted, such as `evaluate.confidence`.
+    """A setting of a folder of results, from its settings.json. key: dotted, such as `evaluate.confidence`.
 
     Raises:
-        ValueError: the folder does not say.
+        ValueError: the folder does not hold it.
     """
-    told = read_json(folder / "settings.json")["params"]
-    if key not in told:
-        raise ValueError(f"{folder / 'settings.json'} must say {key}, but says {', '.join(told) or 'nothing'}; run `dvc repro`")
-    return told[key]
+    params = read_json(folder / "settings.json")["params"]
+    if key not in params:
+        raise ValueError(f"{folder / 'settings.json'} must hold {key}, got {', '.join(params) or 'nothing'}; run `dvc repro`")
+    return params[key]
 
 
 def name_intervals(folders: Mapping[str, Path], section: str) -> str:
-    """What the intervals in the arms' folders are called. folders: arm -> folder; section: of params.yaml, such as `evaluate`."""
+    """The names of the intervals in the arms' folders. folders: arm -> folder; section: of params.yaml, such as `evaluate`."""
     return one_or_each({arm: interval_name(read_setting(folder, f"{section}.confidence")) for arm, folder in folders.items()})
 
 
@@ -54,6 +54,6 @@ def tell_resamples(confidence: float, resamples: int) -> str:
     return f"{interval_name(confidence)} from {resamples:,} resamples of patients"
 
 
-def one_or_each(told: Mapping[str, str]) -> str:
-    """What is told of every arm, once where all agree, else each with its arm in brackets."""
-    return next(iter(told.values())) if len(set(told.values())) == 1 else " and ".join(f"{t} ({arm})" for arm, t in told.items())
+def one_or_each(texts: Mapping[str, str]) -> str:
+    """The text of all arms, once where all agree, else each with its arm in brackets."""
+    return next(iter(texts.values())) if len(set(texts.values())) == 1 else " and ".join(f"{t} ({a})" for a, t in texts.items())

@@ -1,4 +1,4 @@
-"""Values as the pages say them."""
+"""Values as text for the pages."""
 
 from typing import Any
 

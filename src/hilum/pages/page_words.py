@@ -1,4 +1,4 @@
-"""What the comparison page says in words, from the arms' folders and the registries; no verb."""
+"""The texts of the comparison page, from the arms' folders and the registries; not a stage."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,9 +23,9 @@ from hilum.workspace import Workspace
 
 
 def measure_notes() -> list[MeasureNote]:
-    """Every measure in words, those of marks once for each kind of mark, in the order of the page."""
+    """Every measure in words, those of annotations once for each kind of annotation, in the order of the page."""
     notes = []
-    for question, told in QUESTIONS.items():
+    for question, text in QUESTIONS.items():
         for kind, annotation in KINDS.items() if question == "place" else {"": ""}.items():
             for name, measure in MEASURES.items():
                 if measure.question == question:
@@ -34,7 +34,7 @@ def measure_notes() -> list[MeasureNote]:
                         MeasureNote(
                             name=column(name, kind) if kind else name,
                             title=measure.title,
-                            question=told,
+                            question=text,
                             annotation=annotation,
                             direction=measure.better,
                             judged=measure.judged,
@@ -48,7 +48,7 @@ def measure_notes() -> list[MeasureNote]:
 
 
 def read_agreement(name: str, arm: ArmResults, titles: Mapping[str, str]) -> Agreement:
-    """How far one arm's methods agree, from its folder."""
+    """The agreement of one arm's methods, from its folder."""
     folder = arm.folder["explanations"]
     return agree(
         name,
@@ -61,14 +61,14 @@ def read_agreement(name: str, arm: ArmResults, titles: Mapping[str, str]) -> Agr
 
 
 def read_sanity(arm: ArmResults) -> SanityResults:
-    """The sanity gate of one arm, with the numbers that its verdicts came by."""
+    """The sanity gate of one arm, with the settings behind its verdicts."""
     folder = arm.folder["explanations"]
     settings = {key: read_setting(folder, f"explain.sanity.{key}") for key in ("seeds", "limit", "evidence")}
     return SanityResults(arm.sanity, confidence=read_setting(folder, "explain.confidence"), **settings)
 
 
 def name_levels(arms: Mapping[str, ArmResults], confidence: float) -> Levels:
-    """What the page's intervals are called: those of the arms by their folders. confidence: of the differences."""
+    """The names of the page's intervals: those of the arms by their folders. confidence: of the differences."""
     own, maps = name_intervals(folders(arms, "evaluation"), "evaluate"), name_intervals(folders(arms, "explanations"), "explain")
     return Levels(own, interval_name(confidence), maps)
 
@@ -81,7 +81,7 @@ def folders(arms: Mapping[str, ArmResults], name: str) -> dict[str, Path]:
 def gather_facts(
     arms: Mapping[str, ArmResults], params: Params, workspace: Workspace, versions: dict[str, Any]
 ) -> list[tuple[str, str]]:
-    """What the page says of the data and the method."""
+    """The page's facts on the data and the method."""
     proof = read_json(workspace.split / "proof.json")
     facts = [(f"{part} films", f"{c['films']} of {c['patients']} patients") for part, c in proof["splits"].items()]
     facts += [("test part", ", ".join(f"{source}: {kind}" for source, kind in proof["test_part"].items()))]
@@ -98,7 +98,7 @@ def summarise_arm(name: str, arm: ArmResults, films: int) -> ArmSummary:
     """An arm's settings in words."""
     logged, model = arm.settings["params"], arm.settings["model"]
     count = len({key.split(".")[1] for key in logged if key.startswith("phases.")})
-    phases, falls = [], {"cosine": ", falling", "plateau": ", reduced on plateaus"}
+    phases, falls = [], {"cosine": ", cosine decay", "plateau": ", reduced on plateaus"}
     for i in range(count):
         trained = f"{len(arm.settings['trained'][i])} layers trained"
         if logged.get(f"phases.{i}.solver") == "convex":
@@ -159,7 +159,7 @@ def _or_nan(value: float | None) -> float:
 
 
 def find_warnings(arms: dict[str, ArmResults], params: Params, workspace: Workspace) -> list[str]:
-    """What a reader must know before believing the page."""
+    """What a reader must know before relying on the page."""
     warnings = []
     reference = arms[params.compare.reference].settings["params"]
     for name, arm in arms.items():
@@ -167,8 +167,8 @@ def find_warnings(arms: dict[str, ArmResults], params: Params, workspace: Worksp
         shared = sorted(k for k in set(own) & set(reference) if own[k] != reference[k] and not k.startswith("phases."))
         first = sorted(k for k in set(own) & set(reference) if own[k] != reference[k] and k.startswith("phases."))
         if shared or first:
-            told = ", ".join(f"{k} ({reference[k]} and {own[k]})" for k in (shared + first)[:5])
-            warnings.append(f"{name} differs from {params.compare.reference} in more than further phases: {told}")
+            listed = ", ".join(f"{k} ({reference[k]} and {own[k]})" for k in (shared + first)[:5])
+            warnings.append(f"{name} differs from {params.compare.reference} in more than further phases: {listed}")
     manifest = read_manifest(workspace.prepared / "manifest.csv")
     if manifest["source"].nunique() > 1:
         warnings += warn_of_confounding(manifest)

@@ -17,7 +17,7 @@ LOOKS = {"passes": "better", "fails sanity": "worse", "no evidence": "unclear"} 
 
 @dataclass(frozen=True)
 class SanityResults:
-    """One arm's verdicts and what they came by.
+    """One arm's verdicts and the rule behind them.
 
     table: columns method, verdict, spearman, low, high, films, patients, pairs, empty, a row per method; seeds: permutations;
     limit: what the interval must stay below; evidence: share of pairs that must have a value; confidence: of the interval.
@@ -31,9 +31,9 @@ class SanityResults:
 
 
 def render_sanity(found: Mapping[str, SanityResults], titles: Mapping[str, str]) -> Markup:
-    """The section as HTML that stands in the comparison page. found: arm -> results; titles: of methods.
+    """The section of the comparison page as HTML. found: arm -> results; titles: of methods.
 
-    The rule in words is the first arm's, as arms have one `explain`; the level is each arm's own.
+    The rule in words is the first arm's, as arms share `explain`; the level is each arm's own.
     """
     arms = list(found)
     first = found[arms[0]]

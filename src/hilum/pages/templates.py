@@ -12,7 +12,7 @@ from hilum.pages.numbers import number, p_value, percent, setting
 
 
 def render(template: str, **values: Any) -> Markup:
-    """A template of this folder filled in: HTML in which every value was escaped that is not markup itself.
+    """A template of this folder filled in: HTML in which every value that is not markup is escaped.
 
     template: its name, such as `folds.html`.
 

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from hilum.data.annotations import no_annotations
-from hilum.data.decoding.marked_film import MarkedFilm
+from hilum.data.decoding.covered_film import CoveredFilm
 from hilum.data.prepared.examples import as_images
 from hilum.evaluation.scoring.decisions import factors_of
 from hilum.explain.drawing.file_names import file_name
@@ -23,6 +23,7 @@ from hilum.explain.methods.shap_gradients import hash_films
 from hilum.progress import bar
 from hilum.results import digest
 from hilum.serving.prediction_table import Cells
+from hilum.serving.predictions import read_treatment
 from hilum.settings.explain import Explain
 
 SEAL = "hilum-panel"  # keyword of the text in a PNG that says what the panel shows
@@ -51,7 +52,7 @@ class Panels:
         except OSError:  # no such file, or no picture
             return True
 
-    def draw(self, films: Mapping[str, MarkedFilm], rows: Sequence[Cells]) -> dict[str, str]:
+    def draw(self, films: Mapping[str, CoveredFilm], rows: Sequence[Cells]) -> dict[str, str]:
         """Draw the panels of these rows, all of which are answers; films: by name. Returns why some could not be: by name."""
         self.folder.mkdir(parents=True, exist_ok=True)
         classes, threshold, factors = list(self.described["classes"]), self.described["threshold"], factors_of(self.described)
@@ -89,7 +90,8 @@ class Panels:
     def _shared(self) -> str:
         own = {name: [getattr(self.settings, name).model_dump(), sanity] for name, sanity in self.methods.items()}
         background = None if self.explained.background is None else hash_films(self.explained.background)
-        facts = {key: self.described.get(key) for key in ("classes", "threshold", "size", "square", "markers")}
+        facts = {key: self.described.get(key) for key in ("classes", "threshold", "size", "square")}
+        facts["burned_in"] = astuple(read_treatment(self.described))
         if self.described.get("decision_factors") is not None:  # left out where there are none: older panels stay whole
             facts["decision_factors"] = self.described["decision_factors"]
         return digest([own, self.seed, background, facts])

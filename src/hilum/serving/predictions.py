@@ -8,24 +8,42 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.data.burned_in.treatment import Treatment
+from hilum.data.decoding.covered_film import CoveredFilm, prepare_covered
 from hilum.data.decoding.depth import GREY_BITS, tell_outside
-from hilum.data.decoding.marked_film import MarkedFilm, prepare_marked
 from hilum.data.prepared.examples import as_images
 from hilum.evaluation.scoring.decisions import decide, factors_of
 from hilum.explain.explained_model import ExplainedModel
+from hilum.records import FORMER
 from hilum.serving.prediction_table import Cells
 
 
-def prepare_film(film: Path, described: Mapping[str, Any]) -> MarkedFilm:
-    """A film as the model's own films were prepared, with a remark where it lies outside their bit depth.
+def prepare_film(film: Path, described: Mapping[str, Any]) -> CoveredFilm:
+    """A film as the model's own films were prepared, with a remark where it lies outside their bit depth, and where something
+    is still found of what was burned into it.
 
     Raises:
         ValueError: it cannot be read.
     """
     bits = described.get("grey_bits") or GREY_BITS
-    marked = prepare_marked(film, described["size"], described["square"], described.get("markers", "keep"), bits)
-    told = _tell_depth(marked.bits, described.get("grey_bits"))
-    return replace(marked, remarks=(*marked.remarks, told)) if told else marked
+    ready = prepare_covered(film, described["size"], described["square"], read_treatment(described), bits)
+    told = [_tell_depth(ready.bits, described.get("grey_bits")), _tell_left(ready)]
+    return replace(ready, remarks=(*ready.remarks, *filter(None, told)))
+
+
+def read_treatment(described: Mapping[str, Any]) -> Treatment:
+    """What was done with what is burned into the model's own films; a model of before that was told inpainted single letters.
+
+    Raises:
+        ValueError: a word that is none, or a reader whose packages are not installed.
+    """
+    do = described.get("burned_in", described.get(FORMER["burned_in"], "keep"))
+    return Treatment(do, described.get("burned_in_reader", "letters"))
+
+
+def _tell_left(ready: CoveredFilm) -> str:
+    left = len(ready.left) if ready.left is not None else 0
+    return f"burned-in text was covered and is still found in {left} places" if left else ""
 
 
 def _tell_depth(bits: int, depths: Sequence[int] | None) -> str:
@@ -38,9 +56,9 @@ def _tell_depth(bits: int, depths: Sequence[int] | None) -> str:
     return f"outside the bit depth: {told}" if told else ""
 
 
-def prepare_films(files: Mapping[str, Path], described: Mapping[str, Any]) -> tuple[dict[str, MarkedFilm], dict[str, str]]:
+def prepare_films(files: Mapping[str, Path], described: Mapping[str, Any]) -> tuple[dict[str, CoveredFilm], dict[str, str]]:
     """Those that can be read, and why the others cannot: by name."""
-    films: dict[str, MarkedFilm] = {}
+    films: dict[str, CoveredFilm] = {}
     faults: dict[str, str] = {}
     for name, file in files.items():
         try:
@@ -54,7 +72,7 @@ def predict_films(
     explained: ExplainedModel,
     described: Mapping[str, Any],
     names: Sequence[str],
-    films: Mapping[str, MarkedFilm],
+    films: Mapping[str, CoveredFilm],
     faults: Mapping[str, str],
 ) -> dict[str, Cells]:
     """A row of the CSV for each name, in this order: an answer, or an error and no prediction.

@@ -14,6 +14,8 @@ RENAMED = {  # keys of earlier versions -> what stands in their place
     "explain.seed, audit.seed and compare.seed (equal numbers give what the one number gave)",
     "explain.dear_films": "it is explain.costly_films now; write its value there",
     "explain.sanity.dear_films": "it is explain.sanity.costly_films now; write its value there",
+    "prepare.markers": "it is prepare.burned_in (keep or inpaint, as before); prepare.burned_in_reader says who looks before "
+    "inpainting (letters: as before), prepare.burned_in_left what becomes of films where something is still found (keep)",
 }
 ADDED: dict[str, Any] = {  # keys that files of earlier versions lack -> the value to paste; told, never taken
     "train.calibration": "temperature",

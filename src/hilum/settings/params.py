@@ -36,7 +36,9 @@ class Prepare(Section):
     unused_rules: Literal["stop", "tell"]
     broken_share: Share
     near_duplicates: Literal["group", "none"]
-    markers: Literal["keep", "inpaint"]
+    burned_in: Literal["keep", "inpaint"]
+    burned_in_reader: Literal["letters", "text", "ocr"]
+    burned_in_left: Literal["keep", "exclude", "stop"]
     group_share: Annotated[float, Field(gt=0, le=1)]
 
     @model_validator(mode="after")

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hilum.data.burned_in.removal import count_removal
+from hilum.data.burned_in.removal import count_burned_in
+from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.decoding import put_back
 from hilum.data.manifest.building import build_manifest
 from hilum.data.manifest.prepared_set import Prepared, tell_decoded, write_prepared
@@ -20,8 +21,9 @@ from hilum.data.quality.near_duplicates import find_near_duplicates
 from hilum.data.quality.near_groups import NEAR, check_groups, link_patients, tell_near_duplicates, warn_of_near_duplicates
 from hilum.data.quality.oddities import choose_shown, list_odd_films
 from hilum.data.quality.pair_sheet import draw_pairs
+from hilum.data.quality.still_burned_in import StillBurnedIn, stop_where_left
 from hilum.data.readers.raw_films import read_source
-from hilum.data.sheets import choose_annotated, choose_marked, draw_annotated, draw_marked, draw_odd, gather
+from hilum.data.sheets import choose_annotated, choose_burned_in, draw_annotated, draw_burned_in, draw_crops, draw_odd, gather
 from hilum.pictures import encode_png
 from hilum.progress import bar, say
 from hilum.results import write_table
@@ -30,6 +32,7 @@ from hilum.workspace import Workspace, find_workspace
 
 NEAR_FILE = "near_duplicates.csv"
 ALARM = "near_duplicates.png"  # below `Workspace.cache`, as DVC removes what a failed stage wrote
+STILL = "burned_in_left"  # the picture of films where something is left; where the stage stops, below `Workspace.cache`
 SHOWN = 12  # films on a contact sheet
 
 
@@ -38,6 +41,7 @@ def run() -> None:
     params = read_params(workspace.params)
     settings = params.prepare
     tables = {name: read_source(name, params, workspace) for name in settings.sources}
+    treatment = Treatment(settings.burned_in, settings.burned_in_reader, settings.burned_in_left)
     prepared = build_manifest(
         tables,
         size=settings.size,
@@ -47,13 +51,14 @@ def run() -> None:
         labels_by_source=settings.labels_by_source,
         unused_rules=settings.unused_rules,
         broken_share=settings.broken_share,
-        markers=settings.markers,
+        treatment=treatment,
         workers=os.cpu_count() or 1,
         on_film=bar("films prepared"),
         cache=workspace.decoded_films,
         on_deep=bar("films of 16 bits measured"),
     )
     say(tell_decoded(prepared))
+    check_left(prepared.still_burned_in, treatment, workspace)
     near = pd.DataFrame(columns=list(NEAR))
     if settings.near_duplicates == "group":
         near = find_near(prepared, params, workspace)
@@ -74,6 +79,17 @@ def run() -> None:
         say(f"{problem}: {films} (data/prepared/problems.csv)")
     look_at_films(prepared, params, workspace)
     say(f"{len(prepared.manifest)} films of {prepared.manifest['patient_id'].nunique()} patients prepared")
+
+
+def check_left(still: StillBurnedIn, treatment: Treatment, workspace: Workspace) -> None:
+    """Where the stage stops for text that is left, its picture is written before."""
+    try:
+        stop_where_left(still, treatment)
+    except ValueError as error:
+        picture = workspace.cache / f"{STILL}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(encode_png(draw_crops(still.films, still.boxes)))
+        raise ValueError(f"{error}; some are shown in {picture}") from None
 
 
 def find_near(prepared: Prepared, params: Params, workspace: Workspace) -> pd.DataFrame:
@@ -98,7 +114,7 @@ def find_near(prepared: Prepared, params: Params, workspace: Workspace) -> pd.Da
 
 
 def look_at_films(prepared: Prepared, params: Params, workspace: Workspace) -> None:
-    """Write odd_films.csv and the contact sheets of marks, odd films, boxes and masks, for a person to see."""
+    """Write odd_films.csv and the contact sheets of what is burned in, odd films, boxes and masks, for a person to see."""
     manifest, ids = prepared.manifest, prepared.manifest["image_id"].tolist()
     geometry = load_geometry(workspace.prepared)
     odd = list_odd_films(manifest, prepared.films, geometry)
@@ -106,15 +122,17 @@ def look_at_films(prepared: Prepared, params: Params, workspace: Workspace) -> N
     sheets: dict[str, Figure] = {}
     if shown := choose_shown(odd, SHOWN):
         sheets["odd_films"] = draw_odd(gather(prepared.films, ids, shown), odd)
-    if shown := choose_marked(prepared.markers, SHOWN):
-        boxes = prepared.markers.set_index("image_id")["boxes"]
+    if shown := choose_burned_in(prepared.burned_in, SHOWN):
+        boxes = prepared.burned_in.set_index("image_id")["boxes"]
         raw = {name: np.array(json.loads(boxes[name])) for name in shown}  # (M, 4) each
         found = gather(prepared.films, ids, shown)
         before = {
-            name: put_back(film, prepared.removed[name]) if name in prepared.removed else film for name, film in found.items()
+            name: put_back(film, prepared.behind[name]) if name in prepared.behind else film for name, film in found.items()
         }
-        after = found if params.prepare.markers == "inpaint" else None
-        sheets["markers"] = draw_marked(before, raw, geometry, after)
+        after = found if params.prepare.burned_in == "inpaint" else None
+        sheets["burned_in"] = draw_burned_in(before, raw, geometry, after)
+    if still := prepared.still_burned_in.films:
+        sheets[STILL] = draw_crops(still, prepared.still_burned_in.boxes)
     if shown := choose_annotated(manifest, SHOWN):
         masks = {kind: load_masks(workspace.prepared, kind, shown) for kind in MASK_KINDS}
         told = dict(zip(ids, manifest["boxes"], strict=True))
@@ -123,7 +141,14 @@ def look_at_films(prepared: Prepared, params: Params, workspace: Workspace) -> N
         (workspace.prepared / f"{name}.png").write_bytes(encode_png(sheet))
     for reason, films in odd["reason"].value_counts().items():
         say(f"{reason}: {films} films to look at (data/prepared/odd_films.csv)")
-    counts = count_removal(prepared.markers)
-    say(f"letters or marks on {counts['films with marks']} of {counts['films']} films (data/prepared/markers.csv)")
-    if params.prepare.markers == "inpaint":
-        say(f"removed; {counts['lung pixels touched']} lung pixels of {counts['films whose lungs are touched']} films touched")
+    tell_burned_in(prepared, params)
+
+
+def tell_burned_in(prepared: Prepared, params: Params) -> None:
+    """What was found burned into the films, and what a second look says of covering it."""
+    counts, still = count_burned_in(prepared.burned_in), len(prepared.still_burned_in.problems)
+    say(f"burned-in letters or text found on {counts['films with it']} of {counts['films']} films (data/prepared/burned_in.csv)")
+    if params.prepare.burned_in == "inpaint":
+        out = ", which are left out" if params.prepare.burned_in_left == "exclude" else ""
+        say(f"covered {counts['places']} places, {counts['lung pixels touched']} lung pixels of "
+            f"{counts['films whose lungs are touched']} films among them; still found on {still} films{out}")  # fmt: skip

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hilum.data.burned_in.treatment import Treatment
 from hilum.data.manifest.building import build_manifest
 from hilum.data.manifest.prepared_set import Prepared, tell_decoded
 from hilum.data.prepared.examples import Examples
 from hilum.data.prepared.loading import load_films, read_manifest
 from hilum.data.quality.leaks import FilmSet, find_leaks
+from hilum.data.quality.still_burned_in import stop_where_left
 from hilum.data.readers.raw_films import read_source
 from hilum.data.readers.registry import READERS
 from hilum.data.splits import split_by_patient
@@ -57,6 +59,7 @@ def load_rows(params: Params, workspace: Workspace) -> tuple[Examples, Examples,
     single = (table["finding"] != "") & ~table["finding"].str.contains(JOINT, regex=False)
     if not single.all():
         say(f"{name}: {(~single).sum()} films of several findings or none are not pretrained on")
+    treatment = Treatment(params.prepare.burned_in, params.prepare.burned_in_reader, params.prepare.burned_in_left)
     prepared = build_manifest(
         {name: (root, table[single])},
         size=params.pretrain.size,
@@ -64,13 +67,14 @@ def load_rows(params: Params, workspace: Workspace) -> tuple[Examples, Examples,
         labels={finding: [finding] for finding in sorted(set(table["finding"][single]))},
         unmatched="stop",
         broken_share=params.prepare.broken_share,
-        markers=params.prepare.markers,
+        treatment=treatment,
         workers=2,
         on_film=bar(f"{name}: films prepared"),
         cache=workspace.decoded_films,
         on_deep=bar(f"{name}: films of 16 bits measured"),
     )
     say(tell_decoded(prepared))
+    stop_where_left(prepared.still_burned_in, treatment)
     left_out = find_task_films(prepared, params, workspace)
     kept = np.flatnonzero(~prepared.manifest["image_id"].isin(left_out["image_id"]))
     manifest = prepared.manifest.iloc[kept].reset_index(drop=True)

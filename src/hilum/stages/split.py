@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.data.burned_in.removal import count_removal
+from hilum.data.burned_in.removal import STILL_FOUND, count_burned_in
 from hilum.data.confounding import Confounding, measure_confounding, name_factors, tell_confounding
 from hilum.data.folds import draw_folds
-from hilum.data.prepared.loading import LISTED, load_films, read_manifest, read_markers
+from hilum.data.prepared.loading import LISTED, find_burned_in_table, load_films, read_burned_in, read_manifest
 from hilum.data.quality.pair_sheet import draw_pairs
 from hilum.data.splits import (
     Splits,
@@ -20,7 +20,7 @@ from hilum.data.splits import (
     split_by_patient,
 )
 from hilum.pages.confounding import render_confounding
-from hilum.pages.data_counts import count_marked, count_ways, warn_of_confounding
+from hilum.pages.data_counts import count_ways, count_with_burned_in, warn_of_confounding
 from hilum.pages.data_report import Sheet, render_report
 from hilum.pictures import encode_png
 from hilum.progress import say
@@ -34,6 +34,7 @@ SAMPLES = 8  # films of each class on the page
 ODD_SHOWN = 100  # odd films on the page; odd_films.csv has all
 REPORT = "report.html"
 SHEET = "near_duplicates.png"
+KEPT = "kept; names and dates are looked for with `prepare.burned_in: inpaint` alone"
 EVIDENCE = "shared_films.png"  # below `Workspace.cache`: near duplicates that a split parted
 
 
@@ -71,7 +72,8 @@ def run() -> None:
         "split_version": digest([file_sha256(folder / f"{name}.csv") for name in SPLITS]),
         "size": params.prepare.size,
         "square": params.prepare.square,
-        "markers": params.prepare.markers,
+        "burned_in": params.prepare.burned_in,
+        "burned_in_reader": params.prepare.burned_in_reader,
     }
     write_json(folder / "versions.json", versions)
     if len(near):
@@ -132,7 +134,7 @@ def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, s
         splits=splits.table,
         test_part=splits.test_part,
         near=near,
-        sheets=make_sheets(prepared, manifest, params.prepare.markers),
+        sheets=make_sheets(prepared, manifest, problems),
         confounding=render_confounding(confounding, class_names(params.prepare.labels), params.split.confounding.confidence),
     )
     (workspace.split / REPORT).write_text(page)
@@ -140,39 +142,55 @@ def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, s
         say(warning)
 
 
-def make_sheets(prepared: Path, manifest: pd.DataFrame, kept: str) -> list[Sheet]:
-    """The sections on marks, odd films, boxes and masks, from what `prepare` wrote. kept: keep or inpaint."""
+def make_sheets(prepared: Path, manifest: pd.DataFrame, problems: pd.DataFrame) -> list[Sheet]:
+    """The sections on what is burned in, odd films, boxes and masks, from what `prepare` wrote."""
 
     def picture(name: str) -> bytes:
         file = prepared / f"{name}.png"
         return file.read_bytes() if file.is_file() else b""
 
-    markers, odd = read_markers(prepared), read_table(prepared / "odd_films.csv")
-    counts = count_removal(markers)
-    done, would = ("removed", "touched") if kept == "inpaint" else ("kept", "would touch")
-    marks = (
-        f"{counts['films with marks']:,} of {counts['films']:,} films show letters or other marks near their edges. They were "
-        f"{done}; removal {would} {counts['lung pixels touched']:,} prepared pixels inside the lungs of "
-        f"{counts['films whose lungs are touched']:,} of the {counts['films with a lung mask']:,} films with a lung mask."
-    )
+    burned_in, odd = read_burned_in(prepared), read_table(prepared / "odd_films.csv")
+    left = problems[problems["problem"] == STILL_FOUND]
     seen = "For a person to see, kept in the data: blank, inverted, turned, lateral or unlike the other films of their source."
     shown = odd.drop(columns="path").head(ODD_SHOWN)
     sheets = [
-        Sheet("Burnt-in letters and marks", marks, picture("markers"), count_marked(manifest, markers)),
+        Sheet(
+            "Burned-in letters and text",
+            tell_burned_in(burned_in, len(left)),
+            picture("burned_in"),
+            count_with_burned_in(manifest, burned_in),
+        ),
         Sheet("Odd films", seen if len(odd) else "None was found.", picture("odd_films"), shown),
     ]
+    if len(left):
+        told = "Covered, and still found when the covered film was looked at again, as it was covered or as it was prepared."
+        sheets.insert(
+            1, Sheet("Burned-in text that is still found", told, picture("burned_in_left"), left[["image_id", "detail"]])
+        )
     if drawn := picture("annotations"):
         told = "Boxes orange, lungs blue, lesions red, brought where their film went by the stored geometry."
         sheets.append(Sheet("Boxes and masks", told, drawn, None))
     return sheets
 
 
+def tell_burned_in(table: pd.DataFrame, left: int) -> str:
+    """What was found burned into the films, what became of it, and on how many films it is still found."""
+    counts = count_burned_in(table)
+    covered = counts["films looked at again"] > 0
+    became = f"covered ({counts['places']:,} places) and looked at again: still found on {left:,} films" if covered else KEPT
+    return (
+        f"Burned-in letters or text were found on {counts['films with it']:,} of {counts['films']:,} films, and {became}. "
+        f"Covering {'touched' if covered else 'would touch'} {counts['lung pixels touched']:,} prepared pixels inside the lungs "
+        f"of {counts['films whose lungs are touched']:,} of the {counts['films with a lung mask']:,} films with a lung mask."
+    )
+
+
 def find_confounding(workspace: Workspace, params: Params, manifest: pd.DataFrame, splits: Splits) -> Confounding:
     """What goes together with the class in the films of all splits: confounding.csv and contingency.csv."""
     settings = params.split.confounding
     films = manifest[manifest["image_id"].isin(splits.table["image_id"])]
-    markers = workspace.prepared / "markers.csv"
-    factors = name_factors(films, read_table(markers) if markers.is_file() else None, settings.age_groups)
+    there = find_burned_in_table(workspace.prepared) is not None
+    factors = name_factors(films, read_burned_in(workspace.prepared) if there else None, settings.age_groups)
     found = measure_confounding(films, factors, settings.bootstrap, settings.confidence, params.split.seed)
     write_table(workspace.split / "confounding.csv", found.table)
     write_table(workspace.split / "contingency.csv", found.cells)

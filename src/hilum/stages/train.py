@@ -135,7 +135,7 @@ def describe_model(model: Any, task: Task, versions: dict[str, Any], prior: Mapp
         "size": versions["size"],
         "split_version": versions["split_version"],
         "square": versions["square"],
-        "markers": versions["markers"],
+        **{name: versions[name] for name in ("burned_in", "burned_in_reader")},
         "threshold": find_threshold(rule, task.val.labels, predictor(model)(as_images(task.val.films))),
         "threshold_rule": rule if len(versions["classes"]) == 2 else "argmax",
     }

@@ -71,7 +71,10 @@ def logged_params(params: Params, arm: Arm, weights_sha256: str = "") -> dict[st
         **flatten(arm.model_dump(exclude={"train"}, exclude_none=True)),
         "weights": name_weights(arm.weights, weights_sha256),
         **flatten(sources, "source"),
-        **flatten(params.prepare.model_dump(include={"size", "square", "markers", "labels", "labels_by_source"}), "prepare"),
+        **flatten(
+            params.prepare.model_dump(include={"size", "square", "burned_in", "burned_in_reader", "labels", "labels_by_source"}),
+            "prepare",
+        ),
         **flatten(params.split.model_dump(exclude={"explain_films", "tuning_films", "confounding", "folds", "fold_by"}), "split"),
         **flatten(lay_over(params.train, arm), "train"),
         **(flatten(params.pretrain, "pretrain") if arm.weights == "pretrained" else {}),

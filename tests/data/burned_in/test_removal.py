@@ -1,4 +1,4 @@
-"""Burnt-in letters: found on the phantom, whose truth is known, and on real films that a person has looked at."""
+"""Burned-in letters: found on the phantom, whose truth is known, and on real films that a person has looked at."""
 
 import io
 import json
@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hilum.data.burned_in.letters import SIDE, find_markers
-from hilum.data.burned_in.removal import MARGIN, count_removal, find_place, remove_markers
+from hilum.data.burned_in.found import MARGIN, BurnedIn
+from hilum.data.burned_in.letters import SIDE, find_letters
+from hilum.data.burned_in.removal import COLUMNS, count_burned_in, cover_burned_in, find_place
+from hilum.data.burned_in.treatment import Treatment
+from hilum.data.decoding.covered_film import prepare_covered, tell_burned_in
 from hilum.data.decoding.images import prepare_film, read_film
-from hilum.data.decoding.marked_film import prepare_marked, tell_markers
 from hilum.data.phantom import phantom, population
 from hilum.data.prepared.geometry import fit_film
 
@@ -60,8 +62,8 @@ def png(film: np.ndarray) -> io.BytesIO:
 def test_the_phantoms_letters_are_found_and_its_clean_films_are_not_flagged(lettered: np.ndarray, clean: np.ndarray) -> None:
     truth = lettered != clean
     assert truth.any(axis=(1, 2)).all()
-    found = [covered(find_markers(film), mask) > 0.5 for film, mask in zip(lettered, truth, strict=True)]
-    flagged = [len(find_markers(film)) > 0 for film in clean]
+    found = [covered(find_letters(film), mask) > 0.5 for film, mask in zip(lettered, truth, strict=True)]
+    flagged = [len(find_letters(film)) > 0 for film in clean]
     assert np.mean(found) >= 0.95
     assert np.mean(flagged) <= 0.02
 
@@ -72,23 +74,23 @@ def test_letters_are_found_on_films_of_other_sizes(size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(phantom, "burn_letters", lambda grey, hospitals, exposure: None)
         clean = draw(size, 20)
-    found = [covered(find_markers(film), film != bare) > 0.5 for film, bare in zip(films, clean, strict=True)]
+    found = [covered(find_letters(film), film != bare) > 0.5 for film, bare in zip(films, clean, strict=True)]
     assert np.mean(found) >= 0.95
-    assert sum(len(find_markers(film)) > 0 for film in clean) <= 1
+    assert sum(len(find_letters(film)) > 0 for film in clean) <= 1
 
 
 def test_a_planted_letter_is_found_as_well() -> None:
     rows = draw(160, 20), draw(160, 20, "letter")
     planted = [i for i in range(20) if (rows[0][i] != rows[1][i]).any()]
     assert planted
-    found = [covered(find_markers(rows[1][i]), rows[0][i] != rows[1][i]) > 0.5 for i in planted]
+    found = [covered(find_letters(rows[1][i]), rows[0][i] != rows[1][i]) > 0.5 for i in planted]
     assert np.mean(found) >= 0.95
 
 
 def test_a_film_without_structure_has_no_marks() -> None:
     for film in (np.zeros((64, 64)), np.full((50, 70), 200), np.random.default_rng(0).integers(0, 256, (160, 160))):
-        assert len(find_markers(film.astype(np.uint8))) == 0
-    assert find_markers(np.zeros((1, 1), np.uint8)).shape == (0, 4)
+        assert len(find_letters(film.astype(np.uint8))) == 0
+    assert find_letters(np.zeros((1, 1), np.uint8)).shape == (0, 4)
 
 
 def test_real_films_that_a_person_has_looked_at(shared: Path) -> None:
@@ -97,7 +99,7 @@ def test_real_films_that_a_person_has_looked_at(shared: Path) -> None:
     hits, elsewhere = [], []
     for row in seen.itertuples():
         grey = read_film(shared / "data" / "pediatric-pneumonia" / str(row.path)).grey
-        on = [x - 4 <= row.x <= x + w + 4 and y - 4 <= row.y <= y + h + 4 for x, y, w, h in find_markers(grey)]
+        on = [x - 4 <= row.x <= x + w + 4 and y - 4 <= row.y <= y + h + 4 for x, y, w, h in find_letters(grey)]
         hits.append(any(on))
         elsewhere.append(row.letter == "no" and len(on) > 0)
     assert len(seen) == 100
@@ -109,9 +111,9 @@ def test_real_films_that_a_person_has_looked_at(shared: Path) -> None:
 
 def test_removal_leaves_no_letter_and_all_else_as_it_was(lettered: np.ndarray, clean: np.ndarray) -> None:
     for film, bare in zip(lettered[:20], clean[:20], strict=True):
-        boxes = find_markers(film)
-        gone = remove_markers(film, boxes)
-        assert len(find_markers(gone)) == 0
+        boxes = find_letters(film)
+        gone = cover_burned_in(film, BurnedIn(boxes))
+        assert len(find_letters(gone)) == 0
         truth = film != bare
         before, after = np.abs(film.astype(int) - bare)[truth].mean(), np.abs(gone.astype(int) - bare)[truth].mean()
         assert after < 0.15 * before
@@ -119,17 +121,19 @@ def test_removal_leaves_no_letter_and_all_else_as_it_was(lettered: np.ndarray, c
         far = np.ones(film.shape, bool)
         far[int(y) - 3 : int(y + height) + 4, int(x) - 3 : int(x + width) + 4] = False
         assert (gone == film)[far].all()
-    np.testing.assert_array_equal(remove_markers(clean[0], np.zeros((0, 4))), clean[0])
+    np.testing.assert_array_equal(cover_burned_in(clean[0], BurnedIn()), clean[0])
 
 
 def test_boxes_are_told_in_raw_pixels_and_the_place_in_prepared_ones(lettered: np.ndarray) -> None:
     raw = np.pad(np.kron(lettered[0], np.ones((4, 4), np.uint8)), ((0, 0), (0, 160)))  # 640 high, 800 wide: larger than SIDE
-    kept, removed = (prepare_marked(png(raw), 128, "pad", mode) for mode in ("keep", "inpaint"))
+    kept, removed = (prepare_covered(png(raw), 128, "pad", Treatment(do, "letters")) for do in ("keep", "inpaint"))
     np.testing.assert_array_equal(kept.film, prepare_film(png(raw), 128, "pad")[0])
     np.testing.assert_array_equal(kept.film, kept.before)
     np.testing.assert_array_equal(kept.film, removed.before)
-    np.testing.assert_array_equal(kept.boxes, removed.boxes)
-    x, y, width, height = kept.boxes[0]
+    np.testing.assert_array_equal(kept.found.letters, removed.found.letters)
+    assert kept.left is None
+    assert removed.left is not None and len(removed.left) == 0
+    x, y, width, height = kept.found.letters[0]
     assert max(raw.shape) > SIDE
     assert (raw[int(y) : int(y + height), int(x) : int(x + width)] == 237).mean() > 0.2
     changed = kept.film != removed.film
@@ -156,22 +160,25 @@ def test_the_place_near_the_boxes_is_that_of_the_whole_film(shape: tuple[int, in
         covered[top : int(np.ceil(y + height + margin)), left : int(np.ceil(x + width + margin))] = 255
     whole = fit_film(covered, 128, square) > 0
     assert 0 < whole.sum() < whole.size
-    np.testing.assert_array_equal(find_place(shape, boxes, 128, square), whole)
+    np.testing.assert_array_equal(find_place(shape, BurnedIn(boxes), 128, square), whole)
 
 
 def test_a_row_tells_count_share_boxes_and_touched_lung(lettered: np.ndarray) -> None:
-    marked = prepare_marked(png(lettered[0]), 160, "pad", "keep")
+    marked = prepare_covered(png(lettered[0]), 160, "pad", Treatment("keep", "text"))
     nowhere, everywhere = np.zeros((160, 160), bool), np.ones((160, 160), bool)
-    count, share, boxes, touched = tell_markers(marked, everywhere)
-    assert (count, json.loads(boxes)) == (1, marked.boxes.round(1).tolist())
+    count, share, boxes, touched, left, left_boxes = tell_burned_in(marked, everywhere)
+    assert (count, json.loads(boxes)) == (1, marked.found.letters.round(1).tolist())
+    assert (left, left_boxes) == ("", "")  # nobody looked again
     assert share == pytest.approx(35 / 160**2, rel=0.3)  # seven rows of five dots
     assert int(touched) == marked.place.sum()
-    rows = [(f"s/{i}", *tell_markers(marked, lungs)) for i, lungs in enumerate((everywhere, nowhere, None))]
+    rows = [(f"s/{i}", *tell_burned_in(marked, lungs)) for i, lungs in enumerate((everywhere, nowhere, None))]
     assert [row[4] for row in rows] == [touched, "0", ""]
-    table = pd.DataFrame(rows, columns=["image_id", "markers", "area_share", "boxes", "lung_pixels"])
-    assert list(count_removal(table).values()) == [3, 3, 3, 2, 1, int(touched)]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    assert list(count_burned_in(table).values()) == [3, 3, 3, 2, 1, int(touched), 0, 0]
+    again = table.assign(left=["0", "2", ""])
+    assert list(count_burned_in(again).values())[-2:] == [2, 1]
 
 
 def test_another_word_is_refused() -> None:
     with pytest.raises(ValueError, match="keep, inpaint, got 'blur'"):
-        prepare_marked(png(np.zeros((8, 8), np.uint8)), 8, "pad", "blur")
+        Treatment("blur", "text")

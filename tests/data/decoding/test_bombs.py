@@ -18,6 +18,7 @@ from openjpeg.utils import encode_array
 from PIL import Image
 from pydicom import uid
 
+from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.codestream import check_rle, read_jpeg2000_frame, read_jpeg_frame
 from hilum.data.decoding.images import read_film
 from hilum.data.decoding.limits import MAX_FILE_BYTES, MAX_SCANS
@@ -220,7 +221,9 @@ def test_a_bomb_is_a_row_in_the_problem_list(tmp_path: Path) -> None:
     for k in range(2):
         Image.fromarray(np.full((40, 40), 90 * k, np.uint8)).save(tmp_path / f"{k}.png")
     table = pd.DataFrame({"image_id": ["bomb", "0", "1"], "path": ["bomb.dcm", "0.png", "1.png"], "finding": ["a", "a", "b"]})
-    prepared = build_manifest({"clinic": (tmp_path, table)}, 16, "pad", {"a": ["a"], "b": ["b"]}, "stop", 0.5, "keep", 1)
+    prepared = build_manifest(
+        {"clinic": (tmp_path, table)}, 16, "pad", {"a": ["a"], "b": ["b"]}, "stop", 0.5, Treatment("keep", "letters"), 1
+    )
     assert prepared.problems[["image_id", "problem"]].to_numpy().tolist() == [["clinic/bomb", "broken film"]]
     assert "100 x 100" in prepared.problems["detail"][0]
 

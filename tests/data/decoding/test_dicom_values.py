@@ -13,6 +13,7 @@ from dicom_forms import deflate, describe, write
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.decoding import decode_film
 from hilum.data.decoding.film_cache import keep, recall
 from hilum.data.decoding.film_read import Order
@@ -168,7 +169,7 @@ def test_remarks_come_back_from_a_child_and_from_the_cache(tmp_path: Path) -> No
     assert remarks
     assert read_in_sandbox(raw, Order(max_pixels=10**6)).remarks == remarks
     assert read_draft(BytesIO(raw), 32).remarks == remarks
-    decoded = decode_film(raw, {}, 32, "pad", "keep")
+    decoded = decode_film(raw, {}, 32, "pad", Treatment("keep", "letters"))
     keep(tmp_path, "ab1", decoded)
     again = recall(tmp_path, "ab1")
     assert decoded.remarks == remarks and again is not None and again.remarks == remarks
@@ -196,7 +197,7 @@ def test_prepare_lists_and_tells_what_it_tolerated(tmp_path: Path) -> None:
         labels={"a": ["a"], "b": ["b"]},
         unmatched="stop",
         broken_share=0.0,
-        markers="keep",
+        treatment=Treatment("keep", "text"),
         workers=1,
     )
     assert len(prepared.manifest) == 3

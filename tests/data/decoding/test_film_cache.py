@@ -16,6 +16,7 @@ from PIL import Image
 from small_films import write_films
 
 from hilum import code_version
+from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding import decoding, film_cache, reading
 from hilum.data.decoding.decoding import DecodedFilm, decode_film, put_back
 from hilum.data.decoding.film_cache import ABANDONED, CODE, drop_oldest, keep, name_entry, recall
@@ -26,7 +27,7 @@ from hilum.data.readers.folder import read_folder
 from hilum.results import folder_digest
 
 LABELS = {"normal": ["normal"], "ill": ["ill"]}
-SETTINGS = {"size": 32, "square": "pad", "markers": "keep"}
+SETTINGS = {"size": 32, "square": "pad", "treatment": Treatment("keep", "text")}
 
 
 def lettered(seed: int, mask: bool = False) -> bytes:
@@ -48,7 +49,7 @@ def same(one: DecodedFilm, other: DecodedFilm) -> None:
         if part.name == "masks":
             assert left.keys() == right.keys()
             pairs = [(left[kind], right[kind]) for kind in left]
-        elif part.name == "removed" and left is not None:
+        elif part.name == "behind" and left is not None:
             pairs = list(zip(left, right, strict=True))
         elif isinstance(left, np.ndarray):
             pairs = [(left, right)]
@@ -77,12 +78,12 @@ def entries(cache: Path) -> list[Path]:
 
 def test_what_is_recalled_is_what_was_kept(tmp_path: Path) -> None:
     files = lettered(1), {"lung_mask": lettered(0, mask=True), "lesion_mask": b"no picture"}
-    whole = decode_film(*files, size=40, square="pad", markers="inpaint")
-    assert whole.removed is not None
-    assert whole.markers is not None and whole.markers[0] == 1
+    whole = decode_film(*files, size=40, square="pad", treatment=Treatment("inpaint", "text"))
+    assert whole.behind is not None
+    assert whole.burned_in is not None and whole.burned_in[0] == 1
     assert list(whole.masks) == ["lung_mask"]
     assert "got text" in whole.mask_faults["lesion_mask"]
-    for name, film in (("ab1", whole), ("ab2", decode_film(b"no picture", {}, 40, "pad", "keep"))):
+    for name, film in (("ab1", whole), ("ab2", decode_film(b"no picture", {}, 40, "pad", Treatment("keep", "letters")))):
         keep(tmp_path, name, film)
         found = recall(tmp_path, name)
         assert found is not None
@@ -90,25 +91,28 @@ def test_what_is_recalled_is_what_was_kept(tmp_path: Path) -> None:
     assert recall(tmp_path, "ab3") is None
 
 
-def test_a_film_is_put_back_as_it_was_before_its_marks_were_removed() -> None:
-    kept = decode_film(lettered(1), {}, 40, "pad", "keep")
-    cleaned = decode_film(lettered(1), {}, 40, "pad", "inpaint")
+def test_a_film_is_put_back_as_it_was_before_its_letters_were_covered() -> None:
+    kept = decode_film(lettered(1), {}, 40, "pad", Treatment("keep", "letters"))
+    cleaned = decode_film(lettered(1), {}, 40, "pad", Treatment("inpaint", "letters"))
     assert kept.film is not None and cleaned.film is not None
     assert (kept.film != cleaned.film).any()
-    np.testing.assert_array_equal(put_back(cleaned.film, cleaned.removed), kept.film)
-    np.testing.assert_array_equal(put_back(kept.film, kept.removed), kept.film)
+    np.testing.assert_array_equal(put_back(cleaned.film, cleaned.behind), kept.film)
+    np.testing.assert_array_equal(put_back(kept.film, kept.behind), kept.film)
 
 
 def test_every_argument_is_part_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     hashes = {"film": "a", "lung_mask": "b"}
-    names = {name_entry(hashes, 32, "pad", "keep")}
-    names |= {name_entry(hashes, *more) for more in ((33, "pad", "keep"), (32, "stretch", "keep"), (32, "pad", "inpaint"))}
+    names = {name_entry(hashes, 32, "pad", Treatment("keep", "letters"))}
+    keeping = Treatment("keep", "letters")
+    names |= {name_entry(hashes, *more, keeping) for more in ((33, "pad"), (32, "stretch"))}
+    names |= {name_entry(hashes, 32, "pad", Treatment("inpaint", reader)) for reader in ("letters", "text")}
+    assert name_entry(hashes, 32, "pad", Treatment("keep", "text", "exclude")) in names, "where all is kept, letters are counted"
     for other in ({"film": "b", "lung_mask": "a"}, {"film": "a"}, {"film": "a", "lesion_mask": "b"}):
-        names.add(name_entry(other, 32, "pad", "keep"))
-    names |= {name_entry(hashes, 32, "pad", "keep", bits) for bits in ((10,), (12,))}
-    monkeypatch.setattr(film_cache, "_version", lambda: "other code")
-    names.add(name_entry(hashes, 32, "pad", "keep"))
-    assert len(names) == 10
+        names.add(name_entry(other, 32, "pad", Treatment("keep", "letters")))
+    names |= {name_entry(hashes, 32, "pad", Treatment("keep", "letters"), bits) for bits in ((10,), (12,))}
+    monkeypatch.setattr(film_cache, "_version", lambda reader: "other code")
+    names.add(name_entry(hashes, 32, "pad", Treatment("keep", "letters")))
+    assert len(names) == 11
 
 
 def test_all_code_that_decodes_and_its_libraries_are_part_of_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,13 +124,8 @@ def test_all_code_that_decodes_and_its_libraries_are_part_of_the_name(tmp_path: 
             todo += [name for name in imports_of(known[module]) if name in known and name != "hilum"]
     assert sorted(CODE) == sorted(known[module].relative_to(PACKAGE).as_posix() for module in seen)
     imported = {name.split(".")[0] for module in seen for name in imports_of(known[module])}
-    assert imported & {"numpy", "cv2", "PIL", "pydicom", "scipy", "skimage", "pandas"} == {
-        "numpy",
-        "cv2",
-        "PIL",
-        "pydicom",
-        "pandas",
-    }
+    libraries = {"numpy", "cv2", "PIL", "pydicom", "scipy", "pandas"}
+    assert imported & {*libraries, "skimage"} == libraries
 
     folder = tmp_path / "hilum"
     shutil.copytree(PACKAGE, folder)
@@ -134,17 +133,18 @@ def test_all_code_that_decodes_and_its_libraries_are_part_of_the_name(tmp_path: 
 
     def told() -> str:
         code_version.code_version.cache_clear()
-        return film_cache._version.__wrapped__()
+        return film_cache._version.__wrapped__("text")
 
     before = told()
-    assert before == film_cache._version()
+    assert before == film_cache._version("text")
     for name in CODE:
         (folder / name).write_bytes((PACKAGE / name).read_bytes() + b"\n")
         assert told() != before
         (folder / name).write_bytes((PACKAGE / name).read_bytes())
     assert told() == before
     monkeypatch.setattr(code_version.metadata, "version", lambda name: "0" if name == "pillow" else "1")
-    assert film_cache._version.__wrapped__() != before
+    assert film_cache._version.__wrapped__("text") != before
+    assert film_cache._version.__wrapped__("ocr") != film_cache._version.__wrapped__("text"), "its recogniser has a version too"
 
 
 @pytest.mark.parametrize("damage", ["a flipped bit", "cut short", "empty", "another film's"])
@@ -161,7 +161,7 @@ def test_a_damaged_entry_is_noticed_and_remade(root: Path, tmp_path: Path, damag
 
 
 def test_every_bit_of_an_entry_is_watched(tmp_path: Path) -> None:
-    keep(tmp_path, "ab", decode_film(lettered(1), {}, 8, "pad", "keep"))
+    keep(tmp_path, "ab", decode_film(lettered(1), {}, 8, "pad", Treatment("keep", "letters")))
     file = tmp_path / "ab" / "ab"
     whole = file.read_bytes()
     for place in range(len(whole)):
@@ -200,7 +200,7 @@ def test_only_what_changed_is_decoded(root: Path, tmp_path: Path, monkeypatch: p
     changed.rename(root / "normal" / "renamed.png")  # a name is no content
     assert build(root, cache).decoded == 0
     assert build(root, cache, size=33).decoded == 7
-    assert build(root, cache, markers="inpaint").decoded == 7
+    assert build(root, cache, treatment=Treatment("inpaint", "letters")).decoded == 7
     assert build(root, cache, square="stretch").decoded == 7
     assert build(root, cache).decoded == 0
 
@@ -221,25 +221,25 @@ def table_with_masks(root: Path) -> pd.DataFrame:
     return table
 
 
-@pytest.mark.parametrize("markers", ["keep", "inpaint"])
-def test_films_masks_and_faults_come_out_of_the_cache_byte_for_byte(tmp_path: Path, markers: str) -> None:
+@pytest.mark.parametrize("do", ["keep", "inpaint"])
+def test_films_masks_and_faults_come_out_of_the_cache_byte_for_byte(tmp_path: Path, do: str) -> None:
     root, digests, reports = tmp_path / "films", [], []
     table = table_with_masks(root)
     for folder, cache in (("none", None), ("cold", tmp_path / "cache"), ("warm", tmp_path / "cache")):
-        prepared = build_manifest({"s": (root, table)}, 64, "pad", LABELS, "stop", 0.5, markers, 2, cache=cache)
+        prepared = build_manifest({"s": (root, table)}, 64, "pad", LABELS, "stop", 0.5, Treatment(do, "text"), 2, cache=cache)
         write_prepared(prepared, tmp_path / folder)
         digests.append(folder_digest(tmp_path / folder))
         reports.append(
             (
                 prepared.decoded,
                 prepared.recalled,
-                {name: put_back(prepared.films[0], one).sum() for name, one in prepared.removed.items()},
+                {name: put_back(prepared.films[0], one).sum() for name, one in prepared.behind.items()},
             )
         )
     assert digests[0] == digests[1] == digests[2]
     assert [report[:2] for report in reports] == [(6, 0), (6, 0), (0, 6)]
     assert reports[0][2] == reports[1][2] == reports[2][2]
-    assert len(reports[0][2]) == (5 if markers == "inpaint" else 0)
+    assert len(reports[0][2]) == (5 if do == "inpaint" else 0)
     problems = pd.read_csv(tmp_path / "warm" / "problems.csv").set_index("image_id")["problem"].to_dict()
     assert problems == {"s/1": "broken film", "s/0": "broken lung_mask", "s/5": "broken lesion_mask"}
 
@@ -247,7 +247,7 @@ def test_films_masks_and_faults_come_out_of_the_cache_byte_for_byte(tmp_path: Pa
 def test_a_changed_mask_is_decoded_with_its_film(tmp_path: Path) -> None:
     root, cache = tmp_path / "films", tmp_path / "cache"
     table = table_with_masks(root)
-    arguments = ({"s": (root, table)}, 64, "pad", LABELS, "stop", 0.5, "keep", 2)
+    arguments = ({"s": (root, table)}, 64, "pad", LABELS, "stop", 0.5, Treatment("keep", "letters"), 2)
     before = build_manifest(*arguments, cache=cache)
     (root / "lungs2.png").write_bytes(lettered(20, mask=True))
     (root / "nowhere.png").write_bytes(lettered(3, mask=True))
@@ -263,7 +263,7 @@ def test_a_film_that_met_its_lid_is_tried_again(root: Path, tmp_path: Path, monk
         def refuse(*arguments: object) -> None:
             raise ResourceLimitError("took too long")
 
-        patch.setattr(decoding, "prepare_marked", refuse)
+        patch.setattr(decoding, "prepare_covered", refuse)
         with pytest.raises(ValueError, match="took too long"):
             build(root, tmp_path / "cache")
     assert entries(tmp_path / "cache") == []
@@ -271,7 +271,7 @@ def test_a_film_that_met_its_lid_is_tried_again(root: Path, tmp_path: Path, monk
 
 
 def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    film = decode_film(lettered(1), {}, 16, "pad", "keep")
+    film = decode_film(lettered(1), {}, 16, "pad", Treatment("keep", "letters"))
     with monkeypatch.context() as patch:
 
         def stop(self: Path, content: bytes) -> None:
@@ -288,7 +288,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest
 
 
 def test_runs_that_write_at_once_do_not_meet(tmp_path: Path) -> None:
-    film = decode_film(lettered(1), {}, 64, "pad", "keep")
+    film = decode_film(lettered(1), {}, 64, "pad", Treatment("keep", "letters"))
     keep(tmp_path, "ab", film)
 
     def work(number: int) -> bool:
@@ -301,7 +301,7 @@ def test_runs_that_write_at_once_do_not_meet(tmp_path: Path) -> None:
 
 
 def test_those_used_longest_ago_go_first(tmp_path: Path) -> None:
-    film = decode_film(lettered(1), {}, 16, "pad", "keep")
+    film = decode_film(lettered(1), {}, 16, "pad", Treatment("keep", "letters"))
     for age, name in enumerate(["newest", "newer", "old", "oldest"]):
         keep(tmp_path, name, film)
         os.utime(tmp_path / name[:2] / name, (time.time() - 1000 - age, time.time() - 1000 - age))

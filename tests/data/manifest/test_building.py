@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.images import prepare_film
 from hilum.data.manifest.building import build_manifest
 from hilum.data.manifest.joined_sources import join_sources
@@ -39,7 +40,7 @@ def build(tables: dict[str, Path], **settings: object) -> Prepared:
         "labels": LABELS,
         "unmatched": "stop",
         "broken_share": 0.5,
-        "markers": "keep",
+        "treatment": Treatment("keep", "text"),
         "workers": 2,
         **settings,
     }
@@ -112,7 +113,7 @@ def test_a_file_that_vanished_is_broken(tmp_path: Path) -> None:
     root = write_root(tmp_path)
     table = read_folder(root)
     (root / "normal" / "p0.png").unlink()
-    prepared = build_manifest({"clinic": (root, table)}, 16, "pad", LABELS, "stop", 0.5, "keep", 1)
+    prepared = build_manifest({"clinic": (root, table)}, 16, "pad", LABELS, "stop", 0.5, Treatment("keep", "letters"), 1)
     assert prepared.problems["detail"].tolist() == ["the file is missing"]
 
 
@@ -121,7 +122,7 @@ def test_a_file_that_cannot_be_read_is_broken_and_its_reason_does_not_say_where_
     table = read_folder(root)
     (root / "normal" / "p0.png").unlink()
     (root / "normal" / "p0.png").mkdir()
-    prepared = build_manifest({"clinic": (root, table)}, 16, "pad", LABELS, "stop", 0.5, "keep", 1)
+    prepared = build_manifest({"clinic": (root, table)}, 16, "pad", LABELS, "stop", 0.5, Treatment("keep", "letters"), 1)
     assert prepared.problems["detail"].tolist() == ["the file cannot be read: Is a directory"]
 
 
@@ -150,7 +151,7 @@ def test_what_a_reader_left_out_is_in_the_problem_list_under_its_source(tmp_path
     table = read_folder(root)
     gone = {"image_id": "x/gone", "path": "x/gone.png", "problem": "row without a film", "detail": "not there"}
     table.attrs["left_out"] = [gone]
-    prepared = build_manifest({"clinic": (root, table)}, 16, "pad", LABELS, "stop", 0.5, "keep", 1)
+    prepared = build_manifest({"clinic": (root, table)}, 16, "pad", LABELS, "stop", 0.5, Treatment("keep", "letters"), 1)
     assert prepared.problems.to_dict("records") == [{**gone, "image_id": "clinic/x/gone", "path": "clinic/x/gone.png"}]
     assert len(prepared.manifest) == 6
 
@@ -262,7 +263,7 @@ def test_a_slice_of_the_real_films(shared: Path, tmp_path: Path) -> None:
     twins = table["path"].str.contains("person1159_virus_194")  # 1944 and 1945 are the same bytes
     part = pd.concat([table[twins], table[::150]]).drop_duplicates("image_id")
     labels = {"normal": ["normal"], "bacterial": ["pneumonia/bacterial"], "viral": ["pneumonia/viral"]}
-    prepared = build_manifest({"kermany": (root, part)}, 64, "pad", labels, "stop", 0.0, "keep", 2)
+    prepared = build_manifest({"kermany": (root, part)}, 64, "pad", labels, "stop", 0.0, Treatment("keep", "letters"), 2)
     assert "kermany/train/PNEUMONIA/person1159_virus_1945" in set(prepared.problems["image_id"])
     assert set(prepared.problems["problem"]) == {"copy"}
     assert len(prepared.manifest) == len(part) - len(prepared.problems)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from hilum.data.burned_in.treatment import Treatment
 from hilum.data.manifest.building import build_manifest
 from hilum.data.manifest.prepared_set import write_prepared
 from hilum.data.prepared.loading import load_films, load_geometry
@@ -54,7 +55,10 @@ def to_corners(box: np.ndarray) -> np.ndarray:
 def test_a_marked_corner_goes_there_and_back(tmp_path: Path, square: str, orientation: int, ending: str) -> None:
     table = write_films(tmp_path, orientation, ending)
     labels = {"normal": ["normal"], "ill": ["ill"]}
-    write_prepared(build_manifest({"s": (tmp_path, table)}, SIZE, square, labels, "stop", 0.0, "keep", 2), tmp_path / "prepared")
+    write_prepared(
+        build_manifest({"s": (tmp_path, table)}, SIZE, square, labels, "stop", 0.0, Treatment("keep", "letters"), 2),
+        tmp_path / "prepared",
+    )
     films, geometry = load_films(tmp_path / "prepared"), load_geometry(tmp_path / "prepared")
     masks = load_masks(tmp_path / "prepared", "lesion_mask", list(geometry))
     assert len(geometry) == len(masks) == len(SHAPES)

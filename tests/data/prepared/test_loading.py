@@ -6,13 +6,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.data.burned_in.removal import MARKER_COLUMNS
+from hilum.data.burned_in.removal import COLUMNS
 from hilum.data.manifest.prepared_set import GEOMETRY, Prepared, write_prepared
 from hilum.data.prepared.geometry import fit_square
-from hilum.data.prepared.loading import LISTED, load_films, load_geometry, load_split, load_whole_masks, read_grey_bits
+from hilum.data.prepared.loading import (
+    BURNED_IN,
+    LISTED,
+    find_burned_in_table,
+    load_films,
+    load_geometry,
+    load_split,
+    load_whole_masks,
+    read_burned_in,
+    read_grey_bits,
+)
 from hilum.data.prepared.masks import PackedMasks, load_masks
 from hilum.data.prepared.whole_masks import decode_mask, encode_mask
-from hilum.records import MANIFEST
+from hilum.data.quality.copies import PROBLEMS
+from hilum.data.quality.still_burned_in import StillBurnedIn
+from hilum.records import FORMER, MANIFEST
 from hilum.results import file_sha256
 
 SIZE = 10  # not a multiple of 8: the last byte of a packed row is only partly used
@@ -41,8 +53,9 @@ def make_prepared() -> Prepared:
         geometry=pd.DataFrame(
             [(name, *astuple(fit_square(1500, 901 + i, SIZE, "pad"))) for i, name in enumerate(ids)], columns=list(GEOMETRY)
         ),
-        markers=pd.DataFrame([(name, 1, 0.01, "[[1.0, 2.0, 3.5, 4.0]]", "") for name in ids], columns=list(MARKER_COLUMNS)),
-        removed={},
+        burned_in=pd.DataFrame([(name, 1, 0.01, "[[1.0, 2.0, 3.5, 4.0]]", "", "", "") for name in ids], columns=list(COLUMNS)),
+        still_burned_in=StillBurnedIn(pd.DataFrame(columns=list(PROBLEMS)), {}, {}),
+        behind={},
         grey_bits={"clinic": 12},
         notes=("clinic: 5 films",),
         decoded=5,
@@ -89,6 +102,7 @@ def test_equal_content_is_written_as_equal_bytes(folder: Path, tmp_path: Path) -
     write_prepared(make_prepared(), tmp_path / "again")
     names = sorted(file.name for file in folder.iterdir())
     assert names == [
+        "burned_in.csv",
         "films.npy",
         "geometry.csv",
         "grey_bits.json",
@@ -96,7 +110,6 @@ def test_equal_content_is_written_as_equal_bytes(folder: Path, tmp_path: Path) -
         "linked_patients.csv",
         "lung_masks.npz",
         "manifest.csv",
-        "markers.csv",
         "problems.csv",
         "whole_lesion_masks.zip",
         "whole_lung_masks.zip",
@@ -174,3 +187,14 @@ def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
 def test_a_class_may_be_called_none(folder: Path, tmp_path: Path) -> None:
     split = write_split(tmp_path / "split", [0, 1], ["None", "ill"])
     assert load_split(folder, split, "val", ["None", "ill"]).examples.labels.tolist() == [0, 1]
+
+
+def test_what_is_burned_in_is_read_from_films_prepared_under_the_former_names(folder: Path, tmp_path: Path) -> None:
+    table = read_burned_in(folder)
+    assert find_burned_in_table(tmp_path) is None
+    with pytest.raises(ValueError, match=r"burned_in\.csv must be there before this stage runs; run `dvc repro`"):
+        read_burned_in(tmp_path)
+    former = table.drop(columns=["left", "left_boxes"]).rename(columns=FORMER)
+    former.to_csv(tmp_path / FORMER[BURNED_IN], index=False)
+    assert "markers" in (tmp_path / "markers.csv").read_text()
+    pd.testing.assert_frame_equal(read_burned_in(tmp_path)[list(table.columns)], table)

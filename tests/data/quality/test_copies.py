@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from hilum.data.burned_in.treatment import Treatment
 from hilum.data.manifest.building import build_manifest
 from hilum.data.quality.copies import PROBLEMS, find_copies
 from hilum.data.readers.folder import read_folder
@@ -72,7 +73,7 @@ def test_every_injected_copy_is_found_by_bytes_by_pixels_and_by_patient(tmp_path
             injected[f"s/{finding}/x{number:02d}-1"] = "bytes" if number < 15 else "pixels"
     table = read_folder(tmp_path, "(?P<patient>x?[0-9]+)-")
     labels = {name: [name] for name in "abc"}
-    prepared = build_manifest({"s": (tmp_path, table)}, 32, "pad", labels, "stop", 0.0, "keep", 2)
+    prepared = build_manifest({"s": (tmp_path, table)}, 32, "pad", labels, "stop", 0.0, Treatment("keep", "letters"), 2)
     assert set(prepared.problems["image_id"]) == set(injected)
     for row in prepared.problems.itertuples():
         assert row.detail.startswith(f"the same {injected[row.image_id]} as ")

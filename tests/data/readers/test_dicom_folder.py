@@ -171,7 +171,7 @@ def test_remarks_are_told_by_image_id(tmp_path: Path) -> None:
     write_film(tmp_path / "root" / "1.dcm", 1, BurnedInAnnotation=None, SOPClassUID=uid.SecondaryCaptureImageStorage)
     relabel(tmp_path / "root", "file,finding", "1.dcm,a")
     table = read_mapped(tmp_path / "root")
-    assert [(row[0], row[1]) for row in table.attrs["problems"]] == [(table["image_id"][0], "burnt-in text")]
+    assert [(row[0], row[1]) for row in table.attrs["problems"]] == [(table["image_id"][0], "burned-in text")]
 
 
 @pytest.mark.parametrize(

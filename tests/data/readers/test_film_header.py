@@ -15,8 +15,8 @@ SALT = bytes(range(32))
 PIXELS = np.arange(4096, dtype=np.uint16).reshape(64, 64)
 
 
-def header(form: str = "explicit", burnt_in: bool = True, **attributes: Any) -> FilmHeader:
-    return read_film_header(BytesIO(write(describe(PIXELS, 12, **attributes), form)), SALT, burnt_in)
+def header(form: str = "explicit", burned_in: bool = True, **attributes: Any) -> FilmHeader:
+    return read_film_header(BytesIO(write(describe(PIXELS, 12, **attributes), form)), SALT, burned_in)
 
 
 @pytest.mark.parametrize("form", LOSSLESS)
@@ -60,11 +60,14 @@ def test_a_name_in_a_coded_attribute_is_dropped_and_remarked(key: str) -> None:
 @pytest.mark.parametrize(
     ("attributes", "remarks"),
     [
-        ({"BurnedInAnnotation": "YES"}, ["burnt-in text"]),
+        ({"BurnedInAnnotation": "YES"}, ["burned-in text"]),
         ({"BurnedInAnnotation": None}, []),
-        ({"BurnedInAnnotation": None, "SOPClassUID": uid.SecondaryCaptureImageStorage}, ["burnt-in text"]),
+        ({"BurnedInAnnotation": None, "SOPClassUID": uid.SecondaryCaptureImageStorage}, ["burned-in text"]),
         ({"BurnedInAnnotation": "NO", "SOPClassUID": uid.SecondaryCaptureImageStorage}, []),
-        ({"BurnedInAnnotation": None, "SOPClassUID": uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage}, ["burnt-in text"]),
+        (
+            {"BurnedInAnnotation": None, "SOPClassUID": uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage},
+            ["burned-in text"],
+        ),
         ({"Modality": "CT"}, ["odd modality"]),
         ({"PixelSpacing": [0.2, 0.2]}, []),
         ({"PixelSpacing": [0.2, 0.4]}, ["pixels not square"]),
@@ -78,8 +81,8 @@ def test_what_a_person_must_see_is_remarked(attributes: dict[str, Any], remarks:
 
 def test_a_public_set_of_secondary_captures_is_not_remarked() -> None:
     capture = {"BurnedInAnnotation": None, "SOPClassUID": uid.SecondaryCaptureImageStorage}
-    assert header(burnt_in=False, **capture).remarks == ()
-    assert header(burnt_in=False, BurnedInAnnotation="YES").remarks != ()
+    assert header(burned_in=False, **capture).remarks == ()
+    assert header(burned_in=False, BurnedInAnnotation="YES").remarks != ()
 
 
 def test_an_object_without_an_image_is_known() -> None:

@@ -126,7 +126,7 @@ def test_hand_worked_probabilities():
     assert ece(y_true, y_prob, y_pred, bins=1) == pytest.approx(0.2)
 
 
-def test_ece_takes_the_confidence_of_the_verdict_not_the_highest_probability():
+def test_ece_takes_the_confidence_of_the_prediction_not_the_highest_probability():
     y_true, y_prob = np.array([1, 1]), np.array([[0.7, 0.3], [0.7, 0.3]])
     assert ece(y_true, y_prob, decide(y_prob, 0.25)) == pytest.approx(0.7)
 
@@ -180,7 +180,7 @@ def test_class_never_called_and_class_without_films_are_nan_with_a_reason():
     values, reasons = evaluate_all(predictions), undefined_reasons(predictions)
     assert confusion_counts(predictions.y_true, predictions.y_pred, 3).tolist() == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
     assert set(reasons) == {name for name, value in values.items() if np.isnan(value)}
-    assert reasons["precision/viral"] == "no film is called viral"
+    assert reasons["precision/viral"] == "no film is predicted as viral"
     assert reasons["auroc/viral"] == reasons["auroc_macro"] == reasons["balanced_accuracy"] == "no film of viral among 4"
     assert values["sensitivity/bacterial"] == 0.5 and values["specificity/viral"] == 1.0
 
@@ -208,7 +208,7 @@ def test_flat_names_and_titles():
 
 
 @pytest.mark.parametrize("name", VALIDATION_METRICS)
-def test_score_is_what_evaluate_all_says_for_the_argmax_verdict(name):
+def test_score_is_what_evaluate_all_gives_for_the_argmax_prediction(name):
     p = random_predictions(3)
     assert score(name, p.y_true, p.y_prob) == evaluate_all(p)[name]
 
@@ -271,7 +271,7 @@ def test_predictions_that_do_not_fit_are_refused(change, message):
         evaluate_all(dataclasses.replace(good, **change))
 
 
-def test_all_faults_are_told_at_once():
+def test_all_faults_are_listed_at_once():
     bad = dataclasses.replace(make([0, 1], np.eye(3)[:2]), y_true=np.array([0, 9]), image_id=np.array(["x", "x"]))
     with pytest.raises(ValueError, match=r"y_true.*image_id"):
         check_predictions(bad)

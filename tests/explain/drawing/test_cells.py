@@ -54,13 +54,13 @@ def test_wrong_arguments_are_refused(class_index, per_cell):
 
 def test_an_empty_cell_says_so():
     label = tell_tile(predictions([2, 1], [2, 2]), 1, 2)
-    assert label == "f1: p = 0.33\nis bacterial, called viral"
+    assert label == "f1: p = 0.33\ntrue bacterial, pred. viral"
     annotations = no_annotations(fit_square(16, 16, 16, "pad"))
     tile = Tile(np.full((16, 16), 90, np.uint8), np.full((16, 16), 0.25, np.float32), label, annotations)
     cells = {"true positive": [tile, tile], "false positive": [], "false negative": [tile], "true negative": []}
     figure = draw_grid(cells, 2, "Grad-CAM for viral", signed=False, unit="logits", sanity="")
     said = [text.get_text() for text in figure.findobj(Text)]
-    assert "false positive: there is none in this split" in said
+    assert "false positive: none in this split" in said
     assert "true positive: 2 shown" in said
     assert f"{label}\nscale ends at 0.25" in said
     assert "share of each scale's end, logits" in said

@@ -95,7 +95,7 @@ def test_a_panel_says_what_a_reader_needs():
         "lungs: blue line",
         "8 channels (max_N 20)",
         "20 copies with noise of 10% of the range",
-        "touchy places, for or against",
+        "sensitive places, for or against",
         "completeness error +0.03 of +1.50 logits (mean)",
         "completeness error -0.30 of +2.00 logits (black)",
         "from black, mean",
@@ -113,7 +113,7 @@ def test_a_panel_says_what_a_reader_needs():
         assert words in said
 
 
-def test_the_marks_have_a_picture_of_their_own_between_film_and_maps():
+def test_the_annotations_have_a_picture_of_their_own_between_film_and_maps():
     figure = draw_panel(FILM, every(), 1, PREDICTION, MARKS)
     titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
     assert titles[:2] == ["film", "annotations"] and len(titles) == 2 + len(METHODS)
@@ -123,7 +123,7 @@ def test_the_marks_have_a_picture_of_their_own_between_film_and_maps():
 
 
 @pytest.mark.parametrize("annotations", [None, FilmAnnotations(MARKS.geometry, {}, {}, BOXES[:0], ())])
-def test_a_film_without_marks_has_no_such_picture(annotations):
+def test_a_film_without_annotations_has_no_such_picture(annotations):
     assert "annotations" not in [
         axes.get_title(loc="left") for axes in draw_panel(FILM, every(), 1, PREDICTION, annotations).axes
     ]
@@ -155,11 +155,11 @@ def test_an_undefined_local_fit_is_called_so():
 
 
 @pytest.mark.parametrize(("true", "verdict"), [("viral", "right"), ("bacterial", "wrong"), (None, "unknown")])
-def test_the_verdict_is_right_wrong_or_unknown(true, verdict):
+def test_the_prediction_is_right_wrong_or_unknown(true, verdict):
     assert dataclasses.replace(PREDICTION, true=true).verdict == verdict
 
 
-def test_a_verdict_by_a_threshold_says_which_and_another_class_that_is_explained_its_probability():
+def test_a_prediction_by_a_threshold_says_which_and_another_class_that_is_explained_its_probability():
     answer = describe_prediction("f", ("normal", "ill"), np.array([0.6, 0.4]), predicted=1, target=0, threshold=0.35)
     assert answer == FilmPrediction("f", "ill", 0.4, "normal", 0.6, "ill from a threshold of 35.0%")
     said = texts(draw_panel(FILM, [attribution("gradcam")], 1, answer))

@@ -36,7 +36,7 @@ def brightness(images):
 
 
 def curved(images):
-    """A verdict that is no sum of pixels."""
+    """A prediction that is no sum of pixels."""
     weights = np.random.default_rng(8).normal(size=(10, 10))
     seen = (images[..., 0].astype(np.float64) / 255 * weights).sum(axis=(1, 2))
     return two_classes(1 / (1 + np.exp(-seen - np.sin(3 * seen))))

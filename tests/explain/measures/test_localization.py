@@ -107,6 +107,6 @@ def test_the_tuned_level_is_the_best_of_all():
     assert LEVELS.tolist() == pytest.approx(np.linspace(0.05, 0.95, 19).tolist())
 
 
-def test_a_mark_of_another_size_is_refused():
+def test_an_annotation_of_another_size_is_refused():
     with pytest.raises(ValueError, match="size of the map"):
         hit_rate(HEAT, MARK.T)

@@ -88,7 +88,7 @@ def test_values_are_one_per_film_within_the_range_also_for_maps_without_knowledg
 
 
 @pytest.mark.parametrize("name", [name for name, measure in MEASURES.items() if measure.costly])
-def test_dear_measures_take_the_first_films_only(name, measured):
+def test_costly_measures_take_the_first_films_only(name, measured):
     table = measured.films[measured.films["method"] == "gradcam"]
     assert np.flatnonzero(table[name].notna()).tolist() == list(range(COSTLY))
 
@@ -122,7 +122,7 @@ def test_what_a_map_without_knowledge_gets_is_as_said(measured):
     assert means.loc["random", "relevance_mass_lungs"] == pytest.approx(1)
 
 
-def test_the_cascade_is_told_stop_by_stop(measured):
+def test_the_cascade_is_listed_stop_by_stop(measured):
     table = measured.randomisation
     assert list(table.columns) == ["method", "image_id", "seed", "stop", "layer", "spearman", "ssim"]
     assert table.groupby("method").size().to_dict() == dict.fromkeys((*USED, *REFERENCES), COSTLY * 2)
@@ -169,7 +169,7 @@ def test_a_black_box_has_no_weights_to_permute(settings):
     maps = Attribution(np.ones((1, SIZE, SIZE), np.float32), "lime", TARGETS[:1], True, {})
     chosen = Predictions(np.array(["w"]), np.array(["w"]), TRUE[:1], np.eye(3)[:1], TARGETS[:1], CLASSES)
     asked = settings.model_copy(update={"measures": ["randomised_spearman"]})
-    with pytest.raises(ValueError, match="weights of a model can be permuted only"):
+    with pytest.raises(ValueError, match="must have its Keras model, whose weights are permuted"):
         measure_maps(
             explained, FILMS[:1], {"lime": maps}, {}, chosen, annotations()[:1], tune_levels({}, []), asked, 3, lambda i, n: None
         )

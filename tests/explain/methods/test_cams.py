@@ -16,7 +16,7 @@ FILMS, TARGETS, LAYER = draw_films(3, seed=2), np.array([0, 1, 2]), "conv_pw_11_
 
 @pytest.fixture(scope="module")
 def network():
-    """A real backbone with random weights and a head that tells its classes apart."""
+    """A real backbone with random weights and a head that separates its classes."""
     model = build_classifier("mobilenet_025", SIZE, 3, None, 0.2, 0.0, np.log(np.full(3, 1 / 3)), seed=4)
     logits = model.get_layer("logits")
     logits.set_weights([np.random.default_rng(0).normal(0, 1, logits.kernel.shape), np.zeros(3)])

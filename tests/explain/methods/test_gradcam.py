@@ -12,7 +12,7 @@ from hilum.models.forward import predictor
 
 @pytest.fixture(scope="module")
 def network():
-    """A real backbone with random weights and a head that tells its classes apart."""
+    """A real backbone with random weights and a head that separates its classes."""
     model = build_classifier("mobilenet_025", SIZE, 3, None, 0.2, 0.0, np.log(np.full(3, 1 / 3)), seed=4)
     logits = model.get_layer("logits")
     logits.set_weights([np.random.default_rng(0).normal(0, 1, logits.kernel.shape), np.zeros(3)])

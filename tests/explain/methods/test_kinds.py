@@ -39,7 +39,7 @@ def test_every_method_finds_the_square_in_every_kind(name, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_gives_the_same_answers(kind):
+def test_every_kind_gives_the_same_predictions(kind):
     expected = subject_of_kind("hilum's own").predict(FILMS)
     got = subject_of_kind(kind).predict(FILMS)
     np.testing.assert_allclose(got.sum(axis=1), 1, atol=1e-9)

@@ -149,7 +149,7 @@ def test_a_batch_gives_what_single_films_give(name, maps):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_certain_verdict_has_a_finite_map(name):
+def test_a_certain_prediction_has_a_finite_map(name):
     explained = explained_of(1e4)
     assert explained.predict(FILMS)[0, 1] == 1.0
     got = run(name, explained)

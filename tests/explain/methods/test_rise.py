@@ -47,7 +47,7 @@ def test_the_corner_that_is_read_stands_out():
     assert explain(seed=4).values.tobytes() != got.values.tobytes()
 
 
-def test_a_flat_answer_has_a_zero_map():
+def test_a_constant_prediction_has_a_zero_map():
     got = explain(answer=lambda images: np.tile([0.3, 0.7], (len(images), 1)))
     assert not got.values.any()
     assert got.numbers["zero"][0] == 1

@@ -54,7 +54,7 @@ def test_the_additivity_error_is_small_beside_the_difference_and_shrinks_with_sa
     assert (np.abs(many["additivity_error"]) < 0.25 * np.abs(many["difference"])).all()
 
 
-def test_the_layer_and_where_it_is_measured_are_told(network):
+def test_the_layer_and_where_it_is_measured_are_named(network):
     got = explain(network)
     assert got.parameters["at"] == "input of conv_pw_11"
     assert got.cells == Cells(3, 3, "conv_pw_11")

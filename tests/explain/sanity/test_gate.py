@@ -119,7 +119,7 @@ def words(figure: Any) -> list[str]:
     return [text.get_text() for axes in figure.axes for text in axes.texts if text.get_text() in stamps]
 
 
-def test_a_model_that_answers_always_the_same_is_no_evidence() -> None:
+def test_a_model_with_constant_predictions_is_no_evidence() -> None:
     """Nothing moves LIME's probabilities, before or after: its maps are zero on both sides."""
     model = build_reader(0.0)
     films, targets = draw_films(3, seed=1), np.ones(3, np.int64)
@@ -226,7 +226,7 @@ def test_a_panel_says_the_verdict_unless_it_is_a_pass(told: str) -> None:
 
 @pytest.mark.parametrize("fleeting", [False, True])
 @pytest.mark.parametrize("name", sorted(SETTINGS))
-def test_what_a_method_compiled_once_answers_for_other_weights_as_if_compiled_anew(name: str, fleeting: bool) -> None:
+def test_what_a_method_compiled_once_serves_other_weights_as_if_compiled_again(name: str, fleeting: bool) -> None:
     images, targets = draw_films(2, seed=8), np.array([1, 0])
     model = build_reader(1.0)
     background = explained_of(1.0).background

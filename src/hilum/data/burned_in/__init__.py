@@ -1,1 +1,1 @@
-"""Letters and marks in the pixels of a film: found, and taken out."""
+"""Letters and text in the pixels of a film: found, covered, and looked for again."""

@@ -1,4 +1,4 @@
-"""The letters that markers are made of, as dots."""
+"""The side letters that are drawn and pasted, as dots."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Where bright letters are burnt into a film."""
+"""Where bright letters are burned into a film."""
 
 from functools import cache
 
@@ -27,7 +27,7 @@ BLURS = (0.0, 0.06, 0.12)  # of a letter's height: small ones lose their holes
 CELL = 16  # letters are compared on a grid of this many pixels a side, so stretched ones are like others
 
 
-def find_markers(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
+def find_letters(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Boxes (M, 4) of x, y, width, height in pixels of a film (H, W) uint8, around bright letters near its edges.
 
     A white top-hat keeps what is brighter than its surroundings and thinner than a bone; connected pixels at several levels are

@@ -8,14 +8,15 @@ from io import BytesIO
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.data.burned_in.treatment import Treatment
+from hilum.data.decoding.covered_film import CoveredFilm, Told, prepare_covered, tell_burned_in
 from hilum.data.decoding.depth import GREY_BITS
 from hilum.data.decoding.images import read_mask
 from hilum.data.decoding.limits import ResourceLimitError
-from hilum.data.decoding.marked_film import MarkedFilm, prepare_marked, tell_markers
 from hilum.data.prepared.geometry import Geometry
 from hilum.data.prepared.whole_masks import encode_mask
 
-Removed = tuple[NDArray[np.int32], NDArray[np.uint8]]  # (P,) places in the flattened film, and the grey levels that were there
+Behind = tuple[NDArray[np.int32], NDArray[np.uint8]]  # (P,) places in the flattened film, and the grey levels that were there
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class DecodedFilm:
     broken: why the film could not be decoded; everything else is then empty.
     lasting: the same files always give this; not if a limit of memory or time was met.
     film: (size, size) uint8. pixel_sha256: of its bytes.
-    markers: the film's row of markers.MARKER_COLUMNS, without its name.
-    removed: the pixels that the removal of marks changed.
+    burned_in: the film's row of removal.COLUMNS, without its name.
+    behind: what the pixels were that covering changed.
     masks: kind -> (size, ceil(size / 8)) uint8, as numpy.packbits makes them. whole_masks: kind -> the mask as it was drawn, of
     `whole_masks.encode_mask`. mask_faults: kind -> why it could not be decoded.
     remarks: what is odd in the film's file and cost no film.
@@ -37,8 +38,8 @@ class DecodedFilm:
     film: NDArray[np.uint8] | None = None
     pixel_sha256: str = ""
     geometry: Geometry | None = None
-    markers: tuple[int, float, str, str] | None = None
-    removed: Removed | None = None
+    burned_in: Told | None = None
+    behind: Behind | None = None
     masks: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
     whole_masks: dict[str, bytes] = field(default_factory=dict)
     mask_faults: dict[str, str] = field(default_factory=dict)
@@ -46,15 +47,15 @@ class DecodedFilm:
 
 
 def decode_film(
-    film: bytes, masks: Mapping[str, bytes], size: int, square: str, markers: str, bits: Sequence[int] = GREY_BITS
+    film: bytes, masks: Mapping[str, bytes], size: int, square: str, treatment: Treatment, bits: Sequence[int] = GREY_BITS
 ) -> DecodedFilm:
     """Decode, square and resize a film and its masks; a fault of the files is part of the answer.
 
-    film, masks: content of the files; masks by kind. size: side in pixels. square: pad or stretch. markers: keep or inpaint.
-    bits: the depths that a film of 16 bits may have.
+    film, masks: content of the files; masks by kind. size: side in pixels. square: pad or stretch. treatment: of what is burned
+    in. bits: the depths that a film of 16 bits may have.
     """
     try:
-        marked = prepare_marked(BytesIO(film), size, square, markers, bits)
+        ready = prepare_covered(BytesIO(film), size, square, treatment, bits)
     except ResourceLimitError as error:
         return DecodedFilm(broken=str(error), lasting=False)
     except ValueError as error:
@@ -63,33 +64,33 @@ def decode_film(
     for kind, content in masks.items():
         try:
             drawn = read_mask(BytesIO(content))
-            packed[kind], whole[kind] = np.packbits(marked.geometry.mask_to_prepared(drawn), axis=-1), encode_mask(drawn)
+            packed[kind], whole[kind] = np.packbits(ready.geometry.mask_to_prepared(drawn), axis=-1), encode_mask(drawn)
         except ValueError as error:
             faults[kind] = str(error)
             lasting = lasting and not isinstance(error, ResourceLimitError)
     lungs = np.unpackbits(packed["lung_mask"], axis=-1, count=size).astype(bool) if "lung_mask" in packed else None
     return DecodedFilm(
         lasting=lasting,
-        film=marked.film,
-        pixel_sha256=hashlib.sha256(marked.film.tobytes()).hexdigest(),
-        geometry=marked.geometry,
-        markers=tell_markers(marked, lungs),
-        removed=_list_removed(marked),
+        film=ready.film,
+        pixel_sha256=hashlib.sha256(ready.film.tobytes()).hexdigest(),
+        geometry=ready.geometry,
+        burned_in=tell_burned_in(ready, lungs),
+        behind=_list_behind(ready),
         masks=packed,
         whole_masks=whole,
         mask_faults=faults,
-        remarks=marked.remarks,
+        remarks=ready.remarks,
     )
 
 
-def put_back(film: NDArray[np.uint8], removed: Removed | None) -> NDArray[np.uint8]:
-    """The film (size, size) with the marks that were removed from it, if any."""
+def put_back(film: NDArray[np.uint8], behind: Behind | None) -> NDArray[np.uint8]:
+    """The film (size, size) with what was covered in it, if anything."""
     before = film.copy()
-    if removed is not None:
-        before.flat[removed[0]] = removed[1]
+    if behind is not None:
+        before.flat[behind[0]] = behind[1]
     return before
 
 
-def _list_removed(marked: MarkedFilm) -> Removed | None:
-    places = np.flatnonzero(marked.film != marked.before).astype(np.int32)
-    return (places, marked.before.flat[places]) if len(places) else None
+def _list_behind(ready: CoveredFilm) -> Behind | None:
+    places = np.flatnonzero(ready.film != ready.before).astype(np.int32)
+    return (places, ready.before.flat[places]) if len(places) else None

@@ -21,38 +21,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.code_version import made_by
+from hilum.data.burned_in.ocr import PACKAGES
+from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.decoding import DecodedFilm
 from hilum.data.prepared.geometry import Geometry
 
 LIMIT = 8 * 1024**3  # bytes of all decoded films; those used longest ago go first
 ABANDONED = 24 * 3600  # seconds after which a half-written file is nobody's
 CODE = (  # what this file imports; tests/data/decoding/test_film_cache.py compares
-    *("code_version.py", "data/burned_in/letters.py", "data/burned_in/removal.py"),
+    *("code_version.py", "data/burned_in/found.py", "data/burned_in/letters.py", "data/burned_in/ocr.py"),
+    *("data/burned_in/removal.py", "data/burned_in/search.py", "data/burned_in/second_look.py", "data/burned_in/strokes.py"),
+    *("data/burned_in/text.py", "data/burned_in/treatment.py", "data/decoding/covered_film.py"),
     *("data/decoding/codestream.py", "data/decoding/decoding.py", "data/decoding/depth.py", "data/decoding/dicom.py"),
     *("data/decoding/dicom_header.py", "data/decoding/dicom_values.py", "data/decoding/film_cache.py"),
     *("data/decoding/film_read.py", "data/decoding/formats.py"),
     *("data/decoding/images.py", "data/decoding/jpeg_scans.py", "data/decoding/kinds.py", "data/decoding/levels.py"),
-    *("data/decoding/limits.py", "data/decoding/marked_film.py", "data/decoding/netpbm.py", "data/decoding/sandbox.py"),
+    *("data/decoding/limits.py", "data/decoding/netpbm.py", "data/decoding/sandbox.py"),
     *("data/decoding/tiff.py", "data/decoding/windowing.py"),
     *("data/prepared/geometry.py", "data/prepared/whole_masks.py"),
 )
 LIBRARIES = (
-    *("numpy", "opencv-python-headless", "pillow", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-openjpeg", "python-gdcm"),
+    *(
+        "numpy",
+        "opencv-python-headless",
+        "pillow",
+        "pydicom",
+        "pyjpegls",
+        "pylibjpeg",
+        "pylibjpeg-openjpeg",
+        "python-gdcm",
+        "scipy",
+    ),
 )
 
 
-def name_entry(hashes: Mapping[str, str], size: int, square: str, markers: str, bits: Sequence[int] = ()) -> str:
+def name_entry(hashes: Mapping[str, str], size: int, square: str, treatment: Treatment, bits: Sequence[int] = ()) -> str:
     """The name under which what `decode_film` gives is kept: a hash of its arguments, of the code and of the libraries.
 
     hashes: SHA-256 of each file, by `film` or the kind of mask. bits: the depth that was settled for a film of 16 bits.
     """
-    told = json.dumps([_version(), dict(hashes), size, square, markers, list(bits)], sort_keys=True)
+    told = json.dumps(
+        [_version(treatment.searches), dict(hashes), size, square, treatment.do, treatment.searches, list(bits)], sort_keys=True
+    )
     return hashlib.sha256(told.encode()).hexdigest()
 
 
 def name_bits(sha256: str) -> str:
     """The name under which the bits that a film of 16 uses are kept; sha256: of its file."""
-    return hashlib.sha256(json.dumps([_version(), "bits", sha256]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([_version(""), "bits", sha256]).encode()).hexdigest()
 
 
 def recall(folder: Path, name: str) -> DecodedFilm | None:
@@ -120,9 +136,9 @@ def drop_oldest(folder: Path, limit: int) -> None:
 
 
 @cache
-def _version() -> str:
-    """Of everything but the files and settings that decides what decoding gives."""
-    return made_by(CODE, LIBRARIES)
+def _version(reader: str) -> str:
+    """Of everything but the files and settings that decides what decoding gives. reader: of what is burned in."""
+    return made_by(CODE, (*LIBRARIES, *PACKAGES) if reader == "ocr" else LIBRARIES)
 
 
 def _place(folder: Path, name: str) -> Path:
@@ -139,13 +155,13 @@ def _pack(one: DecodedFilm) -> bytes:
     arrays |= {f"whole/{kind}": np.frombuffer(png, np.uint8) for kind, png in one.whole_masks.items()}
     if one.film is not None:
         arrays["film"] = one.film
-    if one.removed is not None:
-        arrays["places"], arrays["levels"] = one.removed
+    if one.behind is not None:
+        arrays["places"], arrays["levels"] = one.behind
     told = {
         "broken": one.broken,
         "pixel_sha256": one.pixel_sha256,
         "geometry": one.geometry and astuple(one.geometry),
-        "markers": one.markers,
+        "burned_in": one.burned_in,
         "mask_faults": one.mask_faults,
         "remarks": one.remarks,
         "arrays": [(name, array.dtype.str, array.shape) for name, array in arrays.items()],
@@ -165,8 +181,8 @@ def _unpack(content: bytes) -> DecodedFilm:
         film=arrays.get("film"),
         pixel_sha256=told["pixel_sha256"],
         geometry=told["geometry"] and Geometry(*told["geometry"]),
-        markers=told["markers"] and tuple(told["markers"]),
-        removed=(arrays["places"], arrays["levels"]) if "places" in arrays else None,
+        burned_in=told["burned_in"] and tuple(told["burned_in"]),
+        behind=(arrays["places"], arrays["levels"]) if "places" in arrays else None,
         masks={name.removeprefix("masks/"): bits for name, bits in arrays.items() if name.startswith("masks/")},
         whole_masks={name.removeprefix("whole/"): bits.tobytes() for name, bits in arrays.items() if name.startswith("whole/")},
         mask_faults=told["mask_faults"],

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.decoding import DecodedFilm, decode_film
 from hilum.data.decoding.depth import GREY_BITS
 from hilum.data.decoding.film_cache import LIMIT, drop_oldest, keep, name_entry, recall
@@ -39,7 +40,7 @@ def read_films(
     files: Sequence[FilmFiles],
     films: Films,
     square: str,
-    markers: str,
+    treatment: Treatment,
     workers: int,
     cache: Path | None,
     on_film: Callable[[int, int], None] | None = None,
@@ -51,7 +52,7 @@ def read_films(
     """
 
     def read(row: int) -> ReadFilm:
-        one = _read(files[row], films.shape[1], square, markers, cache)
+        one = _read(files[row], films.shape[1], square, treatment, cache)
         if one.decoded.film is not None:
             films[row] = one.decoded.film
         return replace(one, decoded=replace(one.decoded, film=None))
@@ -78,7 +79,7 @@ def _tell_unread(error: OSError | ValueError) -> str:
     return f"the file cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
 
 
-def _read(files: FilmFiles, size: int, square: str, markers: str, cache: Path | None) -> ReadFilm:
+def _read(files: FilmFiles, size: int, square: str, treatment: Treatment, cache: Path | None) -> ReadFilm:
     there, unread = {}, {}
     for kind, path in {"film": files.film, **files.masks}.items():
         try:
@@ -88,9 +89,9 @@ def _read(files: FilmFiles, size: int, square: str, markers: str, cache: Path | 
     if "film" in unread:
         return ReadFilm("", DecodedFilm(broken=unread["film"]))
     hashes = {kind: hashlib.sha256(content).hexdigest() for kind, content in there.items()}
-    name = name_entry(hashes, size, square, markers, files.bits)
+    name = name_entry(hashes, size, square, treatment, files.bits)
     known = None if cache is None else recall(cache, name)
-    decoded = known or decode_film(there.pop("film"), there, size, square, markers, files.bits or GREY_BITS)
+    decoded = known or decode_film(there.pop("film"), there, size, square, treatment, files.bits or GREY_BITS)
     if cache is not None and known is None:
         keep(cache, name, decoded)
     return ReadFilm(hashes["film"], replace(decoded, mask_faults={**decoded.mask_faults, **unread}), known is not None)

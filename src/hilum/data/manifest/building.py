@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.data.burned_in.removal import MARKER_COLUMNS, check_markers
+from hilum.data.burned_in.removal import COLUMNS
+from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.decoding import DecodedFilm
 from hilum.data.decoding.reading import FilmFiles, ReadFilm, read_films
 from hilum.data.decoding.source_depth import Depths, settle_depths
@@ -19,6 +21,7 @@ from hilum.data.manifest.prepared_set import GEOMETRY, Prepared
 from hilum.data.prepared.geometry import check_square
 from hilum.data.prepared.masks import MASK_KINDS, PackedMasks
 from hilum.data.quality.copies import find_copies
+from hilum.data.quality.still_burned_in import find_still_burned_in
 from hilum.records import MANIFEST, Films
 from hilum.settings.meaning import EXCLUDED
 
@@ -30,7 +33,7 @@ def build_manifest(
     labels: Rules,
     unmatched: str,
     broken_share: float,
-    markers: str,
+    treatment: Treatment,
     workers: int,
     on_film: Callable[[int, int], None] | None = None,
     labels_by_source: Mapping[str, Rules] | None = None,
@@ -43,7 +46,7 @@ def build_manifest(
     tables: source name -> (root, table of a reader of `sources`). size: side of the prepared film, pixels.
     square: pad or stretch. labels, unmatched, labels_by_source, unused_rules: see `map_labels`.
     broken_share: of the films with a class, 0 to 1.
-    markers: keep or inpaint what is burnt into a film.
+    treatment: of what is burned into the films; with `left: stop` it is for the caller to stop (`stop_where_left`).
     workers: threads that decode (Pillow lets other threads run while it decodes). on_film: called with (films done, all films).
     cache: folder of decoded films (`film_cache`), read and written; None: every film is decoded. on_deep: as on_film, of the
     films of 16 bits that are measured before.
@@ -52,7 +55,6 @@ def build_manifest(
         ValueError: what `join_sources` and `map_labels` refuse, too many broken films, or a class left without films.
     """
     check_square(square)
-    check_markers(markers)
     rows = join_sources(tables)
     mapping = map_labels(rows.set_index("image_id")[["finding", "source"]], labels, unmatched, unused_rules, labels_by_source)
     rows["label"] = mapping.label.to_numpy()
@@ -63,9 +65,12 @@ def build_manifest(
 
     films = np.zeros((len(rows), size, size), np.uint8)  # (N, H, W)
     files, depths = _settle_files(rows, workers, cache, on_deep)
-    read = read_films(files, films, square, markers, workers, cache, on_film)
+    read = read_films(files, films, square, treatment, workers, cache, on_film)
     broken, odd, *faults = list_broken(rows, read, broken_share, depths.told)
     whole = _note_content(rows, read)[~rows["image_id"].isin(broken["image_id"])]
+    still = find_still_burned_in(whole, [read[row].decoded for row in whole.index], films, treatment)
+    faults += [still.problems]
+    whole = whole[(treatment.left != "exclude") | ~whole["image_id"].isin(still.problems["image_id"])]
     copies, linked = find_copies(whole)
     kept = whole[~whole["image_id"].isin(copies["image_id"])]
     _check_classes(kept, labels)
@@ -74,18 +79,26 @@ def build_manifest(
         manifest=kept[list(MANIFEST)].reset_index(drop=True),
         films=_keep_rows(films, kept.index.to_numpy()),
         masks={kind: _pack_masks({name: one.masks.get(kind) for name, one in there.items()}, size) for kind in MASK_KINDS},
-        whole_masks={kind: _gather_whole_masks(there, kind) for kind in MASK_KINDS},
         problems=join_problems([list_left_out(tables), named, broken, *faults, copies, list_remarks(tables, paths), odd]),
         findings=findings,
         linked_patients=linked,
-        geometry=pd.DataFrame([(name, *astuple(one.geometry)) for name, one in there.items()], columns=list(GEOMETRY)),
-        markers=pd.DataFrame([(name, *one.markers) for name, one in there.items()], columns=list(MARKER_COLUMNS)),
-        removed={name: one.removed for name, one in there.items() if one.removed is not None},
+        **_tabulate_films(there),
+        still_burned_in=still,
         grey_bits=depths.settled,
         notes=(*list_notes(tables), *mapping.notes, *tell_odd(odd), *depths.notes),
         decoded=sum(not one.recalled for one in read),
         recalled=sum(one.recalled for one in read),
     )
+
+
+def _tabulate_films(there: Mapping[str, Any]) -> dict[str, Any]:
+    """`whole_masks`, `geometry`, `burned_in` and `behind` of Prepared."""
+    return {
+        "whole_masks": {kind: _gather_whole_masks(there, kind) for kind in MASK_KINDS},
+        "geometry": pd.DataFrame([(name, *astuple(one.geometry)) for name, one in there.items()], columns=list(GEOMETRY)),
+        "burned_in": pd.DataFrame([(name, *one.burned_in) for name, one in there.items()], columns=list(COLUMNS)),
+        "behind": {name: one.behind for name, one in there.items() if one.behind is not None},
+    }
 
 
 def _find_files(rows: pd.DataFrame) -> list[FilmFiles]:

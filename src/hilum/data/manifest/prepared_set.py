@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from hilum.cells import guard_table
-from hilum.data.decoding.decoding import Removed
-from hilum.data.prepared.loading import GREY_BITS
+from hilum.data.decoding.decoding import Behind
+from hilum.data.prepared.loading import BURNED_IN, GREY_BITS
 from hilum.data.prepared.masks import PackedMasks
 from hilum.data.prepared.whole_masks import write_whole_masks
+from hilum.data.quality.still_burned_in import StillBurnedIn
 from hilum.records import Films
 
 GEOMETRY = ("image_id", "width", "height", "size", "scale_x", "scale_y", "offset_x", "offset_y")  # columns of geometry.csv
@@ -32,8 +33,9 @@ class Prepared:
         label empty where no rule names the finding, EXCLUDED where a rule leaves it out.
     linked_patients: columns patient_id, other; names of patients who share a film and must go into the same split.
     geometry: one row per kept film, columns GEOMETRY: where the raw film lies in the prepared one.
-    markers: one row per kept film, columns markers.MARKER_COLUMNS: letters and marks burnt into the raw film.
-    removed: image_id -> what the removal of marks took from the film (`decoding.put_back`), where it took something.
+    burned_in: one row per kept film, columns removal.COLUMNS: letters and text burned into the raw film.
+    still_burned_in: the films, kept or not, on which covering left something that is still found.
+    behind: image_id -> what was covered in the film (`decoding.put_back`), where something was.
     grey_bits: source -> the depth that was settled for its films of 16 bits (`source_depth`), where it has some.
     notes: sentences for a person.
     decoded, recalled: films of a class that were decoded now, and that came from the cache.
@@ -47,8 +49,9 @@ class Prepared:
     findings: pd.DataFrame
     linked_patients: pd.DataFrame
     geometry: pd.DataFrame
-    markers: pd.DataFrame
-    removed: Mapping[str, Removed]
+    burned_in: pd.DataFrame
+    still_burned_in: StillBurnedIn
+    behind: Mapping[str, Behind]
     grey_bits: Mapping[str, int]
     notes: tuple[str, ...]
     decoded: int
@@ -71,7 +74,7 @@ def write_prepared(prepared: Prepared, folder: Path) -> None:
     guard_table(prepared.problems).to_csv(folder / "problems.csv", index=False)
     guard_table(prepared.linked_patients).to_csv(folder / "linked_patients.csv", index=False)
     guard_table(prepared.geometry).to_csv(folder / "geometry.csv", index=False)
-    guard_table(prepared.markers).to_csv(folder / "markers.csv", index=False)
+    guard_table(prepared.burned_in).to_csv(folder / BURNED_IN, index=False)
     (folder / GREY_BITS).write_text(json.dumps(dict(prepared.grey_bits), indent=2, sort_keys=True) + "\n")
     for kind, masks in prepared.masks.items():
         np.savez(folder / f"{kind}s.npz", image_id=masks.image_id.astype(str), bits=masks.bits, size=masks.size)

@@ -21,7 +21,7 @@ EXPOSURE: dict[str, tuple[float, float]] = {
     "letter_x": (0.05, 0.14),
     "letter_y": (0.04, 0.12),
 }
-# What a hospital does to its films, whatever the finding: letter burnt in, noise, added scatter, grey curve.
+# What a hospital does to its films, whatever the finding: letter burned in, noise, added scatter, grey curve.
 HOSPITALS: dict[str, tuple[str, float, float, float]] = {"north": ("R", 0.008, 0.0, 1.06), "south": ("L", 0.014, 0.20, 0.92)}
 
 

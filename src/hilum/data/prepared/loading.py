@@ -13,8 +13,9 @@ from hilum.cells import read_cells
 from hilum.data.prepared.examples import Examples
 from hilum.data.prepared.geometry import Geometry
 from hilum.data.prepared.whole_masks import read_whole_masks
-from hilum.records import Films, Labels
+from hilum.records import FORMER, Films, Labels
 
+BURNED_IN = "burned_in.csv"
 GREY_BITS = "grey_bits.json"  # source -> bits, of the sources that have films of 16 bits
 LISTED = ("image_id", "patient_id", "label", "pixel_sha256", "row")  # columns of data/split/<split>.csv
 
@@ -68,9 +69,25 @@ def load_geometry(folder: Path) -> dict[str, Geometry]:
     return {str(row[0]): Geometry(*row[1:]) for row in table.itertuples(index=False, name=None)}
 
 
-def read_markers(folder: Path) -> pd.DataFrame:
-    """The marks of every prepared film: columns markers.MARKER_COLUMNS; lung_pixels is text, empty without a lung mask."""
-    return pd.read_csv(folder / "markers.csv", dtype={"image_id": str, "lung_pixels": str}, keep_default_na=False)
+def find_burned_in_table(folder: Path) -> Path | None:
+    """The table of what is burned into the films, by the name it has or had; None where there is none."""
+    files = (folder / name for name in (BURNED_IN, FORMER[BURNED_IN]))
+    return next((file for file in files if file.is_file()), None)
+
+
+def read_burned_in(folder: Path) -> pd.DataFrame:
+    """What is burned into every prepared film: columns removal.COLUMNS; `lung_pixels` is text, empty without a lung mask, and
+    `left`, empty where nobody looked again.
+
+    Raises:
+        ValueError: there is no such table.
+    """
+    file = find_burned_in_table(folder)
+    if file is None:
+        raise ValueError(f"{folder / BURNED_IN} must be there before this stage runs; run `dvc repro`")
+    text = dict.fromkeys(("image_id", "lung_pixels", "left", "left_boxes"), str)
+    table = pd.read_csv(file, dtype=text, keep_default_na=False).rename(columns={FORMER["burned_in"]: "burned_in"})
+    return table.assign(**{name: "" for name in ("left", "left_boxes") if name not in table})
 
 
 def load_split(prepared: Path, split: Path, name: str, classes: list[str]) -> SplitFilms:

@@ -44,7 +44,7 @@ def read_dicom_folder(
             row that fits a film, or patients whom nothing tells apart.
     """
     _check_named(path, uid, finding)
-    films, notes = read_headers(root, keys, burnt_in=True)
+    films, notes = read_headers(root, keys, burned_in=True)
     matched = uid or path
     wanted = [name for name in (matched, finding, patient) if name]
     rows_of = read_labels(root, table, wanted)

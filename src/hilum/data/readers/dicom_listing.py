@@ -28,10 +28,10 @@ class DicomFile:
     read: bool = True
 
 
-def read_headers(root: Path, keys: Path | None, burnt_in: bool) -> tuple[list[DicomFile], list[str]]:
+def read_headers(root: Path, keys: Path | None, burned_in: bool) -> tuple[list[DicomFile], list[str]]:
     """Every DICOM film below a root with what its header says, and notes; objects without pixels are left out.
 
-    keys: root beside which the salt lies; the root itself if None. burnt_in: see `read_film_header`.
+    keys: root beside which the salt lies; the root itself if None. burned_in: see `read_film_header`.
 
     Raises:
         ValueError: no DICOM film below the root, or no salt.
@@ -43,7 +43,7 @@ def read_headers(root: Path, keys: Path | None, burnt_in: bool) -> tuple[list[Di
     for file in list_dicoms(root):
         with (root / file).open("rb") as stream:
             try:
-                header, read = read_film_header(stream, salt, burnt_in), True
+                header, read = read_film_header(stream, salt, burned_in), True
             except ValueError:
                 header, read = FilmHeader(image=True), False  # decoding it will say what is wrong
         if header.image:

@@ -48,10 +48,10 @@ class FilmHeader:
     placeholder: str = ""
 
 
-def read_film_header(stream: BinaryIO, salt: bytes, burnt_in: bool) -> FilmHeader:
+def read_film_header(stream: BinaryIO, salt: bytes, burned_in: bool) -> FilmHeader:
     """Read the allow-list of a DICOM file.
 
-    burnt_in: remark on secondary captures that do not say whether text is burnt in.
+    burned_in: remark on secondary captures that do not say whether text is burned in.
 
     Raises:
         ValueError: the header cannot be read.
@@ -69,7 +69,7 @@ def read_film_header(stream: BinaryIO, salt: bytes, burnt_in: bool) -> FilmHeade
         )
         if there and not known
     ]
-    remarks = [*_remark_text(header, strange, burnt_in), *_remark_pixels(header)]
+    remarks = [*_remark_text(header, strange, burned_in), *_remark_pixels(header)]
     return FilmHeader(
         image=bool(read_numbers(header, "Rows") and read_numbers(header, "Columns")),
         patient=hide_patient(salt, f"{issuer} {identifier}" if identifier else ""),
@@ -82,7 +82,7 @@ def read_film_header(stream: BinaryIO, salt: bytes, burnt_in: bool) -> FilmHeade
     )
 
 
-def _remark_text(header: Dataset, strange: list[str], burnt_in: bool) -> list[tuple[str, str]]:
+def _remark_text(header: Dataset, strange: list[str], burned_in: bool) -> list[tuple[str, str]]:
     remarks = []
     if strange:
         remarks.append(
@@ -90,9 +90,9 @@ def _remark_text(header: Dataset, strange: list[str], burnt_in: bool) -> list[tu
         )
     said = read_text(header, "BurnedInAnnotation").upper()
     if said == "YES":
-        remarks.append(("burnt-in text", "the header says that text which may name the patient is burnt into the film"))
-    elif said != "NO" and burnt_in and read_text(header, "SOPClassUID").startswith(_SECONDARY_CAPTURE):
-        remarks.append(("burnt-in text", "a secondary capture whose header does not say whether text is burnt in"))
+        remarks.append(("burned-in text", "the header says that text which may name the patient is burned into the film"))
+    elif said != "NO" and burned_in and read_text(header, "SOPClassUID").startswith(_SECONDARY_CAPTURE):
+        remarks.append(("burned-in text", "a secondary capture whose header does not say whether text is burned in"))
     return remarks
 
 

@@ -27,7 +27,7 @@ def read_kermany(root: Path) -> pd.DataFrame:
     Split: the folder `test` is the official test part; `val` has no viral film and joins `train`. Without a folder `test` there
         is no official split.
     Lung masks: `lung_masks/<same stem>.png` where present (v7labs covid-19-xray-dataset, CC BY 4.0).
-    Shortcuts to watch: burnt-in letters ("R", "L", "A-P").
+    Shortcuts to watch: burned-in letters ("R", "L", "A-P").
     Licence: CC BY 4.0.
     Source: doi 10.17632/rscbjbr9sj, https://data.mendeley.com/datasets/rscbjbr9sj
 

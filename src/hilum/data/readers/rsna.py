@@ -41,7 +41,7 @@ def read_rsna(root: Path, keys: Path | None = None) -> pd.DataFrame:
     Raises:
         ValueError: no film, no salt, a table that is missing or contradicts itself or the other one, or no row that fits a film.
     """
-    films, notes = read_headers(root, keys, burnt_in=False)  # every film is a secondary capture here
+    films, notes = read_headers(root, keys, burned_in=False)  # every film is a secondary capture here
     boxes = read_labels(root, LABELS, TABLES[LABELS], numbers=SIDES)
     classes = read_labels(root, CLASSES, TABLES[CLASSES]).drop_duplicates()
     _check_tables(boxes, classes)

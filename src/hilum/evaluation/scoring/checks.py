@@ -1,4 +1,4 @@
-"""What predictions must be before a number is made of them, and what their films lack for a metric to be defined."""
+"""Checks of predictions before metrics, and what their films lack for a metric to be defined."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ def check_predictions(predictions: Predictions) -> None:
     """Refuse predictions whose parts do not fit together.
 
     Raises:
-        ValueError: all faults at once: no films, unequal lengths, labels outside the classes, doubled image ids,
+        ValueError: all faults at once: no films, unequal lengths, labels outside the classes, duplicate image ids,
             probabilities that are not finite, not within 0..1 or do not sum to 1.
     """
     n, k = len(predictions.y_true), len(predictions.classes)
@@ -39,7 +39,7 @@ def check_predictions(predictions: Predictions) -> None:
 
 
 def check_pair(a: Predictions, b: Predictions) -> Predictions:
-    """`b` in the order of a's films, after proof that both arms answered the same question.
+    """`b` in the order of a's films, after a check that both arms predict the same films and classes.
 
     Raises:
         ValueError: either arm does not fit together; or class order, films, patients or true classes differ, with the first few
@@ -76,23 +76,23 @@ def _probability_faults(y_prob: Probabilities) -> list[str]:
 
 
 def shortfalls(y_true: Labels, y_pred: Labels, classes: tuple[str, ...]) -> dict[str, str]:
-    """Need of an overall metric -> what these films lack for it; a need that is met is not in the answer."""
+    """Need of an overall metric -> what these films lack for it; a need that is met is left out."""
     absent = [name for k, name in enumerate(classes) if not (y_true == k).any()]
-    said = {
+    lacks = {
         "every_class": f"no film of {', '.join(absent)} among {len(y_true)}" if absent else "",
         "two_classes": f"all {len(y_true)} films are of one class" if len(np.unique(y_true)) < 2 else "",
         "two_verdicts": f"all {len(y_true)} films have one prediction" if len(np.unique(y_pred)) < 2 else "",
     }
-    return {need: text for need, text in said.items() if text}
+    return {need: text for need, text in lacks.items() if text}
 
 
 def class_shortfalls(positive: Flags, called: Flags, name: str) -> dict[str, str]:
     """Need of a per-class metric -> what the films of class `name` lack for it."""
-    said = {
+    lacks = {
         "positives": f"no film of {name} among {len(positive)}" if not positive.any() else "",
         "negatives": f"all {len(positive)} films are of {name}" if positive.all() else "",
-        "called": f"no film is called {name}" if not called.any() else "",
-        "not_called": f"all {len(positive)} films are called {name}" if called.all() else "",
-        "positives_or_called": f"no film is of {name} or called so" if not (positive | called).any() else "",
+        "called": f"no film is predicted as {name}" if not called.any() else "",
+        "not_called": f"all {len(positive)} films are predicted as {name}" if called.all() else "",
+        "positives_or_called": f"no film is of {name} or predicted as such" if not (positive | called).any() else "",
     }
-    return {need: text for need, text in said.items() if text}
+    return {need: text for need, text in lacks.items() if text}

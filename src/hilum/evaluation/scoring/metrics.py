@@ -1,7 +1,7 @@
 """What a metric is: one registry, and its values on the predictions of one split.
 
-The functions are short numpy ones, equal to scikit-learn's to 1e-12 (the tests hold them together): a bootstrap calls each of
-them thousands of times, and scikit-learn checks its input anew at every call, which costs 50 times the arithmetic and more.
+The functions are short numpy ones, equal to scikit-learn's to 1e-12 (the tests compare them): a bootstrap calls each of
+them thousands of times, and scikit-learn checks its input at every call, which costs 50 times the arithmetic and more.
 A metric that is not defined on its films is NaN, never 0; `undefined_reasons` says why.
 """
 
@@ -78,7 +78,7 @@ def ece(y_true: Labels, y_prob: Probabilities, y_pred: Labels, bins: int = BINS)
     """Expected calibration error of the prediction: mean distance of confidence and accuracy over `bins` equal widths, 0 to 1.
 
     The confidence is the probability of the prediction's class; a confidence on an edge belongs to the bin below. It is biased
-    upwards where bins hold few films, in bootstrap resamples once more: a lower bound may lie close to the value itself.
+    upwards where bins hold few films, and again in bootstrap resamples: a lower bound may lie close to the value itself.
     Source: Guo et al. 2017, arXiv 1706.04599, equation 3.
     """
     confidence = y_prob[np.arange(len(y_true)), y_pred]
@@ -116,27 +116,27 @@ def auprc(positive: Flags, score: Scores, called: Flags) -> float:
 
 
 def sensitivity(positive: Flags, score: Scores, called: Flags) -> float:
-    """Share of the class's films that are called so."""
+    """Share of the class's films that are predicted as such."""
     return _ratio(np.count_nonzero(positive & called), np.count_nonzero(positive))
 
 
 def specificity(positive: Flags, score: Scores, called: Flags) -> float:
-    """Share of the other films that are not called so."""
+    """Share of the other films that are not predicted as such."""
     return _ratio(np.count_nonzero(~(positive | called)), np.count_nonzero(~positive))
 
 
 def precision(positive: Flags, score: Scores, called: Flags) -> float:
-    """Share of the films called so that are of the class (positive predictive value)."""
+    """Share of the films predicted as the class that are of it (positive predictive value)."""
     return _ratio(np.count_nonzero(positive & called), np.count_nonzero(called))
 
 
 def npv(positive: Flags, score: Scores, called: Flags) -> float:
-    """Share of the films not called so that are of another class (negative predictive value)."""
+    """Share of the films not predicted as the class that are of another (negative predictive value)."""
     return _ratio(np.count_nonzero(~(positive | called)), np.count_nonzero(~called))
 
 
 def f1(positive: Flags, score: Scores, called: Flags) -> float:
-    """2 TP / (2 TP + FP + FN); NaN only if no film is of the class and none is called so."""
+    """2 TP / (2 TP + FP + FN); NaN only if no film is of the class and none is predicted as such."""
     return _ratio(2 * np.count_nonzero(positive & called), np.count_nonzero(positive) + np.count_nonzero(called))
 
 
@@ -156,7 +156,7 @@ METRICS: dict[str, Metric] = {
     "f1": Metric("F1", f1, "per_class", "higher", ("positives_or_called",)),
 }
 
-# Names that may select an epoch or a trial: no class of their own, prediction by argmax.
+# Names that may select an epoch or a trial: not per class, prediction by argmax.
 VALIDATION_METRICS: tuple[str, ...] = tuple(n if m.kind == "overall" else f"{n}_macro" for n, m in METRICS.items())
 
 
@@ -216,8 +216,8 @@ def undefined_reasons(predictions: Predictions, metrics: Mapping[str, Metric] = 
     for flat in (name for name, value in values.items() if np.isnan(value)):
         metric, of_class = _by_flat_name(flat, metrics), flat.partition("/")[2]
         found = [overall] if metric.kind == "overall" else [per_class[of_class]] if of_class else list(per_class.values())
-        said = [shortfall[need] for shortfall in found for need in metric.needs if need in shortfall]
-        reasons[flat] = "; ".join(said) or "the metric's function gave NaN and names no cause"
+        causes = [shortfall[need] for shortfall in found for need in metric.needs if need in shortfall]
+        reasons[flat] = "; ".join(causes) or "the metric's function gave NaN without a cause"
     return reasons
 
 
@@ -250,7 +250,7 @@ def higher_is_better(name: str, metrics: Mapping[str, Metric] = METRICS) -> bool
 
 
 def metric_title(name: str, metrics: Mapping[str, Metric] = METRICS) -> str:
-    """What a figure or page calls a flat name: `AUROC, mean of classes`, `sensitivity, viral`.
+    """The title of a flat name in figures and pages: `AUROC, mean of classes`, `sensitivity, viral`.
 
     Raises:
         ValueError: an unknown name.
@@ -260,7 +260,7 @@ def metric_title(name: str, metrics: Mapping[str, Metric] = METRICS) -> str:
 
 
 def confusion_counts(y_true: Labels, y_pred: Labels, classes: int) -> NDArray[np.int64]:
-    """(K, K) films, rows by true class and columns by prediction; a class that is never called keeps its column."""
+    """(K, K) films, rows by true class and columns by prediction; a class that is never predicted keeps its column."""
     return np.bincount(y_true * classes + y_pred, minlength=classes * classes).reshape(classes, classes)  # (K, K)
 
 

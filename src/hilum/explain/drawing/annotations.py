@@ -1,4 +1,4 @@
-"""Experts' marks on a film: a picture of their own, and thin lines over the maps."""
+"""Experts' annotations on a film: a picture of their own, and thin outlines over the maps."""
 
 from typing import TYPE_CHECKING
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = {"lesion": "#ffd92f", "box": "#ff7f2a", "lungs": "#4fc3f7"}
-OUTLINES = "outlines: lesion yellow, box orange, lungs blue where neither is marked"
-FILL = 0.35  # opacity of a lesion in the marks' own picture
+OUTLINES = "outlines: lesion yellow, box orange, lungs blue where neither is annotated"
+FILL = 0.35  # opacity of a lesion in the annotations' own picture
 
 
 def draw_annotations(axes: "Axes", annotations: FilmAnnotations) -> str:
-    """All marks over the film that the axes hold; returns what they are, in words."""
+    """Draw all annotations over the film on the axes; returns their legend."""
     from matplotlib.colors import to_rgba
 
     if "lesion" in annotations.masks:
@@ -24,13 +24,13 @@ def draw_annotations(axes: "Axes", annotations: FilmAnnotations) -> str:
         axes.imshow(colours, interpolation="nearest", aspect="auto")
     for kind in annotations.kinds:
         _outline(axes, annotations, kind, 1.1)
-    told = {"lesion": "lesion: yellow", "box": f"box: orange{_shown(annotations)}", "lungs": "lungs: blue line"}
-    lost = {kind: f"{kind}: too small to show" for kind, mask in annotations.masks.items() if not mask.any()}
-    return "\n".join((told | lost)[kind] for kind in annotations.kinds)
+    legend = {"lesion": "lesion: yellow", "box": f"box: orange{_shown(annotations)}", "lungs": "lungs: blue line"}
+    too_small = {kind: f"{kind}: too small to show" for kind, mask in annotations.masks.items() if not mask.any()}
+    return "\n".join((legend | too_small)[kind] for kind in annotations.kinds)
 
 
 def draw_outline(axes: "Axes", annotations: FilmAnnotations) -> None:
-    """A thin line around what makes the class (lesion and boxes), or around the lungs where nobody marked that."""
+    """A thin outline of the finding (lesion and boxes), or of the lungs where neither is annotated."""
     for kind in [kind for kind in annotations.kinds if kind != "lungs"] or annotations.kinds:
         _outline(axes, annotations, kind, 0.7)
 

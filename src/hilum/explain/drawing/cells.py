@@ -1,4 +1,4 @@
-"""The grid of true and false positives and negatives of one class: which films stand in it, and how it is drawn."""
+"""The grid of true and false positives and negatives of one class: which films it shows, and how it is drawn."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CELLS = {
-    "true positive": (True, True),  # is of the class, is called so
+    "true positive": (True, True),  # whether the class is true, and predicted
     "false positive": (False, True),
     "false negative": (True, False),
     "true negative": (False, False),
@@ -28,7 +28,7 @@ SIDE, GAP, MARGIN, HEADING, TITLE, LABEL, EMPTY, SCALE = 1.55, 0.12, 0.15, 0.60,
 
 @dataclass(frozen=True)
 class Tile:
-    """One film of a cell: (H, W) grey levels 0-255, its (H, W) map, two short lines to stand below it, and its marks."""
+    """One film of a cell: (H, W) grey levels 0-255, its (H, W) map, two short lines below it, and its annotations."""
 
     film: NDArray[np.generic]
     values: NDArray[np.float32]
@@ -37,11 +37,11 @@ class Tile:
 
 
 def tell_tile(predictions: Predictions, row: int, class_index: int) -> str:
-    """Two short lines: the film; what it is, what was said, and the probability of the grid's class."""
+    """Two short lines: film and probability of the grid's class; true and predicted class."""
     names = predictions.classes
-    true, said = names[int(predictions.y_true[row])], names[int(predictions.y_pred[row])]
+    true, predicted = names[int(predictions.y_true[row])], names[int(predictions.y_pred[row])]
     first = f"{predictions.image_id[row]}: p = {predictions.y_prob[row, class_index]:.2f}"
-    return f"{first}\nis {true}, called {said}"
+    return f"{first}\ntrue {true}, pred. {predicted}"
 
 
 def choose_cells(predictions: Predictions, class_index: int, per_cell: int, seed: int) -> dict[str, NDArray[np.int64]]:
@@ -66,9 +66,9 @@ def choose_cells(predictions: Predictions, class_index: int, per_cell: int, seed
 def draw_grid(cells: Mapping[str, Sequence[Tile]], per_cell: int, title: str, signed: bool, unit: str, sanity: str) -> "Figure":
     """One row per cell with its films and maps; a cell without films says so.
 
-    cells: cell name -> tiles; title: what is mapped for which class; signed, unit: as the maps' method says; sanity: verdict on
+    cells: cell name -> tiles; title: what is mapped for which class; signed, unit: of the maps' method; sanity: verdict on
     that method, as an Attribution has it.
-    Each map takes a scale of its own, because maps of films that do not show the class are faint; its end stands below it.
+    Each map takes a scale of its own, because maps of films that do not show the class are faint; its end is given below it.
     Raises: ValueError if a cell holds more than `per_cell` films.
     """
     from matplotlib.figure import Figure
@@ -89,7 +89,7 @@ def draw_grid(cells: Mapping[str, Sequence[Tile]], per_cell: int, title: str, si
     stamp_title(figure, 1 - MARGIN / width, 1 - (MARGIN + 0.02) / height, sanity)
     top = MARGIN + HEADING
     for name, tiles in cells.items():
-        write(top, f"{name}: {len(tiles)} shown" if tiles else f"{name}: there is none in this split", fontsize=9, color=INK)
+        write(top, f"{name}: {len(tiles)} shown" if tiles else f"{name}: none in this split", fontsize=9, color=INK)
         for column, tile in enumerate(tiles):
             left, bottom = MARGIN + column * (SIDE + GAP), top + TITLE + SIDE
             across, down = fit_inches(SIDE, tile.annotations.geometry)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-OPACITY = 0.8  # of the strongest heat; weaker heat is fainter, so the film stays readable where a map says nothing
+OPACITY = 0.8  # of the strongest heat; weaker heat is fainter, so the film stays readable where a map is weak
 TOP = 99.5  # percentile of |value| that takes the strongest colour; single pixels beyond it would leave the rest pale
 NOTE = f"heat: opacity 0 to {OPACITY:.0%} with strength; each scale ends at the {TOP:g}th percentile of its map's |values|"
 DPI = 110
@@ -20,19 +20,19 @@ GREY, INK = "#5a5a5a", "#1a1a1a"
 
 
 def fit_inches(side: float, geometry: Geometry | None) -> tuple[float, float]:
-    """Width and height within side x side of a prepared film that stands in its own proportions; square without geometry."""
+    """Width and height within side x side of a prepared film in its original proportions; square without geometry."""
     proportion = 1.0 if geometry is None else geometry.scale_y / geometry.scale_x  # width / height; 1 of a padded film
     return side * min(1.0, proportion), side * min(1.0, 1 / proportion)
 
 
 def draw_film(axes: "Axes", film: NDArray[np.generic]) -> None:
-    """A film in its own grey levels 0-255 without axes, as wide and high as the axes are."""
+    """A film in its own grey levels 0-255 without ticks, filling the axes."""
     axes.imshow(film, cmap="gray", vmin=0, vmax=255, interpolation="bilinear", aspect="auto")
     axes.set_axis_off()
 
 
 def draw_heat(axes: "Axes", values: NDArray[np.float32], signed: bool, top: float | None = None) -> float:
-    """Lay a map over the film that the axes hold; returns the value that takes the strongest colour, its own unless given."""
+    """Draw a map over the film on the axes; returns the value that takes the strongest colour, its own unless given."""
     top = strongest(values) if top is None else top
     axes.imshow(heat(values, top, signed), interpolation="nearest" if signed else "bilinear", aspect="auto")
     if not values.any():

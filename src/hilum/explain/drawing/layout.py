@@ -1,4 +1,4 @@
-"""Where films, maps, scales and captions stand on a panel, in inches."""
+"""Positions of films, maps, scales and captions on a panel, in inches."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ def arrange(cells: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things stand on a picture, in inches.
+    """Positions on a picture, in inches.
 
     rows: of models; columns, lines: of one model's pictures; across, down: width and height of the film.
     """
@@ -33,7 +33,7 @@ class Layout:
 
     @property
     def line(self) -> float:
-        """Height of one line of pictures with what stands above and below it."""
+        """Height of one line of pictures with the text above and below it."""
         return TITLE + self.down + BAR + CAPTION
 
     @property
@@ -57,7 +57,7 @@ class Layout:
         return above + ((band - 1) * self.rows + number) * (self.again + self.line) + self.again
 
     def place(self, figure: "Figure", number: int, cell: int, below: float, tall: float) -> "Axes":
-        """Axes as wide as the film, so far below the titles of a row's cell, and so tall."""
+        """Axes as wide as the film, `below` the titles of a row's cell, and `tall`."""
         left = MARGIN + cell % self.columns * (SIDE + GAP)
         top = self.top_of(number, cell // self.columns) + below
         return figure.add_axes((left / self.width, 1 - (top + tall) / self.height, self.across / self.width, tall / self.height))

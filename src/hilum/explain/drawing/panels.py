@@ -37,10 +37,10 @@ RIGHT, WRONG = "#1b7837", "#b2182b"
 
 @dataclass(frozen=True)
 class FilmPrediction:
-    """What a model said of one film, in words.
+    """A model's prediction for one film, in words.
 
-    film: its name; predicted: class of the verdict, with its probability 0-1; true: class, None where nobody knows;
-    target: class that the maps explain, with its probability; rule: of `tell_rule`, how the verdict came.
+    film: its name; predicted: class, with its probability 0-1; true: class, None where unknown;
+    target: class that the maps explain, with its probability; rule: of `tell_rule`, how the class is decided.
     """
 
     film: str
@@ -63,7 +63,7 @@ class FilmPrediction:
 class Row:
     """One model's maps of the film at `index` of each attribution; name is the arm's.
 
-    titles: of the maps, where the method and the answer's target do not say it. same_scale: the maps of the row share the scale
+    titles: of the maps, instead of the method and the prediction's target. same_scale: the maps of the row share the scale
     of the strongest.
     """
 
@@ -78,11 +78,11 @@ class Row:
 def prediction_of(
     predictions: Predictions, row: int, target: int, threshold: float | None, factors: NDArray[np.float64] | None = None
 ) -> FilmPrediction:
-    """What the model said of one film whose true class is known, in words; threshold, factors: its rule, as `tell_rule` says."""
+    """The prediction for one film whose true class is known, in words; threshold, factors: its rule, as `tell_rule` says."""
     true = predictions.classes[int(predictions.y_true[row])]
-    probabilities, said = predictions.y_prob[row], int(predictions.y_pred[row])
+    probabilities, predicted = predictions.y_prob[row], int(predictions.y_pred[row])
     return describe_prediction(
-        str(predictions.image_id[row]), predictions.classes, probabilities, said, target, threshold, true, factors
+        str(predictions.image_id[row]), predictions.classes, probabilities, predicted, target, threshold, true, factors
     )
 
 
@@ -96,13 +96,15 @@ def describe_prediction(
     true: str | None = None,
     factors: NDArray[np.float64] | None = None,
 ) -> FilmPrediction:
-    """An answer from its numbers: probabilities (K,), predicted and target as class indices."""
-    said, meant = float(probabilities[predicted]), float(probabilities[target])
-    return FilmPrediction(film, classes[predicted], said, classes[target], meant, tell_rule(classes, threshold, factors), true)
+    """A prediction from its numbers: probabilities (K,), predicted and target as class indices."""
+    of_predicted, of_target = float(probabilities[predicted]), float(probabilities[target])
+    return FilmPrediction(
+        film, classes[predicted], of_predicted, classes[target], of_target, tell_rule(classes, threshold, factors), true
+    )
 
 
 def tell_rule(classes: Sequence[str], threshold: float | None, factors: NDArray[np.float64] | None = None) -> str:
-    """How a verdict comes from probabilities: by the threshold of the second of two classes, or by the largest.
+    """How the class is decided from probabilities: by the threshold of the second of two classes, or by the largest.
 
     factors: (K,) that the probabilities are multiplied by before, or None.
     """
@@ -124,7 +126,7 @@ def draw_panel(
     """The film, the experts' annotations, and one map per method.
 
     film: (H, W) grey levels 0-255; index: which film of each attribution; annotations: drawn in a column of their own; their
-    geometry says the proportions of the film as it was taken.
+    geometry gives the original proportions of the film.
     Raises: ValueError if a map has another size than the film.
     """
     return draw_rows(film, [Row("", attributions, index, prediction)], annotations)
@@ -136,13 +138,12 @@ def draw_rows(
     rows: Sequence[Row],
     annotations: FilmAnnotations | None = None,
 ) -> "Figure":
-    """The same film under several models, a row each, so that verdicts and maps can be compared.
+    """The same film under several models, a row each, so that predictions and maps can be compared.
 
-    Where there are more maps than fit abreast, the models' rows stand below each other again for the next ones, so that a
-    method's maps are neighbours.
+    Maps that do not fit in one line continue below, again with a row for each model, so that a method's maps are neighbours.
 
-    film: (H, W) grey levels 0-255; annotations: what experts marked on it, drawn beside it and as thin lines over the maps; their
-    geometry says the proportions of the film as it was taken.
+    film: (H, W) grey levels 0-255; annotations: of experts, drawn beside it and as thin outlines over the maps; their
+    geometry gives the original proportions of the film.
     Raises: ValueError if there is no row, or a map has another size than the film.
     """
     from matplotlib.figure import Figure
@@ -150,7 +151,7 @@ def draw_rows(
     if not rows:
         raise ValueError("rows must hold at least one model, got none")
     shown = annotations if annotations is not None and annotations.kinds else None
-    before = 1 if shown is None else 2  # columns: the film, and the film with its marks
+    before = 1 if shown is None else 2  # columns: the film, and the film with its annotations
     columns, lines = arrange(before + max(len(row.attributions) for row in rows))
     page = Layout(len(rows), columns, lines, *fit_inches(SIDE, annotations.geometry if annotations else None))
     figure = Figure((page.width, page.height), dpi=DPI, facecolor="white")
@@ -162,9 +163,9 @@ def draw_rows(
         if shown is not None:
             axes = page.place(figure, number, 1, TITLE, page.down)
             draw_film(axes, film)
-            told = draw_annotations(axes, shown)
+            legend = draw_annotations(axes, shown)
             _title(axes, "annotations")
-            axes.text(0, -0.02, told, transform=axes.transAxes, va="top", fontsize=7.5, color=GREY, linespacing=1.25)
+            axes.text(0, -0.02, legend, transform=axes.transAxes, va="top", fontsize=7.5, color=GREY, linespacing=1.25)
         _draw_maps(figure, page, film, row, number, before, shown)
     figure.text(MARGIN / page.width, 0.5 * MARGIN / page.height, NOTE, fontsize=7, color=GREY, va="bottom")
     return figure

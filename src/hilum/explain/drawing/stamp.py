@@ -1,4 +1,4 @@
-"""What the sanity gate said, on the picture itself: a picture travels further than the table beside it."""
+"""The sanity gate's verdict on the picture itself, because pictures are shared without the table."""
 
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,12 @@ STAMPS = {PASSES: "", FAILS: FAILS, NO_EVIDENCE: "sanity: no evidence", "": "san
 
 def stamp_map(axes: "Axes", sanity: str) -> None:
     """The stamp in the upper left corner of a map; nothing where its method passed. sanity: of an Attribution."""
-    if told := STAMPS[sanity]:
+    if text := STAMPS[sanity]:
         failed = sanity == FAILS
         axes.text(
             0.03,
             0.97,
-            told,
+            text,
             transform=axes.transAxes,
             ha="left",
             va="top",
@@ -33,7 +33,7 @@ def stamp_map(axes: "Axes", sanity: str) -> None:
 
 def stamp_title(figure: "Figure", x: float, y: float, sanity: str) -> None:
     """The stamp of a picture whose maps are all of one method, at its upper right: x, y shares of the figure."""
-    if told := STAMPS[sanity]:
+    if text := STAMPS[sanity]:
         failed = sanity == FAILS
         box = {"facecolor": RED if failed else GREY, "linewidth": 0, "pad": 2.5}
-        figure.text(x, y, told, ha="right", va="top", color="white", fontsize=9, weight="bold" if failed else "normal", bbox=box)
+        figure.text(x, y, text, ha="right", va="top", color="white", fontsize=9, weight="bold" if failed else "normal", bbox=box)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Paint = Callable[["Axes"], None]
 
 GAP, MARGIN, HEADING, TITLE, ABOVE, BAR = 0.12, 0.15, 0.5, 0.36, 0.17, 0.42  # inches
-NARROWEST = 7.5  # inches of a sheet, for its words
+NARROWEST = 7.5  # inches of a sheet, to fit its text
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Section:
 
 @plain
 def draw_sections(name: str, prediction: FilmPrediction | None, sections: Sequence[Section], note: str) -> "Figure":
-    """A sheet: its name and what the model said of the film, then the sections below each other; note: at its foot.
+    """A sheet: its name and the prediction for the film, then the sections below each other; note: at its foot.
 
     Raises: ValueError if there is no section, or one without pictures.
     """

@@ -1,1 +1,1 @@
-"""What a map is worth."""
+"""Measures of the quality of maps."""

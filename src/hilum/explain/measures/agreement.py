@@ -1,4 +1,4 @@
-"""Do two methods mark the same places? Every pair of methods, and the films on which none agree."""
+"""Do two methods highlight the same places? Every pair of methods, and the films on which none agree."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -13,7 +13,7 @@ from hilum.records import Maps
 
 GRID = (16, 16)  # maps are compared as means of blocks: single pixels of gradient maps are noise
 TOP = 0.1  # share of the blocks that count as a map's strongest
-PAIRS, QUANTILE = 200, 0.95  # random maps that say how well maps agree that have nothing in common
+PAIRS, QUANTILE = 200, 0.95  # random maps, whose agreement is that of unrelated maps
 
 
 def compare_methods(maps: Mapping[str, Maps], image_ids: list[str], patient_ids: list[str]) -> pd.DataFrame:
@@ -21,7 +21,7 @@ def compare_methods(maps: Mapping[str, Maps], image_ids: list[str], patient_ids:
 
     maps: method -> (N, H, W), of which the positive part counts, because unsigned methods have no other.
     Columns image_id, patient_id, first, second, spearman (-1 to 1, NaN where a map is constant) and overlap (share of the
-    strongest tenth of the blocks that both have, 0 to 1; by chance 0.1).
+    strongest tenth of the blocks in both, 0 to 1; by chance 0.1).
     Source: Krishna et al. 2022 (the disagreement problem), arXiv 2202.01602.
     """
     positive = {name: np.maximum(found, 0).astype(np.float64) for name, found in maps.items()}

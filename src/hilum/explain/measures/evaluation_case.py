@@ -1,4 +1,4 @@
-"""One method's maps of a batch of films, and what measures compute of them once."""
+"""One method's maps of a batch of films, and what measures compute from them once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ from hilum.explain.measures.stability import max_sensitivity, repeatability
 from hilum.records import Attribution, Images, Maps
 from hilum.settings.explain import Explain
 
-Remake = Callable[[ExplainedModel, Images, int], Maps]  # another model, other films, another seed: the same method's maps
+Remake = Callable[[ExplainedModel, Images, int], Maps]  # model, films, seed -> the same method's maps
 
 
 @dataclass(frozen=True)
 class EvaluationCase:
-    """One method's maps of a batch of films, and all that measures read beside them.
+    """One method's maps of a batch of films, and all else that measures read.
 
-    images: (N, H, W, 1) float32 grey levels 0-255; attribution: the maps of these films; remake: the method once more.
+    images: (N, H, W, 1) float32 grey levels 0-255; attribution: the maps of these films; remake: repeats the method.
     """
 
     explained: ExplainedModel
@@ -55,17 +55,17 @@ class EvaluationCase:
 
     @cached_property
     def randomisation(self) -> pd.DataFrame:
-        """What is left of each map at each stop of the cascade: columns film, seed, stop, layer, spearman, ssim."""
+        """Similarity of each map to the original at each stop of the cascade: columns film, seed, stop, layer, spearman, ssim."""
         rows = []
         first = self.attribution.values
         for k in range(self.settings.randomisation.seeds):
             cascade = permuted_models(self.explained, self.settings.randomisation.stops, self.seed + k)
             for stop, (layer, other) in enumerate(cascade, 1):
                 maps = self.remake(other, self.images, self.seed)
-                likeness = structural_similarity(first, maps)
+                similarity = structural_similarity(first, maps)
                 for i in range(len(first)):
                     pair = own_values(self.attribution, first, i), own_values(self.attribution, maps, i)
-                    rows.append((i, k, stop, layer, rank_correlation(*pair), likeness[i]))
+                    rows.append((i, k, stop, layer, rank_correlation(*pair), similarity[i]))
         return pd.DataFrame(rows, columns=["film", "seed", "stop", "layer", "spearman", "ssim"])
 
     def after_randomisation(self, what: str) -> Numbers:

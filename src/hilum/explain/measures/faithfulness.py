@@ -1,4 +1,4 @@
-"""Do the pixels that a map marks move the verdict? Curves of deletion and insertion, average drop and gain, MuFidelity."""
+"""Do the pixels that a map highlights change the prediction? Deletion and insertion curves, average drop and gain, MuFidelity."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Curves:
-    """The target's probability while pixels are taken from a film or given to it, most relevant first.
+    """The target's probability while pixels are removed from a film or added to it, most relevant first.
 
     fractions: (N, S + 1) share of the pixels changed, 0 to 1; it differs between films, because ties change together.
     deletion, insertion: (N, S + 1) probability; a good map makes deletion fall early and insertion rise early.
@@ -39,12 +39,12 @@ class Curves:
 def deletion_and_insertion(
     predict: Predict, images: Images, maps: Maps, targets: Labels, steps: int, replacement: Images
 ) -> Curves:
-    """Follow the target's probability while pixels become those of `replacement` (deletion), and the way back (insertion).
+    """Follow the target's probability while pixels become those of `replacement` (deletion), and in reverse (insertion).
 
     images, replacement: (N, H, W, 1) float32 grey levels 0-255; maps: (N, H, W); targets: (N,) class indices; steps: points
     after the first. Pixels are ordered by the map's signed value from the highest down, so those that argue for the target come
     first and those against it last. Pixels of equal value change together, as soon as a step has room for all of them: the
-    curve is straight where a map does not order them, such as over what LIME left at 0, and no seed decides anything.
+    curve is straight where a map does not order them, such as where LIME gives 0, and no seed is involved.
     Raises: ValueError if shapes disagree or steps is below 1.
     Source: Petsiuk et al. 2018 (RISE), arXiv 1806.07421.
     """
@@ -76,13 +76,13 @@ def mean_films(images: Images) -> Images:
 
 
 def average_drop_and_gain(predict: Predict, images: Images, maps: Maps, targets: Labels) -> tuple[Numbers, Numbers]:
-    """What the target's probability loses, and wins, when the film is multiplied by its map.
+    """What the target's probability loses and gains when the film is multiplied by its map.
 
-    images: (N, H, W, 1) float32 grey levels 0-255; maps: (N, H, W), of which the positive part is stretched to 0-1, so that what
-    the map does not mark becomes black; targets: (N,). Gives drop max(0, p - q) / p and gain max(0, q - p) / (1 - p), (N,) each,
+    images: (N, H, W, 1) float32 grey levels 0-255; maps: (N, H, W), of which the positive part is stretched to 0-1, so that the
+    rest of the film becomes black; targets: (N,). Gives drop max(0, p - q) / p and gain max(0, q - p) / (1 - p), (N,) each,
     0 to 1, p before and q after; gain is 0 where p is 1. A map without positive values leaves a black film.
-    Both papers mask with a map that has no negative values. Of a signed one xplique takes the magnitude, which shows what argues
-    against the target as well; here that stays dark.
+    Both papers mask with a map without negative values. Of a signed map xplique takes the magnitude, which also shows what argues
+    against the target; here that stays dark.
     Raises: ValueError if shapes disagree.
     Source: Chattopadhay et al. 2018 (Grad-CAM++), arXiv 1710.11063; Zhang et al. 2024 (Opti-CAM), arXiv 2301.07002.
     """
@@ -103,15 +103,15 @@ def stretch(maps: Maps) -> Maps:
 
 
 def mu_fidelity(predict: Predict, images: Images, maps: Maps, targets: Labels, subsets: Masks, replacement: Images) -> Numbers:
-    """Spearman correlation between what a subset of pixels is worth in the map and what its removal costs the target.
+    """Spearman correlation between a subset's sum in the map and the target's loss of probability when it is removed.
 
     images, replacement: (N, H, W, 1) float32 grey levels 0-255; maps: (N, H, W), summed with their signs; targets: (N,);
     subsets: (S, H, W), True where a pixel is removed, the same for all films. Gives (N,) from -1 to 1; 0 where the map or
-    the verdict does not vary, because nothing is shown then.
+    the probability does not vary, because nothing is shown then.
     Raises: ValueError if shapes disagree.
     Source: Bhatt et al. 2020, arXiv 2005.00631, definition 3.
     """
-    from scipy.stats import spearmanr  # a third of a second, which `check` need not wait for
+    from scipy.stats import spearmanr  # takes a third of a second to import, which `check` does not need
 
     _check_maps(images, maps)
     if subsets.shape[1:] != maps.shape[1:]:
@@ -125,9 +125,9 @@ def mu_fidelity(predict: Predict, images: Images, maps: Maps, targets: Labels, s
             removed = subsets[start : start + BATCH, ..., np.newaxis]
             predictions.append(predict(np.where(removed, replacement[i], images[i]).astype(np.float32))[:, target])
         loss = whole[i] - np.concatenate(predictions)
-        worth = subsets.reshape(len(subsets), -1) @ maps[i].ravel().astype(np.float64)
-        if np.ptp(loss) > 0 and np.ptp(worth) > 0:
-            found[i] = float(spearmanr(loss, worth).statistic)
+        relevance = subsets.reshape(len(subsets), -1) @ maps[i].ravel().astype(np.float64)
+        if np.ptp(loss) > 0 and np.ptp(relevance) > 0:
+            found[i] = float(spearmanr(loss, relevance).statistic)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Does a map lie where an expert's mark lies? One film at a time, at the film's original size."""
+"""Does a map lie where an expert's annotation lies? One film at a time, at the film's original size."""
 
 from collections.abc import Iterable
 
@@ -13,9 +13,9 @@ TIE = 1e-6  # resizing moves equal values apart by rounding; values this close t
 
 
 def hit_rate(heat: Heat, annotation: AnnotationMask) -> float:
-    """Whether the map's maximum lies inside the mark, without any tolerance: 0 or 1.
+    """Whether the map's maximum lies inside the annotation, without tolerance: 0 or 1.
 
-    Where several pixels share the maximum (a superpixel), the share of them inside the mark; for Quantus' pointing game one is
+    Where several pixels share the maximum (a superpixel), the share of them inside; for Quantus' pointing game one is
     enough. 0 where nothing is positive.
     Source: Zhang et al. 2018, arXiv 1608.00507 (there with a tolerance of 15 pixels).
     """
@@ -25,9 +25,9 @@ def hit_rate(heat: Heat, annotation: AnnotationMask) -> float:
 
 
 def relevance_mass(heat: Heat, annotation: AnnotationMask) -> float:
-    """Share of the map's positive relevance that lies inside the mark, 0 to 1; NaN where there is none.
+    """Share of the map's positive relevance that lies inside the annotation, 0 to 1; NaN where there is none.
 
-    A map without knowledge gets the mark's share of the film.
+    An uninformative map gets the annotation's share of the film.
     Source: Arras et al. 2022 (CLEVR-XAI), arXiv 2003.07258. Quantus' relevance mass accuracy is this for maps without negative
     values; its attribution localisation, asked for positive attributions only, for signed ones.
     """
@@ -38,10 +38,10 @@ def relevance_mass(heat: Heat, annotation: AnnotationMask) -> float:
 
 
 def average_precision(heat: Heat, annotation: AnnotationMask) -> float:
-    """Area under precision over recall of the mark's pixels, ranked by the map's positive part, 0 to 1; ties count together.
+    """Area under precision over recall of the annotated pixels, ranked by the map's positive part, 0 to 1; ties count together.
 
-    A map without knowledge gets the mark's share of the film. It is scikit-learn's `average_precision_score` in a third of the
-    time, which counts at millions of pixels.
+    An uninformative map gets the annotation's share of the film. It is scikit-learn's `average_precision_score` in a third of the
+    time, which matters at millions of pixels.
     """
     _check(heat, annotation)
     positive = np.maximum(heat, 0).ravel()
@@ -86,9 +86,9 @@ def above_level(heat: Heat, level: float) -> AnnotationMask:
 
 
 def tune_level(pairs: Iterable[tuple[Heat, AnnotationMask]]) -> float:
-    """The level of LEVELS whose mean IoU over these (validation) films is highest, the lowest of equals; NaN without films.
+    """The level of LEVELS with the highest mean IoU over these (validation) films, the lowest on ties; NaN without films.
 
-    pairs: map and mark of each film; read one by one, because whole films are large.
+    pairs: map and annotation of each film; read one by one, because whole films are large.
     """
     found = np.array(
         [[iou(above_level(heat, float(level)), annotation) for level in LEVELS] for heat, annotation in pairs], np.float64
@@ -98,4 +98,4 @@ def tune_level(pairs: Iterable[tuple[Heat, AnnotationMask]]) -> float:
 
 def _check(heat: NDArray[np.generic], annotation: AnnotationMask) -> None:
     if heat.shape != annotation.shape:
-        raise ValueError(f"a mark must have the size of the map {heat.shape}, got {annotation.shape}")
+        raise ValueError(f"an annotation must have the size of the map {heat.shape}, got {annotation.shape}")

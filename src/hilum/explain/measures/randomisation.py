@@ -1,4 +1,4 @@
-"""Does a map depend on what the model learned? Weights are permuted from the top down; a map that stays does not."""
+"""Does a map depend on what the model learned? Weights are permuted from the top down; a map that stays the same does not."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,8 @@ def randomise_cascade(
     """A copy of the model with ever more layers permuted, from the top down: (lowest permuted layer, the copy), `stops` times.
 
     The weights of each tensor are permuted within it, so that their distribution stays: fresh weights under a folded batch norm
-    gave maps that were all zero. Stops lie evenly among the layers that have weights; at the last one all are permuted. It is one
-    copy that changes between stops; the model given stays as it is. copy: a clone from before, to be changed again.
+    gave maps that were all zero. Stops lie evenly among the layers that have weights; at the last one all are permuted. One copy
+    changes between stops; the given model does not. copy: an earlier clone to use again.
     Raises: ValueError if stops is below 1.
     Source: Adebayo et al. 2018, arXiv 1810.03292.
     """
@@ -42,13 +42,13 @@ def permuted_models(
 ) -> Iterator[tuple[str, ExplainedModel]]:
     """`randomise_cascade` of an explained model: (lowest permuted layer, the explained model), with what methods compiled.
 
-    before: from an earlier seed, whose copy and what was compiled of it serve again.
-    Raises: ValueError if there is no model, whose weights could be permuted.
+    before: of an earlier seed, whose copy and compiled code are used again.
+    Raises: ValueError if there is no model to permute.
     """
     if explained.model is None:
         raise ValueError(
-            "the weights of a model can be permuted only where there is one: the explained model must have its Keras model, "
-            "whose weights it permutes, got its predict function only"
+            "the explained model must have its Keras model, whose weights are permuted, got its predict function only; "
+            "give ExplainedModel the model"
         )
     from hilum.models.forward import predictor
 
@@ -60,7 +60,7 @@ def permuted_models(
 
 
 def leaves(model: Any) -> list[Any]:
-    """The layers of a model from the input up, those of models inside it in their place."""
+    """The layers of a model from the input up, with those of nested models in their place."""
     found: list[Any] = []
     for layer in model.layers:
         found += leaves(layer) if getattr(layer, "layers", None) else [layer]

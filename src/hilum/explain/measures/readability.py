@@ -7,7 +7,7 @@ from hilum.records import Maps
 
 
 def gini(maps: Maps) -> Numbers:
-    """Gini coefficient of the magnitudes: 0 all pixels alike, near 1 everything on one pixel.
+    """Gini coefficient of the magnitudes: 0 all pixels equal, near 1 everything on one pixel.
 
     maps: (N, H, W); gives (N,), NaN where a map is all 0.
     Source: Chalasani et al. 2020, arXiv 1810.06583.
@@ -20,7 +20,7 @@ def gini(maps: Maps) -> Numbers:
 
 
 def entropy(maps: Maps) -> Numbers:
-    """Entropy of each pixel's share of the magnitudes, in nats: 0 everything on one pixel, ln(H W) all pixels alike.
+    """Entropy of each pixel's share of the magnitudes, in nats: 0 everything on one pixel, ln(H W) all pixels equal.
 
     maps: (N, H, W); gives (N,), NaN where a map is all 0. xplique and Quantus add a small constant inside the logarithm.
     Source: Bhatt et al. 2020, arXiv 2005.00631, definition 5 (complexity).

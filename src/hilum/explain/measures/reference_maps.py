@@ -1,4 +1,4 @@
-"""Maps that know nothing of a model, to read every measure against: what is no better than these is worth nothing."""
+"""Maps made without a model, the reference for every measure: a method that is no better shows nothing."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -13,7 +13,7 @@ BLOB = 0.08  # standard deviation of the smoothing, share of the film's side
 
 
 def random_maps(shape: tuple[int, int, int], rng: np.random.Generator) -> Maps:
-    """Smooth blobs, another map for each film: (N, H, W) from 0 to 1."""
+    """Smooth blobs, different for each film: (N, H, W) from 0 to 1."""
     _, height, width = shape
     blobs = gaussian_filter(rng.standard_normal(shape), (0, BLOB * height, BLOB * width), mode="wrap")
     low, high = blobs.min(axis=(1, 2), keepdims=True), blobs.max(axis=(1, 2), keepdims=True)

@@ -1,4 +1,4 @@
-"""The list of measures: what each asks, what it reads of a map, what is better, and what a map without knowledge gets."""
+"""The registry of measures: the question of each, what it reads of a map, what is better, and what an uninformative map gets."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ from hilum.explain.measures.readability import entropy, gini
 from hilum.settings.explain import EVERY
 
 QUESTIONS = {
-    "faithful": "Faithful? Do the pixels that a map marks move the verdict?",
-    "place": "Right place? Does a map lie where an expert's mark lies?",
+    "faithful": "Faithful? Do the pixels that a map highlights change the prediction?",
+    "place": "Right place? Does a map lie where an expert's annotation lies?",
     "model": "Does it depend on the model? What is left of a map when the model's weights are permuted from the top down?",
     "stable": "Stable? Does a map stay the same when nothing that matters changed?",
     "readable": "Readable? Is a map concentrated on a part that a person can look at?",
@@ -32,13 +32,13 @@ QUESTIONS = {
 
 @dataclass(frozen=True)
 class Measure:
-    """One number per film that says what a map is worth.
+    """One number per film that rates a map.
 
-    question: of QUESTIONS. title: for people. reads: which part of a signed map.
+    question: of QUESTIONS. title: as displayed. reads: which part of a signed map.
     better: higher or lower. low, high: its range; None: the logarithm of the number of pixels, or no limit.
     says: what it is. chance: what a random map and a map of the centre get.
-    film: (case) -> (N,); or mark: (map at the film's original size, mark of that size, tuned level) -> one number.
-    costly: needs many more maps or verdicts, so it takes `explain.costly_films` only.
+    film: (case) -> (N,); or annotation: (map at the film's original size, annotation of that size, tuned level) -> one number.
+    costly: needs many more maps or predictions, so it takes `explain.costly_films` only.
     judged: whether beating a random and a centred map is evidence.
     """
 
@@ -70,7 +70,7 @@ MEASURES: dict[str, Measure] = {
         0,
         1,
         "Area under the target's probability while pixels are blurred, the most relevant first.",
-        "near the middle between the film's probability and the blurred film's",
+        "about midway between the film's probability and the blurred film's",
         film=lambda case: case.blurred.deletion_auc,
     ),
     "insertion_blur": Measure(
@@ -81,7 +81,7 @@ MEASURES: dict[str, Measure] = {
         0,
         1,
         "Area under the target's probability while a blurred film regains its pixels, the most relevant first.",
-        "near the middle between the film's probability and the blurred film's",
+        "about midway between the film's probability and the blurred film's",
         film=lambda case: case.blurred.insertion_auc,
     ),
     "deletion_mean": Measure(
@@ -91,8 +91,8 @@ MEASURES: dict[str, Measure] = {
         "lower",
         0,
         1,
-        "The same while pixels take the film's mean grey level, which leaves hard edges that no film has.",
-        "depends on what the model makes of a film with grey holes",
+        "The same while pixels are set to the film's mean grey level, which leaves hard edges that no film has.",
+        "depends on the model's prediction for a film with grey holes",
         film=lambda case: case.levelled.deletion_auc,
     ),
     "insertion_mean": Measure(
@@ -102,8 +102,8 @@ MEASURES: dict[str, Measure] = {
         "higher",
         0,
         1,
-        "The same while an evenly grey film takes the film's pixels.",
-        "depends on what the model makes of an evenly grey film",
+        "The same while the film's pixels replace those of an evenly grey film.",
+        "depends on the model's prediction for an evenly grey film",
         film=lambda case: case.levelled.insertion_auc,
     ),
     "average_drop": Measure(
@@ -114,7 +114,7 @@ MEASURES: dict[str, Measure] = {
         0,
         1,
         "Share of the target's probability that is lost when the film is multiplied by its map.",
-        "a map that shows much of the film loses little, whatever it knows",
+        "a map that shows much of the film loses little, whatever it highlights",
         film=lambda case: case.drop_and_gain[0],
     ),
     "average_gain": Measure(
@@ -124,7 +124,7 @@ MEASURES: dict[str, Measure] = {
         "higher",
         0,
         1,
-        "Share of the missing probability that is won when the film is multiplied by its map.",
+        "Share of the missing probability that is gained when the film is multiplied by its map.",
         "0 unless a darkened film looks more like the target",
         film=lambda case: case.drop_and_gain[1],
     ),
@@ -135,7 +135,7 @@ MEASURES: dict[str, Measure] = {
         "higher",
         -1,
         1,
-        "Spearman correlation between what random groups of cells are worth in the map and what their removal costs the target.",
+        "Spearman correlation between the sum of random groups of cells in the map and the target's loss when they are removed.",
         "near 0 for a random map",
         film=EvaluationCase.fidelity,
         costly=True,
@@ -147,8 +147,8 @@ MEASURES: dict[str, Measure] = {
         "higher",
         0,
         1,
-        "Share of films whose map has its maximum inside the mark, without tolerance.",
-        "random: the mark's share of the film; centre: whether the mark covers the middle",
+        "Share of films whose map has its maximum inside the annotation, without tolerance.",
+        "random: the annotation's share of the film; centre: whether it covers the middle",
         annotation=lambda heat, annotation, level: hit_rate(heat, annotation),
     ),
     "iou_otsu": Measure(
@@ -158,8 +158,8 @@ MEASURES: dict[str, Measure] = {
         "higher",
         0,
         1,
-        "Overlap (intersection over union) of the mark with the part of the map above Otsu's threshold.",
-        "grows with the mark's size, as the values beside it show",
+        "Overlap (intersection over union) of the annotation with the part of the map above Otsu's threshold.",
+        "grows with the annotation's size, as the values beside it show",
         annotation=lambda heat, annotation, level: iou(otsu_mask(np.maximum(heat, 0)), annotation),
     ),
     "iou_tuned": Measure(
@@ -169,9 +169,9 @@ MEASURES: dict[str, Measure] = {
         "higher",
         0,
         1,
-        "The same above the share of the map's maximum that was best on marked validation films, found for the random and "
+        "The same above the share of the map's maximum that was best on annotated validation films, found for the random and "
         "the centred map in the same way.",
-        "grows with the mark's size: a tuned threshold may mark the whole film",
+        "grows with the annotation's size: a tuned threshold may select the whole film",
         annotation=lambda heat, annotation, level: (
             iou(above_level(heat, level), annotation) if np.isfinite(level) else float("nan")
         ),
@@ -183,8 +183,8 @@ MEASURES: dict[str, Measure] = {
         "higher",
         0,
         1,
-        "Share of the positive relevance that lies inside the mark.",
-        "random: the mark's share of the film",
+        "Share of the positive relevance that lies inside the annotation.",
+        "random: the annotation's share of the film",
         annotation=lambda heat, annotation, level: relevance_mass(heat, annotation),
     ),
     "average_precision": Measure(
@@ -194,8 +194,8 @@ MEASURES: dict[str, Measure] = {
         "higher",
         0,
         1,
-        "Area under precision over recall when pixels are called marked from the highest value of the map down.",
-        "random: the mark's share of the film",
+        "Area under precision over recall of the annotated pixels, ranked by the map's value.",
+        "random: the annotation's share of the film",
         annotation=lambda heat, annotation, level: average_precision(heat, annotation),
     ),
     "randomised_spearman": Measure(
@@ -207,7 +207,7 @@ MEASURES: dict[str, Measure] = {
         1,
         "Correlation of the map with that of the same network after all its weights were permuted. Near 1, the map does not show "
         "what was learned. A zero or constant map has no value: it is no evidence.",
-        "random: what unrelated blobs share, about 0.2; centre: 1, since it never looks at the model",
+        "random: what unrelated blobs share, about 0.2; centre: 1, since it does not use the model",
         film=lambda case: case.after_randomisation("spearman"),
         costly=True,
         judged=False,
@@ -233,7 +233,7 @@ MEASURES: dict[str, Measure] = {
         0,
         None,
         "Largest relative change of the map under noise that no reader would see: 1 is as large as the map itself.",
-        "random: drawn anew, so far from 0; centre: 0, since it never looks at the film",
+        "random: drawn anew, so far from 0; centre: 0, since it does not use the film",
         film=EvaluationCase.noise_sensitivity,
         costly=True,
         judged=False,
@@ -258,7 +258,7 @@ MEASURES: dict[str, Measure] = {
         "higher",
         0,
         1,
-        "0: every pixel has the same magnitude; near 1: one pixel has it all. A sparse map may still be wrong.",
+        "0: every pixel has the same magnitude; near 1: one pixel has all of it. A sparse map may still be wrong.",
         "that of smooth blobs and of one bump",
         film=lambda case: gini(case.attribution.values),
         judged=False,
@@ -291,5 +291,5 @@ def wanted_measures(asked: Sequence[str]) -> list[str]:
 
 
 def column(measure: str, annotation: str) -> str:
-    """The name of a measure against one kind of mark, as tables and metrics call it: hit_rate_lesion."""
+    """The name of a measure against one kind of annotation in tables and metrics: hit_rate_lesion."""
     return f"{measure}_{annotation}"

@@ -1,4 +1,4 @@
-"""How alike two maps of the same film are."""
+"""The similarity of two maps of the same film."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,11 @@ ROUNDED = 5  # decimals of a map's largest magnitude: float32 keeps 7, and cells
 
 
 def rank_correlation(first: NDArray[np.generic], second: NDArray[np.generic]) -> float:
-    """Spearman correlation of two arrays of one shape, -1 to 1; NaN where one is constant: it ranks nothing."""
+    """Spearman correlation of two arrays of one shape, -1 to 1; NaN where one is constant."""
     one, other = np.asarray(first, np.float64).ravel(), np.asarray(second, np.float64).ravel()
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return float("nan")
-    from scipy.stats import spearmanr  # a third of a second, which `check` need not wait for
+    from scipy.stats import spearmanr  # takes a third of a second to import, which `check` does not need
 
     return float(spearmanr(one, other).statistic)
 
@@ -36,11 +36,11 @@ def structural_similarity(first: Maps, second: Maps) -> Numbers:
 
 
 def own_values(attribution: Attribution, maps: Maps, index: int) -> Numbers:
-    """What a method really found for one film, before it was painted on pixels: cells, superpixels, or the pixels themselves.
+    """A method's own values for one film, before painting on pixels: cells, superpixels, or the pixels themselves.
 
-    attribution: of the method on these films, whose cells and regions hold for `maps` (N, H, W) as well: its regions, the cells
+    attribution: of the method on these films, whose cells and regions also apply to `maps` (N, H, W): its regions, the cells
     that it enlarged, or the cells per side of its masks. Correlating painted pixels would count each superpixel as often as it
-    has pixels, and what lies between two cells as evidence of its own.
+    has pixels, and interpolated pixels as independent values.
     """
     values = maps[index].astype(np.float64)
     if attribution.regions is not None:
@@ -56,7 +56,7 @@ def own_values(attribution: Attribution, maps: Maps, index: int) -> Numbers:
 def shrink_to_cells(values: NDArray[np.float64], grid: tuple[int, int]) -> NDArray[np.float64]:
     """The cells that a bilinear resize enlarged to this map: (H, W) -> grid; cells that were equal are equal again.
 
-    Means of blocks would mix each cell with its neighbours, which makes unrelated maps look alike.
+    Means of blocks would mix each cell with its neighbours, which makes unrelated maps look similar.
     """
     down, across = (np.linalg.pinv(enlarging(cells, extent)) for cells, extent in zip(grid, values.shape, strict=True))
     top = float(np.abs(values).max()) or 1.0

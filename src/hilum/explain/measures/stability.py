@@ -15,7 +15,7 @@ def max_sensitivity(
 ) -> Numbers:
     """The largest relative change of a map under noise that no reader would see.
 
-    explain: films to maps with targets, settings and seed as they made `maps`; images: (N, H, W, 1) float32 grey levels 0-255;
+    explain: films to maps with targets, settings and seed of `maps`; images: (N, H, W, 1) float32 grey levels 0-255;
     radius: noise is uniform within this many grey levels. Gives (N,): the largest norm of the difference over the map's own
     norm, signs included; 0 no change, 1 as large as the map; NaN where the map is all 0.
     Source: Yeh et al. 2019, arXiv 1901.09392, whose change is not divided; divided as Quantus does: methods differ in unit.

@@ -1,4 +1,4 @@
-"""What the measures of many films say together: means with intervals over patients."""
+"""Measures over many films: means with intervals over patients."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
-HEAD = ("image_id", "patient_id", "method", "target")  # columns that are no measure
+HEAD = ("image_id", "patient_id", "method", "target")  # columns that are not measures
 
 
 def summarise_measures(table: pd.DataFrame, resamples: int, confidence: float, seed: int) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Every wanted measure of every method, and of maps that know nothing, on the same films: one table."""
+"""One table of every selected measure of every method and of the reference maps, on the same films."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from hilum.explain.measures.registry import MEASURES, column
 from hilum.records import Attribution, Images, Labels, Maps, Predictions
 from hilum.settings.explain import Explain
 
-OF_CLASS = ("lesion", "box")  # annotations of what makes the class: they count where the explained class is the true one
+OF_CLASS = ("lesion", "box")  # annotations of the finding: used where the explained class is the true one
 
 
 @dataclass(frozen=True)
 class MapMeasures:
-    """What was measured.
+    """The measured tables.
 
     films: one row per film and method: image_id, patient_id, method, target, then a column per measure, NaN where it does not
     exist. levels: method, annotation, level (share of the maximum), films: the thresholds of `iou_tuned`.
@@ -71,7 +71,7 @@ def measure_maps(
 ) -> MapMeasures:
     """Measure all methods.
 
-    images: (N, H, W, 1) float32 grey levels 0-255; found: of `add_references`; remakes: each method once more, for the
+    images: (N, H, W, 1) float32 grey levels 0-255; found: of `add_references`; remakes: repeat each method, for the
     costly measures, with targets of the first `explain.costly_films` films; chosen: the model's predictions for the films.
     """
     wanted = [name for name in MEASURES if name in settings.measures]
@@ -144,7 +144,7 @@ def _first(attribution: Attribution, few: slice) -> Attribution:
 
 
 def _reference_remake(name: str, seed: int) -> Remake:
-    """How a map that knows nothing is made once more: random ones are drawn anew, that of the centre stays."""
+    """How a reference map is made again: random maps are redrawn, the centre map stays."""
     rng = np.random.default_rng([seed, 1])
 
     def remake(explained: ExplainedModel, images: Images, seed: int) -> Maps:

@@ -1,4 +1,4 @@
-"""What a film is compared with, or what its hidden parts become: the ways to say that there is nothing to see."""
+"""Baselines: what a film is compared with, or what its hidden parts become."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 Film = NDArray[np.float32]  # (H, W) grey levels 0-255
 
-BLUR = 0.08  # standard deviation as a share of the side: lungs stay lungs, findings vanish
+BLUR = 0.08  # standard deviation as a share of the side: lungs stay visible, findings vanish
 
 BASELINES: dict[str, Callable[[Film], Film]] = {
     "black": lambda film: np.zeros_like(film),

@@ -40,7 +40,7 @@ def explain_on_tail(
     settings: Mapping[str, Any],
     on_film: OnFilm,
 ) -> Attribution:
-    """A map by tf-keras-vis on what stands above a layer, at the size of the film.
+    """A map by tf-keras-vis on the part of the model above a layer, at the size of the film.
 
     make_cells: the method at the size of the layer. The forward pass up to the layer runs once per batch, compiled at the
     explained model's first films, with the weights as constants unless they are fleeting.
@@ -96,12 +96,12 @@ def cut_at(model: "keras.Model", layer: str) -> tuple[str, "keras.Model", "keras
     from hilum.models.classifier import cut, finer_convolution, last_convolution
     from hilum.models.flatten import renew
 
-    words = {"last": last_convolution, "finer": finer_convolution}
-    layer = words[layer](model) if layer in words else layer
+    named = {"last": last_convolution, "finer": finer_convolution}
+    layer = named[layer](model) if layer in named else layer
     prefix, tail = cut(model, layer)
     if len(prefix.output.shape) != 4:
         raise ValueError(f"explain's layer must have cells (N, h, w, C), got {layer} with {tuple(prefix.output.shape)}")
-    # Renewed, because layers shared with the full model answer `get_layer(...).output` with the full model's tensor.
+    # Renewed, because `get_layer(...).output` of layers shared with the full model is the full model's tensor.
     own = renew(tail)
     return layer, prefix, keras.Model(own.input, own.get_layer("logits").output)
 
@@ -114,5 +114,5 @@ def resize_cells(cells: NDArray[np.float32], size: tuple[int, int]) -> NDArray[n
 
 
 def at_input() -> dict[str, Any]:
-    """How tf-keras-vis is told that the chosen layer is the tail's input, and to leave size and scale alone."""
+    """Arguments by which tf-keras-vis takes the tail's input as the layer, and leaves size and scale alone."""
     return {"penultimate_layer": 0, "seek_penultimate_conv_layer": False, "expand_cam": False, "normalize_cam": False}

@@ -1,4 +1,4 @@
-"""What stands below a map: how it was made and how far it can be trusted, from its own numbers; a function per kind of method."""
+"""Captions below maps: how a map was made and how far it can be trusted, from its own numbers; a function per kind of method."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,7 +8,7 @@ from hilum.records import Attribution
 
 Caption = Callable[[Attribution, Mapping[str, float]], list[str]]  # maps, the numbers of one of them -> up to three lines
 
-HIDDEN = {"film": "mean of the film", "mean": "own mean"}  # LIME's words for the grey of a hidden superpixel
+HIDDEN = {"film": "mean of the film", "mean": "own mean"}  # LIME's names for the grey of a hidden superpixel
 
 
 def tell_layer(maps: Attribution, numbers: Mapping[str, float]) -> list[str]:
@@ -20,7 +20,7 @@ def tell_channels(maps: Attribution, numbers: Mapping[str, float]) -> list[str]:
 
 
 def tell_touchy(maps: Attribution, numbers: Mapping[str, float]) -> list[str]:
-    return ["touchy places, for or against"]
+    return ["sensitive places, for or against"]
 
 
 def tell_noise(maps: Attribution, numbers: Mapping[str, float]) -> list[str]:
@@ -78,7 +78,7 @@ def tell_masks(maps: Attribution, numbers: Mapping[str, float]) -> list[str]:
 
 def _cells(maps: Attribution) -> str:
     if maps.cells is None:
-        raise ValueError(f"maps of {maps.method} must say the cells that they were painted from, got none; give them cells")
+        raise ValueError(f"maps of {maps.method} must name the cells that they were painted from, got none; give them cells")
     return f"{maps.cells.layer}, {maps.cells.down}x{maps.cells.across} cells"
 
 
@@ -86,5 +86,5 @@ def _sum(maps: Attribution, numbers: Mapping[str, float]) -> str:
     return f"adds up to a probability of {numbers['difference']:+.2f}; hidden: {maps.parameters['baseline']}"
 
 
-def _hidden(maps: Attribution, numbers: Mapping[str, float], way: str) -> list[str]:
-    return [f"the probability moved by {numbers['spread']:.2f}", f"hidden: {maps.parameters['baseline']}, {way}"]
+def _hidden(maps: Attribution, numbers: Mapping[str, float], how: str) -> list[str]:
+    return [f"the probability moved by {numbers['spread']:.2f}", f"hidden: {maps.parameters['baseline']}, {how}"]

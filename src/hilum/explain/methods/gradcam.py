@@ -20,12 +20,12 @@ def explain(
     """Grad-CAM on the logits, at the size of the film.
 
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; settings: layer (`last` or a layer's name).
-    Values >= 0: rectified sum of the layer's channels, each weighed by the mean gradient of the target's logit. They are not
+    Values >= 0: rectified sum of the layer's channels, each weighted by the mean gradient of the target's logit. They are not
     normalised, so two films or two arms can be compared. Nothing is random, so the seed is not used. numbers: maximum of the
     map; zero = 1 where no cell argues for the target, whose map is all zeros.
 
-    The forward pass up to the layer runs once per batch and tf-keras-vis works on what stands above it. On the softmax a
-    certain verdict would have no gradient, hence the logits.
+    The forward pass up to the layer runs once per batch and tf-keras-vis works on the part above it. The softmax
+    has no gradient where a prediction is certain, hence the logits.
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph.
     Source: Selvaraju et al. 2017, arXiv 1610.02391.
     """

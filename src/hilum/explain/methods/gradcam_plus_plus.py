@@ -1,4 +1,4 @@
-"""Grad-CAM++: Grad-CAM with weights that count several places of one finding alike."""
+"""Grad-CAM++: Grad-CAM with weights that count several places of one finding equally."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -20,12 +20,12 @@ def explain(
     """Grad-CAM++ on the logits, at the size of the film.
 
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; settings: layer (`last` or a layer's name).
-    Values >= 0: rectified sum of the layer's channels, weighed by rectified gradients of the target's logit that are averaged
+    Values >= 0: rectified sum of the layer's channels, weighted by rectified gradients of the target's logit that are averaged
     with the method's alphas. Nothing is random, so the seed is not used. numbers: maximum of the map; zero = 1 where the map is
     all zeros.
 
-    The method differentiates exp(logit), which overflows for certain verdicts and scales each film's map by exp(logit). The
-    logit less itself as a constant has the same derivatives up to that factor: maps stay in logits and can be compared.
+    The method differentiates exp(logit), which overflows for certain predictions and scales each film's map by exp(logit). The
+    logit minus itself as a constant has the same derivatives up to that factor: maps stay in logits and can be compared.
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph.
     Source: Chattopadhyay et al. 2018, arXiv 1710.11063.
     """

@@ -1,4 +1,4 @@
-"""Integrated Gradients: what each pixel adds to the target's logit on the way from a baseline to the film."""
+"""Integrated Gradients: what each pixel adds to the target's logit on the path from a baseline to the film."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from hilum.records import Attribution, Images, Labels
 if TYPE_CHECKING:
     import keras
 
-BATCH = 32  # points on the way per gradient
+BATCH = 32  # points on the path per gradient
 
 # (films (N, H, W, 1), target) -> gradients (N, H, W, 1) and logits (N,) of the target
 Gradient = Callable[[Images, int], tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -25,9 +25,9 @@ def explain(
     """Integrated Gradients of the target's logit, the mean over the baselines.
 
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; settings: baselines (of black, mean, blurred),
-    steps (points on each straight way, at the middles of equal parts).
-    Signed values in logits. From each baseline they should add up to the film's logit less the baseline's. numbers, for each
-    baseline B: difference_B (of the two logits) and completeness_error_B (sum less difference); completeness_error (the
+    steps (points on each straight path, at the middles of equal parts).
+    Signed values in logits. From each baseline they should add up to the film's logit minus the baseline's. numbers, for each
+    baseline B: difference_B (of the two logits) and completeness_error_B (sum minus difference); completeness_error (the
     largest of them in size); zero = 1 where the map is all 0. Nothing is random, so the seed is not used.
     Raises: ValueError for wrong shapes or settings.
     Source: Sundararajan et al. 2017, arXiv 1703.01365.
@@ -59,10 +59,10 @@ def integrate(
     parts, numbers, errors = [], {}, []
     for name in baselines:
         start = baseline_of(name, film)
-        way = start + shares[:, np.newaxis, np.newaxis] * (film - start)  # (steps, H, W)
+        path = start + shares[:, np.newaxis, np.newaxis] * (film - start)  # (steps, H, W)
         total = np.zeros(film.shape, np.float64)  # (H, W)
         for i in range(0, steps, BATCH):
-            total += gradient(way[i : i + BATCH, ..., np.newaxis], target)[0][..., 0].sum(axis=0, dtype=np.float64)
+            total += gradient(path[i : i + BATCH, ..., np.newaxis], target)[0][..., 0].sum(axis=0, dtype=np.float64)
         part = (film - start) * total / steps
         _, (above, below) = gradient(np.stack([film, start])[..., np.newaxis], target)
         numbers[f"difference_{name}"] = float(above) - float(below)

@@ -1,4 +1,4 @@
-"""LayerCAM: like Grad-CAM, but each cell is weighed by its own gradient, so that it works on lower layers too."""
+"""LayerCAM: like Grad-CAM, but each cell is weighted by its own gradient, so that it works on lower layers too."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ def explain(
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; settings: layer (`last`, `finer` or a name).
     Values >= 0: rectified sum over the channels of activation times rectified gradient of the target's logit; not normalised.
     At the last convolution below a global average pooling the gradient is the same in every cell, and LayerCAM is Grad-CAM++;
-    it says more at a finer layer.
+    it differs at a finer layer.
     Nothing is random, so the seed is not used. numbers: maximum of the map; zero = 1 where the map is all zeros.
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph.
     Source: Jiang et al. 2021, doi 10.1109/TIP.2021.3089943.

@@ -1,4 +1,4 @@
-"""LIME: a linear model of the verdict over superpixels that are shown or hidden."""
+"""LIME: a linear model of the prediction over superpixels that are shown or hidden."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ def explain(
     grey level, which leaves an evenly opaque region nearly as it was; `film`, the mean of the whole film; or a grey level 0-255).
     Signed values; regions: (N, H, W) superpixels. numbers: local_fit (weighted R2 of the linear model, NaN where the
     probability never moves), superpixels (found), intercept, local_prediction (of the linear model for the whole film),
-    spread (largest less smallest probability met) and zero = 1 where every weight is 0.
+    spread (largest minus smallest probability seen) and zero = 1 where every weight is 0.
 
     The seed sets the perturbations, the same for every film; the superpixels (slic) have no randomness.
     Raises: ValueError for wrong shapes or settings.
@@ -50,7 +50,7 @@ def explain(
     for i, film in enumerate(images[..., 0]):
         regions[i] = segment(film, **{key: settings[key] for key in SEGMENTATION})
         explainer = fast_explainer(float(settings["kernel_width"]), str(settings["selection"]), seed, explained)
-        target, predictions = int(targets[i]), _Answers(explained.predict)
+        target, predictions = int(targets[i]), _RecordedPredictions(explained.predict)
         explanation = explainer.explain_instance(
             np.repeat(film[..., np.newaxis], 3, axis=-1),
             predictions,
@@ -68,7 +68,7 @@ def explain(
         for region, weight in explanation.local_exp[target]:
             weights[region] = weight
         spread = predictions.spread(target)
-        if spread == 0:  # a flat answer has nothing to fit; ridge leaves rounding there
+        if spread == 0:  # a constant probability cannot be fitted; ridge leaves rounding errors
             weights[:] = 0
         values[i] = weights[regions[i]]
         rows.append(
@@ -94,7 +94,7 @@ def explain(
 
 
 def segment(film: NDArray[np.float32], superpixels: int, compactness: float, sigma: float) -> NDArray[np.int32]:
-    """About so many superpixels of one film, numbered from 0 without gaps; the grey scale's range does not matter.
+    """About this many superpixels of one film, numbered from 0 without gaps; the grey scale's range does not matter.
 
     film: (H, W) grey levels; gives (H, W) int32. compactness and sigma (pixels of smoothing) are slic's, on the film stretched to
     0-1: with little of either, noise pulls superpixels apart until few are left.
@@ -114,7 +114,7 @@ def show_superpixels(
     film: NDArray[np.float32],
     hidden: NDArray[np.float32],
 ) -> Images:
-    """Copies of a film, in memory used again: shown (B, M) says which of its superpixels each copy shows; (B, H, W, 1)."""
+    """Copies of a film, in reused memory: shown (B, M) says which of its superpixels each copy shows; (B, H, W, 1)."""
     copies = explained.copies(len(shown), film.shape)
     for row, copy in zip(shown, copies[..., 0], strict=True):
         copy[:] = hidden
@@ -123,7 +123,7 @@ def show_superpixels(
 
 
 def fast_explainer(kernel_width: float, selection: str, seed: int, explained: ExplainedModel) -> "LimeImageExplainer":
-    """lime's explainer with its loop over samples and superpixels replaced by one indexing; draws and answers stay equal."""
+    """lime's explainer with its loop over samples and superpixels replaced by one indexing; draws and results stay equal."""
     from lime.lime_image import LimeImageExplainer
 
     class Vectorised(LimeImageExplainer):
@@ -144,8 +144,8 @@ def fast_explainer(kernel_width: float, selection: str, seed: int, explained: Ex
     return Vectorised(kernel_width=kernel_width, feature_selection=selection, random_state=seed)
 
 
-class _Answers:
-    """A predict function that remembers how far each class moved and that takes grey or three equal channels."""
+class _RecordedPredictions:
+    """A predict function that records the range of each class and takes grey or three equal channels."""
 
     def __init__(self, predict: Predict) -> None:
         self._predict = predict
@@ -165,7 +165,7 @@ class _Answers:
 
 
 def _hidden_grey(hide: Any, film: NDArray[np.float32]) -> float | None:
-    """lime's word for the grey of a hidden superpixel: None is its own mean."""
+    """lime's value for the grey of a hidden superpixel: None is its own mean."""
     if hide == "mean":
         return None
     if hide == "film":

@@ -13,12 +13,12 @@ from hilum.records import Attribution, Images, Labels
 def explain(
     explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
-    """A square patch slides over the film; a pixel's value is the mean fall of the probability over the patches that hid it.
+    """A square patch slides over the film; a pixel's value is the mean drop of the probability over the patches that hid it.
 
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; settings: patch and stride (shares of the
     film's side), baseline (what a hidden patch becomes: black, mean or blurred).
-    Signed values in probability. Nothing is random, so the seed is not used. numbers: spread (largest less smallest probability
-    met); zero = 1 where the map is all 0.
+    Signed values in probability. Nothing is random, so the seed is not used. numbers: spread (largest minus smallest
+    probability seen); zero = 1 where the map is all 0.
     Raises: ValueError for wrong shapes or settings.
     Source: Zeiler & Fergus 2014, arXiv 1311.2901.
     """

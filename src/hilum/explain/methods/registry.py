@@ -1,4 +1,4 @@
-"""The list of explanation methods: a new one is a file with `explain` and one row here, which holds all that others ask of it."""
+"""The registry of explanation methods: a new one is a file with `explain` and one row here, which holds all that others need."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -45,21 +45,20 @@ Explain = Callable[[ExplainedModel, Images, Labels, Mapping[str, Any], int, OnFi
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """One way to explain a verdict.
+    """One way to explain a prediction.
 
     explain: (explained model, images (N, H, W, 1) grey levels 0-255, targets (N,), settings, seed, on_film) -> Attribution.
-    settings: its class in `settings/explain.py`, whose values stand in params.yaml under the method's name.
+    settings: its class in `settings/explain.py`, whose values are in params.yaml under the method's name.
     kind: black_box methods read only `explained.predict`, white_box methods `explained.model`.
     signed: True if negative values argue against the target.
-    output: of the model, whose changes the values are made of. A map in probability that hardly moves is rounding; one in logits
-        may be faint.
-    resolution: what the method really found before it was painted: values of `pixels`; of `regions`, which the Attribution holds;
-        or of `cells`, of a layer or of masks, which it names. Maps are compared there.
-    title: for people.
+    output: the model output that the values measure. A nearly constant map in probability is rounding; in logits it may be faint.
+    resolution: of the method's own values before painting: `pixels`; `regions`, which the Attribution holds; or `cells`, of a
+        layer or of masks, which it names. Maps are compared there.
+    title: as displayed.
     unit: of the map's values, for colour bars.
     caption: the lines below a map, from its own numbers.
     blocks: how many blocks per side a picture sums the map over, because single pixels cannot be read; None: as it is.
-    directed: False if high values say where the verdict is touchy, for or against, and not what argues for it.
+    directed: False if high values show where the prediction is sensitive, for or against, and not what argues for it.
     background: True if it reads `explained.background`, of which it takes `settings.background` films.
     quick: True if a map costs about one pass through the model; the others take from twenty passes to thousands.
     """

@@ -14,13 +14,13 @@ from hilum.records import Attribution, Cells, Images, Labels
 def explain(
     explained: ExplainedModel, images: Images, targets: Labels, settings: Mapping[str, Any], seed: int, on_film: OnFilm
 ) -> Attribution:
-    """The mean probability while a pixel is shown, less the mean over all masks.
+    """The mean probability while a pixel is shown, minus the mean over all masks.
 
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; settings: samples (masks), cells (per side of a
     mask), shown (share of cells that are shown), baseline (what is hidden becomes: black, mean or blurred).
-    Signed values in probability: RISE's own map weighs each mask's sum by how much it shows a pixel; the mean over all masks is
-    taken off here, so that 0 says that showing the pixel changes nothing. The order of the pixels is the same.
-    numbers: mean (of the probability over the masks); spread (largest less smallest probability met); zero = 1 where the map is
+    Signed values in probability: RISE's own map weights each mask by how much it shows a pixel; the mean over all masks is
+    subtracted here, so that 0 means that showing the pixel changes nothing. The order of the pixels is the same.
+    numbers: mean (of the probability over the masks); spread (largest minus smallest probability seen); zero = 1 where the map is
     all 0. The seed sets the masks, the same for every film.
     Raises: ValueError for wrong shapes or settings.
     Source: Petsiuk et al. 2018, arXiv 1806.07421.
@@ -34,20 +34,20 @@ def explain(
     rows = []
     for i, film in enumerate(images[..., 0]):
         hidden, target = baseline_of(str(settings["baseline"]), film), int(targets[i])
-        weighed, seen = np.zeros((2, *film.shape), np.float64)  # each (H, W)
+        weighted, seen = np.zeros((2, *film.shape), np.float64)  # each (H, W)
         met = []
         for masks in draw_masks(samples, cells, share, film.shape, seed):
             copies = explained.copies(len(masks), film.shape)
             np.multiply(masks, film - hidden, out=copies[..., 0])
             copies += hidden[..., np.newaxis]
             predictions = np.asarray(explained.predict(copies), np.float64)[:, target]
-            weighed += np.tensordot(predictions, masks, axes=1)
+            weighted += np.tensordot(predictions, masks, axes=1)
             seen += masks.sum(axis=0, dtype=np.float64)
             met.append(predictions)
         every = np.concatenate(met)
         spread = float(every.max() - every.min())
-        if spread > 0:  # a flat answer has nothing to weigh; the subtraction leaves rounding there
-            values[i] = np.where(seen > 0, weighed / np.where(seen > 0, seen, 1) - every.mean(), 0)
+        if spread > 0:  # a constant probability gives no map; the subtraction leaves rounding errors
+            values[i] = np.where(seen > 0, weighted / np.where(seen > 0, seen, 1) - every.mean(), 0)
         rows.append({"mean": float(every.mean()), "spread": spread, "zero": float(not values[i].any())})
         on_film(i + 1, len(images))
     return Attribution(
@@ -62,7 +62,7 @@ def explain(
 
 
 def draw_masks(samples: int, cells: int, share: float, size: tuple[int, ...], seed: int) -> Iterator[NDArray[np.float32]]:
-    """Soft masks in batches: coarse cells shown or hidden by chance, enlarged bilinearly and shifted by chance.
+    """Soft masks in batches: coarse cells shown or hidden at random, enlarged bilinearly and shifted at random.
 
     Gives (B, H, W) from 0 (hidden) to 1 (shown), `samples` in all.
     """

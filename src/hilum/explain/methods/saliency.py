@@ -20,7 +20,7 @@ def explain(
     """Saliency: |gradient| of the target's logit at the film.
 
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; settings: none.
-    Values >= 0 in logits per grey level, not normalised; they do not tell for from against. Nothing is random, so the seed is
+    Values >= 0 in logits per grey level, not normalised; they do not separate for from against. Nothing is random, so the seed is
     not used. numbers: maximum of the map; zero = 1 where the map is all zeros.
     Raises: ValueError for wrong shapes or settings.
     Source: Simonyan et al. 2014, arXiv 1312.6034.
@@ -42,7 +42,7 @@ def explain_smoothly(
 
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; settings: samples (noisy copies per film),
     noise (standard deviation, as a share of the film's own range of grey levels).
-    Values >= 0 in logits per grey level, not normalised; they do not tell for from against.
+    Values >= 0 in logits per grey level, not normalised; they do not separate for from against.
     numbers: maximum of the map; zero = 1 where the map is all zeros.
 
     The seed sets the noise, drawn as tf-keras-vis draws it (equal maps), the same for every film. The copies of a film are one

@@ -1,4 +1,4 @@
-"""Score-CAM: each channel of a layer is laid over the film as a mask, and weighed by the verdict that it leaves."""
+"""Score-CAM: each channel of a layer is laid over the film as a mask, and weighted by the prediction for the masked film."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,8 +24,8 @@ def explain(
 
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; settings: layer (`last` or a layer's name),
     max_N (the channels of the largest spread over the film that are tried, at most).
-    Values >= 0: rectified sum of those channels, each weighed by how far the target's probability on the film masked by that
-    channel stands above that on a black film. Nothing is random, so the seed is not used; films go one by one, because
+    Values >= 0: rectified sum of those channels, each weighted by how far the target's probability on the film masked by that
+    channel exceeds that on a black film. Nothing is random, so the seed is not used; films go one by one, because
     tf-keras-vis chooses the channels of a batch together. numbers: maximum of the map; zero = 1 where the map is all zeros;
     channels (tried).
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph.
@@ -41,9 +41,9 @@ def explain(
 
     layer, prefix, _ = cut_at(model, str(settings["layer"]))
     channels = min(int(settings["max_N"]), int(prefix.output.shape[-1]))
-    answering = _answer_in_logarithms(renew(model))
-    explainer = Scorecam(answering)
-    black = np.exp(answering.predict([np.zeros_like(images[:1])], 1)[0])  # (K,) probabilities
+    scored = _with_log_probabilities(renew(model))
+    explainer = Scorecam(scored)
+    black = np.exp(scored.predict([np.zeros_like(images[:1])], 1)[0])  # (K,) probabilities
     values = np.zeros(images.shape[:3], np.float32)  # (N, H, W)
     for i in range(len(images)):
         k = int(targets[i])
@@ -64,16 +64,16 @@ def explain(
     return replace(made, numbers={**made.numbers, "channels": np.full(len(images), float(channels))})
 
 
-def _answer_in_logarithms(model: "keras.Model") -> "keras.Model":
+def _with_log_probabilities(model: "keras.Model") -> "keras.Model":
     """The model with a fast and silent `predict` that gives log probabilities: tf-keras-vis puts a softmax above it."""
     import keras
 
     from hilum.models.forward import compile_forward
 
-    class Answering(keras.Model):
+    class LogProbabilities(keras.Model):
         def predict(self, films: Any, batch_size: int) -> NDArray[np.float32]:
             predictions = forward(np.asarray(films[0], np.float32))
             return np.log(np.maximum(predictions, np.finfo(np.float32).tiny))
 
     forward = compile_forward(model, constants=True)
-    return Answering(model.input, model.output)
+    return LogProbabilities(model.input, model.output)

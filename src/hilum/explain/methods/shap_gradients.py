@@ -26,11 +26,11 @@ def explain(
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; explained.background: (B, H, W, 1) training
     films. settings: samples (gradients per film); background (films of the explained model's background to measure against, a
     seeded choice, all if it has no more); smoothing (noise added to each sample, standard deviation as a share of that of the
-    background's values). Signed values in logits. They should add up to the film's logit less the background's mean logit
-    (numbers: difference); additivity_error is their sum less that difference, in logits, the noise of the sampling; zero = 1
+    background's values). Signed values in logits. They should add up to the film's logit minus the background's mean logit
+    (numbers: difference); additivity_error is their sum minus that difference, in logits, the noise of the sampling; zero = 1
     where the map is all 0.
 
-    The seed sets which background films are chosen, and which of them and which point on the way are drawn, the same for every
+    The seed sets which background films are chosen, and which of them and which point on the path are drawn, the same for every
     film.
     Raises: ValueError for wrong shapes or settings, no background, or a background that holds an explained film.
     Source: Erion et al. 2021, arXiv 1906.10670; Lundberg & Lee 2017, arXiv 1705.07874.
@@ -87,8 +87,8 @@ class Gradients:
 def compile_gradients(logits: "keras.Model", background: NDArray[np.float32], smoothing: float) -> Gradients:
     """shap's GradientExplainer of a model of one input (N, ...) that gives logits (N, K).
 
-    shap compiles a gradient per output, and asks the model itself, film by film and layer by layer, for answers that are not
-    needed here. A last layer that picks the output by its weights, and a compiled model, spare both; the values stay the same.
+    shap compiles a gradient per output, and runs the model itself, film by film and layer by layer, for outputs that are not
+    needed here. A last layer that picks the output by its weights, and a compiled model, avoid both; the values stay the same.
     background: (B, ...) of the model's input; smoothing: noise as a share of the background's standard deviation.
     """
     import keras
@@ -112,21 +112,21 @@ def expected_gradients(
     """Values (N, ...) of inputs (N, ...) in logits, and the numbers difference and additivity_error, (N,) in logits."""
     values = np.zeros(inputs.shape, np.float32)
     total = np.zeros(len(inputs), np.float64)
-    with own_random_state(), _without_advice():
+    with own_random_state(), _without_tracing_warnings():
         for i in range(len(inputs)):
             gradients.pick(int(targets[i]))
             one = gradients.explainer.shap_values(inputs[i : i + 1], nsamples=samples, rseed=seed)
             values[i] = one[0, ..., 0]
             total[i] = one.sum()
             on_film(i + 1, len(inputs))
-    expected = _answers(gradients, gradients.background).mean(axis=0)  # (K,)
-    difference = _answers(gradients, inputs)[np.arange(len(inputs)), targets] - expected[targets]
+    expected = _predict_logits(gradients, gradients.background).mean(axis=0)  # (K,)
+    difference = _predict_logits(gradients, inputs)[np.arange(len(inputs)), targets] - expected[targets]
     return values, {"difference": difference, "additivity_error": total - difference}
 
 
 @contextmanager
 def own_random_state() -> Iterator[None]:
-    """shap seeds numpy's global generator; give it back as it was."""
+    """shap seeds numpy's global generator; restore its state."""
     state = np.random.get_state()  # noqa: NPY002
     try:
         yield
@@ -135,8 +135,8 @@ def own_random_state() -> Iterator[None]:
 
 
 @contextmanager
-def _without_advice() -> Iterator[None]:
-    """shap traces a function anew for every model, of which TensorFlow warns at length."""
+def _without_tracing_warnings() -> Iterator[None]:
+    """shap traces a new function for every model, about which TensorFlow logs long warnings."""
     import tensorflow as tf
 
     logger = tf.get_logger()
@@ -172,7 +172,7 @@ def choose_background(background: Images, count: int, seed: int) -> Images:
     return background[np.sort(rows)]
 
 
-def _answers(gradients: Gradients, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+def _predict_logits(gradients: Gradients, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
     """(N, K) logits in batches."""
     parts = [np.asarray(gradients.logits(inputs[i : i + BATCH])) for i in range(0, len(inputs), BATCH)]
     return np.concatenate(parts).astype(np.float64)

@@ -29,7 +29,7 @@ def explain(
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; explained.background: (B, H, W, 1) training
     films. settings: layer (the name of one whose input every path crosses, or `last`: the one that reads the last convolution),
     samples, background (its own choice of films) and smoothing as for `shap`.
-    Signed values: the sum over the channels of each cell, in logits, resized bilinearly to the film. Another quantity than
+    Signed values: the sum over the channels of each cell, in logits, resized bilinearly to the film. It differs from
     `shap`: how the cells combine, not how pixels make the cells. numbers as for `shap`, of the cells before resizing.
     Raises: ValueError for wrong shapes or settings, no background, or a layer whose input does not cut the graph (the message
     lists those that do).

@@ -1,4 +1,4 @@
-"""SHAP Partition: shares of the verdict for halves of the film, halves of those, and so on where it matters most."""
+"""SHAP Partition: shares of the prediction for halves of the film, halves of those, and so on where it matters most."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,8 +20,8 @@ def explain(
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; settings: evaluations (of the model per film, at
     most, about), baseline (what is hidden becomes: black, mean or blurred).
     Signed values in probability, spread evenly over each rectangle that was not divided further. They add up to the film's
-    probability less the baseline's (numbers: difference; additivity_error is rounding); zero = 1 where the map is all 0.
-    Nothing is random, so the seed is not used. shap keeps a mask of one byte per pixel for each rectangle that waits.
+    probability minus the baseline's (numbers: difference; additivity_error is rounding); zero = 1 where the map is all 0.
+    Nothing is random, so the seed is not used. shap keeps a mask of one byte per pixel for each waiting rectangle.
     Raises: ValueError for wrong shapes or settings.
     Source: Lundberg & Lee 2017, arXiv 1705.07874; Owen 1977, doi 10.1007/978-3-642-45494-3_7.
     """

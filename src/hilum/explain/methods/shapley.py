@@ -1,4 +1,4 @@
-"""Sampled Shapley values of superpixels: what each adds to the verdict, on average over random orders of showing them."""
+"""Sampled Shapley values of superpixels: what each adds to the prediction, on average over random orders of showing them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ def explain(
     forwards and backwards), superpixels, compactness and sigma as for `lime`, baseline (what is hidden becomes: black, mean or
     blurred).
     Signed values in probability per superpixel; regions: (N, H, W) superpixels, the same as LIME's. Over the superpixels they
-    add up to the film's probability less the baseline's (numbers: difference; additivity_error is rounding).
+    add up to the film's probability minus the baseline's (numbers: difference; additivity_error is rounding).
     numbers: superpixels (found); spread_of_orders (largest standard error of a superpixel's value over the walks);
     zero = 1 where the map is all 0. The seed sets the orders, the same for every film.
     Raises: ValueError for wrong shapes or settings.
@@ -86,7 +86,7 @@ def _permute(
 
     with own_random_state():
         explainer = shap.PermutationExplainer(prediction, np.zeros((1, count)), seed=seed)
-        walk = 2 * count + 1  # films on the way to the whole film and back
+        walk = 2 * count + 1  # films from the hidden to the whole film and back
         found = explainer(np.ones((1, count)), max_evals=orders * walk, batch_size=walk, error_bounds=True, silent=True)
     values = np.asarray(found.values, np.float64)[0]
     errors = np.zeros(count) if found.error_std is None else np.asarray(found.error_std, np.float64)[0]

@@ -21,7 +21,7 @@ def explain(
     """Each pixel takes the mean Integrated Gradient of the part that its region added to the regions before it.
 
     images: (N, H, W, 1) float32 grey levels 0-255; targets: (N,) class indices; settings: baselines and steps (of the gradients),
-    dilation (how far regions reach over their edges, as a share of the side).
+    dilation (how far regions are grown beyond their edges, as a share of the side).
     Signed values in logits per pixel. Overlapping regions of six segmentations (felzenszwalb) are taken in turn, always the one
     whose new part has the highest mean; regions: (N, H, W) the number of the turn in which a pixel was covered, from 0.
     numbers: regions (taken); those of `integrated_gradients`; zero = 1 where the map is all 0.

@@ -1,4 +1,4 @@
-"""The sanity gate: a method whose maps stay alike when every weight of the model is permuted does not show what it learned."""
+"""The sanity gate: a method whose maps stay similar when every weight of the model is permuted does not show what it learned."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -18,12 +18,12 @@ from hilum.settings.explain import Sanity
 
 ROUNDING = 1e-6  # a map in probability that spans less than this is float32's rounding, not a map
 
-RemakeOf = Callable[[str, Labels], Remake]  # a method and the classes to explain -> how its maps are made once more
+RemakeOf = Callable[[str, Labels], Remake]  # a method and the classes to explain -> how its maps are made again
 OnSeed = Callable[[int, int], None]  # permutations done, permutations in all
 
 
 def choose_gate_films(patient_ids: Sequence[str], count: int) -> NDArray[np.int64]:
-    """Indices of the first film of each patient, in their order, up to `count`: more films of one patient narrow no interval."""
+    """Indices of the first film of each patient, in their order, up to `count`: further films narrow no interval."""
     _, first = np.unique(np.asarray(patient_ids), return_index=True)
     return np.sort(first).astype(np.int64)[:count]
 
@@ -41,10 +41,10 @@ def correlate_permuted(
     """Each method's maps against those of the same network with the values of every weight tensor permuted within it.
 
     images: (N, H, W, 1) float32 grey levels 0-255; found: the methods' maps of these films; patient_ids: (N,); the permuted
-    models, one per seed, serve all methods. The explained model itself stays as it is.
+    models, one per seed, are shared by all methods. The explained model itself is not changed.
     Columns method, film (index), patient_id, seed (0, 1, ...), spearman at the method's own resolution: -1 to 1, NaN where one
-    of the two maps is constant, since it ranks nothing.
-    Raises: ValueError if there is no model, whose weights could be permuted.
+    of the two maps is constant.
+    Raises: ValueError if there is no model to permute.
     Source: Adebayo et al. 2018, arXiv 1810.03292.
     """
     quick, costly = (choose_gate_films(patient_ids, count) for count in (settings.films, settings.costly_films))
@@ -55,7 +55,7 @@ def correlate_permuted(
         for name, attribution in found.items():
             chosen = quick if METHODS[name].quick else costly
             maps = remake_of(name, attribution.targets[chosen])(other, images[chosen], seed)
-            again = np.zeros_like(attribution.values)  # in the places of the films, as regions are
+            again = np.zeros_like(attribution.values)  # at the films' positions, like regions
             again[chosen] = maps
             rows += [(name, i, patient_ids[i], k, correlate(attribution, again, i)) for i in chosen.tolist()]
         on_seed(k + 1, settings.seeds)
@@ -63,7 +63,7 @@ def correlate_permuted(
 
 
 def correlate(attribution: Attribution, again: Maps, index: int) -> float:
-    """Spearman correlation of a method's two maps of one film at its own resolution; NaN where one of them says nothing."""
+    """Spearman correlation of a method's two maps of one film at its own resolution; NaN where one of them is constant."""
     pair = [own_values(attribution, maps, index) for maps in (attribution.values, again)]
     if METHODS[attribution.method].output == "probability" and min(np.ptp(values) for values in pair) < ROUNDING:
         return float("nan")
@@ -86,8 +86,8 @@ def judge(pairs: pd.DataFrame, settings: Sanity, resamples: int, confidence: flo
         if patients > 1 and np.isnan(high):  # all patients have one value
             low = high = value
         counts = known["film"].nunique(), patients, len(part), len(part) - len(known)
-        told = verdict_of(high, patients, len(known) / len(part), settings)
-        rows.append((method, told, value, low, high, *counts))
+        verdict = verdict_of(high, patients, len(known) / len(part), settings)
+        rows.append((method, verdict, value, low, high, *counts))
     columns = ["method", "verdict", "spearman", "low", "high", "films", "patients", "pairs", "empty"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -1,4 +1,4 @@
-"""What the sanity gate says of a method, in words, and how maps carry it."""
+"""The sanity gate's verdicts in words, and how they are attached to maps."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,5 +16,5 @@ def verdicts_of(table: pd.DataFrame) -> dict[str, str]:
 
 
 def stamp_sanity(found: Mapping[str, Attribution], verdicts: Mapping[str, str]) -> dict[str, Attribution]:
-    """The maps with the verdicts on their methods; a method without one stays not tested."""
+    """The maps with the verdicts on their methods; a method without one counts as not tested."""
     return {name: replace(one, sanity=verdicts.get(name, "")) for name, one in found.items()}

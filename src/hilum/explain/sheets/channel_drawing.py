@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def draw_activations(
     film: NDArray[np.generic], layers: Sequence[Channels], prediction: FilmPrediction, annotations: FilmAnnotations
 ) -> "Figure":
-    """The film, then the channels of each layer on one scale per layer, so that a silent channel looks silent."""
+    """The film, then the channels of each layer on one scale per layer, so that an inactive channel looks inactive."""
     across, down = fit_inches(1.0, annotations.geometry)
 
     def paint(axes: "Axes") -> None:
@@ -29,8 +29,8 @@ def draw_activations(
         draw_outline(axes, annotations)
 
     first = Section("", [Tile("film", paint)], across * 2.2, 1, down / across)
-    sections = [_channel_section(layer, _told(layer, "that vary most over this film"), across, down) for layer in layers]
-    note = f"activations as the layer gives them, one scale per layer: what is dark is silent; {OUTLINES}"
+    sections = [_channel_section(layer, _describe(layer, "that vary most over this film"), across, down) for layer in layers]
+    note = f"activations as the layer gives them, one scale per layer: dark means inactive; {OUTLINES}"
     return draw_sections("Activations", prediction, [first, *sections], note)
 
 
@@ -38,7 +38,7 @@ def draw_filters(layers: Sequence[Channels], model: str) -> "Figure":
     """The kernels of each layer on one symmetric scale per layer; those of 1x1 as one picture, a row for each channel."""
     sections = []
     for layer in layers:
-        title = _told(layer, "of the largest weights")
+        title = _describe(layer, "of the largest weights")
         if layer.values.shape[1] == 1:
             sections.append(_matrix_section(layer, title))
         else:
@@ -47,7 +47,7 @@ def draw_filters(layers: Sequence[Channels], model: str) -> "Figure":
     return draw_sections(f"Filters of {model}", None, sections, note)
 
 
-def _told(layer: Channels, which: str) -> str:
+def _describe(layer: Channels, which: str) -> str:
     cells = "1x1" if layer.values.shape[1] == 1 else "x".join(map(str, layer.values.shape[1:]))
     silent = f"; {layer.silent} of its channels are zero everywhere" if layer.silent else ""
     return f"{layer.layer}: {len(layer.numbers)} of {layer.total} channels, those {which}\n{cells}, {layer.told}{silent}"

@@ -52,12 +52,12 @@ def _most_varied(layer: str, cells: NDArray[np.float32], count: int) -> Channels
 
 
 def filters_of(model: "keras.Model", layers: Sequence[str], count: int) -> list[Channels]:
-    """For each convolution the channels with the largest weights (Euclidean norm), and the kernels that make them.
+    """For each convolution the channels with the largest weights (Euclidean norm), and their kernels.
 
     model: flat; layers: names of convolutions, or `first` and `last`; count: channels, at most.
     A layer of up to three inputs reads the grey film in each, so its kernels are added up. Of a layer of more inputs the kernel
-    of the largest norm is shown for each channel; a depthwise one has only one. 1x1 kernels have no shape: their weights stand
-    as a row, one for each input.
+    of the largest norm is shown for each channel; a depthwise one has only one. 1x1 kernels have no shape: their weights form
+    a row, one for each input.
     Raises: ValueError naming the legal layers.
     """
     from hilum.models.classifier import kernel_of

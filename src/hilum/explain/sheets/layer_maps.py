@@ -20,7 +20,7 @@ def gradcam_at_layers(
     """Grad-CAM at each chosen layer, the highest layer first where they are counted.
 
     settings: layers, how many of the last convolutions (a number) or which layers (`last`, `first` or names).
-    The maps have units of their own layer: a logit is spread over more cells where there are more.
+    Each map has the units of its layer: a logit is spread over more cells where there are more.
     Raises: ValueError for wrong shapes or settings, or a layer that does not cut the graph (the message lists those that do).
     """
     check_settings("gradcam_layers", settings, ["layers"])
@@ -49,7 +49,7 @@ def shap_at_layers(
 
 
 def choose_layers(place: str, model: "keras.Model", asked: int | Sequence[str]) -> list[str]:
-    """The layers that `explain.<place>.layers` asks for, by name: the last so many convolutions, the highest first, or named.
+    """The layers that `explain.<place>.layers` asks for, by name: the last n convolutions, the highest first, or named.
 
     Raises: ValueError naming the legal layers.
     """
@@ -72,7 +72,7 @@ def choose_layers(place: str, model: "keras.Model", asked: int | Sequence[str]) 
 
 
 def choose_readers(place: str, model: "keras.Model", asked: int | Sequence[str]) -> list[str]:
-    """The layers that `explain.<place>.layers` asks for, by name: those that read the last so many convolutions, or those named.
+    """The layers that `explain.<place>.layers` asks for, by name: those that read the last n convolutions, or those named.
 
     Raises: ValueError naming the legal layers.
     """

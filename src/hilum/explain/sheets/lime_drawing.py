@@ -25,9 +25,9 @@ SIDE = 2.55  # inches
 def draw_lime_views(
     film: NDArray[np.generic], views: Views, prediction: FilmPrediction, annotations: FilmAnnotations, trust: str, shown: int
 ) -> "Figure":
-    """The film, its superpixels, the pros, the pros with the rest hidden, and pros and cons.
+    """The film, its superpixels, the pros, the pros with all else masked, and pros and cons.
 
-    film: (H, W) grey levels 0-255; annotations: of experts, and the film's proportions; trust: the caption of the map, with
+    film: (H, W) grey levels 0-255; annotations: of experts, and the film's proportions; trust: the map's caption, with
     local fit and number of superpixels; shown: superpixels that a view may have.
     """
     cons = views.signs < 0

@@ -1,4 +1,4 @@
-"""LIME's three views of one film: what argues for the class, that alone with the rest hidden, and what argues for and against."""
+"""LIME's three views of one film: what argues for the class, the same with all else masked, and what argues for and against."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

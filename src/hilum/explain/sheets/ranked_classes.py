@@ -24,7 +24,7 @@ def maps_of_ranked_classes(
 
     images: (N, H, W, 1) float32 grey levels 0-255; probabilities: (N, K) of these films; count: classes, at most K are taken;
     settings: of the method. All ranks take the same draws, so that they can be compared.
-    Raises: ValueError for an unknown method, fewer than one class, and what the method refuses.
+    Raises: ValueError for an unknown method, fewer than one class, or input that the method refuses.
     """
     if method not in METHODS:
         raise ValueError(f"explain.ranked.method must be one of {', '.join(METHODS)}, got {method!r}; use one of these")

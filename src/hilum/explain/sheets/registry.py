@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SheetFilms:
-    """The films that sheets show, and what is known of them.
+    """The films that sheets show, with their predictions, annotations and maps.
 
     films: (N, H, W); images: (N, H, W, 1) the same as a model takes them; targets: (N,) classes that maps explain;
-    probabilities: (N, K); classes: K names; predictions, annotations: one per film; found: maps there are
-    already, of these films first.
+    probabilities: (N, K); classes: K names; predictions, annotations: one per film; found: existing maps,
+    of these films first.
     """
 
     explained: ExplainedModel
@@ -44,7 +44,7 @@ class SheetFilms:
 
 
 def first_films(shown: SheetFilms, count: int) -> SheetFilms:
-    """The first so many of the films."""
+    """The first `count` films."""
     few = slice(0, count)
     return replace(
         shown,
@@ -69,7 +69,7 @@ class Drawn:
 class Sheet:
     """One kind of sheet.
 
-    draw: (shown, settings of `explain`, seed, on_film) -> Drawn; title: for people.
+    draw: (shown, settings of `explain`, seed, on_film) -> Drawn; title: as displayed.
     background: whether it reads `explained.background`, by the settings of `explain`; per_film: False if it shows the model
     alone.
     """
@@ -101,7 +101,7 @@ def _rows(name: str, shown: SheetFilms, maps: Sequence[Attribution]) -> Drawn:
 
 
 def _ranked(shown: SheetFilms, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
-    """One scale for all classes of a film: what argues for a class that is not believed is often faint."""
+    """One scale for all classes of a film: maps of an improbable class are often faint."""
     name, count = settings.ranked.method, settings.ranked.classes
     own: Mapping[str, Any] = getattr(settings, name).model_dump()
     maps = maps_of_ranked_classes(name, shown.explained, shown.images, shown.probabilities, count, own, seed, on_film)
@@ -135,8 +135,8 @@ def _activations(shown: SheetFilms, settings: Explain, seed: int, on_film: OnFil
     model = check_model("activations", shown.explained, shown.targets)
     layers = choose_layers("activations", model, settings.activations.layers)
     channels = activations_at(model, shown.images, layers, settings.activations.channels)
-    said = [replace(prediction, target=prediction.predicted) for prediction in shown.predictions]  # activations explain no class
-    rows = zip(shown.films, channels, said, shown.annotations, strict=True)
+    predicted = [replace(prediction, target=prediction.predicted) for prediction in shown.predictions]  # explains no class
+    rows = zip(shown.films, channels, predicted, shown.annotations, strict=True)
     return Drawn([draw_activations(film, found, prediction, annotations) for film, found, prediction, annotations in rows])
 
 
