@@ -29,7 +29,7 @@ from hilum.stages.tune import fixed_part
 from hilum.training.arms import read_logits, scale_logits
 from hilum.training.convex import PENALTIES
 from hilum.training.fit import Fitted, begin_training
-from hilum.training.imbalance import STRATEGIES
+from hilum.training.learning.imbalance import STRATEGIES
 from hilum.training.search import study_name
 from hilum.training.task import file_digest, logged_params, origins, params_of
 from hilum.workspace import Workspace

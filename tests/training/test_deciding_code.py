@@ -101,7 +101,7 @@ def test_another_version_of_a_library_is_another_maker(monkeypatch: pytest.Monke
         ("models/forward.py", {"activations", "study", "fold"}),
         ("training/fit.py", {"study", "fold"}),
         ("training/convex.py", {"study", "fold"}),
-        ("training/imbalance.py", {"study", "fold"}),
+        ("training/learning/imbalance.py", {"study", "fold"}),
         ("training/learning/learner.py", {"study", "fold"}),
         ("training/learning/schedules.py", {"study", "fold"}),
         ("training/learning/averaging.py", {"study", "fold"}),

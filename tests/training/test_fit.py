@@ -24,7 +24,7 @@ from hilum.settings.params import read_params
 from hilum.training import augmentation
 from hilum.training.augmentation import draw_view
 from hilum.training.fit import read_ahead
-from hilum.training.imbalance import Sampling
+from hilum.training.learning.imbalance import Sampling
 from hilum.training.learning.learner import loss_of
 
 KINDS = ("dw", "pw")  # of convolutions in a MobileNet's block
@@ -33,7 +33,7 @@ TWICE = """
 import sys
 from pathlib import Path
 import numpy as np
-from hilum.training.imbalance import Sampling
+from hilum.training.learning.imbalance import Sampling
 from hilum.training import augmentation
 from hilum.training.augmentation import draw_view
 from hilum.training.fit import begin_training, fit_phases

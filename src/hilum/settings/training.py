@@ -49,7 +49,7 @@ class Augment(Section):
 
 
 class Balance(Section):
-    """What the answers to unequal classes take; see training/imbalance.py."""
+    """What the answers to unequal classes take; see training/learning/imbalance.py."""
 
     multiplier: dict[Name, Positive]
     smote_neighbours: Count

@@ -15,7 +15,7 @@ from hilum.records import Films, Labels, Score
 from hilum.settings.meaning import plain_phases, train_of
 from hilum.settings.training import Arm, ConvexPhase, Phase, Train
 from hilum.training.fit import Fitted, OnEpoch, OnFilm, fit_phases
-from hilum.training.imbalance import STRATEGIES, Sampling, log_prior, weigh_films
+from hilum.training.learning.imbalance import STRATEGIES, Sampling, log_prior, weigh_films
 
 
 @dataclass(frozen=True)

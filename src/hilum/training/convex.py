@@ -19,7 +19,7 @@ from hilum.records import Labels, Score
 from hilum.settings.training import ConvexPhase
 from hilum.training.augmentation import Changes
 from hilum.training.features import cached_features
-from hilum.training.imbalance import Sampling
+from hilum.training.learning.imbalance import Sampling
 
 Matrix = NDArray[np.float64]
 OnEpoch = Callable[[int, dict[str, float]], None]

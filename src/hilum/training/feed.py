@@ -14,7 +14,7 @@ from hilum.models.forward import Forward, compile_forward
 from hilum.settings.training import Train
 from hilum.training.augmentation import Changes, draw_views, epoch_views, further_views
 from hilum.training.features import cached_features
-from hilum.training.imbalance import Sampling, make_up
+from hilum.training.learning.imbalance import Sampling, make_up
 
 OnFilm = Callable[[int, int], None]
 POOLED = "pool"  # the layer whose output SMOTE works on

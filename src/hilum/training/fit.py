@@ -22,8 +22,8 @@ from hilum.settings.training import ConvexPhase, Phase, Train
 from hilum.training.augmentation import epoch_order
 from hilum.training.convex import solve_phase
 from hilum.training.feed import POOLED, Feed
-from hilum.training.imbalance import Sampling
 from hilum.training.learning.averaging import Averaging
+from hilum.training.learning.imbalance import Sampling
 from hilum.training.learning.learner import make_learner, takes_shares
 from hilum.training.learning.mixup import Epoch, mix
 from hilum.training.learning.schedules import Course

@@ -16,9 +16,9 @@ from hilum.workspace import Workspace
 FIT_CODE = (  # what decides the outcome of a training on films of a split, and its score after each epoch
     *(*FEATURE_CODE, "data/prepared/loading.py", "settings/meaning.py"),
     *("evaluation/scoring/checks.py", "evaluation/scoring/epochs.py", "evaluation/scoring/metrics.py"),
-    *("training/arms.py", "training/convex.py", "training/feed.py", "training/fit.py", "training/imbalance.py"),
-    *("training/learning/averaging.py", "training/learning/learner.py", "training/learning/mixup.py"),
-    *("training/learning/schedules.py", "training/task.py"),
+    *("training/arms.py", "training/convex.py", "training/feed.py", "training/fit.py", "training/task.py"),
+    *("training/learning/averaging.py", "training/learning/imbalance.py", "training/learning/learner.py"),
+    *("training/learning/mixup.py", "training/learning/schedules.py"),
 )
 FIT_LIBRARIES = (*FEATURE_LIBRARIES, "imbalanced-learn", "pandas", "scikit-learn", "scipy", "threadpoolctl")
 

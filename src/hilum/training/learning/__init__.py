@@ -1,1 +1,1 @@
-"""How a phase learns: its loss and optimizer, the course of its learning rate, the average of its weights, mixed rows."""
+"""How a phase learns: what it shows of each class, its loss, optimizer and learning rates, averaged weights, mixed rows."""
