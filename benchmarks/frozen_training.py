@@ -27,7 +27,7 @@ from hilum.settings.params import read_params
 from hilum.settings.training import Phase, Train
 from hilum.training.augmentation import epoch_order
 from hilum.training.fit import begin_training, fit_phases
-from hilum.training.imbalance import Sampling
+from hilum.training.learning.imbalance import Sampling
 
 CLASSES, SEED, RATE, WARM_UP = 3, 0, 1e-4, 32  # films of the step that runs before timing starts
 EXPERIMENTS = {"mobilenetv2": (("head", 20), ("block_16", 10))}  # unfreeze, epochs

@@ -41,7 +41,7 @@ from hilum.settings.params import Params, read_params
 from hilum.settings.training import Arm
 from hilum.training.arms import Task, correct_prior, train_arm
 from hilum.training.fit import begin_training
-from hilum.training.imbalance import STRATEGIES, Sampling, copies_per_film, prior_shift, shown_prior
+from hilum.training.learning.imbalance import STRATEGIES, Sampling, copies_per_film, prior_shift, shown_prior
 
 LABELS = {"normal": ["normal"], "bacterial": ["pneumonia/bacterial"], "viral": ["pneumonia/viral"]}
 SPLIT_SEED, SEEDS, RESAMPLES = 0, (1, 2, 3), 1000

@@ -31,7 +31,7 @@ from hilum.settings.params import Params, read_params
 from hilum.settings.training import Arm, Head, Phase
 from hilum.training.arms import Task, read_logits, train_arm
 from hilum.training.fit import begin_training
-from hilum.training.imbalance import shown_prior
+from hilum.training.learning.imbalance import shown_prior
 
 SELECTS = ("auroc_macro", "log_loss")
 SHOWN = ("accuracy", "f1_macro", "auroc_macro", "log_loss", "ece")

@@ -37,6 +37,7 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
         *({"roots"}, {"params"}, {"meaning"}, {"training", "explain", "sources", "errors"}, {"schema"}),
         {"search_space", "yaml_text"},
     ],
+    "training": [{""}, {"learning"}],
 }
 HOMES = {
     "mlflow": {"tracking"},
@@ -144,6 +145,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "ownership.py": {"tune"},
     "training/kept_folds.py": {"crossvalidate"},
     "training/task.py": TRAINS - {"pretrain"},
+    "training/learning": TRAINS,
     "evaluation/scoring/metrics.py": {*TRAINS, "evaluate", "audit", "compare"},
     "evaluation/scoring/epochs.py": {*TRAINS, "compare"},
     "evaluation/figures.py": {"evaluate", "compare"},

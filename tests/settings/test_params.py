@@ -9,7 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from hilum.results import flatten
-from hilum.settings.meaning import class_names, plain_phases, pretrained_backbones, settle, spaces
+from hilum.settings.errors import ADDED
+from hilum.settings.meaning import class_names, lay_over, plain_phases, pretrained_backbones, settle, spaces, train_of
 from hilum.settings.params import Params, check_params, read_params
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.training import Arm, ConvexPhase, Phase
@@ -102,10 +103,68 @@ def test_no_value_has_a_second_default_in_the_code(path: tuple[str, ...]) -> Non
         assert f"{'.'.join(path)} is missing" in refusal(changed(**{"__".join(path): ...}))
 
 
-def test_keys_that_came_later_are_missed_with_the_lines_to_paste() -> None:
-    told = refusal(changed(train__calibration=..., train__decision=..., train__costs=...))
-    for line in ("calibration: temperature", "decision: probable", "costs: {}"):
-        assert f"train.{line.partition(':')[0]} is missing; paste `{line}` below `train:`" in told
+def test_what_files_of_earlier_versions_lack_is_refused_with_lines_that_give_what_they_did() -> None:
+    """Pasted below the section that is named, the lines are what params.yaml says: nothing else is trained."""
+    values = changed(train__augment__erase=..., **{f"train__{key.split('.')[1]}": ... for key in ADDED if key.count(".") == 1})
+    lines = [line for line in refusal(values).splitlines() if "paste" in line]
+    assert len(lines) == len(ADDED)
+    for line in lines:
+        said, _, pasted = line.partition("`:  ")
+        section = said.rpartition("`")[2]
+        place = values
+        for step in section.split("."):
+            place = place[step]
+        place.update(yaml.safe_load(pasted))
+    assert values == WRITTEN
+    inside = refusal(changed(train__optimizer__clip=...))
+    assert "train.optimizer.clip is missing; to train as before, paste this line below `train.optimizer`:  clip: 0.0" in inside
+
+
+def test_an_arm_names_only_what_it_trains_otherwise() -> None:
+    named = {"optimizer": {"name": "adamw", "weight_decay": 0.05}, "averaging": 0.995, "patience": 7}
+    params = check_params(changed(arms__finetuned__train=named))
+    merged = train_of(params.train, params.arms["finetuned"])
+    assert (merged.optimizer.name, merged.optimizer.weight_decay, merged.averaging, merged.patience) == ("adamw", 0.05, 0.995, 7)
+    assert merged.optimizer.momentum == params.train.optimizer.momentum
+    unnamed = {"optimizer", "averaging", "patience"}
+    assert merged.model_dump(exclude=unnamed) == params.train.model_dump(exclude=unnamed)
+    assert train_of(params.train, params.arms["baseline"]) == params.train
+
+
+def test_a_space_may_stand_in_what_an_arm_names() -> None:
+    space = {"low": 1e-3, "high": 0.1, "log": True, "start": 0.01}
+    named = {"optimizer": {"name": "adamw", "weight_decay": space}, "averaging": {"choices": [0.0, 0.99], "start": 0.0}}
+    params = check_params(changed(arms__finetuned__train=named))
+    arm = params.arms["finetuned"]
+    found = [key for key in spaces(arm) if key.startswith("train.")]
+    assert found == ["train.optimizer.weight_decay", "train.averaging"]
+    settled = settle(arm, {key: space.start for key, space in spaces(arm).items()} | {"train.averaging": 0.99})
+    assert train_of(params.train, settled).averaging == 0.99
+    assert train_of(params.train, settled).optimizer.weight_decay == 0.01
+    assert lay_over(params.train, arm)["optimizer"]["weight_decay"]["low"] == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"arms__finetuned__train": {"averaging": 1.0}}, "arms.finetuned.train.averaging: Input should be less than 1"),
+        ({"arms__finetuned__train": {"averagin": 0.9}}, "arms.finetuned.train.averagin is not a known key; did you mean"),
+        ({"arms__finetuned__train": {"select": "log_loss"}}, "Legal here: batch_size, patience, optimizer, schedule,"),
+        ({"train__optimizer__name": "lion"}, "train.optimizer.name: Input should be 'adam', 'adamw' or 'sgd', got 'lion'"),
+        ({"train__optimizer__layer_decay": 0.0}, "train.optimizer.layer_decay: Input should be greater than 0"),
+        ({"train__optimizer__weight_decay": 0.1}, "weight_decay belongs to adamw and sgd, got 0.1 with adam"),
+        (
+            {"train__optimizer__name": "sgd", "train__optimizer__momentum": 0.0, "train__optimizer__nesterov": True},
+            "nesterov must go with a momentum above 0",
+        ),
+        (
+            {"arms__finetuned__train": {"averaging": {"low": 0.9, "high": 1.5, "start": 0.95}}},
+            "train.averaging must be legal anywhere in its space, got 1.5",
+        ),
+    ],
+)
+def test_what_training_cannot_be_told_is_refused_by_its_key(change: dict[str, Any], told: str) -> None:
+    assert told in refusal(changed(**change))
 
 
 def test_every_fault_is_told_at_once() -> None:
@@ -595,6 +654,11 @@ def test_an_arm_may_begin_with_a_solved_head_and_go_on_by_steps() -> None:
         (
             {"arms__baseline__phases__0": {"unfreeze": "head", "solver": "convex", "penalty": "auto"}},
             "arms.baseline.head belongs to phases of gradient steps, got one where each phase says `solver: convex`; remove "
+            "it (a recipe or set removes a key with `null`)",
+        ),
+        (
+            {**solved(), "arms__baseline__train": {"averaging": 0.99}},
+            "arms.baseline.train belongs to phases of gradient steps, got one where each phase says `solver: convex`; remove "
             "it (a recipe or set removes a key with `null`)",
         ),
         (

@@ -20,7 +20,8 @@ from hilum.models.classifier import build_classifier, load_classifier, save_back
 from hilum.models.forward import predictor
 from hilum.pages.page_words import summarise_arm
 from hilum.results import file_sha256, read_json, read_predictions, write_json
-from hilum.settings.params import read_params
+from hilum.settings.meaning import settle, spaces
+from hilum.settings.params import check_params, read_params
 from hilum.settings.training import Balance
 from hilum.stages import check, evaluate, train, tune
 from hilum.stages.train import answer_prevalence, tell_balance, write_training
@@ -28,9 +29,9 @@ from hilum.stages.tune import fixed_part
 from hilum.training.arms import read_logits, scale_logits
 from hilum.training.convex import PENALTIES
 from hilum.training.fit import Fitted, begin_training
-from hilum.training.imbalance import STRATEGIES
+from hilum.training.learning.imbalance import STRATEGIES
 from hilum.training.search import study_name
-from hilum.training.task import file_digest, logged_params
+from hilum.training.task import file_digest, logged_params, origins, params_of
 from hilum.workspace import Workspace
 
 begin_training(0)  # while tests are collected, before any of them starts TensorFlow: its threads are set once
@@ -72,6 +73,29 @@ def test_a_line_tells_what_the_kept_phase_showed() -> None:
         "smote; normal 9 films in 9 rows (at most 1 of one), viral 4 films in 4 rows (at most 1 of one) and 5 synthesised"
     )
     assert tell_balance(fitted(best_step=1), LABELS, CLASSES).startswith("oversample; normal 9 films in 9 rows (at most 1")
+
+
+def test_logged_parameters_hold_what_an_arm_is_trained_with_under_the_keys_that_all_arms_share(root: Path) -> None:
+    values = yaml.safe_load((root / "params.yaml").read_text())
+    space = {"low": 0.01, "high": 0.1, "start": 0.05}
+    values["arms"]["finetuned"]["train"] = {"optimizer": {"name": "adamw", "weight_decay": space}, "averaging": 0.995}
+    params = check_params(values)
+    wanted = params.arms["finetuned"]
+    settled = settle(wanted, {key: space.start for key, space in spaces(wanted).items()})
+    own, plain = logged_params(params, settled), logged_params(params, params.arms["baseline"])
+    told = {key: (own[key], plain[key]) for key in own if key.startswith("train.") and own[key] != plain[key]}
+    assert told == {
+        "train.optimizer.name": ("adamw", "adam"),
+        "train.optimizer.weight_decay": (0.05, 0.0),
+        "train.averaging": (0.995, 0.0),
+    }
+    assert {key for key in own if key.startswith("train.")} == {key for key in plain if key.startswith("train.")}
+    found = {key for key, origin in origins(own, wanted).items() if origin == "search"}
+    assert {key for key in found if key.startswith("train.")} == {"train.optimizer.weight_decay"}
+    merged = params_of(params, settled)
+    assert merged.train.averaging == 0.995
+    assert logged_params(merged, settled) == own
+    assert params_of(params, params.arms["baseline"]) == params
 
 
 def short(own_copy: Workspace, **given: object) -> None:

@@ -18,7 +18,10 @@ TOLD = {  # address -> what the line says
     f"foo://u:{SECRET}@h/d": ["'foo' is not a kind of store", "sqlite:///file", "postgresql+psycopg2 (package psycopg2-binary)"],
     f"postgres://u:{SECRET}@h/d": ["'postgres' is not a kind of store", "postgresql+psycopg2"],
     f"foo+bar://u:{SECRET}@h/d": ["'foo+bar' is not a kind of store", "mssql+pyodbc"],
-    f"postgresql+psycopg://u:{SECRET}@127.0.0.1:9/d": ["needs the package psycopg[binary]", "known are postgresql+psycopg2"],
+    f"mysql+mysqldb://u:{SECRET}@127.0.0.1:9/d": [
+        "needs the package mysqlclient",
+        "known are mysql+mysqldb",
+    ],  # no extra: never here
     f"postgresql://u:{SECRET}@127.0.0.1:port/d": ["a number as port"],
 }
 

@@ -8,8 +8,9 @@ from tiny_task import BALANCE, CLASSES, PRIOR, make_arm, make_model, make_phase,
 from hilum.data.prepared.examples import as_images
 from hilum.models.classifier import load_classifier, model_sha256, save_classifier
 from hilum.models.forward import predictor
+from hilum.settings.training import ArmTrain
 from hilum.training.arms import Task, correct_prior, plan_phases, read_logits, scale_logits, train_arm, weights_of
-from hilum.training.imbalance import prior_shift
+from hilum.training.learning.imbalance import prior_shift
 
 TRAIN, VAL = make_rows(24, seed=1), make_rows(12, seed=2)
 LABELS = np.array([0, 0, 0, 1, 1, 2])
@@ -87,6 +88,17 @@ def test_first_weights_are_found_where_the_arm_says() -> None:
         "pretrained": Path("data/pretrained/mobilenet_025.weights.h5"),
         "mine.h5": Path("/home/mine.h5"),
     }
+
+
+def test_what_an_arm_names_otherwise_is_what_it_is_trained_with(weights: Path, tmp_path: Path) -> None:
+    arm = make_arm(make_phase("head", 2))
+    named = ArmTrain.model_validate({"optimizer": {"name": "sgd"}, "averaging": 0.9, "batch_size": 5})
+    own = train_arm(arm.model_copy(update={"train": named}), make_task(weights, tmp_path), 1, score, silent, silent)
+    of_all = train_arm(
+        arm, make_task(weights, tmp_path, optimizer={"name": "sgd"}, averaging=0.9, batch_size=5), 1, score, silent, silent
+    )
+    plain = train_arm(arm, make_task(weights, tmp_path), 1, score, silent, silent)
+    assert model_sha256(own[0]) == model_sha256(of_all[0]) != model_sha256(plain[0])
 
 
 def test_a_task_has_no_place_for_test_rows() -> None:

@@ -7,8 +7,18 @@ from numpy.typing import NDArray
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.training.augmentation import Changes, draw_view, draw_views, epoch_order, epoch_views, further_views
 
-NONE = {"rotate": 0.0, "shift": 0.0, "zoom": 0.0, "gamma": 0.0, "contrast": 0.0, "brightness": 0.0, "noise": 0.0, "flip": False}
-USUAL = Changes(rotate=7.0, shift=0.05, zoom=0.08, gamma=0.15, contrast=0.08, brightness=0.08, noise=0.01, flip=False)
+NONE = {
+    "rotate": 0.0,
+    "shift": 0.0,
+    "zoom": 0.0,
+    "gamma": 0.0,
+    "contrast": 0.0,
+    "brightness": 0.0,
+    "noise": 0.0,
+    "erase": 0.0,
+    "flip": False,
+}
+USUAL = Changes(rotate=7.0, shift=0.05, zoom=0.08, gamma=0.15, contrast=0.08, brightness=0.08, noise=0.01, erase=0.0, flip=False)
 
 
 def changes(**given: float | bool) -> Changes:
@@ -145,6 +155,30 @@ def test_noise_does_not_wrap_around_at_black_and_white() -> None:
     drawn = view(film, 0, noise=0.02)
     assert drawn[:, :25].max() < 40
     assert drawn[:, 25:].min() > 215
+
+
+def test_an_erased_rectangle_has_the_films_mean_grey_and_at_most_its_share_of_the_area() -> None:
+    film, shares, sides = noise_film((60, 50)), [], []
+    for seed in range(200):
+        drawn = view(film, seed, erase=0.2)
+        rows, columns = np.nonzero(drawn != film)
+        if not len(rows):
+            continue
+        inside = drawn[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        assert (inside == round(film.mean())).mean() > 0.99  # of film pixels that have that grey none differ
+        shares.append(inside.size / film.size)
+        sides.append(inside.shape[0] / inside.shape[1])
+    assert 0.17 < max(shares) < 0.215 and np.mean(shares) == pytest.approx(0.1, abs=0.015)
+    assert min(sides) < 0.5 and max(sides) > 2
+    assert film.tolist() == noise_film((60, 50)).tolist()
+
+
+def test_erasing_comes_last_and_leaves_the_other_changes_as_they_are() -> None:
+    usual = {**vars(USUAL), "erase": 0.3}
+    for seed in range(5):
+        whole, erased = (draw_view(noise_film(), np.random.default_rng(seed), c) for c in (USUAL, Changes(**usual)))
+        same = (whole == erased).mean()
+        assert 0.65 < same < 1
 
 
 def test_what_moves_in_from_outside_is_black() -> None:

@@ -18,7 +18,7 @@ from hilum.models.forward import predictor
 from hilum.settings.training import Arm, ConvexPhase
 from hilum.training.arms import Task, plan_phases, train_arm
 from hilum.training.convex import PENALTIES, find_scaling, log_probabilities, objective, pooled_features, solve, solve_phase
-from hilum.training.imbalance import Sampling
+from hilum.training.learning.imbalance import Sampling
 
 TRAIN, VAL = make_rows(24, seed=1), make_rows(12, seed=2)
 EVERY = Sampling("none", np.arange(24), np.ones(24))

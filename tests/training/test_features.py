@@ -18,7 +18,9 @@ from hilum.training.augmentation import Changes, draw_views
 from hilum.training.features import cached_features
 from hilum.training.sealed_arrays import SEAL
 
-CHANGES = Changes(rotate=7.0, shift=0.05, zoom=0.08, gamma=0.15, contrast=0.08, brightness=0.08, noise=0.01, flip=False)
+CHANGES = Changes(
+    rotate=7.0, shift=0.05, zoom=0.08, gamma=0.15, contrast=0.08, brightness=0.08, noise=0.01, erase=0.0, flip=False
+)
 
 
 def make_prefix(seed: int = 1) -> keras.Model:

@@ -13,7 +13,8 @@ import pytest
 import tensorflow as tf
 from scipy.optimize import brentq
 from scipy.stats import norm
-from tiny_task import log_loss, make_model, make_network, make_phase, make_rows, make_settings, no_augmentation, score, silent
+from tiny_fit import TRAIN, VAL, Script, Snapshots, equal, fit
+from tiny_task import log_loss, make_mobilenet, make_model, make_network, make_phase, make_rows, make_settings, no_augmentation
 
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.evaluation.scoring.epochs import score_epoch
@@ -22,17 +23,17 @@ from hilum.records import Labels, Probabilities
 from hilum.settings.params import read_params
 from hilum.training import augmentation
 from hilum.training.augmentation import draw_view
-from hilum.training.fit import Fitted, fit_phases, loss_of, read_ahead
-from hilum.training.imbalance import Sampling
+from hilum.training.fit import read_ahead
+from hilum.training.learning.imbalance import Sampling
+from hilum.training.learning.learner import loss_of
 
-TRAIN, VAL = make_rows(24, seed=1), make_rows(12, seed=2)
 KINDS = ("dw", "pw")  # of convolutions in a MobileNet's block
 
 TWICE = """
 import sys
 from pathlib import Path
 import numpy as np
-from hilum.training.imbalance import Shown
+from hilum.training.learning.imbalance import Sampling
 from hilum.training import augmentation
 from hilum.training.augmentation import draw_view
 from hilum.training.fit import begin_training, fit_phases
@@ -43,41 +44,10 @@ for _ in range(2):
     model = make_mobilenet(None)
     rows = make_rows(24, 1)
     phases = [make_phase("all", 1, batch_norm="train")]
-    shown = [Shown("none", np.arange(24), np.ones(24))]
+    shown = [Sampling("none", np.arange(24), np.ones(24))]
     fit_phases(model, phases, rows, rows, shown, make_settings(), 3, None, score, silent, silent)
     print(model_sha256(model))
 """
-
-
-def fit(
-    model: keras.Model, phases: list, cache: Path | None, train: Examples = TRAIN, val: Examples = VAL, **given: Any
-) -> Fitted:
-    sample = given.pop("sample", np.arange(len(train.keys)))
-    shown = given.pop("shown", None) or Sampling("none", sample, given.pop("weights", np.ones(len(sample))))
-    usual = {"settings": make_settings(), "seed": 3, "score": score, "on_epoch": silent, "on_film": silent}
-    return fit_phases(model, phases, train, val, [shown] * len(phases), cache=cache, **{**usual, **given})  # type: ignore[arg-type]
-
-
-class Script:
-    """A score that says what was written for it, epoch by epoch."""
-
-    def __init__(self, *values: float) -> None:
-        self.values = iter(values)
-
-    def __call__(self, labels: Any, probabilities: Any) -> dict[str, float]:
-        return {"val/log_loss": log_loss(labels, probabilities), "select": next(self.values)}
-
-
-class Snapshots:
-    """The model's weights after each epoch."""
-
-    def __init__(self, model: keras.Model) -> None:
-        self.model, self.weights, self.metrics = model, [], []  # type: ignore[var-annotated]
-
-    def __call__(self, step: int, metrics: dict[str, float]) -> None:
-        assert step == len(self.weights)
-        self.weights.append(self.model.get_weights())
-        self.metrics.append(metrics)
 
 
 def answers_of(auroc: float, loss: float, labels: Labels) -> Probabilities:
@@ -92,10 +62,6 @@ def answers_of(auroc: float, loss: float, labels: Labels) -> Probabilities:
         return np.stack([1 - p, p], axis=1)
 
     return answer(brentq(lambda scale: log_loss(labels, answer(scale)) - loss, 2.0, 8.0))
-
-
-def equal(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -154,6 +120,48 @@ def test_of_two_epochs_the_one_of_the_lower_log_loss_is_kept_and_not_the_one_tha
     assert [row["val/auroc_macro"] for row in told] == pytest.approx([0.900, 0.895, 0.900], abs=2e-3)
     assert fitted.best_step == 1, "by AUROC it would be the first"
     assert len(fitted.history) == 3, "patience counts on the same score: the third epoch ranks better and is no better"
+
+
+OPTIONS: dict[str, dict[str, Any]] = {  # what training may be told, alone and together
+    "adamw": {"optimizer": {"name": "adamw", "weight_decay": 0.05}},
+    "sgd": {"optimizer": {"name": "sgd", "nesterov": True, "weight_decay": 0.01}},
+    "clip": {"optimizer": {"clip": 0.1}},
+    "layer_decay": {"optimizer": {"layer_decay": 0.5}},
+    "label_smoothing": {"label_smoothing": 0.1},
+    "warmup": {"schedule": {"warmup": 1.5, "plateau_factor": 0.5, "plateau_patience": 1}},
+    "mixup": {"mixup": 0.4},
+    "averaging": {"averaging": 0.9},
+}
+OPTIONS["all of them"] = {
+    **{key: value for option in OPTIONS.values() for key, value in option.items()},
+    "optimizer": {"name": "adamw", "weight_decay": 0.05, "clip": 0.1, "layer_decay": 0.5},
+}
+
+
+def fit_option(option: str, make: Callable[[], keras.Model], cache: Path | None, above: str | int = 1) -> list[np.ndarray]:
+    """The weights of a training of two phases with that option, or with none; the second one's rate falls on a plateau."""
+    model = make()
+    phases = [make_phase("head", 2), make_phase(above, 3, rate=1e-3, decay="plateau")]
+    settings = make_settings(**OPTIONS.get(option, {}))
+    fit(model, phases, cache, settings=settings, score=Script(1, 2, 3, 2.5, 4), weights=np.linspace(0.5, 1.5, 24))
+    return model.get_weights()
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_each_option_gives_the_same_bytes_again_with_and_without_a_cache_and_changes_the_training(
+    option: str, tmp_path: Path
+) -> None:
+    one, again, through = (fit_option(option, make_model, folder) for folder in (tmp_path, tmp_path, None))
+    assert equal(one, again)
+    assert equal(one, through)
+    assert not equal(one, fit_option("none", make_model, tmp_path))
+
+
+def test_all_options_together_give_a_mobilenet_the_same_weights_with_and_without_a_cache(weights: Path, tmp_path: Path) -> None:
+    cached, through = (
+        fit_option("all of them", lambda: make_mobilenet(weights), folder, "block_11") for folder in (tmp_path, None)
+    )
+    assert equal(cached, through)
 
 
 def test_activations_are_computed_once_for_all_epochs_and_trainings(tmp_path: Path) -> None:
@@ -312,9 +320,9 @@ def test_validation_films_choose_the_epoch_and_teach_nothing(cache: Path) -> Non
 
 def test_the_focal_loss_is_that_of_a_hand_computation() -> None:
     logits = np.log(np.array([[0.9, 0.06, 0.04], [0.2, 0.5, 0.3]], np.float32))
-    said = loss_of(Sampling("focal", np.arange(2), np.ones(2), gamma=2.0))(np.eye(3)[[0, 2]], logits)
+    said = loss_of(2.0)(np.eye(3)[[0, 2]], logits)
     assert float(said) == pytest.approx((0.1**2 * -np.log(0.9) + 0.7**2 * -np.log(0.3)) / 2, rel=1e-4)
-    plain = loss_of(Sampling("none", np.arange(2), np.ones(2)))(np.array([0, 2]), logits)
+    plain = loss_of(0.0)(np.array([0, 2]), logits)
     assert float(plain) == pytest.approx((-np.log(0.9) - np.log(0.3)) / 2, rel=1e-4)
 
 

@@ -74,6 +74,7 @@ def _describe(augment: Augment) -> str:
         "noise": f"{augment.noise:.3g}",
     }
     ranges = [f"{name} ±{amounts[name]}" if getattr(augment, name) else f"{name} off" for name in amounts]
+    ranges += [f"up to {augment.erase:.3g} of the area erased"] if augment.erase else []
     return f"{augment.views} views of each film; {', '.join(ranges)}; left-right flip {'on' if augment.flip else 'off'}"
 
 

@@ -98,7 +98,7 @@ def summarise_arm(name: str, arm: ArmResults, films: int) -> ArmSummary:
     """An arm's settings in words."""
     logged, model = arm.settings["params"], arm.settings["model"]
     count = len({key.split(".")[1] for key in logged if key.startswith("phases.")})
-    phases = []
+    phases, falls = [], {"cosine": ", cosine decay", "plateau": ", reduced on plateaus"}
     for i in range(count):
         trained = f"{len(arm.settings['trained'][i])} layers trained"
         if logged.get(f"phases.{i}.solver") == "convex":
@@ -110,7 +110,7 @@ def summarise_arm(name: str, arm: ArmResults, films: int) -> ArmSummary:
             phase["batch_norm"] = "trained" if logged["weights"] == "none" else "frozen"
         phases.append(
             f"{phase['epochs']} epochs at {float(phase['learning_rate']):.2g}"
-            f"{', cosine decay' if phase['decay'] == 'cosine' else ''}, unfrozen: {phase['unfreeze']}, "
+            f"{falls.get(phase['decay'], '')}, unfrozen: {phase['unfreeze']}, "
             f"batch norm {phase['batch_norm']}; {trained}"
         )
     history = read_table(arm.folder["training"] / "history.csv").set_index("step")

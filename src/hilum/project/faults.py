@@ -11,6 +11,7 @@ from hilum.explain.sheets.registry import SHEETS
 from hilum.models.backbones import BACKBONES
 from hilum.models.packaged_weights import PackagedWeights, hash_packaged
 from hilum.progress import say
+from hilum.project.learning import learning_faults
 from hilum.settings.meaning import is_absolute
 from hilum.settings.params import Params
 from hilum.settings.roots import FILE, read_roots
@@ -24,7 +25,8 @@ KNOWN_WEIGHTS = ("pretrained", "imagenet", "none")
 
 def find_faults(params: Params) -> list[str]:
     """What names something that no registry knows, or is legal by itself and not in its place."""
-    return [*_metric_faults(params), *_explain_faults(params), *_source_faults(params), *_arm_faults(params)]
+    learning = [fault for name, arm in params.arms.items() for fault in learning_faults(name, arm, params.train)]
+    return [*_metric_faults(params), *_explain_faults(params), *_source_faults(params), *_arm_faults(params), *learning]
 
 
 def _metric_faults(params: Params) -> list[str]:

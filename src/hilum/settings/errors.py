@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import yaml
+
 from hilum.settings.schema import find_members, fits_kind, is_section, step_into
 from hilum.settings.search_space import Choices, Range, Section, kind_of_space
 
@@ -15,11 +17,21 @@ RENAMED = {  # keys of earlier versions -> what stands in their place
     "prepare.markers": "it is prepare.burned_in (keep or inpaint, as before); prepare.burned_in_reader says who looks before "
     "inpainting (letters: as before), prepare.burned_in_left what becomes of films where something is still found (keep)",
 }
-ADDED = {  # keys that params.yaml of earlier versions lacks -> the line to paste
-    "train.calibration": "calibration: temperature",
-    "train.decision": "decision: probable",
-    "train.costs": "costs: {}",
+ADDED: dict[str, Any] = {  # keys that files of earlier versions lack -> the value to paste; told, never taken
+    "train.calibration": "temperature",
+    "train.decision": "probable",
+    "train.costs": {},
+    "train.augment.erase": 0.0,
+    "train.optimizer": {
+        **{"name": "adam", "momentum": 0.9, "nesterov": False},
+        **{"weight_decay": 0.0, "clip": 0.0, "layer_decay": 1.0},
+    },
+    "train.schedule": {"warmup": 0.0, "plateau_factor": 0.3, "plateau_patience": 2},
+    "train.label_smoothing": 0.0,
+    "train.mixup": 0.0,
+    "train.averaging": 0.0,
 }
+OTHERWISE = ("train.calibration",)  # of them, those that give another model than earlier versions
 SPACES = {"range": Range, "list": Choices}
 SPACE_FORMS = "{low, high, log, start} or {choices, start}"
 
@@ -60,8 +72,7 @@ def _tell_place(key: str, path: list[str], found: Sequence[Fault], values: Any, 
         near = difflib.get_close_matches(got, legal.split(", "), 1)
         return f"{key}.reader must be one of {legal}, got {got!r}" + (f"; did you mean {near[0]}?" if near else "")
     if item["type"] == "missing":
-        line = f"paste `{ADDED[key]}` below `{path[0]}:`" if key in ADDED else "add it"
-        return f"{key} is missing; {line} (the repository's params.yaml shows its value)"
+        return f"{key} is missing; {_tell_value(path)}"
     value, kinds = item["input"], [one["type"] for one in found]
     if "string_type" in kinds and not isinstance(value, Mapping | list) and all(k in ("string_type", "list_type") for k in kinds):
         list_too = " or a list" if "list_type" in kinds else ""
@@ -74,6 +85,19 @@ def _tell_place(key: str, path: list[str], found: Sequence[Fault], values: Any, 
     if not key or (item["type"] == "value_error" and "got" in message):
         return f"{key}: {message}".removeprefix(": ")
     return f"{key}: {message}, got {_as_written(value)}"
+
+
+def _tell_value(path: Sequence[str]) -> str:
+    """What to write for a missing key: the line to paste, where files of earlier versions lack it."""
+    section, last = ".".join(path[:-1]), path[-1]
+    inside = {f"{place}.{key}": value for place, held in ADDED.items() if isinstance(held, dict) for key, value in held.items()}
+    value = {**ADDED, **inside}.get(".".join(path))
+    if value is None:
+        return "add it (the repository's params.yaml shows its value)"
+    flow = None if isinstance(value, dict) else False  # on one line in either case
+    line = yaml.safe_dump({last: value}, default_flow_style=flow, sort_keys=False, width=1000).strip()
+    said = "paste" if ".".join(path) in OTHERWISE else "to train as before, paste"
+    return f"{said} this line below `{section}`:  {line}"
 
 
 def _tell_unknown_key(key: str, path: list[str], values: Any, whole: type[Section]) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hilum.settings.search_space import Choices, Range
-from hilum.settings.training import SOLVERS, Arm, ConvexPhase, Phase
+from hilum.settings.search_space import Choices, Range, Section
+from hilum.settings.training import SOLVERS, Arm, ConvexPhase, Phase, Train
 
 EXCLUDED = "excluded"  # in `prepare.labels`, in the place of a class: findings to leave out
 
@@ -47,12 +47,41 @@ def plain_phases(arm: Arm) -> list[Phase | ConvexPhase]:
 
 def spaces(arm: Arm) -> dict[str, Range | Choices]:
     """The searched values of an arm, dotted key -> space, in the order in which they stand."""
-    found: dict[str, Range | Choices] = {}
-    for key in type(arm.head).model_fields if arm.head else ():
-        found |= {f"head.{key}": getattr(arm.head, key)}
+    found = _inside("head", arm.head)
     for i, phase in enumerate(arm.phases):
-        found |= {f"phases.{i}.{key}": getattr(phase, key) for key in type(phase).model_fields}
+        found |= _inside(f"phases.{i}", phase)
+    found |= _inside("train", arm.train)
     return {key: value for key, value in found.items() if isinstance(value, Range | Choices)}
+
+
+def _inside(place: str, value: Any) -> dict[str, Any]:
+    """Dotted key -> value of a section and the sections in it; a space is a value."""
+    if not isinstance(value, Section) or isinstance(value, Range | Choices):
+        return {place: value}
+    found: dict[str, Any] = {}
+    for key in type(value).model_fields:
+        found |= _inside(f"{place}.{key}", getattr(value, key))
+    return found
+
+
+def lay_over(train: Train, arm: Arm) -> dict[str, Any]:
+    """The values of `train` with what the arm names in their place, its spaces as they stand."""
+    named = arm.train.model_dump(exclude_none=True) if arm.train else {}
+    return {
+        key: {**value, **named[key]} if isinstance(value, dict) and key in named else named.get(key, value)
+        for key, value in train.model_dump().items()
+    }
+
+
+def train_of(train: Train, arm: Arm) -> Train:
+    """`train` as it holds for an arm: what the arm names is in its place.
+
+    arm: without spaces, as `settle` makes it.
+
+    Raises:
+        ValueError: what the arm names does not go with the rest of `train`.
+    """
+    return Train.model_validate(lay_over(train, arm)) if arm.train else train
 
 
 def settle(arm: Arm, best: Mapping[str, Any]) -> Arm:

@@ -184,7 +184,7 @@ class Params(Section):
                 f"explain.target must be {PREDICTED}, {TRUE} or a class of prepare.labels ({', '.join(classes)}), "
                 f"got {self.explain.target!r}"
             )
-        faults += _head_faults(self.arms)
+        faults += _stepping_faults(self.arms)
         faults += _imbalance_faults(self.train, classes, self.arms)
         faults += _fold_faults(self.split, self.crossvalidate.arms, list(self.arms), self.compare.reference, self.prepare.sources)
         if faults:
@@ -192,8 +192,8 @@ class Params(Section):
         return self
 
 
-def _head_faults(arms: Mapping[str, Arm]) -> list[str]:
-    """Arms without the head that their phases need, or with one that no phase uses."""
+def _stepping_faults(arms: Mapping[str, Arm]) -> list[str]:
+    """Arms without the head that their phases of gradient steps need, or with a head or a `train` that no phase uses."""
     faults = []
     for name, arm in arms.items():
         stepping = any(isinstance(phase, Phase) for phase in arm.phases)
@@ -202,11 +202,12 @@ def _head_faults(arms: Mapping[str, Arm]) -> list[str]:
                 f"arms.{name}.head is missing; for its phases of gradient steps add "
                 "`head: {dropout: 0.2, weight_decay: 1.0e-4}`"
             )
-        elif not stepping and arm.head is not None:
-            faults.append(
-                f"arms.{name}.head belongs to phases of gradient steps, got one where each phase says `solver: convex`; remove "
-                "it (a recipe or set removes a key with `null`)"
-            )
+        faults += [
+            f"arms.{name}.{key} belongs to phases of gradient steps, got one where each phase says `solver: convex`; remove "
+            "it (a recipe or set removes a key with `null`)"
+            for key in ("head", "train")
+            if not stepping and getattr(arm, key) is not None
+        ]
     return faults
 
 

@@ -9,6 +9,10 @@ from hilum.settings.search_space import Count, Name, Positive, Searched, Section
 
 Extent = Annotated[int, Field(ge=1)] | str
 SOLVERS = ("gradient", "convex")  # of a phase
+Amount = Annotated[float, Field(ge=0)]
+LayerDecay = Annotated[float, Field(gt=0, le=1)]
+PlateauFactor = Annotated[float, Field(gt=0, lt=1)]
+OptimizerName = Literal["adam", "adamw", "sgd"]
 
 
 class Pretrain(Section):
@@ -40,16 +44,47 @@ class Augment(Section):
     contrast: Annotated[float, Field(ge=0, lt=1)]
     brightness: Annotated[float, Field(ge=0, lt=1)]
     noise: Annotated[float, Field(ge=0, lt=1)]
+    erase: Annotated[float, Field(ge=0, le=0.5)]
     flip: bool
 
 
 class Balance(Section):
-    """What the answers to unequal classes take; see training/imbalance.py."""
+    """What the answers to unequal classes take; see training/learning/imbalance.py."""
 
     multiplier: dict[Name, Positive]
     smote_neighbours: Count
     smote_above_head: Literal["none", "class_weight", "oversample", "undersample", "focal"]
     focal_gamma: Annotated[float, Field(ge=0, le=10)]
+
+
+class Optimizer(Section):
+    """What turns gradients into steps; see training/learning/learner.py."""
+
+    name: OptimizerName
+    momentum: Share
+    nesterov: bool
+    weight_decay: Amount
+    clip: Amount
+    layer_decay: LayerDecay
+
+    @model_validator(mode="after")
+    def _read(self) -> "Optimizer":
+        if self.weight_decay and self.name == "adam":
+            raise ValueError(
+                f"weight_decay belongs to adamw and sgd, got {self.weight_decay} with adam, which would not read it; write "
+                "name: adamw, or weight_decay: 0.0 (a penalty in the loss, on the head alone, is head.weight_decay of an arm)"
+            )
+        if self.nesterov and self.name == "sgd" and not self.momentum:
+            raise ValueError("nesterov must go with a momentum above 0, got momentum 0.0; raise it, or write nesterov: false")
+        return self
+
+
+class Schedule(Section):
+    """How the learning rate of a phase rises and falls; see training/learning/schedules.py."""
+
+    warmup: Amount
+    plateau_factor: PlateauFactor
+    plateau_patience: Count
 
 
 class Train(Section):
@@ -65,6 +100,42 @@ class Train(Section):
     balance: Balance
     prevalence: dict[Name, Annotated[float, Field(gt=0, lt=1)]]
     augment: Augment
+    optimizer: Optimizer
+    schedule: Schedule
+    label_smoothing: Share
+    mixup: Amount
+    averaging: Share
+
+
+class ArmOptimizer(Section):
+    """What an arm names otherwise than `train.optimizer`."""
+
+    name: OptimizerName | None = None
+    momentum: Searched[Share] | None = None
+    nesterov: bool | None = None
+    weight_decay: Searched[Amount] | None = None
+    clip: Searched[Amount] | None = None
+    layer_decay: Searched[LayerDecay] | None = None
+
+
+class ArmSchedule(Section):
+    """What an arm names otherwise than `train.schedule`."""
+
+    warmup: Searched[Amount] | None = None
+    plateau_factor: Searched[PlateauFactor] | None = None
+    plateau_patience: Count | None = None
+
+
+class ArmTrain(Section):
+    """What an arm names otherwise than `train`; a key that is not there is that of `train`."""
+
+    batch_size: Count | None = None
+    patience: Count | None = None
+    optimizer: ArmOptimizer | None = None
+    schedule: ArmSchedule | None = None
+    label_smoothing: Searched[Share] | None = None
+    mixup: Searched[Amount] | None = None
+    averaging: Searched[Share] | None = None
 
 
 class Head(Section):
@@ -96,7 +167,7 @@ class Phase(Section):
     solver: Annotated[Literal["gradient"], BeforeValidator(known_solver)] = "gradient"
     epochs: Searched[Count]
     learning_rate: Searched[Positive]
-    decay: Literal["none", "cosine"]
+    decay: Literal["none", "cosine", "plateau"]
     batch_norm: Literal["auto", "frozen", "train"]
 
 
@@ -123,9 +194,10 @@ AnyPhase = Annotated[Annotated[Phase, Tag("gradient")] | Annotated[ConvexPhase, 
 
 
 class Arm(Section):
-    """head: what phases of gradient steps read; left out where there is none."""
+    """head: what phases of gradient steps read; left out where there is none. train: what they are trained with otherwise."""
 
     backbone: str
     weights: str
     head: Head | None = None
     phases: Annotated[list[AnyPhase], Field(min_length=1)]
+    train: ArmTrain | None = None

@@ -41,7 +41,7 @@ from hilum.tracking.opening import open_store
 from hilum.training.fit import begin_training
 from hilum.training.fold import Judging, predict_fold
 from hilum.training.kept_folds import KeptFolds, keep_folds
-from hilum.training.task import file_digest, logged_params, weights_digest
+from hilum.training.task import file_digest, logged_params, params_of, weights_digest
 from hilum.workspace import Workspace, find_workspace
 
 SHOWN = 24  # films on the contact sheet; contradictions.csv has all
@@ -71,6 +71,7 @@ def run(arm: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     best = yaml.safe_load((workspace.arm(arm, "tuning") / "best.yaml").read_text()) or {}
     settled = settle(find_arm(params, arm), best)
+    params = params_of(params, settled)
     versions = read_json(workspace.split / "versions.json")
     films = load_split(workspace.prepared, workspace.split, "folds", versions["classes"])
     names = fold_names(films.table)

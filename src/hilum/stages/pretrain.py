@@ -23,7 +23,7 @@ from hilum.progress import bar, say
 from hilum.records import JOINT
 from hilum.results import read_json, write_json, write_table
 from hilum.settings.params import Params, read_params
-from hilum.settings.training import Arm, Head, Phase, Train
+from hilum.settings.training import Arm, Head, Optimizer, Phase, Schedule, Train
 from hilum.training.arms import Task, train_arm
 from hilum.training.fit import begin_training
 from hilum.workspace import Workspace, find_workspace
@@ -143,6 +143,11 @@ def pretrain_backbone(
         balance=params.train.balance,  # which `none` does not read
         prevalence={},
         augment=params.train.augment,
+        optimizer=Optimizer(name="adam", momentum=0.9, nesterov=False, weight_decay=0.0, clip=0.0, layer_decay=1.0),
+        schedule=Schedule(warmup=0.0, plateau_factor=0.5, plateau_patience=1),
+        label_smoothing=0.0,
+        mixup=0.0,
+        averaging=0.0,
     )
     task = Task(train, val, classes, None, recipe, params.pretrain.seed, cache=None)
 

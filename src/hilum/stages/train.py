@@ -26,8 +26,8 @@ from hilum.settings.params import find_arm, read_params
 from hilum.tracking.opening import open_store
 from hilum.training.arms import Task, correct_prior, read_logits, scale_logits, train_arm
 from hilum.training.fit import Fitted, begin_training
-from hilum.training.imbalance import copies_per_film, prior_shift, shown_prior
-from hilum.training.task import file_digest, load_task, logged_params, origins
+from hilum.training.learning.imbalance import copies_per_film, prior_shift, shown_prior
+from hilum.training.task import file_digest, load_task, logged_params, origins, params_of
 from hilum.workspace import Workspace, find_workspace
 
 
@@ -37,6 +37,7 @@ def run(arm: str) -> None:
     wanted = find_arm(params, arm)
     best = yaml.safe_load((workspace.arm(arm, "tuning") / "best.yaml").read_text()) or {}
     settled = settle(wanted, best)
+    params = params_of(params, settled)
     versions = read_json(workspace.split / "versions.json")
     folder = workspace.arm(arm, "training")
     logged = logged_params(params, settled, file_digest(params, arm, workspace))

@@ -72,9 +72,15 @@ def run(arm: str) -> None:
 
 
 def searched_phases(arm: Arm) -> int:
-    """A trial trains up to the last phase that holds a space; the head's spaces count to the first one of gradient steps."""
+    """A trial trains up to the last phase that holds a space.
+
+    The head's spaces count to the first phase of gradient steps, those of `train` to all of these.
+    """
     stepping = [i for i, phase in enumerate(arm.phases) if isinstance(phase, Phase)]
-    places = [int(key.split(".")[1]) if key.startswith("phases.") else stepping[0] for key in spaces(arm)]
+    places = []
+    for key in spaces(arm):
+        place, _, rest = key.partition(".")
+        places.append({"head": stepping[0], "train": stepping[-1]}[place] if place != "phases" else int(rest.partition(".")[0]))
     return max(places, default=0) + 1
 
 

@@ -12,17 +12,18 @@ from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.classifier import build_classifier
 from hilum.models.forward import compile_forward
 from hilum.records import Films, Labels, Score
-from hilum.settings.meaning import plain_phases
+from hilum.settings.meaning import plain_phases, train_of
 from hilum.settings.training import Arm, ConvexPhase, Phase, Train
 from hilum.training.fit import Fitted, OnEpoch, OnFilm, fit_phases
-from hilum.training.imbalance import STRATEGIES, Sampling, log_prior, weigh_films
+from hilum.training.learning.imbalance import STRATEGIES, Sampling, log_prior, weigh_films
 
 
 @dataclass(frozen=True)
 class Task:
     """Everything that the trials and the training of one arm have in common.
 
-    classes: names in class order; weights: None, `imagenet` or a file; cache: folder for activations of frozen parts.
+    classes: names in class order; weights: None, `imagenet` or a file; settings: `train`, over which an arm lays what it names
+    otherwise; cache: folder for activations of frozen parts.
     """
 
     train: Examples
@@ -97,7 +98,8 @@ def train_arm(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch
     Raises:
         ValueError: the training films do not allow what `train.imbalance` says; told before anything is trained.
     """
-    shown = plan_phases(arm.phases[:phases], task.train.labels, task.classes, task.settings, task.seed)
+    settings = train_of(task.settings, arm)
+    shown = plan_phases(arm.phases[:phases], task.train.labels, task.classes, settings, task.seed)
     model = build_classifier(
         arm.backbone,
         task.train.films.shape[1],
@@ -114,7 +116,7 @@ def train_arm(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch
         task.train,
         task.val,
         shown,
-        task.settings,
+        settings,
         task.seed,
         task.cache,
         score,

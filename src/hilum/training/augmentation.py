@@ -17,7 +17,7 @@ class Changes:
     """How far a training film may be changed; 0 turns a change off.
 
     rotate: degrees; shift, zoom: share of the side; gamma: exponent 1 +- this; contrast: slope 1 +- this about mid grey;
-    brightness, noise: share of the grey range.
+    brightness, noise: share of the grey range. erase: share of the film's area that a rectangle takes, at most.
     """
 
     rotate: float
@@ -27,6 +27,7 @@ class Changes:
     contrast: float
     brightness: float
     noise: float
+    erase: float
     flip: bool
 
 
@@ -48,10 +49,27 @@ def draw_view(film: NDArray[np.uint8], rng: np.random.Generator, changes: Change
     table = np.round(np.clip(levels, 0, 1) * 255).astype(np.uint8)
     picture = Image.fromarray(table[film])
     moved = np.asarray(picture.transform((width, height), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR))
-    if not changes.noise:
-        return moved
-    grain = rng.standard_normal(film.shape, np.float32) * (255 * changes.noise)
-    return np.clip(moved + grain + 0.5, 0, 255).astype(np.uint8)
+    if changes.noise:
+        grain = rng.standard_normal(film.shape, np.float32) * (255 * changes.noise)
+        moved = np.clip(moved + grain + 0.5, 0, 255).astype(np.uint8)
+    return erase_rectangle(moved, rng, changes.erase) if changes.erase else moved
+
+
+def erase_rectangle(film: NDArray[np.uint8], rng: np.random.Generator, most: float) -> NDArray[np.uint8]:
+    """The film (H, W) uint8 with the film's mean grey in a rectangle anywhere in it.
+
+    most: the largest share of the area; shares are uniform in 0..most, proportions from 3:10 to 10:3, uniform in their logarithm.
+
+    Source: Zhong et al. 2020, arXiv 1708.04896; every view is erased, and the small rectangles stand for the films left whole.
+    """
+    height, width = film.shape
+    area, proportion = rng.uniform(0, most) * height * width, np.exp(rng.uniform(-1, 1) * np.log(10 / 3))
+    tall = min(height, round(np.sqrt(area * proportion)))
+    wide = min(width, round(np.sqrt(area / proportion)))
+    top, left = rng.integers(0, height - tall + 1), rng.integers(0, width - wide + 1)
+    erased = film.copy()
+    erased[top : top + tall, left : left + wide] = round(float(film.mean()))
+    return erased
 
 
 def draw_views(rows: Examples, views: NDArray[np.intp] | int, seed: int, changes: Changes) -> Films:

@@ -19,7 +19,7 @@ from hilum.records import Labels, Score
 from hilum.settings.training import ConvexPhase
 from hilum.training.augmentation import Changes
 from hilum.training.features import cached_features
-from hilum.training.imbalance import Sampling
+from hilum.training.learning.imbalance import Sampling
 
 Matrix = NDArray[np.float64]
 OnEpoch = Callable[[int, dict[str, float]], None]
@@ -31,7 +31,7 @@ ENOUGH = 1e-5  # the same, where rounding ends it before
 ITERATIONS = 5_000
 STEEPNESS = 0.2  # about p (1 - p): how the log loss bends with a logit
 CONSTANT = 1e-6  # a feature of less spread, in its own unit or as a share of its mean, tells nothing and is not stretched
-AS_THEY_ARE = Changes(rotate=0, shift=0, zoom=0, gamma=0, contrast=0, brightness=0, noise=0, flip=False)
+AS_THEY_ARE = Changes(rotate=0, shift=0, zoom=0, gamma=0, contrast=0, brightness=0, noise=0, erase=0, flip=False)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.classifier import cut
+from hilum.models.forward import Forward, compile_forward
 from hilum.settings.training import Train
 from hilum.training.augmentation import Changes, draw_views, epoch_views, further_views
 from hilum.training.features import cached_features
-from hilum.training.imbalance import Sampling, make_up
+from hilum.training.learning.imbalance import Sampling, make_up
 
 OnFilm = Callable[[int, int], None]
 POOLED = "pool"  # the layer whose output SMOTE works on
@@ -38,7 +39,8 @@ class Feed:
         cache: Path | None,
         on_film: OnFilm,
     ) -> None:
-        """name: the frozen cut whose activations are cached in `cache`; None reads the films themselves.
+        """name: the frozen cut whose activations are fed, None for the films themselves. cache: where activations are kept;
+        None computes them anew for each batch.
 
         Raises:
             ValueError: SMOTE elsewhere than on cached pooled features.
@@ -54,11 +56,16 @@ class Feed:
                 f"smote works on pooled features, in a phase that trains the head alone, got the cut {name}; "
                 "say what other phases do in train.balance.smote_above_head"
             )
-        if name is None or cache is None:
+        self.forward: Forward = lambda images: images
+        if name is None:
             self.entry, self.validation = model.input, as_images(val.films)
             return
         prefix, _ = cut(model, name)
         self.entry = model.get_layer(name).output
+        if cache is None:
+            self.forward = compile_forward(prefix, constants=False)
+            self.validation = self.forward(as_images(val.films))
+            return
 
         def features(rows: Examples, view: int | NDArray[np.intp] | None) -> NDArray[np.float32]:
             return cached_features(prefix, rows, view, seed, self.changes, cache, on_film)
@@ -84,7 +91,8 @@ class Feed:
             if self.stored is not None:
                 return np.stack([self._activation(i, views, step) for i in chosen.tolist()])
             films = self.train.take(self.shown.rows[chosen])
-            return as_images(draw_views(films, views[chosen], self.seed, self.changes) if self.count else films.films)
+            shown = draw_views(films, views[chosen], self.seed, self.changes) if self.count else films.films
+            return self.forward(as_images(shown))
 
         return read
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,16 @@ from numpy.typing import NDArray
 from hilum.data.prepared.examples import Examples
 from hilum.models.classifier import frozen_cut, unfreeze
 from hilum.models.forward import compile_forward
-from hilum.records import Probabilities, Score
+from hilum.records import Labels, Probabilities, Score
 from hilum.settings.training import ConvexPhase, Phase, Train
 from hilum.training.augmentation import epoch_order
 from hilum.training.convex import solve_phase
 from hilum.training.feed import POOLED, Feed
-from hilum.training.imbalance import Sampling
+from hilum.training.learning.averaging import Averaging
+from hilum.training.learning.imbalance import Sampling
+from hilum.training.learning.learner import make_learner, takes_shares
+from hilum.training.learning.mixup import Epoch, mix
+from hilum.training.learning.schedules import Course
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 OnFilm = Callable[[int, int], None]
@@ -61,15 +66,6 @@ def begin_training(seed: int, threads: int = 0) -> None:
     keras.utils.set_random_seed(seed)
 
 
-def epoch_rate(phase: Phase, epoch: int) -> float:
-    """The learning rate of an epoch, counted from 0; with `decay: cosine` it falls along half a cosine over the phase's epochs.
-
-    Source: Loshchilov and Hutter 2017, arXiv 1608.03983, without restarts.
-    """
-    whole = 1.0 if phase.decay == "none" else 0.5 * (1 + math.cos(math.pi * epoch / int(phase.epochs)))  # type: ignore[arg-type]
-    return float(phase.learning_rate) * whole  # type: ignore[arg-type]
-
-
 def train_epoch(
     learner: keras.Model,
     read: Callable[[NDArray[np.intp]], Any],
@@ -77,18 +73,25 @@ def train_epoch(
     weights: NDArray[np.float64],
     order: NDArray[np.intp],
     size: int,
+    rates: NDArray[np.float64],
+    average: Averaging | None,
 ) -> float:
     """One pass over the rows in this order, in batches of `size`; returns the mean loss, penalties included.
 
-    read: from positions to a batch of inputs. labels: what the learner's loss takes, a row per position.
+    read: from positions to a batch of inputs. labels: what the learner's loss takes, a row per position. rates: the learning
+    rate at each batch. average: of the weights, which takes each step in.
     Batch by batch, because `fit` costs more to start than a cached epoch to run.
     """
-    total = 0.0
+    total, before = 0.0, np.nan
     batches = [order[start : start + size] for start in range(0, len(order), size)]
-    for chosen, inputs in zip(batches, read_ahead(read, batches), strict=True):
+    for chosen, inputs, rate in zip(batches, read_ahead(read, batches), rates, strict=True):
+        if rate != before:
+            learner.optimizer.learning_rate = before = rate
         learner.reset_metrics()
         logs = learner.train_on_batch(inputs, labels[chosen], weights[chosen], return_dict=True)
         total += float(logs["loss"]) * len(chosen)
+        if average:
+            average.take()
     return total / len(order)
 
 
@@ -121,70 +124,104 @@ def fit_phases(
     shown: per phase the positions in train that make an epoch, their weights and the loss; SMOTE in phases of the head only.
     cache: folder for the activations of frozen parts; None trains through the frozen part (same result, slower).
     score: from labels and probabilities of the validation films to metrics, of which `select` decides.
+    With `averaging` the averaged weights are scored and kept; a phase goes on from the weights themselves, the next phase starts
+    from the best averaged ones with an optimizer and an average of its own.
     on_epoch: called with the step and the metrics of each epoch; what it raises ends the training.
     on_film: called with films done and to do while activations are computed.
 
     Raises:
         ValueError: SMOTE without a cache, or in a phase that trains more than the head.
     """
-    history: list[dict[str, Any]] = []
-    trained, cuts, penalties = [], [], {}
-    best, best_step, best_weights = -np.inf, -1, model.get_weights()
+    training = Training(model, val.labels, settings, seed, score, on_epoch)
+    trained, cuts = [], []
     for number, (phase, drawn) in enumerate(zip(phases, shown, strict=True)):
-        model.set_weights(best_weights)
+        model.set_weights(training.best_weights)
         if isinstance(phase, ConvexPhase):
-            solved = solve_phase(model, phase, (number, len(history)), train, val, drawn, cache, score, on_epoch, on_film)
+            training.solve_phase(number, phase, train, val, drawn, cache, on_film)
             trained.append(["logits"])
             cuts.append(None if cache is None else POOLED)
-            history, penalties[number] = history + solved.history, solved.penalty
-            if solved.value > best or best_step < 0:
-                best, best_step, best_weights = np.nan_to_num(solved.value, nan=-np.inf), solved.step, model.get_weights()
             continue
         trained.append(unfreeze(model, phase.unfreeze, phase.batch_norm))
-        cuts.append(frozen_cut(model) if cache is not None else None)
-        feed = Feed(model, cuts[-1], train, val, drawn, settings, seed, cache, on_film)
-        learner = make_learner(model, feed, phase, drawn)
+        name = frozen_cut(model) if cache is not None or settings.mixup else None  # mixup mixes at the cut in either case
+        cuts.append(name if cache is not None else None)
+        feed = Feed(model, name, train, val, drawn, settings, seed, cache, on_film)
+        training.train_phase(number, phase, feed, drawn)
+    model.set_weights(training.best_weights)
+    return Fitted(pd.DataFrame(training.history), training.best_step, trained, cuts, shown, training.penalties)
+
+
+class Training:
+    """The phases of one training so far: a row of history per epoch, and the best epoch on validation with its weights."""
+
+    def __init__(
+        self, model: keras.Model, val_labels: Labels, settings: Train, seed: int, score: Score, on_epoch: OnEpoch
+    ) -> None:
+        self.model, self.val_labels, self.settings, self.seed = model, val_labels, settings, seed
+        self.score, self.on_epoch = score, on_epoch
+        self.history: list[dict[str, Any]] = []
+        self.penalties: dict[int, float] = {}
+        self.best, self.best_step, self.best_weights = -np.inf, -1, model.get_weights()
+
+    def solve_phase(
+        self,
+        number: int,
+        phase: ConvexPhase,
+        train: Examples,
+        val: Examples,
+        drawn: Sampling,
+        cache: Path | None,
+        on_film: OnFilm,
+    ) -> None:
+        """Solve the head; its best solution counts as an epoch does."""
+        place = (number, len(self.history))
+        solved = solve_phase(self.model, phase, place, train, val, drawn, cache, self.score, self.on_epoch, on_film)
+        self.history += solved.history
+        self.penalties[number] = solved.penalty
+        self._keep(solved.step, solved.value)
+
+    def train_phase(self, number: int, phase: Phase, feed: Feed, drawn: Sampling) -> None:
+        """Train what the phase unfroze, epoch by epoch, until its last one or until validation improves no more."""
+        settings, seed = self.settings, self.seed
+        learner = make_learner(self.model, feed.entry, phase, drawn.gamma, settings)
         forward = compile_forward(learner, constants=False)  # reads the weights as they are at each call
-        labels, weights = targets_of(feed, drawn, int(model.output_shape[-1]))
-        since = 0
+        targets, weights = targets_of(feed, drawn, int(self.model.output_shape[-1]), takes_shares(learner.loss))
+        average = Averaging(learner, settings.averaging) if settings.averaging else None
+        course, since = Course(phase, settings.schedule), 0
+        batches = math.ceil(len(targets) / settings.batch_size)
         for epoch in range(int(phase.epochs)):  # type: ignore[arg-type]
-            step = len(history)
-            learner.optimizer.learning_rate = epoch_rate(phase, epoch)
+            step, rates = len(self.history), course.rates(epoch, batches)
+            shown = Epoch(feed.reader(step), targets, weights, epoch_order(len(targets), seed, step))
+            if settings.mixup:
+                shown = mix(shown, settings.batch_size, settings.mixup, seed, step)
             loss = train_epoch(
-                learner, feed.reader(step), labels, weights, epoch_order(len(labels), seed, step), settings.batch_size
+                *(learner, shown.read, shown.targets, shown.weights, shown.order), settings.batch_size, rates, average
             )
-            metrics = score(val.labels, softmax(forward(feed.validation)))
-            value = metrics.pop("select")
-            row: dict[str, Any] = {"step": step, "phase": number, "epoch": epoch}
-            row |= {"train/learning_rate": epoch_rate(phase, epoch), "train/loss": loss, **metrics}
-            history.append(row)
-            since += 1
-            if value > best or best_step < 0:  # an undefined metric (NaN) is above nothing, yet some epoch must stay
-                best, best_step, best_weights, since = np.nan_to_num(value, nan=-np.inf), step, model.get_weights(), 0
-            on_epoch(step, {**row, "select": value})
+            row = {"step": step, "phase": number, "epoch": epoch, "train/learning_rate": float(rates[-1]), "train/loss": loss}
+            with average.in_place() if average else nullcontext():
+                metrics = self.score(self.val_labels, softmax(forward(feed.validation)))
+                value = metrics.pop("select")
+                improved = self._keep(step, value)
+            row |= metrics
+            self.history.append(row)
+            course.note(improved)
+            since = 0 if improved else since + 1
+            self.on_epoch(step, {**row, "select": value})
             if since >= settings.patience:
                 break
-    model.set_weights(best_weights)
-    return Fitted(pd.DataFrame(history), best_step, trained, cuts, shown, penalties)
+
+    def _keep(self, step: int, value: float) -> bool:
+        """Keep the weights of the model as it stands if its value is the best so far; gives whether it is."""
+        improved = bool(value > self.best or self.best_step < 0)  # NaN is above nothing, yet some epoch must stay
+        if improved:
+            self.best, self.best_step = float(np.nan_to_num(value, nan=-np.inf)), step
+            self.best_weights = self.model.get_weights()
+        return improved
 
 
-def make_learner(model: keras.Model, feed: Feed, phase: Phase, drawn: Sampling) -> keras.Model:
-    """The part of the model that a phase trains, from what the feed gives to logits, ready to train; it shares the layers."""
-    learner = keras.Model(feed.entry, model.get_layer("logits").output)
-    learner.compile(
-        keras.optimizers.Adam(phase.learning_rate),
-        loss_of(drawn),
-        jit_compile=False,  # XLA is many times slower for these networks on a CPU
-    )
-    learner.optimizer.build(learner.trainable_variables)  # else the first step makes them, and Keras traces the step twice
-    return learner
-
-
-def targets_of(feed: Feed, drawn: Sampling, classes: int) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
-    """What the loss takes of each row of an epoch: labels (N,), or (N, K) one-hot for the focal loss, and weights (N,)."""
+def targets_of(feed: Feed, drawn: Sampling, classes: int, shares: bool) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
+    """What the loss takes of each row of an epoch: labels (N,), or with `shares` (N, K) one-hot, and weights (N,)."""
     weights = np.append(drawn.weights, np.ones(len(drawn.made_up)))  # (N,)
-    one_hot = np.eye(classes)[feed.labels]  # (N, K): Keras has its focal loss for these only
-    return one_hot if drawn.gamma else feed.labels, weights
+    return np.eye(classes)[feed.labels] if shares else feed.labels, weights
 
 
 def softmax(logits: NDArray[np.floating[Any]]) -> Probabilities:
@@ -193,13 +230,3 @@ def softmax(logits: NDArray[np.floating[Any]]) -> Probabilities:
     probabilities = np.exp(raised - raised.max(axis=1, keepdims=True))  # (N, K)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     return probabilities
-
-
-def loss_of(shown: Sampling) -> keras.losses.Loss:
-    """The log loss, or with a gamma above 0 the focal loss: the mean of -(1 - p)^gamma ln p, p the true class's probability.
-
-    Source: Lin et al. 2017, arXiv 1708.02002, equation 4.
-    """
-    if shown.gamma:
-        return keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=shown.gamma, from_logits=True)
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -5,7 +5,7 @@ from typing import Any
 from hilum.data.prepared.examples import Examples
 from hilum.data.prepared.loading import load_split
 from hilum.results import file_sha256, flatten, read_json
-from hilum.settings.meaning import is_absolute, name_weights, spaces
+from hilum.settings.meaning import is_absolute, lay_over, name_weights, spaces, train_of
 from hilum.settings.params import Params
 from hilum.settings.sources import PLACE
 from hilum.settings.training import Arm
@@ -16,10 +16,16 @@ from hilum.workspace import Workspace
 FIT_CODE = (  # what decides the outcome of a training on films of a split, and its score after each epoch
     *(*FEATURE_CODE, "data/prepared/loading.py", "settings/meaning.py"),
     *("evaluation/scoring/checks.py", "evaluation/scoring/epochs.py", "evaluation/scoring/metrics.py"),
-    *("training/arms.py", "training/convex.py", "training/feed.py", "training/fit.py", "training/imbalance.py"),
-    "training/task.py",
+    *("training/arms.py", "training/convex.py", "training/feed.py", "training/fit.py", "training/task.py"),
+    *("training/learning/averaging.py", "training/learning/imbalance.py", "training/learning/learner.py"),
+    *("training/learning/mixup.py", "training/learning/schedules.py"),
 )
-FIT_LIBRARIES = (*FEATURE_LIBRARIES, "imbalanced-learn", "pandas", "scikit-learn", "scipy")
+FIT_LIBRARIES = (*FEATURE_LIBRARIES, "imbalanced-learn", "pandas", "scikit-learn", "scipy", "threadpoolctl")
+
+
+def params_of(params: Params, arm: Arm) -> Params:
+    """The parameters as they hold for an arm without spaces: what it names of `train` is in its place."""
+    return params.model_copy(update={"train": train_of(params.train, arm)})
 
 
 def load_task(params: Params, arm: Arm, workspace: Workspace, versions: dict[str, Any]) -> Task:
@@ -62,7 +68,7 @@ def logged_params(params: Params, arm: Arm, weights_sha256: str = "") -> dict[st
     """
     sources = {name: params.acquire.sources[name].model_dump(exclude=PLACE) for name in params.prepare.sources}
     return {
-        **flatten(arm.model_dump(exclude_none=True)),
+        **flatten(arm.model_dump(exclude={"train"}, exclude_none=True)),
         "weights": name_weights(arm.weights, weights_sha256),
         **flatten(sources, "source"),
         **flatten(
@@ -70,7 +76,7 @@ def logged_params(params: Params, arm: Arm, weights_sha256: str = "") -> dict[st
             "prepare",
         ),
         **flatten(params.split.model_dump(exclude={"explain_films", "tuning_films", "confounding", "folds", "fold_by"}), "split"),
-        **flatten(params.train, "train"),
+        **flatten(lay_over(params.train, arm), "train"),
         **(flatten(params.pretrain, "pretrain") if arm.weights == "pretrained" else {}),
     }
 

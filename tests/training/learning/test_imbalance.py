@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hilum.settings.training import Balance, Train
-from hilum.training.imbalance import (
+from hilum.training.learning.imbalance import (
     STRATEGIES,
     Sampling,
     check_smote,
@@ -154,5 +154,5 @@ def test_made_up_rows_and_weights_are_told() -> None:
 
 
 def test_imbalanced_learn_is_imported_only_when_it_is_used() -> None:
-    code = "import sys, hilum.training.imbalance; sys.exit('imblearn' in sys.modules)"
+    code = "import sys, hilum.training.learning.imbalance; sys.exit('imblearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, check=False).returncode == 0
