@@ -118,5 +118,5 @@ def test_a_marked_corner_is_met_at_the_original_size(tmp_path: Path, square: str
 
 
 def test_an_unknown_film_is_refused(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"stand in the manifest, got .* such as s/none"):
+    with pytest.raises(ValueError, match=r"be in the manifest, got .* such as s/none"):
         load_annotations(folder, ["s/none"])

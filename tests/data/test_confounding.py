@@ -109,7 +109,7 @@ def test_sources_that_are_the_classes_are_strong_and_said() -> None:
     assert (rows.loc["source", "cramers_v"], rows.loc["source", "judgement"]) == (1, "strong")
     assert (rows.loc["view", "cramers_v"], rows.loc["view", "low"]) == (0, 0)
     told = tell_confounding(found)
-    assert len(told) == 2 and "The class and the source go together" in told[0] and "Nobody looked for burned-in text" in told[1]
+    assert len(told) == 2 and "The class and the source go together" in told[0] and "Burned-in text was not searched" in told[1]
 
 
 def test_the_order_of_the_rows_changes_nothing_and_the_seed_does() -> None:

@@ -152,7 +152,7 @@ def test_too_few_patients_are_refused_with_counts(patients: dict[str, int]) -> N
 
 def test_one_patient_of_most_films_is_named_where_a_class_lacks_patients() -> None:
     manifest = make_manifest({"a": 9, "b": 9}).assign(patient_id="s/anonymous")
-    with pytest.raises(ValueError, match=r"36 of 36 films count as one patient, s/anonymous: look whether that is one"):
+    with pytest.raises(ValueError, match=r"36 of 36 films count as one patient, s/anonymous: check if that is right"):
         split_of(manifest)
     few = make_manifest({"a": 9, "b": 2})
     with pytest.raises(ValueError, match="every class must have a patient") as error:
