@@ -86,7 +86,7 @@ def test_every_factor_has_a_word_for_every_film() -> None:
     assert set(factors) == {*FACTORS, "age group", "burned-in text"}
     assert (factors != "").all(axis=None) and not factors.isna().any(axis=None)
     assert list(factors["view"]) == ["AP", NOT_TOLD, "PA"]
-    assert list(factors["burned-in text"]) == ["some", "none", NOT_TOLD], "a film that nobody looked at is not one without text"
+    assert list(factors["burned-in text"]) == ["some", "none", NOT_TOLD], "an unsearched film is not one without text"
     assert "burned-in text" not in name_factors(table, None, AGES)
 
 

@@ -168,7 +168,7 @@ def test_a_row_tells_count_share_boxes_and_touched_lung(lettered: np.ndarray) ->
     nowhere, everywhere = np.zeros((160, 160), bool), np.ones((160, 160), bool)
     count, share, boxes, touched, left, left_boxes = tell_burned_in(marked, everywhere)
     assert (count, json.loads(boxes)) == (1, marked.found.letters.round(1).tolist())
-    assert (left, left_boxes) == ("", "")  # nobody looked again
+    assert (left, left_boxes) == ("", "")  # not searched again
     assert share == pytest.approx(35 / 160**2, rel=0.3)  # seven rows of five dots
     assert int(touched) == marked.place.sum()
     rows = [(f"s/{i}", *tell_burned_in(marked, lungs)) for i, lungs in enumerate((everywhere, nowhere, None))]

@@ -1,4 +1,4 @@
-"""One table of all films: sources joined, films prepared, findings mapped to classes, copies removed, all left out listed."""
+"""One table of all films: sources joined, films prepared, findings mapped to classes, copies removed, left-out films listed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, replace
@@ -46,7 +46,7 @@ def build_manifest(
     tables: source name -> (root, table of a reader of `sources`). size: side of the prepared film, pixels.
     square: pad or stretch. labels, unmatched, labels_by_source, unused_rules: see `map_labels`.
     broken_share: of the films with a class, 0 to 1.
-    treatment: of what is burned into the films; with `left: stop` it is for the caller to stop (`stop_where_left`).
+    treatment: of what is burned into the films; with `left: stop` the caller must stop (`stop_where_left`).
     workers: threads that decode (Pillow lets other threads run while it decodes). on_film: called with (films done, all films).
     cache: folder of decoded films (`film_cache`), read and written; None: every film is decoded. on_deep: as on_film, of the
     films of 16 bits that are measured before.
