@@ -12,8 +12,8 @@ from hilum.records import MANIFEST
 def join_sources(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
     """All readers' rows in one table: columns of records.MANIFEST with the source's name in front, `root` and `<column>_file`.
 
-    path_file, lung_mask_file, lesion_mask_file: the file below the root; where a path is not its name, `attrs["files"]` of the reader's
-    table gives it. A film without a patient becomes a patient of its own.
+    path_file, lung_mask_file, lesion_mask_file: the file below the root, from `attrs["files"]` of the reader's table where a
+    path is not its name. A film without a patient becomes a patient of its own.
 
     Raises:
         ValueError: no source, a source without rows, a column that is not in the manifest, an image_id used twice.
