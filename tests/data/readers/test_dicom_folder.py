@@ -76,7 +76,7 @@ def test_a_film_without_a_patient_is_one_of_its_own_and_a_note_says_so(tmp_path:
     relabel(tmp_path / "root", "file,finding", "0.dcm,a", "1.dcm,a")
     table = read_mapped(tmp_path / "root")
     assert table["patient_id"].is_unique
-    assert table.attrs["notes"] == ["films whose header names no patient: 2; each counts as a patient of its own"]
+    assert table.attrs["notes"] == ["films whose header names no patient: 2; each counts as a separate patient"]
 
 
 def anonymise(root: Path, identifiers: list[str], **attributes: str) -> None:
@@ -102,7 +102,7 @@ def anonymise(root: Path, identifiers: list[str], **attributes: str) -> None:
 )
 def test_headers_that_tell_no_patients_apart_are_refused(identifiers: list[str], got: str, tmp_path: Path) -> None:
     anonymise(tmp_path / "root", identifiers)
-    with pytest.raises(ValueError, match=f"must tell patients apart, got {got}; .* name the column .*`patient`") as error:
+    with pytest.raises(ValueError, match=f"must distinguish patients, got {got}; .* name the column .*`patient`") as error:
         read_mapped(tmp_path / "root")
     assert "Roentgen" not in str(error.value)
     told = read_mapped(tmp_path / "root", patient="who")
@@ -145,7 +145,7 @@ def test_what_is_no_film_is_left_out_and_what_is_broken_stays(tmp_path: Path) ->
     assert table.attrs["notes"] == [
         "DICOM files without an image (reports, directories): 1, left out",
         "rows of labels.csv that fit no film: 1, the first on line 4",
-        "films whose header names no patient: 1; each counts as a patient of its own",
+        "films whose header names no patient: 1; each counts as a separate patient",
     ]
 
 

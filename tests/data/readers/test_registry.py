@@ -262,7 +262,7 @@ def test_folder_without_a_pattern_counts_each_film_as_a_patient_and_says_so(tmp_
         write_film(tmp_path / name)
     table = read_folder(tmp_path)
     assert table["patient_id"].is_unique
-    assert "each film counts as a patient of its own" in table.attrs["notes"][0]
+    assert "each film counts as a separate patient" in table.attrs["notes"][0]
 
 
 def test_folder_does_not_guess_that_train_and_test_are_splits(tmp_path: Path) -> None:

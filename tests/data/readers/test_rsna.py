@@ -74,7 +74,7 @@ def test_films_of_the_test_part_are_left_out_and_counted(root: Path) -> None:
         ),
         (CLASSES, "aaaa,Normal", "aaaa,Normal\naaaa,Lung Opacity", "gives 1 films two classes"),
         (CLASSES, "cccc,Lung Opacity", "cccc,Normal", "1 films have a box"),
-        (CLASSES, "aaaa,Normal\n", "", "1 films stand in only one of the two tables"),
+        (CLASSES, "aaaa,Normal\n", "", "1 films are in only one of the two tables"),
         (LABELS, "264.0,152.0", ",152.0", "1 targets without a box, the first on line 4"),
         (LABELS, "aaaa,,,,,0", "aaaa,,,,,2", "targets other than 0 and 1: 2"),
         (LABELS, "patientId", "id", "must have the columns patientId"),
