@@ -1,4 +1,4 @@
-"""Confounding: tables and Cramer's V by hand, and an interval that holds what is true as often as it says."""
+"""Confounding: tables and Cramer's V by hand, and an interval with its nominal coverage."""
 
 import numpy as np
 import pandas as pd
@@ -144,7 +144,7 @@ def test_the_words_follow_the_interval() -> None:
     assert [judge(*bounds) for bounds in said] == ["strong", "present", "weak", "none seen", "unclear", "undefined"]
 
 
-def test_real_films_of_three_sets_are_told_apart_by_view_and_size(shared) -> None:
+def test_real_films_of_three_sets_differ_in_view_and_size(shared) -> None:
     """The films of `covid-chestxray`, `nih-boxes` and the pediatric set as one table, as a hasty person would join them."""
     covid = pd.read_csv(shared / "data/covid-chestxray/metadata.csv", dtype=str, keep_default_na=False)
     covid = covid[covid["finding"] == "COVID-19"]

@@ -259,7 +259,7 @@ def test_fewer_patients_than_films_to_explain_give_fewer_films() -> None:
         choose_explain_films(manifest, table, 0, seed=0)
 
 
-def test_films_to_tune_on_are_marked_validation_films_of_different_patients() -> None:
+def test_films_to_tune_on_are_annotated_validation_films_of_different_patients() -> None:
     manifest = with_masks(make_manifest({"a": 40, "b": 40}), [f"s/a{patient}-1" for patient in range(40)])
     manifest.loc[manifest["image_id"].isin([f"s/b{patient}-0" for patient in range(40)]), "boxes"] = "[[1, 2, 3, 4]]"
     manifest.loc[manifest["image_id"] == "s/b0-1", "boxes"] = "[]"

@@ -1,4 +1,4 @@
-"""What experts marked on a film: lesions, lungs and boxes, where the film was prepared and at its original size."""
+"""Expert annotations of a film: lesions, lungs and boxes, at the size of the prepared film and at its original size."""
 
 import json
 from collections.abc import Sequence

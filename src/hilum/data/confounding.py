@@ -112,8 +112,8 @@ def measure_confounding(
         value, low, high, undefined = _bound(counts, resampled, len(patients), confidence)
         untold = int((factors[name] == NOT_TOLD).sum())
         alone = int(counts[(counts > 0).sum(axis=1) == 1].sum())
-        verdict = judge(value, low, high)
-        rows.append((name, len(values), len(manifest), len(patients), untold, alone, value, low, high, undefined, verdict))
+        judgement = judge(value, low, high)
+        rows.append((name, len(values), len(manifest), len(patients), untold, alone, value, low, high, undefined, judgement))
     cells = [
         manifest.assign(factor=str(name), value=column).groupby(["factor", "value", "label"], as_index=False).agg(
             films=("patient_id", "size"), patients=("patient_id", "nunique"))

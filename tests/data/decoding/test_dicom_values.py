@@ -175,12 +175,12 @@ def test_remarks_come_back_from_a_child_and_from_the_cache(tmp_path: Path) -> No
     assert decoded.remarks == remarks and again is not None and again.remarks == remarks
 
 
-def test_a_bomb_behind_the_pixels_is_none_the_less_one() -> None:
+def test_a_decompression_bomb_behind_the_pixels_is_refused() -> None:
     with pytest.raises(ValueError, match="behind its pixels, this one holds more"):
         read(deflate(describe(RAMP, 12), bytes(2**20), 3))
 
 
-def test_prepare_lists_and_tells_what_it_tolerated(tmp_path: Path) -> None:
+def test_prepare_lists_and_reports_what_it_tolerated(tmp_path: Path) -> None:
     for name, raw in (
         ("a/1", make(behind=512)),
         ("a/2", make(pixels=RAMP[:, ::-1], **FULL)),

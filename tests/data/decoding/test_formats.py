@@ -85,7 +85,7 @@ def refused() -> dict[str, tuple[bytes, str]]:
 
 
 @pytest.mark.parametrize("form", refused())
-def test_what_is_not_read_says_why(form: str) -> None:
+def test_what_is_not_read_is_refused_with_the_reason(form: str) -> None:
     raw, told = refused()[form]
     with pytest.raises(ValueError, match=told):
         read_film(io.BytesIO(raw))

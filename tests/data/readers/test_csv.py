@@ -62,7 +62,7 @@ def test_one_hot_columns_as_chexpert_has_them(tmp_path: Path) -> None:
     assert [(row["problem"], row["detail"]) for row in table.attrs["left_out"]] == [("lateral view", "view Lateral")]
 
 
-def test_another_mark_in_a_column_of_a_finding_is_refused(tmp_path: Path) -> None:
+def test_another_code_in_a_column_of_a_finding_is_refused(tmp_path: Path) -> None:
     write_films(tmp_path, "a.png")
     write_lines(tmp_path / "t.csv", "Path,Effusion,Pneumonia,No Finding", "a.png,yes,1,0.5")
     with pytest.raises(ValueError, match=r"must hold 1, 0, -1 or nothing, got 'yes' in Effusion; '0\.5' in No Finding"):
@@ -79,7 +79,7 @@ def test_without_patients_each_film_is_one_and_a_note_says_so(tmp_path: Path) ->
         read_csv(tmp_path, "t.csv", "Path", finding="dx", pattern=r"(?P<patient>q\d)")
 
 
-def test_all_faults_are_told_at_once_without_a_look_at_the_films(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once_without_reading_films(tmp_path: Path) -> None:
     write_lines(tmp_path / "t.csv", "file,dx", "a,x")
     assert find_csv_faults(tmp_path, "t.csv", "file", finding="dx", patient="") == []
     told = find_csv_faults(tmp_path, "t.csv", "Path", finding="dx", view=["AP/PA"], pattern="(")

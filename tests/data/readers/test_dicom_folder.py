@@ -22,7 +22,7 @@ def relabel(root: Path, *lines: str) -> None:
 
 
 def read_mapped(root: Path, **changes: str) -> pd.DataFrame:
-    """The reader, told the columns that the fixtures have."""
+    """The reader with the columns of the fixtures."""
     return read_dicom_folder(root, **{"table": "labels.csv", "path": "file", "finding": "finding", **changes})  # type: ignore[arg-type]
 
 
@@ -167,7 +167,7 @@ def test_a_film_without_a_row_has_no_finding(tmp_path: Path) -> None:
     assert "films without a row in labels.csv: 1" in table.attrs["notes"][0]
 
 
-def test_remarks_are_told_by_image_id(tmp_path: Path) -> None:
+def test_remarks_are_listed_by_image_id(tmp_path: Path) -> None:
     write_film(tmp_path / "root" / "1.dcm", 1, BurnedInAnnotation=None, SOPClassUID=uid.SecondaryCaptureImageStorage)
     relabel(tmp_path / "root", "file,finding", "1.dcm,a")
     table = read_mapped(tmp_path / "root")
@@ -196,7 +196,7 @@ def test_a_table_that_does_not_fit_is_refused(lines: list[str], settings: dict[s
         read_mapped(tmp_path / "root", **settings)
 
 
-def test_a_fault_of_a_table_is_told_without_quoting_it(tmp_path: Path) -> None:
+def test_a_fault_of_a_table_is_reported_without_quoting_it(tmp_path: Path) -> None:
     write_film(tmp_path / "root" / "1.dcm", 1)
     for content in (
         "file,finding\nRöntgen.dcm,a,b\n",
@@ -218,7 +218,7 @@ def test_a_fault_of_a_table_is_told_without_quoting_it(tmp_path: Path) -> None:
         (lambda text: "", "must be CSV with a header"),
     ],
 )
-def test_check_tells_the_fault_of_a_table(tmp_path: Path, spoil: Callable[[str], str], told: str) -> None:
+def test_check_reports_the_fault_of_a_table(tmp_path: Path, spoil: Callable[[str], str], told: str) -> None:
     write_dicom_root(tmp_path)
     find = READERS["dicom"].faults
     assert find is not None and find(tmp_path, table="labels.csv", path="file", finding="finding") == []

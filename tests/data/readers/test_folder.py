@@ -16,7 +16,7 @@ def write_root(root: Path) -> Path:
     return root
 
 
-def test_a_sidecar_adds_what_it_tells_and_the_folder_stays_the_finding(tmp_path: Path) -> None:
+def test_a_sidecar_adds_its_columns_and_the_folder_stays_the_finding(tmp_path: Path) -> None:
     write_lines(
         write_root(tmp_path) / "films.csv",
         "path,patient,view,age,sex,x,y,width,height,lung_mask,comment",

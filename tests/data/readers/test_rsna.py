@@ -42,7 +42,7 @@ def test_not_normal_is_never_normal(root: Path) -> None:
     assert sorted(asked.label) == ["normal", "normal", "opacity"]
 
 
-def test_the_mapping_tells_the_nih_patient(root: Path) -> None:
+def test_the_mapping_gives_the_nih_patient(root: Path) -> None:
     assert MAPPING in read_rsna(root).attrs["notes"][0]
     images = {"aaaa": "00000001_000.png", "bbbb": "00000001_007.png", "cccc": "00000002_000.png"}
     rows = [{"subset_img_id": name, "img_id": image} for name, image in images.items()]

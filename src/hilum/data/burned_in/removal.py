@@ -25,7 +25,7 @@ def cover_burned_in(grey: NDArray[np.uint8], found: BurnedIn) -> NDArray[np.uint
 
 
 def find_place(shape: tuple[int, ...], found: BurnedIn, size: int, square: str) -> NDArray[np.bool_]:
-    """Where what is covered in a film (H, W) lies once it has its size: (size, size) True where it counts for a pixel.
+    """The covered pixels of a film (H, W) in its prepared film: (size, size), True where covering affects a pixel.
 
     shape: of the film. found: in its pixels. Only the surroundings of the places are computed.
     """

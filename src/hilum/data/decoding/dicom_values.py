@@ -60,7 +60,7 @@ def read_scale(header: Dataset) -> Scale:
 
 
 def to_brightness(scale: Scale, values: NDArray[np.float64], patterns: NDArray[Any], bits: int) -> NDArray[np.float64]:
-    """Brightness 0-1 of every stored value (2**bits,); patterns: the film, (H, W), its percentiles serve without a window."""
+    """Brightness 0-1 of every stored value (2**bits,); patterns: the film (H, W), for percentiles without a window."""
     if isinstance(scale.modality, Lookup):
         values = apply_lookup(values, scale.modality)
     elif scale.modality is not None:

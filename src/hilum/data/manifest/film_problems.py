@@ -36,7 +36,7 @@ def _check_broken(broken: pd.DataFrame, count: int, broken_share: float) -> None
         examples = "; ".join(f"{row.path}: {row.detail}" for row in broken.head(5).itertuples())
         raise ValueError(
             f"at most a share of {broken_share} of the films may be broken, got {len(broken)} of {count}: {examples}; "
-            "mend or remove the files, or raise `prepare.broken_share`"
+            "repair or remove the files, or raise `prepare.broken_share`"
         )
 
 

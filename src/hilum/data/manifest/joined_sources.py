@@ -13,7 +13,7 @@ def join_sources(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFram
     """All readers' rows in one table: columns of records.MANIFEST with the source's name in front, `root` and `<column>_file`.
 
     path_file, lung_mask_file, lesion_mask_file: the file below the root, from `attrs["files"]` of the reader's table where a
-    path is not its name. A film without a patient becomes a patient of its own.
+    path is not its name. A film without a patient counts as a separate patient.
 
     Raises:
         ValueError: no source, a source without rows, a column that is not in the manifest, an image_id used twice.
@@ -39,7 +39,9 @@ def _name_source(source: str, root: Path, table: pd.DataFrame) -> pd.DataFrame:
     rows.attrs = {}  # notes and lists are no part of the joined table
     parts = sorted(set(rows["official_split"]) - {"", "train", "test"})
     if parts:
-        raise ValueError(f"an official split must be train, test or empty, got {', '.join(parts)} from {source}; mend its reader")
+        raise ValueError(
+            f"an official split must be train, test or empty, got {', '.join(parts)} from {source}; correct its reader"
+        )
     patient = rows["patient_id"].where(rows["patient_id"] != "", rows["image_id"])
     files = table.attrs.get("files", {})
     found = {  # objects: pandas' own texts are UTF-8, a file's name may not be

@@ -24,7 +24,7 @@ from hilum.data.quality.trunk import draw_projections
 PIXELS = 12  # a side of the thumbnails that are compared
 DRAWN = 600  # drawings of each kind
 PARTS = 5  # of a set: each is classified by the others
-TEACHERS = 250  # films of a set used as examples, at most: more would outweigh the drawings
+EXAMPLES = 250  # films of a set used as examples, at most: more would outweigh the drawings
 SUSPECTED = 0.5  # margin by the drawings alone, on the lateral side, from which a film is no example and may be listed
 LIKE_A_DRAWING = 0.5  # correlation with the nearest lateral drawing: a photograph resembles none
 LEAST = 0.01  # final margin below which a film is frontal
@@ -44,11 +44,11 @@ def find_lateral_films(thumbnails: NDArray[np.float32], patients: NDArray[np.int
     names, part = np.unique(patients, return_inverse=True)
     part = (part if len(names) >= PARTS else np.arange(len(films))) % PARTS
     margin = np.zeros(len(films))
-    for judged in np.unique(part):
-        teachers = films[(part != judged) & (suspicion < SUSPECTED)]
-        teachers = teachers[np.unique(np.linspace(0, len(teachers) - 1, min(TEACHERS, len(teachers))).round().astype(int))]
-        model = SVC().fit(np.concatenate([drawn, teachers]), np.concatenate([lateral, np.zeros(len(teachers))]))
-        margin[part == judged] = model.decision_function(films[part == judged])
+    for own in np.unique(part):
+        examples = films[(part != own) & (suspicion < SUSPECTED)]
+        examples = examples[np.unique(np.linspace(0, len(examples) - 1, min(EXAMPLES, len(examples))).round().astype(int))]
+        model = SVC().fit(np.concatenate([drawn, examples]), np.concatenate([lateral, np.zeros(len(examples))]))
+        margin[part == own] = model.decision_function(films[part == own])
     may_be = np.flatnonzero((suspicion > SUSPECTED) & (margin > LEAST))
     nearest = (films[may_be] @ drawn[lateral == 1].T).max(1) / PIXELS**2
     found = np.zeros(len(films))

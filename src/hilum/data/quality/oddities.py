@@ -83,7 +83,7 @@ def _find_odd(films: Thumbnails, patients: NDArray[np.int64], unknown: NDArray[n
     chances = _guess_ways(films, halves)
     upright = chances[:, 0] >= 0.5
     if all(upright[learn].sum() > 1 for learn, _ in halves):  # again, trained only on those oriented like most
-        chances = _guess_ways(films, [(learn[upright[learn]], judge) for learn, judge in halves])
+        chances = _guess_ways(films, [(learn[upright[learn]], other) for learn, other in halves])
     way = np.where(chances[:, 0] < UPRIGHT, chances.argmax(1), 0)
     laid = np.stack([_lay(film[None], WAYS[k], back=True)[0] for film, k in zip(films, way, strict=True)])
     better = _correlate(laid, films) > _correlate(films, films)  # the analysis is overconfident about films upside down
@@ -135,11 +135,11 @@ def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 def _guess_ways(films: Thumbnails, halves: Halves) -> NDArray[np.float64]:
     """(N, 8) probability of each of WAYS."""
     chances = np.zeros((len(films), len(WAYS)))  # (N, ways)
-    for learn, judge in halves:
+    for learn, other in halves:
         turned = np.concatenate([_lay(films[learn], way) for way in WAYS]).reshape(len(WAYS) * len(learn), -1)
         model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
         model.fit(turned, np.repeat(np.arange(len(WAYS)), len(learn)))
-        chances[judge] = model.predict_proba(films[judge].reshape(len(judge), -1))
+        chances[other] = model.predict_proba(films[other].reshape(len(other), -1))
     return chances
 
 
@@ -155,12 +155,12 @@ def _compare(films: Thumbnails, halves: Halves) -> tuple[NDArray[np.float64], ND
     alike = _correlate(films, films)
     usual = alike >= np.median(alike) - 2 * _spread_of(alike)
     left = np.zeros(len(flat))
-    for learn, judge in halves:
+    for learn, other in halves:
         teachers = flat[learn[usual[learn]]]
         mean = teachers.mean(0)
         parts = np.linalg.svd(teachers - mean, full_matrices=False)[2][: min(COMPONENTS, max(1, len(teachers) // 4))]
-        apart = flat[judge] - mean
-        left[judge] = ((apart - apart @ parts.T @ parts) ** 2).mean(1)
+        apart = flat[other] - mean
+        left[other] = ((apart - apart @ parts.T @ parts) ** 2).mean(1)
     amount = np.log(left + 1e-9)
     return alike, (amount - np.median(amount)) / _spread_of(amount)
 

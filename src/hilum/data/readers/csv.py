@@ -20,7 +20,7 @@ from hilum.data.readers.values import join_findings, split_findings
 from hilum.records import UNCERTAIN
 
 NO_FINDING = "none"  # a film whose columns of findings are all 0
-MARKS = {"1": "yes", "1.0": "yes", "0": "no", "0.0": "no", "-1": "unsure", "-1.0": "unsure", "": "missing"}
+CODES = {"1": "yes", "1.0": "yes", "0": "no", "0.0": "no", "-1": "unsure", "-1.0": "unsure", "": "missing"}
 
 
 def read_csv(
@@ -104,18 +104,18 @@ def read_marks(table: pd.DataFrame, findings: Sequence[str]) -> list[str]:
     Raises:
         ValueError: a cell other than 1, 0, -1 or nothing.
     """
-    strange = {name: sorted(set(table[name]) - set(MARKS))[:3] for name in findings}
+    strange = {name: sorted(set(table[name]) - set(CODES))[:3] for name in findings}
     if odd := [f"{', '.join(map(repr, words))} in {name}" for name, words in strange.items() if words]:
         raise ValueError(
-            f"a column of a finding must hold 1, 0, -1 or nothing, got {'; '.join(odd)}; mend the table, or name the column as "
-            "`finding` if it holds words"
+            f"a column of a finding must hold 1, 0, -1 or nothing, got {'; '.join(odd)}; correct the table, or name the column "
+            "as `finding` if it holds words"
         )
-    return [_read_row([MARKS[mark] for mark in row], findings) for row in table[list(findings)].to_numpy()]
+    return [_read_row([CODES[code] for code in row], findings) for row in table[list(findings)].to_numpy()]
 
 
-def _read_row(marks: Sequence[str], findings: Sequence[str]) -> str:
+def _read_row(codes: Sequence[str], findings: Sequence[str]) -> str:
     endings = {"yes": "", "unsure": f"/{UNCERTAIN}"}
-    present = [name + endings[mark] for name, mark in zip(findings, marks, strict=True) if mark in endings]
+    present = [name + endings[code] for name, code in zip(findings, codes, strict=True) if code in endings]
     if present:
         return join_findings(present)
-    return "" if "missing" in marks else NO_FINDING
+    return "" if "missing" in codes else NO_FINDING

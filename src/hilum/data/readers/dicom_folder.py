@@ -37,7 +37,7 @@ def read_dicom_folder(
     Split: none. Licence: unknown.
     Privacy: the table names films by the hash of their content; only the allow-list of `film_header` is read from headers.
 
-    keys: root beside which the salt lies, if the films are a copy of it.
+    keys: root beside which the salt is, if the films are a copy of it.
 
     Raises:
         ValueError: no film, no salt, a table without these columns, a row that fits several films, two findings for one film, no

@@ -31,7 +31,7 @@ class DicomFile:
 def read_headers(root: Path, keys: Path | None, burned_in: bool) -> tuple[list[DicomFile], list[str]]:
     """Every DICOM film below a root with its header, and notes; objects without pixels are left out.
 
-    keys: root beside which the salt lies; the root itself if None. burned_in: see `read_film_header`.
+    keys: root beside which the salt is; the root itself if None. burned_in: see `read_film_header`.
 
     Raises:
         ValueError: no DICOM film below the root, or no salt.

@@ -35,7 +35,7 @@ READ_COLUMNS = (
 def list_films(root: Path) -> list[PurePosixPath]:
     """The films below a root that are pictures, sorted, relative to it: by content or by ending.
 
-    Masks, tables, system files and pictures that hilum drew are no films; DICOM is read by readers of its own.
+    Masks, tables, system files and pictures that hilum drew are no films; DICOM has separate readers.
 
     Raises:
         ValueError: the root is no folder or holds no film.

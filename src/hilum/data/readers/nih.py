@@ -132,7 +132,7 @@ def _read_split(root: Path) -> dict[str, str]:
     both = sorted(names["train"] & names["test"])
     if both:
         raise ValueError(
-            f"a film must be in one list of the official split, got {len(both)} in both, such as {both[0]}; mend the lists"
+            f"a film must be in one list of the official split, got {len(both)} in both, such as {both[0]}; correct the lists"
         )
     return {name: part for part, listed in names.items() for name in listed}
 

@@ -36,7 +36,7 @@ def read_rsna(root: Path, keys: Path | None = None) -> pd.DataFrame:
     Licence: RSNA's terms of use (academic, commercial and non-commercial purposes with attribution); films: NIH Clinical Center.
     Source: Shih et al. 2019, doi 10.1148/ryai.2019180041.
 
-    keys: root beside which the salt lies, if the films are a copy of it.
+    keys: root beside which the salt is, if the films are a copy of it.
 
     Raises:
         ValueError: no film, no salt, a table that is missing or contradicts itself or the other one, or no row that fits a film.

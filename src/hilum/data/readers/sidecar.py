@@ -16,7 +16,7 @@ from hilum.data.readers.values import UNTOLD, make_box, read_age, read_boxes, re
 PLAIN = ("patient_id", "license", "lung_mask", "lesion_mask")  # taken unchanged
 MASKS = ("lung_mask", "lesion_mask")
 SPLITS = {"train": "train", **dict.fromkeys(("val", "valid", "validation", "dev"), "train"), "test": "test", "": ""}
-Columns = Mapping[str, str | Sequence[str]]  # column of the manifest -> name, or names where a value stands in several
+Columns = Mapping[str, str | Sequence[str]]  # column of the manifest -> name, or names where it is in several
 
 
 def read_sidecar(path: Path, columns: Columns, separators: str = "") -> pd.DataFrame:

@@ -84,7 +84,7 @@ def _read_lines(path: Path, rows: int | None) -> tuple[str, list[tuple[int, list
         except UnicodeError:
             continue
         except csv.Error as error:
-            raise ValueError(f"the table must be CSV, got {path}: {error}; mend it") from None
+            raise ValueError(f"the table must be CSV, got {path}: {error}; correct it") from None
     raise ValueError(f"the table must be text in the encoding that its start shows, got other bytes in {path}; save it as UTF-8")
 
 
