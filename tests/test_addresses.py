@@ -1,4 +1,4 @@
-"""No password of an address is shown, whatever stands in it and around it."""
+"""No password of an address is shown, whatever is in it and around it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""One living process holds a file: others wait, the dead are taken over, and of another host nothing is taken."""
+"""One living process holds a file: others wait, an ended one is replaced, and one of another host never is."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def test_the_record_names_the_holder_and_is_gone_when_it_gives_back(tmp_path: Pa
     assert file.read_text() == ""
 
 
-def test_a_second_process_waits_is_told_of_the_owner_once_and_then_holds(tmp_path: Path, start: Start) -> None:
+def test_a_second_process_waits_reports_the_owner_once_and_then_holds(tmp_path: Path, start: Start) -> None:
     file, told = tmp_path / "a.lock", []
     other = start(file)
     timer = threading.Timer(1.0, lambda: other.communicate("go\n"))
@@ -101,7 +101,7 @@ def test_a_killed_holder_is_taken_over_at_once(looked_after: bool, tmp_path: Pat
         assert json.loads(file.read_text())["pid"] == os.getpid()
 
 
-def test_a_dead_process_is_told_from_a_living_one_of_its_number(tmp_path: Path) -> None:
+def test_a_dead_process_is_distinguished_from_a_living_one_of_its_number(tmp_path: Path) -> None:
     leave(tmp_path / "a.lock", started=this_process().started - 1)
     with hold(tmp_path / "a.lock", never):
         pass
@@ -132,7 +132,7 @@ def test_a_living_owner_whose_lock_is_not_seen_is_waited_for(tmp_path: Path, sta
         assert [owner.pid for owner in told] == [other.pid] and not timer.is_alive()
 
 
-def test_an_owner_on_another_host_is_told_and_never_taken_over(tmp_path: Path) -> None:
+def test_an_owner_on_another_host_is_reported_and_never_taken_over(tmp_path: Path) -> None:
     file = tmp_path / "a.lock"
     owner = leave(file, host="ward7", boot="another", pid=41)
     kept = file.read_text()

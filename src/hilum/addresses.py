@@ -1,12 +1,12 @@
-"""Addresses that people are shown: their passwords are masked, wherever they come from."""
+"""Passwords in displayed addresses are masked, wherever the address comes from."""
 
 import re
 
 MASK = "***"
-# A password may hold anything but white space, an @ too: it ends at the last one of its word. One slash is left where
+# A password may contain anything but white space, even an @: it ends at the last one of its word. One slash remains where
 # an address was taken for a path.
 PASSWORD = re.compile(r"([a-zA-Z][\w+.-]*:/{1,2}[^\s/:@]*):\S+@")
-TOKEN = re.compile(r"(https?:/{1,2})[^\s/:@]+@")  # an address of the web with one word before its host: that is its secret
+TOKEN = re.compile(r"(https?:/{1,2})[^\s/:@]+@")  # a web address with one word before its host: a token
 QUERY = re.compile(r"([?&](?:password|passwd|pwd|token|access_token|sslpassword)=)[^\s&'\"]+", re.IGNORECASE)
 
 

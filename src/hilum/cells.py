@@ -1,9 +1,9 @@
-"""Text cells of a CSV that a spreadsheet would take for a formula, and text that UTF-8 cannot hold.
+"""Text cells of a CSV that a spreadsheet would run as a formula, and text that UTF-8 cannot encode.
 
-A cell that begins with =, +, -, @, a tab or a line break is run as a formula when a person opens the table. File names, findings
-and other texts of strangers' tables come into hilum's CSVs, so such a text gets an apostrophe in front, by which a spreadsheet
-knows a text; so does one that begins with apostrophes and then such a sign, so that reading takes exactly one away again. What
-reads as a number (-0.5, +1e-3) stays as it is. hilum undoes it wherever it reads a table back: `read_cell` is the inverse of
+A cell that begins with =, +, -, @, a tab or a line break is run as a formula when the table is opened. File names, findings and
+other texts of input tables enter hilum's CSVs, so such a text is prefixed with an apostrophe, which marks it as text; so is one
+that begins with apostrophes and then such a sign, so that reading removes exactly one. Numbers (-0.5, +1e-3) stay unchanged.
+hilum removes the apostrophe wherever it reads a table back: `read_cell` is the inverse of
 `guard_cell`.
 Source: OWASP, CSV Injection.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable
 import pandas as pd
 
 ESCAPE = re.compile(r"\\(?=udc[89a-f][0-9a-f]|x0d|x5c)")  # how an escape of `escape_name` begins
-FORMULA = re.compile(r"'*[=+\-@\t\r\n].", re.DOTALL)  # a sign alone is none
+FORMULA = re.compile(r"'*[=+\-@\t\r\n].", re.DOTALL)  # a sign alone is no formula
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -29,7 +29,7 @@ def read_cell(cell: str) -> str:
 
 
 def guard_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its texts as they are written into a CSV; numbers and what is missing stay."""
+    """The table with its texts as they are written into a CSV; numbers and missing values stay."""
     return _map_texts(table, guard_cell)
 
 
@@ -46,13 +46,13 @@ def _map_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFram
 
 
 def escape(text: str) -> str:
-    r"""The text as UTF-8 can hold it: bytes of a file's name that are none become `\udce9`, a carriage return `\r`."""
+    r"""The text as valid UTF-8: bytes of a file's name that are not UTF-8 become `\udce9`, a carriage return `\r`."""
     return text.encode(errors="backslashreplace").decode().replace("\r", "\\r")
 
 
 def escape_name(name: str) -> str:
-    r"""The name of a file as UTF-8 can hold it, no two alike: bytes that are none become `\udce9`, a carriage return `\x0d`.
+    r"""A file name as unique valid UTF-8: bytes that are not UTF-8 become `\udce9`, a carriage return `\x0d`.
 
-    A backslash of the name itself that would read as the beginning of one of these becomes `\x5c`.
+    A backslash in the name that would read as the start of one of these becomes `\x5c`.
     """
     return escape(ESCAPE.sub(r"\\x5c", name).replace("\r", "\\x0d"))

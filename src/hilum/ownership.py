@@ -1,4 +1,4 @@
-"""What one process owns while it lives: a study by a lock that the kernel releases, a run by a record that others can judge."""
+"""What one process owns while it runs: a study by a lock that the kernel releases, a run by a record that others can check."""
 
 import fcntl
 import json
@@ -11,15 +11,15 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-PAUSE = 0.2  # seconds between two looks at a lock that another process holds
+PAUSE = 0.2  # seconds between two attempts at a lock that another process holds
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A process. boot: the id of the kernel it runs under; started: when it started, in ticks of that kernel (of processes with
-    one number over time, each has a start of its own); since: when it took what it owns; machine: the id of the installed system,
-    which outlives a boot; numbers: the name space that its number counts in (a container has its own). boot, machine and numbers
-    are "" and started is 0 where no file tells.
+    """A process. boot: the id of the kernel it runs under; started: when it started, in ticks of that kernel (which
+    distinguishes processes that reuse one number); since: when it took what it owns; machine: the id of the installed system,
+    which outlives a boot; numbers: the name space of its number (a container has its own). boot, machine and numbers
+    are "" and started is 0 where no file has them.
     """
 
     host: str
@@ -27,14 +27,14 @@ class Owner:
     pid: int
     started: int
     since: str
-    machine: str = ""  # records of before had neither of these
+    machine: str = ""  # records of earlier versions have neither of these
     numbers: str = ""
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host} since {self.since}"
 
     def record(self) -> str:
-        """What `read_owner` reads."""
+        """The JSON that `read_owner` reads."""
         return json.dumps(asdict(self))
 
 
@@ -59,7 +59,7 @@ def _text_of(file: str) -> str:
 def has_ended(owner: Owner) -> bool:
     """Whether an owner is known to have ended: a process of this host, in this kernel or in one before its last boot.
 
-    False where it cannot be known: of another host, of another container, or where no /proc tells.
+    False where it cannot be known: another host, another container, or no /proc.
     """
     here = this_process()
     if owner.host != here.host or owner.numbers != here.numbers or not owner.boot or not here.boot:
@@ -70,7 +70,7 @@ def has_ended(owner: Owner) -> bool:
 
 
 def read_owner(text: str) -> Owner | None:
-    """The owner that a record tells of; None if it tells of none."""
+    """The owner named in a record; None if there is none."""
     try:
         return Owner(**json.loads(text))
     except (ValueError, TypeError):
@@ -79,31 +79,31 @@ def read_owner(text: str) -> Owner | None:
 
 @contextmanager
 def hold(file: Path, waits: Callable[[Owner], None]) -> Iterator[None]:
-    """Hold the lock of a file and have one's record in it; wait while another living process does.
+    """Hold the lock of a file and write this process's record into it; wait while another living process holds it.
 
-    The file is made if it is not there, and stays, empty, when the lock is given back. What a process of this host left behind
-    that has ended is taken over.
-    waits: told of each owner that is waited for, once.
+    The file is created if absent, and stays, empty, when the lock is released. The lock of a process of this host that has ended
+    is taken over.
+    waits: called once with each owner that is waited for.
 
     Raises:
-        ValueError: a process of another host left its record, so that nobody here can know whether it lives; or the file cannot
-            be written, locked or understood.
+        ValueError: a process of another host left its record, so that it cannot be known whether it lives; or the file cannot be
+            written, locked or read.
     """
     descriptor = _open(file)
     try:
-        told = None
+        reported = None
         while not _take(descriptor, file):
             owner = _record(descriptor)
-            if owner and owner != told:
+            if owner and owner != reported:
                 waits(owner)
-                told = owner
+                reported = owner
             time.sleep(PAUSE)
         try:
             os.pwrite(descriptor, this_process().record().encode(), 0)
             yield
         finally:
             os.ftruncate(descriptor, 0)
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # for a child too that inherited the descriptor and lives on
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for a child that inherited the descriptor and lives on
     finally:
         os.close(descriptor)
 
@@ -117,14 +117,14 @@ def _open(file: Path) -> int:
 
 
 def _take(descriptor: int, file: Path) -> bool:
-    """Whether the lock is had, its record emptied of who left it; not while a living process has it."""
+    """Whether the lock was taken and the old record cleared; not while a living process holds it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
         raise ValueError(
-            f"{file} must lie on a file system that keeps locks, got: {error.strerror}; put the project on one that does"
+            f"{file} must lie on a file system that supports locks, got: {error.strerror}; put the project on one that does"
         ) from None
     owner, here = _record(descriptor), this_process()
     if owner is None and os.fstat(descriptor).st_size:
@@ -135,19 +135,19 @@ def _take(descriptor: int, file: Path) -> bool:
             f"same command on {owner.host}, or delete {file} if that process has ended"
         )
     if owner and owner.boot == here.boot and 0 < owner.started == _start_of(owner.pid):
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # it lives, though its lock is not seen here: another file took this one's place
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # it lives, though its lock is not visible here: the file was replaced
         return False
     os.ftruncate(descriptor, 0)
     return True
 
 
 def _start_of(pid: int) -> int:
-    """When a living process of this host started, in ticks of its kernel: 0 if there is none, or no /proc that tells."""
+    """When a living process of this host started, in ticks of its kernel: 0 if there is none, or no /proc."""
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return 0 if state in "ZX" else int(fields[18])  # Z, X: it has ended, and whoever began it has not looked yet
+    return 0 if state in "ZX" else int(fields[18])  # Z, X: it has ended, but its parent has not collected it yet
 
 
 def _record(descriptor: int) -> Owner | None:

@@ -1,4 +1,4 @@
-"""Packages that a part of hilum needs and its environment does not bring: what to install where one is missing."""
+"""Optional packages: what to install where one is missing."""
 
 import importlib.util
 import sys
@@ -6,7 +6,7 @@ import sys
 PARTS = {  # module that is missing -> (package to install, what it is for, the extra of pyproject.toml that holds it or "")
     "psycopg": ("psycopg[binary]", "a tracking store in PostgreSQL", "psycopg"),
     "psycopg2": ("psycopg2-binary", "a tracking store in PostgreSQL", "postgresql"),
-    "MySQLdb": ("mysqlclient", "a tracking store in MySQL", ""),  # it and pyodbc need libraries of the system
+    "MySQLdb": ("mysqlclient", "a tracking store in MySQL", ""),  # it and pyodbc need system libraries
     "pymysql": ("pymysql", "a tracking store in MySQL", "mysql"),
     "pyodbc": ("pyodbc", "a tracking store in SQL Server", ""),
     "pymssql": ("pymssql", "a tracking store in SQL Server", "mssql"),
@@ -17,11 +17,11 @@ PARTS = {  # module that is missing -> (package to install, what it is for, the 
     "dvc_gs": ("dvc-gs", "a DVC remote in Google Cloud Storage", "dvc-gs"),
     "dvc_ssh": ("dvc-ssh", "a DVC remote over SSH", "dvc-ssh"),
 }
-CORE = ("dvc", "mlflow", "numpy", "pandas", "pydantic", "tensorflow", "yaml")  # there in the right environment
+CORE = ("dvc", "mlflow", "numpy", "pandas", "pydantic", "tensorflow", "yaml")  # present in the right environment
 
 
 def tell_missing(module: str) -> str:
-    """Which package is missing, and how to get it: with the environment where that is the wrong one, else by itself.
+    """Which package is missing, and the remedy: the right environment where this is the wrong one, else installing the package.
 
     module: the name that could not be imported, with dots or without.
     """

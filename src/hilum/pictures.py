@@ -1,4 +1,4 @@
-"""How a matplotlib figure is drawn and becomes PNG bytes: the same figure gives the same bytes, whoever draws it."""
+"""How a matplotlib figure is drawn and encoded as PNG: the same figure gives the same bytes, on every machine."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-PLAIN: dict[Any, Any] = {"text.parse_math": False}  # a $ in a name is a $
-MARK = {"Software": "hilum"}  # a text in every PNG, by which `data.decoding.kinds` knows that the picture is no film
+PLAIN: dict[Any, Any] = {"text.parse_math": False}  # a $ in a name is no formula
+MARK = {"Software": "hilum"}  # in every PNG, so that `data.decoding.kinds` recognises that the picture is no film
 LAYOUT_PASSES = 5
 
 
 @contextmanager
 def drawn_under(settings: Mapping[Any, Any]) -> Iterator[None]:
-    """matplotlib's own defaults and these, whatever the user's matplotlibrc says; also decorates a function that draws."""
+    """matplotlib's own defaults and these settings, without the user's matplotlibrc; also a decorator for drawing functions."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -38,9 +38,9 @@ def encode_png(
     compression: int | None = None,
     settle: bool = False,
 ) -> bytes:
-    """The figure as PNG bytes, without a date or a version inside, but with a text that says who drew it: it is no film.
+    """The figure as PNG bytes, without a date or version, but with a text that hilum drew it: it is no film.
 
-    settings: those that it was drawn under, because ticks are made as late as here. dpi: None for the figure's own.
+    settings: those used for drawing, because ticks are only made here. dpi: None for the figure's own.
     compression: of zlib, 0 to 9; None for Pillow's own. settle: see `settle_layout`.
     """
     stream = io.BytesIO()
@@ -53,17 +53,17 @@ def encode_png(
 
 
 def save_png(picture: "Image", file: Path) -> None:
-    """Write a picture that was drawn without matplotlib, with the same text inside."""
+    """Write a picture drawn without matplotlib, with the same text inside."""
     from PIL.PngImagePlugin import PngInfo
 
-    told = PngInfo()
+    info = PngInfo()
     for keyword, text in MARK.items():
-        told.add_text(keyword, text)
-    picture.save(file, "PNG", pnginfo=told)
+        info.add_text(keyword, text)
+    picture.save(file, "PNG", pnginfo=info)
 
 
 def settle_layout(figure: "Figure") -> None:
-    """Repeat the constrained layout until the axes stay put: one pass can leave long turned names outside the figure."""
+    """Repeat the constrained layout until the axes no longer move: one pass can leave long turned names outside the figure."""
     engine, placed = figure.get_layout_engine(), np.array(np.inf)
     if engine is None:
         return

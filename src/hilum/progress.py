@@ -1,4 +1,4 @@
-"""Progress as a person wants it: a bar on a terminal, a line now and then elsewhere."""
+"""Progress reports: a bar on a terminal, a few lines elsewhere."""
 
 import sys
 from collections.abc import Callable
@@ -11,9 +11,9 @@ STEPS = 4  # lines per job where there is no terminal
 
 
 def bar(title: str) -> Callable[[int, int], None]:
-    """A callback (done, all) that shows how far a job is."""
+    """A callback (done, all) that shows the progress of a job."""
     shown: list[tqdm] = []
-    told = [0]
+    reported = [0]
 
     def report(done: int, total: int) -> None:
         if sys.stderr.isatty():
@@ -22,13 +22,13 @@ def bar(title: str) -> Callable[[int, int], None]:
             shown[0].update(done - shown[0].n)
             if done >= total:
                 shown.pop().close()
-        elif done * STEPS // max(total, 1) > told[0] or done >= total:
-            told[0] = done * STEPS // max(total, 1) if done < total else 0
+        elif done * STEPS // max(total, 1) > reported[0] or done >= total:
+            reported[0] = done * STEPS // max(total, 1) if done < total else 0
             say(f"{title} {done}/{total}")
 
     return report
 
 
 def say(text: str) -> None:
-    """One line to a person, at once, without the passwords of addresses; what UTF-8 cannot hold of a file's name is escaped."""
+    """Print one line at once, passwords of addresses masked and what UTF-8 cannot encode of a file's name escaped."""
     print(f"  {mask(text)}".encode(errors="backslashreplace").decode(), flush=True)

@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_each_film_has_its_marks_and_an_empty_mask_is_none(folder: Path) -> None:
+def test_each_film_has_its_annotations_and_an_empty_mask_is_none(folder: Path) -> None:
     masked, plain, boxed = load_annotations(folder, ["s/masked", "s/plain", "s/boxed"])
     assert (masked.kinds, plain.kinds, boxed.kinds) == (["lesion"], [], ["box"])
     np.testing.assert_array_equal(masked.masks["lesion"], LESION)
@@ -118,5 +118,5 @@ def test_a_marked_corner_is_met_at_the_original_size(tmp_path: Path, square: str
 
 
 def test_an_unknown_film_is_refused(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"stand in the manifest, got .* such as s/none"):
+    with pytest.raises(ValueError, match=r"be in the manifest, got .* such as s/none"):
         load_annotations(folder, ["s/none"])

@@ -1,4 +1,4 @@
-"""Confounding: tables and Cramer's V by hand, and an interval that holds what is true as often as it says."""
+"""Confounding: tables and Cramer's V by hand, and an interval with its nominal coverage."""
 
 import numpy as np
 import pandas as pd
@@ -86,7 +86,7 @@ def test_every_factor_has_a_word_for_every_film() -> None:
     assert set(factors) == {*FACTORS, "age group", "burned-in text"}
     assert (factors != "").all(axis=None) and not factors.isna().any(axis=None)
     assert list(factors["view"]) == ["AP", NOT_TOLD, "PA"]
-    assert list(factors["burned-in text"]) == ["some", "none", NOT_TOLD], "a film that nobody looked at is not one without text"
+    assert list(factors["burned-in text"]) == ["some", "none", NOT_TOLD], "an unsearched film is not one without text"
     assert "burned-in text" not in name_factors(table, None, AGES)
 
 
@@ -109,7 +109,7 @@ def test_sources_that_are_the_classes_are_strong_and_said() -> None:
     assert (rows.loc["source", "cramers_v"], rows.loc["source", "judgement"]) == (1, "strong")
     assert (rows.loc["view", "cramers_v"], rows.loc["view", "low"]) == (0, 0)
     told = tell_confounding(found)
-    assert len(told) == 2 and "The class and the source go together" in told[0] and "Nobody looked for burned-in text" in told[1]
+    assert len(told) == 2 and "The class and the source go together" in told[0] and "Burned-in text was not searched" in told[1]
 
 
 def test_the_order_of_the_rows_changes_nothing_and_the_seed_does() -> None:
@@ -144,7 +144,7 @@ def test_the_words_follow_the_interval() -> None:
     assert [judge(*bounds) for bounds in said] == ["strong", "present", "weak", "none seen", "unclear", "undefined"]
 
 
-def test_real_films_of_three_sets_are_told_apart_by_view_and_size(shared) -> None:
+def test_real_films_of_three_sets_differ_in_view_and_size(shared) -> None:
     """The films of `covid-chestxray`, `nih-boxes` and the pediatric set as one table, as a hasty person would join them."""
     covid = pd.read_csv(shared / "data/covid-chestxray/metadata.csv", dtype=str, keep_default_na=False)
     covid = covid[covid["finding"] == "COVID-19"]

@@ -63,7 +63,7 @@ def test_stop_names_each_unmatched_finding_with_count_and_example() -> None:
         give_labels(findings("COVID-19", "Pneumonia", "todo", "todo", "No Finding"), COVID, "stop")
 
 
-def test_the_first_class_stands_and_the_second_is_reported() -> None:
+def test_the_first_class_applies_and_the_second_is_reported() -> None:
     mapping = give_labels(findings("Pneumonia/Viral/COVID-19", "Pneumonia/Viral", "COVID-19"), COVID, "stop")
     assert mapping.label.tolist() == ["covid", "other", "covid"]
     assert mapping.problems["image_id"].tolist() == ["film0"]
@@ -134,7 +134,7 @@ def test_an_uncertain_finding_is_covered_by_a_rule_that_says_so_and_by_no_other(
     assert give_labels(films, rules, "stop").label.tolist() == ["ill", "ill", "normal"]
 
 
-def test_no_finding_told_may_be_excluded_and_nothing_else() -> None:
+def test_an_empty_finding_may_be_excluded_and_nothing_else() -> None:
     films = findings("", "ill", "normal")
     rules = {"ill": ["ill"], "normal": ["normal"]}
     with pytest.raises(ValueError, match=r"no rule names: '' \(1 films"):
@@ -144,7 +144,7 @@ def test_no_finding_told_may_be_excluded_and_nothing_else() -> None:
         give_labels(films, {**rules, "normal": [""]}, "stop")
 
 
-def test_a_rule_that_covers_no_film_stops_or_is_told() -> None:
+def test_a_rule_that_covers_no_film_stops_or_is_reported() -> None:
     rules = {"ill": ["pnuemonia", "pneumonia"], "normal": ["normal"], "excluded": ["todo"]}
     films = findings("pneumonia", "normal")
     with pytest.raises(ValueError, match=r"cover none: prepare\.labels\.ill: 'pnuemonia'; prepare\.labels\.excluded: 'todo'"):
@@ -154,7 +154,7 @@ def test_a_rule_that_covers_no_film_stops_or_is_told() -> None:
     assert mapping.notes == ("rules that cover no film: prepare.labels.ill: 'pnuemonia'; prepare.labels.excluded: 'todo'",)
 
 
-def test_all_faults_of_the_rules_are_told_at_once() -> None:
+def test_all_faults_of_the_rules_are_reported_at_once() -> None:
     with pytest.raises(ValueError) as refused:
         give_labels(findings("a", "b"), {"one": ["a"], "two": ["c"]}, "stop", "stop")
     told = str(refused.value)
@@ -197,7 +197,7 @@ def test_the_same_films_make_a_binary_and_a_three_way_task_by_rules_alone() -> N
     assert give_labels(films, two, "stop").label.tolist() == ["normal", "pneumonia", "pneumonia", "pneumonia"]
 
 
-def test_rules_that_no_source_uses_are_told_as_well() -> None:
+def test_rules_that_no_source_uses_are_reported_as_well() -> None:
     films = findings("a", "b", source="x")
     with pytest.raises(ValueError, match=r"cover none: prepare\.labels\.one: 'c'"):
         give_labels(films, {"one": ["c"], "two": []}, "stop", "stop", by_source={"x": {"one": ["a"], "two": ["b"]}})

@@ -24,7 +24,7 @@ def shown(figure: object) -> list:
     return [axis for axis in figure.axes if axis.images]  # type: ignore[attr-defined]
 
 
-def test_films_with_marks_are_chosen_evenly() -> None:
+def test_films_with_burned_in_text_are_chosen_evenly() -> None:
     table = pd.DataFrame({"image_id": NAMES, "burned_in": [1, 0, 2, 1, 1, 0, 1, 1]})
     assert choose_burned_in(table, 3) == ["s/0", "s/3", "s/7"]
     assert choose_burned_in(table, 50) == ["s/0", "s/2", "s/3", "s/4", "s/6", "s/7"]
@@ -39,7 +39,7 @@ def test_films_with_most_to_draw_come_first() -> None:
     assert choose_annotated(manifest.assign(boxes="", lesion_mask="", lung_mask=""), 3) == []
 
 
-def test_marks_are_framed_where_the_geometry_brings_them() -> None:
+def test_burned_in_text_is_framed_where_the_geometry_maps_it() -> None:
     boxes = {name: np.array([[100.0, 20.0, 30.0, 40.0]]) for name in NAMES}
     films = gather(FILMS, NAMES, NAMES)
     cells = shown(draw_burned_in(films, boxes, PLACE))

@@ -152,7 +152,7 @@ def test_too_few_patients_are_refused_with_counts(patients: dict[str, int]) -> N
 
 def test_one_patient_of_most_films_is_named_where_a_class_lacks_patients() -> None:
     manifest = make_manifest({"a": 9, "b": 9}).assign(patient_id="s/anonymous")
-    with pytest.raises(ValueError, match=r"36 of 36 films count as one patient, s/anonymous: look whether that is one"):
+    with pytest.raises(ValueError, match=r"36 of 36 films count as one patient, s/anonymous: check if that is right"):
         split_of(manifest)
     few = make_manifest({"a": 9, "b": 2})
     with pytest.raises(ValueError, match="every class must have a patient") as error:
@@ -259,7 +259,7 @@ def test_fewer_patients_than_films_to_explain_give_fewer_films() -> None:
         choose_explain_films(manifest, table, 0, seed=0)
 
 
-def test_films_to_tune_on_are_marked_validation_films_of_different_patients() -> None:
+def test_films_to_tune_on_are_annotated_validation_films_of_different_patients() -> None:
     manifest = with_masks(make_manifest({"a": 40, "b": 40}), [f"s/a{patient}-1" for patient in range(40)])
     manifest.loc[manifest["image_id"].isin([f"s/b{patient}-0" for patient in range(40)]), "boxes"] = "[[1, 2, 3, 4]]"
     manifest.loc[manifest["image_id"] == "s/b0-1", "boxes"] = "[]"

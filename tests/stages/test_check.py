@@ -143,11 +143,11 @@ def test_faults_of_tables_allow_lists_and_columns_are_told_at_once_with_the_rest
         check.run()
     for part in (
         "tune.metric must be",
-        "acquire.sources.covid: licenses must stand in metadata.csv (CC0), got MIT",
+        "acquire.sources.covid: licenses must be in metadata.csv (CC0), got MIT",
         "acquire.sources.mine: columns of t.csv must be of file, dx, got Path, AP/PA; correct the names",
         "acquire.sources.mine: `pattern` must be a regular expression",
         "acquire.sources.nih: an nih root must hold Data_Entry_2017_v2020.csv or",
-        "acquire.sources.nih: the official split must be told by both",
+        "acquire.sources.nih: the official split must be given by both",
         "acquire.sources.gone.root must be a folder",
     ):
         assert part in str(refused.value)

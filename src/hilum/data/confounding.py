@@ -1,4 +1,4 @@
-"""What else goes together with the class: source, view, age, sex, size, proportion and what is burned into the films."""
+"""What is associated with the class: source, view, age, sex, size, proportion and what is burned into the films."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-NOT_TOLD = "not told"  # no information: a value of its own, because what a source leaves out may go with the class
+NOT_TOLD = "not told"  # no information: a value of its own, because what a source leaves out may be associated with the class
 COMMON = 0.05  # share of the films from which a size is a value of its own
 STRONG, PRESENT = 0.3, 0.1  # Cramer's V, by its lower bound
 CHUNK = 64  # resamples at once
@@ -18,11 +18,11 @@ COLUMNS = ("factor", "values", "films", "patients", "not_told", "one_class", "cr
 
 @dataclass(frozen=True)
 class Confounding:
-    """What `measure_confounding` found.
+    """The result of `measure_confounding`.
 
     table: one row per factor, columns COLUMNS. not_told: films without information; one_class: films whose value occurs in one
         class only; undefined: share of the resamples in which V was undefined (left out). V, low and high are 0 (independent) to
-        1 (each tells the other), NaN where undefined.
+        1 (each determines the other), NaN where undefined.
     cells: columns factor, value, label, films, patients; the contingency tables, values by films, empty cells left out.
     """
 
@@ -33,8 +33,8 @@ class Confounding:
 def name_factors(manifest: pd.DataFrame, burned_in: pd.DataFrame | None, age_groups: Sequence[float]) -> pd.DataFrame:
     """The value of each factor for each film, as words: one column per factor, index as the manifest's.
 
-    manifest: columns of records.MANIFEST. burned_in: columns image_id, burned_in (how many places of the film); None: nobody
-    looked, and there is no column of it. age_groups: lower bounds in years, ascending.
+    manifest: columns of records.MANIFEST. burned_in: columns image_id, burned_in (number of places in the film); None: not
+    searched, and there is no column for it. age_groups: lower bounds in years, ascending.
     """
     named = {name: make(manifest) for name, make in FACTORS.items()}
     named["age group"] = group_ages(manifest["age"], age_groups)
@@ -84,7 +84,7 @@ FACTORS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {  # `age group` and B
 def measure_confounding(
     manifest: pd.DataFrame, factors: pd.DataFrame, resamples: int, confidence: float, seed: int
 ) -> Confounding:
-    """How much each factor and the class tell of each other: Cramer's V with an interval over patients.
+    """The association of each factor with the class: Cramer's V with an interval over patients.
 
     manifest: columns label, patient_id. factors: from `name_factors`, the same index.
     The interval is the percentile one of resampled patients, all films of a patient together, moved by the resamples' mean
@@ -112,8 +112,8 @@ def measure_confounding(
         value, low, high, undefined = _bound(counts, resampled, len(patients), confidence)
         untold = int((factors[name] == NOT_TOLD).sum())
         alone = int(counts[(counts > 0).sum(axis=1) == 1].sum())
-        verdict = judge(value, low, high)
-        rows.append((name, len(values), len(manifest), len(patients), untold, alone, value, low, high, undefined, verdict))
+        judgement = judge(value, low, high)
+        rows.append((name, len(values), len(manifest), len(patients), untold, alone, value, low, high, undefined, judgement))
     cells = [
         manifest.assign(factor=str(name), value=column).groupby(["factor", "value", "label"], as_index=False).agg(
             films=("patient_id", "size"), patients=("patient_id", "nunique"))
@@ -125,7 +125,7 @@ def measure_confounding(
 def cramers_v(counts: NDArray[np.float64], observations: int) -> NDArray[np.float64]:
     """Bias-corrected Cramer's V (...,) of contingency tables (..., R, C); NaN where a table has one row or column only.
 
-    observations: how many independent ones the counts hold. Films of one patient are none, so it is the number of patients; with
+    observations: the number of independent ones. Films of one patient are not independent, so it is the number of patients; with
     one film per patient that is Bergsma's n.
 
     Source: Bergsma 2013, doi 10.1016/j.jkss.2012.10.002, equations 5 and 6.
@@ -134,7 +134,7 @@ def cramers_v(counts: NDArray[np.float64], observations: int) -> NDArray[np.floa
 
 
 def judge(value: float, low: float, high: float) -> str:
-    """What an interval of Cramer's V says: strong, present, weak, none seen (at most weak, 0 included), unclear, or undefined."""
+    """The judgement of Cramer's V by its interval: strong, present, weak, none seen (at most weak), unclear or undefined."""
     if np.isnan(value) or np.isnan(low):
         return "undefined"
     if low > 0:
@@ -143,16 +143,16 @@ def judge(value: float, low: float, high: float) -> str:
 
 
 def tell_confounding(found: Confounding) -> list[str]:
-    """A sentence for each factor that is strong, and one where nobody looked for burned-in text."""
-    told = [
+    """A sentence for each factor that is strong, and one where burned-in text was not searched."""
+    warnings = [
         f"The class and the {row.factor} go together: Cramer's V {row.cramers_v:.2f} [{row.low:.2f}, {row.high:.2f}]. A model "
-        f"can answer by the {row.factor} without looking at the lungs"
+        f"can predict by the {row.factor} without looking at the lungs"
         for row in found.table.itertuples()
         if row.judgement == "strong"
     ]
     if BURNED_IN not in set(found.table["factor"]):
-        told.append("Nobody looked for burned-in text: the table of confounding has no row for them")
-    return told
+        warnings.append("Burned-in text was not searched: the table of confounding has no row for it")
+    return warnings
 
 
 def _bound(

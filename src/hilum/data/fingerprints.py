@@ -1,4 +1,4 @@
-"""What is in the files below a folder, by their content alone; a file that has not changed is read once."""
+"""Hashes of the files below a folder, by their content alone; a file that has not changed is read once."""
 
 import hashlib
 import json
@@ -11,14 +11,14 @@ from pathlib import Path
 from hilum.data.readers.system_files import list_files
 from hilum.results import file_sha256
 
-FRESH = 2_000_000_000  # nanoseconds: a file written so lately may change again without another time stamp
+FRESH = 2_000_000_000  # nanoseconds: a file written so recently may change again without a new time stamp
 
 
 def hash_files(root: Path, memory: Path, on_file: Callable[[int, int], None]) -> dict[str, str]:
     """SHA-256 of every file of `list_files` below a folder, by its path.
 
-    memory: folder of what is known from before; a file of the same path, size, time and inode is not read again. Its content
-    can be lost at any time. on_file: called with (files read, files to read); not at all where nothing must be read.
+    memory: folder of earlier hashes; a file of the same path, size, time and inode is not read again. It can be deleted at any
+    time. on_file: called with (files read, files to read); not at all where nothing must be read.
     """
     remembered = memory / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:32]}.json"
     known, begun = _recall(remembered), time.time_ns()
@@ -36,7 +36,7 @@ def hash_files(root: Path, memory: Path, on_file: Callable[[int, int], None]) ->
 
 
 def fingerprint(hashes: Mapping[str, str]) -> str:
-    """Hash over path and content of every file: the same wherever and whenever the same files were written."""
+    """Hash over path and content of every file: the same for the same files at any place and time."""
     lines = [f"{sha} {path}" for path, sha in sorted(hashes.items())]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
@@ -47,7 +47,7 @@ def _state(file: Path) -> list[int]:
 
 
 def _recall(file: Path) -> dict[str, list]:
-    """Name of a file, hashed -> size, time, inode, SHA-256; nothing where the memory is not whole."""
+    """Name of a file, hashed -> size, time, inode, SHA-256; empty where the memory is damaged."""
     with suppress(OSError, ValueError):
         known = json.loads(file.read_text())
         if isinstance(known, dict) and all(isinstance(entry, list) and len(entry) == 4 for entry in known.values()):
@@ -56,7 +56,7 @@ def _recall(file: Path) -> dict[str, list]:
 
 
 def _keep(file: Path, known: Mapping[str, list]) -> None:
-    """Put the memory in its place whole: two checks at once may both write it."""
+    """Replace the memory atomically: two checks at once may both write it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(f".{uuid.uuid4().hex}")
     try:

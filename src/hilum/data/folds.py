@@ -13,9 +13,9 @@ HELD_OUT, VALIDATES, TRAINS, ABSENT = "held_out", "val", "train", ""  # what a f
 
 
 def draw_folds(films: pd.DataFrame, folds: int, fold_by: str, validation: float, seed: int) -> pd.DataFrame:
-    """A column per fold that says of every film whether it is held out (`held_out`), validates or trains; index as films'.
+    """A column per fold: whether each film is held out (`held_out`), validates or trains; index as films'.
 
-    films: columns image_id, label, source, group (films of one group never part: patients who share films); no film of the test
+    films: columns image_id, label, source, group (kept in one part: patients who share films); no film of the test
         part. folds: how many; one per source where `fold_by` is source. validation: share of the groups that are not held out.
     By patient: every film is held out once; folds are stratified by class. By source: a fold holds out all films of a source, and
         films of other sources that belong to a group of it are in no part of that fold (empty).
@@ -37,7 +37,7 @@ def draw_folds(films: pd.DataFrame, folds: int, fold_by: str, validation: float,
         parts[PREFIX + name] = part
     if faults:
         raise ValueError(
-            "in each fold every class must have films to learn from and to select by that are not held out, but "
+            "in each fold every class must have films to train on and to select by that are not held out, but "
             f"{'; '.join(faults)}; add films of more patients or sources, leave the class out under `prepare.labels`, lower "
             "`split.folds`, or set `split.fold_by` to patient"
         )
@@ -58,9 +58,9 @@ def _by_patient(films: pd.DataFrame, folds: int, seed: int) -> Mapping[str, pd.S
     groups = films.groupby("label")["group"].nunique()
     scarce = groups[groups < folds]
     if folds < 2 or len(scarce):
-        told = ", ".join(f"{label} {count}" for label, count in scarce.items()) or "no class with too few"
+        few = ", ".join(f"{label} {count}" for label, count in scarce.items()) or "no class with too few"
         raise ValueError(
-            f"there must be two folds or more and a patient of every class for each, got {folds} folds and {told} (patients who "
+            f"there must be two folds or more and a patient of every class for each, got {folds} folds and {few} (patients who "
             "share a film count once, those of the test part do not count); lower `split.folds`"
         )
     drawing = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
@@ -84,7 +84,7 @@ FOLD_BY = {"patient": _by_patient, "source": _by_source}
 
 
 def _find_faults(name: str, part: pd.Series, label: pd.Series) -> list[str]:
-    """The classes that a fold cannot learn or cannot select by."""
+    """The classes without films to train on or to select by in a fold."""
     faults = []
     alone = sorted(set(label) - set(label[part.isin([TRAINS, VALIDATES])]))
     if alone:

@@ -1,4 +1,4 @@
-"""Whether the bytes under DVC are still those of dvc.lock, found by content: a time stamp says nothing of a flipped bit."""
+"""Whether the bytes under DVC are still those of dvc.lock, by content: a time stamp does not show a flipped bit."""
 
 import hashlib
 import json
@@ -10,8 +10,8 @@ from typing import Any
 def find_changed(root: Path, lock: Mapping[str, Any], cache: Path, on_file: Callable[[int, int], None]) -> list[str]:
     """A sentence for every file whose bytes differ from dvc.lock, in the workspace or in DVC's cache.
 
-    root: the project. lock: dvc.lock as read. cache: DVC's cache folder, as `dvc cache dir` prints it. Files that are not there
-    are no fault: DVC brings them back. Cost: every byte is read once in each place.
+    root: the project. lock: dvc.lock as read. cache: DVC's cache folder, as `dvc cache dir` prints it. Missing files
+    are no fault: DVC restores them. Cost: every byte is read once in each place.
     """
     wanted = dict(_files_of(lock, cache))
     faults = []
@@ -34,7 +34,7 @@ def file_md5(path: Path) -> str:
 
 
 def _files_of(lock: Mapping[str, Any], cache: Path) -> Iterator[tuple[str, tuple[str, str]]]:
-    """(path, (MD5, output)) of every file of every output; of a folder whose list is not in the cache nothing is known."""
+    """(path, (MD5, output)) of every file of every output; none for a folder whose list is not in the cache."""
     for stage in lock.get("stages", {}).values():
         for out in stage.get("outs", []):
             if not str(out["md5"]).endswith(".dir"):

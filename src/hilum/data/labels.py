@@ -1,4 +1,4 @@
-"""From what sources say of their films to the classes that rules give them; a finding that nobody named never becomes a class."""
+"""From the findings of sources to classes, by rules; a finding that no rule names never becomes a class."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from hilum.settings.meaning import EXCLUDED
 
 UNMATCHED = ("stop", "exclude")
 UNUSED = ("stop", "tell")
-SHOWN = 20  # findings in a message that lists what there is; those that no rule names are all listed
+SHOWN = 20  # findings listed in a message; those that no rule names are all listed
 Rules = Mapping[str, Sequence[str]]  # class (or EXCLUDED) -> findings that belong to it, in the order in which they are tried
 
 
@@ -22,7 +22,7 @@ class LabelMapping:
     label: index as the films', a class per film; EXCLUDED where a rule leaves the film out, empty where no rule names its
         finding.
     problems: columns image_id, problem, detail; films left out for their finding, and films that rules of two classes name.
-    notes: sentences for a person: rules that cover no film, how many films rules of two classes name.
+    notes: sentences for the user: rules that cover no film, number of films that rules of two classes name.
     """
 
     label: pd.Series
@@ -32,7 +32,7 @@ class LabelMapping:
 
 @dataclass(frozen=True)
 class _Match:
-    """What one set of rules makes of one finding. classes: in order, EXCLUDED among them. unnamed: parts that no rule names."""
+    """One set of rules applied to one finding. classes: in order, EXCLUDED among them. unnamed: parts that no rule names."""
 
     classes: tuple[str, ...]
     unnamed: tuple[str, ...]
@@ -45,7 +45,7 @@ class _Match:
 
 @dataclass(frozen=True)
 class _Applied:
-    """What one set of rules makes of films. unnamed: pairs of finding and image_id. unused: a text per class whose rules idle."""
+    """One set of rules applied to films. unnamed: pairs of finding and image_id. unused: a text per class with unused rules."""
 
     place: str
     label: pd.Series
@@ -60,21 +60,21 @@ def map_labels(
     """Give each film the first class, in the order of its rules, with a rule that covers its findings.
 
     Findings and rules are paths (`pneumonia/viral`). A rule covers a finding if it equals it or its first whole segments, in any
-    case: `pneumonia` covers `Pneumonia/Viral`, and neither `pneumonia-like` nor `other/pneumonia`. A finding that its source is
-    not sure of (`Effusion/uncertain`) is covered by a rule that says `uncertain` itself, and by no other. A film of several
+    case: `pneumonia` covers `Pneumonia/Viral`, and neither `pneumonia-like` nor `other/pneumonia`. An uncertain finding
+    (`Effusion/uncertain`) is covered only by a rule that names `uncertain` itself. A film of several
     findings (`Effusion|Pneumonia`) belongs to a class if a rule covers one of them; a rule of several (`Effusion|Pneumonia`)
-    wants a film with all of them. Each of a film's findings must be named by some rule, or the film is unmatched: otherwise
-    `Pneumonia|COVID-19` would become `other pneumonia` where nobody thought of COVID-19. The class EXCLUDED names findings to be
-    left out, and is tried in its place like any class; there the empty finding may be named as well.
+    requires all of them. Each of a film's findings must be named by some rule, or the film is unmatched: otherwise
+    `Pneumonia|COVID-19` would become `other pneumonia` where no rule names COVID-19. The class EXCLUDED names findings to leave
+    out, and is tried in order like any class; there the empty finding may be named as well.
 
     films: index image_id; columns finding, source. labels: the rules of every source without rules of its own; its keys but
     EXCLUDED are the classes. by_source: source -> its own rules, instead of `labels`.
-    unmatched: what a film does with a finding that no rule names: `stop`, or `exclude` (listed; it never becomes a class).
-    unused_rules: what a rule does that covers no film: `stop`, or `tell`.
+    unmatched: what happens to a film with a finding that no rule names: `stop`, or `exclude` (listed; it never becomes a class).
+    unused_rules: what happens where a rule covers no film: `stop`, or `tell`.
 
     Raises:
         ValueError: all at once: findings that no rule names and rules that cover no film, where `stop` is asked for, classes
-            without a film; before these, rules that cannot be and other words.
+            without a film; before these, invalid rules and words.
     """
     own = dict(by_source or {})
     check_rules(labels, unmatched, unused_rules, own)
@@ -87,13 +87,13 @@ def map_labels(
     notes: list[str] = []
     if unmatched == "stop":
         faults += _refuse_unnamed([row for one in applied for row in one.unnamed], [one.place for one in applied if one.unnamed])
-    if unused := [said for one in applied for said in one.unused]:
+    if unused := [texts for one in applied for texts in one.unused]:
         if unused_rules == "tell":
             notes.append(f"rules that cover no film: {'; '.join(unused)}")
         else:
             faults.append(
                 f"every rule must cover a film, got some that cover none: {'; '.join(unused)}; the findings are: "
-                f"{_list_findings(films)}; correct or remove them, or say `prepare.unused_rules: tell`"
+                f"{_list_findings(films)}; correct or remove them, or set `prepare.unused_rules: tell`"
             )
     empty = [name for name in labels if name != EXCLUDED and not (label == name).any()]
     if empty:
@@ -108,16 +108,16 @@ def map_labels(
 
 
 def check_rules(labels: Rules, unmatched: str, unused_rules: str, by_source: Mapping[str, Rules]) -> None:
-    """Raise ValueError naming every word and rule that cannot be."""
+    """Raise ValueError naming every invalid word and rule."""
     faults = []
     for name, word, legal in (("unmatched", unmatched, UNMATCHED), ("unused_rules", unused_rules, UNUSED)):
         if word not in legal:
             faults.append(f"`{name}` must be one of {', '.join(legal)}, got {word!r}")
     classes = [name for name in labels if name != EXCLUDED]
     for name in classes or [""]:
-        said = [*labels.get(name, ()), *(rule for rules in by_source.values() for rule in rules.get(name, ()))]
-        if not name or not said or not all(map(_split_rule, said)):
-            faults.append(f"every class must have a name and at least one finding, got {name!r}: {said!r}; see `prepare.labels`")
+        texts = [*labels.get(name, ()), *(rule for rules in by_source.values() for rule in rules.get(name, ()))]
+        if not name or not texts or not all(map(_split_rule, texts)):
+            faults.append(f"every class must have a name and at least one finding, got {name!r}: {texts!r}; see `prepare.labels`")
     for source, rules in by_source.items():
         if strange := [name for name in rules if name not in (*classes, EXCLUDED)]:
             faults.append(
@@ -129,7 +129,7 @@ def check_rules(labels: Rules, unmatched: str, unused_rules: str, by_source: Map
 
 
 def count_findings(films: pd.DataFrame) -> pd.DataFrame:
-    """How many films of each finding, class and source there are: columns finding, label, source, films.
+    """The number of films of each finding, class and source: columns finding, label, source, films.
 
     films: columns finding, label, source; a label is empty where no rule names the finding, EXCLUDED where one leaves it out.
     """
@@ -137,12 +137,12 @@ def count_findings(films: pd.DataFrame) -> pd.DataFrame:
 
 
 def _apply_rules(place: str, films: pd.DataFrame, rules: Rules) -> _Applied:
-    """What one set of rules makes of the films that it is for. place: its key in params.yaml."""
+    """Apply one set of rules to its films. place: its key in params.yaml."""
     matches = {finding: _match(finding, rules) for finding in films["finding"].unique()}
     label = films["finding"].map({finding: match.label for finding, match in matches.items()}).astype(object)
     used = {rule for match in matches.values() for rule in match.rules}
-    idle = {name: [rule for rule in said if (name, rule) not in used] for name, said in rules.items()}
-    unused = [f"{place}.{name}: {', '.join(map(repr, said))}" for name, said in idle.items() if said]
+    idle = {name: [rule for rule in texts if (name, rule) not in used] for name, texts in rules.items()}
+    unused = [f"{place}.{name}: {', '.join(map(repr, texts))}" for name, texts in idle.items() if texts]
     problems, unnamed = [], []
     for image_id, finding in films["finding"].items():
         match = matches[finding]
@@ -155,9 +155,9 @@ def _apply_rules(place: str, films: pd.DataFrame, rules: Rules) -> _Applied:
 def _refuse_unnamed(unnamed: Sequence[tuple[str, str]], places: Sequence[str]) -> list[str]:
     if not unnamed:
         return []
-    told = _count(pd.Series([image_id for _, image_id in unnamed], [finding for finding, _ in unnamed]))
+    found = _count(pd.Series([image_id for _, image_id in unnamed], [finding for finding, _ in unnamed]))
     return [
-        f"every finding must belong to a class, got {len(told)} that no rule names: {', '.join(told)}; name them under a class "
+        f"every finding must belong to a class, got {len(found)} that no rule names: {', '.join(found)}; name them under a class "
         f"of `{'` and `'.join(places)}` or under its `{EXCLUDED}`, or leave all such films out with `prepare.unmatched: exclude`"
     ]
 
@@ -166,11 +166,11 @@ def _match(finding: str, rules: Rules) -> _Match:
     parts = [_split_path(part) for part in finding.split(JOINT)]
     hits = [
         (name, rule)
-        for name, said in rules.items()
-        for rule in said
+        for name, texts in rules.items()
+        for rule in texts
         if all(any(_covers(wanted, part) for part in parts) for wanted in _split_rule(rule) or [()])
     ]
-    named = [wanted for said in rules.values() for rule in said for wanted in _split_rule(rule) or [()]]
+    named = [wanted for texts in rules.values() for rule in texts for wanted in _split_rule(rule) or [()]]
     unnamed = [
         text.strip() for text, part in zip(finding.split(JOINT), parts, strict=True) if not any(_covers(n, part) for n in named)
     ]
@@ -183,7 +183,7 @@ def _covers(rule: tuple[str, ...], path: tuple[str, ...]) -> bool:
 
 
 def _split_path(finding: str) -> tuple[str, ...]:
-    whole = unicodedata.normalize("NFC", finding)  # an accent may be a character of its own in the name of a folder
+    whole = unicodedata.normalize("NFC", finding)  # an accent may be a separate character in a folder's name
     return tuple(part.strip().casefold() for part in whole.split("/") if part.strip())
 
 
@@ -203,7 +203,7 @@ def _tell_film(image_id: str, finding: str, match: _Match, place: str) -> list[t
             (
                 image_id,
                 "rules of two classes",
-                f"the finding {finding!r} fits the rules of {', '.join(classes)}; the first one stands",
+                f"the finding {finding!r} fits the rules of {', '.join(classes)}; the first one applies",
             )
         ]
     return []
@@ -215,7 +215,7 @@ def _count_twice(problems: pd.DataFrame) -> list[str]:
 
 
 def _count(films: pd.Series) -> list[str]:
-    """Findings with their number of films and one of these, the commonest first. films: image_ids, index finding."""
+    """Findings with their number of films and an example, the most common first. films: image_ids, index finding."""
     counts = films.index.value_counts()
     return [f"{finding!r} ({count} films, such as {films[films.index == finding].iloc[0]})" for finding, count in counts.items()]
 

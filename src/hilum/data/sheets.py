@@ -25,7 +25,7 @@ def choose_burned_in(table: pd.DataFrame, most: int) -> list[str]:
 
 
 def choose_annotated(manifest: pd.DataFrame, most: int) -> list[str]:
-    """The image_ids of at most `most` films with boxes or masks: those with most to show, spread evenly over the table."""
+    """The image_ids of at most `most` films with boxes or masks: those with the most, spread evenly over the table."""
     has = pd.DataFrame({name: manifest[name] != "" for name in ("boxes", "lesion_mask", "lung_mask")})
     worth = has["boxes"] * 4 + has["lesion_mask"] * 2 + has["lung_mask"]
     chosen: list[str] = []
@@ -57,7 +57,7 @@ def draw_burned_in(
 
 @plain
 def draw_crops(films: Mapping[str, NDArray[np.uint8]], boxes: Mapping[str, NDArray[np.float64]]) -> Figure:
-    """What is near the boxes of each film, enlarged. films: image_id -> (size, size) uint8. boxes: image_id -> (M, 4) of it."""
+    """The boxes of each film, enlarged. films: image_id -> (size, size) uint8. boxes: image_id -> (M, 4) of it."""
     figure, rows = _start(len(films), 1)
     for place, (name, film) in enumerate(films.items()):
         cell = rows[place // COLUMNS][0][place % COLUMNS]
@@ -72,7 +72,7 @@ def draw_crops(films: Mapping[str, NDArray[np.uint8]], boxes: Mapping[str, NDArr
 
 @plain
 def draw_odd(films: Mapping[str, NDArray[np.uint8]], odd: pd.DataFrame) -> Figure:
-    """Films with the reason for which each is listed. odd: columns image_id, reason."""
+    """Films with the reason why each is listed. odd: columns image_id, reason."""
     reasons = odd.groupby("image_id")["reason"].first()
     figure, rows = _start(len(films), 1, inches=2.35)
     for place, (name, film) in enumerate(films.items()):
@@ -89,7 +89,7 @@ def draw_annotated(
     geometry: Mapping[str, Geometry],
     masks: Mapping[str, Mapping[str, NDArray[np.bool_]]],
 ) -> Figure:
-    """Films with their boxes and the outlines of their masks, brought where the film went.
+    """Films with their boxes and the outlines of their masks, at the prepared film's geometry.
 
     boxes: image_id -> JSON list of [x, y, width, height], raw pixels, or empty. masks: kind -> image_id -> (size, size).
     """

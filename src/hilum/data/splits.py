@@ -12,16 +12,16 @@ from scipy.sparse.csgraph import connected_components
 
 from hilum.records import SPLITS
 
-UNSHARED = {"patients": "patient_id", "bytes": "sha256", "pixels": "pixel_sha256"}  # what no two splits may share
+UNSHARED = {"patients": "patient_id", "bytes": "sha256", "pixels": "pixel_sha256"}  # what two splits must not share
 
 
 @dataclass(frozen=True)
 class Splits:
-    """What `split_by_patient` makes.
+    """The result of `split_by_patient`.
 
     table: columns image_id, split (train, val or test), sorted by image_id.
     left_out: columns image_id, path, problem, detail; films that leave train because their patient is in the official test part.
-    test_part: source -> "official" (kept as the source has it) or "internal" (carved here).
+    test_part: source -> "official" (as the source has it) or "internal" (carved here).
     """
 
     table: pd.DataFrame
@@ -35,9 +35,9 @@ def split_by_patient(
     """Put every film into train, val or test, all films of a patient into the same.
 
     Patients who share a film (the same bytes or pixels, or a row of `linked_patients`: copies and near duplicates) count as one
-    group. A source with an official test part keeps it; the films of its patients that lie elsewhere are left out. From a source
-    without one a test part is carved. Groups are drawn within each class and, there, from each source in proportion; a group of
-    several classes counts for the rarest of them.
+    group. A source with an official test part keeps it; other films of its patients are left out. From a source without one
+    a test part is carved. Groups are drawn within each class and, there, from each source in proportion; a group of several
+    classes counts for the rarest of them.
 
     manifest: columns of records.MANIFEST. validation: share of the groups that are in no official test part.
     test: share of the groups of a source without an official test part. linked_patients: columns patient_id, other.
@@ -108,13 +108,13 @@ def prove_disjoint(manifest: pd.DataFrame, splits: pd.DataFrame, near: pd.DataFr
         ValueError: something is shared (the message names films), a film is in two splits or not in the manifest, or a split
             has another name than train, val, test.
     """
-    strangers = sorted(set(splits["image_id"]) - set(manifest["image_id"]))
+    unknown = sorted(set(splits["image_id"]) - set(manifest["image_id"]))
     twice = sorted(splits["image_id"][splits["image_id"].duplicated()])
     names = sorted(set(splits["split"]) - set(SPLITS))
-    if strangers or twice or names:
+    if unknown or twice or names:
         raise ValueError(
-            f"a film of the manifest must be in one split of {', '.join(SPLITS)}, got {len(strangers)} unknown films "
-            f"{strangers[:3]}, {len(twice)} films named twice {twice[:3]} and the splits {names}; run the stage `split` again"
+            f"a film of the manifest must be in one split of {', '.join(SPLITS)}, got {len(unknown)} unknown films "
+            f"{unknown[:3]}, {len(twice)} films named twice {twice[:3]} and the splits {names}; run the stage `split` again"
         )
     films = manifest.merge(splits, on="image_id")
     shared: dict[str, int] = {}
@@ -128,8 +128,8 @@ def prove_disjoint(manifest: pd.DataFrame, splits: pd.DataFrame, near: pd.DataFr
     apart = pairs_across(near, splits)
     shared["near_duplicates"] = len(apart)
     if len(apart):
-        told = [f"{row.image_id} ({row.split}) and {row.other} ({row.other_split})" for row in apart.head(6).itertuples()]
-        faults.append(f"{len(apart)} near duplicates shared, such as {'; '.join(told)}")
+        listed = [f"{row.image_id} ({row.split}) and {row.other} ({row.other_split})" for row in apart.head(6).itertuples()]
+        faults.append(f"{len(apart)} near duplicates shared, such as {'; '.join(listed)}")
     if faults:
         raise ValueError(
             f"no two splits may share a patient, bytes, pixels or near duplicates, got {'; '.join(faults)}; "
@@ -141,7 +141,7 @@ def prove_disjoint(manifest: pd.DataFrame, splits: pd.DataFrame, near: pd.DataFr
 
 
 def choose_explain_films(manifest: pd.DataFrame, splits: pd.DataFrame, count: int, seed: int) -> list[str]:
-    """The image_ids of at most `count` test films to explain: classes in turn, films with marks first, one per patient, seeded.
+    """The image_ids of at most `count` test films to explain: classes in turn, annotated films first, one per patient, seeded.
 
     manifest: columns of records.MANIFEST. splits: columns image_id, split. Fewer than `count` where there are fewer patients.
 
@@ -154,10 +154,10 @@ def choose_explain_films(manifest: pd.DataFrame, splits: pd.DataFrame, count: in
 
 
 def choose_marked_films(manifest: pd.DataFrame, splits: pd.DataFrame, count: int, seed: int) -> list[str]:
-    """The image_ids of at most `count` validation films with a mark, on which thresholds of maps are tuned.
+    """The image_ids of at most `count` annotated validation films, on which thresholds of maps are tuned.
 
-    manifest: columns of records.MANIFEST. splits: columns image_id, split. As `choose_explain_films`, but without films that
-    nobody marked; none where there is no mark.
+    manifest: columns of records.MANIFEST. splits: columns image_id, split. As `choose_explain_films`, but only annotated
+    films; none where there is no annotation.
 
     Raises:
         ValueError: `count` below 0.
@@ -169,13 +169,13 @@ def choose_marked_films(manifest: pd.DataFrame, splits: pd.DataFrame, count: int
 
 
 def _count_marks(films: pd.DataFrame) -> pd.DataFrame:
-    """With the column marks: how many kinds of mark (lungs, lesion, boxes) each film has."""
+    """With the column annotations: how many kinds (lungs, lesion, boxes) each film has."""
     boxed = ~films["boxes"].isin(["", "[]"])
     return films.assign(annotations=(films[["lung_mask", "lesion_mask"]] != "").sum(axis=1) + boxed)
 
 
 def _take_in_turn(films: pd.DataFrame, count: int, seed: int) -> list[str]:
-    """At most `count` films: classes in turn, those with most kinds of mark first, one per patient."""
+    """At most `count` films: classes in turn, those with most kinds of annotation first, one per patient."""
     films = films.sort_values("image_id", ignore_index=True)
     films["draw"] = np.random.default_rng(seed).permutation(len(films))
     films = films.sort_values(["annotations", "draw"], ascending=[False, True])
@@ -196,7 +196,7 @@ def _take_in_turn(films: pd.DataFrame, count: int, seed: int) -> list[str]:
 def _draw_groups(
     films: pd.DataFrame, official: set[str], tested: set[str], validation: float, test: float, rng: np.random.Generator
 ) -> dict[int, str]:
-    """Group -> split for groups outside official test parts; `tested` names the classes that those parts hold."""
+    """Group -> split for groups outside official test parts; `tested` names the classes in those parts."""
     pairs = films[["group", "label", "source"]].drop_duplicates(["group", "label"])
     pairs = pairs.assign(rarity=pairs["label"].map(pairs["label"].value_counts())).sort_values(["rarity", "label", "group"])
     drawn: dict[int, str] = {}
@@ -231,13 +231,13 @@ def _apportion(total: int, sizes: Mapping[str, int]) -> dict[str, int]:
 def _check_every_class(films: pd.DataFrame) -> None:
     counts = films.groupby(["label", "split"])["group"].nunique().unstack().reindex(columns=list(SPLITS)).fillna(0).astype(int)
     if (counts == 0).any(axis=None):
-        told = "; ".join(f"{row.Index}: train {row.train}, val {row.val}, test {row.test}" for row in counts.itertuples())
+        listed = "; ".join(f"{row.Index}: train {row.train}, val {row.val}, test {row.test}" for row in counts.itertuples())
         largest = films["group"].value_counts()
         most = largest.iloc[0] > len(films) / 2
         who = films["patient_id"][films["group"] == largest.index[0]].iloc[0] if most else ""
-        crowd = f"; {largest.iloc[0]} of {len(films)} films count as one patient, {who}: look whether that is one" if most else ""
+        crowd = f"; {largest.iloc[0]} of {len(films)} films count as one patient, {who}: check if that is right" if most else ""
         raise ValueError(
-            f"every class must have a patient in each split, got {told} (patients who share a film count once){crowd}; "
+            f"every class must have a patient in each split, got {listed} (patients who share a film count once){crowd}; "
             "add films of more patients, leave the class out under `prepare.labels`, or change the shares under `split`"
         )
 

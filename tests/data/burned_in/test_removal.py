@@ -1,4 +1,4 @@
-"""Burned-in letters: found on the phantom, whose truth is known, and on real films that a person has looked at."""
+"""Burned-in letters: found on the phantom, whose truth is known, and on real films reviewed by eye."""
 
 import io
 import json
@@ -87,7 +87,7 @@ def test_a_planted_letter_is_found_as_well() -> None:
     assert np.mean(found) >= 0.95
 
 
-def test_a_film_without_structure_has_no_marks() -> None:
+def test_a_film_without_structure_has_no_letters() -> None:
     for film in (np.zeros((64, 64)), np.full((50, 70), 200), np.random.default_rng(0).integers(0, 256, (160, 160))):
         assert len(find_letters(film.astype(np.uint8))) == 0
     assert find_letters(np.zeros((1, 1), np.uint8)).shape == (0, 4)
@@ -124,7 +124,7 @@ def test_removal_leaves_no_letter_and_all_else_as_it_was(lettered: np.ndarray, c
     np.testing.assert_array_equal(cover_burned_in(clean[0], BurnedIn()), clean[0])
 
 
-def test_boxes_are_told_in_raw_pixels_and_the_place_in_prepared_ones(lettered: np.ndarray) -> None:
+def test_boxes_are_in_raw_pixels_and_the_place_in_prepared_ones(lettered: np.ndarray) -> None:
     raw = np.pad(np.kron(lettered[0], np.ones((4, 4), np.uint8)), ((0, 0), (0, 160)))  # 640 high, 800 wide: larger than SIDE
     kept, removed = (prepare_covered(png(raw), 128, "pad", Treatment(do, "letters")) for do in ("keep", "inpaint"))
     np.testing.assert_array_equal(kept.film, prepare_film(png(raw), 128, "pad")[0])
@@ -163,12 +163,12 @@ def test_the_place_near_the_boxes_is_that_of_the_whole_film(shape: tuple[int, in
     np.testing.assert_array_equal(find_place(shape, BurnedIn(boxes), 128, square), whole)
 
 
-def test_a_row_tells_count_share_boxes_and_touched_lung(lettered: np.ndarray) -> None:
+def test_a_row_has_count_share_boxes_and_touched_lung(lettered: np.ndarray) -> None:
     marked = prepare_covered(png(lettered[0]), 160, "pad", Treatment("keep", "text"))
     nowhere, everywhere = np.zeros((160, 160), bool), np.ones((160, 160), bool)
     count, share, boxes, touched, left, left_boxes = tell_burned_in(marked, everywhere)
     assert (count, json.loads(boxes)) == (1, marked.found.letters.round(1).tolist())
-    assert (left, left_boxes) == ("", "")  # nobody looked again
+    assert (left, left_boxes) == ("", "")  # not searched again
     assert share == pytest.approx(35 / 160**2, rel=0.3)  # seven rows of five dots
     assert int(touched) == marked.place.sum()
     rows = [(f"s/{i}", *tell_burned_in(marked, lungs)) for i, lungs in enumerate((everywhere, nowhere, None))]

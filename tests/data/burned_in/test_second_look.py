@@ -1,4 +1,4 @@
-"""A film whose burned-in text was covered is looked at again, as it was covered and as it was prepared."""
+"""A film whose burned-in text was covered is searched again, as it was covered and as it was prepared."""
 
 import json
 from io import BytesIO
@@ -53,7 +53,7 @@ def test_a_name_is_covered_and_nothing_is_found_then() -> None:
 
 
 def test_single_letters_are_covered_once_and_a_name_stays_and_is_not_seen() -> None:
-    """As it was before there was a search for text: models of that time see what they saw."""
+    """As in versions without a search for text: their models see the same films."""
     film, there = named_film()
     covered = cover_and_look(film, SIZE, "pad", "letters")
     assert LOOKS["letters"] == 1
@@ -61,7 +61,7 @@ def test_single_letters_are_covered_once_and_a_name_stays_and_is_not_seen() -> N
     assert covered.found.paint(film.shape)[there].mean() < 50
 
 
-def test_what_a_look_finds_is_covered_too_and_the_last_look_tells_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_search_finds_is_covered_too_and_the_last_search_gives_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     film, _ = named_film()
     places = [BurnedIn(text=(np.array([[x, 10], [x + 9, 10], [x + 9, 19], [x, 19]], float),)) for x in (10, 200, 400, 600)]
     asked: list[tuple[int, ...]] = []
@@ -85,7 +85,7 @@ def test_what_is_found_in_the_prepared_film_counts(monkeypatch: pytest.MonkeyPat
     assert covered.left.list_boxes().tolist() == [[20, 40, 8, 12]]
 
 
-def test_a_film_tells_what_was_covered_and_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_film_reports_what_was_covered_and_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     film, there = named_film()
     ready = prepare_covered(png(film), SIZE, "pad", Treatment("inpaint", "text"))
     count, share, boxes, touched, left, left_boxes = tell_burned_in(ready, np.ones((SIZE, SIZE), bool))

@@ -106,7 +106,7 @@ def test_unlike_neighbours_are_no_group() -> None:
     assert join_parts(replace(parts, ink=parts.ink * mixed)) == []
 
 
-def test_fewer_letters_are_no_text_and_parts_are_of_the_scales_told() -> None:
+def test_fewer_letters_are_no_text_and_parts_are_of_the_scales_given() -> None:
     page = np.full((640, 640), 40, np.uint8)
     written, _ = write_on(page, Writing(0.03, "sans", 0, "strong", "middle", ("LTV",)), 0)
     assert find_text(written) == []

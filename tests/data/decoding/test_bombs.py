@@ -46,7 +46,7 @@ def zeros(size: int) -> bytes:
 
 
 def gigabyte() -> bytes:
-    """A gigabyte of zeros, compressed, whose checksum nobody should come to."""
+    """A gigabyte of zeros, compressed, whose checksum must not be reached."""
     return b"\x78\xda" + raw_deflate(bytes(MIB)) * 1100 + b"\x03\x00" + bytes(4)
 
 
@@ -198,7 +198,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_costs_less_than_200_mib(name: str, tmp_path: Path) -> None:
+def test_a_decompression_bomb_needs_less_than_200_mib(name: str, tmp_path: Path) -> None:
     make, told = BOMBS[name]
     path = tmp_path / "film"
     path.write_bytes(make())
@@ -216,7 +216,7 @@ def test_a_bomb_costs_less_than_200_mib(name: str, tmp_path: Path) -> None:
             raise ValueError(found["told"])
 
 
-def test_a_bomb_is_a_row_in_the_problem_list(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_a_row_in_the_problem_list(tmp_path: Path) -> None:
     (tmp_path / "bomb.dcm").write_bytes(lying_jpeg_2000())
     for k in range(2):
         Image.fromarray(np.full((40, 40), 90 * k, np.uint8)).save(tmp_path / f"{k}.png")

@@ -98,7 +98,7 @@ def test_among_several_depths_a_film_takes_the_smallest_that_holds_it() -> None:
     assert find_bits(ramp(16)[..., 0], (10, 12)) == 12
 
 
-def test_a_film_outside_the_settled_depth_is_told() -> None:
+def test_a_film_outside_the_settled_depth_is_reported() -> None:
     assert "above the 12 bits" in tell_outside(14, (12,))
     assert "uses 8 bits where the other films use 12" in tell_outside(8, (12,))
     assert tell_outside(10, (12,)) == tell_outside(12, (10, 12)) == ""

@@ -1,4 +1,4 @@
-"""One DICOM film to grey levels: every form gives the same picture, and what the header says is done."""
+"""One DICOM film to grey levels: every form gives the same picture, and the header is applied."""
 
 from io import BytesIO
 from pathlib import Path
@@ -275,7 +275,7 @@ def test_another_transfer_syntax_is_refused_by_name(film: NDArray[np.uint8]) -> 
         read_film(BytesIO(raw))
 
 
-def test_the_content_says_what_a_file_is(film: NDArray[np.uint8], tmp_path: Path) -> None:
+def test_a_file_is_identified_by_content(film: NDArray[np.uint8], tmp_path: Path) -> None:
     path = tmp_path / "film.png"
     path.write_bytes(write(describe(film)))
     assert read_film(path).grey.shape == film.shape

@@ -59,8 +59,8 @@ ODD: dict[str, tuple[Callable[[], bytes], dict[str, Any], str]] = {  # the file,
     "bytes behind, big endian": (lambda: make(behind=512, form="big endian", **FULL), FULL, "512 bytes behind"),
     "bytes behind, implicit": (lambda: make(behind=512, form="implicit", **FULL), FULL, "512 bytes behind"),
     "no frames": (lambda: make(NumberOfFrames=0, **FULL), FULL, "number of frames is 0: one is read"),
-    "a low highest bit": (lambda: make(HighBit=7, **FULL), FULL, "highest bit is 7, .*: 11 is taken"),
-    "a highest bit above the pixel": (lambda: make(HighBit=16, **FULL), FULL, "highest bit is 16, .*: 11 is taken"),
+    "a low highest bit": (lambda: make(HighBit=7, **FULL), FULL, "highest bit is 7, .*: 11 is used"),
+    "a highest bit above the pixel": (lambda: make(HighBit=16, **FULL), FULL, "highest bit is 16, .*: 11 is used"),
     "a window of 0": (lambda: make(WindowCenter=0, WindowWidth=0), {}, "LINEAR window must be at least 1, got 0: .*percentiles"),
     "a negative window": (
         lambda: make(WindowCenter=9, WindowWidth=-4, VOILUTFunction="SIGMOID"),
@@ -73,7 +73,7 @@ ODD: dict[str, tuple[Callable[[], bytes], dict[str, Any], str]] = {  # the file,
     "a second window that is one": (
         lambda: make(WindowCenter=[0, 2048], WindowWidth=[0, 4096]),
         FULL,
-        "at least 1, got 0: another window of the header is taken",
+        "at least 1, got 0: another window of the header is used",
     ),
     "decimal commas": (
         lambda: make(COMMAS, WindowCenter="2047.5", WindowWidth="4096.0"),
@@ -88,7 +88,7 @@ ODD: dict[str, tuple[Callable[[], bytes], dict[str, Any], str]] = {  # the file,
     "commas that may be thousands": (
         lambda: make({b"2.048 ": b"2,048 ", b"4.096 ": b"4,096 "}, WindowCenter="2.048", WindowWidth="4.096"),
         {},
-        "WindowCenter holds no numbers: it is passed over",
+        "WindowCenter holds no numbers: it is ignored",
     ),
     "words as window": (
         lambda: make({b"102.25": b"Anna.R"}, WindowCenter="102.25", WindowWidth="400"),
@@ -100,13 +100,13 @@ ODD: dict[str, tuple[Callable[[], bytes], dict[str, Any], str]] = {  # the file,
         {},
         "centre .* got nan",
     ),
-    "a strange function": (lambda: make(**FULL, VOILUTFunction="CUBIC"), FULL, "got another word: LINEAR is taken"),
+    "a strange function": (lambda: make(**FULL, VOILUTFunction="CUBIC"), FULL, "got another word: LINEAR is used"),
     "a slope of 0": (lambda: make(**FULL, RescaleSlope=0, RescaleIntercept=0), {}, "slope not 0, got 0 and 0: .*percentiles"),
     "a slope alone": (lambda: make(**FULL, RescaleSlope=2), FULL, "one of rescale slope and intercept"),
     "a table cut short": (
         lambda: make(**FULL, VOILUTSequence=[table(1, 2, 3, promised=9)]),
         FULL,
-        "VOILUTSequence must have the 9 entries .* got 3 of 8 bits: it is passed over",
+        "VOILUTSequence must have the 9 entries .* got 3 of 8 bits: it is ignored",
     ),
     "a table of the modality cut short": (
         lambda: make(**FULL, ModalityLUTSequence=[table(1, 2, 3, promised=9)]),
@@ -148,7 +148,7 @@ def test_padding_that_is_no_number_is_passed_over() -> None:
     described.add_new("PixelPaddingValue", "DS", "12")
     found = read(write(described).replace(b"DS\x02\x0012", b"DS\x02\x00Xy"))
     assert np.array_equal(found.grey, read(make()).grey)
-    assert found.remarks == ("PixelPaddingValue holds no numbers: it is passed over",)
+    assert found.remarks == ("PixelPaddingValue holds no numbers: it is ignored",)
 
 
 @pytest.mark.filterwarnings("ignore:The pixel data is")
@@ -175,12 +175,12 @@ def test_remarks_come_back_from_a_child_and_from_the_cache(tmp_path: Path) -> No
     assert decoded.remarks == remarks and again is not None and again.remarks == remarks
 
 
-def test_a_bomb_behind_the_pixels_is_none_the_less_one() -> None:
+def test_a_decompression_bomb_behind_the_pixels_is_refused() -> None:
     with pytest.raises(ValueError, match="behind its pixels, this one holds more"):
         read(deflate(describe(RAMP, 12), bytes(2**20), 3))
 
 
-def test_prepare_lists_and_tells_what_it_tolerated(tmp_path: Path) -> None:
+def test_prepare_lists_and_reports_what_it_tolerated(tmp_path: Path) -> None:
     for name, raw in (
         ("a/1", make(behind=512)),
         ("a/2", make(pixels=RAMP[:, ::-1], **FULL)),

@@ -77,7 +77,7 @@ def refused() -> dict[str, tuple[bytes, str]]:
         "real numbers": (save("TIFF", Image.fromarray(FILM.astype(np.float32))), "of 32 bits signed or real"),
         "32 bits": (save("TIFF", Image.fromarray(FILM.astype(np.int32))), "got 1 of 32 bits"),
         "BigTIFF": (save("TIFF", big_tiff=True), "classic form"),
-        "letters": (b"P2\n2 1\n255\n0 128\n", "in letters; convert it"),
+        "letters": (b"P2\n2 1\n255\n0 128\n", "as text; convert it"),
         "animation": (save("WEBP", save_all=True, append_images=[Image.fromarray(255 - FILM)]), "animated"),
         "GIF": (save("GIF"), "got GIF; convert it"),
         "LFS": (b"version https://git-lfs.github.com/spec/v1\noid", "pointer of Git LFS"),
@@ -85,7 +85,7 @@ def refused() -> dict[str, tuple[bytes, str]]:
 
 
 @pytest.mark.parametrize("form", refused())
-def test_what_is_not_read_says_why(form: str) -> None:
+def test_what_is_not_read_is_refused_with_the_reason(form: str) -> None:
     raw, told = refused()[form]
     with pytest.raises(ValueError, match=told):
         read_film(io.BytesIO(raw))

@@ -1,4 +1,4 @@
-"""The bit depth of a source: settled over its films of 16 bits, at the cost of those alone."""
+"""The bit depth of a source: settled over its films of 16 bits, and only those are read."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def test_only_films_of_sixteen_bits_are_decoded_and_only_once(
     assert len(decoded) == 23, "the broken one is tried again"
 
 
-def test_without_films_of_sixteen_bits_nothing_is_settled_or_told(films: list[Path], tmp_path: Path) -> None:
+def test_without_films_of_sixteen_bits_nothing_is_settled_or_reported(films: list[Path], tmp_path: Path) -> None:
     found = settle_depths(["s", "s"], [films[21], tmp_path / "gone"], 1, None, lambda done, total: pytest.fail("told"))
     assert (found.settled, list(found.scaled), list(found.told), list(found.notes)) == ({}, [(), ()], ["", ""], [])
 

@@ -1,4 +1,4 @@
-"""Tables over every stored value: known answers."""
+"""Tables over every stored value: known results."""
 
 import numpy as np
 import pytest

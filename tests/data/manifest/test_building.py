@@ -89,7 +89,7 @@ def test_workers_and_repetition_change_nothing(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.films, second.films)
 
 
-def test_progress_is_told_film_by_film(tmp_path: Path) -> None:
+def test_progress_is_reported_film_by_film(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     build({"clinic": write_root(tmp_path)}, on_film=lambda done, total: told.append((done, total)))
     assert told == [(done, 6) for done in range(1, 7)]

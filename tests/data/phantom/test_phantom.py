@@ -151,7 +151,7 @@ def test_a_finding_brightens_its_lesion_in_the_same_patient(finding: str) -> Non
     assert np.median(gains) > 4
 
 
-def test_marks_follow_the_finding_by_their_strength() -> None:
+def test_shortcuts_follow_the_finding_by_their_strength() -> None:
     chance = population(films=6000, strength=0.0)
     assert chance.groupby("finding")["has_shortcut"].mean().between(0.25, 0.31).all()
     half = population(films=6000, strength=0.5).groupby("finding")["has_shortcut"].mean()
@@ -162,7 +162,7 @@ def test_marks_follow_the_finding_by_their_strength() -> None:
 
 
 @pytest.mark.parametrize("kind", [name for name in SHORTCUTS if name != "none"])
-def test_a_mark_changes_its_own_place_and_nothing_else(kind: str) -> None:
+def test_a_shortcut_changes_its_own_place_and_nothing_else(kind: str) -> None:
     rows = population(films=12, strength=1.0)
     plain = draw_films(rows, size=96, shortcut_kind="none")
     has_shortcut = draw_films(rows, size=96, shortcut_kind=kind)

@@ -1,4 +1,4 @@
-"""A marked corner is followed from files on disk to prepared film, box and mask, and back, by the geometry that was stored."""
+"""A corner is followed from files on disk to prepared film, box and mask, and back, by the geometry that was stored."""
 
 import json
 from pathlib import Path

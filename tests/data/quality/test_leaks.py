@@ -32,7 +32,7 @@ def leaks(own: FilmSet, task: FilmSet, alike: bool = False, same_people: tuple[s
     return dict(zip(table["image_id"], table["detail"], strict=True))
 
 
-def test_strangers_are_no_leak() -> None:
+def test_unrelated_films_are_no_leak() -> None:
     assert leaks(make_set("own", ["1", "2", "3"], 1), make_set("task", ["1", "2", "3"], 2), alike=True) == {}
 
 

@@ -72,7 +72,7 @@ def test_every_changed_copy_of_a_phantom_is_found_and_nothing_else(
     assert len(link_patients(near)) == len(copies)
 
 
-def test_the_place_of_a_known_cut_is_told(phantoms: tuple[pd.DataFrame, list[Image.Image]], tmp_path: Path) -> None:
+def test_the_place_of_a_known_cut_is_found(phantoms: tuple[pd.DataFrame, list[Image.Image]], tmp_path: Path) -> None:
     population, pictures = phantoms
     cut = pictures[5].resize((500, 500), Image.Resampling.BICUBIC).crop((20, 0, 500, 490))  # 4 % at the left, 2 % at the foot
     films, sizes = prepare([*pictures, cut], tmp_path)
@@ -86,7 +86,7 @@ def test_the_place_of_a_known_cut_is_told(phantoms: tuple[pd.DataFrame, list[Ima
     assert near["shift_y"][0] == pytest.approx(0.02 / 0.98, abs=0.01)
 
 
-def test_workers_and_repetition_change_nothing_and_progress_is_told(
+def test_workers_and_repetition_change_nothing_and_progress_is_reported(
     phantoms: tuple[pd.DataFrame, list[Image.Image]], tmp_path: Path
 ) -> None:
     population, pictures = phantoms

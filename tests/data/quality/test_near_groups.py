@@ -17,7 +17,7 @@ def pairs(*ends: tuple[str, str], score: float = 0.97) -> pd.DataFrame:
     return table.reindex(columns=list(NEAR))
 
 
-def test_groups_are_chains_and_the_largest_is_told() -> None:
+def test_groups_are_chains_and_the_largest_is_reported() -> None:
     near = pairs(("a", "b"), ("c", "d"), ("b", "e"))
     near.loc[1, "other_label"] = "y"
     near.loc[0, "other_patient"] = "a"

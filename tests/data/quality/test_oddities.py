@@ -57,7 +57,7 @@ def test_few_films_of_a_good_set_are_listed(chests: np.ndarray, children: np.nda
     assert len(list_odd(children)) <= 0.02 * len(children)
 
 
-def test_a_view_that_says_lateral_is_listed_and_teaches_nobody(chests: np.ndarray) -> None:
+def test_a_film_with_a_lateral_view_is_listed_and_is_no_example(chests: np.ndarray) -> None:
     views = ["PA"] * 104 + ["L", "Lateral", "ll", "LATERAL", "AP", "LAO"]
     odd = list_odd(chests, view=views)
     assert odd["image_id"].tolist() == ["s/0104", "s/0105", "s/0106", "s/0107"]
@@ -76,19 +76,19 @@ def test_lateral_films_without_a_view_are_found_though_they_are_many(children: n
     assert len(set(odd.index) - set(names)) <= 0.02 * len(films)
 
 
-def test_a_view_that_is_told_is_believed(chests: np.ndarray) -> None:
+def test_a_given_view_is_trusted(chests: np.ndarray) -> None:
     films = spoil(chests, "lateral", np.arange(10))
     assert "lateral" not in set(list_odd(films, view="PA")["reason"])
     assert (list_odd(films)["reason"] == "lateral").sum() == 10
 
 
-def test_views_told_of_some_films_leave_the_others_to_their_pixels(chests: np.ndarray) -> None:
+def test_films_without_a_view_are_classified_by_their_pixels(chests: np.ndarray) -> None:
     odd = list_odd(spoil(chests, "lateral", np.arange(10)), view=["PA", ""] * 55)
     untold = odd[odd["reason"] == "lateral"]
     assert sorted(untold["image_id"]) == [f"s/{i:04d}" for i in (1, 3, 5, 7, 9)]
 
 
-def test_films_of_one_patient_judge_each_other(children: np.ndarray) -> None:
+def test_films_of_one_patient_are_compared_with_each_other(children: np.ndarray) -> None:
     odd = list_odd(spoil(children, "lateral", np.arange(20)), patient_id="p").set_index("image_id")["reason"]
     names = [f"s/{i:04d}" for i in range(20)]
     assert (odd.reindex(names) == "lateral").mean() >= 0.7
@@ -96,7 +96,7 @@ def test_films_of_one_patient_judge_each_other(children: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("first", [11, 10])
-def test_a_patient_with_one_or_two_films_beside_another_stops_nobody(chests: np.ndarray, first: int) -> None:
+def test_one_more_patient_with_one_or_two_films_is_no_fault(chests: np.ndarray, first: int) -> None:
     assert len(list_odd(chests[:12], patient_id=["a"] * first + ["b"] * (12 - first))) == 0
 
 
@@ -106,7 +106,7 @@ def test_a_small_set_does_not_say_which_films_are_lateral(chests: np.ndarray) ->
     assert "lateral" in set(list_odd(films[:100])["reason"])
 
 
-def test_sources_are_judged_by_themselves(chests: np.ndarray) -> None:
+def test_sources_are_evaluated_separately(chests: np.ndarray) -> None:
     upside_down = np.concatenate([chests[:60], np.rot90(chests[60:], 2, (1, 2))])
     assert len(list_odd(upside_down, source=["a"] * 60 + ["b"] * 50)) == 0
 
@@ -119,7 +119,7 @@ def test_padding_is_no_part_of_the_film(chests: np.ndarray) -> None:
     assert odd[["image_id", "reason"]].to_numpy().tolist() == [["s/0003", "inverted"]]
 
 
-def test_few_films_are_judged_by_what_needs_no_others(chests: np.ndarray) -> None:
+def test_few_films_are_checked_only_for_what_needs_no_others(chests: np.ndarray) -> None:
     films = chests[:4].copy()
     films[1], films[2] = 255 - films[1], 77
     odd = list_odd(films)

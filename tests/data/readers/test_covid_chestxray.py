@@ -44,11 +44,11 @@ def test_what_is_left_out_has_its_reason(tmp_path: Path) -> None:  # defect 4 an
         "images/e.png": ("lateral view", "view L"),
         "images/f.png": ("no X-ray film", "modality CT"),
         "volumes/f.nii.gz": ("no X-ray film", "modality CT"),
-        "images/gone.png": ("row without a film", "metadata.csv names 'images/gone.png', which is not there"),
+        "images/gone.png": ("row without a film", "metadata.csv names 'images/gone.png', which is missing"),
         "images/g.png": ("film without a row", "metadata.csv has no row of this film"),
     }
     assert "no X-ray film: 2, such as volumes/f.nii.gz, images/f.png" in table.attrs["notes"]
-    assert "age that says nothing usable, read as no information: 1, such as '50s'" in table.attrs["notes"]
+    assert "age that is not usable, read as no information: 1, such as '50s'" in table.attrs["notes"]
 
 
 def test_the_older_table(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_an_allow_list_of_licences_in_any_case(tmp_path: Path) -> None:
     left = {row["path"]: row["detail"] for row in table.attrs["left_out"] if row["problem"] == "licence not allowed"}
     assert left == {
         "images/a.png": "licence CC BY-NC-SA; allowed: cc0",
-        "images/c.png": "licence not told; allowed: cc0",
+        "images/c.png": "licence not given; allowed: cc0",
     }
 
 
@@ -79,7 +79,7 @@ def test_a_licence_that_no_row_has_is_a_fault_before_any_work(tmp_path: Path) ->
     write_new(tmp_path)
     assert find_covid_chestxray_faults(tmp_path, licenses=["CC0", "cc by-nc-sa"]) == []
     told = find_covid_chestxray_faults(tmp_path, licenses=["CC0", "CC-BY"])
-    assert told == ["licenses must stand in metadata.csv (CC BY-NC-SA, CC0), got CC-BY"]
+    assert told == ["licenses must be in metadata.csv (CC BY-NC-SA, CC0), got CC-BY"]
     with pytest.raises(ValueError, match="must give films, got none"):
         read_covid_chestxray(tmp_path, licenses=["CC-BY"])
 

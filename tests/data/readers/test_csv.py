@@ -62,7 +62,7 @@ def test_one_hot_columns_as_chexpert_has_them(tmp_path: Path) -> None:
     assert [(row["problem"], row["detail"]) for row in table.attrs["left_out"]] == [("lateral view", "view Lateral")]
 
 
-def test_another_mark_in_a_column_of_a_finding_is_refused(tmp_path: Path) -> None:
+def test_another_code_in_a_column_of_a_finding_is_refused(tmp_path: Path) -> None:
     write_films(tmp_path, "a.png")
     write_lines(tmp_path / "t.csv", "Path,Effusion,Pneumonia,No Finding", "a.png,yes,1,0.5")
     with pytest.raises(ValueError, match=r"must hold 1, 0, -1 or nothing, got 'yes' in Effusion; '0\.5' in No Finding"):
@@ -74,12 +74,12 @@ def test_without_patients_each_film_is_one_and_a_note_says_so(tmp_path: Path) ->
     write_lines(tmp_path / "t.csv", "Path,dx", "a.png,x", "b.png,y")
     table = read_csv(tmp_path, "t.csv", "Path", finding="dx")
     assert table["patient_id"].tolist() == ["a.png", "b.png"]
-    assert any("nothing tells the patient of 2 films" in note for note in table.attrs["notes"])
+    assert any("the patients of 2 films are unknown" in note for note in table.attrs["notes"])
     with pytest.raises(ValueError, match=r"must find a patient in every path, got 2 of 2 without one, such as a\.png, b\.png"):
         read_csv(tmp_path, "t.csv", "Path", finding="dx", pattern=r"(?P<patient>q\d)")
 
 
-def test_all_faults_are_told_at_once_without_a_look_at_the_films(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once_without_reading_films(tmp_path: Path) -> None:
     write_lines(tmp_path / "t.csv", "file,dx", "a,x")
     assert find_csv_faults(tmp_path, "t.csv", "file", finding="dx", patient="") == []
     told = find_csv_faults(tmp_path, "t.csv", "Path", finding="dx", view=["AP/PA"], pattern="(")
@@ -102,4 +102,4 @@ def test_a_word_for_no_patient_makes_no_patient_of_many_films(tmp_path: Path) ->
     write_lines(root / "t.csv", "file,dx,who", *(f"{name},x,{word}" for name, word in zip(names, words, strict=True)))
     table = read_csv(root, table="t.csv", path="file", finding="dx", patient="who")
     assert table["patient_id"].tolist() == [*names[:4], "p1", "p1"]
-    assert "nothing tells the patient of 4 films" in table.attrs["notes"][-1]
+    assert "the patients of 4 films are unknown" in table.attrs["notes"][-1]

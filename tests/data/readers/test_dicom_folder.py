@@ -22,7 +22,7 @@ def relabel(root: Path, *lines: str) -> None:
 
 
 def read_mapped(root: Path, **changes: str) -> pd.DataFrame:
-    """The reader, told the columns that the fixtures have."""
+    """The reader with the columns of the fixtures."""
     return read_dicom_folder(root, **{"table": "labels.csv", "path": "file", "finding": "finding", **changes})  # type: ignore[arg-type]
 
 
@@ -76,7 +76,7 @@ def test_a_film_without_a_patient_is_one_of_its_own_and_a_note_says_so(tmp_path:
     relabel(tmp_path / "root", "file,finding", "0.dcm,a", "1.dcm,a")
     table = read_mapped(tmp_path / "root")
     assert table["patient_id"].is_unique
-    assert table.attrs["notes"] == ["films whose header names no patient: 2; each counts as a patient of its own"]
+    assert table.attrs["notes"] == ["films whose header names no patient: 2; each counts as a separate patient"]
 
 
 def anonymise(root: Path, identifiers: list[str], **attributes: str) -> None:
@@ -102,7 +102,7 @@ def anonymise(root: Path, identifiers: list[str], **attributes: str) -> None:
 )
 def test_headers_that_tell_no_patients_apart_are_refused(identifiers: list[str], got: str, tmp_path: Path) -> None:
     anonymise(tmp_path / "root", identifiers)
-    with pytest.raises(ValueError, match=f"must tell patients apart, got {got}; .* name the column .*`patient`") as error:
+    with pytest.raises(ValueError, match=f"must distinguish patients, got {got}; .* name the column .*`patient`") as error:
         read_mapped(tmp_path / "root")
     assert "Roentgen" not in str(error.value)
     told = read_mapped(tmp_path / "root", patient="who")
@@ -145,7 +145,7 @@ def test_what_is_no_film_is_left_out_and_what_is_broken_stays(tmp_path: Path) ->
     assert table.attrs["notes"] == [
         "DICOM files without an image (reports, directories): 1, left out",
         "rows of labels.csv that fit no film: 1, the first on line 4",
-        "films whose header names no patient: 1; each counts as a patient of its own",
+        "films whose header names no patient: 1; each counts as a separate patient",
     ]
 
 
@@ -167,7 +167,7 @@ def test_a_film_without_a_row_has_no_finding(tmp_path: Path) -> None:
     assert "films without a row in labels.csv: 1" in table.attrs["notes"][0]
 
 
-def test_remarks_are_told_by_image_id(tmp_path: Path) -> None:
+def test_remarks_are_listed_by_image_id(tmp_path: Path) -> None:
     write_film(tmp_path / "root" / "1.dcm", 1, BurnedInAnnotation=None, SOPClassUID=uid.SecondaryCaptureImageStorage)
     relabel(tmp_path / "root", "file,finding", "1.dcm,a")
     table = read_mapped(tmp_path / "root")
@@ -196,7 +196,7 @@ def test_a_table_that_does_not_fit_is_refused(lines: list[str], settings: dict[s
         read_mapped(tmp_path / "root", **settings)
 
 
-def test_a_fault_of_a_table_is_told_without_quoting_it(tmp_path: Path) -> None:
+def test_a_fault_of_a_table_is_reported_without_quoting_it(tmp_path: Path) -> None:
     write_film(tmp_path / "root" / "1.dcm", 1)
     for content in (
         "file,finding\nRöntgen.dcm,a,b\n",
@@ -218,7 +218,7 @@ def test_a_fault_of_a_table_is_told_without_quoting_it(tmp_path: Path) -> None:
         (lambda text: "", "must be CSV with a header"),
     ],
 )
-def test_check_tells_the_fault_of_a_table(tmp_path: Path, spoil: Callable[[str], str], told: str) -> None:
+def test_check_reports_the_fault_of_a_table(tmp_path: Path, spoil: Callable[[str], str], told: str) -> None:
     write_dicom_root(tmp_path)
     find = READERS["dicom"].faults
     assert find is not None and find(tmp_path, table="labels.csv", path="file", finding="finding") == []

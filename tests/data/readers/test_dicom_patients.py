@@ -1,4 +1,4 @@
-"""What stands where a patient's identifier should be."""
+"""Placeholders in place of a patient's identifier."""
 
 import pytest
 
@@ -25,5 +25,5 @@ from hilum.data.readers.dicom_patients import name_placeholder
         ("100000", ""),
     ],
 )
-def test_a_placeholder_is_told_from_an_identifier(identifier: str, word: str) -> None:
+def test_a_placeholder_is_distinguished_from_an_identifier(identifier: str, word: str) -> None:
     assert name_placeholder(identifier) == word

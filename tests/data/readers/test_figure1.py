@@ -40,7 +40,7 @@ def test_rows_without_a_film_and_ages_in_words_are_said(tmp_path: Path) -> None:
     table = read_figure1(write_root(tmp_path))
     assert [row["path"] for row in table.attrs["left_out"]] == ["COVID-00010"]
     assert "row without a film: 1, such as COVID-00010" in table.attrs["notes"]
-    assert "age that says nothing usable, read as no information: 2, such as '50+', 'early 40s'" in table.attrs["notes"]
+    assert "age that is not usable, read as no information: 2, such as '50+', 'early 40s'" in table.attrs["notes"]
 
 
 def test_a_table_of_another_set_is_a_fault(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_the_issuer_is_part_of_a_patient() -> None:
         ("148", ""),
     ],
 )
-def test_ages_are_years_and_the_oldest_are_not_told_apart(age: str, years: str) -> None:
+def test_ages_are_years_and_the_oldest_are_pooled(age: str, years: str) -> None:
     assert header(PatientAge=age).age == years
 
 
@@ -94,7 +94,7 @@ def test_nothing_else_of_a_header_is_in_memory() -> None:
 
 
 @pytest.mark.parametrize("key", ["PixelSpacing", "ImagerPixelSpacing"])
-def test_a_pixel_size_that_is_no_number_costs_no_patient(key: str) -> None:
+def test_a_pixel_size_that_is_no_number_does_not_lose_the_patient(key: str) -> None:
     """Exports that write windows with decimal commas write sizes so too; without a patient films of one would be split."""
     raw = write(describe(PIXELS, 12, **{key: [0.143, 0.143]})).replace(b"0.143\\0.143", b"0,143\\0,143")
     read = read_film_header(BytesIO(raw), SALT, True)

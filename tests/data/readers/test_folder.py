@@ -16,7 +16,7 @@ def write_root(root: Path) -> Path:
     return root
 
 
-def test_a_sidecar_adds_what_it_tells_and_the_folder_stays_the_finding(tmp_path: Path) -> None:
+def test_a_sidecar_adds_its_columns_and_the_folder_stays_the_finding(tmp_path: Path) -> None:
     write_lines(
         write_root(tmp_path) / "films.csv",
         "path,patient,view,age,sex,x,y,width,height,lung_mask,comment",
@@ -38,7 +38,7 @@ def test_a_sidecar_adds_what_it_tells_and_the_folder_stays_the_finding(tmp_path:
     }
     left = {row["path"]: row["problem"] for row in table.attrs["left_out"]}
     assert left == {"ill/p3_a.png": "lateral view", "ill/gone.png": "row without a film"}
-    assert "films of which films.csv tells nothing: 1 of 4" in table.attrs["notes"]
+    assert "films without a row in films.csv: 1 of 4" in table.attrs["notes"]
 
 
 def test_boxes_may_stand_in_one_cell(tmp_path: Path) -> None:

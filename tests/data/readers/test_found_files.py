@@ -1,4 +1,4 @@
-"""Every file below a root is in one place, by what it holds; its name counts only where it says that a film was meant."""
+"""Every file below a root is in one list, by its content; its name counts only where an ending shows that a film was intended."""
 
 import io
 from pathlib import Path, PurePosixPath

@@ -1,4 +1,4 @@
-"""Names that tell nothing: salt beside the films, salted patients, films named by content."""
+"""Pseudonyms: salt beside the films, salted patients, films named by content."""
 
 import os
 from pathlib import Path
@@ -21,14 +21,14 @@ def test_the_salt_is_made_once_beside_the_root_and_for_its_owner_alone(tmp_path:
     assert read_salt(tmp_path / "others") != first
 
 
-def test_a_salt_that_cannot_be_written_is_told_with_the_remedy(tmp_path: Path) -> None:
+def test_a_salt_that_cannot_be_written_is_reported_with_the_remedy(tmp_path: Path) -> None:
     root = tmp_path / "gone" / "films"
     with pytest.raises(ValueError, match=r"films\.hilum-salt cannot be read or written .*; make that folder writable, or put"):
         read_salt(root)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "films").mkdir()
     tmp_path.chmod(0o555)
     with pytest.raises(ValueError, match="cannot be read or written"):

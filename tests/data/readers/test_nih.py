@@ -100,7 +100,7 @@ def test_boxes_follow_films_of_another_size_and_a_note_says_so(tmp_path: Path) -
     assert any("not 1024 x 1024 pixels, to which their boxes are scaled: 1" in note for note in table.attrs["notes"])
 
 
-def test_a_root_of_another_kind_is_told(tmp_path: Path) -> None:
+def test_a_root_of_another_kind_is_reported(tmp_path: Path) -> None:
     write_films(tmp_path, "a.png")
     told = find_nih_faults(tmp_path)
     assert len(told) == 1

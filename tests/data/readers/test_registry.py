@@ -112,7 +112,7 @@ def test_every_reader_refuses_a_root_without_films(reader: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("reader", [name for name, row in READERS.items() if row.faults])
-def test_every_reader_tells_the_faults_of_a_root_without_raising(reader: str, tmp_path: Path) -> None:
+def test_every_reader_reports_the_faults_of_a_root_without_raising(reader: str, tmp_path: Path) -> None:
     root, find = write_root(tmp_path / "root", reader), READERS[reader].faults
     assert find is not None and find(root, **OPTIONS.get(reader, {})) == []
     if reader != "folder":  # any tree may be one
@@ -228,7 +228,7 @@ def test_kermany_finds_lung_masks_by_stem(tmp_path: Path) -> None:
     }
 
 
-def test_kermany_gives_no_finding_to_a_strange_name_and_says_so(tmp_path: Path) -> None:
+def test_kermany_gives_no_finding_to_an_unknown_name_and_notes_it(tmp_path: Path) -> None:
     write_kermany(tmp_path)
     write_film(tmp_path / "train" / "NORMAL" / "scan.jpeg")
     table = read_kermany(tmp_path)
@@ -262,7 +262,7 @@ def test_folder_without_a_pattern_counts_each_film_as_a_patient_and_says_so(tmp_
         write_film(tmp_path / name)
     table = read_folder(tmp_path)
     assert table["patient_id"].is_unique
-    assert "each film counts as a patient of its own" in table.attrs["notes"][0]
+    assert "each film counts as a separate patient" in table.attrs["notes"][0]
 
 
 def test_folder_does_not_guess_that_train_and_test_are_splits(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_folder_does_not_guess_that_train_and_test_are_splits(tmp_path: Path) ->
     ("pattern", "reason"),
     [("(", "regular expression"), ("p.*", "group named patient"), (r"(?P<patient>q\d)", "in every file name")],
 )
-def test_folder_refuses_a_pattern_that_tells_no_patient(pattern: str, reason: str, tmp_path: Path) -> None:
+def test_folder_refuses_a_pattern_without_a_patient(pattern: str, reason: str, tmp_path: Path) -> None:
     write_film(tmp_path / "normal" / "p1.png")
     with pytest.raises(ValueError, match=reason):
         read_folder(tmp_path, pattern=pattern)

@@ -42,7 +42,7 @@ def test_not_normal_is_never_normal(root: Path) -> None:
     assert sorted(asked.label) == ["normal", "normal", "opacity"]
 
 
-def test_the_mapping_tells_the_nih_patient(root: Path) -> None:
+def test_the_mapping_gives_the_nih_patient(root: Path) -> None:
     assert MAPPING in read_rsna(root).attrs["notes"][0]
     images = {"aaaa": "00000001_000.png", "bbbb": "00000001_007.png", "cccc": "00000002_000.png"}
     rows = [{"subset_img_id": name, "img_id": image} for name, image in images.items()]
@@ -74,7 +74,7 @@ def test_films_of_the_test_part_are_left_out_and_counted(root: Path) -> None:
         ),
         (CLASSES, "aaaa,Normal", "aaaa,Normal\naaaa,Lung Opacity", "gives 1 films two classes"),
         (CLASSES, "cccc,Lung Opacity", "cccc,Normal", "1 films have a box"),
-        (CLASSES, "aaaa,Normal\n", "", "1 films stand in only one of the two tables"),
+        (CLASSES, "aaaa,Normal\n", "", "1 films are in only one of the two tables"),
         (LABELS, "264.0,152.0", ",152.0", "1 targets without a box, the first on line 4"),
         (LABELS, "aaaa,,,,,0", "aaaa,,,,,2", "targets other than 0 and 1: 2"),
         (LABELS, "patientId", "id", "must have the columns patientId"),

@@ -129,7 +129,7 @@ def test_two_columns_of_one_name_are_refused(names: str, tmp_path: Path) -> None
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99), "got an old Excel workbook"),
         (b"%PDF-1.4\n", "got a PDF"),
         (b"file,label\n\0\1\2\3abcdefghijk\n", "must be text, got bytes that are none"),
-        ("a,b\n1,2\n".encode("utf-16") + b"\x00\xd8", "in the encoding that its start tells"),
+        ("a,b\n1,2\n".encode("utf-16") + b"\x00\xd8", "in the encoding that its start shows"),
         (b"\n\n,,\n", "CSV with a header"),
         (b"sep=;\n", "CSV with a header"),
     ],

@@ -1,4 +1,4 @@
-"""What a search found burned into a film: boxes around single letters, outlines around text; and the pixels that they cover."""
+"""What was found burned into a film: boxes around single letters, outlines around text, and the pixels that they cover."""
 
 from dataclasses import dataclass, field
 
@@ -16,14 +16,14 @@ MARGIN = 1.5  # pixels of the searched film around a letter's box that are cover
 class BurnedIn:
     """Letters and text in pixels of the film searched.
 
-    letters: (M, 4) x, y, width, height. text: outlines (P, 2) of x, y, which have room for soft edges.
+    letters: (M, 4) x, y, width, height. text: outlines (P, 2) of x, y, with a margin for soft edges.
     """
 
     letters: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
     text: tuple[NDArray[np.float64], ...] = ()
 
     def __len__(self) -> int:
-        """How many places: single letters outside of text, and outlines of text."""
+        """Number of places: single letters outside of text, and outlines of text."""
         return len(self.letters) + len(self.text)
 
     def list_boxes(self) -> NDArray[np.float64]:
@@ -32,7 +32,7 @@ class BurnedIn:
         return np.vstack([self.letters, *corners]).reshape(-1, 4)  # (N, 4)
 
     def scale(self, across: float, down: float) -> "BurnedIn":
-        """The same on a film so many times as wide and high."""
+        """The same on a film scaled by these factors."""
         return BurnedIn(self.letters * (across, down, across, down), tuple(one * (across, down) for one in self.text))
 
     def to_raw(self, geometry: Geometry) -> "BurnedIn":
@@ -42,7 +42,7 @@ class BurnedIn:
         return BurnedIn(np.hstack([starts, ends - starts]), tuple(geometry.to_raw(one) for one in self.text))
 
     def measure_area(self) -> float:
-        """Pixels that boxes and outlines cover, those that several cover more than once."""
+        """Pixels that boxes and outlines cover; overlaps count repeatedly."""
         outlines = sum(float(cv2.contourArea(one.astype(np.float32))) for one in self.text)
         return float((self.letters[:, 2] * self.letters[:, 3]).sum()) + outlines
 
@@ -59,7 +59,7 @@ class BurnedIn:
 
 
 def measure_margin(shape: tuple[int, ...]) -> float:
-    """What `paint` covers around a box, pixels of a film of that shape."""
+    """The margin that `paint` covers around a box, pixels of a film of that shape."""
     return MARGIN * max(1.0, max(shape) / SIDE)
 
 

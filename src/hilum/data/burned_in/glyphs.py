@@ -1,4 +1,4 @@
-"""The side letters that are drawn and pasted, as dots."""
+"""Dot patterns of the side letters that are drawn into films."""
 
 import numpy as np
 from numpy.typing import NDArray

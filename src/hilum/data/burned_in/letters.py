@@ -6,32 +6,32 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# What a letter is, in shares of the film's longer side and grey levels; set on 100 pediatric films that a person had looked at.
+# Properties of a letter, in shares of the film's longer side and grey levels; set on 100 pediatric films reviewed by eye.
 SIDE = 256  # a film with a longer side is reduced to this before the search
 STROKE = 0.035  # structures thinner than this stand out of their surroundings
-STEPS = (18, 28, 42, 64, 90, 120)  # grey levels above the surroundings at which connected pixels are looked at
+STEPS = (18, 28, 42, 64, 90, 120)  # grey levels above the surroundings at which connected pixels are examined
 HEIGHT = (0.022, 0.14)
 WIDTH = (0.008, 0.10)
-LEAST = (3, 5)  # width and height in pixels: below, nothing can be read
+LEAST = (3, 5)  # width and height in pixels: smaller ones are unreadable
 ASPECT = (0.18, 1.6)  # width by height
 FILLED = (0.2, 0.85)  # share of its box that is letter
 FROM_EDGE = 0.15  # distance of its middle from the nearest edge, at most
 CONTRAST = 38.0  # letter's mean above the mean of a frame of two pixels around it
-GAP = 18.0  # letter's mean above the 95th percentile of that frame: bones and tubes go on, letters end
+GAP = 18.0  # letter's mean above the 95th percentile of that frame: bones and tubes continue beyond it, letters end
 SHAPE = 0.40  # correlation with the most similar known letter
 GAP_AND_SHAPE = 0.72  # GAP / 100 + SHAPE: a weaker contrast needs a better shape
-EDGE = 0.05  # nearer than this to an edge, where no ribs are seen on end, every known letter counts from SHAPE on
-INNER = {"R": SHAPE, "L": 0.65, "A": 0.65, "P": 0.65, "D": 0.65}  # letter -> correlation wanted farther in
+EDGE = 0.05  # closer than this to an edge, where no rib is seen end-on, SHAPE is enough for every known letter
+INNER = {"R": SHAPE, "L": 0.65, "A": 0.65, "P": 0.65, "D": 0.65}  # letter -> correlation required farther in
 BLURS = (0.0, 0.06, 0.12)  # of a letter's height: small ones lose their holes
 
-CELL = 16  # letters are compared on a grid of this many pixels a side, so stretched ones are like others
+CELL = 16  # letters are compared on a grid of this many pixels a side, so stretching does not matter
 
 
 def find_letters(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Boxes (M, 4) of x, y, width, height in pixels of a film (H, W) uint8, around bright letters near its edges.
 
     A white top-hat keeps what is brighter than its surroundings and thinner than a bone; connected pixels at several levels are
-    letters if size, contrast with a frame around them and likeness to a letter agree. Sizes are relative, so any size will do.
+    letters if size, contrast with a frame around them and similarity to a letter agree. Sizes are relative to the film.
 
     Source: white top-hat, Serra, Image Analysis and Mathematical Morphology, 1982.
     """
@@ -41,7 +41,7 @@ def find_letters(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (stroke, stroke))
     hat = cv2.morphologyEx(film, cv2.MORPH_TOPHAT, brush, borderType=cv2.BORDER_REPLICATE).astype(np.uint8)
     levels = [cv2.threshold(hat, step, 1, cv2.THRESH_BINARY)[1] for step in STEPS]
-    labelled = [cv2.connectedComponentsWithStats(one, connectivity=8, ltype=cv2.CV_16U) for one in levels]  # 32: thrice slower
+    labelled = [cv2.connectedComponentsWithStats(one, connectivity=8, ltype=cv2.CV_16U) for one in levels]  # 32: 3 times slower
     level = np.repeat(np.arange(len(STEPS)), [one[0] for one in labelled])
     label = np.concatenate([np.arange(one[0]) for one in labelled])
     stats = np.concatenate([one[2] for one in labelled]).astype(np.int32)
@@ -55,7 +55,7 @@ def find_letters(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
         box = slice(y, y + height), slice(x, x + width)
         part = (np.asarray(labelled[level[row]][1])[box] == label[row]).view(np.uint8)
         inside = cv2.mean(film[box], part)[0]
-        if inside - frame >= CONTRAST and _is_letter(film, hat, inside, x, y, width, height, at_edge):  # most end at the first
+        if inside - frame >= CONTRAST and _is_letter(film, hat, inside, x, y, width, height, at_edge):  # most fail the first
             found.append((x, y, x + width, y + height))
     corners = np.array(_join(found), np.float64).reshape(-1, 4)  # (M, 4)
     boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])  # (M, 4)
@@ -71,7 +71,7 @@ def _reduce(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _fits(stats: NDArray[np.int32], middles: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which connected parts have a letter's size and place; one in a corner is a cloth or a collimator's end."""
+    """Which connected parts have a letter's size and place; one in a corner is cloth or the end of a collimator."""
     left, top, width, height, area = stats.T.astype(float)
     side = max(shape)
     touches = np.stack([left == 0, top == 0, left + width == shape[1], top + height == shape[0]]).sum(0)
@@ -87,7 +87,7 @@ def _fits(stats: NDArray[np.int32], middles: NDArray[np.float64], shape: tuple[i
 
 
 def _distances(middles: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Of each middle (N, 2) from the nearest edge, pixels."""
+    """Distance of each middle (N, 2) from the nearest edge, pixels."""
     return np.minimum(middles, np.array([shape[1], shape[0]]) - middles).min(1)
 
 
@@ -107,7 +107,7 @@ def _frame_means(film: NDArray[np.uint8], stats: NDArray[np.int32]) -> NDArray[n
 def _is_letter(
     film: NDArray[np.uint8], hat: NDArray[np.uint8], inside: float, x: int, y: int, width: int, height: int, at_edge: bool
 ) -> bool:
-    """Whether a part of that mean grey level, in that box, ends as letters do and has the shape of one."""
+    """Whether a part of that mean grey level, in that box, stands out from its frame and has the shape of a letter."""
     top, left = max(0, y - 2), max(0, x - 2)
     around = film[top : y + height + 2, left : x + width + 2]
     frame = np.ones(around.shape, bool)
@@ -124,7 +124,7 @@ def _is_letter(
 
 @cache
 def _letters() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(K, CELL * CELL) known letters: two fonts, three weights, sharp and blurred; (K,) what INNER wants of each."""
+    """(K, CELL * CELL) known letters: two fonts, three weights, sharp and blurred; (K,) INNER of each."""
     drawn = []
     for letter in INNER:
         for font in (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_COMPLEX):
@@ -147,7 +147,7 @@ def _normalise(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _join(found: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
-    """Boxes of corners that overlap become one; those of several levels are the same letter."""
+    """Merge overlapping boxes, given by corners; those of several levels are the same letter."""
     joined: list[tuple[int, int, int, int]] = []
     for box in sorted(found):
         while True:

@@ -1,4 +1,4 @@
-"""Text that RapidOCR, whose networks come inside its package, reads in a film; what it reads is told to nobody."""
+"""Text that RapidOCR, whose networks are part of its package, finds in a film; what it reads is neither stored nor shown."""
 
 import importlib.util
 import threading
@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 PACKAGES = ("rapidocr", "onnxruntime")
-SCORE = 0.5  # from which what was read counts, 0 to 1
-LARGEST = 0.5  # share of the film: where the recogniser finds no line, it reads the whole film as one
-ROOM = 0.15  # of a line's height: what is covered around it as well
+SCORE = 0.5  # lowest confidence of a reading that counts, 0 to 1
+LARGEST = 0.5  # share of the film: without a line, the recogniser reads the whole film as one
+ROOM = 0.15  # of a line's height: margin covered around it
 _OWN = threading.local()
 
 
 def check_installed() -> None:
-    """Refuse to read without the packages that read.
+    """Check that the packages that read text are installed.
 
     Raises:
-        ValueError: one of them is not installed; the message tells how to get it.
+        ValueError: one of them is not installed; the message says how to install it.
     """
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
@@ -38,7 +38,7 @@ def read_text(grey: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
 
 
 def read_lines(grey: NDArray[np.uint8]) -> list[tuple[NDArray[np.float64], str]]:
-    """The corners (4, 2) and the words of each line; for measurements: hilum writes no word of a film anywhere.
+    """The corners (4, 2) and the words of each line; for measurements only: hilum writes no word of a film anywhere.
 
     Raises:
         ValueError: the packages are not installed.
@@ -51,7 +51,7 @@ def read_lines(grey: NDArray[np.uint8]) -> list[tuple[NDArray[np.float64], str]]
 
 
 def _open() -> Any:
-    """The recogniser of this thread, on one processor: films are read side by side."""
+    """The recogniser of this thread, on one processor: films are read in parallel."""
     if not hasattr(_OWN, "engine"):
         check_installed()
         from rapidocr import RapidOCR
@@ -62,7 +62,7 @@ def _open() -> Any:
 
 
 def _measure_area(corners: NDArray[np.float64]) -> float:
-    """Of a quadrangle (4, 2), by the shoelace formula."""
+    """Area of a quadrangle (4, 2), by the shoelace formula."""
     x, y = corners.T
     return abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))) / 2
 

@@ -1,4 +1,4 @@
-"""What is burned into a film, covered by what is around it; and what is told of it."""
+"""Covering of what is burned into a film by what is around it, and counts of it."""
 
 import cv2
 import numpy as np
@@ -25,9 +25,9 @@ def cover_burned_in(grey: NDArray[np.uint8], found: BurnedIn) -> NDArray[np.uint
 
 
 def find_place(shape: tuple[int, ...], found: BurnedIn, size: int, square: str) -> NDArray[np.bool_]:
-    """Where what is covered in a film (H, W) lies once it has its size: (size, size) True where it counts for a pixel.
+    """The covered pixels of a film (H, W) in its prepared film: (size, size), True where covering affects a pixel.
 
-    shape: of the film. found: in its pixels. Only what is near the places is worked out.
+    shape: of the film. found: in its pixels. Only the surroundings of the places are computed.
     """
     covered = square_film(found.paint(shape), square)
     geometry = fit_square(shape[1], shape[0], size, square)
@@ -42,8 +42,8 @@ def find_place(shape: tuple[int, ...], found: BurnedIn, size: int, square: str) 
 
 
 def count_burned_in(table: pd.DataFrame) -> dict[str, int]:
-    """Of a table of COLUMNS: films, films with something burned in, places of it; films whose lungs are known, and of these the
-    films and lung pixels that covering meets; films that were looked at again, and those on which something was still found.
+    """Counts of a table of COLUMNS: films, films with something burned in, places; films with a lung mask, and of these the
+    films and lung pixels that covering touches; films searched again, and those on which something was still found.
     """
     known = table[table["lung_pixels"].astype(str) != ""]
     touched = known["lung_pixels"].astype(int)

@@ -1,4 +1,4 @@
-"""Who looks for what is burned into a film: single letters, text, and a text recogniser where it is installed."""
+"""The search for what is burned into a film: single letters, text, and a text recogniser where it is installed."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from hilum.data.burned_in.text import find_text
 
 Finder = Callable[[NDArray[np.uint8]], list[NDArray[np.float64]]]
 
-READERS: dict[str, tuple[Finder, ...]] = {  # word of `prepare.burned_in_reader` -> what looks for text besides single letters
+READERS: dict[str, tuple[Finder, ...]] = {  # word of `prepare.burned_in_reader` -> what searches for text besides single letters
     "letters": (),
     "text": (find_text,),
     "ocr": (find_text, read_text),

@@ -1,4 +1,4 @@
-"""Covering is believed of no film: it is looked at again, as it was covered and as it was prepared, and covered again."""
+"""Every covered film is searched again, as it was covered and as it was prepared, and covered again where needed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +11,14 @@ from hilum.data.burned_in.removal import cover_burned_in
 from hilum.data.burned_in.search import find_burned_in
 from hilum.data.prepared.geometry import fit_film, fit_square, round_levels
 
-LOOKS = {"letters": 1, "text": 3, "ocr": 3}  # reader -> looks after a covering; what all but the last find is covered too
+LOOKS = {"letters": 1, "text": 3, "ocr": 3}  # reader -> searches after covering; what all but the last find is covered too
 
 
 @dataclass(frozen=True)
 class Covered:
     """A film whose burned-in letters and text were covered.
 
-    film: (size, size) uint8. found: all that was covered; left: what the last look still finds; both in pixels of the film that
+    film: (size, size) uint8. found: all that was covered; left: what the last search still finds; both in pixels of the film that
     was searched.
     """
 
@@ -28,7 +28,7 @@ class Covered:
 
 
 def cover_and_look(grey: NDArray[Any], size: int, square: str, reader: str) -> Covered:
-    """Cover what is found in a film, prepare it, and look again until nothing is found, at most LOOKS times.
+    """Cover what is found in a film, prepare it, and search again until nothing is found, at most LOOKS times.
 
     grey: (H, W) uint8 or float32. size, square: as `fit_film` takes them. reader: of `search.READERS`.
 

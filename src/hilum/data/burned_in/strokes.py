@@ -7,26 +7,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SIDES = (640, 256)  # the film is searched at both: of the first letters of 1 to 4 % of its longer side, of the second larger ones
+SIDES = (640, 256)  # both are searched: the first for letters of 1 to 4 % of the film's longer side, the second for larger ones
 ENLARGED = 2.0  # a film is enlarged by at most this
-SEVERAL = 1.3  # the first of SIDES is worth a look where it is so many times the second
+SEVERAL = 1.3  # the first of SIDES is searched where it is at least so many times the second
 KERNEL = 9  # pixels at one of SIDES: strokes thinner than this stand out of their surroundings
-STEPS = (16, 30, 60, 110)  # grey levels above or below the surroundings at which connected pixels are looked at
+STEPS = (16, 30, 60, 110)  # grey levels above or below the surroundings at which connected pixels are examined
 LENGTH = (5, 28)  # of a letter's longer side, pixels at one of SIDES
 LEAST_AREA = 7  # pixels
 THINNEST = 9.0  # longer side by shorter one: an I
 EMPTIEST = 0.15  # share of its box that is letter, at least
-MOST = 60_000  # parts of one level: more are noise, and do not fit the labels
+MOST = 60_000  # parts of one level: more are noise, and exceed the type of the labels
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What may be letters at one scale, of one polarity, at one level.
+    """Candidates for letters at one scale, of one polarity, at one level.
 
     boxes: (N, 4) x, y, width, height; middles: (N, 2); both in pixels of the searched film. length: (N,) of the longer side.
-    contrast: (N,) mean of what they stand out by, grey levels. ink: (N,) mean grey level. sharpness: (N,) mean gradient along
-    their outline, grey levels per pixel. scale: searched pixels per pixel of
-    the film.
+    contrast: (N,) mean difference from the surroundings, grey levels. ink: (N,) mean grey level. sharpness: (N,) mean gradient
+    along their outline, grey levels per pixel. scale: searched pixels per pixel of the film.
     """
 
     boxes: NDArray[np.float64]
@@ -39,7 +38,7 @@ class Parts:
 
 
 def list_parts(grey: NDArray[np.uint8]) -> Iterator[Parts]:
-    """The parts of a film (H, W) uint8, of each scale, polarity and level that has some.
+    """The parts of a film (H, W) uint8, for each scale, polarity and level that has some.
 
     Source: white and black top-hat, Serra, Image Analysis and Mathematical Morphology, 1982.
     """

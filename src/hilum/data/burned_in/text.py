@@ -14,13 +14,13 @@ from hilum.data.burned_in.strokes import LENGTH, Parts, list_parts
 
 SMALLEST = 96  # pixels of the longer side: on smaller films no name can be read, and ribs look like letters
 FEWEST = 4  # letters of a text
-MOST = 40  # more speak no louder for text: noise has thousands
-REACH = (1.5, 2.0)  # letters belong together whose middles are nearer than so many times the longer one, and so many pixels more
+MOST = 40  # more are no stronger evidence: noise has thousands
+REACH = (1.5, 2.0)  # neighbours if their middles are closer than so many times the longer letter plus so many pixels
 ALIKE = {"length": 0.5, "contrast": 0.55}  # the smaller of two by the larger one, at least
 INK = 60.0  # grey levels between two of one text, at most
 SURE = 2.0  # evidence from which a group of parts is text
-LIKELY = 0.0  # the same beside text: the rest of a line, where it lies on bright tissue
-# What speaks for text, the logistic regression of `python benchmarks/burned_in.py --fit`: mean, spread and weight of each.
+LIKELY = 0.0  # the same next to text: the rest of a line on bright tissue
+# The evidence for text, the logistic regression of `python benchmarks/burned_in.py --fit`: mean, spread and weight of each.
 EVIDENCE: dict[str, tuple[float, float, float]] = {
     "log number": (1.93, 0.541, 0.41),
     "log sharpness": (3.41, 0.9, 2.20),
@@ -32,16 +32,16 @@ EVIDENCE: dict[str, tuple[float, float, float]] = {
     "gap": (1.14, 0.3, -0.81),
 }
 CONSTANT = 0.54
-ROOM = 0.35  # of a letter: what is covered beyond the letters, for their soft edges
+ROOM = 0.35  # of a letter: margin covered around letters, for their soft edges
 ALONG = 0.8  # of a letter: the same along the line, for a letter that was not found
 
 
 @dataclass(frozen=True)
 class Group:
-    """Parts that stand together as letters of a text do.
+    """Parts arranged like the letters of a text.
 
-    members: (M,) rows of Parts. turn: direction of its lines, radians, positive downwards. evenness: of the directions in which
-    the nearest neighbours lie, 0 to 1. gap: mean distance of nearest neighbours, in lengths.
+    members: (M,) rows of Parts. turn: direction of its lines, radians, positive downwards. evenness: of the directions of the
+    nearest neighbours, 0 to 1. gap: mean distance of nearest neighbours, in lengths.
     """
 
     members: NDArray[np.intp]
@@ -53,8 +53,8 @@ class Group:
 def find_text(grey: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
     """Outlines (P, 2) of x, y in pixels of a film (H, W) uint8 around its lines and blocks of text.
 
-    Parts as thin as strokes are joined with neighbours of like size, contrast and ink; a group of them is text if its number,
-    sharpness, evenness and direction speak for it, or speak a little for it beside what is text.
+    Parts as thin as strokes are joined with neighbours of similar size, contrast and ink; a group is text by the evidence of its
+    number, sharpness, evenness and direction, of which less is needed next to other text.
     """
     if max(grey.shape) < SMALLEST:
         return []
@@ -72,7 +72,7 @@ def find_text(grey: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
 
 
 def join_parts(parts: Parts) -> list[Group]:
-    """The groups of FEWEST parts or more that are joined by neighbours alike."""
+    """The groups of FEWEST parts or more that are joined by similar neighbours."""
     first, second = cKDTree(parts.middles).query_pairs(REACH[0] * LENGTH[1] + REACH[1], output_type="ndarray").T
     apart = np.linalg.norm(parts.middles[first] - parts.middles[second], axis=1)
     joined = apart < REACH[0] * np.maximum(parts.length[first], parts.length[second]) + REACH[1]
@@ -96,7 +96,7 @@ def join_parts(parts: Parts) -> list[Group]:
 def _find_nearest(
     parts: Parts, first: NDArray[np.intp], second: NDArray[np.intp], apart: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of each part the distance of its nearest joined neighbour, and the direction in which that lies, radians."""
+    """The distance of each part's nearest joined neighbour, and its direction, radians."""
     across, down = (parts.middles[second] - parts.middles[first]).T
     ends, distance, turn = np.r_[first, second], np.r_[apart, apart], np.tile(np.arctan2(down, across), 2)
     order = np.lexsort((distance, ends))
@@ -107,13 +107,13 @@ def _find_nearest(
 
 
 def _describe(members: NDArray[np.intp], parts: Parts, nearest: NDArray[np.float64], turn: NDArray[np.float64]) -> Group:
-    mean = np.exp(2j * turn[members]).mean()  # twice the angle: a line has no front
+    mean = np.exp(2j * turn[members]).mean()  # twice the angle: a line has no forward direction
     gap = nearest[members].mean() / np.median(parts.length[members])
     return Group(members, float(np.angle(mean)) / 2, float(np.abs(mean)), float(gap))
 
 
 def measure_group(parts: Parts, group: Group) -> dict[str, float]:
-    """What EVIDENCE weighs, by its names."""
+    """The values that EVIDENCE weighs, by its names."""
     own = group.members
     length, contrast = parts.length[own], parts.contrast[own]
     return {

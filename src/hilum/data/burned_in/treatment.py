@@ -1,4 +1,4 @@
-"""What is done with what is burned into films: kept or inpainted, who looks for it, and what of films where some is left."""
+"""The treatment of what is burned into films: keep or inpaint, which reader searches, and films on which some is left."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ LEFT = ("keep", "exclude", "stop")
 class Treatment:
     """The words of `prepare.burned_in`, `prepare.burned_in_reader` and `prepare.burned_in_left`.
 
-    do: keep or inpaint. reader: of READERS; what looks before films are inpainted. left: keep, exclude or stop: films on which
+    do: keep or inpaint. reader: of READERS; what searches before films are inpainted. left: keep, exclude or stop: films on which
     something is still found.
 
     Raises:
@@ -37,5 +37,5 @@ class Treatment:
 
     @property
     def searches(self) -> str:
-        """The reader that looks: where all is kept, single letters are counted, which costs little."""
+        """The reader that searches: where all is kept, only single letters are counted, which costs little."""
         return self.reader if self.do == "inpaint" else "letters"

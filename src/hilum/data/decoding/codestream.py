@@ -1,4 +1,4 @@
-"""What a file says of itself before a decoder sees it: the size of a compressed picture, and whether its parts agree."""
+"""Checks of a compressed picture before a decoder runs: its size, and whether its parts agree."""
 
 import struct
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hilum.data.decoding.limits import MAX_SCANS
 
 MAX_TILES = 4096  # of a JPEG 2000; a decoder keeps a structure for each
-RLE_PADDING = 64  # bytes that a segment may give beyond its pixels; writers pad to an even length and more
+RLE_PADDING = 64  # surplus bytes that a segment may give; writers pad to an even length and more
 
 _JPEG_FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # SOF markers of JPEG, and SOF55 of JPEG-LS
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
@@ -116,8 +116,8 @@ def check_rle(code: bytes, pixels: int, segments: int) -> None:
     for start, end in zip(offsets[:count], ends, strict=True):
         length = _run_length(code, start, min(end, len(code)), pixels + RLE_PADDING + 1)
         if not pixels <= length <= pixels + RLE_PADDING:
-            told = "more" if length > pixels else f"{length:,}"
-            raise ValueError(f"a segment of an RLE frame must give {pixels:,} bytes, one per pixel, got {told}")
+            got = "more" if length > pixels else f"{length:,}"
+            raise ValueError(f"a segment of an RLE frame must give {pixels:,} bytes, one per pixel, got {got}")
 
 
 def _run_length(code: bytes, place: int, end: int, enough: int) -> int:

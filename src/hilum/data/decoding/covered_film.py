@@ -1,4 +1,4 @@
-"""A film with what is burned into it kept or covered, and what is told of it."""
+"""A film with what is burned into it kept or covered, and its row of burned_in.csv."""
 
 import json
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ class CoveredFilm:
 
     film: (size, size) uint8, with what is burned in kept or covered. before: (size, size) uint8, with it; equal where it is kept.
     found: in raw pixels; all that was covered, or would be. place: (size, size) bool, the prepared pixels that covering changes,
-    or would change. left: what was still found when the covered film was looked at again, in raw pixels; None: nobody looked.
-    bits: see `FilmRead`. remarks: what is odd in the file and cost no film.
+    or would change. left: what was still found when the covered film was searched again, in raw pixels; None: not searched.
+    bits: see `FilmRead`. remarks: oddities of the file that did not prevent reading.
     """
 
     film: NDArray[np.uint8]
@@ -73,7 +73,7 @@ def tell_burned_in(film: CoveredFilm, lungs: NDArray[np.bool_] | None) -> Told:
 
     burned_in: places found. area_share: of the raw film that they cover. boxes, left_boxes: JSON lists of [x, y, width, height],
     raw pixels. lung_pixels: prepared pixels of the lungs that covering changes, or would change; empty without a lung mask.
-    left: places where something was still found; empty where nobody looked again.
+    left: places where something was still found; empty where not searched again.
     lungs: (size, size) mask on the prepared film.
     """
     share = film.found.measure_area() / (film.geometry.width * film.geometry.height)

@@ -16,21 +16,21 @@ from hilum.data.decoding.limits import ResourceLimitError
 from hilum.data.prepared.geometry import Geometry
 from hilum.data.prepared.whole_masks import encode_mask
 
-Behind = tuple[NDArray[np.int32], NDArray[np.uint8]]  # (P,) places in the flattened film, and the grey levels that were there
+Behind = tuple[NDArray[np.int32], NDArray[np.uint8]]  # (P,) places in the flattened film, and their original grey levels
 
 
 @dataclass(frozen=True)
 class DecodedFilm:
-    """What the files of one film give at one size.
+    """The result of decoding the files of one film at one size.
 
     broken: why the film could not be decoded; everything else is then empty.
-    lasting: the same files always give this; not if a limit of memory or time was met.
+    lasting: the same files always give this; not if a limit of memory or time was reached.
     film: (size, size) uint8. pixel_sha256: of its bytes.
     burned_in: the film's row of removal.COLUMNS, without its name.
-    behind: what the pixels were that covering changed.
+    behind: the original pixels that covering changed.
     masks: kind -> (size, ceil(size / 8)) uint8, as numpy.packbits makes them. whole_masks: kind -> the mask as it was drawn, of
     `whole_masks.encode_mask`. mask_faults: kind -> why it could not be decoded.
-    remarks: what is odd in the film's file and cost no film.
+    remarks: oddities of the film's file that did not prevent reading.
     """
 
     broken: str = ""
@@ -49,7 +49,7 @@ class DecodedFilm:
 def decode_film(
     film: bytes, masks: Mapping[str, bytes], size: int, square: str, treatment: Treatment, bits: Sequence[int] = GREY_BITS
 ) -> DecodedFilm:
-    """Decode, square and resize a film and its masks; a fault of the files is part of the answer.
+    """Decode, square and resize a film and its masks; a fault of the files is part of the result.
 
     film, masks: content of the files; masks by kind. size: side in pixels. square: pad or stretch. treatment: of what is burned
     in. bits: the depths that a film of 16 bits may have.
@@ -84,7 +84,7 @@ def decode_film(
 
 
 def put_back(film: NDArray[np.uint8], behind: Behind | None) -> NDArray[np.uint8]:
-    """The film (size, size) with what was covered in it, if anything."""
+    """The film (size, size) with the covered pixels restored, if any."""
     before = film.copy()
     if behind is not None:
         before.flat[behind[0]] = behind[1]

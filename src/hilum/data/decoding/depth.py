@@ -1,4 +1,4 @@
-"""How many bits of a container of 16 a film uses: detectors of 10 to 14 bits store in 16, and nothing in the file says so."""
+"""The bits of 16 that a film uses: detectors of 10 to 14 bits store in 16, and the file does not say so."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from hilum.data.decoding.windowing import STRIP, look_up
 
 GREY_BITS = (8, 10, 12, 14, 16)  # bit depths that detectors use
-HELD = 0.99  # share of a film's pixels that its depth holds; letters and dead pixels at the container's top are far fewer
-FILMS = 0.95  # share of a source's films that its depth holds; fewer are strays, which are told instead of darkening the others
-FAR_BELOW = 4  # bits: a film that uses so many less than its source's depth is nearly black
+HELD = 0.99  # share of a film's pixels within its depth; letters and dead pixels at the top of the 16 bits are far fewer
+FILMS = 0.95  # share of a source's films within its depth; the few others are reported instead of darkening the rest
+FAR_BELOW = 4  # bits: a film that uses that many fewer than its source's depth is nearly black
 LUMINANCE = np.array((0.299, 0.587, 0.114), np.float32)  # of red, green and blue, Rec. 601
 
 
@@ -23,7 +23,7 @@ def find_bits(values: NDArray[np.uint16], depths: Sequence[int] = GREY_BITS) -> 
 
 
 def settle_bits(found: Sequence[int]) -> int:
-    """The bit depth of a source from those of its films: the smallest that holds the share FILMS of them.
+    """The bit depth of a source: the smallest that holds the share FILMS of its films.
 
     Raises:
         ValueError: no film.
@@ -34,7 +34,7 @@ def settle_bits(found: Sequence[int]) -> int:
 
 
 def tell_outside(found: int, depths: Sequence[int]) -> str:
-    """Why a film lies outside the depths that were settled, empty where it does not; found: its own depth."""
+    """Why a film lies outside the settled depths, empty where it does not; found: its own depth."""
     settled = max(depths)
     if found > settled:
         return f"more than {1 - HELD:.0%} of its pixels lie above the {settled} bits of the other films, and are white"
@@ -44,7 +44,7 @@ def tell_outside(found: int, depths: Sequence[int]) -> str:
 
 
 def scale_levels(values: NDArray[np.uint16], bits: int) -> NDArray[np.uint8]:
-    """Grey levels 0-255 of values (H, W); what lies above the depth is white."""
+    """Grey levels 0-255 of values (H, W); values above the depth are white."""
     top = 2**bits - 1
     table = np.full(2**16, 255, np.uint8)  # (65536,)
     table[: top + 1] = np.rint(np.arange(top + 1) * (255 / top))

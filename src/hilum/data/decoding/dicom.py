@@ -59,7 +59,7 @@ class DicomFilm:
 
     header: the attributes PIXEL_TAGS. body: the open file at its pixels. code: the codestream of a compressed film.
     width, height: pixels. decoded, cost: bytes of the decoded pixels, and what decoding them needs, about. high: the highest of
-    the stored bits. scale: of a grey film. remarks: what is odd in the file and was passed over, as pydicom does; they quote
+    the stored bits. scale: of a grey film. remarks: oddities of the file that were ignored, as pydicom does; they quote
     numbers only.
     """
 
@@ -76,10 +76,10 @@ class DicomFilm:
 
 
 def open_dicom(stream: BinaryIO, max_pixels: int) -> DicomFilm:
-    """Read header and pixel bytes of a DICOM film, and refuse what cannot be a film or cannot be decoded here.
+    """Read header and pixel bytes of a DICOM film, and refuse what is no film or cannot be decoded here.
 
-    What pydicom reads, with a warning or without, costs no film: bytes behind the pixels, 0 frames, a highest bit outside of the
-    pixel, windows, rescaling and look-up tables without a meaning. Each is a remark.
+    What pydicom reads, with a warning or without, is read: bytes behind the pixels, 0 frames, a highest bit outside of the
+    pixel, invalid windows, rescaling and look-up tables. Each is a remark.
 
     Raises:
         ValueError: damaged, several frames, another depth than 8 to 16 bits, palette colour, a transfer syntax without a decoder,
@@ -108,11 +108,11 @@ def open_dicom(stream: BinaryIO, max_pixels: int) -> DicomFilm:
         raise ValueError(f"a film must store 8 to 16 bits in 8 or 16, got {stored} in {allocated}")
     high = read_number(header, "HighBit", stored - 1)
     if not stored - 1 <= high < allocated:
-        remarks.append(f"the highest bit is {high}, which {stored} bits in {allocated} cannot have: {stored - 1} is taken")
+        remarks.append(f"the highest bit is {high}, which {stored} bits in {allocated} cannot have: {stored - 1} is used")
         high = stored - 1
     decoded = width * height * samples * allocated // 8
     if kind == "YBR_FULL_422" and not syntax.is_encapsulated:
-        decoded = decoded // 3 * 2  # two pixels share their colour, as PS3.3 C.7.6.3.1.2 has it
+        decoded = decoded // 3 * 2  # two pixels share their colour (PS3.3 C.7.6.3.1.2)
     if behind := check_pixel_element(body, syntax, decoded):
         remarks.append(f"{behind:,} bytes behind the {decoded:,} of the pixels: they are left out")
     code = b""
@@ -130,9 +130,8 @@ def decode_dicom(film: DicomFilm, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
 
     Stored values go through the modality (its look-up table, else slope and intercept) and then through the values of interest:
     the first VOI look-up table if there is one, else the first window by its function (LINEAR if none is named), else, where the
-    header has neither, or none with a meaning, from the 0.5 to the 99.5 percentile of the film's own values without padding.
-    MONOCHROME1 is inverted at last. Presentation states and overlays are not applied. Colour becomes grey by luminance, as it is
-    stored.
+    header has no valid one, from the 0.5 to the 99.5 percentile of the film's own values without padding.
+    MONOCHROME1 is inverted last. Presentation states and overlays are not applied. Colour becomes grey by luminance, as stored.
 
     Raises:
         ValueError: the pixels cannot be decoded.
@@ -177,7 +176,7 @@ def _decode(film: DicomFilm) -> NDArray[Any]:
 
 
 def _take_bits(array: NDArray[Any], bits: int, high: int) -> NDArray[Any]:
-    """The stored bits of each pixel as an unsigned number; what lies above or below them (an old overlay) is dropped."""
+    """The stored bits of each pixel as an unsigned number; other bits (an old overlay) are dropped."""
     array = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False))
     patterns = array.view(np.uint8 if array.dtype.itemsize == 1 else np.uint16)
     shift, width = high + 1 - bits, 8 * patterns.dtype.itemsize
@@ -198,7 +197,7 @@ def _join_fragments(pixels: bytes) -> bytes:
 
 
 def _check_codestream(code: bytes, syntax: uid.UID, said: Frame, allocated: int) -> None:
-    """The header of a DICOM file can say anything; a decoder believes the codestream."""
+    """Compare the DICOM header with the codestream, which a decoder follows."""
     if syntax == uid.RLELossless:
         check_rle(code, said.width * said.height, said.samples * allocated // 8)
         return
@@ -206,7 +205,7 @@ def _check_codestream(code: bytes, syntax: uid.UID, said: Frame, allocated: int)
     if (frame.width, frame.height, frame.samples) != (said.width, said.height, said.samples):
         raise ValueError(
             f"the DICOM header says {said.width} x {said.height} pixels of {said.samples} samples, but the compressed film in it "
-            f"{frame.width} x {frame.height} of {frame.samples}; the file is damaged or made to do harm"
+            f"{frame.width} x {frame.height} of {frame.samples}; the file is damaged or malicious"
         )
     if syntax in (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit) and frame.bits > 8:
         raise ValueError(f"JPEG Extended of {frame.bits} bits has no decoder here; convert the film to a lossless form")

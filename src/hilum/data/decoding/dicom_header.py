@@ -1,4 +1,4 @@
-"""The header of a DICOM file, read under limits: only named attributes, only so many bytes, deflated files only as far as needed.
+"""The header of a DICOM file, read under limits: named attributes only, limited bytes, deflated files only as far as needed.
 
 pydicom keeps about a hundred bytes of objects per byte of a hostile header and inflates a deflated file whole, so it is given a
 stream that counts what it reads.
@@ -27,14 +27,14 @@ _PIXELS = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 
 
 @contextmanager
-def hide_values(told: str) -> Iterator[None]:
-    """Say `told` and the type of an error of pydicom: its own words quote values of the header, which may be a name."""
+def hide_values(message: str) -> Iterator[None]:
+    """Replace an error of pydicom by `message` and its type: its own text quotes values of the header, which may be a name."""
     try:
         yield
     except MemoryError:
         raise
     except Exception as error:
-        raise ValueError(f"{told} ({type(error).__name__})") from None
+        raise ValueError(f"{message} ({type(error).__name__})") from None
 
 
 class Counted(io.RawIOBase):
@@ -95,7 +95,7 @@ def read_header(stream: BinaryIO, tags: Sequence[str]) -> tuple[Dataset, BinaryI
     Raises:
         ValueError: damaged, too long, or of a transfer syntax unknown to DICOM; no value of the header is quoted.
     """
-    config.settings.reading_validation_mode = config.IGNORE  # a value is judged where it is used
+    config.settings.reading_validation_mode = config.IGNORE  # a value is checked where it is used
     meta, start = _read_meta(stream)
     syntax = UID(str(meta.get("TransferSyntaxUID", "")))
     if not syntax.is_transfer_syntax:
@@ -117,8 +117,8 @@ def read_header(stream: BinaryIO, tags: Sequence[str]) -> tuple[Dataset, BinaryI
 def check_pixel_element(body: BinaryIO, syntax: UID, expected: int) -> int:
     """Read the head of the pixel element where `read_header` stopped; the stream is then at its value.
 
-    expected: bytes of the film, uncompressed. Returns the bytes of an uncompressed element behind them; one byte that makes their
-    number even does not count.
+    expected: bytes of the film, uncompressed. Returns the bytes of an uncompressed element behind them; a padding byte to an even
+    number does not count.
 
     Raises:
         ValueError: no pixels, pixels of another kind, fewer bytes than the header promises, or enough for a second film.
@@ -145,7 +145,7 @@ def check_pixel_element(body: BinaryIO, syntax: UID, expected: int) -> int:
 
 
 def read_native(body: BinaryIO, expected: int) -> bytes:
-    """The uncompressed pixels behind the head of their element.
+    """The uncompressed pixels after the head of their element.
 
     Raises:
         ValueError: the file ends before them, or a deflated one long after them.
@@ -167,7 +167,7 @@ def read_numbers(header: Dataset, key: str) -> list[float]:
         value = header.get(key)
         if value is None or value == "":
             return []
-        if isinstance(value, bytes):  # a number whose form the header leaves open
+        if isinstance(value, bytes):  # a number whose type the header leaves open
             return [float(int.from_bytes(value[:2], "little"))]
         return [float(number) for number in (value if isinstance(value, MultiValue) else [value])]
 

@@ -1,6 +1,6 @@
-"""What a DICOM header says of the way from stored values to brightness, read as tolerantly as pydicom reads it.
+"""The conversion from stored values to brightness in a DICOM header, read as tolerantly as pydicom reads it.
 
-A part of the header that has no meaning costs no film: it is passed over, and a remark says so.
+An invalid part of the header is ignored with a remark, and the film is still read.
 """
 
 import re
@@ -32,15 +32,15 @@ VALUE_TAGS = (
 OWN_VALUES = "the film is drawn between percentiles of its own values"
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,(\d{1,2}|\d{4,})")  # three digits behind a comma may be thousands
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,(\d{1,2}|\d{4,})")  # three digits after a comma may be thousands
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The way from stored values to brightness.
+    """The conversion from stored values to brightness.
 
     modality: a table, (slope, intercept), or None: values as stored. interest: a table, a window, or None: between percentiles of
-    the film's own values. padding: the ends of the range of values that are no film, or none. remarks: what has no meaning in the
+    the film's own values. padding: the ends of the range of values that are no film, or none. remarks: what is invalid in the
     header, and what was done instead; they quote numbers only.
     """
 
@@ -51,7 +51,7 @@ class Scale:
 
 
 def read_scale(header: Dataset) -> Scale:
-    """The way that the attributes VALUE_TAGS of a header say; nothing in them is refused."""
+    """The conversion given by the attributes VALUE_TAGS of a header; nothing in them is refused."""
     remarks: list[str] = []
     modality, meant = _read_modality(header, remarks)
     interest = _read_interest(header, remarks) if meant else None
@@ -60,7 +60,7 @@ def read_scale(header: Dataset) -> Scale:
 
 
 def to_brightness(scale: Scale, values: NDArray[np.float64], patterns: NDArray[Any], bits: int) -> NDArray[np.float64]:
-    """Brightness 0-1 of every stored value (2**bits,); patterns: the film, (H, W), whose percentiles count without a window."""
+    """Brightness 0-1 of every stored value (2**bits,); patterns: the film (H, W), for percentiles without a window."""
     if isinstance(scale.modality, Lookup):
         values = apply_lookup(values, scale.modality)
     elif scale.modality is not None:
@@ -79,23 +79,23 @@ def to_brightness(scale: Scale, values: NDArray[np.float64], patterns: NDArray[A
 
 
 def _read_modality(header: Dataset, remarks: list[str]) -> tuple[Lookup | tuple[float, float] | None, bool]:
-    """The step from stored values to units, and whether units are known, in which a window may be told."""
+    """The step from stored values to units, and whether the units of a window are known."""
     try:
         lookup = _read_lookup(header, "ModalityLUTSequence")
     except ValueError as error:
-        remarks.append(f"{error}; stored values are taken as they are, and {OWN_VALUES}")
+        remarks.append(f"{error}; stored values are used as they are, and {OWN_VALUES}")
         return None, False
     if lookup is not None:
         return lookup, True
     slope, intercept = (_read_some(header, key, remarks) for key in ("RescaleSlope", "RescaleIntercept"))
     if bool(slope) != bool(intercept):
-        remarks.append("one of rescale slope and intercept stands without the other: stored values are taken as they are")
+        remarks.append("one of rescale slope and intercept is given without the other: stored values are used as they are")
     if not slope or not intercept:
         return None, True
     if not np.isfinite(slope[0]) or not np.isfinite(intercept[0]) or slope[0] == 0:
-        told = f"got {slope[0]:g} and {intercept[0]:g}"
+        values = f"got {slope[0]:g} and {intercept[0]:g}"
         remarks.append(
-            f"rescale slope and intercept must be finite and the slope not 0, {told}: stored values are taken as they are, and "
+            f"rescale slope and intercept must be finite and the slope not 0, {values}: stored values are used as they are, and "
             f"{OWN_VALUES}"
         )
         return None, False
@@ -103,12 +103,12 @@ def _read_modality(header: Dataset, remarks: list[str]) -> tuple[Lookup | tuple[
 
 
 def _read_interest(header: Dataset, remarks: list[str]) -> Lookup | Window | None:
-    """The first table, else the first window that has a meaning."""
+    """The first table, else the first valid window."""
     try:
         lookup = _read_lookup(header, "VOILUTSequence")
     except ValueError as error:
         lookup = None
-        remarks.append(f"{error}: it is passed over")
+        remarks.append(f"{error}: it is ignored")
     if lookup is not None:
         return lookup
     centres, widths = (_read_some(header, key, remarks) for key in ("WindowCenter", "WindowWidth"))
@@ -122,7 +122,7 @@ def _read_interest(header: Dataset, remarks: list[str]) -> Lookup | Window | Non
     faults = [find_window_fault(window) for window in windows]
     chosen = next((window for window, fault in zip(windows, faults, strict=True) if not fault), None)
     if faults[0]:
-        remarks.append(f"{faults[0]}: {'another window of the header is taken' if chosen else OWN_VALUES}")
+        remarks.append(f"{faults[0]}: {'another window of the header is used' if chosen else OWN_VALUES}")
     return chosen
 
 
@@ -133,7 +133,7 @@ def _read_function(header: Dataset, remarks: list[str]) -> str:
         function = "?"
     if function in FUNCTIONS:
         return function
-    remarks.append(f"the function of a window must be one of {', '.join(FUNCTIONS)}, got another word: {FUNCTIONS[0]} is taken")
+    remarks.append(f"the function of a window must be one of {', '.join(FUNCTIONS)}, got another word: {FUNCTIONS[0]} is used")
     return FUNCTIONS[0]
 
 
@@ -147,15 +147,15 @@ def _read_some(header: Dataset, key: str, remarks: list[str]) -> list[float]:
     try:
         return read_numbers(header, key)
     except ValueError:
-        value = getattr(header.get_item(key), "value", "")  # as it stands in the file, where pydicom makes no number of it
+        value = getattr(header.get_item(key), "value", "")  # as in the file, where pydicom cannot read it as a number
     if isinstance(value, bytes):
         value = value.decode("ascii", "replace")
-    told = value.split("\\") if isinstance(value, str) else value if isinstance(value, MultiValue) else []
-    words = [str(word).strip(" \0") for word in told]
+    parts = value.split("\\") if isinstance(value, str) else value if isinstance(value, MultiValue) else []
+    words = [str(word).strip(" \0") for word in parts]
     if words and all(_NUMBER.fullmatch(word) or _DECIMAL_COMMA.fullmatch(word) for word in words):
         remarks.append(f"{key} is written with decimal commas, which are read as points")
         return [float(word.replace(",", ".")) for word in words]
-    remarks.append(f"{key} holds no numbers: it is passed over")
+    remarks.append(f"{key} holds no numbers: it is ignored")
     return []
 
 
@@ -178,7 +178,7 @@ def _read_lookup(header: Dataset, key: str) -> Lookup | None:
 
 
 def _unpack(value: object, header: Dataset, count: int) -> NDArray[np.float64]:
-    """Numbers of a look-up table, which pydicom gives as a list or, where the header leaves their form open, as bytes."""
+    """Numbers of a look-up table, which pydicom gives as a list or, where the header leaves their type open, as bytes."""
     if not isinstance(value, bytes):
         return np.atleast_1d(np.asarray(value, np.float64))
     order = ">" if header.file_meta.TransferSyntaxUID == uid.ExplicitVRBigEndian else "<"

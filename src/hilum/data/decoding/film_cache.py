@@ -1,9 +1,8 @@
-"""Decoded films that outlive a run, by content: what was decoded once is only hashed the next time.
+"""Decoded films kept between runs, by content: a film that was decoded once is only hashed the next time.
 
-A file of the cache is named after a hash of all that decides its content: bytes of the film and its masks, size and words of
-`prepare`, code and libraries that decode. Files carry a hash of their own content; one that was damaged or cut short is as if it
-were not there. They are put in their place whole, so that runs may be interrupted and may share the folder. It can be deleted at
-any time.
+A file of the cache is named after a hash of all that determines its content: bytes of the film and its masks, size and words
+of `prepare`, code and libraries that decode. Files carry a hash of their own content; a damaged or truncated one is ignored. They
+are written atomically, so that runs may be interrupted and may share the folder. It can be deleted at any time.
 """
 
 import hashlib
@@ -26,8 +25,8 @@ from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.decoding import DecodedFilm
 from hilum.data.prepared.geometry import Geometry
 
-LIMIT = 8 * 1024**3  # bytes of all decoded films; those used longest ago go first
-ABANDONED = 24 * 3600  # seconds after which a half-written file is nobody's
+LIMIT = 8 * 1024**3  # bytes of all decoded films; the least recently used are deleted first
+ABANDONED = 24 * 3600  # seconds after which a half-written file is abandoned
 CODE = (  # what this file imports; tests/data/decoding/test_film_cache.py compares
     *("code_version.py", "data/burned_in/found.py", "data/burned_in/letters.py", "data/burned_in/ocr.py"),
     *("data/burned_in/removal.py", "data/burned_in/search.py", "data/burned_in/second_look.py", "data/burned_in/strokes.py"),
@@ -56,29 +55,29 @@ LIBRARIES = (
 
 
 def name_entry(hashes: Mapping[str, str], size: int, square: str, treatment: Treatment, bits: Sequence[int] = ()) -> str:
-    """The name under which what `decode_film` gives is kept: a hash of its arguments, of the code and of the libraries.
+    """The name under which a result of `decode_film` is kept: a hash of its arguments, of the code and of the libraries.
 
     hashes: SHA-256 of each file, by `film` or the kind of mask. bits: the depth that was settled for a film of 16 bits.
     """
-    told = json.dumps(
+    facts = json.dumps(
         [_version(treatment.searches), dict(hashes), size, square, treatment.do, treatment.searches, list(bits)], sort_keys=True
     )
-    return hashlib.sha256(told.encode()).hexdigest()
+    return hashlib.sha256(facts.encode()).hexdigest()
 
 
 def name_bits(sha256: str) -> str:
-    """The name under which the bits that a film of 16 uses are kept; sha256: of its file."""
+    """The name under which the bits that a film of 16 bits uses are kept; sha256: of its file."""
     return hashlib.sha256(json.dumps([_version(""), "bits", sha256]).encode()).hexdigest()
 
 
 def recall(folder: Path, name: str) -> DecodedFilm | None:
-    """What was kept under that name; None if there is nothing, or nothing whole."""
+    """The film kept under that name; None if there is none, or it is damaged."""
     content = _read_sealed(folder, name)
     return None if content is None else _unpack(content)
 
 
 def recall_bits(folder: Path, name: str) -> int | None:
-    """The bits that were kept under a name of `name_bits`; None as `recall`."""
+    """The bits kept under a name of `name_bits`; None as `recall`."""
     content = _read_sealed(folder, name)
     return None if content is None else int(content)
 
@@ -119,10 +118,10 @@ def _write_sealed(folder: Path, name: str, content: bytes) -> None:
 
 
 def drop_oldest(folder: Path, limit: int) -> None:
-    """Delete those used longest ago until the rest takes at most `limit` bytes; and what interrupted runs left half-written."""
+    """Delete the least recently used until the rest takes at most `limit` bytes, and half-written files of interrupted runs."""
     found = []
     for file in folder.glob("*/*"):
-        with suppress(FileNotFoundError):  # another run drops files as well
+        with suppress(FileNotFoundError):  # another run deletes files as well
             status = file.stat()
             if file.suffix != ".partial":
                 found.append((status.st_mtime_ns, status.st_size, file))
@@ -137,7 +136,7 @@ def drop_oldest(folder: Path, limit: int) -> None:
 
 @cache
 def _version(reader: str) -> str:
-    """Of everything but the files and settings that decides what decoding gives. reader: of what is burned in."""
+    """Versions of the code and libraries that determine the result. reader: of what is burned in."""
     return made_by(CODE, (*LIBRARIES, *PACKAGES) if reader == "ocr" else LIBRARIES)
 
 
@@ -157,7 +156,7 @@ def _pack(one: DecodedFilm) -> bytes:
         arrays["film"] = one.film
     if one.behind is not None:
         arrays["places"], arrays["levels"] = one.behind
-    told = {
+    facts = {
         "broken": one.broken,
         "pixel_sha256": one.pixel_sha256,
         "geometry": one.geometry and astuple(one.geometry),
@@ -166,25 +165,25 @@ def _pack(one: DecodedFilm) -> bytes:
         "remarks": one.remarks,
         "arrays": [(name, array.dtype.str, array.shape) for name, array in arrays.items()],
     }
-    return json.dumps(told).encode() + b"\n" + b"".join(array.tobytes() for array in arrays.values())
+    return json.dumps(facts).encode() + b"\n" + b"".join(array.tobytes() for array in arrays.values())
 
 
 def _unpack(content: bytes) -> DecodedFilm:
     line, _, rest = content.partition(b"\n")
-    told, arrays, start = json.loads(line), {}, 0
-    for name, kind, shape in told["arrays"]:
+    facts, arrays, start = json.loads(line), {}, 0
+    for name, kind, shape in facts["arrays"]:
         count = int(np.prod(shape))
         arrays[name] = np.frombuffer(rest, kind, count, start).reshape(shape).copy()
         start += arrays[name].nbytes
     return DecodedFilm(
-        broken=told["broken"],
+        broken=facts["broken"],
         film=arrays.get("film"),
-        pixel_sha256=told["pixel_sha256"],
-        geometry=told["geometry"] and Geometry(*told["geometry"]),
-        burned_in=told["burned_in"] and tuple(told["burned_in"]),
+        pixel_sha256=facts["pixel_sha256"],
+        geometry=facts["geometry"] and Geometry(*facts["geometry"]),
+        burned_in=facts["burned_in"] and tuple(facts["burned_in"]),
         behind=(arrays["places"], arrays["levels"]) if "places" in arrays else None,
         masks={name.removeprefix("masks/"): bits for name, bits in arrays.items() if name.startswith("masks/")},
         whole_masks={name.removeprefix("whole/"): bits.tobytes() for name, bits in arrays.items() if name.startswith("whole/")},
-        mask_faults=told["mask_faults"],
-        remarks=tuple(told["remarks"]),
+        mask_faults=facts["mask_faults"],
+        remarks=tuple(facts["remarks"]),
     )

@@ -1,4 +1,4 @@
-"""How a film is to be read, and what reading it gives."""
+"""How a film is to be read, and the result of reading it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Order:
     """How a film is to be read.
 
     max_pixels: see `limits`. draft: (width, height) below which no JPEG is decoded; None: whole. exact: grey levels of a grey
-    DICOM stay float32, to be rounded when they have been resized. bits: the depths that a film of 16 bits may have.
+    DICOM stay float32, to be rounded after resizing. bits: the depths that a film of 16 bits may have.
     """
 
     max_pixels: int = MAX_PIXELS
@@ -29,8 +29,8 @@ class FilmRead:
     """A decoded film.
 
     grey: (H, W) uint8 grey levels; smaller than height x width where a draft was asked for. `read_levels` may give float32.
-    width, height: of the whole film, upright, pixels. bits: of a film of 16 bits, those of its own that its pixels use
-    (`depth.find_bits`), whatever it was scaled by; 0: of any other film. remarks: what is odd in the file and cost no film.
+    width, height: of the whole film, upright, pixels. bits: of a film of 16 bits, the depth that its pixels use
+    (`depth.find_bits`), whatever it was scaled by; 0: any other film. remarks: oddities that did not prevent reading.
     """
 
     grey: NDArray[Any]

@@ -1,4 +1,4 @@
-"""The kinds of files that hold a film, a function for each: None means that it is doubtful, and for a child to decode."""
+"""The kinds of files that hold a film, a function for each: None means that it is doubtful and must be decoded in a sandbox."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -48,7 +48,7 @@ def _read_jpeg(stream: BinaryIO, size: int, order: Order, sandbox: bool) -> Film
     def decode(code: bytes) -> NDArray[np.uint8]:
         with Image.open(BytesIO(code), formats=("JPEG",)) as picture:
             if order.draft is not None:
-                picture.draft("L", order.draft)  # Y of YCbCr is the luminance of Rec. 601; other colour spaces are left alone
+                picture.draft("L", order.draft)  # Y of YCbCr is the luminance of Rec. 601; other colour spaces are unchanged
             return _to_grey(picture)
 
     with Image.open(BytesIO(code), formats=("JPEG",)) as picture:
@@ -65,7 +65,7 @@ def _read_jpeg(stream: BinaryIO, size: int, order: Order, sandbox: bool) -> Film
 
 
 def _read_png(stream: BinaryIO, size: int, order: Order, sandbox: bool) -> FilmRead | None:
-    deep = stream.read(26)[24:] in (b"\x10\x02", b"\x10\x04", b"\x10\x06")  # 16 bits, of which Pillow leaves 8: not grey alone
+    deep = stream.read(26)[24:] in (b"\x10\x02", b"\x10\x04", b"\x10\x06")  # 16 bits, of which Pillow keeps 8: not grey alone
     stream.seek(0)
     with Image.open(stream, formats=("PNG",)) as picture:
         check_pixels(*picture.size, order.max_pixels)
@@ -104,7 +104,7 @@ def _read_bmp(stream: BinaryIO, size: int, order: Order, sandbox: bool) -> FilmR
     with Image.open(stream, formats=("BMP",)) as picture:
         check_pixels(*picture.size, order.max_pixels)
         decoded, cost = _estimate(picture)
-        if sandbox and is_doubtful(decoded, cost + decoded, size):  # runs are unpacked into a second array
+        if sandbox and is_doubtful(decoded, cost + decoded, size):  # run lengths are unpacked into a second array
             return None
         return FilmRead(_to_grey(picture), *picture.size)
 
@@ -147,7 +147,7 @@ def _estimate(picture: Image.Image) -> tuple[int, int]:
     """Bytes of the decoded pixels, and what decoding needs, about."""
     decoded = picture.width * picture.height * (2 if picture.mode.startswith("I") else len(picture.getbands()))
     transparent = 2 * decoded if picture.has_transparency_data else 0
-    coefficients = 2 * decoded if picture.info.get("progressive") else 0  # kept for all pixels while the scans come in
+    coefficients = 2 * decoded if picture.info.get("progressive") else 0  # kept for all pixels while the scans are read
     return decoded, decoded + transparent + coefficients
 
 
@@ -157,7 +157,7 @@ def _to_grey(picture: Image.Image) -> NDArray[np.uint8]:
         black = Image.new("RGBA", colour.size, (0, 0, 0, 255))
         picture = Image.alpha_composite(black, colour)
     if picture.mode not in ("1", "L"):
-        picture = picture.convert("RGB")  # palettes and CMYK have no direct way to luminance
+        picture = picture.convert("RGB")  # palettes and CMYK have no direct conversion to luminance
     return np.asarray(picture if picture.mode == "L" else picture.convert("L"))
 
 

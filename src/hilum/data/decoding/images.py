@@ -23,26 +23,26 @@ def read_film(
     draft: tuple[int, int] | None = None,
     bits: Sequence[int] = GREY_BITS,
 ) -> FilmRead:
-    """Decode a PNG, JPEG, TIFF, BMP, PGM, WebP or DICOM to grey levels, upright; what it is, its content says, not its name.
+    """Decode a PNG, JPEG, TIFF, BMP, PGM, WebP or DICOM to grey levels, upright; the format is found by content, not by name.
 
-    Colour and palette become grey by luminance (Rec. 601: 0.299 R + 0.587 G + 0.114 B), transparent pixels lie on black, the
-    orientation that the file tells is applied. Values of 16 bits are divided by the range of the smallest depth in `bits` that
+    Colour and palette become grey by luminance (Rec. 601: 0.299 R + 0.587 G + 0.114 B), transparent pixels are put on black, the
+    orientation in the file is applied. Values of 16 bits are divided by the range of the smallest depth in `bits` that
     holds nearly all of the film's pixels (`depth.find_bits`), so that films of 12 bits in a container of 16 are not nearly black;
-    `prepare` settles one depth per source. DICOM: see `decode_dicom`. A file that would expand more than its bytes make likely is
-    decoded in a child process (`sandbox`).
+    `prepare` settles one depth per source. DICOM: see `decode_dicom`. A file that would expand implausibly is decoded in a
+    child process (`sandbox`).
 
     draft: (width, height) in pixels as stored; a JPEG may then be decoded at a half, a quarter or an eighth, but no smaller.
         The last row and column of a draft may stand for less than a whole step.
 
     Raises:
-        ValueError: no picture, broken, cut, another format, drawn by hilum, or more than `max_pixels`; the message says which.
+        ValueError: no picture, broken, cut short, another format, drawn by hilum, or more than `max_pixels`, as the message says.
         ResourceLimitError: a doubtful file took more memory or time than a film may.
     """
     return read_levels(film, Order(max_pixels, draft, bits=bits), sandbox=read_in_sandbox)
 
 
 def read_draft(film: Path | BinaryIO, size: int, max_pixels: int = MAX_PIXELS, bits: Sequence[int] = GREY_BITS) -> FilmRead:
-    """Decode a film that is to become `size` pixels a side: as uint8, or as float32 where a DICOM's window goes between levels.
+    """Decode a film that is to become `size` pixels a side: as uint8, or as float32 where a DICOM's window gives fractions.
 
     A JPEG is decoded as a draft of at least `DRAFT_MARGIN` times the size, in about half the time; on films of up to 2,400
     pixels this changed the prepared grey levels by 0.2 to 0.4 on average and by at most 1.5 on average within one film.
@@ -68,7 +68,7 @@ def prepare_film(
 
 
 def read_mask(mask: Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
-    """A mask file of a whole film, at its own resolution: (h, w) bool; not black means inside.
+    """A mask file of a whole film, at its own resolution: (h, w) bool; any value but black is inside.
 
     Raises:
         ValueError: what `read_film` refuses.

@@ -1,8 +1,8 @@
-"""Whether the scans of a JPEG cover its picture: what they lack, a decoder fills with mid grey and says nothing.
+"""Whether the scans of a JPEG cover its picture: a decoder silently fills missing data with mid grey.
 
-Where the data of a scan end too early, decoding goes on with zeros, so what a decoder gives depends on bytes behind the data. A
-whole scan never does: bytes put behind it change no pixel. That is the test. It costs a second decoding, so a sequential JPEG is
-put to it only if its last pixel is the mid grey that a missing block becomes.
+Where the data of a scan end too early, decoding goes on with zeros, so the result depends on bytes after the data. With a
+complete scan, bytes appended to it change no pixel. That is the test. It costs a second decoding, so a sequential JPEG is
+tested only if its last pixel is the mid grey that a missing block becomes.
 
 Source: ITU-T T.81, annexes B, F.2.2 and G.1.1.
 """
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from hilum.data.decoding.limits import MAX_SCANS
 
-SURPLUS = 4096  # bytes put behind a scan: many blocks' worth
-BLOCK = 16 * 16  # pixels that the last code of a scan may decide: some encoders leave its padding out
-MID_GREY = 128  # what a block without data becomes; colours are converted from it, hence a tolerance of 1
+SURPLUS = 4096  # bytes appended to a scan: enough for many blocks
+BLOCK = 16 * 16  # pixels that the last code of a scan may determine: some encoders omit its padding
+MID_GREY = 128  # value of a block without data; colours are converted from it, hence a tolerance of 1
 
-_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # that ends the data of a scan: neither stuffing nor a restart
+_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # ends the data of a scan: neither stuffing nor a restart
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _ARITHMETIC = {0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
@@ -32,9 +32,9 @@ _END, _SCAN, _INTERVAL = 0xD9, 0xDA, 0xDD
 
 @dataclass(frozen=True)
 class Scan:
-    """components: identifiers. first, last: of the spectral band. low: bit down to which it tells.
+    """components: identifiers. first, last: of the spectral band. low: lowest bit that it encodes.
 
-    start, end: of its data, places in the file. restarts: whether the data are parted by restart markers.
+    start, end: of its data, places in the file. restarts: whether restart markers separate the data.
     """
 
     components: tuple[int, ...]
@@ -54,10 +54,10 @@ def check_covered(code: bytes, decoded: NDArray[np.uint8], pixels: int, decode: 
 
     Raises:
         ValueError: pixels without data, scans that are missing, more scans than MAX_SCANS, or arithmetic coding, whose end
-            cannot be told.
+            cannot be found.
     """
     kind, components = _read_frame(code)
-    suspect = len(components) > 3 or abs(int(decoded[-1, -1]) - MID_GREY) <= 1  # four inks become grey another way
+    suspect = len(components) > 3 or abs(int(decoded[-1, -1]) - MID_GREY) <= 1  # CMYK becomes grey another way
     if kind != _PROGRESSIVE and not suspect:
         return
     scans = _list_scans(code)
@@ -127,7 +127,7 @@ def _walk(code: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _check_bands(components: tuple[int, ...], scans: list[Scan]) -> None:
-    """Every coefficient of every component down to its last bit, as encoders send them."""
+    """Check that every coefficient of every component is sent down to its last bit, as encoders do."""
     for component in components:
         own = [scan for scan in scans if component in scan.components and scan.low == 0]
         sent = {band for scan in own for band in range(scan.first, scan.last + 1)}

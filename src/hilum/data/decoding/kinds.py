@@ -1,16 +1,16 @@
-"""What a file is, by its first bytes: its name says nothing."""
+"""The kind of a file by its first bytes, whatever its name."""
 
 import struct
 from typing import BinaryIO
 
-HEAD = 4096  # bytes that are enough to tell
-PICTURES = ("PNG", "JPEG", "TIFF", "BMP", "PGM", "WebP")  # the kinds that `levels.read_levels` decodes, DICOM beside them
+HEAD = 4096  # bytes that are enough to know the kind
+PICTURES = ("PNG", "JPEG", "TIFF", "BMP", "PGM", "WebP")  # the kinds that `levels.read_levels` decodes, besides DICOM
 DICOM = "DICOM"
 DRAWN = "picture drawn by hilum"
 EMPTY = "empty file"
 TEXT = "text"
 UNKNOWN = "file of an unknown kind"
-OTHER_PICTURES = ("GIF", "JPEG 2000", "JPEG XL", "HEIF or AVIF", "Photoshop", "icon", "NIfTI")  # and none of them is read
+OTHER_PICTURES = ("GIF", "JPEG 2000", "JPEG XL", "HEIF or AVIF", "Photoshop", "icon", "NIfTI")  # none of them is read
 MARK = (b"Software", b"hilum")  # keyword and text that `pictures.encode_png` writes into what hilum draws
 PANEL = b"hilum-panel"  # the keyword in panels of `predict`, those of earlier versions included
 
@@ -38,7 +38,7 @@ _SIGNATURES = (  # (where, bytes, kind), the first that fits
     (0, b"\x1f\x8b", "gzip archive"),
     (0, b"version https://git-lfs", "pointer of Git LFS, whose file was not fetched"),
 )
-_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes of a BMP's second header, which `BM` alone does not promise
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes of a BMP's second header, because `BM` alone proves nothing
 
 
 def find_kind(stream: BinaryIO) -> str:
@@ -89,7 +89,7 @@ def _is_drawn(head: bytes) -> bool:
 
 
 def _is_text(head: bytes) -> bool:
-    """No byte of control but white space, in one byte a letter, or UTF-16 with its mark."""
+    """No control byte but white space, in one byte per character, or UTF-16 with its byte order mark."""
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return True
     return not any(byte < 32 and byte not in b"\t\n\v\f\r\x1b" for byte in head) and 127 not in head

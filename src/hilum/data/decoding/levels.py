@@ -1,4 +1,4 @@
-"""From a film's bytes to grey levels: what it is, its content says."""
+"""From a film's bytes to grey levels, whose format is found by content."""
 
 import struct
 import zlib
@@ -20,7 +20,7 @@ Sandbox = Callable[[bytes, Order], FilmRead]
 
 
 def read_levels(film: Path | BinaryIO, order: Order, sandbox: Sandbox | None) -> FilmRead:
-    """`images.read_film`, in the way that `order` says.
+    """`images.read_film` with the settings of `order`.
 
     sandbox: decodes the bytes of a doubtful file elsewhere, see `sandbox.read_in_sandbox`; None decodes all of them here.
 
@@ -39,7 +39,7 @@ def read_levels(film: Path | BinaryIO, order: Order, sandbox: Sandbox | None) ->
                 stream.seek(0)
                 found = sandbox(stream.read(), order)
             if found is None:
-                raise ResourceLimitError("a film that expands so much is only decoded under a guard")
+                raise ResourceLimitError("a film that expands so much is only decoded in a sandbox")
             return found
     except ResourceLimitError:
         raise

@@ -1,18 +1,18 @@
-"""What a file of a film may cost: checked from sizes and headers, before anything is decoded."""
+"""Resource limits of a film's file, checked from sizes and headers before anything is decoded."""
 
 import os
 from pathlib import Path
 from typing import BinaryIO
 
-MAX_PIXELS = 64_000_000  # the largest detectors give about 25 million; more is a mistake or an attack
+MAX_PIXELS = 64_000_000  # the largest detectors have about 25 million; more is a mistake or an attack
 MAX_FILE_BYTES = 192 * 2**20  # a film of the most pixels in 16 bits, uncompressed, and half as much again
-DOUBTFUL_RATIO = 50  # 1,510 real JPEGs and PNGs expand at most 27-fold when decoded, 20-fold in the middle
-DOUBTFUL_BYTES = 32 * 2**20  # what decoding may cost without a look at that ratio
+DOUBTFUL_RATIO = 50  # 1,510 real JPEGs and PNGs expand at most 27-fold when decoded, 20-fold in the median
+DOUBTFUL_BYTES = 32 * 2**20  # what decoding may cost without checking that ratio
 MAX_SCANS = 64  # of a progressive JPEG, each a pass over all pixels; encoders make about 10
 
 
 class ResourceLimitError(ValueError):
-    """A doubtful film could not be decoded within its limits of memory and time; another day or machine may do."""
+    """A doubtful film could not be decoded within its limits of memory and time; another machine may succeed."""
 
 
 def check_file(size: int) -> None:
@@ -56,7 +56,7 @@ def read_bounded(path: Path) -> bytes:
 
 
 def is_doubtful(decoded: int, cost: int, encoded: int) -> bool:
-    """Whether a file claims to hold more than its bytes make likely, so that only a child process may decode it.
+    """Whether a file claims to hold implausibly much for its bytes, so that only a child process may decode it.
 
     decoded: bytes of the decoded pixels. cost: bytes that decoding needs, about. encoded: bytes of the file.
     """

@@ -1,4 +1,4 @@
-"""Netpbm pictures (PBM, PGM, PPM): a header in letters and the pixels as they are, so that nothing can blow up."""
+"""Netpbm pictures (PBM, PGM, PPM): a text header and uncompressed pixels, so that no decompression bomb is possible."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLES = {b"P4": 1, b"P5": 1, b"P6": 3}  # the binary forms
-FULL = 65535  # the maximum that says no more than that there are 16 bits
+FULL = 65535  # the maximum that only means 16 bits
 _HEADER = re.compile(rb"(P[456])((?:\s|#[^\r\n]*[\r\n])+)(\d{1,9})((?:\s|#[^\r\n]*[\r\n])+)(\d{1,9})")
 _MAXIMUM = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,5})")
 
@@ -32,10 +32,10 @@ def read_netpbm_header(code: bytes) -> NetpbmHeader:
     """The header of a netpbm picture; code: the file, or its beginning.
 
     Raises:
-        ValueError: pixels written in letters (P1, P2, P3), a damaged header, or a maximum that is none.
+        ValueError: pixels written as text (P1, P2, P3), a damaged header, or an invalid maximum.
     """
     if code[:2] in (b"P1", b"P2", b"P3"):
-        raise ValueError(f"a PGM must hold its pixels as bytes (P4, P5, P6), got {code[:2].decode()} in letters; convert it")
+        raise ValueError(f"a PGM must hold its pixels as bytes (P4, P5, P6), got {code[:2].decode()} as text; convert it")
     header = _HEADER.match(code)
     if header is None:
         raise ValueError("a PGM must begin with its kind, width and height, got others; the file is damaged")
@@ -47,7 +47,7 @@ def read_netpbm_header(code: bytes) -> NetpbmHeader:
             raise ValueError(f"the maximum of a PGM must be 1 to {FULL}, got another; the file is damaged")
     return NetpbmHeader(
         int(header[3]), int(header[5]), SAMPLES[header[1]], top, header[1] == b"P4", end + 1
-    )  # one white space ends it
+    )  # ended by one white space
 
 
 def read_netpbm_pixels(code: bytes, header: NetpbmHeader) -> NDArray[Any]:
@@ -59,7 +59,7 @@ def read_netpbm_pixels(code: bytes, header: NetpbmHeader) -> NDArray[Any]:
     row = -(-header.width // 8) if header.packed else header.width * header.samples * (2 if header.top > 255 else 1)
     size = row * header.height
     if len(code) - header.start < size:
-        raise ValueError(f"a PGM of {header.width} x {header.height} pixels must hold {size:,} bytes, got less: it is cut")
+        raise ValueError(f"a PGM of {header.width} x {header.height} pixels must hold {size:,} bytes, got less: it is truncated")
     raw = np.frombuffer(code, np.uint8, size, header.start).reshape(header.height, row)
     if header.packed:
         return 1 - np.unpackbits(raw, axis=1, count=header.width)

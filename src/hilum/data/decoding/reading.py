@@ -1,4 +1,4 @@
-"""Many films over all cores: hashed, taken from the cache where the same bytes were decoded before, else decoded and kept."""
+"""Many films on all cores: hashed, taken from the cache where the same bytes were decoded before, else decoded and cached."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from hilum.records import Films
 
 @dataclass(frozen=True)
 class FilmFiles:
-    """Where a film is, and its masks by kind. bits: the depth that was settled for a film of 16 bits; empty for others."""
+    """The files of a film, and of its masks by kind. bits: the depth that was settled for a film of 16 bits; empty for others."""
 
     film: Path
     masks: Mapping[str, Path]
@@ -27,7 +27,7 @@ class FilmFiles:
 class ReadFilm:
     """A film that was read.
 
-    sha256: of its file; empty if that could not be read. decoded: what its files give, without the pixels of the film.
+    sha256: of its file; empty if that could not be read. decoded: the result of its files, without the pixels of the film.
     recalled: from the cache.
     """
 
@@ -45,9 +45,9 @@ def read_films(
     cache: Path | None,
     on_film: Callable[[int, int], None] | None = None,
 ) -> list[ReadFilm]:
-    """Read into `films` in place: nothing but the prepared films, one raw film per thread and the packed masks is in memory.
+    """Read into `films` in place: only the prepared films, one raw film per thread and the packed masks are in memory.
 
-    films: (N, size, size) uint8, a row for each of the files; that of a broken film stays as it is. workers: threads.
+    films: (N, size, size) uint8, a row for each of the files; that of a broken film stays unchanged. workers: threads.
     cache: folder of decoded films; None: every film is decoded. on_film: called with (films done, all films).
     """
 
@@ -73,7 +73,7 @@ def read_films(
 
 
 def _tell_unread(error: OSError | ValueError) -> str:
-    """Why a file could not be read, without where it is: that is on one machine, and may name a patient."""
+    """Why a file could not be read, without its path, which differs by machine and may name a patient."""
     if isinstance(error, FileNotFoundError):
         return "the file is missing"
     return f"the file cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)

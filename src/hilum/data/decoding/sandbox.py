@@ -1,4 +1,4 @@
-"""A doubtful film is decoded in a child process of limited memory: a decompression bomb costs one row in a list."""
+"""A doubtful film is decoded in a child process with resource limits: a decompression bomb only makes that film unreadable."""
 
 import importlib.util
 import json
@@ -18,17 +18,17 @@ from hilum.data.decoding.levels import read_levels
 from hilum.data.decoding.limits import ResourceLimitError
 
 CHILD_BYTES = 112 * 2**20  # beyond what the child's interpreter and libraries take (about 70 MiB)
-CHILD_SECONDS = 10  # of the processor
+CHILD_SECONDS = 10  # of processor time
 
 _SOURCE = Path(__file__).resolve().parents[3]
-_LID = f"a doubtful film may take {CHILD_BYTES >> 20} MiB and {CHILD_SECONDS} s to decode"
+_LIMITS = f"a doubtful film may take {CHILD_BYTES >> 20} MiB and {CHILD_SECONDS} s to decode"
 
 
 def read_in_sandbox(raw: bytes, order: Order) -> FilmRead:
-    """What `levels.read_levels` gives for the bytes of a file, worked out in a child.
+    """What `levels.read_levels` gives for the bytes of a file, computed in a child process.
 
     Raises:
-        ResourceLimitError: the child refused the film, ran out of its memory or time, or died; or this system has no such limits.
+        ResourceLimitError: the child refused the film, exceeded its memory or time, or died; or this system has no such limits.
     """
     if importlib.util.find_spec("resource") is None:
         raise ResourceLimitError("a film that expands so much is only decoded where a process can be limited (Linux, macOS)")
@@ -40,26 +40,26 @@ def read_in_sandbox(raw: bytes, order: Order) -> FilmRead:
                 command, input=raw, stdout=answer, stderr=subprocess.DEVNULL, env=environment, timeout=4 * CHILD_SECONDS
             )
         except subprocess.TimeoutExpired:
-            raise ResourceLimitError(f"{_LID}; this one took longer") from None
+            raise ResourceLimitError(f"{_LIMITS}; this one took longer") from None
         answer.seek(0)
         line = answer.readline()
         if done.returncode or not line:
-            raise ResourceLimitError(f"{_LID}; this one took more, or its decoder broke down")
-        told = json.loads(line)
-        if "refused" in told:
-            raise ResourceLimitError(told["refused"])
-        return FilmRead(np.load(answer), told["width"], told["height"], told["bits"], tuple(told["remarks"]))
+            raise ResourceLimitError(f"{_LIMITS}; this one took more, or its decoder broke down")
+        facts = json.loads(line)
+        if "refused" in facts:
+            raise ResourceLimitError(facts["refused"])
+        return FilmRead(np.load(answer), facts["width"], facts["height"], facts["bits"], tuple(facts["remarks"]))
 
 
 def main() -> None:
     """The child: a film's bytes on standard input, a line of JSON and an array on standard output."""
     import resource
 
-    told_order = json.loads(sys.argv[1])
-    order = Order(**{**told_order, "draft": tuple(told_order["draft"]) if told_order["draft"] else None})
+    given = json.loads(sys.argv[1])
+    order = Order(**{**given, "draft": tuple(given["draft"]) if given["draft"] else None})
     stream = BytesIO(sys.stdin.buffer.read())
     if find_kind(stream) == DICOM:
-        import hilum.data.decoding.dicom  # noqa: F401  before the limit: libraries are no part of what a film costs
+        import hilum.data.decoding.dicom  # noqa: F401  before the limit: libraries do not count towards a film's memory
     else:
         import cv2
 
@@ -70,13 +70,13 @@ def main() -> None:
     try:
         read = read_levels(stream, order, sandbox=None)
     except MemoryError:
-        told: dict[str, object] = {"refused": f"{_LID}; this one took more memory"}
+        facts: dict[str, object] = {"refused": f"{_LIMITS}; this one took more memory"}
     except ValueError as error:
-        told = {"refused": f"{error} ({_LID})"}  # a decoder may not say that memory was what it lacked
+        facts = {"refused": f"{error} ({_LIMITS})"}  # a decoder may not report that it ran out of memory
     else:
-        told = {"width": read.width, "height": read.height, "bits": read.bits, "remarks": read.remarks}
-    sys.stdout.buffer.write(json.dumps(told).encode() + b"\n")
-    if "refused" not in told:
+        facts = {"width": read.width, "height": read.height, "bits": read.bits, "remarks": read.remarks}
+    sys.stdout.buffer.write(json.dumps(facts).encode() + b"\n")
+    if "refused" not in facts:
         np.save(sys.stdout.buffer, read.grey)
     sys.stdout.buffer.flush()
 

@@ -22,8 +22,8 @@ from hilum.data.decoding.tiff import read_tiff_frame
 class Depths:
     """settled: source -> bits, of the sources that have films of 16 bits. notes: a sentence on each of them.
 
-    Of each film: scaled: the depth that it is scaled by; empty if it has no 16 bits. told: why it lies outside that depth; empty
-    where it does not.
+    Of each film: scaled: the depth that it is scaled by; empty if it has no 16 bits. told: why it lies outside that depth, else
+    empty.
     """
 
     settled: Mapping[str, int]
@@ -41,7 +41,7 @@ def settle_depths(
 ) -> Depths:
     """Look at the beginning of every film, measure those of 16 bits, and settle a depth per source (`depth.settle_bits`).
 
-    sources: of each film. What cannot be read is left to be told when it is prepared. workers: threads. cache: folder in which
+    sources: of each film. Unreadable films are reported when they are prepared. workers: threads. cache: folder in which
     measured depths are kept. on_film: called with (films of 16 bits measured, all of them); not if there are none.
     """
     found = _measure_all(films, workers, cache, on_film)
@@ -62,11 +62,11 @@ def settle_depths(
 def _measure_all(
     films: Sequence[Path], workers: int, cache: Path | None, on_film: Callable[[int, int], None] | None
 ) -> list[int]:
-    """Of each film the bits that it uses; 0 if it has no 16 or cannot be decoded."""
+    """The bits that each film uses; 0 if it does not have 16 or cannot be decoded."""
     found = dict.fromkeys(films, 0)
     with ThreadPoolExecutor(max_workers=workers) as threads:
         try:
-            deep = [film for film, told in zip(films, threads.map(_is_deep, films), strict=True) if told]
+            deep = [film for film, is_deep in zip(films, threads.map(_is_deep, films), strict=True) if is_deep]
             for done, bits in enumerate(threads.map(lambda film: _measure(film, cache), deep), 1):
                 found[deep[done - 1]] = bits
                 if on_film is not None:
@@ -78,7 +78,7 @@ def _measure_all(
 
 
 def holds_sixteen_bits(stream: BinaryIO) -> bool:
-    """Whether a file stores a film in 16 bits without telling how many of them are used; it may be broken nevertheless."""
+    """Whether a file stores a film in 16 bits without saying how many are used; it may still be broken."""
     kind = find_kind(stream)
     head = stream.read(HEAD)
     stream.seek(0)

@@ -1,4 +1,4 @@
-"""What a TIFF says of itself before a decoder sees it: one page, a compression that is read, tags no larger than the file.
+"""Checks of a TIFF before a decoder runs: one page, a supported compression, tags no larger than the file.
 
 Source: TIFF Revision 6.0 (1992), section 2 and appendix A.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 COMPRESSIONS = {1: "none", 5: "LZW", 8: "Deflate", 32773: "PackBits", 32946: "Deflate"}
-MAX_TAGS = 512  # files of scanners and cameras hold some dozens
+MAX_TAGS = 512  # files of scanners and cameras have a few dozen
 WHITE_IS_ZERO = 0
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}  # bytes of a value, by its type
@@ -72,7 +72,7 @@ _NUMBERS = {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _TILE_
 
 
 def _read_tags(stream: BinaryIO, size: int) -> tuple[str, dict[int, tuple[int, int, bytes]], int]:
-    """Byte order, tag -> (type, count, the four bytes that hold it or say where it is), and where the next page is."""
+    """Byte order, tag -> (type, count, the four bytes with its value or place), and the place of the next page."""
     stream.seek(0)
     head = stream.read(8)
     order = "<" if head[:2] == b"II" else ">"
@@ -98,9 +98,9 @@ def _read_tags(stream: BinaryIO, size: int) -> tuple[str, dict[int, tuple[int, i
 
 
 def _read_numbers(stream: BinaryIO, order: str, kind: int, count: int, where: bytes) -> list[int]:
-    """The first values of a tag of whole numbers, four at most: more are of no use here."""
+    """The first values of a tag of whole numbers, four at most: more are not needed."""
     if kind not in _FORMS or not count:
-        raise ValueError("a TIFF film must tell size, depth and compression in whole numbers, got others; the file is damaged")
+        raise ValueError("a TIFF film must give size, depth and compression in whole numbers, got others; the file is damaged")
     whole, count = count * _SIZES[kind], min(count, 4)
     if whole > 4:
         stream.seek(struct.unpack(f"{order}I", where)[0])

@@ -1,7 +1,7 @@
-"""From the numbers that a detector stored to grey levels: tables over every value that a pixel can have.
+"""From stored values to grey levels: tables over every value that a pixel can have.
 
-A film of 8 to 16 bits has at most 65,536 different values, so that modality, window and inversion are worked out once per value
-in floating point, and a pixel is looked up.
+A film of 8 to 16 bits has at most 65,536 different values, so that modality, window and inversion are computed once per value
+in floating point, and pixels are looked up.
 
 Source: DICOM PS3.3, C.11.1 (modality) and C.11.2 (values of interest).
 """
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 PERCENTILES = (0.5, 99.5)  # of the film's own values, where its header has no window
-STRIP = 128  # rows looked up at once: numpy widens what it looks up to 8 bytes a pixel
+STRIP = 128  # rows looked up at once: numpy widens the indices to 8 bytes a pixel
 
 
 @dataclass(frozen=True)
 class Lookup:
     """A look-up table of a DICOM header.
 
-    first: the value that the first entry stands for. entries: (N,) what comes out. top: the largest number it can hold.
+    first: the value of the first entry. entries: (N,) output. top: the largest possible entry.
     """
 
     first: int
@@ -47,7 +47,7 @@ def list_values(bits: int, signed: bool) -> NDArray[np.float64]:
 
 
 def count_patterns(patterns: NDArray[Any], bits: int) -> NDArray[np.int64]:
-    """How often each bit pattern occurs in a film (H, W) of uint8 or uint16: (2**bits,)."""
+    """Counts of each bit pattern in a film (H, W) of uint8 or uint16: (2**bits,)."""
     counts = np.zeros(2**bits, np.int64)  # (2 ** bits,)
     for start in range(0, len(patterns), STRIP):
         counts += np.bincount(patterns[start : start + STRIP].ravel(), minlength=2**bits)
@@ -55,7 +55,7 @@ def count_patterns(patterns: NDArray[Any], bits: int) -> NDArray[np.int64]:
 
 
 def apply_lookup(values: NDArray[np.float64], lookup: Lookup) -> NDArray[np.float64]:
-    """Values (N,) through a table; what lies before its first or after its last entry takes that entry."""
+    """Values (N,) through a table; values before its first or after its last entry take that entry."""
     place = np.clip(np.floor(values) - lookup.first, 0, len(lookup.entries) - 1).astype(np.intp)
     return lookup.entries[place]
 
@@ -64,7 +64,7 @@ def apply_window(values: NDArray[np.float64], window: Window) -> NDArray[np.floa
     """Values (N,) of the modality to brightness 0-1.
 
     Raises:
-        ValueError: another function, or a width that it has no meaning for.
+        ValueError: another function, or a width that is invalid for it.
     Source: DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3.
     """
     if fault := find_window_fault(window):
@@ -79,7 +79,7 @@ def apply_window(values: NDArray[np.float64], window: Window) -> NDArray[np.floa
 
 
 def find_window_fault(window: Window) -> str:
-    """Why a window has no meaning: another function, or a width or centre that it cannot have; empty if it has one."""
+    """Why a window is invalid: another function, or an illegal width or centre; empty if it is valid."""
     least = 1.0 if window.function == "LINEAR" else np.finfo(float).tiny
     if window.function not in FUNCTIONS:
         return f"the function of a window must be one of {', '.join(FUNCTIONS)}, got another word"

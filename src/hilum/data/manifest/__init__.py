@@ -1,1 +1,1 @@
-"""The table of all films: sources joined, films prepared, what was left out told, and the folder that holds it all."""
+"""The table of all films: sources joined, films prepared, left-out films listed, and the folder that holds it all."""

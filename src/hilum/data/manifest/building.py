@@ -1,4 +1,4 @@
-"""One table of all films: sources joined, films prepared, findings mapped to classes, copies removed, all left out listed."""
+"""One table of all films: sources joined, films prepared, findings mapped to classes, copies removed, left-out films listed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, replace
@@ -46,7 +46,7 @@ def build_manifest(
     tables: source name -> (root, table of a reader of `sources`). size: side of the prepared film, pixels.
     square: pad or stretch. labels, unmatched, labels_by_source, unused_rules: see `map_labels`.
     broken_share: of the films with a class, 0 to 1.
-    treatment: of what is burned into the films; with `left: stop` it is for the caller to stop (`stop_where_left`).
+    treatment: of what is burned into the films; with `left: stop` the caller must stop (`stop_where_left`).
     workers: threads that decode (Pillow lets other threads run while it decodes). on_film: called with (films done, all films).
     cache: folder of decoded films (`film_cache`), read and written; None: every film is decoded. on_deep: as on_film, of the
     films of 16 bits that are measured before.
@@ -126,7 +126,7 @@ def _gather_whole_masks(there: Mapping[str, DecodedFilm], kind: str) -> dict[str
 
 
 def _note_content(rows: pd.DataFrame, read: Sequence[ReadFilm]) -> pd.DataFrame:
-    """The rows with what their decoded films say: hashes and size, and masks only where one could be read."""
+    """The rows with hashes and size of their decoded films, and masks only where one could be read."""
     noted = rows.assign(sha256=[one.sha256 for one in read], pixel_sha256=[one.decoded.pixel_sha256 for one in read])
     places = [one.decoded.geometry for one in read]
     for name in ("width", "height"):
@@ -141,7 +141,7 @@ def _check_classes(kept: pd.DataFrame, labels: Rules) -> None:
     if empty:
         raise ValueError(
             f"every class must keep a film, got none for {', '.join(empty)} after broken films and copies of conflicting labels "
-            "were left out; mend the files, or correct `prepare.labels`"
+            "were left out; repair the files, or correct `prepare.labels`"
         )
 
 
@@ -153,7 +153,7 @@ def _keep_rows(films: Films, rows: NDArray[np.int64]) -> Films:
 
 
 def _pack_masks(packed: Mapping[str, NDArray[np.uint8] | None], size: int) -> PackedMasks:
-    """The masks that there are. packed: image_id -> eight pixels of a row in each byte, (size, (size + 7) // 8)."""
+    """The masks of all films that have one. packed: image_id -> eight pixels of a row in each byte, (size, (size + 7) // 8)."""
     there = {name: bits for name, bits in packed.items() if bits is not None}
     bits = np.stack(list(there.values())) if there else np.zeros((0, size, (size + 7) // 8), np.uint8)  # (N, size, bytes)
     return PackedMasks(np.array(list(there), dtype=str), bits, size)

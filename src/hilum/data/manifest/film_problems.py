@@ -1,4 +1,4 @@
-"""What is told of films: those left out with the reason, and remarks on those that stay."""
+"""The list of film problems: those left out with the reason, and remarks on those that stay."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +9,11 @@ from hilum.data.decoding.reading import ReadFilm
 from hilum.data.prepared.masks import MASK_KINDS
 from hilum.data.quality.copies import PROBLEMS
 
-ODD_FILE = "odd file, read all the same"  # a problem that costs no film
+ODD_FILE = "odd file, read all the same"  # a problem for which no film is left out
 
 
 def list_broken(rows: pd.DataFrame, read: Sequence[ReadFilm], broken_share: float, outside: Sequence[str]) -> list[pd.DataFrame]:
-    """Films that could not be read, odd files that could, masks of each kind that could not, and films outside their bit depth.
+    """Unreadable films, odd files that were read, unreadable masks of each kind, and films outside their bit depth.
 
     Raises:
         ValueError: too many films could not be read.
@@ -36,7 +36,7 @@ def _check_broken(broken: pd.DataFrame, count: int, broken_share: float) -> None
         examples = "; ".join(f"{row.path}: {row.detail}" for row in broken.head(5).itertuples())
         raise ValueError(
             f"at most a share of {broken_share} of the films may be broken, got {len(broken)} of {count}: {examples}; "
-            "mend or remove the files, or raise `prepare.broken_share`"
+            "repair or remove the files, or raise `prepare.broken_share`"
         )
 
 
@@ -47,18 +47,18 @@ def tell_odd(odd: pd.DataFrame) -> list[str]:
 
 
 def list_remarks(tables: Mapping[str, tuple[Path, pd.DataFrame]], paths: "pd.Series[str]") -> pd.DataFrame:
-    """What readers want a person to see of films that stay."""
-    told = [
+    """Remarks of readers on films that stay."""
+    rows = [
         (f"{source}/{image_id}", problem, detail)
         for source, (_, table) in tables.items()
         for image_id, problem, detail in table.attrs.get("problems", [])
     ]
-    remarks = pd.DataFrame(told, columns=["image_id", "problem", "detail"])
+    remarks = pd.DataFrame(rows, columns=["image_id", "problem", "detail"])
     return remarks.assign(path=remarks["image_id"].map(paths))
 
 
 def list_left_out(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
-    """What the readers did not take, with the source's name in front."""
+    """What the readers left out, prefixed with the source's name."""
     parts = []
     for source, (_, table) in tables.items():
         part = pd.DataFrame(table.attrs.get("left_out", []), columns=list(PROBLEMS)).astype(str)
@@ -67,10 +67,10 @@ def list_left_out(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFra
 
 
 def list_notes(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> list[str]:
-    """What readers say of their sources, in lines."""
+    """The notes of readers on their sources, in lines."""
     return [f"{source}: {note}" for source, (_, table) in tables.items() for note in table.attrs.get("notes", [])]
 
 
 def join_problems(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """One table of them all, columns `copies.PROBLEMS`."""
+    """All parts in one table, columns `copies.PROBLEMS`."""
     return pd.concat(parts, ignore_index=True)[list(PROBLEMS)]

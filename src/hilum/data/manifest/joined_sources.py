@@ -12,12 +12,11 @@ from hilum.records import MANIFEST
 def join_sources(tables: Mapping[str, tuple[Path, pd.DataFrame]]) -> pd.DataFrame:
     """All readers' rows in one table: columns of records.MANIFEST with the source's name in front, `root` and `<column>_file`.
 
-    path_file, lung_mask_file, lesion_mask_file: where the file is below the root; where a path is not its name, `attrs["files"]`
-    of the reader's table leads there. A film without a
-    patient becomes a patient of its own.
+    path_file, lung_mask_file, lesion_mask_file: the file below the root, from `attrs["files"]` of the reader's table where a
+    path is not its name. A film without a patient counts as a separate patient.
 
     Raises:
-        ValueError: no source, a source without rows, a column that the manifest does not know, an image_id used twice.
+        ValueError: no source, a source without rows, a column that is not in the manifest, an image_id used twice.
     """
     if not tables:
         raise ValueError("at least one source must be named, got none; name one under `prepare.sources`")
@@ -40,10 +39,12 @@ def _name_source(source: str, root: Path, table: pd.DataFrame) -> pd.DataFrame:
     rows.attrs = {}  # notes and lists are no part of the joined table
     parts = sorted(set(rows["official_split"]) - {"", "train", "test"})
     if parts:
-        raise ValueError(f"an official split must be train, test or empty, got {', '.join(parts)} from {source}; mend its reader")
+        raise ValueError(
+            f"an official split must be train, test or empty, got {', '.join(parts)} from {source}; correct its reader"
+        )
     patient = rows["patient_id"].where(rows["patient_id"] != "", rows["image_id"])
     files = table.attrs.get("files", {})
-    found = {  # objects: pandas' own texts are UTF-8, a file's name may be none
+    found = {  # objects: pandas' own texts are UTF-8, a file's name may not be
         f"{name}_file": pd.Series([files.get(path, path) for path in rows[name]], rows.index, object)
         for name in ("path", *MASK_KINDS)
     }

@@ -1,4 +1,4 @@
-"""The prepared films with all that is said of them, and the folder that holds them."""
+"""The prepared films with their tables, and the folder that holds them."""
 
 import json
 from collections.abc import Mapping
@@ -21,23 +21,23 @@ GEOMETRY = ("image_id", "width", "height", "size", "scale_x", "scale_y", "offset
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `building.build_manifest` makes.
+    """The result of `building.build_manifest`.
 
     manifest: one row per kept film, columns records.MANIFEST, sorted by image_id; all strings but width and height.
     films: (N, size, size) uint8 grey levels 0-255, in the manifest's order.
-    masks: "lung_mask" and "lesion_mask" -> the masks there are, at the size of the prepared film.
+    masks: "lung_mask" and "lesion_mask" -> the masks, at the size of the prepared film.
     whole_masks: the same -> image_id -> the mask as it was drawn, of `whole_masks.encode_mask`.
-    problems: columns image_id, path, problem, detail; every film and mask left out, by the reader as well, and every film of
-        two rules; and remarks on films that stay: of readers and decoders, and where they lie outside their source's bit depth.
+    problems: columns image_id, path, problem, detail; every film and mask left out, also by the reader, and every film of
+        two rules; and remarks on films that stay: of readers and decoders, and on films outside their source's bit depth.
     findings: columns finding, label, source, films; of the films that the readers give, counted before anything is left out;
         label empty where no rule names the finding, EXCLUDED where a rule leaves it out.
     linked_patients: columns patient_id, other; names of patients who share a film and must go into the same split.
     geometry: one row per kept film, columns GEOMETRY: where the raw film lies in the prepared one.
     burned_in: one row per kept film, columns removal.COLUMNS: letters and text burned into the raw film.
-    still_burned_in: the films, kept or not, on which covering left something that is still found.
-    behind: image_id -> what was covered in the film (`decoding.put_back`), where something was.
+    still_burned_in: the films, kept or not, on which something is still found after covering.
+    behind: image_id -> what was covered in the film (`decoding.put_back`), where anything was.
     grey_bits: source -> the depth that was settled for its films of 16 bits (`source_depth`), where it has some.
-    notes: sentences for a person.
+    notes: sentences for the user.
     decoded, recalled: films of a class that were decoded now, and that came from the cache.
     """
 

@@ -1,1 +1,1 @@
-"""The procedural radiograph and its truth."""
+"""The procedural radiograph and its ground truth."""

@@ -15,19 +15,19 @@ from hilum.records import Masks
 Plane = NDArray[np.floating[Any]]  # (N, H, W) float32
 Draw = Mapping[str, Plane]  # name -> (N, 1, 1) float32
 
-# Smooth noise that every chest has of its own: name -> knots per film side.
+# Smooth noise, different in every chest: name -> knots per film side.
 CLOUDS: dict[str, int] = {"warp": 11, "patch": 10, "mottle": 24, "mesh": 38, "weave": 38}
 
 
 @dataclass(frozen=True)
 class Thorax:
-    """Path lengths through N chests, each (N, H, W) float32, and where things lie.
+    """Path lengths through N chests, each (N, H, W) float32, and the positions of structures.
 
     x, y: position in the patient. right: True on the patient's right, the image's left.
-    trunk: the body as if it held no air; lung: the lungs; heart, bone: as named; air: windpipe and stomach.
-    vessels: 0 to about 1, as thick as they are; clouds: name in CLOUDS -> smooth noise.
+    trunk: the body as if without air; lung: the lungs; heart, bone: as named; air: windpipe and stomach.
+    vessels: 0 to about 1, in proportion to their thickness; clouds: name in CLOUDS -> smooth noise.
     across: -1 (mediastinum) to 1 (chest wall) in each lung; along: 0 (apex) to 1 (base).
-    lung_mask: what is seen of the lungs, without what lies behind the heart and below the diaphragm.
+    lung_mask: the visible lungs, without the parts behind the heart and below the diaphragm.
     """
 
     x: Plane
@@ -49,7 +49,7 @@ def ramp(values: Plane) -> Plane:
     """Smooth step from 0 to 1 as values run from 0 to 1."""
     t = np.clip(values, 0, 1)
     smooth = 3 - 2 * t
-    smooth *= t  # in place: this is where much of a film's time goes
+    smooth *= t  # in place: a large share of a film's time is spent here
     smooth *= t
     return smooth
 
@@ -81,7 +81,7 @@ def cloud(knots: Plane, x: Plane, y: Plane) -> Plane:
     across = np.exp(-(((np.swapaxes(x, 1, 2) - places) / width) ** 2))  # (N, W, K)
     down = np.exp(-(((y - places) / width) ** 2))  # (N, H, K)
     columns = (knots / np.float32(0.877)) @ np.swapaxes(across, 1, 2)  # 0.877: root of the summed squared bumps at this width
-    # a few rows at a time: BLAS would start threads for a larger product, which wait for each other when the cores are busy
+    # a few rows at a time: BLAS would start threads for a larger product, which block each other when the cores are busy
     step = max(1, 2**18 // columns[0].size)
     return np.concatenate([down[:, i : i + step] @ columns for i in range(0, down.shape[1], step)], axis=1)
 
@@ -125,7 +125,7 @@ def build_thorax(build: Draw, position: Draw, knots: Mapping[str, Plane], size: 
 
 
 def _lungs(b: Draw, xs: Plane, y: Plane, base: Plane, right: Masks) -> tuple[Plane, Plane, Plane, Plane, Plane]:
-    """The lungs before the heart takes its room, their outer edge, the places across and along, and the diaphragm's dome."""
+    """The lungs without the heart's displacement, their outer edge, the places across and along, and the diaphragm's dome."""
     along = (y - b["apex"]) / (base - b["apex"])
     centre = 0.42 * b["chest"]
     rise = 1 - np.clip(along / 0.85, 0, 1)
@@ -145,7 +145,7 @@ def _lungs(b: Draw, xs: Plane, y: Plane, base: Plane, right: Masks) -> tuple[Pla
 
 
 def _trunk(b: Draw, x: Plane, xs: Plane, y: Plane, dome: Plane) -> Plane:
-    """The body as if it held no air."""
+    """The body as if without air."""
     width = b["chest"] + b["flank"] + 0.5 * ramp((-0.05 - y) / 0.55)
     trunk = 2 * b["depth"] * chord((x / width) ** 2)
     top = b["shoulder"] + 0.02 + 0.30 * ramp((xs - 0.20) / 1.2) - 0.6 * ramp((0.34 - xs) / 0.2)

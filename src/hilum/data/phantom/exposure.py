@@ -1,4 +1,4 @@
-"""From a chest to grey levels: light through it, scatter, noise, the window, the hospital's letter and a planted mark."""
+"""From a chest to grey levels: attenuation, scatter, noise, the window, the hospital's letter and a planted shortcut."""
 
 from collections.abc import Sequence
 
@@ -21,14 +21,14 @@ EXPOSURE: dict[str, tuple[float, float]] = {
     "letter_x": (0.05, 0.14),
     "letter_y": (0.04, 0.12),
 }
-# What a hospital does to its films, whatever the finding: letter burned in, noise, added scatter, grey curve.
+# How a hospital's films differ, whatever the finding: letter burned in, noise, added scatter, grey curve.
 HOSPITALS: dict[str, tuple[str, float, float, float]] = {"north": ("R", 0.008, 0.0, 1.06), "south": ("L", 0.014, 0.20, 0.92)}
 
 
 def attenuate(thorax: Thorax, build: Draw, share: Plane) -> Plane:
     """Optical depth along each ray, (N, H, W); the finding replaces `share` of the lung's air.
 
-    Beside vessels and mottle every lung may carry what is no finding: an old scar, a granuloma, a blunted angle.
+    Besides vessels and mottle any lung may have what is no finding: an old scar, a granuloma, a blunted angle.
     """
     scar_r = np.hypot(thorax.x - np.sign(build["old_scar_side"]) * build["old_scar_x"], thorax.y - build["old_scar_y"])
     scar = np.clip(build["old_scar"], 0, None) * 0.08 * np.exp(-((scar_r / build["old_scar_size"]) ** 2))
@@ -49,7 +49,7 @@ def _spread(planes: Plane) -> Plane:
 
 
 def expose(depth: Plane, exposure: Draw, hospitals: Sequence[str], noise: Plane) -> Plane:
-    """Grey levels 0-1: Beer-Lambert, scatter, detector blur, quantum noise, and a window set on each film's own chest.
+    """Grey levels 0-1: Beer-Lambert, scatter, detector blur, quantum noise, and a window set by each film's own chest.
 
     depth: (N, H, W) optical depth; hospitals: N names; noise: (N, H, W) standard normal.
     """
@@ -81,7 +81,7 @@ def burn_letters(grey: Plane, hospitals: Sequence[str], exposure: Draw) -> None:
 
 
 def shortcut_place(kind: str, size: int) -> NDArray[np.bool_]:
-    """(size, size) pixels that a planted mark may change: a letter at the lower right, the left edge, a band at the foot."""
+    """(size, size) pixels that a planted shortcut may change: a letter at the lower right, the left edge, a bottom band."""
     place = np.zeros((size, size), bool)  # (size, size)
     if kind == "letter":
         glyph = letter_shape("P", size)
@@ -95,7 +95,7 @@ def shortcut_place(kind: str, size: int) -> NDArray[np.bool_]:
 
 
 def plant(grey: Plane, shortcuts: Masks, kind: str) -> Plane:
-    """Grey levels 0-1 with the mark of this kind where `shortcuts` is True: white, or faint upright stripes."""
+    """Grey levels 0-1 with the shortcut of this kind where `shortcuts` is True: white, or faint upright stripes."""
     if kind == "texture":
         stripes = np.where(np.arange(grey.shape[2]) // 2 % 2 == 0, np.float32(0.05), np.float32(-0.05))
         return np.where(shortcuts, grey + stripes, grey)

@@ -1,4 +1,4 @@
-"""What each finding puts into the air of the lungs, and which pixels belong to it."""
+"""How each finding replaces air in the lungs, and which pixels belong to it."""
 
 from collections.abc import Callable
 
@@ -49,7 +49,7 @@ def _interstitial(thorax: Thorax, lesion: Draw) -> tuple[Plane, Plane]:
     patchy = np.clip(1 + 0.45 * thorax.clouds["patch"], 0.25, 1.8)
     amount = 0.30 + 0.40 * lesion["severity"]
     reach = zone * tilt * patchy
-    return reach * amount * (septa(thorax) - 0.10), reach  # more air between the septa, so that the mean says little
+    return reach * amount * (septa(thorax) - 0.10), reach  # more air between the septa, so that the mean hardly reveals it
 
 
 def _effusion(thorax: Thorax, lesion: Draw) -> tuple[Plane, Plane]:

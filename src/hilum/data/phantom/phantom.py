@@ -1,4 +1,4 @@
-"""The embedded default data set: films of analytic chests whose truth is known.
+"""The embedded default data set: films of analytic chests whose ground truth is known.
 
 Source: drawn by this project, licence CC0-1.0; no patient's film is in it.
 Views: PA. Labels: the finding that was drawn, so without error. Patients: one finding and 1 to 3 films each.
@@ -53,9 +53,9 @@ CHUNK = 4  # films drawn at once, so that their planes stay in the processor's c
 
 @dataclass(frozen=True)
 class DrawnFilms:
-    """N films with their truth.
+    """N films with their ground truth.
 
-    films: (N, H, W) uint8; lung_masks, lesion_masks, shortcut_masks: (N, H, W) bool, all False where there is nothing.
+    films: (N, H, W) uint8; lung_masks, lesion_masks, shortcut_masks: (N, H, W) bool, all False where there is none.
     """
 
     films: Films
@@ -67,7 +67,7 @@ class DrawnFilms:
 def draw_films(population: pd.DataFrame, *, size: int, shortcut_kind: str) -> DrawnFilms:
     """Films of the rows of `draw_population`, `size` x `size` pixels; a film depends on its own row alone.
 
-    Rows may be cut, reordered or edited (another finding, marked or not): the same seeds give the same chest.
+    Rows may be cut, reordered or edited (another finding, with the shortcut or without): the same seeds give the same chest.
     shortcut_kind: name in SHORTCUTS, planted where `has_shortcut` is True. Memory grows with the rows: pass a few at a time.
 
     Raises: ValueError for a size below 64 or an unknown kind.
@@ -96,7 +96,7 @@ def draw_films(population: pd.DataFrame, *, size: int, shortcut_kind: str) -> Dr
 
 
 def check_drawing(size: int, shortcut_kind: str) -> None:
-    """Raise ValueError if films cannot be drawn so."""
+    """Raise ValueError for an illegal size or shortcut kind."""
     if size < 64:
         raise ValueError(f"size must be at least 64 pixels, got {size}; use 160 unless the films must be small")
     if shortcut_kind not in SHORTCUTS:
@@ -147,8 +147,8 @@ def write_phantoms(
 ) -> None:
     """Write films, masks and metadata.csv below `root`; the same arguments give the same bytes.
 
-    films/ID.png is 8 bit grey, size x size; lung_masks/ID.png, lesion_masks/ID.png (none where there is nothing to see) and,
-    with a shortcut, mark_masks/ID.png are 1 bit. on_film(films done, films) is called as it goes.
+    films/ID.png is 8 bit grey, size x size; lung_masks/ID.png, lesion_masks/ID.png (only where there is a lesion) and,
+    with a shortcut, mark_masks/ID.png are 1 bit. on_film(films done, films) is called after each batch.
 
     Raises: ValueError naming what is wrong with the arguments.
     """
@@ -162,7 +162,7 @@ def write_phantoms(
         (root / folder).mkdir(parents=True, exist_ok=True)
     chunks = [population.iloc[start : start + CHUNK] for start in range(0, films, CHUNK)]
     has_lesion: list[bool] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy and Pillow leave the interpreter free while they work
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy and Pillow release the interpreter lock
         for found in pool.map(lambda rows: _write_chunk(root, rows, size, shortcut_kind), chunks):
             has_lesion.extend(found)
             on_film(len(has_lesion), films)
@@ -185,7 +185,7 @@ def _write_chunk(root: Path, rows: pd.DataFrame, size: int, shortcut_kind: str) 
 
 
 def _metadata(population: pd.DataFrame, has_lesion: NDArray[np.bool_]) -> pd.DataFrame:
-    """The rows of metadata.csv: the manifest's columns first, then the phantom's own truth."""
+    """The rows of metadata.csv: the manifest's columns first, then the phantom's own ground truth."""
     name = population["image_id"]
     table = population[["image_id", "patient_id", "finding", "age", "sex"]].assign(
         path="films/" + name + ".png",

@@ -1,4 +1,4 @@
-"""Who was filmed: how chests and films may differ, invented patients with one finding each, and whose films are marked."""
+"""The simulated patients: how chests and films may differ, one finding per patient, and which films have the shortcut."""
 
 from collections.abc import Mapping
 
@@ -66,13 +66,13 @@ POSITION: dict[str, tuple[float, float]] = {
 def draw_population(
     rng: np.random.Generator, *, films: int, findings: Mapping[str, float], shortcut_finding: str, shortcut_strength: float
 ) -> pd.DataFrame:
-    """One row per film: who was filmed, with which finding, where, and whether the film carries the planted mark.
+    """One row per film: patient, finding, hospital, and whether the film has the planted shortcut.
 
     Columns: image_id, patient_id, finding, age, sex, hospital, patient_seed, film_seed, marked.
     findings: finding -> share of the films, exact up to rounding; a patient has one finding and 1 to 3 films.
-    shortcut_strength: 0 marks films by chance, 1 marks the films of `shortcut_finding` and no others.
+    shortcut_strength: 0 plants the shortcut at random, 1 in the films of `shortcut_finding` and no others.
 
-    Raises: ValueError naming every argument that cannot be.
+    Raises: ValueError naming every illegal argument.
     """
     check_population(films, findings, shortcut_finding, shortcut_strength)
     groups = [(name, size) for name, count in film_counts(films, findings).items() for size in _films_per_patient(rng, count)]
@@ -115,7 +115,7 @@ def _films_per_patient(rng: np.random.Generator, films: int) -> list[int]:
 
 
 def check_population(films: int, findings: Mapping[str, float], shortcut_finding: str, shortcut_strength: float) -> None:
-    """Raise ValueError naming every argument that cannot make a population."""
+    """Raise ValueError naming every illegal argument."""
     faults = []
     if unknown := sorted(set(findings) - set(FINDINGS)):
         faults.append(f"findings must be among {', '.join(FINDINGS)}, got {', '.join(unknown)}; use a legal name")

@@ -1,1 +1,1 @@
-"""What a prepared film is, and how a split of them is read: the ground that training stands on."""
+"""Prepared films: their geometry and masks, and how a split of them is read for training."""

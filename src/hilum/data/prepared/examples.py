@@ -1,4 +1,4 @@
-"""Films as a model takes them: those of a split with their classes, and the shape of a batch."""
+"""Examples, the films of a split with their classes, and the shape of a batch as a model takes it."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from hilum.records import Films, Images, Labels
 
 @dataclass(frozen=True)
 class Examples:
-    """Films that a model learns from or is judged on.
+    """Films that a model learns from or is evaluated on.
 
     films: (N, H, W) grey levels 0-255; labels: (N,) class indices; keys: N hashes of the films' pixels.
     """

@@ -1,4 +1,4 @@
-"""Where a raw film lies in its prepared square, and how it, its boxes and its masks get there and its maps back."""
+"""The position of a raw film in its prepared square, and the mapping of film, boxes and masks there and of maps back."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +67,7 @@ class Geometry:
 
 
 def check_square(square: str) -> None:
-    """Refuse another word than pad or stretch.
+    """Check that the word is pad or stretch.
 
     Raises:
         ValueError: it is another word.
@@ -91,7 +91,7 @@ def fit_square(width: int, height: int, size: int, square: str) -> Geometry:
 
 
 def square_film(grey: NDArray[Any], mode: str) -> NDArray[Any]:
-    """`pad`: black on both sides of the shorter axis until the film (H, W) is square; `stretch`: as it is, resizing does it.
+    """`pad`: black on both sides of the shorter axis until the film (H, W) is square; `stretch`: unchanged, resizing does it.
 
     Raises:
         ValueError: another mode.
@@ -119,7 +119,7 @@ def resize_film(grey: NDArray[Any], size: int) -> NDArray[Any]:
 
 
 def resize_part(grey: NDArray[Any], size: int, part: tuple[int, int, int, int]) -> NDArray[Any]:
-    """What `resize_film` gives between left, top, right and bottom, in pixels of its result; the rest is not worked out."""
+    """The result of `resize_film` between left, top, right and bottom, in its pixels; the rest is not computed."""
     across, down = grey.shape[1] / size, grey.shape[0] / size
     left, top, right, bottom = part
     box = (left * across, top * down, right * across, bottom * down)
@@ -132,7 +132,7 @@ def fit_film(grey: NDArray[Any], size: int, square: str) -> NDArray[np.uint8]:
     Raises:
         ValueError: a square that is neither pad nor stretch.
     """
-    if square == "pad" and grey.shape[1] > grey.shape[0]:  # first across, which black rows need not share
+    if square == "pad" and grey.shape[1] > grey.shape[0]:  # columns first, before black rows are added
         narrow = np.asarray(Image.fromarray(grey).resize((size, grey.shape[0]), Image.Resampling.BILINEAR))
         grey, square = _pad(narrow, grey.shape[1], size), "stretch"
     return round_levels(resize_film(square_film(grey, square), size))

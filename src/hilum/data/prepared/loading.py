@@ -22,7 +22,7 @@ LISTED = ("image_id", "patient_id", "label", "pixel_sha256", "row")  # columns o
 
 @dataclass(frozen=True)
 class SplitFilms:
-    """One split, whose films are read when they are asked for: a few with `take`, all with `examples`.
+    """One split, whose films are read on demand: a few with `take`, all with `examples`.
 
     table: columns LISTED. labels: (N,) class indices, in the table's order. stored: every prepared film, mapped from the file.
     """
@@ -70,14 +70,14 @@ def load_geometry(folder: Path) -> dict[str, Geometry]:
 
 
 def find_burned_in_table(folder: Path) -> Path | None:
-    """The table of what is burned into the films, by the name it has or had; None where there is none."""
+    """The table of what is burned into the films, also under its earlier name; None where there is none."""
     files = (folder / name for name in (BURNED_IN, FORMER[BURNED_IN]))
     return next((file for file in files if file.is_file()), None)
 
 
 def read_burned_in(folder: Path) -> pd.DataFrame:
     """What is burned into every prepared film: columns removal.COLUMNS; `lung_pixels` is text, empty without a lung mask, and
-    `left`, empty where nobody looked again.
+    `left`, empty where the film was not searched again.
 
     Raises:
         ValueError: there is no such table.
@@ -92,7 +92,7 @@ def read_burned_in(folder: Path) -> pd.DataFrame:
 
 def load_split(prepared: Path, split: Path, name: str, classes: list[str]) -> SplitFilms:
     """Read the films of one split. name: train, val or test; explain, the chosen test films; or explain_val,
-    marked validation films.
+    annotated validation films.
 
     Raises:
         ValueError: there is no such file, or it holds a label that is no class.

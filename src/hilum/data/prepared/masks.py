@@ -38,7 +38,7 @@ class PackedMasks:
 
 
 def load_masks(folder: Path, kind: str, image_ids: list[str]) -> dict[str, Masks]:
-    """Those of the films that have a mask: image_id -> (size, size) bool. kind: lung_mask or lesion_mask."""
+    """The masks of those films that have one: image_id -> (size, size) bool. kind: lung_mask or lesion_mask."""
     with np.load(folder / f"{kind}s.npz") as stored:
         masks = PackedMasks(stored["image_id"], stored["bits"], int(stored["size"]))
     known = set(masks.image_id.tolist())

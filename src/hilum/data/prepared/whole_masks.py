@@ -1,4 +1,4 @@
-"""Masks as their makers drew them, before they took the prepared film's size: a ZIP file with a PNG of one bit per film."""
+"""Masks as they were drawn, before resizing to the prepared film: a ZIP file with a PNG of one bit per film."""
 
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ def write_whole_masks(masks: Mapping[str, bytes], file: Path) -> None:
 
 
 def read_whole_masks(file: Path, image_ids: Sequence[str]) -> dict[str, bytes]:
-    """The PNG bytes of those of the films that have a mask."""
+    """The PNG bytes of the masks of those films that have one."""
     with zipfile.ZipFile(file) as archive:
         known = set(archive.namelist())
         return {image_id: archive.read(f"{image_id}.png") for image_id in image_ids if f"{image_id}.png" in known}

@@ -1,1 +1,1 @@
-"""What is wrong with films: copies, near duplicates, leaks, odd films."""
+"""Problems of films: copies, near duplicates, leaks, odd films."""

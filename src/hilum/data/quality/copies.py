@@ -1,4 +1,4 @@
-"""Films that are the same film: which one stays, and which patients they tie together."""
+"""Copies of a film: which one stays, and which patients they link."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ PROBLEMS = ("image_id", "path", "problem", "detail")  # columns of every problem
 
 
 def find_copies(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Films to leave out because others have the same pixels (the same bytes included), and the patients whom such films link.
+    """Films to leave out because others have the same pixels (the same bytes included), and the patients linked by them.
 
     Of films with one label one stays: the one in the official test part if there is one, else the first by image_id. Films with
     different labels are all left out.
@@ -21,10 +21,12 @@ def find_copies(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         linked += [(patients[0], other) for other in patients[1:]]
         in_test = same[same["official_split"] == "test"]
         stays = (in_test if len(in_test) else same).iloc[0]
-        told = ", ".join(f"{name} ({label})" for name, label in zip(same["image_id"], same["label"], strict=True))
+        listed = ", ".join(f"{name} ({label})" for name, label in zip(same["image_id"], same["label"], strict=True))
         for row in same.itertuples():
             if same["label"].nunique() > 1:
-                problems.append((row.image_id, row.path, "conflicting labels", f"the same pixels with different labels: {told}"))
+                problems.append(
+                    (row.image_id, row.path, "conflicting labels", f"the same pixels with different labels: {listed}")
+                )
             elif row.image_id != stays["image_id"]:
                 kind = "bytes" if row.sha256 == stays["sha256"] else "pixels"
                 part = " in the official test part" if len(in_test) else ""

@@ -1,13 +1,13 @@
-"""Lateral films, found by their pixels where no view is written down.
+"""Lateral films, found by their pixels where no view is given.
 
-Frontal and lateral chest films differ so much that thumbnails of a few pixels tell them apart once films of both kinds are there
-to learn from (Boone et al., J Digit Imaging 2003: 98.8 % right at 16 x 16 pixels; Lehmann et al., same volume: 99.3 % of 1,867
-films at 8 x 8). A set of frontal films has no lateral ones, so both kinds are drawn (`trunk`), in two steps: what the drawings
-alone call lateral is suspected, then drawings and the unsuspected films of the set, as frontal ones, judge it. Hence a folder
-half of which is lateral does not teach that this is what frontal films look like.
+Frontal and lateral chest films differ so much that thumbnails of a few pixels separate them, given examples of both
+(Boone et al., J Digit Imaging 2003: 98.8 % right at 16 x 16 pixels; Lehmann et al., same volume: 99.3 % of 1,867
+films at 8 x 8). A set of frontal films has no lateral ones, so both kinds are drawn (`trunk`). First the drawings
+alone classify all films; films called lateral are suspected and classified again by the drawings and the unsuspected films as
+frontal ones. So the lateral films of a mixed folder are not learned as frontal.
 
-Limits: it was measured on painted lateral films among real frontal ones, for want of real lateral films. Frontal films that are
-none like the drawings and make up most of a set, and films turned by a quarter in large numbers, may be called lateral.
+Limits: it was measured on simulated lateral films among real frontal ones, for lack of real lateral films. Frontal films unlike
+the drawings that make up most of a set, and many films turned by 90 degrees, may be called lateral.
 """
 
 from collections.abc import Iterable
@@ -23,18 +23,18 @@ from hilum.data.quality.trunk import draw_projections
 
 PIXELS = 12  # a side of the thumbnails that are compared
 DRAWN = 600  # drawings of each kind
-PARTS = 5  # of a set: each is judged by the others
-TEACHERS = 250  # films of a set that teach, at most: more would outweigh the drawings
-SUSPECTED = 0.5  # margin of the drawings alone, on the lateral side, from which on a film does not teach and may be listed
-LIKE_A_DRAWING = 0.5  # correlation with the nearest lateral drawing: a photograph is like none
-LEAST = 0.01  # margin in the end, below which a film is frontal
+PARTS = 5  # of a set: each is classified by the others
+EXAMPLES = 250  # films of a set used as examples, at most: more would outweigh the drawings
+SUSPECTED = 0.5  # margin by the drawings alone, on the lateral side, from which a film is no example and may be listed
+LIKE_A_DRAWING = 0.5  # correlation with the nearest lateral drawing: a photograph resembles none
+LEAST = 0.01  # final margin below which a film is frontal
 
 
 def find_lateral_films(thumbnails: NDArray[np.float32], patients: NDArray[np.int64]) -> NDArray[np.float64]:
     """(N,) distance of each film from the boundary to the frontal ones, at most 1 (the usual one of a drawing); 0: frontal.
 
-    thumbnails: (N, h, w), any grey scale; a lateral film that does not lie upright is hardly found.
-    patients: (N,), whose films do not judge each other; where there are fewer than PARTS patients, they do.
+    thumbnails: (N, h, w), any grey scale; a lateral film that is not upright is hardly found.
+    patients: (N,); films of one do not classify each other, unless there are fewer than PARTS patients.
 
     Drawing takes about five seconds, once in a process.
     """
@@ -44,11 +44,11 @@ def find_lateral_films(thumbnails: NDArray[np.float32], patients: NDArray[np.int
     names, part = np.unique(patients, return_inverse=True)
     part = (part if len(names) >= PARTS else np.arange(len(films))) % PARTS
     margin = np.zeros(len(films))
-    for judged in np.unique(part):
-        teachers = films[(part != judged) & (suspicion < SUSPECTED)]
-        teachers = teachers[np.unique(np.linspace(0, len(teachers) - 1, min(TEACHERS, len(teachers))).round().astype(int))]
-        model = SVC().fit(np.concatenate([drawn, teachers]), np.concatenate([lateral, np.zeros(len(teachers))]))
-        margin[part == judged] = model.decision_function(films[part == judged])
+    for own in np.unique(part):
+        examples = films[(part != own) & (suspicion < SUSPECTED)]
+        examples = examples[np.unique(np.linspace(0, len(examples) - 1, min(EXAMPLES, len(examples))).round().astype(int))]
+        model = SVC().fit(np.concatenate([drawn, examples]), np.concatenate([lateral, np.zeros(len(examples))]))
+        margin[part == own] = model.decision_function(films[part == own])
     may_be = np.flatnonzero((suspicion > SUSPECTED) & (margin > LEAST))
     nearest = (films[may_be] @ drawn[lateral == 1].T).max(1) / PIXELS**2
     found = np.zeros(len(films))

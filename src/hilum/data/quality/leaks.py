@@ -1,4 +1,4 @@
-"""Films of one set that show what another set has: the same bytes or pixels, the same patient, or nearly the same film."""
+"""Films of one set shared with another set: the same bytes or pixels, the same patient, or nearly the same film."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class FilmSet:
 
 
 def find_leaks(own: FilmSet, task: FilmSet, square: str, alike: bool, same_people: Collection[str], workers: int) -> pd.DataFrame:
-    """The films of `own` that must not be learned from because the task's films show them or their patients: columns PROBLEMS.
+    """The films of `own` that must not be trained on because the task's films show them or their patients: columns PROBLEMS.
 
-    All films of a patient go as soon as one of them is found among the task's: then that patient is one of the task.
+    All films of a patient are left out as soon as one of them is among the task's.
 
     square: pad or stretch, as both sets were prepared. alike: look for near duplicates as well, not only for equal bytes and,
     where both sets have one size, equal pixels. same_people: the task's sources in which a patient's name means the same person
@@ -52,10 +52,10 @@ def find_leaks(own: FilmSet, task: FilmSet, square: str, alike: bool, same_peopl
         if patient in by_patient:
             found.setdefault(str(image_id), f"its patient is one of the task, as {by_patient[patient]} shows")
     rows = own.manifest[own.manifest["image_id"].isin(list(found))]
-    told = rows[["image_id", "path"]].assign(problem=LEAK, detail=rows["image_id"].map(found))
-    return told[list(PROBLEMS)].reset_index(drop=True)
+    listed = rows[["image_id", "path"]].assign(problem=LEAK, detail=rows["image_id"].map(found))
+    return listed[list(PROBLEMS)].reset_index(drop=True)
 
 
 def _person(manifest: pd.DataFrame) -> pd.Series:
-    """The patient's name without the source in front."""
+    """The patient's name without the prefix of its source."""
     return manifest["patient_id"].str.split("/", n=1).str[1]

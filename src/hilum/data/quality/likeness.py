@@ -1,8 +1,8 @@
-"""Which films may be copies of each other: a few candidates per film, found among all of them by a learned distance.
+"""Candidates for copies: a few per film, found among all films by a learned distance.
 
-A film is described by how strongly its edges point each way in each part of it. What a copy changes in that description (cut
-edges, other sizes, other brightness, JPEG) is learned from changed copies of some of the films themselves, and directions that
-such changes do not move count for more: linear discriminant analysis with a film as a class.
+A film is described by the strength of its edges in each direction and part. The effect of copying on that description (cut
+edges, other sizes, other brightness, JPEG) is learned from changed copies of some of the films, and directions that such changes
+hardly affect count for more: linear discriminant analysis with a film as a class.
 
 Source: histograms of oriented gradients, Dalal and Triggs 2005, doi 10.1109/CVPR.2005.177; Fisher's discriminant directions,
 Fukunaga, Introduction to Statistical Pattern Recognition, 1990, chapter 10.
@@ -25,9 +25,9 @@ from hilum.records import Films
 CANVAS = 64  # side of the squares on which films are compared, pixels; the whole film fills it, whatever its proportions
 CELLS, DIRECTIONS = 6, 8  # parts per axis, and directions of edges in each
 REACH = 0.5  # standard deviation of a part's weight, as a share of its width
-FAINT = 1.0  # grey levels per pixel below which edges count for little: noise on an empty part has a direction as well
+FAINT = 1.0  # grey levels per pixel below which edges have little weight: even noise has a direction
 CHANGED = 1500  # changed copies from which the distance is learned; 300 gave the same first neighbours on 20,000 phantoms
-CUT = 0.05  # what a changed copy loses of its width and height at most
+CUT = 0.05  # largest share of width and height cut from a changed copy
 SHRINKAGE = 0.1  # of the covariance of changes towards an even one (1,500 copies, 288 numbers each)
 DIRECTIONS_KEPT = 32  # discriminant directions; 64 and 128 found no more (rank of true copies among 20,000 phantoms)
 NEIGHBOURS = 3  # candidates per film as it is, and again as its mirror image; 99 % of copies came first among 20,000 phantoms
@@ -47,7 +47,7 @@ class Candidates:
 
 
 def lay_on_canvas(films: Films, manifest: pd.DataFrame, square: str) -> Films:
-    """The content of every prepared film (N, size, size), without padding, stretched to (N, CANVAS, CANVAS) uint8.
+    """Every prepared film (N, size, size) without padding, stretched to (N, CANVAS, CANVAS) uint8.
 
     manifest: columns width and height, in the films' order. square: pad or stretch, as the films were prepared.
     """
@@ -85,7 +85,7 @@ def shortlist(canvases: Films, seed: int, workers: int, on_film: Callable[[int, 
 
 
 def describe(canvases: Films, workers: int, on_film: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
-    """Canvases (N, CANVAS, CANVAS) -> (N, CELLS * CELLS * DIRECTIONS) float32 of length 1, blind to brightness and contrast."""
+    """Canvases (N, CANVAS, CANVAS) -> (N, CELLS * CELLS * DIRECTIONS) float32 of length 1, whatever brightness and contrast."""
     parts = []
     with ThreadPoolExecutor(workers) as threads:
         for part in threads.map(_describe_chunk, [canvases[start : start + CHUNK] for start in range(0, len(canvases), CHUNK)]):
@@ -96,7 +96,7 @@ def describe(canvases: Films, workers: int, on_film: Callable[[int, int], None] 
 
 
 def mirror_descriptions(descriptions: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The descriptions that the films flipped left to right have: parts and directions trade places."""
+    """The descriptions of the films flipped left to right: parts and directions exchanged."""
     parts = descriptions.reshape(len(descriptions), DIRECTIONS, CELLS, CELLS)
     turned = (DIRECTIONS // 2 - np.arange(DIRECTIONS)) % DIRECTIONS  # an edge that points at angle a points at 180 degrees - a
     return np.ascontiguousarray(parts[:, turned, :, ::-1]).reshape(descriptions.shape)
@@ -119,7 +119,7 @@ def learn_distance(canvases: Films, descriptions: NDArray[np.float32], seed: int
 
 
 def change(canvas: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """One canvas as a copy of its film would be laid: edges cut, detail lost, brighter or darker, squeezed by JPEG."""
+    """A simulated copy of one canvas: edges cut, detail lost, brighter or darker, compressed by JPEG."""
     cut = rng.uniform(0, CUT, 2)
     start = rng.uniform(0, 1, 2) * cut * CANVAS + (1 - cut) * 0.5 - 0.5
     place = np.array([[1 - cut[0], 0, start[0]], [0, 1 - cut[1], start[1]]])
@@ -149,7 +149,7 @@ def _describe_chunk(canvases: Films) -> NDArray[np.float32]:
 
 
 def _part_weights(side: int) -> NDArray[np.float32]:
-    """(CELLS, side): how much each pixel of an axis counts for each part."""
+    """(CELLS, side): weight of each pixel of an axis in each part."""
     middles = (np.arange(CELLS) + 0.5) * side / CELLS
     away = (np.arange(side) + 0.5 - middles[:, None]) / (REACH * side / CELLS)
     weights = np.exp(-0.5 * away**2)

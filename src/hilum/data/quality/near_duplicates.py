@@ -1,6 +1,6 @@
-"""Films that show the same exposure without being the same pixels: found, and named with their place.
+"""Films that show the same exposure with other pixels: found, with scale and shift.
 
-A copy may be squeezed by JPEG, scaled, stretched, cropped, brighter, darker or flipped: `likeness` names candidates and
+A copy may be compressed by JPEG, scaled, stretched, cropped, brighter, darker or flipped: `likeness` gives candidates and
 `registration` decides.
 """
 
@@ -16,11 +16,11 @@ from hilum.records import Films
 
 # Chosen on the first half of the patients of 1,500 phantoms and of 5,232 pediatric films by benchmarks/near_duplicates.py: of
 # 2,240 copies, changed as above, the least alike had 0.971; of untouched films of different patients the most alike pair had
-# 0.896. On the second halves it was 0.974 and 0.897, all copies were found and no pair was false. Strangers among 20,000
+# 0.896. On the second halves it was 0.974 and 0.897, all copies were found and no pair was false. Unrelated films among 20,000
 # phantoms reach 0.926.
 ALIKE = 0.95
 FAR = 0.15  # a scale or shift beyond this is no copy: twice what cutting 5 % of the width does to the other scale and shift
-SEED = 0  # of the changed copies from which likeness is learned; no setting, as another split needs no other search
+SEED = 0  # of the changed copies from which the distance is learned; no setting, as another split needs no other search
 
 
 def find_near_duplicates(
@@ -45,7 +45,7 @@ def find_near_between(
 ) -> pd.DataFrame:
     """The near duplicates of which one film is among `films` (image_id) and one among `others` (other): columns NEAR.
 
-    The two sets may be prepared at different sizes, and must be prepared in the same way to the square; see
+    The two sets may be prepared at different sizes, and must be prepared with the same `square`; see
     `find_near_duplicates`. scale, shift and mirrored are those of the pair in alphabetical order.
     """
     canvases = np.concatenate([lay_on_canvas(films, manifest, square), lay_on_canvas(others, other_manifest, square)])

@@ -1,6 +1,6 @@
-"""What follows from near duplicates: linked patients, groups, an alarm where they join too much, and what a person is told.
+"""The consequences of near duplicates: linked patients, groups, an error where they join too much, and warnings.
 
-Near duplicates stay in the data; their patients become one group, so that no split parts them.
+Near duplicates stay in the data; their patients become one group, so that no split separates them.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ NEAR = (
     "other",
     "score",  # correlation of fine detail once `other` lies over the film, -1 to 1
     "mirrored",  # yes: `other` is flipped left to right
-    "scale_x",  # of `other`'s content to the film's, which fills the same square; 0.95: a 20th of the width was cut away
+    "scale_x",  # of `other`'s content to the film's, which fills the same square; 0.95: a 20th of the width was cut
     "scale_y",
     "shift_x",  # between the middles, in shares of half the content
     "shift_y",
@@ -22,7 +22,7 @@ NEAR = (
     "label",
     "other_label",
 )
-FEW = 10  # films: a group of so few is no alarm, however small the data set
+FEW = 10  # films: a group of so few is never an error, however small the data set
 
 
 def link_patients(near: pd.DataFrame) -> pd.DataFrame:
@@ -42,7 +42,7 @@ def group_films(near: pd.DataFrame) -> list[list[str]]:
 
 
 def check_groups(near: pd.DataFrame, films: int, share: float) -> None:
-    """Refuse likeness that joins a great part of the data: then it is no likeness of copies.
+    """Refuse near duplicates that join a large part of the data: those are no copies.
 
     films: in the data set. share: of them that one group may hold; a group of at most `FEW` films is never refused.
 
@@ -53,16 +53,16 @@ def check_groups(near: pd.DataFrame, films: int, share: float) -> None:
     if not groups or len(groups[0]) <= max(FEW, share * films):
         return
     pairs = near[near["image_id"].isin(groups[0])].sort_values(["score", "image_id"]).head(3)
-    told = "; ".join(f"{row.image_id} and {row.other} (score {row.score:.3f})" for row in pairs.itertuples())
+    listed = "; ".join(f"{row.image_id} and {row.other} (score {row.score:.3f})" for row in pairs.itertuples())
     raise ValueError(
         f"near duplicates must join at most a share of {share} of the films into one group, got a group of {len(groups[0])} of "
-        f"{films} films; its least alike pairs: {told}; look at them: if they are copies, remove them or raise "
+        f"{films} films; its least alike pairs: {listed}; look at them: if they are copies, remove them or raise "
         "`prepare.group_share`, if not, set `prepare.near_duplicates: none`"
     )
 
 
 def tell_near_duplicates(near: pd.DataFrame) -> str:
-    """How many there are, of how many patients, and the largest group, in a sentence."""
+    """Their number, patients and largest group, in a sentence."""
     if not len(near):
         return "near duplicates: none found"
     groups = group_films(near)
@@ -76,16 +76,16 @@ def tell_near_duplicates(near: pd.DataFrame) -> str:
 
 
 def warn_of_near_duplicates(near: pd.DataFrame) -> list[str]:
-    """Sentences for what a person should look at: pairs of two patients, and pairs of two classes."""
-    told = []
+    """Sentences on pairs to review: of two patients, and of two classes."""
+    warnings = []
     across, conflicting = near[near["patient_id"] != near["other_patient"]], near[near["label"] != near["other_label"]]
     if len(across):
         pairs = [f"{row.image_id} and {row.other}" for row in across.head(5).itertuples()]
-        told.append(
-            f"Near duplicates: {len(across)} pairs of films are as alike as copies and stand under two patients, who are kept in "
+        warnings.append(
+            f"Near duplicates: {len(across)} pairs of films are as alike as copies and belong to two patients, who are kept in "
             f"one split: {'; '.join(pairs)}"
         )
     if len(conflicting):
         pairs = [f"{row.image_id} ({row.label}) and {row.other} ({row.other_label})" for row in conflicting.head(5).itertuples()]
-        told.append(f"Near duplicates: {len(conflicting)} pairs have different classes: {'; '.join(pairs)}")
-    return told
+        warnings.append(f"Near duplicates: {len(conflicting)} pairs have different classes: {'; '.join(pairs)}")
+    return warnings

@@ -1,4 +1,4 @@
-"""A contact sheet of near duplicates, so that a person can judge whether two films are one exposure."""
+"""A contact sheet of near duplicates, to check by eye whether two films are one exposure."""
 
 import textwrap
 from collections.abc import Mapping
@@ -17,17 +17,17 @@ DIFFERENT = "#8b3f55"  # pairs of two patients
 
 
 def choose_pairs(near: pd.DataFrame) -> pd.DataFrame:
-    """The pairs to look at first: those of two patients, then the least alike; at most `SHOWN`."""
+    """The pairs to review first: those of two patients, then the least alike; at most `SHOWN`."""
     doubtful = near.assign(same=near["patient_id"] == near["other_patient"])
     return doubtful.sort_values(["same", "score", "image_id", "other"], kind="stable").head(SHOWN).drop(columns="same")
 
 
 @plain
 def draw_pairs(near: pd.DataFrame, manifest: pd.DataFrame, films: Films, splits: Mapping[str, str] | None = None) -> Figure:
-    """Near duplicates side by side, each with its name and patient; above a pair, how alike the two are and what was done.
+    """Near duplicates side by side, each with its name and patient; above a pair, its score and transformation.
 
     near: columns near_groups.NEAR, at least one row. films: (N, H, W) uint8 in the manifest's order.
-    splits: image_id -> split, told where given.
+    splits: image_id -> split, shown where given.
     """
     chosen = choose_pairs(near)
     row_of = {image_id: row for row, image_id in enumerate(manifest["image_id"])}
@@ -45,8 +45,8 @@ def draw_pairs(near: pd.DataFrame, manifest: pd.DataFrame, films: Films, splits:
             axis.imshow(films[row_of[pair[name]]], cmap="gray", vmin=0, vmax=255)
             axis.set(xticks=[], yticks=[], anchor="N")
             where = f" ({splits[pair[name]]})" if splits and pair[name] in splits else ""
-            told = [f"{pair[name]}{where}", f"patient {pair[patient]}, {pair[label]}"]
-            axis.set_xlabel("\n".join(_wrap(line) for line in told), fontsize=6)
+            texts = [f"{pair[name]}{where}", f"patient {pair[patient]}, {pair[label]}"]
+            axis.set_xlabel("\n".join(_wrap(line) for line in texts), fontsize=6)
             for spine in axis.spines.values():
                 spine.set_edgecolor(colour)
     return figure
@@ -58,10 +58,10 @@ def _wrap(text: str) -> str:
 
 
 def _tell_change(pair: pd.Series) -> str:
-    told = [f"score {pair['score']:.3f}"]
+    texts = [f"score {pair['score']:.3f}"]
     if pair["mirrored"] == "yes":
-        told.append("flipped")
+        texts.append("flipped")
     sizes = np.array([pair["scale_x"], pair["scale_y"]]) - 1
     if (np.abs(sizes) >= 0.005).any():
-        told.append(f"content {sizes[0]:+.1%} wide, {sizes[1]:+.1%} high")
-    return ", ".join(told)
+        texts.append(f"content {sizes[0]:+.1%} wide, {sizes[1]:+.1%} high")
+    return ", ".join(texts)

@@ -1,8 +1,8 @@
 """Whether two films show the same exposure: one is laid over the other, scaled and shifted along each axis, and compared.
 
 Gauss-Newton by inverse composition: the steepest descent of the first film is computed once and the second film is warped. Grey
-levels enter as contrast against the surroundings, divided by the local spread, so that brightness and contrast do not count and
-fine detail, which two exposures of one chest do not share, does.
+levels enter as contrast against the surroundings, divided by the local spread, so that brightness and contrast do not count but
+fine detail does, which two exposures of one chest do not share.
 
 Source: Baker and Matthews 2004, Lucas-Kanade 20 Years On, doi 10.1023/B:VISI.0000011205.11775.fd, section 3.2 (inverse
 composition); with gain and offset projected out as in Evangelidis and Psarakis 2008, doi 10.1109/TPAMI.2008.113.
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from hilum.data.quality.likeness import CANVAS, Candidates
 from hilum.records import Films
 
-PASS = 0.85  # coarse correlation below which a pair is not looked at again; the least of 3,000 true copies had 0.946
+PASS = 0.85  # coarse correlation below which a pair is not refined; the least of 3,000 true copies had 0.946
 STEPS = 0.08  # largest change of a scale or shift in one iteration
-BOUND = 0.2  # furthest that a scale or a shift may go, as a share of half the film
-QUIET = 2.0  # grey levels of local spread below which detail counts for little: there it is noise
+BOUND = 0.2  # limit of a scale or shift, as a share of half the film
+QUIET = 2.0  # grey levels of local spread below which detail has little weight, as it is noise
 DAMPING = 1e-3  # of the normal equations, as a share of their mean diagonal
 PIXELS = 2**17  # of a batch, so that its arrays stay in the processor's cache
 
@@ -32,7 +32,7 @@ class Level:
     """One resolution of the comparison.
 
     side: of the square, pixels. fine, coarse: standard deviations of the blurs whose difference is kept, pixels.
-    spread: standard deviation over which the local spread is taken, pixels. margin: left out at each edge, pixels; a copy may
+    spread: standard deviation over which the local spread is computed, pixels. margin: left out at each edge, pixels; a copy may
     lack it. iterations: of Gauss-Newton.
     """
 
@@ -49,7 +49,7 @@ LEVELS = (Level(32, 0.7, 3.0, 5.0, 3, 5), Level(CANVAS, 0.7, 2.0, 4.0, 5, 3))
 
 @dataclass(frozen=True)
 class Registration:
-    """How the second film of each pair lies over the first.
+    """The position of the second film of each pair over the first.
 
     score: (P,) correlation of the detail of both where they overlap, -1 to 1; the coarse one where that is below `PASS`.
     scale, shift: (P, 2) for x and y; the film's coordinate u of the first, from -1 to 1, is scale * u + shift in the second.
@@ -90,7 +90,7 @@ def register_pairs(
 
 
 class _KeptDetail:
-    """The detail of each film at one level, made when first asked for; a film is in several pairs."""
+    """The detail of each film at one level, computed on first use; a film is in several pairs."""
 
     def __init__(self, canvases: Films, level: Level) -> None:
         self.canvases, self.level = canvases, level
@@ -106,7 +106,7 @@ class _KeptDetail:
 def fit_place(
     first: NDArray[np.float32], second: NDArray[np.float32], place: NDArray[np.float32], level: Level
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Improve where the second films lie over the first.
+    """Improve the position of the second films over the first.
 
     first, second: (B, side, side) float32 detail. place: (B, 4) scale - 1 and shift of x, then of y.
     Returns places (B, 4), and correlations (B,) without the margins.
@@ -120,7 +120,7 @@ def fit_place(
     descent = np.stack([across * x, across, down * y, down], axis=1).reshape(len(first), 4, -1)  # (N, 4, pixels)
     descent -= descent.mean(axis=2, keepdims=True)
     goal = template.reshape(len(first), -1, 1)  # (N, pixels, 1)
-    descent -= (descent @ goal / goal.shape[1]) * goal.transpose(0, 2, 1)  # what a change of contrast could do as well
+    descent -= (descent @ goal / goal.shape[1]) * goal.transpose(0, 2, 1)  # the part that a change of contrast explains
     curvature = descent @ descent.transpose(0, 2, 1)  # (N, 4, 4)
     mean = np.trace(curvature, axis1=1, axis2=2).reshape(-1, 1, 1) / 4
     inverse = np.linalg.inv(curvature + (DAMPING * mean + 1e-6) * np.eye(4)).astype(np.float32)

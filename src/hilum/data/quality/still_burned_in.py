@@ -14,7 +14,7 @@ from hilum.data.decoding.decoding import DecodedFilm
 from hilum.data.quality.copies import PROBLEMS
 from hilum.records import Films
 
-SHOWN = 12  # films whose pixels are kept for a picture
+SHOWN = 12  # films whose pixels are kept for the picture
 NAMED = 5  # in a message
 
 
@@ -32,14 +32,14 @@ class StillBurnedIn:
 
 
 def find_still_burned_in(rows: pd.DataFrame, decoded: Sequence[DecodedFilm], films: Films, treatment: Treatment) -> StillBurnedIn:
-    """The films whose second look found something.
+    """The films whose second search found something.
 
     rows: columns image_id, path; their index: rows of `films` (N, size, size) uint8. decoded: of each row.
     """
     places = [int(one.burned_in[4] or 0) if one.burned_in else 0 for one in decoded]
     fate = "; left out by prepare.burned_in_left" if treatment.left == "exclude" else ""
-    told = [f"covered and looked at again: still found in {count} places{fate}" for count in places]
-    found = rows[["image_id", "path"]].assign(problem=STILL_FOUND, detail=told)[np.array(places, bool)]
+    details = [f"covered and searched again: still found in {count} places{fate}" for count in places]
+    found = rows[["image_id", "path"]].assign(problem=STILL_FOUND, detail=details)[np.array(places, bool)]
     shown: dict[str, NDArray[np.uint8]] = {}
     boxes: dict[str, NDArray[np.float64]] = {}
     for row, name, one in zip(rows.index.to_numpy(), rows["image_id"], decoded, strict=True):

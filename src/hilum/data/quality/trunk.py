@@ -1,8 +1,8 @@
 """A stylised trunk with lungs, heart, spine and shoulder blades, projected from the front or from the side.
 
-Coarse on purpose: it teaches thumbnails which way a film was taken (`lateral`); `anatomy` draws films to train on.
+Coarse on purpose: its thumbnails are examples of views for `lateral`; `anatomy` draws films to train on.
 
-Lengths are in cm, densities in g/cm3. x grows to the patient's left, y to the back, z to the head. Organs are ellipsoids and
+Lengths are in cm, densities in g/cm3. x increases to the patient's left, y to the back, z to the head. Organs are ellipsoids and
 cylinders near those of the stylised adult of Cristy and Eckerman (ORNL/TM-8381, 1987), the arms apart, the diaphragm domed.
 """
 
@@ -22,13 +22,13 @@ Volume = NDArray[np.floating[Any]]  # (heights from the head down, depths, width
 
 
 def draw_projections(seed: int, films: int, lateral: bool) -> NDArray[np.float32]:
-    """(films, THUMBNAIL, THUMBNAIL) of as many people, from the side if lateral, else from the front; 0 to 1, dense is bright."""
+    """(films, THUMBNAIL, THUMBNAIL) of different people, from the side if lateral, else from the front; 0 to 1, dense bright."""
     rng = np.random.default_rng([seed, lateral])
     return np.stack([_expose(_project(rng, lateral), rng) for _ in range(films)])  # (N, H, W)
 
 
 def _project(rng: np.random.Generator, lateral: bool) -> NDArray[np.float64]:
-    """(heights, widths) mass along the rays through one person who stands and is built at random."""
+    """(heights, widths) mass along the rays through one person of random position and build."""
     z, deep, x = _points()
     turned, leaning = math.radians(rng.normal(90 * lateral, 8)), math.tan(math.radians(rng.normal(0, 3)))
     deep = deep + leaning * (z - 45)
@@ -51,7 +51,7 @@ def _build(x: Volume, y: Volume, z: Volume, rng: np.random.Generator, arms: bool
     vary = rng.uniform
     density = np.zeros_like(x)
     wide, thick = vary(13.8, 16), vary(9.3, 10.3)
-    neck = np.clip((z - 57) / 6, 0, 1)  # the shoulders narrow to it
+    neck = np.clip((z - 57) / 6, 0, 1)  # the shoulders taper to it
     density[_within(x, y, (0, 0), (wide * (1 - 0.55 * neck), thick * (1 - 0.4 * neck)))] = 0.99
     dome = vary(1.5, 4.5)
     for side in (-1, 1):

@@ -1,1 +1,1 @@
-"""One reader per public data set or form of data set: a folder of films in, one row per film out."""
+"""One reader per public data set or kind of data set: from a folder of films to one row per film."""

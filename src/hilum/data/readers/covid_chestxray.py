@@ -1,4 +1,4 @@
-"""The reader of the COVID-19 image data collection of Cohen et al., and what its family of tables shares."""
+"""The reader of the COVID-19 image data collection of Cohen et al., and the shared code for tables of this form."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -13,7 +13,7 @@ from hilum.data.readers.values import UNTOLD, X_RAY, read_age, read_number, read
 
 TABLE = "metadata.csv"
 FOLDER = "images"
-COLUMNS = {  # new name -> names in the versions of the table; the empty one: may be missing
+COLUMNS = {  # new name -> names in the versions of the table; an empty one: may be missing
     "film": ("filename",),
     "folder": ("folder", ""),
     "patient_id": ("patientid",),
@@ -36,15 +36,15 @@ def read_covid_chestxray(root: Path, licenses: Sequence[str] = ()) -> pd.DataFra
     Patients: column `patientid`; `offset` counts days since the first symptoms or the admission.
     Views: PA, AP, AP Supine and AP Erect, in any case; lateral films and views that no rule names are left out, each with its
         reason. A missing view stays empty: no information, and a value of its own.
-    Labels: as the publications say them; the error rate is unknown. A path in the newer table (`Pneumonia/Viral/COVID-19`), a
+    Labels: as in the publications; the error rate is unknown. A path in the newer table (`Pneumonia/Viral/COVID-19`), a
         name or a list of names in the older one (`COVID-19`, `No Finding`, `COVID-19, ARDS`); `todo` means not yet graded. Kept
-        as they stand, lists as `COVID-19|ARDS`: rules must name the spelling of the table that is there.
+        unchanged, lists as `COVID-19|ARDS`: rules must use the spelling of the table at hand.
     Split: none.
     Masks: `lung_masks/<same stem>.png` where present. The repository's own `lungVAE-masks` are a network's, not read here.
     Shortcuts to watch: nearly every film with COVID-19 comes from another clinic than those without; arrows and letters of
         journal figures; hardly any normal film.
     Licence: per film, column `license`; with `licenses` only films with one of these licences, in any case, are taken, and none
-        that tells no licence.
+        without a licence.
     Source: https://github.com/ieee8023/covid-chestxray-dataset, arXiv 2006.11988
 
     Raises:
@@ -55,18 +55,18 @@ def read_covid_chestxray(root: Path, licenses: Sequence[str] = ()) -> pd.DataFra
 
 
 def find_covid_chestxray_faults(root: Path, licenses: Sequence[str] = ()) -> list[str]:
-    """What can be said at once against a root and an allow-list: no table, missing columns, licences that no row has."""
+    """Faults of a root and an allow-list, found at once: no table, missing columns, licences that no row has."""
     try:
         table = pick_columns(read_table(root / TABLE), COLUMNS, root / TABLE)
     except ValueError as error:
         return [str(error)]
-    told = {squeeze(word): word for word in table["license"] if word}
-    strange = [word for word in licenses if squeeze(word) not in told]
-    return [f"licenses must stand in {TABLE} ({', '.join(sorted(told.values()))}), got {', '.join(strange)}"] if strange else []
+    known = {squeeze(word): word for word in table["license"] if word}
+    strange = [word for word in licenses if squeeze(word) not in known]
+    return [f"licenses must be in {TABLE} ({', '.join(sorted(known.values()))}), got {', '.join(strange)}"] if strange else []
 
 
 def read_clinical_rows(root: Path, table: pd.DataFrame, licenses: Sequence[str] = (), **same: str) -> pd.DataFrame:
-    """Rows of this family of tables joined with the films below `images`.
+    """Rows of tables of this form joined with the films below `images`.
 
     table: the keys of COLUMNS; a finding is a path, a name or a list of names with commas.
     """
@@ -106,5 +106,5 @@ def _find_reason(modality: str, view: str, reason: str, license_: str, licenses:
     if reason:
         return reason, f"view {view}"
     if licenses and squeeze(license_) not in {squeeze(word) for word in licenses}:
-        return "licence not allowed", f"licence {license_ or 'not told'}; allowed: {', '.join(licenses)}"
+        return "licence not allowed", f"licence {license_ or 'not given'}; allowed: {', '.join(licenses)}"
     return "", ""

@@ -10,8 +10,8 @@ from hilum.data.readers.dicom_listing import DicomFile, find_label_faults, make_
 from hilum.data.readers.identity import hide_patient, read_salt
 
 REMEDY = (
-    "name the column of the table that tells the patient (`patient` of the source), or, if it is known that every film is of "
-    "another person, a column that holds another word for each film"
+    "name the column of the table with the patient (`patient` of the source), or, if it is known that every film is of "
+    "another person, a column with another word for each film"
 )
 
 
@@ -28,20 +28,20 @@ def read_dicom_folder(
 
     Images: DICOM files of any name, known by their content; directories and reports among them are left out and counted.
     Patients: the header's PatientID (with its issuer), or the table's column `patient`; in both cases a salted
-        hash. A film without either counts as a patient of its own, which a note says. Where most films share one PatientID,
-        have a placeholder such as ANONYMOUS or 0, or none, the column must tell.
+        hash. A film without either counts as a separate patient, which a note says. Where most films share one PatientID, have a
+        placeholder such as ANONYMOUS or 0, or none, the column is required.
     Views: the header's ViewPosition where it is a term of DICOM; age and sex likewise.
     Labels: the column `finding` of the table below the root, a row per film, found by the column `path` (path below the root or
         file name, with or without ending) or by the column `uid` (SOP Instance UID). Their error rate is unknown. A film
         without a row has an empty finding, which prepare reports.
-    Split: none. Licence: nothing is known of it.
-    Privacy: the table names films by the hash of their content; nothing of a header but the allow-list of `film_header` is read.
+    Split: none. Licence: unknown.
+    Privacy: the table names films by the hash of their content; only the allow-list of `film_header` is read from headers.
 
-    keys: root beside which the salt lies, if the films are a copy of it.
+    keys: root beside which the salt is, if the films are a copy of it.
 
     Raises:
         ValueError: no film, no salt, a table without these columns, a row that fits several films, two findings for one film, no
-            row that fits a film, or patients whom nothing tells apart.
+            row that fits a film, or patients that cannot be distinguished.
     """
     _check_named(path, uid, finding)
     films, notes = read_headers(root, keys, burned_in=True)
@@ -79,9 +79,9 @@ def find_dicom_faults(
     patient: str = "",
     keys: Path | None = None,
 ) -> list[str]:
-    """What can be said at once against the settings: no table, columns that it does not have, lines that are none.
+    """Faults of the settings, found at once: no table, missing columns, invalid lines.
 
-    keys: not asked for, as no patient is hidden here.
+    keys: unused, as no patient is hashed here.
     """
     try:
         _check_named(path, uid, finding)
@@ -92,11 +92,11 @@ def find_dicom_faults(
 
 def _check_named(path: str, uid: str, finding: str) -> None:
     if bool(path) == bool(uid) or not finding:
-        raise ValueError("films are found by a column `path` or `uid`, one of them, and a column `finding` tells what they show")
+        raise ValueError("films are found by a column `path` or `uid`, one of them, and a column `finding` is required")
 
 
 def _index_films(films: list[DicomFile], by_uid: bool) -> dict[str, set[int]]:
-    """What a row may call a film -> the films that it fits."""
+    """Names that a row may use -> the films that they fit."""
     places: dict[str, set[int]] = defaultdict(set)
     for k, film in enumerate(films):
         file = film.file

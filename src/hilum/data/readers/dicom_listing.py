@@ -1,4 +1,4 @@
-"""What the readers of DICOM share: which files are DICOM films, what their headers say, and a table without names."""
+"""Shared by the readers of DICOM: which files are DICOM films, the content of their headers, and a table without names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from hilum.data.readers.film_header import FilmHeader
 
 
-AT_ONCE = 2 * 2**20  # bytes of a table that `check` reads whole, in a tenth of a second
+AT_ONCE = 2 * 2**20  # bytes of a table that `check` reads completely, in a tenth of a second
 
 
 @dataclass(frozen=True)
 class DicomFile:
-    """file: relative to the root, which may carry a name and stays in memory. header: empty, and not `read`, if damaged."""
+    """file: relative to the root; it may contain a name and stays in memory. header: empty, and not `read`, if damaged."""
 
     file: PurePosixPath
     header: "FilmHeader"
@@ -29,9 +29,9 @@ class DicomFile:
 
 
 def read_headers(root: Path, keys: Path | None, burned_in: bool) -> tuple[list[DicomFile], list[str]]:
-    """Every DICOM film below a root with what its header says, and notes; objects without pixels are left out.
+    """Every DICOM film below a root with its header, and notes; objects without pixels are left out.
 
-    keys: root beside which the salt lies; the root itself if None. burned_in: see `read_film_header`.
+    keys: root beside which the salt is; the root itself if None. burned_in: see `read_film_header`.
 
     Raises:
         ValueError: no DICOM film below the root, or no salt.
@@ -45,7 +45,7 @@ def read_headers(root: Path, keys: Path | None, burned_in: bool) -> tuple[list[D
             try:
                 header, read = read_film_header(stream, salt, burned_in), True
             except ValueError:
-                header, read = FilmHeader(image=True), False  # decoding it will say what is wrong
+                header, read = FilmHeader(image=True), False  # decoding it reports the fault
         if header.image:
             films.append(DicomFile(file, header, read))
         others += not header.image
@@ -59,13 +59,12 @@ def make_dicom_table(
 ) -> pd.DataFrame:
     """The table that a reader of DICOM returns, a row per film in READ_COLUMNS, sorted by the films' hashes.
 
-    image_id and path come from the content. rows: what the source's tables say; a patient_id there is a hash already, and an
-    empty one gives way to the header's. `attrs`: notes; files (path in the table -> file below the root), which prepare opens
-    and writes nowhere; problems (image_id, problem, detail) for a person to see. remedy: where a patient may stand if the headers
-    do not tell.
+    image_id and path come from the content. rows: from the source's tables; a patient_id there is already hashed, and an empty
+    one is replaced by the header's. `attrs`: notes; files (path in the table -> file below the root), which prepare opens and
+    writes nowhere; problems (image_id, problem, detail) for the user. remedy: where else patients may be named.
 
     Raises:
-        ValueError: the headers do not tell patients apart, see `check_patients`.
+        ValueError: the headers do not distinguish patients, see `check_patients`.
     """
     telling = [film.header for film, row in zip(films, rows, strict=True) if film.read and not row.get("patient_id")]
     patients, placeholders = [header.patient for header in telling], [header.placeholder for header in telling]
@@ -89,7 +88,7 @@ def make_dicom_table(
     ).assign(**same)
     table = table.reindex(columns=list(READ_COLUMNS), fill_value="").fillna("").astype(str)
     nameless = int((table["patient_id"] == "").sum())
-    more = [f"films whose header names no patient: {nameless}; each counts as a patient of its own"] if nameless else []
+    more = [f"films whose header names no patient: {nameless}; each counts as a separate patient"] if nameless else []
     table["patient_id"] = table["patient_id"].where(table["patient_id"] != "", table["image_id"])
     table.attrs["notes"] = [*notes, *more]
     table.attrs["files"] = {path: str(film.file) for (_, film, _), (_, path) in zip(ordered, names, strict=True)}
@@ -114,7 +113,7 @@ def read_labels(root: Path, name: str, columns: Sequence[str], numbers: Sequence
 
 
 def find_label_faults(root: Path, name: str, columns: Sequence[str]) -> list[str]:
-    """What can be said at once against a table of `read_labels`: its place, its columns, and of a small one every line."""
+    """Faults of a table of `read_labels`, found at once: its place, its columns, and of a small one every line."""
     try:
         _check_place(root, name)
         small = (root / name).stat().st_size <= AT_ONCE

@@ -1,10 +1,10 @@
-"""Whether the headers of a source tell its patients apart: de-identified exports often give every film one identifier."""
+"""Whether the headers of a source distinguish its patients: de-identified exports often give every film one identifier."""
 
 import re
 from collections import Counter
 from collections.abc import Sequence
 
-PLACEHOLDERS = (  # what stands for any patient, without blanks and punctuation; a run of zeros or X as well
+PLACEHOLDERS = (  # used for any patient, without blanks and punctuation; a run of zeros or X as well
     *(
         "anonymous",
         "anonymized",
@@ -32,12 +32,12 @@ PLACEHOLDERS = (  # what stands for any patient, without blanks and punctuation;
     ),
     *("unknown", "unbekannt", "inconnu", "none", "null", "nan", "na", "noid", "nopatientid", "notavailable", "notspecified"),
 )
-MOST = 0.5  # share of the films; one patient who has more cannot stand in training, validation and test
-SERIES = 10  # films that one patient may well have: an identifier of fewer is believed, unless it is a placeholder
+MOST = 0.5  # share of the films; one patient with more cannot be split into training, validation and test
+SERIES = 10  # films that one patient may have: an identifier of fewer is accepted, unless it is a placeholder
 
 
 def name_placeholder(identifier: str) -> str:
-    """The placeholder that an identifier is, as a word that may be quoted; empty if it may name a patient, or is empty."""
+    """The placeholder in an identifier, as a word that may be quoted; empty if it may name a patient, or is empty."""
     word = re.sub(r"[\W_]", "", identifier.casefold())
     if not word:
         return "punctuation" if identifier.strip() else ""
@@ -49,33 +49,33 @@ def name_placeholder(identifier: str) -> str:
 def check_patients(patients: Sequence[str], placeholders: Sequence[str], films: int, remedy: str) -> list[str]:
     """Notes on films whose header has a placeholder as patient; they count as one patient.
 
-    patients: hashes of the identifiers of films whose patient the header tells, empty for none; headers that cannot be read are
-    left out. placeholders: `name_placeholder` of each. films: all films of the source. remedy: where else a patient may stand.
+    patients: hashes of the identifiers in the films' headers, empty for none; unreadable headers are left out. placeholders:
+    `name_placeholder` of each. films: all films of the source. remedy: where else patients may be named.
 
     Raises:
         ValueError: most films share one identifier, or have a placeholder or none: as one patient they cannot be split, and as a
-            patient each, films of one person may come into training and into test.
+            patient each, films of one person may be in training and in test.
     """
-    told = [word for word in placeholders if word]
-    words = ", ".join(f"{word} ({count})" for word, count in Counter(told).most_common(5))
+    found = [word for word in placeholders if word]
+    words = ", ".join(f"{word} ({count})" for word, count in Counter(found).most_common(5))
     nameless = sum(not patient for patient in patients)
-    unknown = nameless + len(told)
-    if unknown > max(1, MOST * films) and (told or unknown >= SERIES):
-        got = [f"{len(told)} of {films} films with a placeholder for it: {words}"] if told else []
+    unknown = nameless + len(found)
+    if unknown > max(1, MOST * films) and (found or unknown >= SERIES):
+        got = [f"{len(found)} of {films} films with a placeholder for it: {words}"] if found else []
         got += [f"{nameless} of {films} films without one"] if nameless else []
         raise ValueError(_refuse(" and ".join(got), remedy))
     shared = Counter(filter(None, patients)).most_common(1)
     if shared and shared[0][1] > MOST * films and shared[0][1] >= SERIES:
         raise ValueError(_refuse(f"{shared[0][1]} of {films} films that share one", remedy))
     return (
-        [f"films whose header has a placeholder as patient: {len(told)}, {words}; each word counts as one patient"]
-        if told
+        [f"films whose header has a placeholder as patient: {len(found)}, {words}; each word counts as one patient"]
+        if found
         else []
     )
 
 
 def _refuse(got: str, remedy: str) -> str:
     return (
-        f"the PatientID of the headers must tell patients apart, got {got}; taken as one patient these films cannot be split, "
-        f"and taken as a patient each, films of one person may come into training and into test: {remedy}"
+        f"the PatientID of the headers must distinguish patients, got {got}; as one patient these films cannot be split, "
+        f"and as a patient each, films of one person may be in training and in test: {remedy}"
     )

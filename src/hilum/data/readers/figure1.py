@@ -9,7 +9,7 @@ from hilum.data.readers.covid_chestxray import NUMBERS, TABLE, read_clinical_row
 from hilum.data.readers.table_files import read_table
 from hilum.data.readers.tables import pick_columns
 
-COLUMNS = {  # new name -> names in the table; the empty one: may be missing
+COLUMNS = {  # new name -> names in the table; an empty one: may be missing
     "film": ("patientid",),
     "patient_id": ("patientid",),
     "finding": ("finding",),
@@ -27,13 +27,13 @@ def read_figure1(root: Path) -> pd.DataFrame:
     """Chest films that clinicians shared in the Figure 1 app, mostly COVID-19 (Wang, Wong and others, 2020).
 
     Images: 55 rows of `metadata.csv` (latin-1 text in some versions), JPEG and PNG of many sizes below `images`, named after
-        `patientid`; many are photographs of a screen, as the column `artifacts/distortion` says of some.
+        `patientid`; many are photographs of a screen, some noted in the column `artifacts/distortion`.
     Patients: `patientid` without the letter of a second or third film: `COVID-00003a` and `COVID-00003b` are one patient;
         `offset` counts days since the first symptoms.
-    Views: PA, AP and AP erect; mostly not told, which stays empty: no information, and a value of its own.
-    Labels: `COVID-19`, `Pneumonia`, `No finding`, and empty for about a fifth of the films, which a rule must exclude; told by
-        the sharing clinician, the error rate is unknown.
-    Age: years; words such as `50+` and `early 40s` say no number and become empty (a note counts them).
+    Views: PA, AP and AP erect; mostly not given, which stays empty: no information, and a value of its own.
+    Labels: `COVID-19`, `Pneumonia`, `No finding`, and empty for about a fifth of the films, which a rule must exclude; given
+        by the sharing clinician, the error rate is unknown.
+    Age: years; words such as `50+` and `early 40s` are no numbers and become empty (a note counts them).
     Split: none.
     Shortcuts to watch: screen photographs; one source for one class.
     Licence: none is stated in the repository ("for research purposes only").
@@ -48,7 +48,7 @@ def read_figure1(root: Path) -> pd.DataFrame:
 
 
 def find_figure1_faults(root: Path) -> list[str]:
-    """What can be said at once against a root: no table, missing columns."""
+    """Faults of a root, found at once: no table, missing columns."""
     try:
         pick_columns(read_table(root / TABLE), COLUMNS, root / TABLE)
     except ValueError as error:

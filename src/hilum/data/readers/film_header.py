@@ -1,4 +1,4 @@
-"""What hilum takes out of a DICOM header: an allow-list, each value checked against the terms that it may have.
+"""The allow-list of what hilum reads from a DICOM header, each value checked against its legal terms.
 
 Everything else in a header (names, dates, places, accession numbers, comments) is never read into memory.
 """
@@ -13,15 +13,15 @@ from hilum.data.decoding.dicom_header import read_header, read_numbers, read_tex
 from hilum.data.readers.dicom_patients import name_placeholder
 from hilum.data.readers.identity import hide_patient
 
-ALLOWED = (  # what may enter a table, as it is or as a remark
+ALLOWED = (  # may enter a table, unchanged or as a remark
     *("SOPClassUID", "Modality", "ViewPosition", "PatientSex", "PatientAge", "BurnedInAnnotation", "Rows", "Columns"),
     *("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"),
 )
-HASHED = ("PatientID", "IssuerOfPatientID")  # leave this file as a salted hash
-MATCHED = ("SOPInstanceUID",)  # finds the film's row in a table of labels, and goes no further
+HASHED = ("PatientID", "IssuerOfPatientID")  # leave this module only as a salted hash
+MATCHED = ("SOPInstanceUID",)  # finds the film's row in a table of labels, and is not stored
 VIEWS = ("AP", "PA", "LL", "RL", "LLD", "RLD", "LLO", "RLO", "LATERAL", "LAT")
-MODALITIES = ("CR", "DX", "RG", "RF", "XA", "PX", "OT", "SC", "")  # projections, and what does not say
-OLDEST = 89  # years; older patients are few enough to be known, and are written as one year more
+MODALITIES = ("CR", "DX", "RG", "RF", "XA", "PX", "OT", "SC", "")  # projections, and unspecified
+OLDEST = 89  # years; older patients are few enough to be identified, and are written as one year more
 SQUARENESS = 0.01  # share by which the sides of a pixel may differ
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -31,11 +31,11 @@ _UNITS = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0, "": 1.0}
 
 @dataclass(frozen=True)
 class FilmHeader:
-    """What a header says of a film; empty where it says nothing or cannot be read.
+    """The header of a film; empty where a value is missing or unreadable.
 
     image: it has rows and columns. patient: salted hash. uid: SOP Instance UID, for matching only. view: a term of VIEWS.
-    age: years. sex: F or M. remarks: (problem, detail) for a person to see; they quote allowed terms only. placeholder: the word
-    that stands for any patient where this one's identifier should be, see `name_placeholder`.
+    age: years. sex: F or M. remarks: (problem, detail) for the user; they quote allowed terms only. placeholder: the word
+    in place of the patient's identifier, see `name_placeholder`.
     """
 
     image: bool = False
@@ -86,7 +86,7 @@ def _remark_text(header: Dataset, strange: list[str], burned_in: bool) -> list[t
     remarks = []
     if strange:
         remarks.append(
-            ("text in a coded attribute", f"{', '.join(strange)} holds no term of DICOM; look whether a name stands there")
+            ("text in a coded attribute", f"{', '.join(strange)} holds no term of DICOM; check whether it contains a name")
         )
     said = read_text(header, "BurnedInAnnotation").upper()
     if said == "YES":
@@ -100,12 +100,12 @@ def _remark_pixels(header: Dataset) -> list[tuple[str, str]]:
     remarks = []
     modality = read_text(header, "Modality").upper()
     if modality not in MODALITIES:
-        told = modality if re.fullmatch("[A-Z]{2}", modality) else "no term of DICOM"
-        remarks.append(("odd modality", f"the header says {told}, which is no projection radiograph"))
+        term = modality if re.fullmatch("[A-Z]{2}", modality) else "no term of DICOM"
+        remarks.append(("odd modality", f"the header says {term}, which is no projection radiograph"))
     for key in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"):
         try:
             sides = read_numbers(header, key)
-        except ValueError:  # must not cost what the header tells of the patient
+        except ValueError:  # must not lose the patient's data in the header
             remarks.append(("odd pixel size", f"{key} holds no numbers; the film is prepared as stored"))
             continue
         if len(sides) == 2 and min(sides) > 0:

@@ -1,4 +1,4 @@
-"""Every file below a root as what it is: its content says so, an ending only that a film was meant."""
+"""The kind of every file below a root: by its content; an ending only shows that a film was intended."""
 
 import os
 import stat
@@ -11,27 +11,27 @@ from pathlib import Path, PurePosixPath
 from hilum.data.decoding.kinds import DICOM, DRAWN, EMPTY, PICTURES, find_kind
 from hilum.data.readers.system_files import is_system_file
 
-SUFFIXES = (  # of pictures that are read, compared in lower case without blanks and underscores behind them
+SUFFIXES = (  # of pictures that are read, compared in lower case without trailing blanks and underscores
     *(".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".tif", ".tiff", ".bmp", ".dib", ".pbm", ".pgm", ".ppm", ".pnm", ".webp"),
 )
 DICOM_SUFFIXES = (".dcm", ".dicom")  # a DICOM may have any other name or none
 TABLE_SUFFIXES = (".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".xls", ".xlsx", ".ods")
-MASK_FOLDERS = ("lung_masks", "lesion_masks")  # directly below the root: what lies in them is no film
-MASKS = {  # folders among the films -> what their files are masks of
+MASK_FOLDERS = ("lung_masks", "lesion_masks")  # directly below the root: their files are no films
+MASKS = {  # folders among the films -> kind of their masks
     **dict.fromkeys(("mask", "masks", "lung_masks"), "lung_mask"),
     "lesion_masks": "lesion_mask",
 }
-IMAGES = "images"  # a folder of films beside one of masks; it names no class
+IMAGES = "images"  # a folder of films next to one of masks; it names no class
 
 
 @dataclass(frozen=True)
 class FoundFiles:
-    """All files below a root, relative to it, each in one place and sorted.
+    """All files below a root, relative to it, each in one list and sorted.
 
-    pictures: films of PICTURES by content, and files whose ending says that they are meant for some. dicoms: the same of DICOM.
-    root_masks: pictures below MASK_FOLDERS. masks: kind -> film -> mask, where a folder of masks lies among the films.
+    pictures: films of PICTURES by content, and files with such an ending. dicoms: the same of DICOM.
+    root_masks: pictures below MASK_FOLDERS. masks: kind -> film -> mask, from folders of masks among the films.
     stray_masks: pictures in such folders that belong to no film. others: file -> its kind (`kinds.find_kind`): no film.
-    system, drawn, tables: files that nobody takes for films: of the system, panels and figures of hilum, and tables.
+    system, drawn, tables: files that are clearly no films: of the system, panels and figures of hilum, and tables.
     """
 
     pictures: list[PurePosixPath] = field(default_factory=list)
@@ -46,7 +46,7 @@ class FoundFiles:
 
 
 def find_files(root: Path) -> FoundFiles:
-    """Look at the name and the beginning of every file below a root.
+    """Read the name and the beginning of every file below a root.
 
     Raises:
         ValueError: the root is no folder.
@@ -77,23 +77,23 @@ def find_files(root: Path) -> FoundFiles:
 
 
 def read_suffix(path: PurePosixPath) -> str:
-    """The ending of a name in lower case, without what copies and downloads put behind it: `.jpg` of `a.jpg ` and `A.JPG_`."""
+    """The ending of a name in lower case, without what copies and downloads append: `.jpg` of `a.jpg ` and `A.JPG_`."""
     return PurePosixPath(path.name.rstrip(" _")).suffix.lower()
 
 
 def drop_images(path: PurePosixPath) -> PurePosixPath:
-    """A path without its folders called `images`, which name no class."""
+    """A path without its folders named `images`, which name no class."""
     return PurePosixPath(*(part for part in path.parts if part.lower() != IMAGES))
 
 
 def _list_kinds(root: Path) -> list[tuple[PurePosixPath, str]]:
-    """Every regular file below a root, sorted, with its kind; that of a system file is not looked at."""
+    """Every regular file below a root, sorted, with its kind; system files are not opened."""
     found = []
     for path in root.rglob("*"):
         try:
             status = path.stat()
         except OSError:
-            continue  # a link to nothing, which acquire refuses
+            continue  # a broken link, which acquire refuses
         if stat.S_ISREG(status.st_mode):
             relative = PurePosixPath(path.relative_to(root).as_posix())
             system = is_system_file(relative)
@@ -116,8 +116,8 @@ def _part_masks(
 ) -> tuple[list[PurePosixPath], dict[str, dict[PurePosixPath, PurePosixPath]], list[PurePosixPath]]:
     """Films, masks by kind and film, and pictures in folders of masks that belong to no film.
 
-    A folder that is called after masks holds masks if one of its files has the name of a film that lies where the folder does, or
-    beside it in `images`; otherwise its name is that of a class.
+    A folder with a name of MASKS holds masks if one of its files has the name of a film next to the folder, or in `images` next
+    to it; otherwise its name is that of a class.
     """
     places = {path: k for path in pictures if (k := _find_mask_folder(path)) >= 0}
     by_name = {_name_film(path): path for path in reversed(pictures) if path not in places}
@@ -140,10 +140,10 @@ def _part_masks(
 
 
 def _find_mask_folder(path: PurePosixPath) -> int:
-    """Which part of a path is a folder of masks; -1 if none is."""
+    """The position of a folder of masks in a path; -1 if there is none."""
     return next((k for k, part in enumerate(path.parts[:-1]) if part.lower() in MASKS), -1)
 
 
 def _name_film(path: PurePosixPath) -> str:
-    """What a film and its mask have in common: the path without `images` and without the ending."""
+    """The key shared by a film and its mask: the path without `images` and without the ending."""
     return str(drop_images(path.with_suffix(""))).lower()

@@ -1,7 +1,7 @@
-"""Names that tell nothing: patients by salted hash, DICOM films by the hash of their content.
+"""Pseudonyms: patients by salted hash, DICOM films by the hash of their content.
 
-The salt is a file beside the root of the films, as the key from hash to file is: who holds the films holds them, and nobody else
-can try out patient numbers. Neither lies below the root (which `mode: copy` copies), in git, prepared data or a tracking store.
+The salt and the key from hash to file are files beside the root of the films: only who holds the films has them, and no one else
+can try out patient numbers. Neither is below the root (which `mode: copy` copies), in git, prepared data or a tracking store.
 """
 
 import hashlib
@@ -21,19 +21,19 @@ _REMEDY = "make that folder writable, or put a copy of the salt of whoever share
 
 
 def salt_file(root: Path) -> Path:
-    """Where the salt of a root of films is: beside it, not below it."""
+    """The salt's file for a root of films: beside it, not below it."""
     root = root.resolve()
     return root.with_name(root.name + SALT_SUFFIX)
 
 
 def key_file(root: Path) -> Path:
-    """Where the table from a film's hash to its file is, for who holds the films."""
+    """The file with the key from a film's hash to its file, for those who hold the films."""
     root = root.resolve()
     return root.with_name(root.name + KEY_SUFFIX)
 
 
 def read_salt(root: Path) -> bytes:
-    """The salt of a root of films; made at random when there is none yet, readable by its owner only.
+    """The salt of a root of films; created at random if absent, readable by its owner only.
 
     Raises:
         ValueError: it cannot be read or written, or the file holds something else.
@@ -60,7 +60,7 @@ def hide_patient(salt: bytes, patient: str) -> str:
 
 
 def name_films(hashes: Sequence[str]) -> list[tuple[str, str]]:
-    """image_id and path of films from the hashes of their bytes; the second of two equal files has -2 behind it."""
+    """image_id and path of films from the hashes of their bytes; the second of two equal files ends in -2."""
     seen: Counter[str] = Counter()
     names = []
     for sha in hashes:
@@ -71,7 +71,7 @@ def name_films(hashes: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def write_key(root: Path, hashes: Mapping[str, str]) -> Path:
-    """Write beside the root which hash is which file, for a person who must find a film that a list names.
+    """Write the key from hash to file beside the root, to find the films named in a list.
 
     hashes: path below the root -> SHA-256 of the file.
 
@@ -85,7 +85,7 @@ def write_key(root: Path, hashes: Mapping[str, str]) -> Path:
         _write_privately(file, "\n".join(["image_id,sha256,file", *lines]) + "\n")
     except OSError as error:
         raise ValueError(
-            f"the key from hash to film must stand beside the films, but {file} cannot be written ({error.strerror}); {_REMEDY}"
+            f"the key from hash to film must be beside the films, but {file} cannot be written ({error.strerror}); {_REMEDY}"
         ) from None
     return file
 

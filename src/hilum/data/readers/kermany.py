@@ -18,9 +18,9 @@ def read_kermany(root: Path) -> pd.DataFrame:
     """Chest films of children one to five years old, Guangzhou Women and Children's Medical Center (Kermany et al. 2018).
 
     Images: 5,856 JPEG, up to about 2,000 px (copies at 224 x 224 are common); folders `train`, `val` (16 films) and `test` (624).
-    Patients: 4,097 by the key of class and number (`b128`, `v1661`, `n1-0115`, `n2-1427`): a bare number is used again for other
+    Patients: 4,097 by the key of class and number (`b128`, `v1661`, `n1-0115`, `n2-1427`): a number alone is reused for other
         children, 979 of them for a bacterial and a viral case. Version 3 of the set names films BACTERIA-N-M, VIRUS-N-M and
-        NORMAL-N-M, where N is a randomised number of up to seven digits; the key is class and number there too (`b1008087`).
+        NORMAL-N-M, where N is a random number of up to seven digits; its key is class and number too (`b1008087`).
     Views: anterior-posterior.
     Labels: normal, bacterial or viral pneumonia, read from the file name. Graded by two physicians, the evaluation part checked
         by a third; the error rate is not published. 32 surplus byte-identical files in 30 groups.
@@ -37,15 +37,15 @@ def read_kermany(root: Path) -> pd.DataFrame:
     films = list_films(root)
     masks = index_lung_masks(root)
     has_test = any(_is_in_test(path) for path in films)
-    rows, strangers = [], []
+    rows, unnamed = [], []
     for path in films:
         finding, patient = _read_kermany_name(path.name)
         if not finding:
-            strangers.append(path)
+            unnamed.append(path)
         official = ("test" if _is_in_test(path) else "train") if has_test else ""
         mask = escape_name(str(masks.get(path.stem, masks.get(list_stems(path)[0], ""))))
         rows.append({"finding": finding, "patient_id": patient or str(path), "official_split": official, "lung_mask": mask})
-    if len(strangers) == len(films):
+    if len(unnamed) == len(films):
         raise ValueError(
             "a kermany root must hold files named personN_bacteria_M, personN_virus_M, IM-N-M or NORMAL2-IM-N-M, or as version 3 "
             f"of the set has them BACTERIA-N-M, VIRUS-N-M or NORMAL-N-M, got {name_some(films)} below {root}; "
@@ -53,8 +53,8 @@ def read_kermany(root: Path) -> pd.DataFrame:
         )
     table = make_table(films, rows, view="AP", license="CC BY 4.0")
     add_files(table, masks.values())
-    if strangers:
-        table.attrs["notes"].append(f"films whose name tells no finding: {len(strangers)}, such as {name_some(strangers)}")
+    if unnamed:
+        table.attrs["notes"].append(f"films whose name has no finding: {len(unnamed)}, such as {name_some(unnamed)}")
     return table
 
 

@@ -1,4 +1,4 @@
-"""What every reader shares: which files below a root are films and which are not, and the table that a reader returns."""
+"""Shared by all readers: which files below a root are films and which are not, and the table that a reader returns."""
 
 import os
 from collections import Counter
@@ -13,7 +13,7 @@ from hilum.data.readers.found_files import find_files
 
 OTHER_FORM, NO_FILM, STRAY_MASK = "picture of another form", "no film", "mask without a film"
 
-# What a reader may know of a film; prepare adds the rest of records.MANIFEST. An empty string means "no information".
+# The columns that a reader may fill; prepare adds the rest of records.MANIFEST. An empty string means "no information".
 READ_COLUMNS = (
     "image_id",  # path without its ending, until prepare puts the source's name in front
     "path",  # relative to the root, with forward slashes
@@ -33,9 +33,9 @@ READ_COLUMNS = (
 
 
 def list_films(root: Path) -> list[PurePosixPath]:
-    """The films below a root that are pictures, sorted, relative to it: by content, or because their ending says so.
+    """The films below a root that are pictures, sorted, relative to it: by content or by ending.
 
-    Masks, tables, system files and pictures that hilum drew are no films; DICOM is read by readers of its own.
+    Masks, tables, system files and pictures that hilum drew are no films; DICOM has separate readers.
 
     Raises:
         ValueError: the root is no folder or holds no film.
@@ -61,7 +61,7 @@ def list_masks(root: Path) -> list[PurePosixPath]:
 
 
 def index_lung_masks(root: Path) -> dict[str, PurePosixPath]:
-    """The masks directly below `lung_masks` of a root, by every stem that a table or a film may have for them."""
+    """The masks directly below `lung_masks` of a root, by every stem that a table or a film may use for them."""
     masks = [path for path in list_masks(root) if path.parts[0].lower() == "lung_masks"]
     return {stem: path for path in masks for stem in list_stems(path)}
 
@@ -74,7 +74,7 @@ def list_stems(path: PurePosixPath) -> list[str]:
 def list_unread(root: Path, table: pd.DataFrame) -> list[dict[str, str]]:
     """Files below a root that are no film for a reader of pictures, as `name_left_out` names them.
 
-    table: what the reader read; masks that it names are none of these, and tables that its `attrs["tables"]` names.
+    table: the reader's table; the masks in it and the tables in its `attrs["tables"]` are not among them.
     """
     found = find_files(root)
     left = [
@@ -90,20 +90,20 @@ def list_unread(root: Path, table: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def list_excused(root: Path, table: pd.DataFrame) -> list[str]:
-    """A sentence on each kind of file below a root that nobody takes for a film; table: see `list_unread`."""
+    """A sentence on each kind of file below a root that is clearly no film; table: see `list_unread`."""
     found = find_files(root)
     tables = [path for path in found.tables if str(path) not in table.attrs.get("tables", [])]
-    told = {"system files": found.system, "pictures drawn by hilum": found.drawn, "tables that no setting names": tables}
-    return [f"{what}, not read: {len(paths)}, such as {name_some(paths)}" for what, paths in told.items() if paths]
+    kinds = {"system files": found.system, "pictures drawn by hilum": found.drawn, "tables that no setting names": tables}
+    return [f"{what}, not read: {len(paths)}, such as {name_some(paths)}" for what, paths in kinds.items() if paths]
 
 
 def make_table(films: Sequence[PurePosixPath], rows: Iterable[dict[str, str]], **same: str) -> pd.DataFrame:
     """The table that a reader returns: a row per film in READ_COLUMNS and `same` in every row.
 
-    Its `attrs["notes"]` is an empty list of sentences for a person; its `attrs["left_out"]` an empty list of mappings with the
+    Its `attrs["notes"]` is an empty list of sentences for the user; its `attrs["left_out"]` an empty list of mappings with the
     keys of copies.PROBLEMS, one for each film or row of a table that the reader did not take (see `name_left_out`). A reader adds
     `attrs["tables"]`: the names of the tables that it read. A path that UTF-8 cannot hold is escaped (`cells.escape_name`):
-    `attrs["files"]` leads from it to the file's own name. A reader writes masks in that way itself (`add_files`).
+    `attrs["files"]` maps it to the file's real name. A reader escapes masks itself (`add_files`).
     """
     named = [row | {"image_id": name, "path": str(path)} for row, name, path in zip(rows, _name_films(films), films, strict=True)]
     written = [
@@ -117,14 +117,14 @@ def make_table(films: Sequence[PurePosixPath], rows: Iterable[dict[str, str]], *
 
 
 def add_files(table: pd.DataFrame, paths: Iterable[PurePosixPath]) -> None:
-    """Have a reader's table lead from each path as it is written to the file's own name, where the two differ; in place."""
+    """Add to a reader's table the real name of each file whose path is written differently; in place."""
     names = {escape_name(str(path)): str(path) for path in paths}
     if odd := {written: name for written, name in names.items() if written != name}:
         table.attrs["files"] = table.attrs.get("files", {}) | odd
 
 
 def name_left_out(path: str, problem: str, detail: str) -> dict[str, str]:
-    """One row of `attrs["left_out"]`: a film, or the name of a film that is not there, and why it is no row of the table."""
+    """One row of `attrs["left_out"]`: a film, or the name of a missing film, and why it is no row of the table."""
     return {
         "image_id": str(PurePosixPath(path).with_suffix("")) if path else "",
         "path": path,
@@ -134,7 +134,7 @@ def name_left_out(path: str, problem: str, detail: str) -> dict[str, str]:
 
 
 def list_names(path: PurePosixPath) -> tuple[str, ...]:
-    """The texts by which a table may name a file: its own name, or of one that is no UTF-8 the escaped one and the Latin ones."""
+    """The texts by which a table may name a file: its own name, or if that is not UTF-8, the escaped and the Latin ones."""
     name, raw = str(path), os.fsencode(path)
     if escape_name(name) == name:
         return (name,)

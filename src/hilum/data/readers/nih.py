@@ -13,10 +13,10 @@ from hilum.data.readers.tables import attach_rows, count_odd, pick_columns
 from hilum.data.readers.values import make_box, read_age, read_sex, read_view, split_findings
 from hilum.records import JOINT
 
-ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")  # the first one that is there
+ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")  # the first that exists
 BOXES = "BBox_List_2017.csv"
 LISTS = {"train": "train_val_list.txt", "test": "test_list.txt"}
-BOX_SIDE = 1024  # pixels: boxes are given on the released films of this side
+BOX_SIDE = 1024  # pixels: boxes refer to the released films of this side
 CORNERS = ("Bbox [x", "y", "w", "h]")  # the names of four columns of BOXES
 COLUMNS = {
     "film": ("Image Index",),
@@ -31,23 +31,23 @@ COLUMNS = {
 def read_nih(root: Path) -> pd.DataFrame:
     """Frontal chest films of adults and children, NIH Clinical Center 1992 to 2015 (ChestX-ray14, Wang et al. 2017).
 
-    Images: 112,120 PNG of 1024 x 1024 pixels, 8 bit, anywhere below the root (`images`, `images_001/images`, ...). Rows of films
-        that are not there (a part of the download) are counted and listed.
-    Patients: 30,805, column `Patient ID`. Age in years (above 120, as some rows of the first version have: empty), sex.
-    Views: PA and AP, as told.
-    Labels: 14 findings and `No Finding`, several joined by `|`, mined from reports by a language program; the authors state an
-        error rate below 10 %, radiologists who looked at films found a higher one.
-    Split: `train_val_list.txt` and `test_list.txt` where both are there: the official split, by patient.
+    Images: 112,120 PNG of 1024 x 1024 pixels, 8 bit, anywhere below the root (`images`, `images_001/images`, ...). Rows of
+        missing films (a partial download) are counted and listed.
+    Patients: 30,805, column `Patient ID`. Age in years (above 120, in some rows of version 1: empty), sex.
+    Views: PA and AP, as given.
+    Labels: 14 findings and `No Finding`, several joined by `|`, extracted from reports by text mining; the authors state an
+        error rate below 10 %, radiologists who reviewed films found a higher one.
+    Split: `train_val_list.txt` and `test_list.txt` where both exist: the official split, by patient.
     Boxes: `BBox_List_2017.csv`, 984 boxes on 880 films, drawn by a radiologist: x, y, width, height in pixels of the
         1024 x 1024 film, with the finding of each; on films of another size they are scaled, which a note says. Without a
-        table of entries, films with boxes are read alone, their findings those of the boxes.
+        table of entries, only films with boxes are read, with the findings of the boxes.
     Shortcuts to watch: chest tubes on films with Pneumothorax, AP films of patients too ill to stand.
     Licence: no restriction on use, with attribution to the NIH Clinical Center.
     Source: doi 10.1109/CVPR.2017.369, https://nihcc.app.box.com/v/ChestXray-NIHCC
 
     Raises:
-        ValueError: neither entries nor boxes, no film, one list of the official split without the other, a film in both, columns
-            that are missing, a box that is none, or nothing left.
+        ValueError: neither entries nor boxes, no film, one list of the official split without the other, a film in both, missing
+            columns, an invalid box, or nothing left.
     """
     boxes = _read_boxes(root)
     entries = _find_entries(root)
@@ -66,7 +66,7 @@ def read_nih(root: Path) -> pd.DataFrame:
         drawn[name].append(_scale(box, scales.get(name, (1.0, 1.0))))
         of_boxes[name].append(finding)
     findings = table["finding"].tolist() if entries else [JOINT.join(of_boxes[name]) for name in table["film"]]
-    told, ages, views = _read_split(root), table["age"].map(read_age), [read_view(view) for view in table["view"]]
+    official, ages, views = _read_split(root), table["age"].map(read_age), [read_view(view) for view in table["view"]]
     rows = table.assign(
         finding=[split_findings(text, JOINT) for text in findings],
         age=ages,
@@ -74,7 +74,7 @@ def read_nih(root: Path) -> pd.DataFrame:
         view=[view for view, _ in views],
         problem=[reason for _, reason in views],
         detail=[f"view {view}" for view in table["view"]],
-        official_split=[told.get(name, "") for name in table["film"]],
+        official_split=[official.get(name, "") for name in table["film"]],
         boxes=table["film"].map(lambda name: drawn[name]),
         box_findings=table["film"].map(lambda name: of_boxes[name]),
         lung_mask=[escape_name(str(masks.get(PurePosixPath(name).stem, ""))) for name in table["film"]],
@@ -86,7 +86,7 @@ def read_nih(root: Path) -> pd.DataFrame:
     if not entries:
         result.attrs["notes"].append(f"no {ENTRIES[1]}: films and findings are those of {BOXES} alone")
     remarks = {
-        "films in neither list of the official split": list(result["path"][result["official_split"] == ""]) if told else [],
+        "films in neither list of the official split": list(result["path"][result["official_split"] == ""]) if official else [],
         f"films that are not {BOX_SIDE} x {BOX_SIDE} pixels, to which their boxes are scaled": sorted(scales),
         "films with boxes that the table of entries does not know": sorted(set(boxes["film"]) - set(table["film"])),
     }
@@ -98,7 +98,7 @@ def read_nih(root: Path) -> pd.DataFrame:
 
 
 def find_nih_faults(root: Path) -> list[str]:
-    """What can be said at once against a root: neither entries nor boxes, missing columns, half an official split."""
+    """Faults of a root, found at once: neither entries nor boxes, missing columns, half an official split."""
     faults = []
     try:
         entries = _find_entries(root)
@@ -132,19 +132,19 @@ def _read_split(root: Path) -> dict[str, str]:
     both = sorted(names["train"] & names["test"])
     if both:
         raise ValueError(
-            f"a film must be in one list of the official split, got {len(both)} in both, such as {both[0]}; mend the lists"
+            f"a film must be in one list of the official split, got {len(both)} in both, such as {both[0]}; correct the lists"
         )
     return {name: part for part, listed in names.items() for name in listed}
 
 
 def _tell_half_split(there: str) -> str:
     return (
-        f"the official split must be told by both {' and '.join(LISTS.values())}, got {there} only; add the other, or remove it"
+        f"the official split must be given by both {' and '.join(LISTS.values())}, got {there} only; add the other, or remove it"
     )
 
 
 def _read_boxes(root: Path) -> pd.DataFrame:
-    """Columns film, finding, box; the header's third cell, `Bbox [x,y,w,h]`, holds commas, so columns go by their place."""
+    """Columns film, finding, box; the header's third cell, `Bbox [x,y,w,h]`, contains commas, so columns are read by position."""
     if not (root / BOXES).is_file():
         return pd.DataFrame({"film": [], "finding": [], "box": []}, dtype=str)
     table = read_table(root / BOXES, numbers=CORNERS)
@@ -163,7 +163,7 @@ def _measure_scales(root: Path, films: list[PurePosixPath], boxed: set[str]) -> 
                 with Image.open(root / path) as film:
                     width, height = film.size
             except (OSError, Image.DecompressionBombError):
-                continue  # a broken film: prepare says so
+                continue  # a broken film: prepare reports it
             if (width, height) != (BOX_SIDE, BOX_SIDE):
                 scales[path.name] = (width / BOX_SIDE, height / BOX_SIDE)
     return scales

@@ -1,4 +1,4 @@
-"""The raw films of a source: where they are, whether they are still what was pinned, and what its reader says of them."""
+"""The raw films of a source: where they are, whether they are unchanged since they were pinned, and its reader's table."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from hilum.workspace import Workspace
 
 
 def read_source(name: str, params: Params, workspace: Workspace) -> tuple[Path, pd.DataFrame]:
-    """Where a source's films are, and the reader's table of them."""
+    """The root of a source's films, and the reader's table of them."""
     source = params.acquire.sources[name]
     folder = workspace.raw(name)
     if isinstance(source, PhantomSource):
@@ -31,7 +31,7 @@ def read_source(name: str, params: Params, workspace: Workspace) -> tuple[Path, 
         folder = root
     options = source.model_dump(exclude=NOT_READ)
     if isinstance(source, DICOM_SOURCES):
-        options["keys"] = root  # the salt lies beside the films themselves, not beside a copy
+        options["keys"] = root  # the salt is beside the original films, not beside a copy
         return folder, READERS[source.reader].read(folder, **options)
     table = READERS[source.reader].read(folder, **options)
     tell_unread(folder, table)
@@ -40,7 +40,7 @@ def read_source(name: str, params: Params, workspace: Workspace) -> tuple[Path, 
 
 
 def escape_names(table: pd.DataFrame) -> None:
-    """In place, what a reader tells beside its table as UTF-8 can hold it: file names may be none."""
+    """Escape what is not UTF-8, such as file names, in a reader's notes and lists, in place."""
     attrs = table.attrs
     attrs["notes"] = [escape(note) for note in attrs.get("notes", [])]
     attrs["left_out"] = [{key: escape(text) for key, text in row.items()} for row in attrs.get("left_out", [])]
@@ -48,7 +48,7 @@ def escape_names(table: pd.DataFrame) -> None:
 
 
 def tell_unread(folder: Path, table: pd.DataFrame) -> None:
-    """List files that a reader of pictures does not take among what was left out, in place, and count them and the rest."""
+    """Add files that a reader of pictures does not read to the left-out ones, in place, and count them and the rest."""
     unread = list_unread(folder, table)
     table.attrs["left_out"] += unread
     table.attrs["notes"] += [*count_left_out(unread), *list_excused(folder, table)]
@@ -57,8 +57,8 @@ def tell_unread(folder: Path, table: pd.DataFrame) -> None:
 def verify_pinned(pinned: Mapping[str, Any], root: Path) -> None:
     """Raise ValueError naming the files below a root that are not what was pinned: changed, gone or new.
 
-    pinned: `files`, SHA-256 by path, or `sha256` alone; older pins name a root too, which counts for nothing. Files that a
-    system writes by itself count for nothing, in older pins too.
+    pinned: `files`, SHA-256 by path, or `sha256` alone; older pins name a root too, which is ignored. System files are
+    ignored, in older pins too.
     """
     if "sha256" in pinned:
         verify_hashes(root, pinned["sha256"])
@@ -76,7 +76,7 @@ def verify_pinned(pinned: Mapping[str, Any], root: Path) -> None:
 
 
 def verify_hashes(root: Path, pinned: list[str]) -> None:
-    """Raises ValueError if the files below a root are not those that were pinned; it names no path, which may carry a name."""
+    """Raises ValueError if the files below a root are not those that were pinned; it names no path, which may contain a name."""
     hashes = {path: file_sha256(root / path) for path in list_all_files(root)}
     there = Counter(sha for path, sha in hashes.items() if not is_system_file(PurePosixPath(path)))
     gone, new = Counter(pinned) - Counter(hashes.values()), there - Counter(pinned)  # older pins hold system files too

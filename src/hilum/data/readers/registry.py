@@ -1,4 +1,4 @@
-"""Which reader reads which form of data set: a root in, a table out, one row per film in the columns of the manifest."""
+"""The readers by kind of data set: from a root to a table, one row per film in the columns of the manifest."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from hilum.data.readers.rsna import find_rsna_faults, read_rsna
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """What reads one form of data set; its settings are the class of the same `reader` in `settings/sources.py`.
+    """The reader of one kind of data set; its settings are the class of the same `reader` in `settings/sources.py`.
 
     read: (root, the reader's own settings by name) -> a row per film in columns of MANIFEST; its docstring is the data sheet.
-    faults: what `check` can say at once of a root and those settings: a list of faults; None: nothing before the films are read.
+    faults: what `check` finds at once in a root and those settings: a list of faults; None: none before the films are read.
     published: True if it reads one published data set: then a patient's name means the same person in whatever folder the set
-        lies, and pretraining leaves out the patients that the task has. It has no default, because a wrong guess leaks patients.
+        is, and pretraining leaves out the patients that the task has. It has no default, because a wrong guess leaks patients.
     """
 
     read: Callable[..., pd.DataFrame]

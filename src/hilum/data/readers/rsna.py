@@ -19,12 +19,12 @@ def read_rsna(root: Path, keys: Path | None = None) -> pd.DataFrame:
     """Frontal chest films with boxes around opacities that suggest pneumonia, RSNA Pneumonia Detection Challenge (2018).
 
     Images: 26,684 labelled films of the training part, DICOM of 1024 x 1024 pixels and 8 bits, named <patientId>.dcm; they were
-        chosen out of the 112,120 of NIH ChestX-ray14 and made from its PNGs, so that windows of the detector are lost. The 3,000
+        chosen from the 112,120 of NIH ChestX-ray14 and made from its PNGs, so that windows of the detector are lost. The 3,000
         films of `stage_2_test_images` have no labels in these tables; they are left out and counted.
-    Patients: every film has an identifier of its own, although some NIH patients have several films here. Where the challenge's
-        `pneumonia-challenge-dataset-mappings_2018.json` lies below the root, the NIH patient is taken from it (salted hash); else
+    Patients: every film has its own identifier, although some NIH patients have several films here. Where the challenge's
+        `pneumonia-challenge-dataset-mappings_2018.json` is below the root, the NIH patient is taken from it (salted hash); else
         a note says that films of one patient may be in training and in test.
-    Views: AP or PA, age and sex, all from the headers; ages above 120 are mistakes of the set and are left empty.
+    Views: AP or PA, age and sex, all from the headers; ages above 120 are errors of the set and are left empty.
     Labels: three findings of the detailed class file: `Normal` (8,851 films), `No Lung Opacity / Not Normal` (11,821) and
         `Lung Opacity` (6,012). The middle one is ill without opacity: it is never normal unless `prepare.labels` says so. Drawn
         and graded by radiologists of RSNA and the Society of Thoracic Radiology from the film alone; their error rate is unknown.
@@ -36,7 +36,7 @@ def read_rsna(root: Path, keys: Path | None = None) -> pd.DataFrame:
     Licence: RSNA's terms of use (academic, commercial and non-commercial purposes with attribution); films: NIH Clinical Center.
     Source: Shih et al. 2019, doi 10.1148/ryai.2019180041.
 
-    keys: root beside which the salt lies, if the films are a copy of it.
+    keys: root beside which the salt is, if the films are a copy of it.
 
     Raises:
         ValueError: no film, no salt, a table that is missing or contradicts itself or the other one, or no row that fits a film.
@@ -61,7 +61,7 @@ def read_rsna(root: Path, keys: Path | None = None) -> pd.DataFrame:
     patients = _read_patients(root, known, read_salt(keys or root))
     if not patients:
         notes.append(
-            f"without {MAPPING} films of one NIH patient cannot be told, so each film counts as a patient of its own: films of "
+            f"without {MAPPING} NIH patients are unknown, so each film counts as a separate patient: films of "
             "one patient may be in training and in test"
         )
     rows = [
@@ -77,7 +77,7 @@ def read_rsna(root: Path, keys: Path | None = None) -> pd.DataFrame:
 
 
 def find_rsna_faults(root: Path, keys: Path | None = None) -> list[str]:
-    """What can be said at once of a root: a table that is not there, or lacks a column. keys: not asked for."""
+    """Faults of a root, found at once: a table that is missing, or lacks a column. keys: unused."""
     return [fault for name, columns in TABLES.items() for fault in find_label_faults(root, name, columns)]
 
 
@@ -99,7 +99,7 @@ def _check_tables(boxes: pd.DataFrame, classes: pd.DataFrame) -> None:
     if differ := len(opaque ^ boxed):
         faults.append(f"{differ} films have a box in {LABELS} and no Lung Opacity in {CLASSES}, or the other way round")
     if differ := len(listed ^ set(classes["patientId"])):
-        faults.append(f"{differ} films stand in only one of the two tables")
+        faults.append(f"{differ} films are in only one of the two tables")
     if faults:
         raise ValueError(f"the tables of rsna must agree: {'; '.join(faults)}; take both from one download")
 

@@ -1,4 +1,4 @@
-"""A table of the user's own beside the films: which of its columns say what, read into the words of the manifest."""
+"""A user's table beside the films: its columns, read into the terms of the manifest."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,23 +13,23 @@ from hilum.data.readers.table_files import read_table
 from hilum.data.readers.tables import count_odd
 from hilum.data.readers.values import UNTOLD, make_box, read_age, read_boxes, read_sex, read_view, squeeze
 
-PLAIN = ("patient_id", "license", "lung_mask", "lesion_mask")  # taken as they stand
+PLAIN = ("patient_id", "license", "lung_mask", "lesion_mask")  # taken unchanged
 MASKS = ("lung_mask", "lesion_mask")
 SPLITS = {"train": "train", **dict.fromkeys(("val", "valid", "validation", "dev"), "train"), "test": "test", "": ""}
-Columns = Mapping[str, str | Sequence[str]]  # column of the manifest -> name, or names where a value stands in several
+Columns = Mapping[str, str | Sequence[str]]  # column of the manifest -> name, or names where it is in several
 
 
 def read_sidecar(path: Path, columns: Columns, separators: str = "") -> pd.DataFrame:
     """The rows of a table, as `attach_rows` takes them, without the column finding.
 
     columns: `film` (the column with the path, name or name without ending) and any of patient_id, view (one column or several,
-    of which the last one that tells something stands), age, sex, license, official_split, lung_mask, lesion_mask, boxes (one
-    column with JSON `[[x, y, width, height], ...]`, or four with one box per row). Notes stand in `attrs["notes"]`.
+    of which the last one with a value counts), age, sex, license, official_split, lung_mask, lesion_mask, boxes (one
+    column with JSON `[[x, y, width, height], ...]`, or four with one box per row). Notes are in `attrs["notes"]`.
 
     Raises:
-        ValueError: no such table or columns, a box that is none, or a split that is neither train, validation nor test.
+        ValueError: no such table or columns, an invalid box, or a split that is neither train, validation nor test.
     """
-    table = read_table(path, numbers=[name for told in ("age", "boxes") for name in _list_names(columns.get(told, ""))])
+    table = read_table(path, numbers=[name for column in ("age", "boxes") for name in _list_names(columns.get(column, ""))])
     check_columns(table, columns, path)
     rows = pd.DataFrame({"film": table[_first(columns["film"])], "problem": "", "detail": ""}, index=table.index)
     notes = []
@@ -40,9 +40,9 @@ def read_sidecar(path: Path, columns: Columns, separators: str = "") -> pd.DataF
         rows["patient_id"] = rows["patient_id"].where(~rows["patient_id"].map(squeeze).isin(UNTOLD), "")
     for name, read in (("age", read_age), ("sex", read_sex)):
         if columns.get(name):
-            told = table[_first(columns[name])]
-            rows[name] = told.map(read)
-            notes += count_odd(told, rows[name], name)
+            cells = table[_first(columns[name])]
+            rows[name] = cells.map(read)
+            notes += count_odd(cells, rows[name], name)
     if columns.get("view"):
         rows[["view", "problem", "detail"]] = _read_views(table, columns["view"])
     if columns.get("official_split"):
@@ -54,7 +54,7 @@ def read_sidecar(path: Path, columns: Columns, separators: str = "") -> pd.DataF
 
 
 def check_columns(table: pd.DataFrame, columns: Columns, path: Path) -> None:
-    """Raise ValueError naming every column that a source says its table has and that is not there."""
+    """Raise ValueError naming every column of the settings that the table does not have."""
     wanted = [name for names in columns.values() for name in _list_names(names)]
     missing = [name for name in dict.fromkeys(wanted) if name not in table.columns]
     if missing:
@@ -70,21 +70,21 @@ def list_unmasked(root: Path, rows: pd.DataFrame) -> list[PurePosixPath]:
 
 
 def leave_out_masks(root: Path, table: pd.DataFrame) -> None:
-    """Empty the masks of a reader's table whose files are not there, and list them among what was left out, in place."""
+    """Empty the masks of a reader's table whose files are missing, and list these as left out, in place."""
     for kind in MASKS:
         _name_as_found(root, table, kind)
     files = table.attrs.get("files", {})
     for kind in MASKS:
         gone = [bool(path) and not (root / files.get(path, path)).is_file() for path in table[kind]]
         for path, film in zip(table.loc[gone, kind], table.loc[gone, "path"], strict=True):
-            table.attrs["left_out"].append(name_left_out(path, f"missing {kind}", f"named as the mask of {film}, and not there"))
+            table.attrs["left_out"].append(name_left_out(path, f"missing {kind}", f"named as the mask of {film}, but missing"))
         if any(gone):
             table.attrs["notes"].append(f"missing {kind}: {sum(gone)}, such as {table.loc[gone, kind].iloc[0]}")
         table.loc[gone, kind] = ""
 
 
 def _name_as_found(root: Path, table: pd.DataFrame, kind: str) -> None:
-    """Name masks as the manifest writes them, in place, where a table names files in another way whose names are no UTF-8."""
+    """Name masks as the manifest writes them, in place, where a table writes names that are not UTF-8 in another way."""
     files = table.attrs.get("files", {})
     if all(not path or (root / files.get(path, path)).is_file() for path in table[kind]):
         return
@@ -97,17 +97,17 @@ def _name_as_found(root: Path, table: pd.DataFrame, kind: str) -> None:
 
 
 def name_patients(table: pd.DataFrame, pattern: str, where: str) -> None:
-    """Fill empty patient_ids of a reader's table by the pattern, or else each film by its own path, which a note says; in place.
+    """Fill empty patient_ids of a reader's table by the pattern, or by each film's own path, which a note says; in place.
 
     pattern: its named group `patient` is the patient. where: what it is searched in, `path` (of the film) or `file name`.
 
     Raises:
-        ValueError: a pattern that is none, or that does not match every film without a patient.
+        ValueError: an invalid pattern, or one that does not match every film without a patient.
     """
-    untold = table["patient_id"] == ""
+    unnamed = table["patient_id"] == ""
     expression = compile_patient(pattern)
     if expression:
-        paths = [PurePosixPath(path) for path in table.loc[untold, "path"]]
+        paths = [PurePosixPath(path) for path in table.loc[unnamed, "path"]]
         found = {path: expression.search(str(path) if where == "path" else path.name) for path in paths}
         missed = [path for path, match in found.items() if not (match and match["patient"])]
         if missed:
@@ -115,11 +115,11 @@ def name_patients(table: pd.DataFrame, pattern: str, where: str) -> None:
                 f"the pattern {pattern!r} must find a patient in every {where}, got {len(missed)} of {len(found)} without one, "
                 f"such as {name_some(missed)}; widen the pattern"
             )
-        table.loc[untold, "patient_id"] = [match["patient"] for match in found.values() if match]
-    elif untold.any():
-        table.loc[untold, "patient_id"] = table.loc[untold, "path"]
+        table.loc[unnamed, "patient_id"] = [match["patient"] for match in found.values() if match]
+    elif unnamed.any():
+        table.loc[unnamed, "patient_id"] = table.loc[unnamed, "path"]
         table.attrs["notes"].append(
-            f"nothing tells the patient of {untold.sum()} films, so each film counts as a patient of its own: films of one "
+            f"the patients of {unnamed.sum()} films are unknown, so each film counts as a separate patient: films of one "
             "patient may be in training and in test; give `pattern` with a group such as (?P<patient>[^_]+), or a table with "
             "a column of patients"
         )
@@ -139,13 +139,13 @@ def compile_patient(pattern: str) -> re.Pattern[str] | None:
 
 
 def _read_views(table: pd.DataFrame, names: str | Sequence[str]) -> list[tuple[str, str, str]]:
-    """Of each row the view, and the problem and its detail where one of the columns tells a view that is not taken."""
-    told = []
+    """The view of each row, and the problem and its detail where one of the columns has a view that is not taken."""
+    results = []
     for words in table[[names] if isinstance(names, str) else list(names)].to_numpy():
         read = [(word, *read_view(word)) for word in words]
         view = next((view for _, view, _ in reversed(read) if view), "")
-        told.append(next(((view, reason, f"view {word}") for word, _, reason in read if reason), (view, "", "")))
-    return told
+        results.append(next(((view, reason, f"view {word}") for word, _, reason in read if reason), (view, "", "")))
+    return results
 
 
 def _list_names(names: str | Sequence[str]) -> list[str]:

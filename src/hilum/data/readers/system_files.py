@@ -1,28 +1,33 @@
-"""The files below a folder, told from those that an operating system or another program leaves beside films."""
+"""The files below a folder, without those that an operating system or another program leaves beside films."""
 
 import os
 from pathlib import Path, PurePosixPath
 
-NAMES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")  # in lower case; beside all that begin with a dot, as ._x on a Mac
+NAMES = (
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "icon\r",
+)  # in lower case; besides all that begin with a dot, such as ._x on a Mac
 FOLDERS = ("__macosx", "@eadir", "$recycle.bin", "system volume information")
 
 
 def is_system_file(path: PurePosixPath) -> bool:
-    """Whether a file is nobody's data by its path below a root: hidden, in a hidden folder, or known by its name."""
+    """Whether a file is a system file by its path below a root: hidden, in a hidden folder, or known by its name."""
     hidden = any(part.startswith(".") for part in path.parts)
     return hidden or path.name.lower() in NAMES or any(part.lower() in FOLDERS for part in path.parts[:-1])
 
 
 def list_files(root: Path) -> list[str]:
-    """Every file below a folder, relative to it with forward slashes, sorted; but for those that are nobody's data.
+    """Every file below a folder, relative to it with forward slashes, sorted, without system files.
 
-    Links to folders are not followed, and links to nothing are no files.
+    Links to folders are not followed, and broken links are left out.
     """
     return [path for path in list_all_files(root) if not is_system_file(PurePosixPath(path))]
 
 
 def list_all_files(root: Path) -> list[str]:
-    """The same with those that are nobody's data."""
+    """The same with system files."""
     found = []
     for folder, _, names in os.walk(root):
         below = os.path.relpath(folder, root)

@@ -1,4 +1,4 @@
-"""Table files as people have them: whatever encoding, separator and spreadsheet wrote them, read as text, cell by cell."""
+"""Table files of any encoding, separator and spreadsheet, read as text, cell by cell."""
 
 import codecs
 import csv
@@ -11,14 +11,14 @@ import pandas as pd
 
 from hilum.data.readers.values import squeeze
 
-SEPARATORS = ",;\t|"  # between cells, whichever the header has most of: spreadsheets write semicolons in half of Europe
-LOOKED_AT = 2**16  # bytes from which encoding and separator are told
+SEPARATORS = ",;\t|"  # between cells, whichever is most frequent in the header: spreadsheets write semicolons in many countries
+LOOKED_AT = 2**16  # bytes from which encoding and separator are found
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # at a file's start
-BYTE_ENCODINGS = ("utf-8", "cp1252", "latin-1")  # tried in this order where there is no mark; latin-1 reads any bytes
+BYTE_ENCODINGS = ("utf-8", "cp1252", "latin-1")  # tried in this order without a byte order mark; latin-1 reads any bytes
 BINARY = {b"PK\x03\x04": "an Excel workbook or another archive", b"\xd0\xcf\x11\xe0": "an old Excel workbook", b"%PDF": "a PDF"}
 
-_UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u200e\u200f"  # of no width; they come with text that was copied from web pages
-_EXCEL = re.compile(r'"?sep=(.)"?[,;\s|]*', re.IGNORECASE)  # the line by which Excel is told the separator
+_UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u200e\u200f"  # zero-width; they come with text copied from web pages
+_EXCEL = re.compile(r'"?sep=(.)"?[,;\s|]*', re.IGNORECASE)  # the line that gives Excel the separator
 _QUOTED = re.compile(r'"[^"]*"?')
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 
@@ -26,8 +26,8 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 def read_table(path: Path, rows: int | None = None, numbers: Sequence[str] = ()) -> pd.DataFrame:
     """A CSV file as text: columns trimmed, cells trimmed, empty for no information; the index is the line in the file.
 
-    Encodings: UTF-8 and UTF-16, with or without a byte order mark, else Windows-1252 or latin-1. Cells stand between commas,
-    semicolons, tabs or bars, whichever the header has most of, or as Excel's first line `sep=;` says. Lines of empty cells,
+    Encodings: UTF-8 and UTF-16, with or without a byte order mark, else Windows-1252 or latin-1. Cells are separated by commas,
+    semicolons, tabs or bars, whichever is most frequent in the header, or by Excel's first line `sep=;`. Lines of empty cells,
     comments above the header (`# ...`, of fewer cells than the header) and columns without a name are left out.
 
     rows: read only the first ones. numbers: columns, in any case, in which a comma is the decimal point where cells are not
@@ -72,7 +72,7 @@ def _check_header(header: Sequence[str], path: Path) -> None:
 
 
 def _read_lines(path: Path, rows: int | None) -> tuple[str, list[tuple[int, list[str]]]]:
-    """The separator, and of each line that holds something its number and its cells; the first is the header."""
+    """The separator, and number and cells of each line that is not empty; the first is the header."""
     with path.open("rb") as start:
         looked_at = start.read(LOOKED_AT)
     for encoding in _list_encodings(looked_at, path):
@@ -84,8 +84,8 @@ def _read_lines(path: Path, rows: int | None) -> tuple[str, list[tuple[int, list
         except UnicodeError:
             continue
         except csv.Error as error:
-            raise ValueError(f"the table must be CSV, got {path}: {error}; mend it") from None
-    raise ValueError(f"the table must be text in the encoding that its start tells, got other bytes in {path}; save it as UTF-8")
+            raise ValueError(f"the table must be CSV, got {path}: {error}; correct it") from None
+    raise ValueError(f"the table must be text in the encoding that its start shows, got other bytes in {path}; save it as UTF-8")
 
 
 def _list_encodings(looked_at: bytes, path: Path) -> Sequence[str]:
@@ -99,13 +99,13 @@ def _list_encodings(looked_at: bytes, path: Path) -> Sequence[str]:
     if b"\0" not in looked_at:
         return BYTE_ENCODINGS
     little, big = looked_at[1::2].count(0), looked_at[::2].count(0)
-    if max(little, big) > len(looked_at) / 4:  # letters of Europe: every other byte of UTF-16 is 0
+    if max(little, big) > len(looked_at) / 4:  # Latin letters: every other byte of UTF-16 is 0
         return ["utf-16-le" if little > big else "utf-16-be"]
     raise ValueError(f"the table must be text, got bytes that are none in {path}; save it as CSV in UTF-8")
 
 
 def _look_at_header(path: Path, encoding: str) -> tuple[int, str]:
-    """How many lines stand above the header, and the separator."""
+    """Number of lines above the header, and the separator."""
     with path.open(encoding=encoding, newline="") as file:
         first = [_trim(line) for line in islice(file, 100)]
     skipped = next((number for number, line in enumerate(first) if line.strip(SEPARATORS + '" ')), len(first))
@@ -125,7 +125,7 @@ def _count(line: str) -> int:
 
 
 def _parse(text: Iterator[str], separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Number of the first line, and cells, of each row that holds something."""
+    """Number of the first line, and cells, of each row that is not empty."""
     reader = csv.reader(text, delimiter=separator, skipinitialspace=True)
     while True:
         line = reader.line_num + 1
@@ -138,7 +138,7 @@ def _parse(text: Iterator[str], separator: str) -> Iterator[tuple[int, list[str]
 
 
 def _trim(cell: str) -> str:
-    """Without blanks and letters of no width around it."""
+    """The text without surrounding blanks and zero-width characters."""
     cell = cell.strip()
     while cell and (cell[0] in _UNSEEN or cell[-1] in _UNSEEN):
         cell = cell.strip(_UNSEEN).strip()

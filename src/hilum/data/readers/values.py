@@ -1,4 +1,4 @@
-"""What tables say of a film in their own words, in the words of the manifest: views, findings, sex, age, boxes."""
+"""Values of tables in the terms of the manifest: views, findings, sex, age, boxes."""
 
 import json
 import math
@@ -19,7 +19,7 @@ FRONTAL = {
 LATERAL = ("l", "lateral", "lat", "ll", "rl", "left lateral", "right lateral", "lateral left", "lateral right")
 OTHER_MODALITY = ("ct", "axial", "coronal", "sagittal", "mri", "mr", "us")  # in the column of the view, in old tables
 X_RAY = ("x-ray", "xray", "x ray", "cxr", "cr", "dx")
-UNTOLD = ("", "nan", "na", "n/a", "none", "null", "unknown", "unclear")  # no information, whoever wrote it
+UNTOLD = ("", "nan", "na", "n/a", "none", "null", "unknown", "unclear")  # no information, in any table
 
 _AGE = re.compile(r"0*(\d{1,3}(?:\.\d+)?)\s*([ymwd]?)", re.IGNORECASE)
 _YEARS = {"": 1.0, "y": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
@@ -31,9 +31,9 @@ def squeeze(text: str) -> str:
 
 
 def read_view(text: str) -> tuple[str, str]:
-    """The view in the manifest's words, and the reason why such a film is not taken (one of the two is empty, or both).
+    """The view in the manifest's terms, and the reason why the film is not taken (one of the two is empty, or both).
 
-    No view told is no reason: both are empty, and an empty view is a value of its own.
+    A missing view is no reason: both are empty, and an empty view is a value of its own.
     """
     word = squeeze(text)
     if word in UNTOLD:
@@ -110,7 +110,7 @@ def make_box(values: Sequence[object]) -> list[float]:
 
 
 def write_boxes(boxes: Sequence[Sequence[float]], findings: Sequence[str]) -> tuple[str, str]:
-    """The manifest's columns boxes and box_findings; both empty without a box, the second one if no finding is told."""
+    """The manifest's columns boxes and box_findings; both empty without a box, the second one if no finding is given."""
     if not boxes:
         return "", ""
     return json.dumps([list(box) for box in boxes]), json.dumps(list(findings)) if any(findings) else ""
