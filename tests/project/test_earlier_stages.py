@@ -79,6 +79,7 @@ def test_what_no_arm_asks_for_need_not_be_there(project: Workspace) -> None:
     check_earlier("tune", {"arm": "baseline"})
     (project.root / "data/raw/phantom").mkdir(parents=True)
     check_earlier("prepare", {})  # the films of pretraining are none of its sources
+    check_earlier("pretrain", {})  # it has nothing to do
 
 
 def test_one_film_needs_no_stage(project: Workspace) -> None:

@@ -76,6 +76,8 @@ def _find_first(one: Making, makings: list[Making], workspace: Workspace, params
 
 def _find_needs(one: Making, makings: list[Making], params: Params) -> Iterator[tuple[str, Making]]:
     """Paths that must exist, each with the call that makes it."""
+    if one.stage == "pretrain" and not pretrained_backbones(params.arms):
+        return  # it reads nothing and makes an empty folder
     for dep in one.deps:
         for maker in makings:
             if maker.stage == "pretrain" and not pretrained_backbones(params.arms):
