@@ -81,7 +81,7 @@ def test_the_stage_tells_of_them_in_its_results(
         raise ValueError("no glyph")
 
     settings = read_params(root / "params.yaml").explain.model_copy(update={"sheets": []})
-    few = replace(shown, answers=shown.predictions[:2])
+    few = replace(shown, predictions=shown.predictions[:2])
     monkeypatch.setattr(outputs, "png_bytes", refuse)
     assert list(explain.draw_films(tmp_path, few, settings)) == NAMES[:2]
     assert read_table(tmp_path / explain.NOT_DRAWN)["fault"].tolist() == ["no glyph"] * 2

@@ -157,7 +157,7 @@ def test_the_gate_sees_what_the_cascade_sees_at_its_last_stop(root: Any, trained
 
 
 def test_without_a_model_there_is_nothing_to_permute() -> None:
-    with pytest.raises(ValueError, match="must have the model, whose weights it permutes"):
+    with pytest.raises(ValueError, match="must have its Keras model, whose weights are permuted"):
         gate(["edges"], replace(explained_of(1.0), model=None), draw_films(2, seed=1), np.ones(2, np.int64))
 
 
