@@ -1,4 +1,4 @@
-"""The run that a folder of results belongs to, and what is logged from it: the same for a stage and for `publish`."""
+"""The run that a folder of results belongs to, and what is logged from it, for stages and for `publish`."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ INTERRUPTIONS = ("KILLED", "FAILED")
 def code_tags(workspace: Workspace) -> dict[str, str]:
     """The commit of the running code, and whether files differ from it: for the run of a stage.
 
-    They are stored in no file, or equal results would differ from commit to commit; so `publish`, which cannot know them, leaves
+    They are in no file of results, which would otherwise differ from commit to commit; `publish`, which cannot know them, leaves
     them out.
     """
     commit = find_commit(workspace)
@@ -32,7 +32,7 @@ def code_tags(workspace: Workspace) -> dict[str, str]:
 
 
 def log_results(run: Run, folder: Path, name: str) -> None:
-    """Log one results folder: its files as artifacts, its parameters, metrics and key pictures; and its digest as a tag."""
+    """Log one results folder: files as artifacts, parameters, metrics and key pictures; its digest as a tag."""
     settings = read_json(folder / "settings.json")
     run.log_params(settings.get("params", {}))
     run.log_folder(folder, name)
@@ -44,12 +44,12 @@ def log_results(run: Run, folder: Path, name: str) -> None:
 
 
 def training_tags(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The tags of a run about its model once that is saved."""
+    """The tags of a run about its saved model."""
     return {"run_key": run_key(settings), "model_sha256": settings["model_sha256"], **settings["tags"]}
 
 
 def log_training(store: Store, run: Run, workspace: Workspace, arm: str, model_name: str) -> None:
-    """Log what led to an arm's model and the model itself: configuration, data, search and training; register it once."""
+    """Log configuration, data, search and training of an arm's model, and the model itself; register it once."""
     settings = read_json(workspace.arm(arm, "training") / "settings.json")
     run.tag(training_tags(settings))
     run.log_dict(settings["params"], "config/params.json")
@@ -69,7 +69,7 @@ def log_training(store: Store, run: Run, workspace: Workspace, arm: str, model_n
 
 
 def log_films(run: Run, workspace: Workspace, part: str) -> None:
-    """Name the films of one split as an input of the run, with the hash of the list."""
+    """Log the films of one split as an input of the run, with the hash of the list."""
     file = workspace.split / f"{part}.csv"
     run.log_data(read_table(file)[["image_id", "patient_id", "label"]], f"films-{part}", part, file_sha256(file)[:12])
 
@@ -90,12 +90,11 @@ def register(run: Run, workspace: Workspace, arm: str, model_name: str, settings
 
 @contextmanager
 def arm_run(store: Store, workspace: Workspace, arm: str, name: str, model_name: str) -> Iterator[Run]:
-    """The run that one more folder of an arm belongs in: the newest of this training, unless it already holds this folder.
+    """The run that a further folder of an arm belongs to: the newest of this training, unless it already holds this folder.
 
-    Otherwise a new run is opened and filled with what led to the model (and with the folders of the
-    earlier stages that fit this training). The run opens before its stage writes, when the folder's content is unknown, so a
-    repeated stage never joins the run of its earlier output, which would mix the two; equal folders may be in two
-    runs, and `publish`, which has the folders, adds none for them.
+    Otherwise a new run is opened, with what led to the model and the folders of earlier stages that fit this training. The run
+    opens before its stage writes, when the folder's content is unknown, so a repeated stage never joins the run of its earlier
+    output, which would mix the two; equal folders may be in two runs, and `publish`, which has the folders, adds no third.
     """
     settings = read_json(workspace.arm(arm, "training") / "settings.json")
     store.close_left({"role": "arm", "arm": arm})
@@ -118,7 +117,7 @@ def measured_before(workspace: Workspace, arm: str, name: str, training: Mapping
 
 
 def log_measured(run: Run, workspace: Workspace, arm: str, folders: Iterable[str]) -> None:
-    """Log folders of MEASURED, and with the first the test films."""
+    """Log folders of MEASURED, the evaluation with the test films."""
     for name in folders:
         if name == "evaluation":
             log_films(run, workspace, "test")
@@ -128,7 +127,7 @@ def log_measured(run: Run, workspace: Workspace, arm: str, folders: Iterable[str
 def find_arm_run(store: Store, settings: Mapping[str, Any], name: str) -> Any:
     """The newest finished run with the key of this training, if its artifacts are here and lack this folder; else None.
 
-    Nor part of one: the rest of a folder whose upload was interrupted may be of other settings than the new one.
+    A run with an interrupted upload of this folder is not taken either: that part may be of other settings.
     """
     runs = [run for run in store.find({"run_key": run_key(settings)}) if run.info.status not in INTERRUPTIONS]
     taken = {f"digest.{name}", f"{BROKEN_OFF}{name}"}
@@ -136,11 +135,11 @@ def find_arm_run(store: Store, settings: Mapping[str, Any], name: str) -> Any:
 
 
 def fits(folder: Path, training: Mapping[str, Any]) -> bool:
-    """Whether a folder of MEASURED was made from this training, its threshold and settings included: by its stored key.
+    """Whether a folder of MEASURED was made from this training, threshold and settings included, by its stored key.
 
-    training: settings of the folder `training`. Earlier versions stored no key: a folder without one is not of a
-    training that has one, which is newer. If neither has one, arm and weights decide, and the threshold by which the evaluation
-    beside the folder gave its predictions.
+    training: settings of the folder `training`. Earlier versions stored no key: a folder without one does not
+    belong to a training that has one, which is newer. If neither has one, arm and weights decide, and the threshold of the
+    predictions in the evaluation next to the folder.
     """
     file = folder / "settings.json"
     if not file.is_file():
@@ -179,7 +178,7 @@ def log_search(parent: Run, folder: Path, params: Params, arm: str) -> None:
     """Log the parent run of a search from its folder."""
     searched = spaces(params.arms[arm])
     parent.log_params({f"space.{key}": space.model_dump(exclude_defaults=True) for key, space in searched.items()})
-    told = read_json(folder / "settings.json")["params"]  # of the search: params.yaml may name another metric now
+    told = read_json(folder / "settings.json")["params"]  # of the search: params.yaml may have another metric now
     parent.log_params(told)
     parent.log_folder(folder, "tuning")
     best = yaml.safe_load((folder / "best.yaml").read_text())

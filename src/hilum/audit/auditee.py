@@ -1,4 +1,4 @@
-"""A trained model as the audit sees it: probabilities, predictions, and each pixel's effect on the odds."""
+"""A trained model as the audit uses it: probabilities, predictions, and each pixel's effect on the odds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ SURE = 1e-6  # probabilities are kept this far from 0 and 1 before their odds ar
 class Auditee:
     """predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities. decide: (N, K) -> (N,) predicted classes, by its own rule.
 
-    gradient: (N, H, W, 1) and a class -> (N, H, W), gradient of that class's log odds by each pixel.
+    gradient: (N, H, W, 1) and a class -> (N, H, W), gradient of that class's log odds with respect to each pixel.
     heat: (N, H, W, 1) and (N,) classes -> (N, H, W) maps >= 0, such as Grad-CAM's.
     """
 
@@ -42,7 +42,7 @@ def answers(auditee: Auditee, films: Films) -> Probabilities:
 
 
 def odds_gradient(model: "keras.Model") -> Callable[[Images, int], NDArray[np.float32]]:
-    """The gradient of one class's log odds for a batch of films; model: any kind that `models/flatten.py` knows."""
+    """The gradient of one class's log odds for a batch of films; model: any kind that `models/flatten.py` supports."""
     import keras
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""What params.yaml names that no registry knows or that is not there."""
+"""Names in params.yaml that are in no registry, and files and folders that do not exist."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ KNOWN_WEIGHTS = ("pretrained", "imagenet", "none")
 
 
 def find_faults(params: Params) -> list[str]:
-    """What names something that no registry knows, or is legal by itself and not in its place."""
+    """Names that are in no registry, and values that are legal alone but not in their place."""
     learning = [fault for name, arm in params.arms.items() for fault in learning_faults(name, arm, params.train)]
     return [*_metric_faults(params), *_explain_faults(params), *_source_faults(params), *_arm_faults(params), *learning]
 
@@ -95,7 +95,7 @@ def _arm_faults(params: Params) -> list[str]:
 
 
 def find_missing(params: Params, workspace: Workspace, given: Mapping[str, str] | None = None) -> list[str]:
-    """Folders and files that are named but not there. given: source -> the folder of its films in this run alone."""
+    """Folders and files that are named but do not exist. given: source -> the folder of its films in this run alone."""
     faults: list[str] = []
     roots: dict[str, str] = {}
     try:
@@ -126,6 +126,6 @@ def find_missing(params: Params, workspace: Workspace, given: Mapping[str, str] 
 
 
 def packaged_weights(arm: Arm) -> PackagedWeights | None:
-    """The package that an arm's `weights: imagenet` is read from, if it is one."""
+    """The package that an arm's `weights: imagenet` are read from, if any."""
     backbone = BACKBONES.get(arm.backbone)
     return backbone.imagenet if backbone is not None and arm.weights == "imagenet" else None

@@ -1,4 +1,4 @@
-"""What an arm says of its training and `train` says of all: whether the two go together, and with the arm's phases."""
+"""Whether an arm's own training settings fit those of `train`, and the arm's phases."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from hilum.settings.training import Arm, Phase, Train
 
 
 def learning_faults(name: str, arm: Arm, train: Train) -> list[str]:
-    """What cannot be trained so, for any value that a search may give; the rule, what stands there and what helps."""
+    """Settings that cannot be trained with, for any value of a search; each with rule, evidence and remedy."""
     faults: dict[str, None] = {}
     for values in _edge_values(arm):
         settled = settle(arm, values)
@@ -22,13 +22,13 @@ def learning_faults(name: str, arm: Arm, train: Train) -> list[str]:
                 faults[f"{place}: {fault['msg'].removeprefix('Value error, ')}"] = None
             continue
         for i, phase in enumerate(settled.phases):
-            if isinstance(phase, Phase):  # a phase that is solved takes no steps
+            if isinstance(phase, Phase):  # a solved phase takes no steps
                 faults |= dict.fromkeys(_phase_faults(name, i, phase, merged))
     return list(faults)
 
 
 def _edge_values(arm: Arm) -> list[dict[str, Any]]:
-    """Every space at its start; then each in turn at its ends, the other ones at their starts."""
+    """Every space at its start; then each in turn at its ends, the others at their starts."""
     found = spaces(arm)
     starts = {key: space.start for key, space in found.items()}
     edges = [
@@ -40,7 +40,7 @@ def _edge_values(arm: Arm) -> list[dict[str, Any]]:
 
 
 def _phase_faults(name: str, number: int, phase: Phase, train: Train) -> list[str]:
-    """Where a phase ends before its learning rate has done what the schedule says."""
+    """Faults where a phase ends before its schedule of learning rates does."""
     place, schedule, faults = f"arms.{name}.phases.{number}", train.schedule, []
     if schedule.warmup and schedule.warmup >= int(phase.epochs):  # type: ignore[arg-type]
         faults.append(

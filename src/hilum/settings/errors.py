@@ -1,4 +1,4 @@
-"""What pydantic found wrong with params.yaml, in words: the key as the user wrote it, the rule, the evidence, the remedy."""
+"""Messages for pydantic's errors in params.yaml: the key as the user wrote it, the rule, the evidence, the remedy."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import yaml
 from hilum.settings.schema import find_members, fits_kind, is_section, step_into
 from hilum.settings.search_space import Choices, Range, Section, kind_of_space
 
-RENAMED = {  # keys of earlier versions -> what stands in their place
+RENAMED = {  # keys of earlier versions -> what replaces them
     "seed": "every section that draws has a seed of its own; write split.seed, pretrain.seed, train.seed, evaluate.seed, "
     "explain.seed, audit.seed and compare.seed (equal numbers give what the one number gave)",
     "explain.dear_films": "it is explain.costly_films now; write its value there",
@@ -17,7 +17,7 @@ RENAMED = {  # keys of earlier versions -> what stands in their place
     "prepare.markers": "it is prepare.burned_in (keep or inpaint, as before); prepare.burned_in_reader says who looks before "
     "inpainting (letters: as before), prepare.burned_in_left what becomes of films where something is still found (keep)",
 }
-ADDED: dict[str, Any] = {  # keys that files of earlier versions lack -> the value to paste; told, never taken
+ADDED: dict[str, Any] = {  # keys that files of earlier versions lack -> the value to paste; suggested, never used as a default
     "train.calibration": "temperature",
     "train.decision": "probable",
     "train.costs": {},
@@ -31,7 +31,7 @@ ADDED: dict[str, Any] = {  # keys that files of earlier versions lack -> the val
     "train.mixup": 0.0,
     "train.averaging": 0.0,
 }
-OTHERWISE = ("train.calibration",)  # of them, those that give another model than earlier versions
+OTHERWISE = ("train.calibration",)  # of these, those that give another model than earlier versions
 SPACES = {"range": Range, "list": Choices}
 SPACE_FORMS = "{low, high, log, start} or {choices, start}"
 
@@ -39,12 +39,12 @@ Fault = Mapping[str, Any]  # one of ValidationError.errors()
 
 
 def tell_faults(items: Sequence[Fault], values: Any, whole: type[Section]) -> list[str]:
-    """One line for each place of params.yaml that is wrong, in pydantic's order.
+    """One line for each wrong place of params.yaml, in pydantic's order.
 
-    pydantic tells for every member of a union why the value is not that one. Where the value has the form of one member and is
-    wrong inside, that alone is told; otherwise the rules of all members make one sentence.
+    pydantic reports for every member of a union why the value is not that member. If the value has the form of one member and is
+    wrong inside, only that error is reported; otherwise the rules of all members form one sentence.
 
-    items: of ValidationError.errors(). values: what was checked. whole: the model of all of params.yaml.
+    items: of ValidationError.errors(). values: those checked. whole: the model of all of params.yaml.
     """
     places: dict[tuple[str, ...], list[Fault]] = {}
     for item in items:
@@ -88,13 +88,13 @@ def _tell_place(key: str, path: list[str], found: Sequence[Fault], values: Any, 
 
 
 def _tell_value(path: Sequence[str]) -> str:
-    """What to write for a missing key: the line to paste, where files of earlier versions lack it."""
+    """The remedy for a missing key: the line to paste, if files of earlier versions lack the key."""
     section, last = ".".join(path[:-1]), path[-1]
     inside = {f"{place}.{key}": value for place, held in ADDED.items() if isinstance(held, dict) for key, value in held.items()}
     value = {**ADDED, **inside}.get(".".join(path))
     if value is None:
         return "add it (the repository's params.yaml shows its value)"
-    flow = None if isinstance(value, dict) else False  # on one line in either case
+    flow = None if isinstance(value, dict) else False  # one line in either case
     line = yaml.safe_dump({last: value}, default_flow_style=flow, sort_keys=False, width=1000).strip()
     said = "paste" if ".".join(path) in OTHERWISE else "to train as before, paste"
     return f"{said} this line below `{section}`:  {line}"
@@ -118,7 +118,7 @@ def _tell_mixed_space(key: str, space: Mapping[str, Any]) -> str:
 
 
 def _mixed_space(path: tuple[str, ...], values: Any, whole: type[Section]) -> tuple[str, ...] | None:
-    """The place of the space that a fault lies at or in, where keys of a range and of choices stand together; else None."""
+    """The place of the space with a fault at or in it, if it mixes keys of a range and of choices; else None."""
     for place in (path, path[:-1]):
         value = _value_at(place, values)
         both = isinstance(value, Mapping) and "choices" in value and {"low", "high", "log"} & set(value)
@@ -142,12 +142,12 @@ def _as_written(value: Any) -> str:
 
 
 def _is_of_a_union(item: Fault, path: tuple[str, ...]) -> bool:
-    """Whether a fault is one member's: its location ends in the name of that member."""
+    """Whether a fault belongs to one member: its location ends in the name of that member."""
     return len(item["loc"]) > len(path)
 
 
 def _written_path(item: Fault, values: Any) -> list[str]:
-    """pydantic's location without the names of union members, which nobody wrote into params.yaml."""
+    """pydantic's location without the names of union members, which are not in params.yaml."""
     location = item["loc"]
     if location[-1:] == ("[key]",):
         return [*_written_path({**item, "loc": location[:-2], "type": ""}, values), str(item["input"])]
@@ -168,7 +168,7 @@ def _value_at(path: Sequence[str], values: Any) -> Any:
 
 
 def _legal_keys(path: list[str], values: Any, whole: type[Section]) -> list[str]:
-    """The keys that the section at a place of params.yaml knows."""
+    """The legal keys of the section at a place of params.yaml."""
     value = _value_at(path, values)
     sections = [m for m in find_members(whole, path, values) if is_section(m) and fits_kind(m, value)]
     if Range in sections:

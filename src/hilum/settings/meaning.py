@@ -1,4 +1,4 @@
-"""What settings mean where that is more than their value: it decides results, so stages declare this file of settings alone."""
+"""Rules that derive from settings what decides results: of the files of settings, stages declare this one alone."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from hilum.settings.search_space import Choices, Range, Section
 from hilum.settings.training import SOLVERS, Arm, ConvexPhase, Phase, Train
 
-EXCLUDED = "excluded"  # in `prepare.labels`, in the place of a class: findings to leave out
+EXCLUDED = "excluded"  # in `prepare.labels`, instead of a class: findings to leave out
 
 
 def class_names(labels: Mapping[str, Sequence[str]]) -> list[str]:
@@ -23,14 +23,14 @@ def pretrained_backbones(arms: Mapping[str, Arm]) -> list[str]:
 
 
 def is_absolute(path: str) -> bool:
-    """Whether a path means the same file or folder wherever the project lies: on one machine, in one home."""
+    """Whether a path does not depend on the project's folder: it is valid on one machine or in one home only."""
     return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute() or path.startswith("~")
 
 
 def name_weights(weights: str, digest: str) -> str:
-    """What results say of an arm's first weights: where they lie on one machine led to nothing, so only their name and hash.
+    """The name of an arm's initial weights in results: of an absolute path, which decides nothing, only file name and hash.
 
-    digest: of the file; empty where it is not known.
+    digest: of the file; empty if it is not known.
     """
     if not is_absolute(weights):
         return weights
@@ -39,14 +39,14 @@ def name_weights(weights: str, digest: str) -> str:
 
 
 def plain_phases(arm: Arm) -> list[Phase | ConvexPhase]:
-    """The phases with `batch_norm: auto` made plain: random weights need trained statistics, others keep theirs."""
+    """The phases with `batch_norm: auto` resolved: random weights need trained statistics, others keep theirs."""
     plain = {"batch_norm": "train" if arm.weights == "none" else "frozen"}
     auto = [isinstance(phase, Phase) and phase.batch_norm == "auto" for phase in arm.phases]
     return [phase.model_copy(update=plain) if made else phase for phase, made in zip(arm.phases, auto, strict=True)]
 
 
 def spaces(arm: Arm) -> dict[str, Range | Choices]:
-    """The searched values of an arm, dotted key -> space, in the order in which they stand."""
+    """The searched values of an arm, dotted key -> space, in their order in params.yaml."""
     found = _inside("head", arm.head)
     for i, phase in enumerate(arm.phases):
         found |= _inside(f"phases.{i}", phase)
@@ -65,7 +65,7 @@ def _inside(place: str, value: Any) -> dict[str, Any]:
 
 
 def lay_over(train: Train, arm: Arm) -> dict[str, Any]:
-    """The values of `train` with what the arm names in their place, its spaces as they stand."""
+    """The values of `train`, replaced by the arm's own where it has some; its spaces are kept as spaces."""
     named = arm.train.model_dump(exclude_none=True) if arm.train else {}
     return {
         key: {**value, **named[key]} if isinstance(value, dict) and key in named else named.get(key, value)
@@ -74,21 +74,21 @@ def lay_over(train: Train, arm: Arm) -> dict[str, Any]:
 
 
 def train_of(train: Train, arm: Arm) -> Train:
-    """`train` as it holds for an arm: what the arm names is in its place.
+    """`train` for an arm, with the arm's own values.
 
-    arm: without spaces, as `settle` makes it.
+    arm: without spaces, from `settle`.
 
     Raises:
-        ValueError: what the arm names does not go with the rest of `train`.
+        ValueError: the arm's values do not fit the rest of `train`.
     """
     return Train.model_validate(lay_over(train, arm)) if arm.train else train
 
 
 def settle(arm: Arm, best: Mapping[str, Any]) -> Arm:
-    """Put found values in the place of an arm's spaces.
+    """Replace an arm's spaces by the values found.
 
     Raises:
-        ValueError: best does not hold exactly the arm's spaces.
+        ValueError: the keys of best are not exactly the arm's spaces.
     """
     if set(best) != set(spaces(arm)):
         raise ValueError(f"best values must stand for {sorted(spaces(arm))}, got {sorted(best)}; run `dvc repro` to search again")
@@ -103,10 +103,10 @@ def settle(arm: Arm, best: Mapping[str, Any]) -> Arm:
 
 
 def check_spaces(arm: Arm) -> Arm:
-    """The arm, if every value that a space can give is legal in its place: told before the search, not by a trial.
+    """The arm, if every value of its spaces is legal in its place: checked before the search, not by a trial.
 
     Raises:
-        ValueError: one is not.
+        ValueError: a value is not legal.
     """
     starts = {key: space.start for key, space in spaces(arm).items()}
     for key, space in spaces(arm).items():

@@ -1,4 +1,4 @@
-"""What params.yaml may say of networks: how they are pretrained, searched and trained, and the arms with their spaces."""
+"""The sections of params.yaml for networks: pretraining, search, training, and the arms with their spaces."""
 
 from typing import Annotated, Any, Literal
 
@@ -49,7 +49,7 @@ class Augment(Section):
 
 
 class Balance(Section):
-    """What the answers to unequal classes take; see training/learning/imbalance.py."""
+    """Settings of the methods for unequal classes; see training/learning/imbalance.py."""
 
     multiplier: dict[Name, Positive]
     smote_neighbours: Count
@@ -58,7 +58,7 @@ class Balance(Section):
 
 
 class Optimizer(Section):
-    """What turns gradients into steps; see training/learning/learner.py."""
+    """How gradients become steps; see training/learning/learner.py."""
 
     name: OptimizerName
     momentum: Share
@@ -108,7 +108,7 @@ class Train(Section):
 
 
 class ArmOptimizer(Section):
-    """What an arm names otherwise than `train.optimizer`."""
+    """An arm's own values in place of `train.optimizer`."""
 
     name: OptimizerName | None = None
     momentum: Searched[Share] | None = None
@@ -119,7 +119,7 @@ class ArmOptimizer(Section):
 
 
 class ArmSchedule(Section):
-    """What an arm names otherwise than `train.schedule`."""
+    """An arm's own values in place of `train.schedule`."""
 
     warmup: Searched[Amount] | None = None
     plateau_factor: Searched[PlateauFactor] | None = None
@@ -127,7 +127,7 @@ class ArmSchedule(Section):
 
 
 class ArmTrain(Section):
-    """What an arm names otherwise than `train`; a key that is not there is that of `train`."""
+    """An arm's own values in place of `train`; a missing key is taken from `train`."""
 
     batch_size: Count | None = None
     patience: Count | None = None
@@ -144,14 +144,14 @@ class Head(Section):
 
 
 def known_solver(word: Any) -> Any:
-    """The word, if it names a solver. Raises ValueError naming those there are."""
+    """The word, if it names a solver. Raises ValueError with the legal names."""
     if word not in SOLVERS:
         raise ValueError(f"a solver must be one of {', '.join(SOLVERS)}, got {word!r}; a phase that names none takes gradient")
     return word
 
 
 def head_alone(extent: Any) -> Any:
-    """The extent, if it is the head. Raises ValueError that says why no other can be solved."""
+    """The extent, if it is the head. Raises ValueError for any other, which cannot be solved."""
     if extent != "head":
         raise ValueError(
             f"solver convex solves the head on a frozen backbone and trains no more, so it goes with `unfreeze: head`, got "
@@ -172,7 +172,7 @@ class Phase(Section):
 
 
 class ConvexPhase(Section):
-    """A phase that solves the head to convergence; see training/convex.py. penalty: a number, or the best on validation."""
+    """A phase that solves the head to convergence; see training/convex.py. penalty: a number, or auto: the best on validation."""
 
     unfreeze: Annotated[Literal["head"], BeforeValidator(head_alone)]
     solver: Literal["convex"]
@@ -194,7 +194,7 @@ AnyPhase = Annotated[Annotated[Phase, Tag("gradient")] | Annotated[ConvexPhase, 
 
 
 class Arm(Section):
-    """head: what phases of gradient steps read; left out where there is none. train: what they are trained with otherwise."""
+    """head: settings for phases of gradient steps; left out if there is none. train: the arm's own values in place of `train`."""
 
     backbone: str
     weights: str

@@ -1,4 +1,4 @@
-"""pretrain: give each backbone that some arm wants `pretrained` weights that know films, from findings of another source."""
+"""pretrain: train weights for each backbone that an arm wants `pretrained`, on films and findings of another source."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ def run() -> None:
     params = read_params(workspace.params)
     folder = workspace.pretrained
     shutil.rmtree(folder, ignore_errors=True)
-    backbones = read_json(workspace.facts)["pretrain"]  # `check` wrote there what the arms ask for
+    backbones = read_json(workspace.facts)["pretrain"]  # `check` wrote the backbones that the arms ask for
     if not backbones:
         write_json(folder / "summary.json", {})
         say("no arm wants pretrained weights: nothing to do")
@@ -49,10 +49,10 @@ def run() -> None:
 
 
 def load_rows(params: Params, workspace: Workspace) -> tuple[Examples, Examples, list[str], pd.DataFrame]:
-    """The source's films, split by patient; a class for each of its findings; and the films that the task has as well.
+    """The source's films, split by patient; a class for each of its findings; and the films left out because the task has them.
 
-    Films of several findings or none stay out, and so do those that the task's films show, in whatever part: weights that have
-    seen a test film would answer for it.
+    Films of several findings or none are left out, and so are those that are in any part of the task: weights trained on a test
+    film would inflate its result.
     """
     name = params.pretrain.source
     root, table = read_source(name, params, workspace)
@@ -85,7 +85,7 @@ def load_rows(params: Params, workspace: Workspace) -> tuple[Examples, Examples,
             f"{len(left_out)} of {len(prepared.manifest)} films were left out; name another source"
         )
     splits = split_by_patient(manifest, params.pretrain.validation, 0.01, params.pretrain.seed, prepared.linked_patients)
-    # By name: films of patients on both sides of an official split are in no part. None of them validates, so they train.
+    # By name: films of patients on both sides of an official split are in no part. They are used for training, not validation.
     validates = (manifest["image_id"].map(splits.table.set_index("image_id")["split"]) == "val").to_numpy()
     rows = Examples(
         prepared.films[kept],
@@ -96,7 +96,7 @@ def load_rows(params: Params, workspace: Workspace) -> tuple[Examples, Examples,
 
 
 def find_task_films(prepared: Prepared, params: Params, workspace: Workspace) -> pd.DataFrame:
-    """The films of the source that the task shows as well, and those of their patients; told, and listed in left_out.csv."""
+    """The films of the source that the task has as well, and those of their patients; reported, and listed in left_out.csv."""
     reader = params.acquire.sources[params.pretrain.source].reader
     alike = [name for name in params.prepare.sources if params.acquire.sources[name].reader == reader]
     same = alike if READERS[reader].published else []
@@ -120,7 +120,7 @@ def find_task_films(prepared: Prepared, params: Params, workspace: Workspace) ->
 def pretrain_backbone(
     backbone: str, train: Examples, val: Examples, classes: list[str], params: Params, folder: Path
 ) -> dict[str, object]:
-    """Train all of one backbone from random weights and save it without its head; returns what was reached."""
+    """Train all of one backbone from random weights and save it without its head; returns its classes, films and best epoch."""
     settings = params.pretrain
     phase = Phase(
         unfreeze="all",
@@ -136,11 +136,11 @@ def pretrain_backbone(
         imbalance="none",
         select="auroc_macro",
         patience=settings.epochs,
-        calibration="none",  # it saves no head
+        calibration="none",  # the head is not saved
         decision="probable",
         costs={},
         threshold_rule="half",
-        balance=params.train.balance,  # which `none` does not read
+        balance=params.train.balance,  # not read by imbalance `none`
         prevalence={},
         augment=params.train.augment,
         optimizer=Optimizer(name="adam", momentum=0.9, nesterov=False, weight_decay=0.0, clip=0.0, layer_decay=1.0),

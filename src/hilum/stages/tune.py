@@ -72,9 +72,9 @@ def run(arm: str) -> None:
 
 
 def searched_phases(arm: Arm) -> int:
-    """A trial trains up to the last phase that holds a space.
+    """The number of phases that a trial trains: up to the last one with a space.
 
-    The head's spaces count to the first phase of gradient steps, those of `train` to all of these.
+    The head's spaces belong to the first phase of gradient steps, those of `train` to all of these.
     """
     stepping = [i for i, phase in enumerate(arm.phases) if isinstance(phase, Phase)]
     places = []
@@ -85,7 +85,7 @@ def searched_phases(arm: Arm) -> int:
 
 
 def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: Workspace) -> dict[str, Any]:
-    """All that decides what a trial of the arm of that name with given values reaches."""
+    """All that decides the result of a trial of the arm of that name with given values."""
     arm, weights = params.arms[name], weights_digest(params, name, workspace)
     return {
         "arm": {
@@ -102,7 +102,7 @@ def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: W
 
 
 class Trials:
-    """The nested runs of a search: opened, fed and closed as the search reports."""
+    """The nested runs of a search: opened, logged to and closed as the search reports."""
 
     def __init__(self, store: Store, parent: Run, count: int, tags: dict[str, str]) -> None:
         self.store, self.parent, self.count, self.tags = store, parent, count, tags
@@ -142,7 +142,7 @@ class Trials:
 
 
 def empty_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What a search without trials found."""
+    """The tables of a search without trials."""
     return pd.DataFrame(columns=["number", "state", "value"]), pd.DataFrame(columns=["trial", "step"])
 
 

@@ -1,4 +1,4 @@
-"""What `pretrain`, `tune` and `train` share: an arm's model before training, its rows for an epoch, and one training of it."""
+"""What `pretrain`, `tune` and `train` share: an arm's initial model, its sampling, and its training."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ from hilum.training.learning.imbalance import STRATEGIES, Sampling, log_prior, w
 
 @dataclass(frozen=True)
 class Task:
-    """Everything that the trials and the training of one arm have in common.
+    """What the trials and the training of one arm have in common.
 
-    classes: names in class order; weights: None, `imagenet` or a file; settings: `train`, over which an arm lays what it names
-    otherwise; cache: folder for activations of frozen parts.
+    classes: names in class order; weights: None, `imagenet` or a file; settings: `train`, before the arm's own values replace
+    some; cache: folder for activations of frozen parts.
     """
 
     train: Examples
@@ -36,7 +36,7 @@ class Task:
 
 
 def weights_of(arm: Arm, pretrained: Path, at_home: Callable[[str], Path]) -> str | Path | None:
-    """Where an arm's first weights come from, as `build_classifier` takes it."""
+    """The source of an arm's initial weights, as `build_classifier` takes it."""
     named: dict[str, str | Path | None] = {
         "none": None,
         "imagenet": "imagenet",
@@ -48,13 +48,13 @@ def weights_of(arm: Arm, pretrained: Path, at_home: Callable[[str], Path]) -> st
 def plan_phases(
     phases: Sequence[Phase | ConvexPhase], labels: Labels, classes: Sequence[str], settings: Train, seed: int
 ) -> list[Sampling]:
-    """What an epoch of each phase shows of the training films, by the answer to unequal classes that `train` names.
+    """The sampling of the training films in each phase, by the method for unequal classes that `train` names.
 
-    SMOTE makes up features above a frozen backbone, so only a phase that trains the head alone can use it: any other phase does
-    what `train.balance.smote_above_head` says. A phase that is solved weighs films instead of drawing some, so no seed decides.
+    SMOTE synthesises features above a frozen backbone, so only a phase that trains the head alone can use it: any other phase
+    uses `train.balance.smote_above_head`. A solved phase weights films instead of drawing them, so the seed has no effect.
 
     Raises:
-        ValueError: a class without a film, or with too few for SMOTE; an answer that is no weight of a film.
+        ValueError: a class without a film, or with too few for SMOTE; a method that cannot be written as weights of films.
     """
     words = [
         settings.balance.smote_above_head if settings.imbalance == "smote" and phase.unfreeze != "head" else settings.imbalance
@@ -69,20 +69,20 @@ def plan_phases(
 
 
 def read_logits(model: keras.Model, films: Films) -> NDArray[np.float64]:
-    """What the head says of films (N, H, W) before softmax: (N, K)."""
+    """Logits (N, K) of films (N, H, W)."""
     head = keras.Model(model.input, model.get_layer("logits").output)
     return compile_forward(head, constants=True)(as_images(films)).astype(np.float64)  # (N, K)
 
 
 def scale_logits(model: keras.Model, temperature: float, biases: NDArray[np.float64]) -> None:
-    """Divide the logits by a temperature and add biases (K,), in the head's weights: all that reads the model is calibrated."""
+    """Divide the logits by a temperature and add biases (K,), in the head's weights: every use of the model is calibrated."""
     head = model.get_layer("logits")
     head.kernel.assign(head.kernel.numpy() / temperature)
     head.bias.assign(head.bias.numpy() / temperature + biases)
 
 
 def correct_prior(model: keras.Model, shift: NDArray[np.float64]) -> None:
-    """Add to the biases of the logits in place, so that everything that reads the model answers for another prevalence.
+    """Add to the biases of the logits in place, so that the model's probabilities belong to another prevalence.
 
     shift: (K,) from `imbalance.prior_shift`.
     """
@@ -93,10 +93,10 @@ def correct_prior(model: keras.Model, shift: NDArray[np.float64]) -> None:
 def train_arm(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch, on_film: OnFilm) -> tuple[keras.Model, Fitted]:
     """Build an arm's model and train its first `phases` phases; equal arguments give equal weights.
 
-    arm: without spaces, as `meaning.settle` makes it.
+    arm: without spaces, from `meaning.settle`.
 
     Raises:
-        ValueError: the training films do not allow what `train.imbalance` says; told before anything is trained.
+        ValueError: the training films do not allow the method of `train.imbalance`; raised before training.
     """
     settings = train_of(task.settings, arm)
     shown = plan_phases(arm.phases[:phases], task.train.labels, task.classes, settings, task.seed)

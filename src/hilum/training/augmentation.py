@@ -1,4 +1,4 @@
-"""What the network sees while it trains: augmented views of films, picked statelessly by seed and epoch."""
+"""What the network sees in training: augmented views of films, which depend on seed and epoch alone."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from hilum.records import Films
 class Changes:
     """How far a training film may be changed; 0 turns a change off.
 
-    rotate: degrees; shift, zoom: share of the side; gamma: exponent 1 +- this; contrast: slope 1 +- this about mid grey;
-    brightness, noise: share of the grey range. erase: share of the film's area that a rectangle takes, at most.
+    rotate: degrees; shift, zoom: share of the side; gamma: exponent 1 +- this; contrast: slope 1 +- this around mid grey;
+    brightness, noise: share of the grey range. erase: largest share of the film's area that a rectangle covers.
     """
 
     rotate: float
@@ -32,7 +32,7 @@ class Changes:
 
 
 def draw_view(film: NDArray[np.uint8], rng: np.random.Generator, changes: Changes) -> NDArray[np.uint8]:
-    """One film, changed at random in ways that keep the anatomy: (H, W) uint8 -> (H, W) uint8."""
+    """One film, changed at random but with its anatomy kept: (H, W) uint8 -> (H, W) uint8."""
     height, width = film.shape
     angle = np.deg2rad(rng.uniform(-1, 1) * changes.rotate)
     scale = 1 + rng.uniform(-1, 1) * changes.zoom
@@ -43,7 +43,7 @@ def draw_view(film: NDArray[np.uint8], rng: np.random.Generator, changes: Change
     centre = np.array([width / 2, height / 2])
     offset = centre - turn @ (centre + shift)
     coefficients = (turn[0, 0], turn[0, 1], offset[0], turn[1, 0], turn[1, 1], offset[1])
-    # Grey levels change through a table of 256 entries, before the film is moved, so that the new corners stay black.
+    # A table of 256 entries changes the grey levels before the film is moved, so that the new corners stay black.
     levels = (np.arange(256) / 255) ** (1 + rng.uniform(-1, 1) * changes.gamma)
     levels = (levels - 0.5) * (1 + rng.uniform(-1, 1) * changes.contrast) + 0.5 + rng.uniform(-1, 1) * changes.brightness
     table = np.round(np.clip(levels, 0, 1) * 255).astype(np.uint8)
@@ -60,7 +60,7 @@ def erase_rectangle(film: NDArray[np.uint8], rng: np.random.Generator, most: flo
 
     most: the largest share of the area; shares are uniform in 0..most, proportions from 3:10 to 10:3, uniform in their logarithm.
 
-    Source: Zhong et al. 2020, arXiv 1708.04896; every view is erased, and the small rectangles stand for the films left whole.
+    Source: Zhong et al. 2020, arXiv 1708.04896; here every view has a rectangle; small ones take the place of films without one.
     """
     height, width = film.shape
     area, proportion = rng.uniform(0, most) * height * width, np.exp(rng.uniform(-1, 1) * np.log(10 / 3))
@@ -73,7 +73,7 @@ def erase_rectangle(film: NDArray[np.uint8], rng: np.random.Generator, most: flo
 
 
 def draw_views(rows: Examples, views: NDArray[np.intp] | int, seed: int, changes: Changes) -> Films:
-    """View number views[i] of film i: (N, H, W) uint8. A view depends on the film's pixels, its number and the seed alone."""
+    """View number views[i] of film i: (N, H, W) uint8. A view depends only on the film's pixels, its number and the seed."""
     numbers = np.broadcast_to(views, len(rows.keys))
     streams = ([seed, int(view), int(key[:16], 16)] for view, key in zip(numbers, rows.keys, strict=True))
     drawn = [draw_view(film, np.random.default_rng(s), changes) for film, s in zip(rows.films, streams, strict=True)]
@@ -81,15 +81,15 @@ def draw_views(rows: Examples, views: NDArray[np.intp] | int, seed: int, changes
 
 
 def epoch_order(rows: int, seed: int, epoch: int) -> NDArray[np.intp]:
-    """The order of the rows in one epoch, (N,), a function of seed and epoch alone."""
+    """The order of the rows in one epoch, (N,); it depends on seed and epoch alone."""
     return np.random.default_rng([seed, epoch]).permutation(rows)
 
 
 def epoch_views(keys: Sequence[str], views: int, epoch: int) -> NDArray[np.intp]:
     """Which view of each row an epoch uses, (N,).
 
-    Each row walks through 0..views-1. Copies of one film (oversampling) are one view apart; a film with more copies than views
-    walks through as many views as it has copies, so that no two of its copies are alike in any epoch.
+    Each row cycles through 0..views-1. Copies of one film (oversampling) are one view apart; a film with more copies than views
+    cycles through as many views as it has copies, so that its copies differ in every epoch.
     """
     copies = Counter(keys)
     seen: dict[str, int] = {}
@@ -102,9 +102,9 @@ def epoch_views(keys: Sequence[str], views: int, epoch: int) -> NDArray[np.intp]
 
 
 def further_views(sample: NDArray[np.intp], keys: Sequence[str], views: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The views beyond 0..views-1 that `epoch_views` asks for: (E,) positions of films, (E,) their view numbers.
+    """The views beyond 0..views-1 that `epoch_views` needs: (E,) positions of films, (E,) their view numbers.
 
-    sample: (M,) positions of the films that an epoch shows, copies repeated. keys: M hashes of their pixels.
+    sample: (M,) positions of the films that an epoch samples, with copies. keys: M hashes of their pixels.
     """
     copies = Counter(keys)
     films = {int(film): copies[key] - views for film, key in zip(sample, keys, strict=True) if copies[key] > views}

@@ -26,18 +26,18 @@ OnEpoch = Callable[[int, dict[str, float]], None]
 OnFilm = Callable[[int, int], None]
 
 PENALTIES = tuple(10.0 ** (-half / 2) for half in range(-2, 11))  # what `auto` tries: 10 to 1e-5, two a decade
-TOLERANCE = 1e-9  # the largest partial derivative at which a solution ends
-ENOUGH = 1e-5  # the same, where rounding ends it before
+TOLERANCE = 1e-9  # the largest partial derivative of a finished solution
+ENOUGH = 1e-5  # the same, if rounding ends the descent before
 ITERATIONS = 5_000
 STEEPNESS = 0.2  # about p (1 - p): how the log loss bends with a logit
-CONSTANT = 1e-6  # a feature of less spread, in its own unit or as a share of its mean, tells nothing and is not stretched
+CONSTANT = 1e-6  # a feature with less spread, in its unit or relative to its mean, counts as constant
 AS_THEY_ARE = Changes(rotate=0, shift=0, zoom=0, gamma=0, contrast=0, brightness=0, noise=0, erase=0, flip=False)
 
 
 @dataclass(frozen=True)
 class Solved:
-    """history: a row per penalty, as of an epoch; step: of the one with the least log loss on validation, at which the model
-    is left; value: its `select`; penalty: itself."""
+    """history: a row per penalty, like that of an epoch; step, value, penalty: step, `select` and penalty of the solution with
+    the lowest log loss on validation, which the model keeps."""
 
     history: list[dict[str, Any]]
     step: int
@@ -60,7 +60,7 @@ def solve_phase(
     """Solve the head for each penalty, from the largest down, and leave the model with the best one on validation.
 
     place: number of the phase and its first step. cache: folder of activations; None computes them, with the same result. The
-    films are taken as they are, in the order of their hashes: neither a seed nor the order of the split reaches a bit.
+    films are used as they are, ordered by their hashes: seed and order of the split do not change a bit of the result.
 
     Raises:
         ValueError: the head is more than one Dense layer, or rounding ends a solution too early.
@@ -72,7 +72,7 @@ def solve_phase(
     penalties = PENALTIES if phase.penalty == "auto" else (float(phase.penalty),)
     history: list[dict[str, Any]] = []
     found: list[tuple[float, float, Matrix]] = []  # log loss on validation, select, coefficients
-    with threadpool_limits(1, "blas"):  # sums depend on the number of threads, and so many small ones wait for each other
+    with threadpool_limits(1, "blas"):  # sums depend on the number of threads, and threads slow down many small operations
         scaling = find_scaling(features)
         inputs, inputs_val = scaling.apply(features), scaling.apply(features_val)
         solution = np.zeros((inputs.shape[1] + 1, int(model.output_shape[-1])))
@@ -92,10 +92,10 @@ def solve_phase(
 
 
 def pooled_features(model: keras.Model, rows: Examples, cache: Path | None, on_film: OnFilm) -> Matrix:
-    """What the backbone's pooling gives for the films as they are, (N, C).
+    """The backbone's pooled features of the films without augmentation, (N, C).
 
     Raises:
-        ValueError: there is more between the pooling and the logits than dropout, which does not act here.
+        ValueError: there is more between the pooling and the logits than dropout, which is not applied here.
     """
     names = [layer.name for layer in model.layers]
     head = tuple(names[names.index("pool") :]) if "pool" in names else ()
@@ -114,10 +114,10 @@ def pooled_features(model: keras.Model, rows: Examples, cache: Path | None, on_f
 
 @dataclass(frozen=True)
 class Scaling:
-    """How features (N, C) become the inputs that a head is solved on: less the mean, over the spread, turned to their main axes.
+    """From features (N, C) to the inputs of a solved head: minus the mean, over the spread, rotated to their principal axes.
 
-    mean, spread: (C,) of the training films; a feature that is the same in all of them keeps its unit. axes: (C, C), orthogonal,
-    so that the sum of squares of a solution is that for standardised features. variance: (C,) of the inputs.
+    mean, spread: (C,) of the training films; a constant feature keeps its unit. axes: (C, C), orthogonal, so that the sum of
+    squares of a solution is that for standardised features. variance: (C,) of the inputs.
     """
 
     mean: Matrix
@@ -129,14 +129,14 @@ class Scaling:
         return ((features - self.mean) / self.spread) @ self.axes
 
     def fold(self, coefficients: Matrix) -> list[NDArray[np.float32]]:
-        """Kernel (C, K) and bias (K,) that give for features as they are what the coefficients give for inputs."""
+        """Kernel (C, K) and bias (K,) that give for unscaled features the logits of the coefficients for inputs."""
         kernel = (self.axes @ coefficients[:-1]) / self.spread[:, None]
         bias = coefficients[-1] - self.mean @ kernel
         return [kernel.astype(np.float32), bias.astype(np.float32)]
 
 
 def find_scaling(features: Matrix) -> Scaling:
-    """The scaling by the features (N, C) of the training films."""
+    """The scaling from the features (N, C) of the training films."""
     mean, spread = features.mean(axis=0), features.std(axis=0)
     spread = np.where(spread > CONSTANT * np.maximum(np.abs(mean), 1.0), spread, 1.0)
     plain = (features - mean) / spread
@@ -145,14 +145,14 @@ def find_scaling(features: Matrix) -> Scaling:
 
 
 def solve(inputs: Matrix, variance: Matrix, labels: Labels, weights: Matrix, penalty: float, start: Matrix) -> Matrix:
-    """Coefficients (C + 1, K), the last row the biases, that make `objective` least; the minimum is one up to the biases' mean.
+    """Coefficients (C + 1, K), the last row the biases, that minimise `objective`; the minimum is unique up to the biases' mean.
 
-    variance: (C,) of the inputs, which do not go together: each is stretched so that the objective is about as steep in all of
-    them, and a hundred steps do what takes thousands on features that do. start: coefficients to begin with, those of a
-    neighbouring penalty.
+    variance: (C,) of the inputs, which are uncorrelated: each is scaled so that the objective is about equally curved in all of
+    them, and a hundred steps suffice instead of the thousands that correlated features take. start: initial coefficients, those
+    of a neighbouring penalty.
 
     Raises:
-        ValueError: rounding ended the descent where the slope was still above ENOUGH.
+        ValueError: rounding ended the descent while the slope was still above ENOUGH.
 
     Source: Byrd et al. 1995, doi 10.1137/0916069 (L-BFGS-B).
     """
@@ -177,8 +177,8 @@ def solve(inputs: Matrix, variance: Matrix, labels: Labels, weights: Matrix, pen
 def objective(coefficients: Matrix, inputs: Matrix, labels: Labels, weights: Matrix, penalty: float) -> tuple[float, Matrix]:
     """The weighted mean log loss plus half the penalty times the sum of squares of the coefficients, and its gradient (C + 1, K).
 
-    coefficients: (C + 1, K), the last row the biases, which cost nothing. inputs: (N, C). weights: (N,) of the films.
-    scikit-learn's C of the same problem is 1 / (penalty * sum of the weights).
+    coefficients: (C + 1, K), the last row the biases, which are not penalised. inputs: (N, C). weights: (N,) of the films.
+    scikit-learn's C for the same problem is 1 / (penalty * sum of the weights).
 
     Source: Hastie, Tibshirani and Friedman 2009, The Elements of Statistical Learning, 2nd edition, section 18.3.2.
     """

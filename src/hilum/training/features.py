@@ -1,4 +1,4 @@
-"""Cached activations of a frozen prefix: each view of each film goes through it once, not once per epoch and per trial."""
+"""Cached activations of a frozen prefix: computed once per view of a film, not once per epoch and trial."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -15,8 +15,8 @@ from hilum.models.forward import BATCH, compile_forward
 from hilum.training.augmentation import Changes, draw_views
 from hilum.training.sealed_arrays import drop_oldest, open_array, write_array
 
-LIMIT = 8 * 1024**3  # bytes of all cached activations; the least recently used ones go first
-FEATURE_CODE = (  # what makes views and activations; tests/training/test_deciding_code.py compares it with the imports
+LIMIT = 8 * 1024**3  # bytes of all cached activations; the least recently used are deleted first
+FEATURE_CODE = (  # what computes views and activations; tests/training/test_deciding_code.py compares it with the imports
     *(
         "data/prepared/examples.py",
         "models/backbones.py",
@@ -42,8 +42,8 @@ def cached_features(
     """The prefix's activations for one view of every row, (N, ...) float32, read from or written to folder.
 
     view: number of the augmented view, (N,) one for each row, or None for the films as they are.
-    The file is keyed by content: graph and weights of the prefix, the films' pixels, what makes the view, and the code and
-    libraries that do it. A damaged one is made again.
+    The file is keyed by content: graph and weights of the prefix, the films' pixels, the settings of the view, and the code and
+    libraries. A damaged file is written again.
 
     Raises:
         OSError: they cannot be written; names the file.

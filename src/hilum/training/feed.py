@@ -1,4 +1,4 @@
-"""Where the inputs of one phase come from: cached activations above a frozen cut, SMOTE's among them, or the films themselves."""
+"""The inputs of one phase: cached activations at a frozen cut, with those that SMOTE synthesises, or the films themselves."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +23,8 @@ POOLED = "pool"  # the layer whose output SMOTE works on
 class Feed:
     """The inputs of one phase.
 
-    entry: the tensor that they are fed to. validation: those of the validation films.
-    labels: (M + S,) class indices of the rows of an epoch: the films shown, then what SMOTE makes up.
+    entry: the tensor that takes them. validation: those of the validation films.
+    labels: (M + S,) class indices of the rows of an epoch: the films sampled, then what SMOTE synthesises.
     """
 
     def __init__(
@@ -39,11 +39,11 @@ class Feed:
         cache: Path | None,
         on_film: OnFilm,
     ) -> None:
-        """name: the frozen cut whose activations are fed, None for the films themselves. cache: where activations are kept;
-        None computes them anew for each batch.
+        """name: the frozen cut whose activations are used, None for the films themselves. cache: folder of activations; None
+        computes them anew for each batch.
 
         Raises:
-            ValueError: SMOTE elsewhere than on cached pooled features.
+            ValueError: SMOTE on anything but cached pooled features.
         """
         self.train, self.shown, self.seed, self.count = train, shown, seed, settings.augment.views
         self.changes = Changes(**settings.augment.model_dump(exclude={"views"}))
@@ -78,13 +78,13 @@ class Feed:
         self.validation = np.asarray(features(val, None))
 
     def _store_further_views(self, features: Callable[[Examples, NDArray[np.intp]], NDArray[np.float32]]) -> None:
-        """Of films with more copies than views, so that no two copies are alike."""
+        """For films with more copies than views, so that all copies differ."""
         films, views = further_views(self.shown.rows, self.keys, self.count) if self.count else (np.zeros(0, np.intp),) * 2
         self.place = {pair: i for i, pair in enumerate(zip(films.tolist(), views.tolist(), strict=True))}
         self.further = features(self.train.take(films), views) if len(films) else None
 
     def reader(self, step: int) -> Callable[[NDArray[np.intp]], Any]:
-        """From positions in an epoch's rows to a batch of inputs, in the views of the epoch at this step."""
+        """A function from positions in an epoch's rows to a batch of inputs, in the views of the epoch at this step."""
         views = epoch_views(self.keys, self.count, step) if self.count else np.zeros(len(self.keys), np.intp)
 
         def read(chosen: NDArray[np.intp]) -> Any:
@@ -97,7 +97,7 @@ class Feed:
         return read
 
     def _activation(self, i: int, views: NDArray[np.intp], step: int) -> NDArray[np.float32]:
-        if i >= len(views):  # made up, of another view in each epoch
+        if i >= len(views):  # synthesised, from another view in each epoch
             made_up = self.made_up[(i + step) % len(self.made_up)]
             return made_up[i - len(views)]
         row, view = int(self.shown.rows[i]), int(views[i])

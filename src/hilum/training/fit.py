@@ -1,4 +1,4 @@
-"""Fitting one arm: its phases one after another, the best epoch on validation kept."""
+"""Fitting one arm: its phases in turn; the best epoch on validation is kept."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -34,12 +34,12 @@ OnFilm = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a training was.
+    """The result of a training.
 
-    history: one row per epoch: step, phase, epoch, train/learning_rate, train/loss, val/...; best_step: whose weights stayed.
-    A phase that is solved has a row per penalty, with train/penalty in the place of the rate. penalties: phase -> the one chosen.
+    history: one row per epoch: step, phase, epoch, train/learning_rate, train/loss, val/...; best_step: whose weights were kept.
+    A solved phase has a row per penalty, with train/penalty instead of the rate. penalties: phase -> the one chosen.
     trained: per phase the names of the layers it trained; cuts: per phase the cut whose activations were cached, or None.
-    shown: per phase what an epoch showed of the training films.
+    shown: per phase the sampling of the training films.
     """
 
     history: pd.DataFrame
@@ -51,14 +51,14 @@ class Fitted:
 
     @property
     def kept_phase(self) -> int:
-        """The phase of the epoch whose weights stayed."""
+        """The phase of the epoch whose weights were kept."""
         return int(self.history["phase"][self.history["step"] == self.best_step].iloc[0])
 
 
 def begin_training(seed: int, threads: int = 0) -> None:
     """Seed this process and run one operation at a time, so that equal seeds give equal bytes; call once, before any graph.
 
-    threads: of one operation, 0 for as many as there are processors; sums, and so the last bits, depend on them.
+    threads: per operation, 0 for one per processor; sums depend on them in their last bits.
     """
     tf.config.threading.set_inter_op_parallelism_threads(1)
     if threads:
@@ -78,9 +78,9 @@ def train_epoch(
 ) -> float:
     """One pass over the rows in this order, in batches of `size`; returns the mean loss, penalties included.
 
-    read: from positions to a batch of inputs. labels: what the learner's loss takes, a row per position. rates: the learning
-    rate at each batch. average: of the weights, which takes each step in.
-    Batch by batch, because `fit` costs more to start than a cached epoch to run.
+    read: from positions to a batch of inputs. labels: targets of the learner's loss, a row per position. rates: the learning
+    rate of each batch. average: of the weights, updated after each step.
+    Batch by batch, because starting `fit` takes longer than a cached epoch.
     """
     total, before = 0.0, np.nan
     batches = [order[start : start + size] for start in range(0, len(order), size)]
@@ -96,7 +96,7 @@ def train_epoch(
 
 
 def read_ahead(read: Callable[[NDArray[np.intp]], Any], batches: list[NDArray[np.intp]]) -> Iterator[Any]:
-    """What `read` gives for each batch, in their order; the next is read, in a thread, while the one before is worked on."""
+    """What `read` returns for each batch, in order; a thread reads the next one while the current one is processed."""
     with ThreadPoolExecutor(1) as reader:
         ahead = reader.submit(read, batches[0])
         for chosen in batches[1:]:
@@ -119,15 +119,15 @@ def fit_phases(
     on_epoch: OnEpoch,
     on_film: OnFilm,
 ) -> Fitted:
-    """Train the model in place through its phases and leave it at the epoch that scored best on validation.
+    """Train the model in place through its phases and leave it at the best epoch on validation.
 
-    shown: per phase the positions in train that make an epoch, their weights and the loss; SMOTE in phases of the head only.
+    shown: per phase the positions in train that an epoch samples, their weights and the loss; SMOTE only in phases of the head.
     cache: folder for the activations of frozen parts; None trains through the frozen part (same result, slower).
     score: from labels and probabilities of the validation films to metrics, of which `select` decides.
-    With `averaging` the averaged weights are scored and kept; a phase goes on from the weights themselves, the next phase starts
-    from the best averaged ones with an optimizer and an average of its own.
-    on_epoch: called with the step and the metrics of each epoch; what it raises ends the training.
-    on_film: called with films done and to do while activations are computed.
+    With `averaging` the averaged weights are scored and kept; a phase continues from the weights themselves, the next phase
+    starts from the best averaged ones with a new optimizer and a new average.
+    on_epoch: called with the step and the metrics of each epoch; an exception that it raises ends the training.
+    on_film: called with the number of films done and of all while activations are computed.
 
     Raises:
         ValueError: SMOTE without a cache, or in a phase that trains more than the head.
@@ -151,7 +151,7 @@ def fit_phases(
 
 
 class Training:
-    """The phases of one training so far: a row of history per epoch, and the best epoch on validation with its weights."""
+    """One training, phase by phase: a row of history per epoch, and the best epoch on validation with its weights."""
 
     def __init__(
         self, model: keras.Model, val_labels: Labels, settings: Train, seed: int, score: Score, on_epoch: OnEpoch
@@ -180,10 +180,10 @@ class Training:
         self._keep(solved.step, solved.value)
 
     def train_phase(self, number: int, phase: Phase, feed: Feed, drawn: Sampling) -> None:
-        """Train what the phase unfroze, epoch by epoch, until its last one or until validation improves no more."""
+        """Train what the phase unfroze, epoch by epoch, until its last one or until validation stops improving."""
         settings, seed = self.settings, self.seed
         learner = make_learner(self.model, feed.entry, phase, drawn.gamma, settings)
-        forward = compile_forward(learner, constants=False)  # reads the weights as they are at each call
+        forward = compile_forward(learner, constants=False)  # reads the current weights at each call
         targets, weights = targets_of(feed, drawn, int(self.model.output_shape[-1]), takes_shares(learner.loss))
         average = Averaging(learner, settings.averaging) if settings.averaging else None
         course, since = Course(phase, settings.schedule), 0
@@ -210,8 +210,8 @@ class Training:
                 break
 
     def _keep(self, step: int, value: float) -> bool:
-        """Keep the weights of the model as it stands if its value is the best so far; gives whether it is."""
-        improved = bool(value > self.best or self.best_step < 0)  # NaN is above nothing, yet some epoch must stay
+        """Keep the current weights of the model if their value is the best so far; returns whether it is."""
+        improved = bool(value > self.best or self.best_step < 0)  # NaN is never above, yet one epoch must be kept
         if improved:
             self.best, self.best_step = float(np.nan_to_num(value, nan=-np.inf)), step
             self.best_weights = self.model.get_weights()
@@ -219,7 +219,7 @@ class Training:
 
 
 def targets_of(feed: Feed, drawn: Sampling, classes: int, shares: bool) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
-    """What the loss takes of each row of an epoch: labels (N,), or with `shares` (N, K) one-hot, and weights (N,)."""
+    """Targets of the loss for each row of an epoch: labels (N,), or with `shares` (N, K) one-hot, and weights (N,)."""
     weights = np.append(drawn.weights, np.ones(len(drawn.made_up)))  # (N,)
     return np.eye(classes)[feed.labels] if shares else feed.labels, weights
 

@@ -1,4 +1,4 @@
-"""One fold of a cross-validation: a training without the films that it holds out, and the answers for these."""
+"""One fold of a cross-validation: a training without the films that it holds out, and the predictions for these."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ from hilum.workspace import Workspace
 
 @dataclass(frozen=True)
 class Judging:
-    """How a fold is judged.
+    """How a fold is evaluated.
 
-    score: of an epoch. calibrate: temperature and biases (K,) from logits, labels and the prior (K,) that the model answers.
-    find_threshold: from rule, labels and probabilities. decide: the answers, from probabilities, threshold and that prior.
+    score: of an epoch. calibrate: temperature and biases (K,) from logits, labels and the prior (K,) of the training loss.
+    find_threshold: from rule, labels and probabilities. decide: the classes, from probabilities, threshold and that prior.
     """
 
     score: Score
@@ -47,9 +47,9 @@ def predict_fold(
     on_epoch: OnEpoch,
     on_film: OnFilm,
 ) -> tuple[Predictions, pd.DataFrame]:
-    """The answers for the films that a fold holds out, and a row per epoch; its validation films calibrate and choose.
+    """Predictions for the films that a fold holds out, and a row per epoch; its validation films calibrate and select.
 
-    arm: without spaces, as `meaning.settle` makes it. films: the table of folds.csv.
+    arm: without spaces, from `meaning.settle`. films: the table of folds.csv.
     """
     rows = {part: rows_of_fold(films.table, name, part) for part in (TRAINS, VALIDATES, HELD_OUT)}
     train, val, out = (films.take(rows[part]) for part in (TRAINS, VALIDATES, HELD_OUT))

@@ -1,7 +1,7 @@
-"""The folds that a cross-validation has done, kept until all are there, so that an interrupted one goes on with the rest.
+"""Finished folds of a cross-validation, kept until all are finished, so that an interrupted one continues with the rest.
 
-They lie below `.hilum`, because DVC removes what a stage wrote before it runs the stage again. A fold is taken back only where
-its key (all that decides what it gives) and the bytes of its files are what they were.
+They are stored below `.hilum`, because DVC removes the outputs of a stage before it runs the stage again. A fold is reused only
+if its key (all that decides its result) and the bytes of its files are unchanged.
 """
 
 import shutil
@@ -20,23 +20,23 @@ from hilum.results import digest, folder_digest, read_json, read_table, write_js
 from hilum.training.sealed_arrays import name_file
 from hilum.training.task import FIT_CODE, FIT_LIBRARIES
 
-FOLD_CODE = (  # what decides what a fold gives, and how it is kept
+FOLD_CODE = (  # what decides the result of a fold, and how it is stored
     *(*FIT_CODE, "data/folds.py", "results.py"),
     *("evaluation/scoring/calibration.py", "evaluation/scoring/decisions.py", "evaluation/scoring/scaling.py"),
     *("training/fold.py", "training/kept_folds.py"),
 )
 FOLD_LIBRARIES = (*FIT_LIBRARIES, "scipy")
-KEPT = "kept.json"  # beside a fold's folder, written last: the digest of that folder
+KEPT = "kept.json"  # next to a fold's folder, written last: the digest of that folder
 
 
 @dataclass(frozen=True)
 class KeptFolds:
-    """The kept folds of one cross-validation. folder: of its own for each key."""
+    """The kept folds of one cross-validation. folder: one for each key."""
 
     folder: Path
 
     def save(self, name: str, predictions: Predictions, history: pd.DataFrame) -> None:
-        """Keep a fold's answers and its row per epoch.
+        """Store a fold's predictions and its row per epoch.
 
         Raises:
             OSError: the disk is full, or the folder cannot be written to; names the fold's folder.
@@ -59,7 +59,7 @@ class KeptFolds:
             written.replace(self._seal(name))
 
     def load(self, name: str, classes: tuple[str, ...]) -> tuple[Predictions, pd.DataFrame] | None:
-        """A kept fold; None where there is none, or, which is told, where its files are not those that were kept."""
+        """A kept fold; None if there is none or, with a message, if its files have changed since."""
         place = self.folder / name
         if not self._seal(name).is_file():
             return None
@@ -74,13 +74,13 @@ class KeptFolds:
         return predictions, history
 
     def forget(self) -> None:
-        """All folds stand in the results: the next cross-validation trains anew."""
+        """Delete the kept folds once the results hold all of them: the next cross-validation trains anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _is_whole(self, name: str) -> bool:
         try:
             return read_json(self._seal(name)) == {KEPT: folder_digest(self.folder / name)}
-        except (ValueError, OSError):  # no JSON, or what the disk does not give back
+        except (ValueError, OSError):  # no JSON, or not readable
             return False
 
     def _seal(self, name: str) -> Path:
@@ -88,8 +88,8 @@ class KeptFolds:
 
 
 def keep_folds(cache: Path, arm: str, decides: Mapping[str, Any]) -> KeptFolds:
-    """The kept folds of an arm under all that decides what they give.
+    """The kept folds of an arm for all that decides their result.
 
-    Those of other settings stay: they are a few kilobytes, and may belong to an experiment that runs at the same time.
+    Those of other settings stay: they take a few kilobytes and may belong to an experiment that runs at the same time.
     """
     return KeptFolds(cache / "folds" / arm / digest({**decides, "code": made_by(FOLD_CODE, FOLD_LIBRARIES)})[:32])

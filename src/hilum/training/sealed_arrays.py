@@ -1,7 +1,7 @@
-"""Arrays in files that can be made again: each carries a hash of its content, is put in its place whole, and is read mapped.
+"""Arrays in a file cache: each file ends with a hash of its content, is written atomically, and is read as a memory map.
 
-A file is a `.npy` with the SHA-256 of its name and of all before it at its end. Runs may share a folder and be interrupted; a
-file, or the folder, can be deleted at any time.
+A file is a `.npy` followed by the SHA-256 of its name and content. Runs may share a folder and be interrupted; a file, or the
+folder, can be deleted at any time.
 """
 
 import hashlib
@@ -20,23 +20,23 @@ from numpy.typing import NDArray
 
 from hilum.progress import say
 
-ABANDONED = 24 * 3600  # seconds after which a half-written file is nobody's
+ABANDONED = 24 * 3600  # seconds after which a partly written file belongs to no running process
 SEAL = hashlib.sha256().digest_size  # bytes at a file's end
 PIECE = 1 << 20  # bytes that are hashed at a time
 
-_whole: dict[Path, tuple[int, ...]] = {}  # files that this process wrote or found whole: what told them from others then
+_whole: dict[Path, tuple[int, ...]] = {}  # files that this process wrote or found intact -> their identity then
 
 
 def open_array(file: Path) -> NDArray[np.float32] | None:
-    """What `write_array` put there, mapped and marked as used; None where there is nothing, or nothing whole, which is told.
+    """The array of `write_array`, mapped and marked as used; None if there is none or, with a message, if it is damaged.
 
-    A file is read through and compared with its seal once in a process, and again where it was changed since.
+    A process compares a file with its seal once, and again if it was changed since.
     """
     try:
         with file.open("rb") as stream:
             if _is_whole(file, stream):
-                # By the time of access: that of change tells whether the file is the one that was compared.
-                with suppress(OSError):  # in a folder that others filled and that may only be read
+                # By the time of access: the time of change identifies the file that was compared.
+                with suppress(OSError):  # in a read-only folder that others filled
                     os.utime(stream.fileno(), ns=(time.time_ns(), os.fstat(stream.fileno()).st_mtime_ns))
                 return _map(stream)
             say(f"{file} is damaged: its bytes are not those that were written; it is made again")
@@ -48,7 +48,7 @@ def open_array(file: Path) -> NDArray[np.float32] | None:
 
 
 def write_array(file: Path, shape: tuple[int, ...], batches: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Write an array of that shape, batch after batch along its first axis, and give it mapped; interrupted, nothing is left.
+    """Write an array of that shape, batch by batch along its first axis, and return it mapped; an interruption leaves no file.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written to; names the file.
@@ -77,13 +77,13 @@ def write_array(file: Path, shape: tuple[int, ...], batches: Iterable[NDArray[np
 
 
 def drop_oldest(folder: Path, limit: int, keep: Path) -> None:
-    """Delete the arrays used longest ago until the rest takes at most `limit` bytes, and what interrupted runs left half-written.
+    """Delete the least recently used arrays until the rest takes at most `limit` bytes, and partial files of interrupted runs.
 
-    keep: is never deleted.
+    keep: this file is never deleted.
     """
     found = []
     for file in folder.glob("*"):
-        with suppress(FileNotFoundError):  # another run drops files as well
+        with suppress(FileNotFoundError):  # another run deletes files as well
             status = file.stat()
             if file.suffix == ".npy":
                 found.append((status.st_atime_ns, status.st_size, file))
@@ -116,7 +116,7 @@ def _identity(stream: BinaryIO) -> tuple[int, ...]:
 
 
 def _map(stream: BinaryIO) -> NDArray[np.float32]:
-    """From the open file, not by its name: what was compared is what is read, whoever deletes or replaces it meanwhile."""
+    """From the open file, not by its name: what was compared is read, even if the file is deleted or replaced meanwhile."""
     stream.seek(0)
     np.lib.format.read_magic(stream)
     shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
@@ -141,7 +141,7 @@ def _write(stream: BinaryIO, content: bytes | memoryview) -> None:
 
 @contextmanager
 def name_file(file: Path) -> Iterator[None]:
-    """Say of a fault of the disk which file of a cache could not be written, and what to do."""
+    """Add to an error of the disk which file of a cache could not be written, and the remedy."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The search of an arm's spaces: an Optuna study in a database, continued to N trials, each trial a short training."""
+"""The search of an arm's spaces: an Optuna study in a database, continued up to N trials, each a short training."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ Train = Callable[[Values, Callable[[int, dict[str, float]], None]], dict[str, fl
 @dataclass(frozen=True)
 class Watch:
     """Plain callbacks of a search: begun(number, values), epoch(number, step, metrics), ended(number, state, metrics) of trials;
-    waits(owner) where another process has the study."""
+    waits(owner) if another process has the study open."""
 
     begun: Callable[[int, Values], None]
     epoch: Callable[[int, int, dict[str, float]], None]
@@ -34,7 +34,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Found:
-    """best: value per space; trials: one row per trial (number, state, value, best, values, metrics); history: a row an epoch."""
+    """best: value per space; trials: one row per trial (number, state, value, best, values, metrics); history: one per epoch."""
 
     best: Values
     trials: pd.DataFrame
@@ -42,18 +42,18 @@ class Found:
 
 
 def study_name(arm: str, made_of: Mapping[str, Any]) -> str:
-    """The arm and a hash of all that decides a trial's outcome: other spaces, settings, data or weights are another study."""
+    """The arm and a hash of all that decides a trial's outcome: other spaces, settings, data or weights make another study."""
     return f"{arm}-{hashlib.sha256(json.dumps(made_of, sort_keys=True, default=str).encode()).hexdigest()[:16]}"
 
 
 def search(name: str, spaces: Mapping[str, Range | Choices], tune: Tune, database: Path, train: Train, watch: Watch) -> Found:
-    """Bring the study to `tune.trials` finished trials and return what those found; every value's `start` if trials is 0.
+    """Run the study up to `tune.trials` finished trials and return their results; every value's `start` if trials is 0.
 
-    Trial 0 is `start`. N trials are the first N that finished, however many more the study holds. The sampler is seeded by seed
-    and trial number, so that a search that was interrupted and continued finds what an uninterrupted one does: a trial that was
-    cut off is run again with its values. While another process searches the study, it is waited for.
+    Trial 0 is `start`. N trials are the first N that finished, even if the study holds more. The sampler is seeded by seed and
+    trial number, so that a search that was interrupted and continued finds the same as an uninterrupted one: an interrupted
+    trial is run again with its values. If another process searches the study, this one waits.
     train: from values and a report per epoch to validation metrics, the selecting one under `select` (higher is better); the
-    report raises where the pruner ends the trial.
+    report raises an exception if the pruner ends the trial.
 
     Raises:
         ValueError: all trials were pruned, or the study cannot be opened or written (see `open_study`).
@@ -78,7 +78,7 @@ def search(name: str, spaces: Mapping[str, Range | Choices], tune: Tune, databas
 
 
 def _run(study: optuna.Study, spaces: Mapping[str, Range | Choices], tune: Tune, train: Train, watch: Watch) -> None:
-    number = len(finished(study))  # so numbered, a repeated trial draws what the one it stands for drew
+    number = len(finished(study))  # with this number, a repeated trial draws the same values
     study.sampler = optuna.samplers.TPESampler(seed=tune.seed + number, n_startup_trials=tune.sampler_startup)
     trial = study.ask()
     values = {key: _suggest(trial, key, space) for key, space in spaces.items()}
@@ -94,7 +94,7 @@ def _run(study: optuna.Study, spaces: Mapping[str, Range | Choices], tune: Tune,
 
     try:
         metrics = train(values, on_epoch)
-        # A training that diverged has no value to compare, which Optuna's database allows of pruned trials only.
+        # A training that diverged has no value to compare, which Optuna's database allows for pruned trials only.
         state = TrialState.COMPLETE if math.isfinite(metrics["select"]) else TrialState.PRUNED
     except optuna.TrialPruned:
         metrics, state = {key: value for key, value in history[-1].items() if key != "step"}, TrialState.PRUNED
@@ -120,7 +120,7 @@ def _replay(number: int, trial: FrozenTrial, watch: Watch) -> None:
 
 
 def _trials(done: list[FrozenTrial], best: int, metric: str) -> pd.DataFrame:
-    """value is the metric itself, whether higher or lower is better; best marks the trial whose values are taken."""
+    """value is the metric itself, whether higher or lower is better; best marks the trial whose values are used."""
     rows = [
         {
             "number": i,

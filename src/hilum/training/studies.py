@@ -1,4 +1,4 @@
-"""The database of studies: one study opened by its owner, and what SQLite refuses told with what helps."""
+"""The database of studies: one study, opened by one process at a time; errors of SQLite come with a remedy."""
 
 import fcntl
 import sqlite3
@@ -17,7 +17,7 @@ from hilum.ownership import Owner, hold
 PATIENCE = 30  # seconds that a write waits while other processes write
 AGAIN = "run the same command again: finished trials are kept"
 NO_DATABASE = ("hold studies of the installed Optuna", "move it away to search anew: no study in it can be read")
-REFUSALS = {  # SQLite's primary result code -> what must hold of the file, and what to do
+REFUSALS = {  # SQLite's primary result code -> what the file must be, and what to do
     sqlite3.SQLITE_BUSY: ("be free", f"end the program that keeps it, or wait for it, then {AGAIN}"),
     sqlite3.SQLITE_LOCKED: ("be free", f"end the program that keeps it, or wait for it, then {AGAIN}"),
     sqlite3.SQLITE_FULL: ("have room on its disk", f"free some, then {AGAIN}"),
@@ -35,18 +35,18 @@ REFUSALS = {  # SQLite's primary result code -> what must hold of the file, and 
 def open_study(
     name: str, database: Path, pruner: optuna.pruners.BasePruner, waits: Callable[[Owner], None]
 ) -> Iterator[optuna.Study]:
-    """The study of that name, made if it is new, owned by this process as long as it is open; higher values are better.
+    """The study of that name, created if it is new; this process owns it while it is open. Higher values are better.
 
-    Trials that an owner before was cut off in are failed; studies of one database can be open in several processes at once.
-    waits: told of each process that has the study and is waited for.
+    Trials that an earlier owner left unfinished are marked as failed; several processes can have studies of one database open.
+    waits: called with each process that has the study open and is waited for.
 
     Raises:
-        ValueError: the study's owner may live on another host, or the database is busy, full, not writable or not readable.
+        ValueError: the study's owner may run on another host, or the database is busy, full, not writable or not readable.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     locks = database.with_suffix("")
     with hold(locks / f"{name}.lock", waits), refusals_told(database):
-        with (locks / "schema.lock").open("a") as schema:  # tables are made by one process, and closing the file gives it back
+        with (locks / "schema.lock").open("a") as schema:  # one process creates the tables; closing the file releases the lock
             fcntl.flock(schema, fcntl.LOCK_EX)
             storage = _open_database(database)
             study = optuna.create_study(
@@ -61,13 +61,13 @@ def open_study(
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that ran to their end or were stopped by the pruner, in the order in which they did."""
+    """The trials that were completed or stopped by the pruner, oldest first."""
     return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
 
 
 @contextmanager
 def refusals_told(database: Path) -> Iterator[None]:
-    """Turn what SQLite refuses of that file into a ValueError that says what must hold and what helps."""
+    """Turn an error of SQLite about that file into a ValueError with the rule and the remedy."""
     try:
         yield
     except (DatabaseError, StorageInternalError) as error:
@@ -81,13 +81,13 @@ def refusals_told(database: Path) -> Iterator[None]:
 def _open_database(database: Path) -> RDBStorage:
     try:
         return RDBStorage(f"sqlite:///{database}", engine_kwargs={"connect_args": {"timeout": PATIENCE}})
-    except RuntimeError as error:  # written by another version, and Optuna says which
+    except RuntimeError as error:  # written by another version, which Optuna names
         rule, remedy = NO_DATABASE
         raise ValueError(f"{database} must {rule}, got: {error} Or {remedy}") from error
 
 
 def _refusal(error: BaseException | None) -> sqlite3.Error | None:
-    """The error of SQLite behind one of its wrappers, if it is one that REFUSALS knows."""
+    """The error of SQLite inside its wrappers, if REFUSALS lists it."""
     while error is not None:
         refusal = getattr(error, "orig", None)
         if isinstance(refusal, sqlite3.Error) and getattr(refusal, "sqlite_errorcode", 0) & 0xFF in REFUSALS:

@@ -1,4 +1,4 @@
-"""What an arm is trained on and from: films, first weights, settings, and the parameters that a run names."""
+"""What the training of an arm needs: films, initial weights, settings, and the parameters that a run logs."""
 
 from typing import Any
 
@@ -24,19 +24,19 @@ FIT_LIBRARIES = (*FEATURE_LIBRARIES, "imbalanced-learn", "pandas", "scikit-learn
 
 
 def params_of(params: Params, arm: Arm) -> Params:
-    """The parameters as they hold for an arm without spaces: what it names of `train` is in its place."""
+    """The parameters for an arm without spaces, with the arm's own values of `train`."""
     return params.model_copy(update={"train": train_of(params.train, arm)})
 
 
 def load_task(params: Params, arm: Arm, workspace: Workspace, versions: dict[str, Any]) -> Task:
-    """The arm's films and settings. The test rows stay closed."""
+    """The arm's films and settings. The test films are not read."""
     classes = versions["classes"]
     train, val = (load_split(workspace.prepared, workspace.split, part, classes).examples for part in ("train", "val"))
     return make_task(train, val, arm, params, workspace, versions)
 
 
 def weights_digest(params: Params, name: str, workspace: Workspace) -> str:
-    """The hash of the weights that the arm of that name begins with; `none`, and `imagenet` of Keras, stand for themselves."""
+    """The hash of the initial weights of the arm of that name; `none`, and `imagenet` of Keras, are given as these words."""
     arm = params.arms[name]
     if arm.weights == "pretrained":
         return file_sha256(workspace.pretrained / f"{arm.backbone}.weights.h5")
@@ -44,7 +44,7 @@ def weights_digest(params: Params, name: str, workspace: Workspace) -> str:
 
 
 def file_digest(params: Params, name: str, workspace: Workspace) -> str:
-    """The hash of an arm's weights where they are a file of this machine alone, which its path says no more; else empty."""
+    """The hash of an arm's weights if they are a file on this machine alone, whose path is not logged; else empty."""
     return weights_digest(params, name, workspace) if is_absolute(params.arms[name].weights) else ""
 
 
@@ -62,9 +62,9 @@ def make_task(train: Examples, val: Examples, arm: Arm, params: Params, workspac
 
 
 def logged_params(params: Params, arm: Arm, weights_sha256: str = "") -> dict[str, Any]:
-    """Every parameter that led to the model; the arm's own without its name in front, so that arms share columns.
+    """Every parameter that decided the model; the arm's own without its name as prefix, so that arms share columns.
 
-    Where the films and first weights are on this machine led to nothing. weights_sha256: as `file_digest` gives it.
+    The folders of films and initial weights on this machine are left out. weights_sha256: from `file_digest`.
     """
     sources = {name: params.acquire.sources[name].model_dump(exclude=PLACE) for name in params.prepare.sources}
     return {
@@ -82,5 +82,5 @@ def logged_params(params: Params, arm: Arm, weights_sha256: str = "") -> dict[st
 
 
 def origins(logged: dict[str, Any], wanted: Arm) -> dict[str, str]:
-    """Of each logged value, whether it stood in params.yaml or was found by the search."""
+    """For each logged value, whether it is from params.yaml or from the search."""
     return {key: "search" if key in spaces(wanted) else "params" for key in logged}

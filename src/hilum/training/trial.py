@@ -1,4 +1,4 @@
-"""One trial of a search: a short training with given values in the place of an arm's spaces."""
+"""One trial of a search: a short training with given values for an arm's spaces."""
 
 from hilum.records import Score
 from hilum.settings.meaning import settle
@@ -8,7 +8,7 @@ from hilum.training.fit import OnEpoch, OnFilm
 from hilum.training.search import Values
 from hilum.training.task import FIT_CODE, FIT_LIBRARIES
 
-# What decides which trials a study holds and what they reach.
+# What decides the trials of a study and their results.
 TRIAL_CODE = (*FIT_CODE, "training/search.py", "training/studies.py", "training/trial.py")
 TRIAL_LIBRARIES = (*FIT_LIBRARIES, "optuna")
 
@@ -16,7 +16,7 @@ TRIAL_LIBRARIES = (*FIT_LIBRARIES, "optuna")
 def train_trial(
     arm: Arm, values: Values, task: Task, phases: int, score: Score, on_epoch: OnEpoch, on_film: OnFilm
 ) -> dict[str, float]:
-    """The best epoch's validation metrics, the one that selects also as `select`, higher is better.
+    """The best epoch's validation metrics, the selecting one also as `select` (higher is better).
 
     arm: with its spaces, one value for each in `values`. phases: how many of its phases are trained.
     """

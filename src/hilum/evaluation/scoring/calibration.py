@@ -1,4 +1,4 @@
-"""Calibration on validation films: what is fitted, to which films, and the figures before and after, those after cross-fitted."""
+"""Calibration on validation films: the fit, its films, and the metrics before and after it, those after cross-fitted."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,20 +13,20 @@ from hilum.records import Labels, Probabilities
 Prior = NDArray[np.float64]  # (K,) shares of the classes, in all 1
 Patients = NDArray[np.str_]  # (N,) of each film
 
-FITS = {"temperature": fit_temperature, "temperature_and_biases": fit_biases_too}  # words of `train.calibration` besides none
+FITS = {"temperature": fit_temperature, "temperature_and_biases": fit_biases_too}  # values of `train.calibration` besides none
 FEWEST = 30  # validation films in all, and
-FEWEST_OF_A_CLASS = 5  # of each class: with fewer a temperature is chance
-FOLDS = 5  # of the figures after calibration
+FEWEST_OF_A_CLASS = 5  # of each class: with fewer, a temperature is left to chance
+FOLDS = 5  # of the metrics after calibration
 
 
 @dataclass(frozen=True)
 class Calibration:
     """What calibration did to a model.
 
-    word: of `train.calibration`. scaling: what was folded into the model. films, patients: that it was fitted on.
-    prior: (K,) that the model answers. before, after: log_loss, brier and ece of these films, each class weighed to that prior;
-    own_before, own_after: the same of the films as they are. Those after are cross-fitted over patients in `folds` folds, and NaN
-    where there are too few patients for that.
+    word: of `train.calibration`. scaling: folded into the model. films, patients: how many it was fitted on.
+    prior: (K,) of the model's probabilities. before, after: log_loss, brier and ece of these films, weighted to that prior;
+    own_before, own_after: the same of the unweighted films. Those after are cross-fitted over patients in `folds` folds, and NaN
+    if there are too few patients for that.
     """
 
     word: str
@@ -44,11 +44,11 @@ class Calibration:
 def weigh_to_prior(labels: Labels, prior: Prior) -> Weights:
     """(N,) weights under which the films have a prior's class shares: prior_k / share_k, a class without a film left out.
 
-    A model that was trained with class weights or resampled films answers an even prior, validation films have shares of their
-    own. Unweighted, a temperature would make up for that difference: it would learn how much rarer a class is here, not how sure
-    the model may be. Weighted so, the mean over films estimates the log loss under the prior that the model answers.
+    The probabilities of a model trained with class weights or resampled films belong to a uniform prior; validation films have
+    other shares. Without weights, a temperature would correct for that difference in shares instead of for the model's
+    confidence. With these weights the mean over films estimates the log loss under the prior of the model's probabilities.
 
-    Source: Shimodaira 2000, doi 10.1016/S0378-3758(00)00115-4 (importance weights), with class shares as the only difference:
+    Source: Shimodaira 2000, doi 10.1016/S0378-3758(00)00115-4 (importance weights); where only class shares differ:
     Saerens, Latinne and Decaestecker 2002, doi 10.1162/089976602753284446.
     """
     share = np.bincount(labels, minlength=len(prior)) / len(labels)  # (K,)
@@ -56,9 +56,9 @@ def weigh_to_prior(labels: Labels, prior: Prior) -> Weights:
 
 
 def find_scaling(word: str, logits: Logits, labels: Labels, prior: Prior) -> Scaling:
-    """The scaling that a word of `train.calibration` asks for; one that changes nothing, and why, where films are too few.
+    """The scaling of `train.calibration`; with too few films, one that changes nothing, and the reason.
 
-    logits: (N, K) of validation films. labels: (N,) class indices. prior: (K,) that the model answers.
+    logits: (N, K) of validation films. labels: (N,) class indices. prior: (K,) that the model's probabilities belong to.
 
     Raises:
         ValueError: an unknown word, or logits that are not finite.
@@ -84,9 +84,9 @@ def find_scaling(word: str, logits: Logits, labels: Labels, prior: Prior) -> Sca
 
 
 def calibrate(word: str, logits: Logits, labels: Labels, patients: Patients, prior: Prior, seed: int) -> Calibration:
-    """Fit what a word of `train.calibration` asks for on validation films, and measure what it gives.
+    """Fit the scaling of `train.calibration` on validation films, and measure its effect.
 
-    The figures after it are of answers for patients that the fit did not see: each fold of them by a scaling of the others.
+    The metrics after it are of probabilities for patients that the fit did not see: each fold is scaled by a fit on the others.
     patients: (N,) of each film. seed: of the folds. The other arguments as in `find_scaling`.
 
     Raises: as `find_scaling`.
@@ -108,9 +108,9 @@ def calibrate(word: str, logits: Logits, labels: Labels, patients: Patients, pri
 
 
 def deal_patients(labels: Labels, patients: Patients, folds: int, seed: int) -> NDArray[np.int64]:
-    """(N,) the fold of each film: patients are dealt in turn, class by class, so that each fold has its share of every class.
+    """(N,) the fold of each film: patients are assigned in turn, class by class, so that each fold has its share of every class.
 
-    All films of a patient stand in one fold; a patient of several classes counts to that of the first film.
+    All films of a patient are in one fold; a patient of several classes counts as that of the first film.
     """
     names, first, whose = np.unique(patients, return_index=True, return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(names))
@@ -121,7 +121,7 @@ def deal_patients(labels: Labels, patients: Patients, folds: int, seed: int) -> 
 
 
 def cross_fit(word: str, logits: Logits, labels: Labels, weights: Weights, fold: NDArray[np.int64]) -> Probabilities:
-    """(N, K) answers for the films of each fold by a scaling fitted to those of the other folds; NaN without others."""
+    """(N, K) probabilities of the films of each fold by a scaling fitted to the other folds; NaN if there are no others."""
     predictions = np.full(logits.shape, np.nan)
     for held in np.unique(fold):
         rest = fold != held
@@ -131,7 +131,7 @@ def cross_fit(word: str, logits: Logits, labels: Labels, weights: Weights, fold:
 
 
 def measure_answers(labels: Labels, predictions: Probabilities, weights: Weights) -> dict[str, float]:
-    """Weighted log_loss (nats), brier (0 to 2) and ece (0 to 1, of the most probable class) of answers (N, K); NaN if they are.
+    """Weighted log_loss (nats), brier (0 to 2) and ece (0 to 1, most probable class) of (N, K) probabilities; NaN if any is.
 
     With weights of 1 they are the metrics of these names.
     """
@@ -147,7 +147,7 @@ def measure_answers(labels: Labels, predictions: Probabilities, weights: Weights
 
 
 def describe_calibration(found: Calibration, classes: list[str]) -> dict[str, Any]:
-    """What stands in calibration.json, in words and numbers; classes: names in class order."""
+    """The content of calibration.json; classes: names in class order."""
     return {
         "calibration": found.word,
         "temperature": found.scaling.temperature,
@@ -165,7 +165,7 @@ def describe_calibration(found: Calibration, classes: list[str]) -> dict[str, An
 
 
 def tell_calibration(found: Calibration) -> str:
-    """`temperature 1.83, fitted on 240 validation films of 180 patients; log loss 0.612 to 0.541 ...`, or why there is none."""
+    """`temperature 1.83, fitted on 240 validation films of 180 patients; log loss 0.612 to 0.541 ...`, or why there is no fit."""
     if not found.folds:
         return found.scaling.note or "not calibrated: train.calibration is none"
     told = f"temperature {found.scaling.temperature:.3g}" + (" and biases" if found.word == "temperature_and_biases" else "")
@@ -182,7 +182,7 @@ def _by_class(values: NDArray[np.float64], classes: list[str]) -> dict[str, floa
 
 
 def flat_calibration(found: Calibration, classes: list[str]) -> dict[str, float]:
-    """Metrics of a run: `val/log_loss_uncalibrated`, `_calibrated` of the films as they are; `calibration/...` of the fit."""
+    """Metrics of a run: `val/log_loss_uncalibrated`, `_calibrated` of the unweighted films; `calibration/...` of the fit."""
     flat = {"calibration/temperature": found.scaling.temperature, "calibration/films": float(found.films)}
     flat |= {"calibration/patients": float(found.patients)}
     if found.word == "temperature_and_biases":

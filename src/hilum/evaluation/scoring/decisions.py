@@ -1,4 +1,4 @@
-"""From probabilities to a prediction: the threshold, chosen on validation, and the answer of a model that knows no film."""
+"""From probabilities to predicted classes: the threshold, chosen on validation, the factors, and the majority baseline."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from hilum.records import Labels, Predictions, Probabilities
 
 Counts = NDArray[np.float64]  # (C,) one per candidate threshold
-Factors = NDArray[np.float64]  # (K,) what the probabilities are multiplied by before the largest product decides
+Factors = NDArray[np.float64]  # (K,) that the probabilities are multiplied by before the largest product decides
 
 # Rule -> what the threshold maximises, from true and false positives, positives and negatives.
 THRESHOLD_RULES: dict[str, Callable[[Counts, Counts, int, int], Counts]] = {
     "youden": lambda tp, fp, positives, negatives: tp / positives - fp / negatives,  # Youden 1950: sensitivity + specificity - 1
     "f1": lambda tp, fp, positives, negatives: 2 * tp / (tp + fp + positives),
-    "half": lambda tp, fp, positives, negatives: np.zeros_like(tp),  # all thresholds tie, and ties go to 0.5
+    "half": lambda tp, fp, positives, negatives: np.zeros_like(tp),  # all thresholds tie, and a tie gives 0.5
 }
 
 
 def choose_threshold(rule: str, y_true: Labels, y_score: NDArray[np.float64]) -> float:
-    """The threshold in 0..1 that a rule likes best for `score >= threshold`; the nearest to 0.5 of those it likes equally.
+    """The threshold in 0..1 that maximises a rule for `score >= threshold`; of equally good ones the nearest to 0.5.
 
     y_true: (N,) 1 for the class, 0 otherwise. y_score: (N,) probability of the class, 0..1.
-    Candidates lie halfway between neighbouring scores, so that no film of the data stands on the threshold, and 0.5 itself.
+    Candidates lie halfway between neighbouring scores, so that no film's score equals the threshold, and 0.5 itself.
 
     Raises:
         ValueError: an unknown rule, labels other than 0 and 1, films of one class only, scores that are not within 0..1.
@@ -44,12 +44,12 @@ def choose_threshold(rule: str, y_true: Labels, y_score: NDArray[np.float64]) ->
     tp = (len(inside) - np.searchsorted(inside, candidates, "left")).astype(np.float64)
     fp = (len(outside) - np.searchsorted(outside, candidates, "left")).astype(np.float64)
     value = THRESHOLD_RULES[rule](tp, fp, len(inside), len(outside))
-    best = candidates[value >= value.max() - 1e-12]  # the same fraction by another sum is a tie
+    best = candidates[value >= value.max() - 1e-12]  # equal fractions that rounding sets apart are a tie
     return float(best[np.argmin(np.abs(best - 0.5))])
 
 
 def one_vs_rest_thresholds(rule: str, y_true: Labels, y_prob: Probabilities) -> NDArray[np.float64]:
-    """(K,) threshold of each class against the rest, for the per-class table only; NaN for a class without films, or alone."""
+    """(K,) threshold of each class against the rest, for the per-class table only; NaN for a class with no film or all films."""
     thresholds = np.full(y_prob.shape[1], np.nan)  # (K,)
     for k in range(y_prob.shape[1]):
         positive = y_true == k
@@ -59,14 +59,14 @@ def one_vs_rest_thresholds(rule: str, y_true: Labels, y_prob: Probabilities) -> 
 
 
 def decide(y_prob: Probabilities, threshold: float | None, factors: Factors | None = None) -> Labels:
-    """(N,) class index: with a threshold class 1 of two where its probability reaches it, otherwise the largest p_k factor_k.
+    """(N,) predicted class: with a threshold, class 1 of two if its probability reaches it; otherwise the largest p_k factor_k.
 
     threshold: None for more than two classes. factors: (K,) above 0, None for 1 each, which is the most probable class; of equal
-    products the first class is the answer. The two never decide together.
+    products the first class is predicted. Only one of the two can be given.
 
     Raises:
-        ValueError: a threshold for more or fewer than two classes, or one outside 0..1; factors of another number than there are
-            classes, not above 0, or beside a threshold.
+        ValueError: a threshold for more or fewer than two classes, or one outside 0..1; factors that are not one per class, not
+            above 0, or given with a threshold.
     """
     if factors is not None and (threshold is not None or factors.shape != y_prob.shape[1:] or not _usable(factors)):
         raise ValueError(
@@ -83,12 +83,12 @@ def decide(y_prob: Probabilities, threshold: float | None, factors: Factors | No
 
 
 def find_factors(decision: str, prior: Mapping[str, float], costs: Mapping[str, float]) -> dict[str, float] | None:
-    """Class -> factor of `decide` for a word of `train.decision`; None for two classes, which a threshold decides.
+    """Class -> factor of `decide` for a value of `train.decision`; None for two classes, which a threshold decides.
 
-    probable: 1 each. balanced: 1 / (K prior_k), by which the expected mean of the classes' sensitivities is the largest.
-    costs: a film of class k that is called otherwise costs c_k, so that the expected cost of an answer is the least where
-    c_k p_k is the largest; costs that depend on what it is called instead have no such factors.
-    prior: class -> share that the model answers, in class order. costs: class -> above 0, read by `costs` alone.
+    probable: 1 each. balanced: 1 / (K prior_k), which maximises the expected mean of the classes' sensitivities.
+    costs: a film of class k that is predicted as another class costs c_k, so the prediction with the largest c_k p_k has the
+    lowest expected cost; costs that depend on the predicted class have no such factors.
+    prior: class -> share that the probabilities belong to, in class order. costs: class -> above 0, read by `costs` alone.
 
     Source: Elkan 2001, The foundations of cost-sensitive learning, IJCAI, equation 1.
     """
@@ -103,16 +103,16 @@ def find_factors(decision: str, prior: Mapping[str, float], costs: Mapping[str, 
 
 
 def factors_of(model: Mapping[str, Any]) -> Factors | None:
-    """The factors of `decide` of a model's model.json in class order; None where it says none, as those written before do."""
+    """The factors of `decide` from a model's model.json in class order; None if it has none, as in earlier versions."""
     told = model.get("decision_factors")
     return None if told is None else np.array([told[name] for name in model["classes"]], np.float64)
 
 
 def majority_baseline(train_labels: Labels, predictions: Predictions) -> Predictions:
-    """What a model that has learnt only how frequent the classes are would answer on the same films.
+    """The predictions for the same films of a model that has learnt only the frequencies of the classes.
 
     train_labels: (M,) class indices of the training films. Every film gets their shares as its probabilities and the most
-    frequent class (the first of equals) as its prediction.
+    frequent class (the first of equal ones) as its prediction.
 
     Raises:
         ValueError: no training films, or labels outside the classes.
@@ -137,7 +137,7 @@ def majority_baseline(train_labels: Labels, predictions: Predictions) -> Predict
 
 
 def find_threshold(rule: str, labels: Labels, probabilities: Probabilities) -> float | None:
-    """Two classes: the threshold of the second one, by rule on validation. More: None, the most probable class decides."""
+    """Two classes: the threshold of the second one, by the rule on validation. More classes: None."""
     if probabilities.shape[1] != 2:
         return None
     return choose_threshold(rule, labels, probabilities[:, 1])

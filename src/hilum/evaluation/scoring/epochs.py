@@ -1,4 +1,4 @@
-"""The validation metrics of one epoch, and the line a person sees of it."""
+"""The validation metrics of one epoch, and its line in the output."""
 
 from hilum.evaluation.scoring.metrics import higher_is_better, score
 from hilum.records import Labels, Probabilities, Score
@@ -7,7 +7,7 @@ WATCHED = ("auroc_macro", "balanced_accuracy", "log_loss")
 
 
 def score_epoch(select: str) -> Score:
-    """A function from labels and probabilities to metrics; the one that selects also as `select`, higher is better."""
+    """A function from labels and probabilities to metrics; the selecting one also as `select`, higher is better."""
 
     def measure(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
         metrics = {f"val/{name}": score(name, labels, probabilities) for name in dict.fromkeys((*WATCHED, select))}
@@ -18,7 +18,7 @@ def score_epoch(select: str) -> Score:
 
 
 def epoch_line(metrics: dict[str, float], select: str) -> str:
-    """`phase 1 epoch 3  loss 0.512  val/auroc_macro 0.874`; `phase 1 penalty 0.01  ...` where a head is solved."""
+    """`phase 1 epoch 3  loss 0.512  val/auroc_macro 0.874`; `phase 1 penalty 0.01  ...` for a solved head."""
     shown = f"val/{select}"
     part = f"penalty {metrics['train/penalty']:.3g}" if "train/penalty" in metrics else f"epoch {metrics['epoch'] + 1:.0f}"
     return f"phase {metrics['phase'] + 1:.0f} {part}  loss {metrics['train/loss']:.4f}  {shown} {metrics[shown]:.4f}"

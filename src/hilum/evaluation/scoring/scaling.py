@@ -1,4 +1,4 @@
-"""Scaling of logits by one temperature, or by a temperature and a bias per class, that validation films like best by log loss."""
+"""Scaling of logits by one temperature, or by a temperature and a bias per class, fitted to validation films by log loss."""
 
 from dataclasses import dataclass
 
@@ -18,10 +18,9 @@ SEPARATED = "every film is on the right side, so that no temperature is low enou
 
 @dataclass(frozen=True)
 class Scaling:
-    """softmax(logits / temperature + biases): what a calibrated model answers.
+    """softmax(logits / temperature + biases): the probabilities of a calibrated model.
 
-    biases: (K,), in all 0. note: what a reader must know of the fit, empty where there is nothing. fitted: False where none was
-    asked for, or films were too few.
+    biases: (K,), sum 0. note: a remark on the fit, or empty. fitted: False if none was asked for, or there were too few films.
     """
 
     temperature: float
@@ -35,7 +34,7 @@ class Scaling:
 
 
 def keep_as_it_is(classes: int, note: str = "") -> Scaling:
-    """The scaling that changes nothing, where none is fitted; note: why."""
+    """The scaling that changes nothing, for a model without a fit; note: why."""
     return Scaling(1.0, np.zeros(classes), note, fitted=False)
 
 
@@ -46,10 +45,10 @@ def softmax(logits: Logits) -> Probabilities:
 
 
 def fit_temperature(logits: Logits, labels: Labels, weights: Weights) -> Scaling:
-    """The temperature, LOW to HIGH, of the least weighted log loss of softmax(logits / temperature).
+    """The temperature, LOW to HIGH, with the lowest weighted log loss of softmax(logits / temperature).
 
-    The loss is convex in 1 / temperature, so its slope has one root. Where every film is on its right side, the loss falls
-    towards a temperature of 0, which says nothing of how sure the model may be: then 1 stays, and the note says so.
+    The loss is convex in 1 / temperature, so its slope has one root. If every film is classified correctly, the loss falls
+    towards a temperature of 0, which is no measure of the model's confidence: then the temperature is 1, with a note.
 
     logits: (N, K) finite. labels: (N,) class indices. weights: (N,) above 0.
 
@@ -75,10 +74,10 @@ def fit_temperature(logits: Logits, labels: Labels, weights: Weights) -> Scaling
 
 
 def fit_biases_too(logits: Logits, labels: Labels, weights: Weights) -> Scaling:
-    """The temperature and biases of the least weighted log loss of softmax(logits / temperature + biases).
+    """The temperature and biases with the lowest weighted log loss of softmax(logits / temperature + biases).
 
-    The loss is convex in 1 / temperature and the biases. Biases lie within WIDEST of that of the first class, and are then moved
-    so that they are 0 in all. Arguments and separated films as in `fit_temperature`.
+    The loss is convex in 1 / temperature and the biases. Biases lie within WIDEST of that of the first class, and are then
+    shifted to a sum of 0. Arguments and separated films as in `fit_temperature`.
 
     Source: Alexandari, Kundaje and Shrikumar 2020, arXiv 1901.06852, section 3 (bias-corrected temperature scaling).
     """
@@ -106,7 +105,7 @@ def fit_biases_too(logits: Logits, labels: Labels, weights: Weights) -> Scaling:
 
 
 def separates(logits: Logits, labels: Labels) -> bool:
-    """Whether the true class has the largest logit of every film, alone."""
+    """Whether for every film the true class alone has the largest logit."""
     true = logits[np.arange(len(labels)), labels]  # (N,)
     others = np.where(np.eye(logits.shape[1], dtype=bool)[labels], -np.inf, logits).max(axis=1)  # (N,)
     return bool((true > others).all())

@@ -1,1 +1,1 @@
-"""How a phase learns: what it shows of each class, its loss, optimizer and learning rates, averaged weights, mixed rows."""
+"""How a phase learns: sampling of the classes, loss, optimizer, learning rates, averaged weights, mixup."""

@@ -1,7 +1,7 @@
-"""The average of weights over the steps of a phase, which is judged and saved while training goes on from the weights themselves.
+"""The average of weights over the steps of a phase, which is scored and saved; training continues from the weights themselves.
 
-Keras' own average (`use_ema`) is put into a model by a callback of `fit`; hilum trains batch by batch, where nothing calls it,
-and it leaves out the statistics of batch norm.
+Keras' own average (`use_ema`) is put into a model by a callback of `fit`; hilum trains batch by batch, without callbacks, and
+`use_ema` leaves out the statistics of batch norm.
 """
 
 from collections.abc import Iterator
@@ -15,12 +15,11 @@ import tensorflow as tf
 class Averaging:
     """The average of a learner's weights: trained ones, and the moving statistics of batch norm where batch norm trains.
 
-    After step t = 1, 2, ... the average is m a + (1 - m) w with m = min(momentum, 1 - 1 / t): the plain mean of the steps of this
-    phase until it reaches as far as the momentum does, so that no weight from before the first step stays in it and there is
-    nothing to correct.
+    After step t = 1, 2, ... the average is m a + (1 - m) w with m = min(momentum, 1 - 1 / t): the plain mean of this phase's
+    steps until 1 - 1 / t reaches the momentum, so that it holds no weight from before the first step and needs no correction.
 
     Source: Polyak and Juditsky 1992, doi 10.1137/0330046 (the mean of the steps); Tarvainen and Valpola 2017, arXiv 1703.01780
-    (a moving one whose momentum grows in this way).
+    (a moving average with this growing momentum).
     """
 
     def __init__(self, learner: keras.Model, momentum: float) -> None:
@@ -30,7 +29,7 @@ class Averaging:
         self._move = tf.function(self._take_step, jit_compile=False)
 
     def take(self) -> None:
-        """Count the weights as they are after a step in."""
+        """Add the weights after a step to the average."""
         self.steps += 1
         self._move(tf.constant(min(self.momentum, 1 - 1 / self.steps), tf.float32))
 
@@ -40,7 +39,7 @@ class Averaging:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """The averages stand in the learner's layers meanwhile, and the weights themselves again afterwards, bit for bit."""
+        """Put the averages into the learner's layers, and the weights themselves back afterwards, bit for bit."""
         kept = [weight.value.numpy() for weight in self.weights]
         for weight, average in zip(self.weights, self.averages, strict=True):
             weight.assign(average)

@@ -1,4 +1,4 @@
-"""Answers to classes of unequal size: what an epoch shows of each class, how much it counts, and the prior behind an output."""
+"""Methods for unequal classes: the sampling and weight of each class, and the prior that the probabilities belong to."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ from hilum.settings.training import Balance
 
 @dataclass(frozen=True)
 class Sampling:
-    """What one epoch shows of the training films.
+    """What one epoch samples from the training films.
 
-    strategy: a word of `STRATEGIES`. rows: (M,) positions among the training films, copies repeated.
+    strategy: a key of `STRATEGIES`. rows: (M,) positions among the training films, with copies.
     weights: (M,) of these rows in the loss. gamma: exponent of the focal loss; 0 is the plain log loss.
-    made_up: (S,) class indices of the pooled features that SMOTE adds to an epoch, each with weight 1; none otherwise.
+    made_up: (S,) class indices of the pooled features that SMOTE synthesises, each with weight 1; none otherwise.
     """
 
     strategy: str
@@ -29,7 +29,7 @@ class Sampling:
 
 
 def class_weights(labels: Labels, classes: int) -> NDArray[np.float64]:
-    """Weights (K,) that make every class count alike: w_k = N / (K n_k), so that they average 1 over the films.
+    """Weights (K,) under which all classes count equally: w_k = N / (K n_k), so that they average 1 over the films.
 
     labels: (N,) class indices of training films. classes: K.
 
@@ -40,7 +40,7 @@ def class_weights(labels: Labels, classes: int) -> NDArray[np.float64]:
 
 
 def log_prior(labels: Labels, classes: int) -> NDArray[np.float64]:
-    """Natural logarithms (K,) of the classes' shares: as output biases they make an untrained head say these shares.
+    """Natural logarithms (K,) of the classes' shares: with these output biases an untrained head predicts the shares.
 
     Raises:
         ValueError: a class without a film.
@@ -49,7 +49,7 @@ def log_prior(labels: Labels, classes: int) -> NDArray[np.float64]:
 
 
 def oversample(labels: Labels, seed: int) -> NDArray[np.int64]:
-    """Row numbers that hold every training film once or more and each class as often as the largest one.
+    """Row numbers with every training film at least once and each class as often as the largest one.
 
     labels: (N,) class indices of training films only. Drawn with replacement by imbalanced-learn's RandomOverSampler; the input
     stays as it is.
@@ -63,7 +63,7 @@ def oversample(labels: Labels, seed: int) -> NDArray[np.int64]:
 
 
 def undersample(labels: Labels, seed: int) -> NDArray[np.int64]:
-    """Row numbers that hold each class as often as the smallest one, no film twice: the other films are never shown.
+    """Row numbers with each class as often as the smallest one, no film twice: the other films are never used.
 
     labels: (N,) class indices of training films only. Drawn by imbalanced-learn's RandomUnderSampler; the input stays as it is.
 
@@ -76,10 +76,10 @@ def undersample(labels: Labels, seed: int) -> NDArray[np.int64]:
 
 
 def check_smote(labels: Labels, classes: Sequence[str], neighbours: int) -> None:
-    """Refuse SMOTE where a class that it must add to has too few films for that many neighbours.
+    """Refuse SMOTE if a class that it must add to has too few films for that many neighbours.
 
     Raises:
-        ValueError: names the films that are needed, and the classes that have fewer.
+        ValueError: with the number of films needed, and the classes that have fewer.
     """
     counts = _count(labels, len(classes))
     few = [f"{count} of {name}" for name, count in zip(classes, counts, strict=True) if neighbours >= count < counts.max()]
@@ -91,10 +91,10 @@ def check_smote(labels: Labels, classes: Sequence[str], neighbours: int) -> None
 
 
 def make_up(features: NDArray[np.float32], labels: Labels, neighbours: int, seed: int) -> NDArray[np.float32]:
-    """Features (S, C) float32 that bring each class to the size of the largest one, in class order as `Sampling.made_up` says.
+    """Features (S, C) float32 that raise each class to the size of the largest one, in class order as in `Sampling.made_up`.
 
-    features: (N, C) of the training films; labels: (N,) class indices. Each made-up row lies at random between a film and one
-    of its nearest films of the same class (imbalanced-learn's SMOTE); the input stays as it is.
+    features: (N, C) of the training films; labels: (N,) class indices. Each synthetic row lies at random between a film and one
+    of its nearest films of the same class (imbalanced-learn's SMOTE); the input is not changed.
 
     Source: Chawla et al. 2002, doi 10.1613/jair.953.
     """
@@ -134,7 +134,7 @@ def _focus(labels: Labels, classes: Sequence[str], settings: Balance, seed: int)
     return Sampling("focal", np.arange(len(labels)), np.ones(len(labels)), gamma=settings.focal_gamma)
 
 
-# Word of `train.imbalance` -> what an epoch shows, from labels (N,), class names, settings and seed; pure.
+# `train.imbalance` -> sampling of an epoch, from labels (N,), class names, settings and seed; pure.
 STRATEGIES: dict[str, Callable[[Labels, Sequence[str], Balance, int], Sampling]] = {
     "none": _show_all,
     "class_weight": _weigh,
@@ -146,12 +146,12 @@ STRATEGIES: dict[str, Callable[[Labels, Sequence[str], Balance, int], Sampling]]
 
 
 def weigh_films(word: str, labels: Labels, classes: Sequence[str], settings: Balance) -> Sampling:
-    """What a strategy shows on average, as weights of the films: for a head that is solved, where nothing need be drawn.
+    """The average sampling of a strategy as weights of the films, for a solved head, which needs no random draw.
 
-    oversample and undersample draw each film of class k so often in the mean as the largest, the smallest class is larger.
+    oversample and undersample: the size of the largest or the smallest class over that of the film's class.
 
     Raises:
-        ValueError: a strategy that is no weight of a film, or a class without a film.
+        ValueError: a strategy that cannot be written as weights of films, or a class without a film.
     """
     if word in ("none", "class_weight"):
         return STRATEGIES[word](labels, classes, settings, 0)
@@ -166,11 +166,11 @@ def weigh_films(word: str, labels: Labels, classes: Sequence[str], settings: Bal
 
 
 def copies_per_film(shown: Sampling, labels: Labels, classes: Sequence[str]) -> pd.DataFrame:
-    """How often an epoch shows the films of each class, and what they weigh.
+    """How often an epoch samples the films of each class, and with what weight.
 
     labels: (N,) class indices. classes: names in class order.
-    Columns: strategy, label, films, rows (of films), made_up (by SMOTE), mean_copies (rows per film), most_copies (of a single
-    film), weight (mean, in the loss; NaN without a row).
+    Columns: strategy, label, films, rows (of films), made_up (by SMOTE), mean_copies (rows per film), most_copies (of one film),
+    weight (mean, in the loss; NaN without a row).
     """
     labels = np.asarray(labels)
     copies = np.bincount(shown.rows, minlength=len(labels))
@@ -195,19 +195,19 @@ def copies_per_film(shown: Sampling, labels: Labels, classes: Sequence[str]) -> 
 
 
 def shown_prior(shown: Sampling, labels: Labels, classes: int) -> NDArray[np.float64]:
-    """The shares (K,) of the classes in the training loss: the prior that a fitted model's probabilities carry.
+    """The shares (K,) of the classes in the training loss: the prior that a fitted model's probabilities belong to.
 
-    For the focal loss this is an approximation: its minimum is not the true posterior.
+    An approximation for the focal loss, whose minimum is not the true posterior.
     """
     mass = np.bincount(np.asarray(labels)[shown.rows], shown.weights, classes) + np.bincount(shown.made_up, minlength=classes)
     return mass / mass.sum()
 
 
 def prior_shift(prior: NDArray[np.float64], prevalence: Mapping[str, float], classes: Sequence[str]) -> NDArray[np.float64]:
-    """What to add to the logits (K,) of a model trained under one prior, so that it answers for another prevalence.
+    """What to add to the logits (K,) of a model trained under one prior, so that its probabilities belong to another prevalence.
 
-    p'(k|x) = p(k|x) prevalence_k / prior_k, divided by its sum: on logits, the logarithm of that ratio is added.
-    prior: (K,) from `shown_prior`. prevalence: class -> share, in all 1. classes: names in class order.
+    p'(k|x) = p(k|x) prevalence_k / prior_k, divided by its sum: the logarithm of that ratio is added to the logits.
+    prior: (K,) from `shown_prior`. prevalence: class -> share, sum 1. classes: names in class order.
 
     Source: Saerens, Latinne and Decaestecker 2002, doi 10.1162/089976602753284446, equation 2.4.
     """

@@ -10,7 +10,7 @@ from hilum.settings.training import Optimizer, Phase, Train
 
 
 def make_learner(model: keras.Model, entry: keras.KerasTensor, phase: Phase, gamma: float, settings: Train) -> keras.Model:
-    """The part of the model that a phase trains, from the tensor that is fed to logits, ready to train; it shares the layers.
+    """The part of the model that a phase trains, from `entry` to logits, compiled; it shares the layers.
 
     gamma: of the focal loss, see `loss_of`.
     """
@@ -23,14 +23,14 @@ def make_learner(model: keras.Model, entry: keras.KerasTensor, phase: Phase, gam
         loss_of(gamma, settings.label_smoothing, soft=bool(settings.mixup)),
         jit_compile=False,  # XLA is many times slower for these networks on a CPU
     )
-    learner.optimizer.build(learner.trainable_variables)  # else the first step makes them, and Keras traces the step twice
+    learner.optimizer.build(learner.trainable_variables)  # else the first step does it, and Keras traces the step twice
     return learner
 
 
 def layer_shares(model: keras.Model, layer_decay: float) -> dict[str, float]:
-    """Layer name -> its share of the learning rate: the head's is 1, that of the block below it `layer_decay`, and so on down.
+    """Layer name -> its share of the learning rate: 1 for the head, `layer_decay` for the block below it, and so on.
 
-    Source: Howard and Ruder 2018, arXiv 1801.06146, section 3.2, by layers; Clark et al. 2020, arXiv 2003.10555, by a power.
+    Source: Howard and Ruder 2018, arXiv 1801.06146, section 3.2 (by layer); Clark et al. 2020, arXiv 2003.10555 (as a power).
     """
     blocks = list(backbone_blocks(model).values())[::-1]  # from the head down
     below = {name: layer_decay**depth for depth, block in enumerate(blocks, start=1) for name in block}
@@ -42,8 +42,8 @@ def make_optimizer(
 ) -> keras.optimizers.Optimizer:
     """The optimizer that the settings name, not yet built.
 
-    variables: those that it will train, each with its share of the learning rate. Weight decay is taken off kernels alone, apart
-    from the gradient and in proportion to the learning rate; clipping is by the norm of all gradients together.
+    variables: those to train, each with its share of the learning rate. Weight decay applies to kernels alone, decoupled from the
+    gradient and in proportion to the learning rate; clipping is by the norm of all gradients together.
 
     Source: Kingma and Ba 2015, arXiv 1412.6980 (adam); Loshchilov and Hutter 2019, arXiv 1711.05101 (adamw, and decay of sgd);
     Sutskever et al. 2013 (momentum, nesterov); Pascanu et al. 2013, arXiv 1211.5063 (clip).
@@ -64,12 +64,12 @@ def make_optimizer(
 
 
 def is_decayed(variable: keras.Variable) -> bool:
-    """Whether weight decay is taken off: of kernels, not of biases nor of a normalisation's scales and offsets."""
+    """Whether weight decay applies: to kernels, not to biases nor to a normalisation's scales and offsets."""
     return len(variable.shape) > 1
 
 
 class LayeredSteps:
-    """Mixed into an optimizer of Keras: each variable has a share of the learning rate, and of the decay with it."""
+    """Mixin for a Keras optimizer: each variable has its share of the learning rate, and so of the decay."""
 
     def scale_steps(self, variables: Sequence[tuple[keras.Variable, float]], weight_decay: float) -> None:
         """variables: in the order in which the optimizer is built, each with its share."""
@@ -95,7 +95,7 @@ class LayeredSGD(LayeredSteps, keras.optimizers.SGD):
 def loss_of(gamma: float, label_smoothing: float = 0.0, soft: bool = False) -> keras.losses.Loss:
     """The log loss, or with a gamma above 0 the focal loss: the mean of -(1 - p)^gamma ln p, p the true class's probability.
 
-    label_smoothing: this share of each label is spread over all classes alike. soft: labels are shares of classes (N, K).
+    label_smoothing: this share of each label is spread evenly over all classes. soft: labels are shares of classes (N, K).
 
     Source: Lin et al. 2017, arXiv 1708.02002, equation 4; Szegedy et al. 2016, arXiv 1512.00567, section 7 (smoothing).
     """

@@ -1,4 +1,4 @@
-"""The learning rate in the course of a phase: it rises batch by batch, then stays, falls along a cosine, or on a plateau."""
+"""The learning rate during a phase: warm-up batch by batch, then constant, along a cosine, or reduced on a plateau."""
 
 import math
 
@@ -9,7 +9,7 @@ from hilum.settings.training import Phase, Schedule
 
 
 def epoch_rate(phase: Phase, warmup: float, epoch: int) -> float:
-    """The learning rate of an epoch, counted from 0; with `decay: cosine` it falls along half a cosine over the phase's epochs.
+    """The learning rate of an epoch, counted from 0; with `decay: cosine` along half a cosine over the phase's epochs.
 
     warmup: epochs before which it does not fall; see `warm_up`.
 
@@ -22,7 +22,7 @@ def epoch_rate(phase: Phase, warmup: float, epoch: int) -> float:
 
 
 def warm_up(warmup: float, epoch: int, batches: int) -> NDArray[np.float64]:
-    """The share of the learning rate at each batch of an epoch, (batches,): it rises in equal steps over `warmup` epochs to 1.
+    """The share of the learning rate at each batch of an epoch, (batches,): equal steps up to 1 over `warmup` epochs.
 
     Source: Goyal et al. 2017, arXiv 1706.02677, section 2.2.
     """
@@ -34,8 +34,8 @@ def warm_up(warmup: float, epoch: int, batches: int) -> NDArray[np.float64]:
 class Course:
     """The learning rates of one phase, epoch by epoch.
 
-    With `decay: plateau` each `plateau_patience` epochs without improvement multiply the rate by `plateau_factor`; they are
-    counted on the validation metric that selects, anew after each improvement and after each reduction.
+    With `decay: plateau` the rate is multiplied by `plateau_factor` after every `plateau_patience` epochs without improvement of
+    the selecting validation metric, counted anew after each improvement and each reduction.
     """
 
     def __init__(self, phase: Phase, schedule: Schedule) -> None:
@@ -48,7 +48,7 @@ class Course:
         return self.reduced * epoch_rate(self.phase, warmup, epoch) * warm_up(warmup, epoch, batches)
 
     def note(self, improved: bool) -> None:
-        """Told after each epoch whether the metric that selects was above all before it."""
+        """To be called after each epoch; improved: whether the selecting metric was its best so far."""
         self.waited = 0 if improved else self.waited + 1
         if self.phase.decay == "plateau" and self.waited == self.schedule.plateau_patience:
             self.reduced, self.waited = self.reduced * self.schedule.plateau_factor, 0
