@@ -6,7 +6,7 @@ Run: python benchmarks/burned_in.py [--root FOLDER] [--larger FOLDER] [--films 2
 --root is the pediatric set (reader `kermany`; films with a lung mask are taken), --larger a folder of films of full resolution,
 of which every second one is taken; without them the films are phantoms. A name, mostly with a date of birth, is written on each:
 every size, font, angle, contrast and place equally often, in random order. --judge reads each film that was
-covered with the extra `ocr`, which must be installed; it reads all of them before covering.
+covered with the extra `ocr`, which must be installed.
 --fit prints the weights of `data/burned_in/text.py`, from other films and names than those measured.
 """
 

@@ -34,7 +34,7 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
         {"explained_model"},
     ],
     "settings": [
-        *({"roots"}, {"params"}, {"meaning"}, {"training", "explain", "sources", "errors"}, {"schema"}),
+        *({"roots"}, {"params"}, {"meaning", "training_faults"}, {"training", "explain", "sources", "errors"}, {"schema"}),
         {"search_space", "yaml_text"},
     ],
     "training": [{""}, {"learning"}],
@@ -60,7 +60,7 @@ NOT_IN_TRAINING = (  # what no edit of may train a model anew
 )
 EXEMPT = {  # decide no result, so an edit re-runs nothing
     *("settings/params.py", "settings/training.py", "settings/explain.py", "settings/sources.py", "settings/errors.py"),
-    *("settings/roots.py", "settings/schema.py", "settings/yaml_text.py"),
+    *("settings/roots.py", "settings/schema.py", "settings/training_faults.py", "settings/yaml_text.py"),
     *("settings/search_space.py", "workspace.py", "cli.py", "runs.py", "progress.py"),
     *(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "tracking").glob("*.py")),
 }
@@ -229,7 +229,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     ),
     "settings/test_params.py": (
         *("settings/errors.py", "settings/meaning.py", "settings/search_space.py", "settings/sources.py"),
-        "settings/training.py",
+        *("settings/training.py", "settings/training_faults.py"),
     ),
     "serving/test_folder.py": (*("serving/predictions.py", "serving/folder_panels.py", "stages/predict.py"),),
     "stages/test_check.py": ("project/faults.py",),

@@ -58,17 +58,17 @@ class Panels:
         classes, threshold, factors = list(self.described["classes"]), self.described["threshold"], factors_of(self.described)
         shown = [films[cells[0]] for cells in rows]
         images = as_images(np.stack([film.film for film in shown]))  # (N, H, W, 1)
-        verdicts = np.array([classes.index(cells[1]) for cells in rows])
+        predicted = np.array([classes.index(cells[1]) for cells in rows])
         found = []
         for method, sanity in self.methods.items():
             own = getattr(self.settings, method).model_dump()
-            explained = METHODS[method].explain(self.explained, images, verdicts, own, self.seed, bar(METHODS[method].title))
+            explained = METHODS[method].explain(self.explained, images, predicted, own, self.seed, bar(METHODS[method].title))
             found.append(replace(explained, sanity=sanity))
         faults = {}
         for i, (film, cells) in enumerate(zip(shown, rows, strict=True)):
             probabilities = np.array(cells[2:-2], np.float64)
             prediction = describe_prediction(
-                cells[0], classes, probabilities, int(verdicts[i]), int(verdicts[i]), threshold, factors=factors
+                cells[0], classes, probabilities, int(predicted[i]), int(predicted[i]), threshold, factors=factors
             )
             partial = self.folder / ".partial"
             try:

@@ -84,8 +84,8 @@ def predict_films(
     rows = {name: [name, "", *nothing, faults.get(name, ""), described["model_sha256"]] for name in names}
     if read:
         probabilities = explained.predict(as_images(np.stack([films[name].film for name in read])))
-        verdicts = decide(probabilities, described["threshold"], factors_of(described))
-        for name, row, k in zip(read, probabilities, verdicts, strict=True):
+        predicted = decide(probabilities, described["threshold"], factors_of(described))
+        for name, row, k in zip(read, probabilities, predicted, strict=True):
             if fault := tell_fault(row):
                 rows[name][-2] = fault
             else:

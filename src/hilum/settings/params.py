@@ -1,7 +1,6 @@
 """params.yaml as checked, frozen values. No defaults here: params.yaml holds them all."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +12,8 @@ from hilum.settings.explain import PREDICTED, TRUE, Explain
 from hilum.settings.meaning import EXCLUDED, check_spaces, class_names, pretrained_backbones
 from hilum.settings.search_space import Count, Name, Section, Seed, Share
 from hilum.settings.sources import Source
-from hilum.settings.training import Arm, ConvexPhase, Phase, Pretrain, Train, Tune
+from hilum.settings.training import Arm, Pretrain, Train, Tune
+from hilum.settings.training_faults import find_imbalance_faults, find_stepping_faults
 from hilum.settings.yaml_text import read_yaml
 
 
@@ -184,81 +184,12 @@ class Params(Section):
                 f"explain.target must be {PREDICTED}, {TRUE} or a class of prepare.labels ({', '.join(classes)}), "
                 f"got {self.explain.target!r}"
             )
-        faults += _stepping_faults(self.arms)
-        faults += _imbalance_faults(self.train, classes, self.arms)
+        faults += find_stepping_faults(self.arms)
+        faults += find_imbalance_faults(self.train, classes, self.arms)
         faults += _fold_faults(self.split, self.crossvalidate.arms, list(self.arms), self.compare.reference, self.prepare.sources)
         if faults:
             raise ValueError("; ".join(faults))
         return self
-
-
-def _stepping_faults(arms: Mapping[str, Arm]) -> list[str]:
-    """Arms without the head that their phases of gradient steps need, or with a head or a `train` that no phase uses."""
-    faults = []
-    for name, arm in arms.items():
-        stepping = any(isinstance(phase, Phase) for phase in arm.phases)
-        if stepping and arm.head is None:
-            faults.append(
-                f"arms.{name}.head is missing; for its phases of gradient steps add "
-                "`head: {dropout: 0.2, weight_decay: 1.0e-4}`"
-            )
-        faults += [
-            f"arms.{name}.{key} belongs to phases of gradient steps, got one where each phase says `solver: convex`; remove "
-            "it (a recipe or set removes a key with `null`)"
-            for key in ("head", "train")
-            if not stepping and getattr(arm, key) is not None
-        ]
-    return faults
-
-
-def _imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, Arm]) -> list[str]:
-    """Settings of `train` that name unknown classes, or that would have no effect."""
-    faults = []
-    named = ", ".join(classes)
-    if train.prevalence and (set(train.prevalence) != set(classes) or abs(sum(train.prevalence.values()) - 1) > 1e-6):
-        faults.append(
-            f"train.prevalence must give every class ({named}) a share, with sum 1, got {train.prevalence}; {{}} leaves it"
-        )
-    faults += _decision_faults(train, classes)
-    strange = set(train.balance.multiplier) - set(classes)
-    if strange:
-        faults.append(f"train.balance.multiplier must name classes ({named}), got {', '.join(sorted(strange))}")
-    strategies = {train.imbalance} | ({train.balance.smote_above_head} if train.imbalance == "smote" else set())
-    if train.balance.multiplier and "class_weight" not in strategies:
-        faults.append(
-            f"train.balance.multiplier belongs to class_weight, got it with train.imbalance {train.imbalance}; make it {{}}"
-        )
-    solved = [name for name, arm in arms.items() if any(isinstance(phase, ConvexPhase) for phase in arm.phases)]
-    if train.imbalance in ("smote", "focal") and solved:
-        faults.append(
-            f"train.imbalance {train.imbalance} is not a weighting of films, which solver convex needs, in "
-            f"{', '.join(solved)}; use class_weight, oversample, undersample or none, or write `solver: gradient` there"
-        )
-    headless = [name for name, arm in arms.items() if all(phase.unfreeze != "head" for phase in arm.phases)]
-    if train.imbalance == "smote" and headless:
-        faults.append(
-            "train.imbalance smote synthesises films in a phase that says `unfreeze: head`, but there is none in "
-            f"{', '.join(headless)}; add one, or choose another train.imbalance"
-        )
-    return faults
-
-
-def _decision_faults(train: Train, classes: list[str]) -> list[str]:
-    """A decision rule that does not fit the classes, or costs that would have no effect."""
-    faults = []
-    if train.decision != "probable" and len(classes) == 2:
-        faults.append(
-            f"train.decision must be probable for two classes, which train.threshold_rule decides, got {train.decision!r}; "
-            "choose youden there for balanced"
-        )
-    if train.decision == "costs" and set(train.costs) != set(classes):
-        faults.append(
-            f"train.costs must give every class ({', '.join(classes)}) the cost of a film of it that is missed, got "
-            f"{train.costs}; complete it"
-        )
-    if train.decision != "costs" and train.costs:
-        faults.append(f"train.costs belongs to train.decision costs, got it with {train.decision}; make it {{}}")
-    return faults
 
 
 def _fold_faults(split: Split, chosen: list[str], arms: list[str], reference: str, sources: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ def log_model(
     run_id: str,
     model: Any,
     example: NDArray[np.float32],
-    answer: NDArray[np.float64],
+    probabilities: NDArray[np.float64],
     metadata: Mapping[str, Any],
     beside: Path,
     name: str,
@@ -37,7 +37,7 @@ def log_model(
         import tensorflow
 
         needs = [f"keras=={keras.__version__}", f"tensorflow=={tensorflow.__version__}", f"numpy=={np.__version__}"]
-        signature = infer_signature(example, answer.astype(np.float32))
+        signature = infer_signature(example, probabilities.astype(np.float32))
         mlflow.keras.save_model(
             model, str(place), input_example=example, signature=signature, pip_requirements=needs, metadata=dict(metadata)
         )

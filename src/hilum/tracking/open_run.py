@@ -112,7 +112,7 @@ class Run:
         self,
         model: Any,
         example: NDArray[np.float32],
-        answer: NDArray[np.float64],
+        probabilities: NDArray[np.float64],
         metadata: Mapping[str, Any],
         beside: Path,
         name: str,
@@ -121,4 +121,4 @@ class Run:
 
         beside: a file stored with the model.
         """
-        return log_model(self.client, self.id, model, example, answer, metadata, beside, name)
+        return log_model(self.client, self.id, model, example, probabilities, metadata, beside, name)
