@@ -25,8 +25,8 @@ from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.classifier import build_classifier, unfreeze
 from hilum.settings.params import read_params
 from hilum.settings.training import Phase, Train
-from hilum.training.augmentation import epoch_order
-from hilum.training.fit import begin_training, fit_phases
+from hilum.training.learning.augmentation import epoch_order
+from hilum.training.learning.fit import begin_training, fit_phases
 from hilum.training.learning.imbalance import Sampling
 
 CLASSES, SEED, RATE, WARM_UP = 3, 0, 1e-4, 32  # films of the step that runs before timing starts

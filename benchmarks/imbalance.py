@@ -39,8 +39,8 @@ from hilum.records import Labels, Probabilities
 from hilum.settings.meaning import settle, spaces
 from hilum.settings.params import Params, read_params
 from hilum.settings.training import Arm
-from hilum.training.arms import Task, correct_prior, train_arm
-from hilum.training.fit import begin_training
+from hilum.training.learning.arms import Task, correct_prior, train_arm
+from hilum.training.learning.fit import begin_training
 from hilum.training.learning.imbalance import STRATEGIES, Sampling, copies_per_film, prior_shift, shown_prior
 
 LABELS = {"normal": ["normal"], "bacterial": ["pneumonia/bacterial"], "viral": ["pneumonia/viral"]}

@@ -24,8 +24,8 @@ from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.settings.params import read_params
 from hilum.settings.training import Arm
-from hilum.training.arms import Task, train_arm
-from hilum.training.fit import begin_training
+from hilum.training.learning.arms import Task, train_arm
+from hilum.training.learning.fit import begin_training
 
 ADAMW = {"name": "adamw", "weight_decay": 0.05}
 WAYS = {  # what an arm names otherwise than `train`

@@ -46,8 +46,8 @@ from hilum.progress import bar, say
 from hilum.records import Predictions
 from hilum.settings.meaning import settle, spaces
 from hilum.settings.params import Params, read_params
-from hilum.training.arms import Task, train_arm
-from hilum.training.fit import begin_training
+from hilum.training.learning.arms import Task, train_arm
+from hilum.training.learning.fit import begin_training
 
 SHARED = PROJECT.parent / "shared"
 CLASSES = ["normal", "pneumonia"]

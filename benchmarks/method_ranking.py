@@ -45,7 +45,7 @@ from hilum.progress import say
 from hilum.records import Attribution, Predictions
 from hilum.results import flatten, write_table
 from hilum.settings.explain import Explain
-from hilum.training.fit import begin_training
+from hilum.training.learning.fit import begin_training
 
 PROJECT = Path(__file__).resolve().parents[1]
 TABLES = PROJECT / "benchmarks" / "tables"

@@ -30,8 +30,8 @@ from hilum.stages.check import run as check
 from hilum.stages.prepare import run as prepare
 from hilum.stages.pretrain import load_rows, pretrain_backbone
 from hilum.stages.split import run as split
-from hilum.training.arms import Task, train_arm
-from hilum.training.fit import OnEpoch
+from hilum.training.learning.arms import Task, train_arm
+from hilum.training.learning.fit import OnEpoch
 from hilum.workspace import Workspace
 
 ARM = "finetuned"

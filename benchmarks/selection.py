@@ -29,8 +29,8 @@ from hilum.evaluation.scoring.metrics import metric_names, metric_values
 from hilum.progress import bar, say
 from hilum.settings.params import Params, read_params
 from hilum.settings.training import Arm, Head, Phase
-from hilum.training.arms import Task, read_logits, train_arm
-from hilum.training.fit import begin_training
+from hilum.training.learning.arms import Task, read_logits, train_arm
+from hilum.training.learning.fit import begin_training
 from hilum.training.learning.imbalance import shown_prior
 
 SELECTS = ("auroc_macro", "log_loss")

@@ -11,7 +11,7 @@ from hilum.evaluation import contact_sheet
 from hilum.evaluation.contact_sheet import GAP, LINE, MARGIN, choose_films
 from hilum.results import flatten
 from hilum.stages.evaluate import draw_augmented
-from hilum.training.augmentation import Changes, draw_views
+from hilum.training.learning.augmentation import Changes, draw_views
 
 ROWS = make_rows(24, seed=1)
 

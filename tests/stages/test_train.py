@@ -26,9 +26,9 @@ from hilum.settings.training import Balance
 from hilum.stages import check, evaluate, train, tune
 from hilum.stages.train import answer_prevalence, tell_balance, write_training
 from hilum.stages.tune import fixed_part
-from hilum.training.arms import read_logits, scale_logits
-from hilum.training.convex import PENALTIES
-from hilum.training.fit import Fitted, begin_training
+from hilum.training.learning.arms import read_logits, scale_logits
+from hilum.training.learning.convex import PENALTIES
+from hilum.training.learning.fit import Fitted, begin_training
 from hilum.training.learning.imbalance import STRATEGIES
 from hilum.training.search import study_name
 from hilum.training.task import file_digest, logged_params, origins, params_of
@@ -175,7 +175,7 @@ def test_a_prevalence_that_was_answered_shifts_nothing_more() -> None:
 
 def test_the_stage_that_trains_is_alone_in_shifting_a_prior() -> None:
     calling = {file.relative_to(PACKAGE).as_posix() for file in PACKAGE.rglob("*.py") if "correct_prior(" in file.read_text()}
-    assert calling == {"training/arms.py", "stages/train.py"}
+    assert calling == {"training/learning/arms.py", "stages/train.py"}
 
 
 def test_no_result_holds_where_weights_lie_on_this_machine(own_copy: Workspace, tmp_path: Path) -> None:

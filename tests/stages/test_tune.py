@@ -12,7 +12,7 @@ from hilum.ownership import this_process
 from hilum.results import folder_digest
 from hilum.settings.params import Params, check_params, read_params
 from hilum.stages import check, tune
-from hilum.training.fit import begin_training
+from hilum.training.learning.fit import begin_training
 from hilum.training.search import study_name
 from hilum.workspace import Workspace
 

@@ -8,7 +8,7 @@ import numpy as np
 from tiny_task import log_loss, make_rows, make_settings, score, silent
 
 from hilum.data.prepared.examples import Examples
-from hilum.training.fit import Fitted, fit_phases
+from hilum.training.learning.fit import Fitted, fit_phases
 from hilum.training.learning.imbalance import Sampling
 
 TRAIN, VAL = make_rows(24, seed=1), make_rows(12, seed=2)

@@ -10,15 +10,15 @@ from hilum import code_version
 from hilum.code_version import made_by
 from hilum.settings.params import Params, read_params
 from hilum.stages.tune import fixed_part
-from hilum.training.features import FEATURE_CODE, FEATURE_LIBRARIES
 from hilum.training.kept_folds import FOLD_CODE, FOLD_LIBRARIES, keep_folds
+from hilum.training.learning.features import FEATURE_CODE, FEATURE_LIBRARIES
 from hilum.training.search import study_name
 from hilum.training.trial import TRIAL_CODE, TRIAL_LIBRARIES
 from hilum.workspace import Workspace
 
 SCORING = "hilum.evaluation.scoring"  # handed to training by the stages
 LISTS = {  # what is kept -> its list, its libraries, and the modules that make it
-    "activations": (FEATURE_CODE, FEATURE_LIBRARIES, ["hilum.training.features"]),
+    "activations": (FEATURE_CODE, FEATURE_LIBRARIES, ["hilum.training.learning.features"]),
     "study": (
         *(TRIAL_CODE, TRIAL_LIBRARIES),
         ["hilum.training.trial", "hilum.training.search", "hilum.training.task", f"{SCORING}.epochs"],
@@ -98,10 +98,10 @@ def test_another_version_of_a_library_is_another_maker(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("file", "discarded"),
     [
-        ("training/augmentation.py", {"activations", "study", "fold"}),
+        ("training/learning/augmentation.py", {"activations", "study", "fold"}),
         ("models/forward.py", {"activations", "study", "fold"}),
-        ("training/fit.py", {"study", "fold"}),
-        ("training/convex.py", {"study", "fold"}),
+        ("training/learning/fit.py", {"study", "fold"}),
+        ("training/learning/convex.py", {"study", "fold"}),
         ("training/learning/imbalance.py", {"study", "fold"}),
         ("training/learning/learner.py", {"study", "fold"}),
         ("training/learning/schedules.py", {"study", "fold"}),

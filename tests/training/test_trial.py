@@ -6,7 +6,7 @@ from tiny_task import CLASSES, make_phase, make_rows, make_settings, score, sile
 
 from hilum.settings.search_space import Range
 from hilum.settings.training import Arm, Head
-from hilum.training.arms import Task, train_arm
+from hilum.training.learning.arms import Task, train_arm
 from hilum.training.trial import train_trial
 
 TRAIN, VAL = make_rows(24, seed=1), make_rows(12, seed=2)

@@ -172,7 +172,7 @@ class Phase(Section):
 
 
 class ConvexPhase(Section):
-    """A phase that solves the head to convergence; see training/convex.py. penalty: a number, or auto: the best on validation."""
+    """A phase that solves the head to convergence; see learning/convex.py. penalty: a number, or auto: the best on validation."""
 
     unfreeze: Annotated[Literal["head"], BeforeValidator(head_alone)]
     solver: Literal["convex"]

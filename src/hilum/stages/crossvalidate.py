@@ -38,9 +38,9 @@ from hilum.settings.params import Evaluate, Params, find_arm, read_params
 from hilum.settings.training import Arm
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
-from hilum.training.fit import begin_training
 from hilum.training.fold import Judging, predict_fold
 from hilum.training.kept_folds import KeptFolds, keep_folds
+from hilum.training.learning.fit import begin_training
 from hilum.training.task import file_digest, logged_params, params_of, weights_digest
 from hilum.workspace import Workspace, find_workspace
 

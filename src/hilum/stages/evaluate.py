@@ -30,7 +30,7 @@ from hilum.runs import arm_run, log_films, log_results
 from hilum.settings.params import Evaluate, read_params
 from hilum.settings.training import Augment
 from hilum.tracking.opening import open_store
-from hilum.training.augmentation import Changes, draw_views
+from hilum.training.learning.augmentation import Changes, draw_views
 from hilum.workspace import Workspace, find_workspace
 
 PARTS = ("val", "test")

@@ -24,8 +24,8 @@ from hilum.records import JOINT
 from hilum.results import read_json, write_json, write_table
 from hilum.settings.params import Params, read_params
 from hilum.settings.training import Arm, Head, Optimizer, Phase, Schedule, Train
-from hilum.training.arms import Task, train_arm
-from hilum.training.fit import begin_training
+from hilum.training.learning.arms import Task, train_arm
+from hilum.training.learning.fit import begin_training
 from hilum.workspace import Workspace, find_workspace
 
 

@@ -24,8 +24,8 @@ from hilum.runs import code_tags, log_training
 from hilum.settings.meaning import settle
 from hilum.settings.params import find_arm, read_params
 from hilum.tracking.opening import open_store
-from hilum.training.arms import Task, correct_prior, read_logits, scale_logits, train_arm
-from hilum.training.fit import Fitted, begin_training
+from hilum.training.learning.arms import Task, correct_prior, read_logits, scale_logits, train_arm
+from hilum.training.learning.fit import Fitted, begin_training
 from hilum.training.learning.imbalance import copies_per_film, prior_shift, shown_prior
 from hilum.training.task import file_digest, load_task, logged_params, origins, params_of
 from hilum.workspace import Workspace, find_workspace

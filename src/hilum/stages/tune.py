@@ -21,7 +21,7 @@ from hilum.settings.training import Arm, Phase
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
 from hilum.tracking.store import Store
-from hilum.training.fit import begin_training
+from hilum.training.learning.fit import begin_training
 from hilum.training.search import Found, Watch, search, study_name
 from hilum.training.task import load_task, weights_digest
 from hilum.training.trial import TRIAL_CODE, TRIAL_LIBRARIES, train_trial

@@ -15,8 +15,8 @@ from hilum.models.forward import predictor
 from hilum.records import Labels, Predictions, Probabilities, Score
 from hilum.settings.params import Params
 from hilum.settings.training import Arm
-from hilum.training.arms import read_logits, scale_logits, train_arm
-from hilum.training.fit import OnEpoch, OnFilm
+from hilum.training.learning.arms import read_logits, scale_logits, train_arm
+from hilum.training.learning.fit import OnEpoch, OnFilm
 from hilum.training.learning.imbalance import shown_prior
 from hilum.training.task import make_task
 from hilum.workspace import Workspace

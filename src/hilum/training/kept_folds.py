@@ -17,7 +17,7 @@ from hilum.code_version import made_by
 from hilum.progress import say
 from hilum.records import Predictions
 from hilum.results import digest, folder_digest, read_json, read_table, write_json, write_table
-from hilum.training.sealed_arrays import name_file
+from hilum.training.learning.sealed_arrays import name_file
 from hilum.training.task import FIT_CODE, FIT_LIBRARIES
 
 FOLD_CODE = (  # what decides the result of a fold, and how it is stored

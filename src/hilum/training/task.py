@@ -9,16 +9,16 @@ from hilum.settings.meaning import is_absolute, lay_over, name_weights, spaces, 
 from hilum.settings.params import Params
 from hilum.settings.sources import PLACE
 from hilum.settings.training import Arm
-from hilum.training.arms import Task, weights_of
-from hilum.training.features import FEATURE_CODE, FEATURE_LIBRARIES
+from hilum.training.learning.arms import Task, weights_of
+from hilum.training.learning.features import FEATURE_CODE, FEATURE_LIBRARIES
 from hilum.workspace import Workspace
 
 FIT_CODE = (  # what decides the outcome of a training on films of a split, and its score after each epoch
     *(*FEATURE_CODE, "data/prepared/loading.py", "settings/meaning.py"),
     *("evaluation/scoring/checks.py", "evaluation/scoring/epochs.py", "evaluation/scoring/metrics.py"),
-    *("training/arms.py", "training/convex.py", "training/feed.py", "training/fit.py", "training/task.py"),
-    *("training/learning/averaging.py", "training/learning/imbalance.py", "training/learning/learner.py"),
-    *("training/learning/mixup.py", "training/learning/schedules.py"),
+    "training/task.py",
+    *(f"training/learning/{name}.py" for name in ("arms", "averaging", "convex", "feed", "fit", "imbalance")),
+    *(f"training/learning/{name}.py" for name in ("learner", "mixup", "schedules")),
 )
 FIT_LIBRARIES = (*FEATURE_LIBRARIES, "imbalanced-learn", "pandas", "scikit-learn", "scipy", "threadpoolctl")
 

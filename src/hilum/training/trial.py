@@ -3,8 +3,8 @@
 from hilum.records import Score
 from hilum.settings.meaning import settle
 from hilum.settings.training import Arm
-from hilum.training.arms import Task, train_arm
-from hilum.training.fit import OnEpoch, OnFilm
+from hilum.training.learning.arms import Task, train_arm
+from hilum.training.learning.fit import OnEpoch, OnFilm
 from hilum.training.search import Values
 from hilum.training.task import FIT_CODE, FIT_LIBRARIES
 

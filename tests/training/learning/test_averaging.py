@@ -78,7 +78,7 @@ class Steps:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[list[np.ndarray]]]:
-    monkeypatch.setattr("hilum.training.fit.Averaging", Steps)
+    monkeypatch.setattr("hilum.training.learning.fit.Averaging", Steps)
     Steps.seen = []
     return lambda: Steps.seen
 
@@ -145,7 +145,7 @@ def test_an_average_leaves_optimizer_and_dropout_as_they_are(monkeypatch: pytest
         made.append(learner)
         return make(learner, momentum)
 
-    monkeypatch.setattr("hilum.training.fit.Averaging", noted)
+    monkeypatch.setattr("hilum.training.learning.fit.Averaging", noted)
     states = []
     for momentum in (1e-9, 0.9):  # the first is as good as none
         fit(make_model(), [make_phase(epochs=2)], tmp_path, score=Script(1, 2), settings=make_settings(averaging=momentum))

@@ -13,10 +13,10 @@ import pytest
 
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.forward import BATCH
-from hilum.training import features
-from hilum.training.augmentation import Changes, draw_views
-from hilum.training.features import cached_features
-from hilum.training.sealed_arrays import SEAL
+from hilum.training.learning import features
+from hilum.training.learning.augmentation import Changes, draw_views
+from hilum.training.learning.features import cached_features
+from hilum.training.learning.sealed_arrays import SEAL
 
 CHANGES = Changes(
     rotate=7.0, shift=0.05, zoom=0.08, gamma=0.15, contrast=0.08, brightness=0.08, noise=0.01, erase=0.0, flip=False
@@ -78,7 +78,7 @@ def test_another_content_is_another_file(what: str, tmp_path: Path, edit_code: C
     compute(folder, **given)
     other = make_prefix()
     if what == "code":
-        edit_code("training/augmentation.py")
+        edit_code("training/learning/augmentation.py")
     if what == "graph":
         other = keras.Model(other.input, keras.layers.ReLU(name="relu")(other.output), name="prefix")
     changed = {

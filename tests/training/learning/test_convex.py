@@ -16,8 +16,16 @@ from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.classifier import model_sha256
 from hilum.models.forward import predictor
 from hilum.settings.training import Arm, ConvexPhase
-from hilum.training.arms import Task, plan_phases, train_arm
-from hilum.training.convex import PENALTIES, find_scaling, log_probabilities, objective, pooled_features, solve, solve_phase
+from hilum.training.learning.arms import Task, plan_phases, train_arm
+from hilum.training.learning.convex import (
+    PENALTIES,
+    find_scaling,
+    log_probabilities,
+    objective,
+    pooled_features,
+    solve,
+    solve_phase,
+)
 from hilum.training.learning.imbalance import Sampling
 
 TRAIN, VAL = make_rows(24, seed=1), make_rows(12, seed=2)
@@ -27,11 +35,11 @@ AUTO = ConvexPhase(unfreeze="head", solver="convex", penalty="auto")
 ONCE = """
 import sys
 from pathlib import Path
-from hilum.training.fit import begin_training
+from hilum.training.learning.fit import begin_training
 begin_training(int(sys.argv[1]))
 from hilum.models.classifier import model_sha256
 from hilum.settings.training import Arm, ConvexPhase
-from hilum.training.arms import Task, train_arm
+from hilum.training.learning.arms import Task, train_arm
 from tiny_task import CLASSES, make_rows, make_settings, score, silent
 arm = Arm(backbone="mobilenet_025", weights="pretrained", phases=[ConvexPhase(unfreeze="head", solver="convex", penalty="auto")])
 seed, cache = int(sys.argv[1]), Path(sys.argv[3]) if sys.argv[3] else None

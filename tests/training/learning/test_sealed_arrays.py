@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hilum.training import sealed_arrays
-from hilum.training.sealed_arrays import ABANDONED, SEAL, drop_oldest, open_array, write_array
+from hilum.training.learning import sealed_arrays
+from hilum.training.learning.sealed_arrays import ABANDONED, SEAL, drop_oldest, open_array, write_array
 
 ARRAY = np.random.default_rng(0).standard_normal((7, 3, 2)).astype(np.float32)
 

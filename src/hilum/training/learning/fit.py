@@ -19,10 +19,10 @@ from hilum.models.classifier import frozen_cut, unfreeze
 from hilum.models.forward import compile_forward
 from hilum.records import Labels, Probabilities, Score
 from hilum.settings.training import ConvexPhase, Phase, Train
-from hilum.training.augmentation import epoch_order
-from hilum.training.convex import solve_phase
-from hilum.training.feed import POOLED, Feed
+from hilum.training.learning.augmentation import epoch_order
 from hilum.training.learning.averaging import Averaging
+from hilum.training.learning.convex import solve_phase
+from hilum.training.learning.feed import POOLED, Feed
 from hilum.training.learning.imbalance import Sampling
 from hilum.training.learning.learner import make_learner, takes_shares
 from hilum.training.learning.mixup import Epoch, mix

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hilum.data.prepared.examples import Examples, as_images
-from hilum.training.augmentation import Changes, draw_view, draw_views, epoch_order, epoch_views, further_views
+from hilum.training.learning.augmentation import Changes, draw_view, draw_views, epoch_order, epoch_views, further_views
 
 NONE = {
     "rotate": 0.0,

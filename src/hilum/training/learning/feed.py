@@ -12,8 +12,8 @@ from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.classifier import cut
 from hilum.models.forward import Forward, compile_forward
 from hilum.settings.training import Train
-from hilum.training.augmentation import Changes, draw_views, epoch_views, further_views
-from hilum.training.features import cached_features
+from hilum.training.learning.augmentation import Changes, draw_views, epoch_views, further_views
+from hilum.training.learning.features import cached_features
 from hilum.training.learning.imbalance import Sampling, make_up
 
 OnFilm = Callable[[int, int], None]

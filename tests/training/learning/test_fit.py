@@ -21,9 +21,9 @@ from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.models.forward import predictor
 from hilum.records import Labels, Probabilities
 from hilum.settings.params import read_params
-from hilum.training import augmentation
-from hilum.training.augmentation import draw_view
-from hilum.training.fit import read_ahead
+from hilum.training.learning import augmentation
+from hilum.training.learning.augmentation import draw_view
+from hilum.training.learning.fit import read_ahead
 from hilum.training.learning.imbalance import Sampling
 from hilum.training.learning.learner import loss_of
 
@@ -34,9 +34,9 @@ import sys
 from pathlib import Path
 import numpy as np
 from hilum.training.learning.imbalance import Sampling
-from hilum.training import augmentation
-from hilum.training.augmentation import draw_view
-from hilum.training.fit import begin_training, fit_phases
+from hilum.training.learning import augmentation
+from hilum.training.learning.augmentation import draw_view
+from hilum.training.learning.fit import begin_training, fit_phases
 begin_training(3)
 from hilum.models.classifier import model_sha256
 from tiny_task import make_mobilenet, make_phase, make_rows, make_settings, score, silent
@@ -194,7 +194,7 @@ def test_a_mended_fault_in_a_view_trains_on_none_of_the_old_activations(
     with monkeypatch.context() as patch:  # the fault: black and white change places
         patch.setattr(augmentation, "draw_view", lambda film, rng, changes: 255 - draw_view(film, rng, changes))
         faulty = fitted(tmp_path / "shared")
-    edit_code("training/augmentation.py")  # the same process has the mended code; the cache sees its file change
+    edit_code("training/learning/augmentation.py")  # the same process has the mended code; the cache sees its file change
     mended = fitted(tmp_path / "shared")
     assert equal(mended, fitted(tmp_path / "new"))
     assert not equal(mended, faulty)

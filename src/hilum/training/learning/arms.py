@@ -14,7 +14,7 @@ from hilum.models.forward import compile_forward
 from hilum.records import Films, Labels, Score
 from hilum.settings.meaning import plain_phases, train_of
 from hilum.settings.training import Arm, ConvexPhase, Phase, Train
-from hilum.training.fit import Fitted, OnEpoch, OnFilm, fit_phases
+from hilum.training.learning.fit import Fitted, OnEpoch, OnFilm, fit_phases
 from hilum.training.learning.imbalance import STRATEGIES, Sampling, log_prior, weigh_films
 
 

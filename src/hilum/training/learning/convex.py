@@ -17,8 +17,8 @@ from hilum.models.classifier import HEAD, cut
 from hilum.models.forward import BATCH, compile_forward
 from hilum.records import Labels, Score
 from hilum.settings.training import ConvexPhase
-from hilum.training.augmentation import Changes
-from hilum.training.features import cached_features
+from hilum.training.learning.augmentation import Changes
+from hilum.training.learning.features import cached_features
 from hilum.training.learning.imbalance import Sampling
 
 Matrix = NDArray[np.float64]

@@ -9,7 +9,7 @@ from hilum.data.prepared.examples import as_images
 from hilum.models.classifier import load_classifier, model_sha256, save_classifier
 from hilum.models.forward import predictor
 from hilum.settings.training import ArmTrain
-from hilum.training.arms import Task, correct_prior, plan_phases, read_logits, scale_logits, train_arm, weights_of
+from hilum.training.learning.arms import Task, correct_prior, plan_phases, read_logits, scale_logits, train_arm, weights_of
 from hilum.training.learning.imbalance import prior_shift
 
 TRAIN, VAL = make_rows(24, seed=1), make_rows(12, seed=2)

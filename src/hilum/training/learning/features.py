@@ -12,8 +12,8 @@ from hilum.code_version import made_by
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.classifier import model_sha256
 from hilum.models.forward import BATCH, compile_forward
-from hilum.training.augmentation import Changes, draw_views
-from hilum.training.sealed_arrays import drop_oldest, open_array, write_array
+from hilum.training.learning.augmentation import Changes, draw_views
+from hilum.training.learning.sealed_arrays import drop_oldest, open_array, write_array
 
 LIMIT = 8 * 1024**3  # bytes of all cached activations; the least recently used are deleted first
 FEATURE_CODE = (  # what computes views and activations; tests/training/test_deciding_code.py compares it with the imports
@@ -25,7 +25,7 @@ FEATURE_CODE = (  # what computes views and activations; tests/training/test_dec
         "models/flatten.py",
     ),
     *("models/forward.py", "models/packaged_weights.py", "models/torch_pickle.py"),
-    *("training/augmentation.py", "training/features.py", "training/sealed_arrays.py"),
+    *("training/learning/augmentation.py", "training/learning/features.py", "training/learning/sealed_arrays.py"),
 )
 FEATURE_LIBRARIES = ("keras", "numpy", "pillow", "tensorflow")
 
