@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from hilum.data.burned_in.removal import COLUMNS
 from hilum.data.prepared.loading import LISTED, load_split, read_burned_in, read_manifest
 from hilum.data.quality.near_groups import NEAR
 from hilum.records import SPLITS
@@ -207,3 +208,12 @@ def test_burned_in_text_is_a_factor_where_prepare_looked_for_it(own_copy: Worksp
     assert table.loc["burned-in text", "judgement"] == "strong"
     page = (own_copy.split / "report.html").read_text()
     assert "The class and the burned-in text go together" in page
+
+
+@pytest.mark.parametrize(
+    ("mask", "told"), [("12", "12 prepared pixels inside the lungs of 1 of the 1 films"), ("", "no film has a lung mask")]
+)
+def test_lungs_under_letters_are_counted_only_where_there_are_masks(mask: str, told: str) -> None:
+    table = pd.DataFrame([("s/a", 1, 0.01, "", mask, "", "")], columns=list(COLUMNS))
+    text = split.tell_burned_in(table, 0)
+    assert told in text and ("0 prepared pixels" not in text)

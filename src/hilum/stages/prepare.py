@@ -150,5 +150,6 @@ def tell_burned_in(prepared: Prepared, params: Params) -> None:
     say(f"burned-in letters or text found on {counts['films with it']} of {counts['films']} films (data/prepared/burned_in.csv)")
     if params.prepare.burned_in == "inpaint":
         out = ", which are left out" if params.prepare.burned_in_left == "exclude" else ""
-        say(f"covered {counts['places']} places, {counts['lung pixels touched']} lung pixels of "
-            f"{counts['films whose lungs are touched']} films among them; still found on {still} films{out}")  # fmt: skip
+        lungs = f", {counts['lung pixels touched']} lung pixels of {counts['films whose lungs are touched']} films among them"
+        lungs = lungs if counts["films with a lung mask"] else " (no film has a lung mask)"
+        say(f"covered {counts['places']} places{lungs}; still found on {still} films{out}")

@@ -34,7 +34,7 @@ SAMPLES = 8  # films of each class on the page
 ODD_SHOWN = 100  # odd films on the page; odd_films.csv has all
 REPORT = "report.html"
 SHEET = "near_duplicates.png"
-KEPT = "kept; names and dates are only searched for with `prepare.burned_in: inpaint`"
+KEPT = "kept; names and dates are only searched for with prepare.burned_in: inpaint"
 EVIDENCE = "shared_films.png"  # below `Workspace.cache`: near duplicates in different splits
 
 
@@ -178,9 +178,12 @@ def tell_burned_in(table: pd.DataFrame, left: int) -> str:
     counts = count_burned_in(table)
     covered = counts["films looked at again"] > 0
     became = f"covered ({counts['places']:,} places) and searched again: still found on {left:,} films" if covered else KEPT
-    return (
-        f"Burned-in letters or text were found on {counts['films with it']:,} of {counts['films']:,} films, and {became}. "
-        f"Covering {'touched' if covered else 'would touch'} {counts['lung pixels touched']:,} prepared pixels inside the lungs "
+    found = f"Burned-in letters or text were found on {counts['films with it']:,} of {counts['films']:,} films, and {became}. "
+    touches = "touched" if covered else "would touch"
+    if not counts["films with a lung mask"]:
+        return found + f"Whether covering {touches} lungs is unknown: no film has a lung mask."
+    return found + (
+        f"Covering {touches} {counts['lung pixels touched']:,} prepared pixels inside the lungs "
         f"of {counts['films whose lungs are touched']:,} of the {counts['films with a lung mask']:,} films with a lung mask."
     )
 
