@@ -166,6 +166,7 @@ PLACES = {
     "imbalance": ["train.imbalance"],
     "trials": ["tune.trials"],
     "seed": ["train.seed"],
+    "repeats": ["train.repeats"],
     "split_seed": ["split.seed"],
     "pretrain_seed": ["pretrain.seed"],
     "search_seed": ["tune.seed"],

@@ -10,7 +10,7 @@ from hilum.progress import say
 from hilum.project.champion import crown
 from hilum.project.clone import is_fetched
 from hilum.results import base_tags, epoch_metrics, folder_digest, read_json, read_table
-from hilum.runs import MEASURED, fits, fold_metrics, log_history, log_measured, log_results, log_search, log_training
+from hilum.runs import MEASURED, fits, fold_metrics, log_history, log_measured, log_repeats, log_results, log_search, log_training
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
 from hilum.tracking.moved_store import local_folder
@@ -115,7 +115,8 @@ def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) ->
         opened.log_params(settings["params"])
         log_history(opened, workspace, arm)
         log_training(store, opened, workspace, arm, params.tracking.model)
-        log_measured(opened, workspace, arm, folders)
+        log_repeats(store, opened, workspace, arm)
+        log_measured(store, opened, workspace, arm, folders)
     return 1
 
 

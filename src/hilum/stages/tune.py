@@ -89,11 +89,13 @@ def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: W
     arm, weights = params.arms[name], weights_digest(params, name, workspace)
     return {
         "arm": {
-            **arm.model_dump(),
+            **arm.model_dump(exclude={"train": {"repeats"}}),
             "weights": name_weights(arm.weights, weights),
             "phases": arm.model_dump()["phases"][: searched_phases(arm)],
         },
-        "train": params.train.model_dump(exclude={"select", "calibration", "decision", "costs", "threshold_rule", "prevalence"}),
+        "train": params.train.model_dump(
+            exclude={"repeats", "select", "calibration", "decision", "costs", "threshold_rule", "prevalence"}
+        ),
         "tune": params.tune.model_dump(exclude={"trials"}),
         "versions": versions,
         "weights": weights,
