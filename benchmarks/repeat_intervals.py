@@ -140,12 +140,12 @@ def simulate(world: World, studies: int, resamples: int, patients: int, seed: in
 def measure(name: str, studies: int, resamples: int, patients: int, seed: int) -> list[str]:
     """A line in Markdown for each estimate and metric in one world: per number of repeats the coverage and the mean width."""
     found = simulate(WORLDS[name], studies, resamples, patients, seed)
-    shares = found.groupby(["of", "metric", "repeats"])[["holds", "width"]].mean()
     lines = []
     for kind in ("mean", "difference"):
         for metric in SHOWN:
-            cells = [shares.loc[(kind, metric, repeats)] for repeats in REPEATS]
-            told = (f"{100 * cell['holds']:.1f} % ({cell['width']:.3f})" for cell in cells)
+            rows = found[(found["of"] == kind) & (found["metric"] == metric)]
+            cells = [rows[rows["repeats"] == repeats] for repeats in REPEATS]
+            told = (f"{100 * cell['holds'].mean():.1f} % ({cell['width'].mean():.3f})" for cell in cells)
             lines.append(f"| {name} | {kind} | {metric} | {' | '.join(told)} |")
     return lines
 
