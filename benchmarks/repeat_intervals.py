@@ -30,24 +30,26 @@ CONFIDENCE = 0.95
 class World:
     """Standard deviations, on logits: of a training's skill and leanings; of patients for all trainings and for one alone.
 
-    alike: the correlation of the trainings of both arms that have the same seed.
+    separations: of the classes in the reference and in the other arm. alike: the correlation of the trainings of both arms that
+    have the same seed.
     """
 
     skill: float
     leaning: float
     patient: float
     one_training: float
+    separations: tuple[float, float] = (1.5, 1.8)
     alike: float = 0.0
 
 
 WORLDS = {
-    "seeds and patients": World(0.25, 0.25, 0.8, 0.4),
-    "seeds above all": World(0.6, 0.5, 0.5, 0.3),
-    "patients above all": World(0.05, 0.05, 1.0, 0.2),
+    "seeds and patients": World(0.12, 0.15, 0.8, 0.4),
+    "seeds above all": World(0.12, 0.15, 0.3, 0.2, (0.9, 1.1)),
+    "patients above all": World(0.03, 0.03, 1.0, 0.2),
     "equal trainings": World(0.0, 0.0, 0.8, 0.0),
-    "arms share seeds": World(0.25, 0.25, 0.8, 0.4, alike=0.5),
+    "arms share seeds": World(0.12, 0.15, 0.8, 0.4, alike=0.5),
+    "a lottery": World(0.6, 0.3, 0.5, 0.3, (2.0, 2.3)),
 }
-SEPARATIONS = (2.0, 2.4)  # of the classes on logits, in the reference and in the other arm
 FILM = 0.5  # of films of one patient
 KINSHIP = 0.7  # correlation of a patient's difficulty in both arms
 
@@ -66,7 +68,7 @@ def draw_study(world: World, patients: int, repeats: int, rng: np.random.Generat
     ids = np.array([f"{i:05d}" for i in range(count)])
     names = np.array([f"p{i:04d}" for i in patient])
     arms = []
-    for arm, separation in enumerate(SEPARATIONS):
+    for arm, separation in enumerate(world.separations):
         difficulty = KINSHIP * shared + np.sqrt(1 - KINSHIP**2) * own[arm]
         found = []
         for r in range(repeats):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from hilum.results import flatten
 from hilum.settings.errors import ADDED
-from hilum.settings.meaning import class_names, lay_over, plain_phases, pretrained_backbones, settle, spaces, train_of
+from hilum.settings.meaning import class_names, lay_over, plain_phases, pretrained_backbones, seeds_of, settle, spaces, train_of
 from hilum.settings.params import Params, check_params, read_params
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.training import Arm, ConvexPhase, Phase
@@ -675,3 +675,18 @@ def test_an_arm_may_begin_with_a_solved_head_and_go_on_by_steps() -> None:
 )
 def test_what_does_not_go_with_a_solved_head_is_told_in_one_line(changes: dict[str, object], line: str) -> None:
     assert refusal(changed(**changes)).splitlines()[1:] == [f"  {line}"]
+
+
+def test_an_arm_may_name_its_own_number_of_repeats_also_where_its_heads_are_solved() -> None:
+    solved = {"phases": [{"unfreeze": "head", "solver": "convex", "penalty": "auto"}], "head": ...}
+    params = check_params(changed(train__repeats=3, arms__finetuned__train={"repeats": 5}))
+    assert [seeds_of(train_of(params.train, params.arms[arm])) for arm in ("baseline", "finetuned")] == [
+        [params.train.seed + i for i in range(count)] for count in (3, 5)
+    ]
+    own = {f"arms__baseline__{key}": value for key, value in solved.items()}
+    assert check_params(changed(**own, arms__baseline__train={"repeats": 2})).arms["baseline"].train is not None
+    with pytest.raises(ValueError, match=r"arms\.baseline\.train belongs to phases of gradient steps"):
+        check_params(changed(**own, arms__baseline__train={"repeats": 2, "averaging": 0.9}))
+    for wrong in (0, 1.5, 101):
+        with pytest.raises(ValueError, match=r"train\.repeats"):
+            check_params(changed(train__repeats=wrong))

@@ -95,7 +95,8 @@ def repeat_intervals(found: Resampled, confidence: float) -> dict[str, RepeatInt
     of the crossed design; a Student interval takes its degrees of freedom from both (Satterthwaite), so that three repeats that
     differ are worth two degrees, and repeats that agree leave the patients' interval. Any metric fits, AUROC too: for a
     U-statistic over patients, the covariance of two repeats is that of readers in a reader study. Of one repeat the interval
-    is over patients alone. Bounds are cut to the metric's range.
+    is over patients alone. Bounds are made on log odds of the metric's range (logarithms of the log loss), because values near
+    a limit are skewed.
 
     Raises:
         ValueError: confidence outside 0..1.
@@ -111,10 +112,9 @@ def repeat_intervals(found: Resampled, confidence: float) -> dict[str, RepeatInt
         seeds = _between(values)
         patients = _shared(np.atleast_2d(np.cov(defined, rowvar=False))) if len(defined) > 1 else np.nan
         half = _half_width([(seeds, len(values) - 1), (patients, found.patients - 1)], confidence)
-        low, high = LIMITS.get(name.partition("/")[0], (0.0, 1.0))
         spread = float(values.std(ddof=1)) if len(values) > 1 else np.nan
-        bounds = [float(bound) for bound in np.clip([mean - half, mean + half], low, high)]
-        intervals[name] = RepeatInterval(tuple(values.tolist()), mean, spread, bounds[0], bounds[1], undefined)
+        low, high = _bounds(mean, half, *LIMITS.get(name.partition("/")[0], (0.0, 1.0)))
+        intervals[name] = RepeatInterval(tuple(values.tolist()), mean, spread, low, high, undefined)
     return intervals
 
 
@@ -184,3 +184,16 @@ def _half_width(parts: Sequence[tuple[float, int]], confidence: float) -> float:
         return total  # 0, or NaN
     spent = sum(variance**2 / degrees for variance, degrees in parts if variance)
     return float(student.ppf((1 + confidence) / 2, total**2 / spent) * np.sqrt(total))
+
+
+def _bounds(mean: float, half: float, low: float, high: float) -> tuple[float, float]:
+    """Bounds about a mean, its half width carried over to log odds between the limits, or to logarithms above the lower one."""
+    if not half > 0 or not low < mean < high:
+        return mean - half, mean + half
+    above = mean - low
+    if np.isinf(high):
+        factor = float(np.exp(half / above))
+        return low + above / factor, low + above * factor
+    odds, factor = above / (high - mean), float(np.exp(half * (high - low) / (above * (high - mean))))
+    ends = [low + (high - low) * one / (1 + one) for one in (odds / factor, odds * factor)]
+    return ends[0], ends[1]
