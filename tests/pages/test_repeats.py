@@ -13,7 +13,7 @@ import repeat_intervals as simulation
 
 from hilum.evaluation.repeat_tables import compare_repeats, repeat_table, resample_arms
 from hilum.evaluation.repeats import repeat_intervals
-from hilum.pages.repeats import ArmRepeats, PageRepeats, read_repeats, render_repeats
+from hilum.pages.repeats import ArmRepeats, PageRepeats, read_repeats, render_repeats, repeats_text
 from hilum.records import Predictions
 from hilum.results import table_of, write_table
 
@@ -51,6 +51,15 @@ def test_what_is_not_known_of_an_arm_trained_once_and_what_equal_repeats_mean_is
     assert "baseline was trained once: nothing is known about other seeds" in text
     assert "All repeats of finetuned are equal: its seed changes nothing, and its interval is over patients alone." in text
     assert "SD 0.0000" in text
+
+
+def test_the_terminal_says_how_often_each_arm_was_trained_and_what_is_better(study: list[list[Predictions]]) -> None:
+    page, _ = make({"baseline": study[0][:2], "finetuned": study[1]})
+    text = repeats_text(page.differences, "baseline", 0.9)
+    assert text.startswith("means over trainings; 90 % interval of differences over seeds and patients:\nfinetuned (trained 3x)")
+    row = page.differences.set_index("metric").loc["accuracy"]
+    assert f"accuracy {row['arm_value']:.3f} and {row['reference_value']:.3f}, {row['difference']:+.3f} [" in text
+    assert "finetuned (trained 3x) against baseline (2x)" in text and " better" in text
 
 
 def test_repeats_are_read_as_they_were_evaluated(study: list[list[Predictions]], tmp_path: Path) -> None:

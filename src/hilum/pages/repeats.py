@@ -16,7 +16,7 @@ from hilum.pages.levels import interval_name
 from hilum.pages.numbers import number
 from hilum.pages.templates import render
 from hilum.records import Predictions
-from hilum.results import REPEATS, read_predictions, read_table
+from hilum.results import REPEATED, REPEATS, read_predictions, read_table
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,20 @@ def render_repeats(
         figure=figure,
     )
     return PageRepeats(section, differences, interval_name(confidence))
+
+
+def repeats_text(differences: pd.DataFrame, reference: str, confidence: float) -> str:
+    """The few metrics of repeats for the terminal. differences: of `compare_repeats`; reference, confidence: theirs."""
+    lines = [f"means over trainings; {interval_name(confidence)} of differences over seeds and patients:"]
+    for arm, rows in differences[differences["metric"].isin(REPEATED)].groupby("arm", sort=False):
+        counts = rows.iloc[0]
+        told = [
+            f"  {metric_title(row['metric'])} {number(row['arm_value'])} and {number(row['reference_value'])}, "
+            f"{difference_text({str(key): value for key, value in row.items()})} {row['judgement']}"
+            for row in rows.to_dict("records")
+        ]
+        lines += [f"{arm} (trained {counts['arm_repeats']}x) against {reference} ({counts['reference_repeats']}x)", *told]
+    return "\n".join(lines) + "\n"
 
 
 def _cell(one: RepeatInterval) -> tuple[str, str]:
