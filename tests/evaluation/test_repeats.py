@@ -39,13 +39,20 @@ def draws(covariance: list[list[float]]) -> np.ndarray:
     return 0.5 + rows @ root.T
 
 
+def half_width(parts: list[tuple[float, int]]) -> float:
+    """Of a 95 % interval: the mean of Satterthwaite's quantile and of that of Cochran and Cox, times the standard error."""
+    variances, degrees = np.array(parts).T
+    satterthwaite = student.ppf(0.975, variances.sum() ** 2 / (variances**2 / degrees).sum())
+    cochran = (variances * student.ppf(0.975, degrees)).sum() / variances.sum()
+    return float((satterthwaite + cochran) / 2 * np.sqrt(variances.sum()))
+
+
 def test_the_parts_of_the_variance_and_the_degrees_of_freedom_by_hand() -> None:
     """Three repeats .50, .53, .56: between them .0009 / 3; of the patients the mean of three covariances."""
     covariance = [[4e-4, 1e-4, 2e-4], [1e-4, 5e-4, 3e-4], [2e-4, 3e-4, 6e-4]]
     (found,) = repeat_intervals(by_hand([0.50, 0.53, 0.56], draws(covariance)), 0.95).values()
     seeds, patients = 9e-4 / 3, 2e-4
-    degrees = (seeds + patients) ** 2 / (seeds**2 / 2 + patients**2 / 40)
-    half = student.ppf(0.975, degrees) * np.sqrt(seeds + patients)
+    half = half_width([(seeds, 2), (patients, 40)])
     assert (found.mean, found.sd) == (pytest.approx(0.53), pytest.approx(0.03))
     odds = np.log(0.53 / 0.47) + np.array([-1, 1]) * half / (0.53 * 0.47)
     assert (found.low, found.high) == pytest.approx(tuple(1 / (1 + np.exp(-odds))))
@@ -58,9 +65,7 @@ def test_of_a_difference_patients_are_paired_and_seeds_are_not() -> None:
     a, b = by_hand([0.50, 0.52], drawn[:, :2]), by_hand([0.60, 0.64], drawn[:, 2:])
     (found,) = repeat_differences(a, b, 0.95).values()
     parts = [(2e-4 / 2, 1), (8e-4 / 2, 1), (2e-4 + 3e-4 - 2e-4, 40)]
-    total = sum(variance for variance, _ in parts)
-    degrees = total**2 / sum(variance**2 / freedom for variance, freedom in parts)
-    half = student.ppf(0.975, degrees) * np.sqrt(total)
+    half = half_width(parts)
     assert (found.a, found.b, found.value) == (pytest.approx(0.51), pytest.approx(0.62), pytest.approx(0.11))
     assert (found.low, found.high) == (pytest.approx(0.11 - half), pytest.approx(0.11 + half))
 

@@ -73,6 +73,7 @@ PACKAGES = {"PIL": "pillow", "imblearn": "imbalanced-learn", "sklearn": "scikit-
 OTHERS = {  # libraries that these files import and no list has -> why
     "pydantic": "holds settings",
     "sqlalchemy": "names a fault of the database",
+    "yaml": "reads the values that a search found; the keys hold them",
 }
 
 

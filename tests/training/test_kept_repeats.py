@@ -169,6 +169,7 @@ def test_an_interrupted_training_goes_on_at_its_first_unfinished_repeat_and_ends
 def test_a_killed_training_goes_on_at_its_first_unfinished_repeat(project: Workspace, root: Path) -> None:
     """SIGKILL in the second repeat: nothing of this process can tidy up."""
     shorten(project, 3)
+    project.pretrained.mkdir()  # `hilum train` asks whether earlier stages ran; no arm here reads it
     environment = {**os.environ, "PYTHONPATH": str(root / "src")}
     command = [sys.executable, "-u", str(root / "src" / "hilum"), "train", "--arm", "baseline"]
     process = subprocess.Popen(command, cwd=project.root, env=environment, stdout=subprocess.PIPE, text=True)
