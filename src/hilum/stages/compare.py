@@ -127,12 +127,9 @@ def write_comparison(
         sanity=render_sanity({name: read_sanity(arm) for name, arm in arms.items()}, titles),
     )
     (folder / PAGE).write_text(render_comparison(page))
-    over_seeds = {} if page.repeats is None else flat_repeat_differences(page.repeats.differences)
-    write_json(folder / "metrics.json", {**flat_differences(differences), **over_seeds})
-    write_json(
-        folder / "settings.json",
-        {"params": flatten(settings, "compare"), "models": {n: a.settings["model_sha256"] for n, a in arms.items()}},
-    )
+    write_json(folder / "metrics.json", {**flat_differences(differences), **flat_repeat_differences(page.repeats)})
+    models = {name: arm.settings["model_sha256"] for name, arm in arms.items()}
+    write_json(folder / "settings.json", {"params": flatten(settings, "compare"), "models": models})
 
 
 def measure_differences(predictions: dict[str, Predictions], settings: Compare) -> pd.DataFrame:
@@ -178,9 +175,11 @@ def flat_differences(differences: pd.DataFrame) -> dict[str, float]:
     return flat
 
 
-def flat_repeat_differences(differences: pd.DataFrame) -> dict[str, float]:
-    """`repeats/difference/<arm>/<metric>` with .low and .high, of the metrics that runs show for repeats."""
-    flat = flat_differences(differences[differences["metric"].isin(REPEATED)])
+def flat_repeat_differences(repeats: PageRepeats | None) -> dict[str, float]:
+    """`repeats/difference/<arm>/<metric>` with .low and .high, of the metrics that runs show for repeats, if there are some."""
+    if repeats is None:
+        return {}
+    flat = flat_differences(repeats.differences[repeats.differences["metric"].isin(REPEATED)])
     return {f"{REPEATS}/{key}": value for key, value in flat.items()}
 
 
