@@ -81,7 +81,7 @@ class _Trained:
 def run(arm: str) -> None:
     plan = make_plan(arm)
     store = open_store(plan.workspace, plan.params.tracking)
-    kept = keep_repeats(plan.workspace.cache, arm, decides(plan)) if len(plan.seeds) > 1 else None
+    kept = keep_repeats(plan.workspace.cache, arm, decides(plan)) if plan.params.train.repeats > 1 else None
     with store.start(arm, {**plan.tags, **code_tags(plan.workspace)}) as opened:
         opened.log_params(plan.logged)
         if kept:
