@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.cells import escape, escape_name, guard_cell, guard_table, read_cell, read_cells
+from hilum.cells import escape, escape_name, guard_cell, read_cell
+from hilum.results import guard_table, read_cells
 
 FORMULAS = (
     "=1+1",

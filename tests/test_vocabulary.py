@@ -17,7 +17,7 @@ from hilum.training.task import logged_params
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ROOT / "src" / "hilum" / "stages"
-OUTSIDE = {"publish", "verify", "predict", "experiment"}  # of the graph: nothing depends on what they leave
+OUTSIDE = {"publish", "verify", "predict", "export", "experiment"}  # of the graph: nothing depends on what they leave
 LOGGED = {"train": {"acquire", "pretrain"}}  # named in the run only: what they change arrives in data/split and data/pretrained
 UNREAD = {"profile"}  # of `explain`: it stands for the lists that it fills
 READ_TOO = {  # (stage, section) -> keys that it reads and logs under no name of their own

@@ -9,9 +9,6 @@ Source: OWASP, CSV Injection.
 """
 
 import re
-from collections.abc import Callable
-
-import pandas as pd
 
 ESCAPE = re.compile(r"\\(?=udc[89a-f][0-9a-f]|x0d|x5c)")  # how an escape of `escape_name` begins
 FORMULA = re.compile(r"'*[=+\-@\t\r\n].", re.DOTALL)  # a sign alone is no formula
@@ -26,23 +23,6 @@ def guard_cell(text: str) -> str:
 def read_cell(cell: str) -> str:
     """The text that `guard_cell` wrote."""
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
-
-
-def guard_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its texts as they are written into a CSV; numbers and missing values stay."""
-    return _map_texts(table, guard_cell)
-
-
-def read_cells(table: pd.DataFrame) -> pd.DataFrame:
-    """A table as it was before `guard_table`."""
-    return _map_texts(table, read_cell)
-
-
-def _map_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
-    texts = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
-    changed = {name: [change(cell) if isinstance(cell, str) else cell for cell in table[name]] for name in texts}
-    new = {name: pd.Series(cells, table.index) for name, cells in changed.items() if cells != list(table[name])}
-    return table.assign(**new)
 
 
 def escape(text: str) -> str:

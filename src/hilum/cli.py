@@ -6,11 +6,11 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hilum.addresses import mask
 
@@ -32,9 +32,10 @@ VERBS = {
     "publish": "add every run that the tracking store lacks",
     "verify": "read every file under DVC and compare its bytes with dvc.lock",
     "predict": "predict every film of a folder",
+    "export": "write a model for LiteRT or ONNX Runtime, which predict without TensorFlow",
     "experiment": "run the pipeline under changed parameters, leaving this folder as it is",
 }
-ALONE = ("check", "acquire", "verify", "predict", "experiment")  # need no output of another verb
+ALONE = ("check", "acquire", "verify", "predict", "export", "experiment")  # need no output of another verb
 
 
 class MaskingParser(argparse.ArgumentParser):
@@ -62,11 +63,18 @@ def build_parser() -> argparse.ArgumentParser:
     explain.add_argument("--target", default="predicted", help="the class that maps explain: predicted, or its name (predicted)")
     explain.add_argument("--out", default="explained", help="folder for panel, sheets and arrays (explained)")
     predict = added["predict"]
-    predict.add_argument("--model", required=True, help="a .keras file, a run (its id or runs:/ID) or models:/hilum@champion")
+    predict.add_argument(
+        "--model", required=True, help="a .keras file, a run (its id or runs:/ID), models:/hilum@champion, or a file of `export`"
+    )
     predict.add_argument("--images", required=True, type=Path, help="folder of films")
     predict.add_argument("--out", required=True, type=Path, help="the CSV to write; continued if it is there")
     predict.add_argument("--explain", default="", metavar="METHODS", help="all, or methods separated by commas: panels")
-    for verb in ("explain", "predict"):
+    predict.add_argument("--engine", default="", help="keras, litert or onnx (that of the model's file)")
+    export = added["export"]
+    export.add_argument("--model", required=True, help="a .keras file, a run (its id or runs:/ID) or models:/hilum@champion")
+    export.add_argument("--format", required=True, help="litert or onnx")
+    export.add_argument("--out", required=True, type=Path, help="a new folder for the model and its model.json")
+    for verb in ("explain", "predict", "export"):
         _add_facts(added[verb])
     experiment = added["experiment"]
     experiment.add_argument("--recipe", default="", help="name of a file in recipes/")
@@ -98,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     _keep_freed_memory()
     try:
-        if verb != "experiment":  # whose names are keys of params.yaml, looked up with their values
+        if verb != "experiment" and not _names_exported(chosen):  # experiment: its names are keys of params.yaml
             from hilum.project.names import check_names
 
             check_names(chosen)
@@ -125,6 +133,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"hilum {verb}: interrupted; what is finished is kept, run the same command again to go on", file=sys.stderr)
         return 130
     return 0
+
+
+def _names_exported(chosen: Mapping[str, Any]) -> bool:
+    """Whether `predict` is given a file of `export`: it needs no project, and no package that takes seconds to load."""
+    return "engine" in chosen and str(chosen["model"]).lower().endswith((".tflite", ".onnx"))
 
 
 def _tell(refusal: ValueError | OSError) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from hilum.cells import guard_table, read_cells
+from hilum.cells import guard_cell, read_cell
 from hilum.records import FORMER, Predictions
 
 REPEATS = "repeats"  # folder of an arm's training, and of its evaluation, with one entry per repeat
@@ -56,6 +56,23 @@ def read_metrics(path: Path) -> dict[str, Any]:
         next((name + key.removeprefix(former) for former, name in renamed.items() if key.startswith(former)), key): value
         for key, value in read_json(path).items()
     }
+
+
+def guard_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its texts as they are written into a CSV; numbers and missing values stay."""
+    return _map_texts(table, guard_cell)
+
+
+def read_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as it was before `guard_table`."""
+    return _map_texts(table, read_cell)
+
+
+def _map_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    texts = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
+    changed = {name: [change(cell) if isinstance(cell, str) else cell for cell in table[name]] for name in texts}
+    new = {name: pd.Series(cells, table.index) for name, cells in changed.items() if cells != list(table[name])}
+    return table.assign(**new)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

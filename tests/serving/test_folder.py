@@ -25,7 +25,8 @@ from hilum.models.classifier import save_classifier
 from hilum.models.forward import predictor
 from hilum.results import write_json
 from hilum.serving import folder_panels
-from hilum.serving.folder import predict_folder
+from hilum.serving.folder import panels_beside, predict_folder
+from hilum.serving.folder_panels import Panels
 from hilum.settings.params import Params, read_params
 from hilum.stages import predict
 from hilum.workspace import Workspace
@@ -64,13 +65,20 @@ def params(tmp_path: Path, make_project: Callable[..., Workspace]) -> Params:
     return read_params(make_project(tmp_path / "project").params)
 
 
+def predict_drawn(
+    reader: ExplainedModel, described: dict[str, Any], films: Path, out: Path, methods: dict[str, str], params: Params
+) -> None:
+    panels = Panels(panels_beside(out), reader, described, methods, params.explain, params.explain.seed) if methods else None
+    predict_folder(reader.predict, described, films, out, panels)
+
+
 @pytest.fixture
-def answer(films: Path, tmp_path: Path, params: Params) -> Callable[..., int]:
+def answer(films: Path, tmp_path: Path) -> Callable[..., int]:
     """Predict the folder of films into out.csv; returns how many films the model was shown."""
 
     def call(described: dict[str, Any] = DESCRIBED, out: Path = tmp_path / "new" / "out.csv", **reading: Any) -> int:
         reader = Reader(**reading)
-        predict_folder(ExplainedModel(reader, None, np.zeros((1, SIZE, SIZE, 1), np.float32)), described, films, out, {}, params)
+        predict_folder(reader, described, films, out)
         return reader.seen
 
     return call
@@ -326,7 +334,7 @@ def explain(films: Path, tmp_path: Path, reader: ExplainedModel, params: Params)
             return reader.predict(images)
 
         explained = replace(reader, predict=watched)
-        predict_folder(explained, {**DESCRIBED, **facts}, films, tmp_path / "out.csv", methods, params)
+        predict_drawn(explained, {**DESCRIBED, **facts}, films, tmp_path / "out.csv", methods, params)
         return len(seen)
 
     return call
@@ -391,20 +399,20 @@ def test_a_film_of_any_name_has_a_row_and_a_panel(explain: Callable[..., int], f
 
 def test_panels_among_the_films_are_no_films(films: Path, reader: ExplainedModel, params: Params) -> None:
     for _ in range(2):
-        predict_folder(reader, DESCRIBED, films, films / "b" / "out.csv", {"saliency": ""}, params)
+        predict_drawn(reader, DESCRIBED, films, films / "b" / "out.csv", {"saliency": ""}, params)
         assert set(rows(films / "b" / "out.csv")) == set(GREYS)
     assert len(list((films / "b" / "out_panels").iterdir())) == len(GREYS)
     with pytest.raises(ValueError, match=r"must be a folder of films, got none below .*out_panels"):
-        predict_folder(reader, DESCRIBED, films / "b" / "out_panels", films / "b" / "out.csv", {}, params)
+        predict_drawn(reader, DESCRIBED, films / "b" / "out_panels", films / "b" / "out.csv", {}, params)
 
 
 def test_a_panel_is_no_film_wherever_it_lies(
     films: Path, reader: ExplainedModel, params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    predict_folder(reader, DESCRIBED, films, tmp_path / "out.csv", {"saliency": ""}, params)
+    predict_drawn(reader, DESCRIBED, films, tmp_path / "out.csv", {"saliency": ""}, params)
     (tmp_path / "out_panels").rename(films / "kept")
     for _ in range(2):
-        predict_folder(reader, DESCRIBED, films, films / "answers.csv", {"saliency": ""}, params)
+        predict_drawn(reader, DESCRIBED, films, films / "answers.csv", {"saliency": ""}, params)
         assert set(rows(films / "answers.csv")) == set(GREYS)
     assert f"not films, left out: {2 * len(GREYS)} drawn by hilum" in capsys.readouterr().out
 

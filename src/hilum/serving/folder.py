@@ -1,39 +1,51 @@
 """A model's predictions for a folder of films: a CSV with a row per film, written row by row, and panels beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 
 from hilum.cells import escape_name
-from hilum.data.readers.found_files import find_files
-from hilum.data.readers.listing import name_some
-from hilum.explain.explained_model import ExplainedModel
-from hilum.models.forward import BATCH
+from hilum.data.decoding.covered_film import CoveredFilm
+from hilum.data.readers.found_files import find_files, name_some
+from hilum.explain.explained_model import Predict
 from hilum.progress import bar, say
-from hilum.serving.folder_panels import Panels
-from hilum.serving.prediction_table import open_table
+from hilum.serving.prediction_table import Cells, open_table
 from hilum.serving.predictions import predict_films, prepare_films
-from hilum.settings.params import Params
+
+BATCH = 64  # films read and predicted before their rows are written
+
+
+class FilmPanels(Protocol):
+    """The panels beside a CSV, as `folder_panels.Panels` draws them; an exported model has none."""
+
+    def lacks(self, cells: Cells) -> bool:
+        """Whether there is no panel of the prediction in this row."""
+
+    def draw(self, films: Mapping[str, CoveredFilm], rows: Sequence[Cells]) -> dict[str, str]:
+        """Draw the panels of these rows. Returns name -> why it failed."""
+
+
+def panels_beside(out: Path) -> Path:
+    """The folder of the panels of a CSV."""
+    return out.with_name(f"{out.stem}_panels")
 
 
 def predict_folder(
-    explained: ExplainedModel, described: dict[str, Any], images: Path, out: Path, methods: Mapping[str, str], params: Params
+    predict: Predict, described: Mapping[str, Any], images: Path, out: Path, panels: FilmPanels | None = None
 ) -> None:
     """Predict every film below a folder that has no prediction in the CSV, and draw the panels that are missing.
 
     A film that failed before is tried again; one that has a prediction is not, and its panel shows that prediction.
     A finished CSV has its rows in the order of the films' names.
-    methods: explanation methods -> the sanity gate's verdict on each.
+    predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities.
 
     Raises:
         ValueError: there are no films, or as `open_table`.
     """
-    drawn = out.with_name(f"{out.stem}_panels")
-    films = name_films(images, drawn)
-    panels = Panels(drawn, explained, described, methods, params.explain, params.explain.seed)
+    films = name_films(images, panels_beside(out))
     with open_table(out, list(described["classes"]), described["model_sha256"], films) as table:
         known = {name for name in films if table.predicted(name)}
-        undrawn = {name for name in known if methods and panels.lacks(table.rows[name])}
+        undrawn = {name for name in known if panels and panels.lacks(table.rows[name])}
         lacking = f", {len(undrawn)} of them without a panel" if undrawn else ""
         say(f"{len(films)} films, {len(known)} predicted earlier{lacking}")
         todo = [name for name in films if name not in known or name in undrawn]
@@ -44,9 +56,9 @@ def predict_folder(
         for start in range(0, len(todo), BATCH):
             batch = todo[start : start + BATCH]
             read, faults = prepare_films({name: films[name] for name in batch}, described)
-            table.add(predict_films(explained, described, [name for name in batch if name not in known], read, faults))
+            table.add(predict_films(predict, described, [name for name in batch if name not in known], read, faults))
             rows = [table.rows[name] for name in read if table.predicted(name)]
-            if methods and rows:
+            if panels and rows:
                 unwritten |= panels.draw(read, rows)
             unread |= {name: fault for name, fault in faults.items() if name in known}
             odd |= {name: "; ".join(film.remarks) for name, film in read.items() if film.remarks}

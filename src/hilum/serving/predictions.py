@@ -13,7 +13,7 @@ from hilum.data.decoding.covered_film import CoveredFilm, prepare_covered
 from hilum.data.decoding.depth import GREY_BITS, tell_outside
 from hilum.data.prepared.examples import as_images
 from hilum.evaluation.scoring.decisions import decide, factors_of
-from hilum.explain.explained_model import ExplainedModel
+from hilum.explain.explained_model import Predict
 from hilum.records import FORMER
 from hilum.serving.prediction_table import Cells
 
@@ -69,7 +69,7 @@ def prepare_films(files: Mapping[str, Path], described: Mapping[str, Any]) -> tu
 
 
 def predict_films(
-    explained: ExplainedModel,
+    predict: Predict,
     described: Mapping[str, Any],
     names: Sequence[str],
     films: Mapping[str, CoveredFilm],
@@ -77,13 +77,13 @@ def predict_films(
 ) -> dict[str, Cells]:
     """A row of the CSV for each name, in this order: a prediction, or an error.
 
-    films, faults: as `prepare_films` gives them.
+    predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities. films, faults: as `prepare_films` gives them.
     """
     classes, read = list(described["classes"]), [name for name in names if name in films]
     nothing = ["" for _ in classes]
     rows = {name: [name, "", *nothing, faults.get(name, ""), described["model_sha256"]] for name in names}
     if read:
-        probabilities = explained.predict(as_images(np.stack([films[name].film for name in read])))
+        probabilities = predict(as_images(np.stack([films[name].film for name in read])))
         predicted = decide(probabilities, described["threshold"], factors_of(described))
         for name, row, k in zip(read, probabilities, predicted, strict=True):
             if fault := tell_fault(row):

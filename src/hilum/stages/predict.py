@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from hilum.explain.methods.registry import METHODS
+from hilum.project.clone import check_full_path
+from hilum.serving.engines import find_engine, open_exported
 from hilum.serving.folder import predict_folder
 from hilum.serving.model_facts import Told
-from hilum.serving.opening import check_names, choose_methods, open_served
-from hilum.serving.verdicts import read_verdicts
-from hilum.settings.params import read_params
 from hilum.workspace import find_workspace
 
 
@@ -16,20 +14,43 @@ def run(
     images: Path,
     out: Path,
     explain: str,
+    engine: str = "",
     classes: str = "",
     size: str = "",
     square: str = "",
     scaling: str = "",
     threshold: str = "",
 ) -> None:
+    told = Told(classes, size, square, scaling, threshold)
+    if not images.is_dir():
+        raise ValueError(f"--images must be a folder of films, got {images}")
+    if (name := find_engine(engine, model)) != "keras":
+        if explain:
+            raise ValueError(f"--explain must be given a .keras model, whose network the methods read, got --engine {name}")
+        for option, path in {"--model": model, "--images": images, "--out": out}.items():
+            check_full_path(Path.cwd(), option, str(path))
+        predict, described = open_exported(Path(model), told, name)
+        predict_folder(predict, described, images, out)
+        return
+    _predict_by_keras(model, images, out, explain, told)
+
+
+def _predict_by_keras(model: str, images: Path, out: Path, explain: str, told: Told) -> None:
+    from hilum.explain.methods.registry import METHODS  # here, because an exported model is predicted without TensorFlow
+    from hilum.serving.folder import panels_beside
+    from hilum.serving.folder_panels import Panels
+    from hilum.serving.opening import check_names, choose_methods, open_served
+    from hilum.serving.verdicts import read_verdicts
+    from hilum.settings.params import read_params
+
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
     check_names("--explain", explain, list(METHODS))
-    if not images.is_dir():
-        raise ValueError(f"--images must be a folder of films, got {images}")
-    with open_served(model, workspace, params, Told(classes, size, square, scaling, threshold)) as (explained, described):
+    with open_served(model, workspace, params, told) as (explained, described):
         methods, _ = choose_methods("--explain", explain, explained, params.explain, sheets=False)
-        known = (
-            read_verdicts(model, described, explained.background, params.explain, workspace, params.tracking) if methods else {}
-        )
-        predict_folder(explained, described, images, out, {name: known.get(name, "") for name in methods}, params)
+        panels = None
+        if methods:
+            known = read_verdicts(model, described, explained.background, params.explain, workspace, params.tracking)
+            verdicts = {name: known.get(name, "") for name in methods}
+            panels = Panels(panels_beside(out), explained, described, verdicts, params.explain, params.explain.seed)
+        predict_folder(explained.predict, described, images, out, panels)

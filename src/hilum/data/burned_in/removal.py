@@ -1,12 +1,16 @@
 """Covering of what is burned into a film by what is around it, and counts of it."""
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from hilum.data.burned_in.found import BurnedIn, measure_margin
 from hilum.data.prepared.geometry import fit_square, resize_part, square_film
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("image_id", "burned_in", "area_share", "boxes", "lung_pixels", "left", "left_boxes")  # of data/prepared/burned_in.csv
 STILL_FOUND = "burned-in text still found"  # in problems.csv
@@ -41,7 +45,7 @@ def find_place(shape: tuple[int, ...], found: BurnedIn, size: int, square: str) 
     return place
 
 
-def count_burned_in(table: pd.DataFrame) -> dict[str, int]:
+def count_burned_in(table: "pd.DataFrame") -> dict[str, int]:
     """Counts of a table of COLUMNS: films, films with something burned in, places; films with a lung mask, and of these the
     films and lung pixels that covering touches; films searched again, and those on which something was still found.
     """

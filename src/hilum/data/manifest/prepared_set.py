@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hilum.cells import guard_table
 from hilum.data.decoding.decoding import Behind
 from hilum.data.prepared.loading import BURNED_IN, GREY_BITS
 from hilum.data.prepared.masks import PackedMasks
 from hilum.data.prepared.whole_masks import write_whole_masks
 from hilum.data.quality.still_burned_in import StillBurnedIn
 from hilum.records import Films
+from hilum.results import guard_table
 
 GEOMETRY = ("image_id", "width", "height", "size", "scale_x", "scale_y", "offset_x", "offset_y")  # columns of geometry.csv
 

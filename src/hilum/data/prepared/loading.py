@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.cells import read_cells
 from hilum.data.prepared.examples import Examples
 from hilum.data.prepared.geometry import Geometry
 from hilum.data.prepared.whole_masks import read_whole_masks
 from hilum.records import FORMER, Films, Labels
+from hilum.results import read_cells
 
 BURNED_IN = "burned_in.csv"
 GREY_BITS = "grey_bits.json"  # source -> bits, of the sources that have films of 16 bits

@@ -5,8 +5,8 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from hilum.cells import escape, escape_name
-from hilum.data.readers.found_files import drop_images, find_files
-from hilum.data.readers.listing import add_files, list_films, list_masks, make_table, name_some
+from hilum.data.readers.found_files import drop_images, find_files, name_some
+from hilum.data.readers.listing import add_files, list_films, list_masks, make_table
 from hilum.data.readers.sidecar import (
     MASKS,
     check_columns,

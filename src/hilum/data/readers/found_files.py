@@ -147,3 +147,8 @@ def _find_mask_folder(path: PurePosixPath) -> int:
 def _name_film(path: PurePosixPath) -> str:
     """The key shared by a film and its mask: the path without `images` and without the ending."""
     return str(drop_images(path.with_suffix(""))).lower()
+
+
+def name_some(paths: Sequence[PurePosixPath]) -> str:
+    """The first three paths, for a message."""
+    return ", ".join(str(path) for path in paths[:3])

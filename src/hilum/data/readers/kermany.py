@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from hilum.cells import escape_name
-from hilum.data.readers.listing import add_files, index_lung_masks, list_films, list_stems, make_table, name_some
+from hilum.data.readers.found_files import name_some
+from hilum.data.readers.listing import add_files, index_lung_masks, list_films, list_stems, make_table
 
 _PNEUMONIA = re.compile(r"person(\d+)_(bacteria|virus)_", re.IGNORECASE)
 _NORMAL = re.compile(r"(NORMAL2-)?IM-(\d+)-", re.IGNORECASE)

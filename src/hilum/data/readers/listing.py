@@ -9,7 +9,7 @@ import pandas as pd
 
 from hilum.cells import escape, escape_name
 from hilum.data.decoding.kinds import OTHER_PICTURES, PICTURES, tell_kind
-from hilum.data.readers.found_files import find_files
+from hilum.data.readers.found_files import find_files, name_some
 
 OTHER_FORM, NO_FILM, STRAY_MASK = "picture of another form", "no film", "mask without a film"
 
@@ -139,11 +139,6 @@ def list_names(path: PurePosixPath) -> tuple[str, ...]:
     if escape_name(name) == name:
         return (name,)
     return tuple(dict.fromkeys((escape_name(name), raw.decode("cp1252", errors="ignore"), raw.decode("latin-1"))))
-
-
-def name_some(paths: Sequence[PurePosixPath]) -> str:
-    """The first three paths, for a message."""
-    return ", ".join(str(path) for path in paths[:3])
 
 
 def _name_films(films: Sequence[PurePosixPath]) -> list[str]:

@@ -7,7 +7,8 @@ import pandas as pd
 from PIL import Image
 
 from hilum.cells import escape_name
-from hilum.data.readers.listing import add_files, index_lung_masks, list_films, name_some
+from hilum.data.readers.found_files import name_some
+from hilum.data.readers.listing import add_files, index_lung_masks, list_films
 from hilum.data.readers.table_files import read_table
 from hilum.data.readers.tables import attach_rows, count_odd, pick_columns
 from hilum.data.readers.values import make_box, read_age, read_sex, read_view, split_findings

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from hilum.cells import escape_name
-from hilum.data.readers.found_files import find_files
-from hilum.data.readers.listing import add_files, list_films, list_names, name_left_out, name_some
+from hilum.data.readers.found_files import find_files, name_some
+from hilum.data.readers.listing import add_files, list_films, list_names, name_left_out
 from hilum.data.readers.table_files import read_table
 from hilum.data.readers.tables import count_odd
 from hilum.data.readers.values import UNTOLD, make_box, read_age, read_boxes, read_sex, read_view, squeeze
