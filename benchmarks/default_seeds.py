@@ -41,39 +41,43 @@ MEASURED = {name: METRICS[name] for name in ("auroc", "balanced_accuracy")}
 RESAMPLES, CONFIDENCE, SEED = 1000, 0.95, 2026
 
 SOLVED = {"unfreeze": "head", "solver": "convex", "penalty": "auto"}
-RATE = {"low": 1e-4, "high": 1e-2, "log": True, "start": 1e-3}
-STEPS = {"unfreeze": "head", "epochs": 15, "learning_rate": RATE, "decay": "none", "batch_norm": "auto"}
+STEPS = {
+    "unfreeze": "head",
+    "epochs": 15,
+    "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True, "start": 1e-3},
+    "decay": "none",
+    "batch_norm": "auto",
+}
 UPPER = {"unfreeze": 6, "epochs": 12, "learning_rate": 1e-3, "decay": "cosine", "batch_norm": "auto"}
+RATES = {"low": 3e-4, "high": 3e-3, "log": True, "start": 1e-3}
 ALL = {**UPPER, "unfreeze": "all", "epochs": 3, "learning_rate": 4e-4}
 SEARCHED = {"dropout": {"low": 0.0, "high": 0.5, "start": 0.2}, "weight_decay": 1e-4}
 FIXED = {"dropout": 0.2, "weight_decay": 1e-4}
 SMALL = {"backbone": "mobilenet_025", "weights": "pretrained"}
 LITE = {"backbone": "efficientnet_lite0", "weights": "imagenet"}
 ARMS: dict[str, dict[str, Any]] = {
-    "head_by_steps": {**SMALL, "head": SEARCHED, "phases": [STEPS]},
-    "head_solved": {**SMALL, "phases": [SOLVED]},
-    "steps_upper_6": {**SMALL, "head": SEARCHED, "phases": [STEPS, UPPER]},
-    "solved_upper_6": {**SMALL, "head": FIXED, "phases": [SOLVED, UPPER]},
-    "lite0_head_solved": {**LITE, "phases": [SOLVED]},
-    "lite0_solved_all": {
-        **LITE,
-        "head": FIXED,
-        "phases": [SOLVED, {**UPPER, "unfreeze": "all", "epochs": 3, "learning_rate": 4e-4}],
-    },
+    "steps": {**SMALL, "head": SEARCHED, "phases": [STEPS]},
+    "solved": {**SMALL, "phases": [SOLVED]},
+    "steps_upper": {**SMALL, "head": SEARCHED, "phases": [STEPS, UPPER]},
+    "solved_upper": {**SMALL, "head": FIXED, "phases": [SOLVED, UPPER]},
+    "solved_upper_searched": {**SMALL, "head": SEARCHED, "phases": [SOLVED, {**UPPER, "learning_rate": RATES}]},
+    "lite0_solved": {**LITE, "phases": [SOLVED]},
+    "lite0_solved_all": {**LITE, "head": FIXED, "phases": [SOLVED, ALL]},
 }
-SMALL_ARMS = ("head_by_steps", "head_solved", "steps_upper_6", "solved_upper_6")
-# name -> what differs from params.yaml, and the arms
-CANDIDATES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "constant rate, 16 epochs": ({"pretrain": {"epochs": 16, "decay": "none"}}, SMALL_ARMS),
-    "cosine, 16 epochs": ({"pretrain": {"epochs": 16, "decay": "cosine"}}, SMALL_ARMS),
-    "cosine, 24 epochs": ({"pretrain": {"epochs": 24, "decay": "cosine"}}, SMALL_ARMS),
-    "lite0, 64 px": ({"prepare": {"size": 64}}, ("lite0_head_solved", "lite0_solved_all")),
+SMALL_ARMS = tuple(name for name, arm in ARMS.items() if arm["backbone"] == "mobilenet_025")
+CANDIDATES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {  # what differs from params.yaml, and the arms
+    "16 epochs, 2e-3": ({"pretrain": {"epochs": 16, "learning_rate": 2e-3, "decay": "none"}}, SMALL_ARMS),
+    "16 epochs, 2e-3, cosine": ({"pretrain": {"epochs": 16, "learning_rate": 2e-3, "decay": "cosine"}}, SMALL_ARMS),
+    "24 epochs, 5e-3, cosine": ({"pretrain": {"epochs": 24, "learning_rate": 5e-3, "decay": "cosine"}}, SMALL_ARMS),
+    "32 epochs, 5e-3, cosine": ({"pretrain": {"epochs": 32, "learning_rate": 5e-3, "decay": "cosine"}}, SMALL_ARMS),
+    "ImageNet, 64 px": ({"prepare": {"size": 64}}, ("lite0_solved", "lite0_solved_all")),
 }
 PAIRS = (  # reference, arm
-    ("head_by_steps", "steps_upper_6"),
-    ("head_solved", "steps_upper_6"),
-    ("head_solved", "solved_upper_6"),
-    ("lite0_head_solved", "lite0_solved_all"),
+    ("steps", "steps_upper"),
+    ("solved", "steps_upper"),
+    ("solved", "solved_upper"),
+    ("solved", "solved_upper_searched"),
+    ("lite0_solved", "lite0_solved_all"),
 )
 
 
