@@ -65,12 +65,17 @@ ARMS: dict[str, dict[str, Any]] = {
     "lite0_solved_all": {**LITE, "head": FIXED, "phases": [SOLVED, ALL]},
 }
 SMALL_ARMS = tuple(name for name, arm in ARMS.items() if arm["backbone"] == "mobilenet_025")
+LITE_ARMS = tuple(name for name in ARMS if name not in SMALL_ARMS)
 CANDIDATES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {  # what differs from params.yaml, and the arms
     "16 epochs, 2e-3": ({"pretrain": {"epochs": 16, "learning_rate": 2e-3, "decay": "none"}}, SMALL_ARMS),
     "16 epochs, 2e-3, cosine": ({"pretrain": {"epochs": 16, "learning_rate": 2e-3, "decay": "cosine"}}, SMALL_ARMS),
     "24 epochs, 5e-3, cosine": ({"pretrain": {"epochs": 24, "learning_rate": 5e-3, "decay": "cosine"}}, SMALL_ARMS),
     "32 epochs, 5e-3, cosine": ({"pretrain": {"epochs": 32, "learning_rate": 5e-3, "decay": "cosine"}}, SMALL_ARMS),
-    "ImageNet, 64 px": ({"prepare": {"size": 64}}, ("lite0_solved", "lite0_solved_all")),
+    "ImageNet, 64 px": ({"prepare": {"size": 64}}, LITE_ARMS),
+    "ImageNet, drawn at 64 px": (
+        {"acquire": {"sources": {"phantom": {"size": 64}, "phantom-findings": {"size": 64}}}, "prepare": {"size": 64}},
+        LITE_ARMS,
+    ),
 }
 PAIRS = (  # reference, arm
     ("steps", "steps_upper"),
@@ -118,7 +123,8 @@ def folder_of(work: Path, candidate: str, seed: int) -> Path:
 
 
 def films_of(work: Path, params: Params) -> Path:
-    return work / "films" / str(params.prepare.size)
+    drawn = params.acquire.sources["phantom"].size  # type: ignore[union-attr]
+    return work / "films" / f"{drawn}-{params.prepare.size}"
 
 
 def prepare_films(work: Path, params: Params) -> None:

@@ -11,7 +11,8 @@ UPPER = {"unfreeze": 6, "epochs": 12, "learning_rate": 1.0e-3, "decay": "cosine"
 def take_steps(values: dict[str, Any]) -> dict[str, Any]:
     """The values of params.yaml, changed in place: two arms of gradient steps, without shared objects."""
     for name, phases in (("baseline", [STEPS]), ("finetuned", [STEPS, UPPER])):
-        values["arms"][name] = unshared({**values["arms"][name], "head": HEAD, "phases": phases})
+        first = {key: values["arms"][name][key] for key in ("backbone", "weights")}
+        values["arms"][name] = unshared({**first, "head": HEAD, "phases": phases})
     return values
 
 
