@@ -2,18 +2,20 @@
 
     python benchmarks/audit_study.py --work /tmp/study    # trains and audits, about an hour on two cores
     python benchmarks/audit_study.py                      # reports the stored table benchmarks/audit_study.csv
+    python benchmarks/audit_study.py --work /tmp/study --calibrated 14   # 42 networks with a temperature each
 
 Every model is a small network trained on phantom films of 64 pixels whose mark agrees with the class to varying degrees above
 chance (strength 0 to 1, evenly). Its truth is its behaviour on 2,000 fresh films. The rule is frozen on one set of trainings
 (letter, border) and scored on another with other seeds, other patients and a further kind of mark (texture). Results are
-kept in --work: an interrupted study resumes. `--freeze 8 --score 8` makes it small.
+kept in --work: an interrupted study resumes. `--freeze 8 --score 8` makes it small. With --calibrated the logits of each network
+are divided by the temperature that `train.calibration` fits, on films that it did not learn from, before its truth is measured.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -29,8 +31,10 @@ TRAINING_POOL, FRESH, AUDIT_POOL = 3000, 2000, 2000
 HONEST, SHORTCUT, LEAST = 3.0, 10.0, 65.0  # points of balanced accuracy
 GROWN = 0.05  # of the side: how far a mark is grown before blamed pixels are counted on it
 FEATURES = ("spread", "around_probability")  # the rule's inputs; other numbers depend on one kind of mark or one network
-TABLE = Path(__file__).with_name("audit_study.csv")
-PARTS = {"freeze": ("letter", "border"), "score": ("letter", "border", "texture")}
+VALIDATION = 300  # films that a temperature is fitted on
+TABLE, CALIBRATED_TABLE = (Path(__file__).with_name(f"{name}.csv") for name in ("audit_study", "audit_calibrated"))
+KINDS = ("letter", "border", "texture")
+PARTS = {"freeze": ("letter", "border"), "score": KINDS, "calibrated": KINDS}
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,17 @@ class Task:
 
 
 def tasks(models: dict[str, int]) -> list[Task]:
-    """This many trainings per kind of mark, strengths evenly from 0 to 1, each with a seed of its own; models: part -> number."""
+    """This many trainings per kind of mark, each with a seed of its own; models: part -> number.
+
+    Strengths lie evenly from 0 to 1; of calibrated networks half near 0 and half from 0.6 to 1, as only clear ones are scored.
+    """
     found = []
-    for p, (part, kinds) in enumerate(PARTS.items()):
-        for kind in kinds:
-            place = ("letter", "border", "texture").index(kind)
+    for p, part in enumerate(PARTS):
+        for kind in PARTS[part] if part in models else ():
+            place, half = KINDS.index(kind), models[part] // 2
             strengths = np.linspace(0, 1, models[part])
+            if part == "calibrated":
+                strengths = np.append(np.linspace(0, 0.05, half), np.linspace(0.6, 1, models[part] - half))
             found += [Task(part, kind, i, float(s), 100_000 * (p + 1) + 10_000 * place + i) for i, s in enumerate(strengths)]
     return found
 
@@ -84,12 +93,13 @@ def draw_pool(films: int, kinds: tuple[str, ...], seed: int) -> dict[str, np.nda
     return pool
 
 
-def write_pools(work: Path) -> None:
+def write_pools(work: Path, parts: Collection[str]) -> None:
     """Films of patients that no other part or purpose uses."""
-    for p, (part, kinds) in enumerate(PARTS.items()):
+    for p, part in enumerate(PARTS):
+        kinds = PARTS[part]
         for q, (purpose, films) in enumerate({"train": TRAINING_POOL, "fresh": FRESH, "audit": AUDIT_POOL}.items()):
             folder = work / "films" / f"{part}-{purpose}"
-            if not (folder / "done").exists():
+            if part in parts and not (folder / "done").exists():
                 folder.mkdir(parents=True, exist_ok=True)
                 for name, values in draw_pool(films, kinds, 1000 * (p + 1) + q).items():
                     np.save(folder / f"{name}.npy", values)
@@ -175,9 +185,25 @@ def train(work: Path, task: Task) -> None:
             batch = order[i : i + BATCH]
             step(images[batch].astype(np.float32), labels[batch])
             done += 1
+    fitted = {"temperature": calibrate(model, predict, films, rows, task, rng)} if task.part == "calibrated" else {}
     target.parent.mkdir(parents=True, exist_ok=True)
     np.savez(target.with_suffix(".npz"), *model.get_weights())
-    target.write_text(json.dumps({**asdict(task), **truth(predict, pool(work, task.part, "fresh"), task.kind)}))
+    target.write_text(json.dumps({**asdict(task), **fitted, **truth(predict, pool(work, task.part, "fresh"), task.kind)}))
+
+
+def calibrate(
+    model: Any, predict: Any, films: dict[str, np.ndarray], rows: np.ndarray, task: Task, rng: np.random.Generator
+) -> float:
+    """Divide the logits by the temperature of least log loss on films that are not among the trained `rows`; returns it."""
+    from hilum.evaluation.scoring.calibration import find_scaling
+    from hilum.training.learning.arms import scale_logits
+
+    held_out = np.sort(rng.choice(np.setdiff1d(np.arange(TRAINING_POOL), rows), VALIDATION, replace=False))
+    images = mark_films(films, held_out, task.kind, task.strength, rng)[..., None].astype(np.float32)
+    logs = np.log(np.clip(predict(images), 1e-12, 1))  # logits but for a constant per film
+    found = find_scaling("temperature", logs, np.asarray(films["class"][held_out]), np.array([0.5, 0.5]))
+    scale_logits(model, found.temperature, found.biases)
+    return float(found.temperature)
 
 
 def truth(predict: Any, films: dict[str, np.ndarray], kind: str) -> dict[str, Any]:
@@ -203,7 +229,7 @@ def truth(predict: Any, films: dict[str, np.ndarray], kind: str) -> dict[str, An
 def film_sets(table: pd.DataFrame) -> Iterator[tuple[str, float, int, str]]:
     """Pairs of one honest and one shortcut model of a kind; their films carry the mark as in the shortcut model's training."""
     for (part, kind), rows in table.groupby(["part", "kind"], sort=True):
-        rng = np.random.default_rng([{"freeze": 1, "score": 2}[str(part)], len(str(kind))])
+        rng = np.random.default_rng([list(PARTS).index(str(part)) + 1, len(str(kind))])
         honest, shortcut = (rng.permutation(rows.index[rows["truth"] == said].to_numpy()) for said in ("honest", "shortcut"))
         for a, b in zip(honest, shortcut, strict=False):
             seed = int(rng.integers(2**31))
@@ -350,7 +376,7 @@ def tell(table: pd.DataFrame) -> None:
     """All published figures, from the table alone."""
     from hilum.audit.rule import INTERCEPT, WEIGHTS
 
-    parts = {part: table[table["part"] == part] for part in PARTS}
+    parts = {part: table[table["part"] == part] for part in ("freeze", "score")}
     weights, intercept = freeze_rule(parts["freeze"])
     print(f"rule frozen on {len(parts['freeze'])} models: WEIGHTS = {weights}, INTERCEPT = {intercept}")
     if not np.allclose([*weights.values(), intercept], [*WEIGHTS.values(), INTERCEPT], rtol=1e-3):
@@ -365,19 +391,25 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="films, models and audits are kept here; without it the table is reported")
     parser.add_argument("--freeze", type=int, default=40, help="trainings per kind that the rule is frozen on")
     parser.add_argument("--score", type=int, default=70, help="trainings per kind that it is scored on")
+    parser.add_argument("--calibrated", type=int, default=0, help="instead, this many calibrated networks per kind")
     parser.add_argument("--films", type=int, default=240, help="films that an audit sees")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--table", type=Path, default=TABLE, help="path of the table of audited models")
+    parser.add_argument("--table", type=Path, help="path of the table of audited models; by default beside this file")
     asked = parser.parse_args()
+    path = asked.table or (CALIBRATED_TABLE if asked.calibrated else TABLE)
     if asked.work:
-        write_pools(asked.work)
-        todo = tasks({"freeze": asked.freeze, "score": asked.score})
+        models = {"calibrated": asked.calibrated} if asked.calibrated else {"freeze": asked.freeze, "score": asked.score}
+        write_pools(asked.work, models)
+        todo = tasks(models)
         settle(asked.work, "train", todo, asked.workers)
         table = truths(asked.work, todo)
         print(table.groupby(["part", "kind", "truth"]).size().unstack(fill_value=0).to_markdown())
         settle(asked.work, "audit", list(film_sets(table)), asked.workers, asked.films)
-        measured(asked.work, table).round(4).to_csv(asked.table, index=False)
-    tell(pd.read_csv(asked.table))
+        measured(asked.work, table).round(4).to_csv(path, index=False)
+    if asked.calibrated:
+        print(score(pd.read_csv(path)).to_markdown())
+    else:
+        tell(pd.read_csv(path))
 
 
 if __name__ == "__main__":

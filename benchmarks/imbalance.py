@@ -133,8 +133,8 @@ def load_films(root: Path, size: int, rare: str, kept: float, params: Params) ->
 
 
 def head_only(params: Params, backbone: str, epochs: int) -> Arm:
-    """The project's baseline at its start values, its head alone, for at most this many epochs."""
-    arm = params.arms["baseline"]
+    """The head of the project's fine-tuned arm at its start values, alone, for at most this many epochs."""
+    arm = params.arms["finetuned"]
     arm = settle(arm, {key: space.start for key, space in spaces(arm).items()})
     head = arm.phases[0].model_copy(update={"epochs": epochs, "learning_rate": RATE})
     return arm.model_copy(update={"backbone": backbone, "phases": [head]})

@@ -17,6 +17,7 @@ import psutil
 import pytest
 import yaml
 from sklearn.metrics import accuracy_score, roc_auc_score
+from stepping import take_steps
 
 from project import Project, clean_environment, make_project
 
@@ -76,11 +77,12 @@ def test_every_arm_has_one_finished_run_with_all_its_folders(project: Project) -
         assert runs[0].data.params["phases.0.unfreeze"] == "head"
         assert {i.tags[0].value for i in runs[0].inputs.dataset_inputs} == {"train", "val", "test"}
         assert runs[0].outputs.model_outputs
-        trials = runs_of(project, f"tags.role = 'trial' and tags.arm = '{arm}'")
-        parents = runs_of(project, f"tags.role = 'tune' and tags.arm = '{arm}'")
-        assert len(trials) == 3
-        assert {trial.data.tags["mlflow.parentRunId"] for trial in trials} == {parents[0].info.run_id}
-        assert all(trial.data.tags["state"] in ("COMPLETE", "PRUNED") for trial in trials)
+    assert not runs_of(project, "tags.role = 'tune' and tags.arm = 'baseline'"), "nothing of it is searched"
+    trials = runs_of(project, "tags.role = 'trial'")
+    (parent,) = runs_of(project, "tags.role = 'tune' and tags.arm = 'finetuned'")
+    assert len(trials) == 3
+    assert {trial.data.tags["mlflow.parentRunId"] for trial in trials} == {parent.info.run_id}
+    assert all(trial.data.tags["state"] in ("COMPLETE", "PRUNED") for trial in trials)
 
 
 def test_metrics_recomputed_from_the_predictions_are_those_of_files_mlflow_and_page(project: Project) -> None:
@@ -139,10 +141,10 @@ def test_no_patient_is_in_two_splits(project: Project) -> None:
     assert set(pd.read_csv(project.root / "data/split/explain.csv")["patient_id"]) <= parts["test"]
 
 
-def test_arms_with_the_same_spaces_see_the_same_trials(project: Project) -> None:
-    tables = [pd.read_csv(project.root / f"results/arms/{arm}/tuning/trials.csv") for arm in ARMS]
-    pd.testing.assert_frame_equal(*tables)
-    assert tables[0]["head.dropout"][0] == 0.2  # trial 0 is `start`
+def test_a_search_begins_with_the_start_values_and_an_arm_without_spaces_has_none(project: Project) -> None:
+    baseline, finetuned = (pd.read_csv(project.root / f"results/arms/{arm}/tuning/trials.csv") for arm in ARMS)
+    assert baseline.empty and len(finetuned) == 3
+    assert (finetuned["head.dropout"][0], finetuned["phases.0.learning_rate"][0]) == (0.2, 1e-3)
 
 
 def test_nothing_changed_runs_nothing_but_check(project: Project) -> None:
@@ -271,6 +273,9 @@ def test_results_restored_by_dvc_are_published(project: Project, tmp_path: Path)
 def test_an_interrupted_search_ends_killed_and_is_continued(project: Project) -> None:
     before = (project.root / "params.yaml").read_text()
     try:
+        params = take_steps(yaml.safe_load(before))
+        params["arms"]["baseline"]["phases"][0]["epochs"] = 3
+        (project.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         project.set({"tune.trials": 25, "tune.seed": 99})
         command = [sys.executable, "-u", "src/hilum", "tune", "--arm", "baseline"]
         child = subprocess.Popen(

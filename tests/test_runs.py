@@ -13,13 +13,14 @@ import pandas as pd
 import pytest
 import yaml
 from empty_store import forget_environment, make_store
+from stepping import take_steps
 
 from hilum import runs
 from hilum.commit import find_commit
 from hilum.ownership import this_process
 from hilum.results import base_tags, epoch_metrics, folder_digest, run_key, write_json, write_table
 from hilum.runs import arm_run, code_tags, find_arm_run, fits, log_results, log_search
-from hilum.settings.params import Tracking, read_params
+from hilum.settings.params import Params, Tracking, check_params
 from hilum.tracking.opening import open_store
 from hilum.tracking.store import Store
 from hilum.workspace import Workspace
@@ -299,10 +300,15 @@ def test_the_history_is_logged_without_its_bookkeeping() -> None:
     assert list(epoch_metrics(history).columns) == ["step", "val/mcc"]
 
 
+def searching() -> Params:
+    """Settings whose baseline has the spaces that the written search is of."""
+    return check_params(take_steps(yaml.safe_load((ROOT / "params.yaml").read_text())))
+
+
 def test_a_search_says_its_spaces_and_what_it_found(workspace: Workspace, store: Store) -> None:
     folder = fake.write_tuning(workspace, "baseline")
     with store.start("tune-baseline", {}) as run:
-        log_search(run, folder, read_params(ROOT / "params.yaml"), "baseline")
+        log_search(run, folder, searching(), "baseline")
     logged = store.client.get_run(run.id).data
     space = yaml.safe_load(logged.params["space.phases.0.learning_rate"])
     assert {key: float(value) for key, value in space.items()} == {"low": 1e-4, "high": 1e-2, "log": 1.0, "start": 1e-3}
@@ -318,7 +324,7 @@ def test_a_search_by_a_loss_says_the_loss_of_its_best_trial(workspace: Workspace
     write_table(folder / "trials.csv", trials.assign(**{"value": [0.8, 0.5, 0.4], "val/log_loss": [0.8, 0.5, 0.4]}))
     write_json(folder / "settings.json", {"params": {"tune.metric": "log_loss"}})
     with store.start("tune-baseline", {}) as run:
-        log_search(run, folder, read_params(ROOT / "params.yaml"), "baseline")
+        log_search(run, folder, searching(), "baseline")
     assert store.client.get_run(run.id).data.metrics == {"val/log_loss": 0.5}
 
 

@@ -79,6 +79,42 @@ def test_truth_is_behaviour(study: ModuleType, gap: int, unmarked: int, said: st
     assert study.truth(predict, films, "letter")["truth"] == said
 
 
+def test_calibrated_networks_are_honest_and_shortcut_ones_in_equal_number_with_seeds_of_their_own(study: ModuleType) -> None:
+    todo = study.tasks({"calibrated": 14})
+    strengths = np.array([task.strength for task in todo])
+    assert len(todo) == 42 and (strengths <= 0.05).sum() == (strengths >= 0.6).sum() == 21
+    others = study.tasks({"freeze": 40, "score": 70})
+    assert not {task.seed for task in todo} & {task.seed for task in others}
+
+
+def test_the_temperature_of_a_network_is_folded_into_its_logits(study: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that is four times as sure as it is right, on films of 2 x 2 pixels: 3 of 4 bright ones are of class 1."""
+    import keras
+
+    grey = keras.Input((2, 2, 1))
+    logits = keras.layers.Dense(2, name="logits")(keras.layers.Flatten()(grey))
+    model = keras.Model(grey, keras.layers.Activation("softmax")(logits))
+    sure = 4 * np.log(3)  # where log 3 is right
+    kernel, bias = np.zeros((4, 2), np.float32), np.array([sure / 2, -sure / 2], np.float32)
+    kernel[0] = [-sure, sure]
+    model.get_layer("logits").set_weights([kernel, bias])
+    monkeypatch.setattr(study, "TRAINING_POOL", 800)
+    monkeypatch.setattr(study, "VALIDATION", 400)
+    bright = np.repeat([0, 1], 400)
+    classes = np.where(np.arange(800) // 2 % 4 == 3, 1 - bright, bright)
+    planes = np.broadcast_to(bright[:, None, None], (800, 2, 2)).astype(np.float32)
+    films = {"class": classes, "none": planes, "letter": planes}
+    task = study.Task("calibrated", "letter", 0, 0.0, 1)
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        return np.asarray(model(images), np.float64)
+
+    found = study.calibrate(model, predict, films, np.arange(0, 800, 2), task, np.random.default_rng(1))
+    right = predict(planes[..., None])[np.arange(800), bright]
+    share = (classes[1::2] == bright[1::2]).mean()  # of the films that were left
+    assert found == pytest.approx(4, abs=0.1) and right == pytest.approx(share, abs=0.01)
+
+
 @pytest.mark.slow
 def test_a_small_study_separates_an_honest_from_a_shortcut_model(
     study: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -86,7 +122,7 @@ def test_a_small_study_separates_an_honest_from_a_shortcut_model(
     for name, films in (("TRAINING_POOL", 1000), ("FRESH", 400), ("AUDIT_POOL", 240)):
         monkeypatch.setattr(study, name, films)
     monkeypatch.setattr(study, "PARTS", {"freeze": ("letter",)})
-    study.write_pools(tmp_path)
+    study.write_pools(tmp_path, ["freeze"])
     todo = study.tasks({"freeze": 2})
     assert [task.strength for task in todo] == [0, 1]
     for task in todo:

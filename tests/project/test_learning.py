@@ -6,18 +6,19 @@ from typing import Any
 
 import pytest
 import yaml
+from stepping import take_steps
 
 from hilum.project.faults import find_faults
 from hilum.settings.params import check_params
 
-WRITTEN = yaml.safe_load((Path(__file__).resolve().parents[2] / "params.yaml").read_text())
+WRITTEN = take_steps(yaml.safe_load((Path(__file__).resolve().parents[2] / "params.yaml").read_text()))
 SOLVED = {"solver": "convex", "unfreeze": "head", "penalty": "auto"}
 PLATEAU = {"decay": "plateau", "unfreeze": "head", "epochs": 15, "learning_rate": 0.001, "batch_norm": "auto"}
 SPACE = {"low": 0.0, "high": 0.1, "start": 0.0}
 
 
 def faults(**train: Any) -> list[str]:
-    """Of the repository's values, where the fine-tuned arm names this; its phases are of 15 and 12 epochs."""
+    """Of arms by steps, where the fine-tuned one names this; its phases are of 15 and 12 epochs."""
     values = copy.deepcopy(WRITTEN)
     if phase := train.pop("phase", None):
         values["arms"]["finetuned"]["phases"][0] = phase

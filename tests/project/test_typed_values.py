@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stepping import take_steps
 
 from hilum.project.overrides import apply_overrides, choose_roots
 from hilum.project.typed_values import read_value
 from hilum.settings.yaml_text import read_yaml
 
-WRITTEN = read_yaml((Path(__file__).resolve().parents[2] / "params.yaml").read_text())
+WRITTEN = take_steps(read_yaml((Path(__file__).resolve().parents[2] / "params.yaml").read_text()))
 TEXTS = (
     *("/data/films #2", "/data/films: 2024", "2024", "~", "yes", "no", "0o17", "/data/[a]", "[a]", "{a: b}", "1_000"),
     *("1e-3", "null"),

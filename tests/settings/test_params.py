@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import ValidationError
+from stepping import take_steps
 
 from hilum.results import flatten
 from hilum.settings.errors import ADDED
@@ -15,7 +16,7 @@ from hilum.settings.params import Params, check_params, read_params
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.training import Arm, ConvexPhase, Phase
 
-WRITTEN = yaml.safe_load((Path(__file__).resolve().parents[2] / "params.yaml").read_text())
+WRITTEN = take_steps(yaml.safe_load((Path(__file__).resolve().parents[2] / "params.yaml").read_text()))
 RATE = "arms.baseline.phases.0.learning_rate"
 
 
@@ -609,6 +610,14 @@ def test_a_phase_of_the_head_may_be_solved_and_an_arm_of_such_phases_alone_has_n
     assert arm.phases == [ConvexPhase(unfreeze="head", solver="convex", penalty=penalty)]
     assert arm.head is None and spaces(arm) == {} and settle(arm, {}) == arm and plain_phases(arm) == arm.phases
     assert check_params(changed(**{**solved(), "arms__baseline__head": None})).arms["baseline"].head is None
+
+
+def test_by_default_the_baseline_is_a_solved_head_and_the_fine_tuned_arm_alone_is_searched(root: Path) -> None:
+    arms = read_params(root / "params.yaml").arms
+    baseline, finetuned = arms["baseline"], arms["finetuned"]
+    assert [type(phase) for phase in baseline.phases] == [ConvexPhase] and spaces(baseline) == {}
+    assert (finetuned.backbone, finetuned.weights, finetuned.train) == (baseline.backbone, baseline.weights, baseline.train)
+    assert list(spaces(finetuned)) == ["head.dropout", "phases.0.learning_rate"]
 
 
 def test_a_phase_that_names_no_solver_is_trained_by_gradient_steps() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal, get_origin
 
 import pytest
+from stepping import take_steps
 
 from hilum.settings.params import Params
 from hilum.settings.schema import find_members, is_text, split_union, step_into
@@ -11,7 +12,7 @@ from hilum.settings.search_space import Choices, Range, Searched, Share
 from hilum.settings.sources import FolderSource, PhantomSource
 from hilum.settings.yaml_text import read_yaml
 
-WRITTEN = read_yaml((Path(__file__).resolve().parents[2] / "params.yaml").read_text())
+WRITTEN = take_steps(read_yaml((Path(__file__).resolve().parents[2] / "params.yaml").read_text()))
 MINE = {"acquire": {"sources": {"mine": {"reader": "folder"}, "drawn": {"reader": "phantom"}}}}
 
 

@@ -17,6 +17,7 @@ from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides as apply_dvc_overrides
 from dvc.utils.serialize import load_yaml
 from small_films import write_films
+from stepping import take_steps
 
 from hilum.project.overrides import NAMED, apply_overrides, choose_roots, list_changes, merge, put
 from hilum.results import flatten
@@ -29,8 +30,8 @@ from hilum.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "pw-never-shown"
-TEXT = (ROOT / "params.yaml").read_text()
-WRITTEN = yaml.safe_load(TEXT)
+WRITTEN = take_steps(yaml.safe_load((ROOT / "params.yaml").read_text()))
+TEXT = yaml.safe_dump(WRITTEN, sort_keys=False)
 
 
 @pytest.fixture
@@ -144,6 +145,16 @@ def test_steps_for_a_phase_that_takes_none_are_refused_by_the_name_that_was_give
     told = rf"baseline_{what} must reach a phase of gradient steps, .* of baseline says `solver: convex`, which has no {name};"
     with pytest.raises(ValueError, match=told):
         override(project, "small", "", [f"baseline_{what}"])
+
+
+@pytest.mark.parametrize("what", ["epochs=3", "learning_rate=0.1", "unfreeze=3"])
+def test_by_default_the_baseline_takes_no_steps_and_says_so_to_who_names_some(project: Path, what: str) -> None:
+    default = yaml.safe_load((ROOT / "params.yaml").read_text())
+    with pytest.raises(ValueError, match=r"solver:? convex"):
+        check_params(apply_overrides(default, project, "", "", [f"baseline_{what}"]))
+    named = [f"finetuned_{one}" for one in ("epochs=3", "learning_rate=0.1", "unfreeze=3")]
+    phase = check_params(apply_overrides(default, project, "", "", named)).arms["finetuned"].phases[-1]
+    assert (phase.unfreeze, phase.epochs, phase.learning_rate) == (3, 3, 0.1)  # type: ignore[union-attr]
 
 
 def test_a_value_that_is_no_yaml_is_told(project: Path) -> None:

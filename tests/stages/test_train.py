@@ -221,7 +221,7 @@ def test_a_solved_head_is_trained_and_told_with_its_path_and_the_penalty_that_wa
     """Nothing to search, a row per penalty in files and in the run, and words for the page."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{own_copy.home / 'mlflow.db'}")  # whatever ran in this process before
     values = yaml.safe_load(own_copy.params.read_text())
-    del values["arms"]["baseline"]["head"]
+    values["arms"]["baseline"].pop("head", None)
     solved = {"unfreeze": "head", "solver": "convex", "penalty": "auto"}
     values["arms"]["baseline"].update(weights="none", phases=[solved])
     own_copy.params.write_text(yaml.safe_dump(values, sort_keys=False))

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from stepping import take_steps
 
 from hilum.ownership import this_process
 from hilum.results import folder_digest
@@ -23,7 +24,7 @@ VERSIONS = {"data": "a", "split": "b"}
 
 
 def change(workspace: Workspace, **tune_settings: Any) -> Params:
-    values = yaml.safe_load(workspace.params.read_text())
+    values = take_steps(yaml.safe_load(workspace.params.read_text()))
     values["tune"].update({"metric": "log_loss", **tune_settings})
     values["train"]["augment"]["views"] = 0
     values["arms"]["baseline"]["weights"] = "none"
@@ -107,7 +108,7 @@ def test_a_search_that_waits_says_for_whom(root: Path, capsys: pytest.CaptureFix
 
 
 def test_a_trial_trains_past_a_solved_head_to_the_first_phase_that_reads_the_heads_spaces(own_copy: Workspace) -> None:
-    values = yaml.safe_load(own_copy.params.read_text())
+    values = take_steps(yaml.safe_load(own_copy.params.read_text()))
     arm = values["arms"]["finetuned"]
     assert tune.searched_phases(check_params(values).arms["finetuned"]) == 1
     arm["phases"][0] = {"unfreeze": "head", "solver": "convex", "penalty": "auto"}
@@ -118,7 +119,7 @@ def test_a_trial_trains_past_a_solved_head_to_the_first_phase_that_reads_the_hea
     ("space", "phases"), [("head", 1), ("phases", 1), ("train", 2)], ids=["head", "first phase", "train, which all phases read"]
 )
 def test_a_trial_trains_as_far_as_its_spaces_reach(space: str, phases: int, root: Path) -> None:
-    values = yaml.safe_load((root / "params.yaml").read_text())
+    values = take_steps(yaml.safe_load((root / "params.yaml").read_text()))
     arm = values["arms"]["finetuned"]
     rate = arm["phases"][0]["learning_rate"]
     arm["head"]["dropout"], arm["phases"][0]["learning_rate"] = 0.2, 0.001

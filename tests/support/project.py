@@ -26,7 +26,6 @@ SMALL = {
     "tune.trials": 3,
     "train.patience": 3,
     "train.augment.views": 2,
-    "arms.baseline.phases.0.epochs": 3,
     "arms.finetuned.phases.0.epochs": 3,
     "arms.finetuned.phases.1.epochs": 2,
     "evaluate.bootstrap": 60,

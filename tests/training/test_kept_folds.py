@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from stepping import take_steps
 
 from hilum.records import Predictions
 from hilum.results import folder_digest
@@ -31,7 +32,7 @@ HISTORY = pd.DataFrame({"step": [0, 1], "val/auroc_macro": [0.1 + 0.2, np.nan], 
 
 
 def shorten(workspace: Workspace) -> None:
-    values = yaml.safe_load(workspace.params.read_text())
+    values = take_steps(yaml.safe_load(workspace.params.read_text()))
     values["split"]["folds"] = 2
     values["crossvalidate"]["arms"] = ["baseline"]
     values["tune"]["trials"] = 0
