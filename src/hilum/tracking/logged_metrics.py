@@ -19,6 +19,7 @@ MAPS = ("hit_rate_lesion", "hit_rate_box", "relevance_mass_lungs", "insertion_bl
 REFERENCES = ("random", "centre")  # maps that every method is compared with
 METHODS = 3  # most methods with measures in MLflow, those named first in `explain.methods`
 ENDS = (".low", ".high")  # of an interval
+COUNTS = (".films", ".empty")  # of what a value was measured on: in the files alone
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _has_row(name: str, folder: str) -> bool:
     return any(
         fnmatchcase(bare, pattern) and bare.count("/") == pattern.count("/")
         for row in LOGGED[folder]
-        if row.interval or not end
+        if (row.interval or not end) and not name.endswith(COUNTS)
         for pattern in row.names
     )
 

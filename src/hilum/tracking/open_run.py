@@ -176,10 +176,11 @@ class Run:
 
 
 def _points(rows: pd.DataFrame) -> list[tuple[str, float, int]]:
-    """(metric, value, step) of every defined number."""
-    return [
+    """(metric, value, step) of every defined number, losses of training last: MLflow's comparison opens on the first metric."""
+    found = [
         (str(key), float(value), int(row["step"]))
         for row in rows.to_dict("records")
         for key, value in row.items()
         if key not in ("step", *FILES_ONLY) and isinstance(value, int | float | np.number) and np.isfinite(value)
     ]
+    return sorted(found, key=lambda point: point[0].startswith("train/"))

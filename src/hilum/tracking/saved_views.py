@@ -1,6 +1,6 @@
 """Writing the saved views into an experiment; views that hilum did not write, or that were changed since, are left alone."""
 
-import base64
+import binascii
 import hashlib
 import json
 import re
@@ -30,10 +30,10 @@ def save_views(store: Store) -> dict[str, View]:
         say(f"saved views are known for MLflow {', '.join(KNOWN_VERSIONS)}, got {version or 'no version'}: none are written")
         return {}
     views, experiment = make_views(_look(store)), store.client.get_experiment(store.experiment)
-    there = {}
+    there, now = {}, int(time.time() * 1000)
     for number, (key, view) in enumerate(views.items()):
         try:
-            if _write(store, key, view, experiment.tags.get(f"{TAG}{key}"), number):
+            if _write(store, key, view, experiment.tags.get(f"{TAG}{key}"), now - number):
                 there[key] = view
         except failures() as refusal:
             say(f"the view {view.title} is not saved: {tell(refusal)}")
@@ -56,11 +56,13 @@ def pictures_of(client: Any, run_id: str) -> list[str]:
     return sorted(set(found))
 
 
-def _write(store: Store, key: str, view: View, there: str | None, number: int) -> bool:
-    """Write one view if it must be written; whether a view of hilum is there afterwards."""
+def _write(store: Store, key: str, view: View, there: str | None, created: int) -> bool:
+    """Write one view if it must be written; whether one is there afterwards.
+
+    created: milliseconds, of a new view: MLflow lists the newest first.
+    """
     state = json.dumps(view.state, sort_keys=True, separators=(",", ":"))
     writer = f"hilum {hashlib.sha256(state.encode()).hexdigest()[:16]}"
-    created = int(time.time() * 1000) - number  # the list shows the newest first
     if there is not None:
         known = _read(there)
         if known is None or known.get(WRITER) != f"hilum {hashlib.sha256(_state(known).encode()).hexdigest()[:16]}":
@@ -69,7 +71,7 @@ def _write(store: Store, key: str, view: View, there: str | None, number: int) -
         if known[WRITER] == writer:
             return True
         created = known["createdAt"]
-    packed = f"deflate;{base64.b64encode(zlib.compress(state.encode(), 9)).decode()}"
+    packed = f"deflate;{binascii.b2a_base64(zlib.compress(state.encode(), 9), newline=False).decode()}"
     told = {"name": view.title, "createdAt": created, "updatedAt": int(time.time() * 1000), "state": packed, WRITER: writer}
     text = json.dumps(told)
     if len(text) > LONGEST:
@@ -90,7 +92,7 @@ def _read(text: str) -> dict[str, Any] | None:
 def _state(known: dict[str, Any]) -> str:
     """The state in a view's tag, unpacked; empty if it cannot be read."""
     try:
-        return zlib.decompress(base64.b64decode(known["state"].removeprefix("deflate;"))).decode()
+        return zlib.decompress(binascii.a2b_base64(known["state"].removeprefix("deflate;"))).decode()
     except (ValueError, zlib.error):
         return ""
 

@@ -7,14 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hilum.tracking.logged_metrics import METHODS
-
 CONFUSION = "confusion__test"  # key of the picture of a confusion matrix
 AUDIT = "audit"  # key of the audit's picture
 ARMS, MAPS, SEARCH = "hilum-arms", "hilum-maps", "hilum-search"  # keys of the views
-WIDTHS = {"attributes.`Run Name`": 190, "tags.`data`": 150, "tags.`sanity`": 330, "params.`backbone`": 125}  # pixels
-WIDTH = 155  # of a column: `test/balanced_accuracy` in full
-HIGH, LOW = 380, 300  # of a card, pixels
+NAME = "attributes.`Run Name`"
+WIDTHS = {NAME: 170, "tags.`data`": 150, "tags.`sanity`": 330, "params.`backbone`": 125}  # of columns, pixels
+LETTER, MARGIN = 7, 36  # pixels of other columns, whose names are in full
+HIGH, LOW = 420, 300  # of a card, pixels
 
 
 @dataclass(frozen=True)
@@ -58,11 +57,10 @@ def _arms(known: Known) -> View:
 
 def _maps(known: Known) -> View:
     maps = sorted((key for key in known.pictures if "__" in key and key != CONFUSION), key=lambda key: key.split("__")[::-1])
-    methods = len({key.split("__")[0] for key in maps})
     others = [key for key in (CONFUSION, AUDIT) if key in known.pictures]
     curves = dict.fromkeys([known.select, "val/auroc_macro", "val/balanced_accuracy", "train/loss"])
     sections = [
-        ("The same film and method", HIGH, min(max(methods, 1), METHODS), [_picture(key) for key in maps]),
+        ("The same film and method", HIGH, 1, [_picture(key) for key in maps]),
         ("Confusion matrices and audits", HIGH, 2, [_picture(key) for key in others]),
         ("Learning curves; the last point of a validation curve is the saved model", LOW, 2, [_line(name) for name in curves]),
     ]
@@ -77,13 +75,14 @@ def _search(known: Known) -> View:
         *(_column("tags", name) for name in ("state", "arm")),
     ]
     cards = [_parallel(known.searched, known.objectives[:1])] if known.searched and known.objectives else []
-    rows = _rows("tags.role = 'trial'", columns)
+    # A saved view cannot expand the runs below a search, and a chart shows expanded runs only: groups it can, those of an arm.
+    group = {"groupByKeys": [{"mode": "tag", "groupByData": "arm"}], "aggregateFunction": "min"}
+    rows = {**_rows("tags.role = 'trial'", columns), "groupBy": group, "useGroupedValuesInCharts": False}
     return View("Search", True, {**rows, **_charts(known, [("Searched values and what they reach", HIGH, 1, cards)])})
 
 
 def _rows(question: str, columns: Sequence[str]) -> dict[str, Any]:
     """Which runs are listed, with which columns, newest first."""
-    first = ["attributes.`Run Name`", "runDateAndNestInfo"]
     return {
         "searchFilter": question,
         "orderByKey": "attributes.start_time",
@@ -93,8 +92,8 @@ def _rows(question: str, columns: Sequence[str]) -> dict[str, Any]:
         "modelVersionFilter": "All Runs",
         "datasetsFilter": [],
         "selectedColumns": list(columns),
-        "columnOrder": [*first, *columns],
-        "columnWidths": {name: WIDTHS.get(name, WIDTH) for name in columns} | {first[0]: WIDTHS[first[0]]},
+        "columnOrder": [NAME, *columns],
+        "columnWidths": {name: WIDTHS.get(name, MARGIN + LETTER * len(name.split("`")[1])) for name in (NAME, *columns)},
         "runsHiddenMode": "FIRST_20_RUNS",
         "hideEmptyCharts": True,
         "useGroupedValuesInCharts": True,
