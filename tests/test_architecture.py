@@ -243,6 +243,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "stages/test_acquire.py": ("data/links.py",),
     "stages/test_prepare.py": ("data/readers/raw_films.py",),
     "stages/test_train.py": ("training/task.py",),
+    "stages/test_ui.py": ("project/desktop.py", "tracking/ui_server.py"),
     "tracking/test_contact.py": ("tracking/connection.py",),
     "tracking/test_moved_store.py": ("tracking/logged_model.py",),
     "training/learning/test_fit.py": ("training/learning/feed.py", "data/prepared/examples.py"),

@@ -103,7 +103,7 @@ def test_search_shows_trials_below_their_arm_and_what_their_values_reach(page: P
     open_view(page, server, store, SEARCH, charts=True)
     expect(page.get_by_role("link", name="trial-001").first).to_be_visible(timeout=PATIENCE)
     area = page.locator(CHARTS)
-    expect(area.get_by_text("Searched values and what they reach (1)")).to_be_visible(timeout=PATIENCE)
+    expect(area.get_by_text("Searched values (1)")).to_be_visible(timeout=PATIENCE)
     expect(area.get_by_text("phases.0.learning_rate").first).to_be_visible(timeout=PATIENCE)
 
 

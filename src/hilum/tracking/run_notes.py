@@ -66,8 +66,9 @@ def comparison_note(comparison: Path, run_id: str, tags: Mapping[str, str], expe
     """Description of the comparison's run. comparison: its folder of results."""
     found = read_json(comparison / "metrics.json")
     names = [key for key in found if key.endswith("/auroc_macro") and found[key] is not None]
-    told = [f"{key.split('/')[1]} has {_signed(found, key)} AUROC" for key in names]
-    first = f"**Test films: {'; '.join(told)} than {tags.get('reference', 'the reference')}.**" if told else ""
+    reference = tags.get("reference", "the reference")
+    told = [f"{key.split('/')[1]} - {reference} {_signed(found, key)}" for key in names]
+    first = f"**AUROC on test films: {'; '.join(told)}.**" if told else ""
     link = f"#/experiments/{experiment}/runs/{run_id}/artifacts/{PAGE}"
     page = f"[The page with all arms]({link}), in the project `results/{PAGE}`."
     drawn = (comparison / "confusion.png").is_file()

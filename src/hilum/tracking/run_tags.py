@@ -16,8 +16,9 @@ DIGESTS = {  # what code and files call it -> its tag; runs of earlier versions 
 
 
 def stored(tags: Mapping[str, Any]) -> dict[str, Any]:
-    """Tags as they are written into a store."""
-    return {DIGESTS.get(name, name): value for name, value in tags.items()}
+    """Tags as they are written into a store, digests last: MLflow shows tags in the order in which they were written."""
+    named = {DIGESTS.get(name, name): value for name, value in tags.items()}
+    return dict(sorted(named.items(), key=lambda tag: tag[0].startswith(PREFIX)))
 
 
 def read_tag(tags: Mapping[str, str], name: str) -> str | None:

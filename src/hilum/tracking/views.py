@@ -62,7 +62,7 @@ def _maps(known: Known) -> View:
     sections = [
         ("The same film and method", HIGH, 1, [_picture(key) for key in maps]),
         ("Confusion matrices and audits", HIGH, 2, [_picture(key) for key in others]),
-        ("Learning curves; the last point of a validation curve is the saved model", LOW, 2, [_line(name) for name in curves]),
+        ("Learning curves", LOW, 2, [_line(name) for name in curves]),
     ]
     columns = [_column("metrics", name) for name in ("test/auroc_macro",)]
     return View("Maps side by side", True, {**_rows("tags.role = 'arm'", columns), **_charts(known, sections)})
@@ -78,7 +78,7 @@ def _search(known: Known) -> View:
     # A saved view cannot expand the runs below a search, and a chart shows expanded runs only: groups it can, those of an arm.
     group = {"groupByKeys": [{"mode": "tag", "groupByData": "arm"}], "aggregateFunction": "min"}
     rows = {**_rows("tags.role = 'trial'", columns), "groupBy": group, "useGroupedValuesInCharts": False}
-    return View("Search", True, {**rows, **_charts(known, [("Searched values and what they reach", HIGH, 1, cards)])})
+    return View("Search", True, {**rows, **_charts(known, [("Searched values", HIGH, 1, cards)])})
 
 
 def _rows(question: str, columns: Sequence[str]) -> dict[str, Any]:
