@@ -245,7 +245,6 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "stages/test_train.py": ("training/task.py",),
     "stages/test_ui.py": ("project/desktop.py", "tracking/ui_server.py"),
     "tracking/test_contact.py": ("tracking/connection.py",),
-    "tracking/test_moved_store.py": ("tracking/logged_model.py",),
     "training/learning/test_fit.py": ("training/learning/feed.py", "data/prepared/examples.py"),
     "evaluation/test_statistics.py": ("records.py",),
     "test_pipeline.py": ("stages/publish.py",),
