@@ -36,7 +36,9 @@ def test_a_registered_model_has_description_tags_and_the_alias_of_its_arm(store:
     example, answers = np.zeros((1, 4, 4, 1), np.float32), np.full((1, 2), 0.5)
     number = log_model(store.client, run.id, model, example, answers, FACTS, beside, "hilum")
     found = store.client.get_model_version_by_alias("hilum", "baseline")
-    assert found.version == number and found.tags["digest.run"] == "k1" and found.description == "baseline, not evaluated yet."
+    assert (
+        str(found.version) == number and found.tags["digest.run"] == "k1" and found.description == "baseline, not evaluated yet."
+    )
     assert "@champion" in store.client.get_registered_model("hilum").description
     assert store.versions("hilum", "k1") == [number] and store.model_of("hilum", "k1") == found.model_id
     run.describe_version("baseline. Test films: AUROC 0.870.")
