@@ -21,7 +21,7 @@ test: $(VENV)/dev
 	python -m pytest
 
 ui: $(VENV)/ready
-	mlflow ui --backend-store-uri sqlite:///mlflow.db --port 5000
+	python src/hilum ui
 
 $(VENV)/ready: requirements.lock
 	$(PYTHON) -m venv $(VENV)

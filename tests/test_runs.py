@@ -155,22 +155,24 @@ def log_evaluation(store: Store, workspace: Workspace, name: str = "evaluation")
     return run.id
 
 
-def test_two_evaluations_of_one_model_are_two_runs_that_both_hold_the_training(workspace: Workspace, store: Store) -> None:
+def test_two_evaluations_of_one_model_are_two_runs_that_both_hold_the_training(
+    workspace: Workspace, store: Store, tmp_path: Path
+) -> None:
     fake.write_results(workspace, ["baseline"])
     first = log_evaluation(store, workspace)
     assert log_evaluation(store, workspace, "explanations") == first
-    fake.write_measured(
-        workspace, "baseline", "evaluation", {"test/auroc_macro": 0.84}, params={"evaluation.bootstrap": 200}
-    )  # an old run refuses a changed parameter
+    fake.write_measured(workspace, "baseline", "evaluation", {"test/auroc_macro": 0.84}, params={"evaluation.bootstrap": 200})
     second = log_evaluation(store, workspace)
     assert second != first
-    for run_id, count, value in ((first, "100", 0.85), (second, "200", 0.84)):
+    for run_id, count, value in ((first, 100, 0.85), (second, 200, 0.84)):
         run = store.client.get_run(run_id)
         assert run.info.status == "FINISHED"
-        assert run.data.params["evaluation.bootstrap"] == count
+        settings = Path(store.client.download_artifacts(run_id, "evaluation/settings.json", str(tmp_path)))
+        assert json.loads(settings.read_text())["params"] == {"evaluation.bootstrap": count}
+        assert "evaluation.bootstrap" not in run.data.params, "it did not lead to the model"
         assert run.data.metrics["test/auroc_macro"] == value
         assert run.data.params["phases.0.learning_rate"] == "0.002"
-        assert run.data.tags["run_key"] == run_key(SETTINGS)
+        assert run.data.tags["digest.run"] == run_key(SETTINGS)
         history = [(point.step, point.value) for point in store.client.get_metric_history(run_id, "val/auroc_macro")]
         assert history == [(0, 0.75), (1, 0.8)]
 

@@ -31,11 +31,12 @@ VERBS = {
     "compare": "compare every arm with the reference",
     "publish": "add every run that the tracking store lacks",
     "verify": "read every file under DVC and compare its bytes with dvc.lock",
+    "ui": "show the runs in a browser, with saved views of arms, maps and searches",
     "predict": "predict every film of a folder",
     "export": "write a model for LiteRT or ONNX Runtime, which predict without TensorFlow",
     "experiment": "run the pipeline under changed parameters, leaving this folder as it is",
 }
-ALONE = ("check", "acquire", "verify", "predict", "export", "experiment")  # need no output of another verb
+ALONE = ("check", "acquire", "verify", "ui", "predict", "export", "experiment")  # need no output of another verb
 
 
 class MaskingParser(argparse.ArgumentParser):
@@ -62,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     explain.add_argument("--target", default="predicted", help="the class that maps explain: predicted, or its name (predicted)")
     explain.add_argument("--out", default="explained", help="folder for panel, sheets and arrays (explained)")
+    added["ui"].add_argument("--port", default="", help="of the server on this machine (5000)")
     predict = added["predict"]
     predict.add_argument(
         "--model", required=True, help="a .keras file, a run (its id or runs:/ID), models:/hilum@champion, or a file of `export`"

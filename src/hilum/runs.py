@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 from PIL import Image
 
@@ -13,12 +14,16 @@ from hilum.commit import find_commit
 from hilum.results import REPEATED, REPEATS, epoch_metrics, file_sha256, folder_digest, read_json, read_table, run_key
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
+from hilum.tracking.logged_metrics import logged
 from hilum.tracking.open_run import Run
+from hilum.tracking.run_notes import arm_note, comparison_note, headline, sanity_verdicts, search_note
 from hilum.tracking.store import BROKEN_OFF, Store
+from hilum.tracking.views import CONFUSION
 from hilum.workspace import Workspace
 
 MEASURED = ("evaluation", "explanations", "audit")  # an arm's folders after its training, in the order of their stages
 INTERRUPTIONS = ("KILLED", "FAILED")
+LED = ("training", "crossvalidation", "comparison")  # folders whose settings are parameters of a run; those of others measure it
 
 
 def code_tags(workspace: Workspace) -> dict[str, str]:
@@ -34,18 +39,67 @@ def code_tags(workspace: Workspace) -> dict[str, str]:
 def log_results(run: Run, folder: Path, name: str) -> None:
     """Log one results folder: files as artifacts, parameters, metrics and key pictures; its digest as a tag."""
     settings = read_json(folder / "settings.json")
-    run.log_params(settings.get("params", {}))
+    if name in LED:
+        run.log_params(settings.get("params", {}))
     run.log_folder(folder, name)
-    if (folder / "metrics.json").is_file():
-        run.log_metrics({key: value for key, value in read_json(folder / "metrics.json").items() if value is not None})
-    for picture in sorted((folder / "keys").glob("*.png")):
-        run.log_image(np.asarray(Image.open(picture).convert("RGB")), key=picture.stem)
-    run.tag({**settings.get("tags", {}), f"digest.{name}": folder_digest(folder)})
+    run.log_measured(measured_rows(folder, name, settings.get("params", {})))
+    for key, picture in key_pictures(folder):
+        run.log_image(np.asarray(Image.open(picture).convert("RGB")), key=key)
+    sanity = {"sanity": told} if (told := sanity_verdicts(folder)) else {}
+    run.tag({**settings.get("tags", {}), **sanity, f"digest.{name}": folder_digest(folder)})
+    describe(run, folder, name)
+
+
+def measured_rows(folder: Path, name: str, params: Mapping[str, Any]) -> pd.DataFrame:
+    """The metrics of a results folder that MLflow gets, with the step of each.
+
+    Those of the saved model on validation films are one step behind its last epoch, whose curves have the same names: what
+    MLflow shows as the run's value is that of its last step.
+    """
+    file, history = folder / "metrics.json", folder.parent / "training" / "history.csv"
+    if not file.is_file():
+        return pd.DataFrame({"step": [0]})
+    found = read_json(file)
+    if name != "evaluation" or not history.is_file():
+        return pd.DataFrame([{"step": 0.0, **logged(found, name, params.get("explain.methods", ()))}])
+    epochs = read_table(history)
+    curves: dict[str, float] = {str(key): found[key] for key in epochs if found.get(key) is not None}
+    values = {**logged(found, name), **curves}
+    last = {key: value for key, value in values.items() if key.startswith("val/")}
+    rest = {key: value for key, value in values.items() if key not in last}
+    behind = int(epochs["step"].max()) + 1
+    return pd.DataFrame([{"step": 0, **rest}, {"step": behind, **last}])
+
+
+def key_pictures(folder: Path) -> list[tuple[str, Path]]:
+    """Pictures that `mlflow ui` shows beside those of other runs: (key, file)."""
+    pictures = [(picture.stem, picture) for picture in sorted((folder / "keys").glob("*.png"))]
+    matrix = folder / "test_confusion.png"
+    return [*pictures, (CONFUSION, matrix)] if matrix.is_file() else pictures
+
+
+def describe(run: Run, folder: Path, name: str) -> None:
+    """The description of the run on its page, and of its registered version, with all that it holds by now."""
+    tags = run.tags()
+    if name in MEASURED:
+        run.describe(arm_note(folder.parent, run.id, tags))
+        if name == "evaluation":
+            run.describe_version(f"{folder.parent.name}. {headline(folder)}.")
+    elif name == "comparison":
+        run.describe(comparison_note(folder, run.id, tags, run.experiment() or ""))
 
 
 def training_tags(settings: Mapping[str, Any]) -> dict[str, str]:
     """The tags of a run about its saved model."""
-    return {"run_key": run_key(settings), "model_sha256": settings["model_sha256"], **settings["tags"]}
+    data = " and ".join(sources_of(settings["params"])) or "data"
+    version = str(settings["model"].get("data_version", ""))[:8]
+    digests = {"run_key": run_key(settings), "model_sha256": settings["model_sha256"]}
+    return {**settings["tags"], "data": f"{data} {version}", **digests}
+
+
+def sources_of(params: Mapping[str, Any]) -> list[str]:
+    """The sources of films that a training's parameters name."""
+    return list(dict.fromkeys(key.split(".")[1] for key in params if key.startswith("source.")))
 
 
 def log_training(store: Store, run: Run, workspace: Workspace, arm: str, model_name: str) -> None:
@@ -59,13 +113,14 @@ def log_training(store: Store, run: Run, workspace: Workspace, arm: str, model_n
     names = ("proof.json", "versions.json", "report.html", "findings.csv", "sources.csv", "confounding.csv", "contingency.csv")
     for name in names:
         run.log_file(workspace.split / name, "data")
-    associations = read_table(workspace.split / "confounding.csv").set_index("factor")["cramers_v"].astype(float)
-    run.log_metrics({f"data/cramers_v/{str(factor).replace(' ', '_')}": value for factor, value in associations.items()})
+    with store.contact.while_answered():
+        known = store.model_of(model_name, run_key(settings))
+        if known is None:
+            register(run, workspace, arm, model_name, settings)
+        elif known:
+            run.use_model(known)
     log_results(run, workspace.arm(arm, "tuning"), "tuning")
     log_results(run, workspace.arm(arm, "training"), "training")
-    with store.contact.while_answered():
-        if not store.versions(model_name, run_key(settings)):
-            register(run, workspace, arm, model_name, settings)
 
 
 def repeat_tags(tags: Mapping[str, str], number: int, seed: int) -> dict[str, str]:
@@ -231,6 +286,7 @@ def log_search(parent: Run, folder: Path, params: Params, arm: str) -> None:
     metric = f"val/{told['tune.metric']}"
     parent.log_metrics({metric: complete.loc[best.astype(bool), metric].iloc[0]})
     parent.tag({"digest.tuning": folder_digest(folder)})
+    parent.describe(search_note(folder, parent.tags()))
 
 
 def fold_metrics(row: Mapping[str, Any]) -> dict[str, float]:

@@ -9,12 +9,15 @@ from hilum.pages.levels import read_setting
 from hilum.progress import say
 from hilum.project.champion import crown
 from hilum.project.clone import is_fetched
-from hilum.results import base_tags, epoch_metrics, folder_digest, read_json, read_table
+from hilum.results import base_tags, epoch_metrics, folder_digest, read_json, read_table, run_key
 from hilum.runs import MEASURED, fits, fold_metrics, log_history, log_measured, log_repeats, log_results, log_search, log_training
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
+from hilum.tracking.connection import is_server
+from hilum.tracking.links import compare_link, page_address
 from hilum.tracking.moved_store import local_folder
 from hilum.tracking.opening import open_store, store_uri
+from hilum.tracking.saved_views import save_views
 from hilum.tracking.store import Store
 from hilum.workspace import Workspace
 
@@ -34,6 +37,8 @@ def print_headline(workspace: Workspace, params: Params) -> None:
     here = workspace.root == workspace.home and not is_fetched(workspace.root)
     say(f"the comparison: {workspace.comparison / PAGE if here else find_page(workspace, params, PAGE)}")
     say(f"the runs, each with its results as artifacts: {tell_store(workspace)}")
+    if link := link_of(workspace, params):
+        say(f"the arms of this comparison side by side, once that is open: {link}")
 
 
 def find_page(workspace: Workspace, params: Params, page: str) -> str:
@@ -44,10 +49,18 @@ def find_page(workspace: Workspace, params: Params, page: str) -> str:
     return str(folder / "comparison" / page) if folder else f"comparison/{page} in the artifacts of run {run.info.run_id}"
 
 
+def link_of(workspace: Workspace, params: Params) -> str:
+    """The address that compares the runs of these very results; empty where the store has fewer than two of them."""
+    store, uri = open_store(workspace, params.tracking), store_uri(workspace)
+    settings = [read_json(workspace.arm(arm, "training") / "settings.json") for arm in params.arms]
+    runs = [found[0].info.run_id for one in settings if (found := finished(store, {"run_key": run_key(one)}))]
+    return compare_link(page_address(uri), store.experiment, runs) if len(runs) > 1 else ""
+
+
 def tell_store(workspace: Workspace) -> str:
     """How to open the store of a workspace: a command, or the address of a server."""
     uri = store_uri(workspace)
-    if uri.startswith(("http://", "https://")):
+    if is_server(uri):
         return mask(uri)
     beside = Path(uri.removeprefix("sqlite:///")).resolve() == (workspace.home / "mlflow.db").resolve()
     return "make ui" if beside else f"mlflow ui --backend-store-uri {mask(uri)}"
@@ -65,6 +78,7 @@ def publish(workspace: Workspace, params: Params) -> None:
             new += publish_crossvalidation(store, workspace, arm)
     new += publish_comparison(store, workspace, params, versions)
     crown(store, params, {name: read_arm(workspace, name, versions["classes"]) for name in params.arms})
+    save_views(store)
     say(f"{new} runs published" if new else "the store has every run already")
 
 

@@ -58,6 +58,7 @@ from hilum.results import (
 from hilum.runs import code_tags, log_results
 from hilum.settings.params import Compare, Params, read_params
 from hilum.tracking.opening import open_store
+from hilum.tracking.saved_views import save_views
 from hilum.workspace import Workspace, find_workspace
 
 DRAWN = (*HEADLINE[:5], "sensitivity_macro", "specificity_macro", "f1_macro", *HEADLINE[5:])
@@ -77,6 +78,7 @@ def run() -> None:
         log_results(opened, folder, "comparison")
     with store.contact.while_answered():  # else `publish` names the champion
         crown(store, params, arms)
+        save_views(store)
     say(f"{len(arms)} arms compared: results/comparison/{PAGE}")
 
 

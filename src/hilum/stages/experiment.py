@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import sys
 import tempfile
@@ -21,7 +23,10 @@ from hilum.results import digest
 from hilum.settings.params import check_params
 from hilum.settings.roots import FILE, VARIABLE, read_roots
 from hilum.settings.yaml_text import read_yaml
+from hilum.tracking.run_notes import COMMAND
 from hilum.workspace import Workspace, find_workspace
+
+FULL_PATH = re.compile(r"""((?:=|: )["']?)(?:~|/|[A-Za-z]:\\)[^\s"',}]*""")
 
 
 def run(recipe: str, set: str, named: list[str]) -> None:
@@ -47,6 +52,7 @@ def run(recipe: str, set: str, named: list[str]) -> None:
     if not (workspace.root / ".git").exists():
         raise ValueError("an override needs a git repository with a commit; run `git init`, `git add -A` and `git commit` first")
     complete_history(workspace.root)
+    os.environ[COMMAND] = command_of(recipe, set, named)  # which its stages and `publish` name in the descriptions of their runs
     name = f"hilum-{datetime.now(UTC):%Y%m%d-%H%M%S}-{digest(changes)[:6]}"
     # A copy has no roots.yaml and takes no parameter for it: its stages read a variable, which is stored nowhere.
     seen = {VARIABLE: json.dumps(read_roots(params, workspace.home, roots))} if roots else {}
@@ -59,6 +65,13 @@ def run(recipe: str, set: str, named: list[str]) -> None:
         return
     too = f", and name its roots in {FILE}" if roots else ""
     say(f"the same experiment: `dvc exp show`; to apply its files here: `dvc exp apply {name}`{too}")
+
+
+def command_of(recipe: str, set: str, named: list[str]) -> str:
+    """The command with these changes; a full path of this machine, which no result names, is left for the reader to fill in."""
+    given = [one for one in named if one.partition("=")[2]]
+    options = [part for option, value in (("recipe", recipe), ("set", set)) if value for part in (f"--{option}", value)]
+    return FULL_PATH.sub(r"\1PATH", shlex.join(["hilum", "experiment", *options, *given]))
 
 
 def call_dvc(arguments: list[str], workspace: Workspace, seen: Mapping[str, str] | None = None) -> None:

@@ -42,6 +42,7 @@ from hilum.settings.params import Params, read_params
 from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace, find_workspace
 
+SECONDS = "config/seconds.json"  # artifact of the run: what each method took
 NOT_DRAWN = "not_drawn.csv"  # films whose pictures could not be drawn or written: image_id, fault; only if there are any
 
 
@@ -119,7 +120,7 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         }
         write_json(folder / "settings.json", {"arm": arm, **made_from, "params": flatten(settings, "explain")})
         log_results(opened, folder, "explanations")
-        opened.log_metrics({f"seconds/{name}": value for name, value in seconds.items()})
+        opened.log_dict(seconds, SECONDS)
     say(f"{arm}: {len(chosen.image_id)} films explained by {', '.join(settings.methods)}")
     if undrawn:
         film, fault = next(iter(undrawn.items()))

@@ -85,9 +85,14 @@ def is_remote(uri: str) -> bool:
     return scheme in ("http", "https") or scheme in PORTS
 
 
+def is_server(uri: str) -> bool:
+    """Whether an address is that of an MLflow server."""
+    return uri.startswith(("http://", "https://"))
+
+
 def without_login(uri: str) -> str:
     """The address of a server without user and password, which MLflow takes from two variables instead: it prints addresses."""
-    if not uri.startswith(("http://", "https://")):
+    if not is_server(uri):
         return uri
     parts = urlsplit(uri)
     login, _, host = parts.netloc.rpartition("@")

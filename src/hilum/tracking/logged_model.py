@@ -1,5 +1,6 @@
 """Writing a Keras model into a store: logged with a run, and registered."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -8,6 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hilum.tracking.run_tags import DIGESTS, stored
+
+REGISTERED = "One version per training of an arm. `@champion` is what `predict` and the app serve; `@<arm>` is an arm's newest."
 
 
 def log_model(
@@ -51,11 +56,30 @@ def log_model(
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
     try:
-        client.create_registered_model(name)
+        client.create_registered_model(name, description=REGISTERED)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     version = client.create_model_version(
-        name, f"models:/{logged.model_id}", run_id=run_id, model_id=logged.model_id, tags={"run_key": metadata["run_key"]}
+        name,
+        f"models:/{logged.model_id}",
+        run_id=run_id,
+        model_id=logged.model_id,
+        tags=version_tags(metadata),
+        description=f"{metadata['arm']}, not evaluated yet.",
     )
+    if is_alias(metadata["arm"]):
+        client.set_registered_model_alias(name, metadata["arm"], version.version)
     return str(version.version)
+
+
+def version_tags(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Tags of a registered version: which arm, of which network, for which classes; digests behind their prefix."""
+    read = {key: str(metadata[key]) for key in ("arm", "backbone") if key in metadata}
+    classes = {"classes": ", ".join(metadata["classes"])} if "classes" in metadata else {}
+    return stored({**read, **classes, **{key: metadata[key] for key in DIGESTS if key in metadata}})
+
+
+def is_alias(arm: str) -> bool:
+    """Whether an arm's newest version can be `models:/<name>@<arm>`: MLflow keeps some names, and a person moves the champion."""
+    return re.fullmatch(r"[\w-]+", arm) is not None and re.fullmatch(r"(?i)latest|champion|v\d+", arm) is None

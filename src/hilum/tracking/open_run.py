@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 
 from hilum.addresses import mask
 from hilum.tracking.contact import Contact
+from hilum.tracking.logged_metrics import FILES_ONLY
 from hilum.tracking.logged_model import log_model
+from hilum.tracking.run_tags import NOTE, stored
 
 BATCH = 1000  # most metrics that MLflow takes in one call
 LONGEST = 6000  # characters that a parameter's value may have
+CONTEXT = "mlflow.data.context"  # tag of an input: train, val or test
+MEASURED_ON = {"test": "test", "val": "val", "calibration": "val"}  # first part of a metric's name -> the films
+OF_MODEL = (*MEASURED_ON, "explain", "audit")  # first parts of a model's metrics; maps and audit use some test films only
 
 
 P = ParamSpec("P")
@@ -44,7 +49,7 @@ class Run:
 
     @_written
     def tag(self, tags: Mapping[str, Any]) -> None:
-        for key, value in tags.items():
+        for key, value in stored(tags).items():
             self.client.set_tag(self.id, key, mask(str(value)))
 
     @_written
@@ -63,18 +68,33 @@ class Run:
 
     @_written
     def log_history(self, rows: pd.DataFrame) -> None:
-        """Every numeric column but `step` as a metric, one point per row."""
+        """Every numeric column but `step` and FILES_ONLY as a metric, one point per row."""
         from mlflow.entities import Metric
 
         now = int(pd.Timestamp.now().timestamp() * 1000)
-        points = [
-            Metric(str(key), float(value), now, int(row["step"]))
-            for row in rows.to_dict("records")
-            for key, value in row.items()
-            if key != "step" and isinstance(value, int | float | np.number) and np.isfinite(value)
-        ]
-        for i in range(0, len(points), BATCH):
-            self.client.log_batch(self.id, metrics=points[i : i + BATCH])
+        self._send([Metric(key, value, now, step) for key, value, step in _points(rows)])
+
+    @_written
+    def log_measured(self, rows: pd.DataFrame) -> None:
+        """As `log_history`, and each metric of the model linked to the run's logged model and to the films it was measured on."""
+        from mlflow.entities import Metric
+
+        now = int(pd.Timestamp.now().timestamp() * 1000)
+        run = self.client.get_run(self.id)
+        models = [*run.outputs.model_outputs, *run.inputs.model_inputs]
+        films = {tag.value: one.dataset for one in run.inputs.dataset_inputs for tag in one.tags if tag.key == CONTEXT}
+        metrics = []
+        for key, value, step in _points(rows):
+            part = key.partition("/")[0]
+            on = films.get(MEASURED_ON.get(part, ""))
+            of = models[0].model_id if models and part in OF_MODEL else None
+            link = {"model_id": of, "dataset_name": on.name if on else None, "dataset_digest": on.digest if on else None}
+            metrics.append(Metric(key, value, now, step, **(link if of else {})))
+        self._send(metrics)
+
+    def _send(self, metrics: list[Any]) -> None:
+        for i in range(0, len(metrics), BATCH):
+            self.client.log_batch(self.id, metrics=metrics[i : i + BATCH])
 
     @_written
     def log_folder(self, folder: Path, place: str) -> None:
@@ -104,7 +124,7 @@ class Run:
 
         source = CodeDatasetSource({"file": f"data/split/{context}.csv"})
         data = PandasDataset(table, source=source, name=name, digest=digest)
-        entry = DatasetInput(data._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])
+        entry = DatasetInput(data._to_mlflow_entity(), [InputTag(CONTEXT, context)])
         self.client.log_inputs(self.id, [entry])
 
     @_written
@@ -122,3 +142,45 @@ class Run:
         beside: a file stored with the model.
         """
         return log_model(self.client, self.id, model, example, probabilities, metadata, beside, name)
+
+    @_written
+    def use_model(self, model_id: str) -> None:
+        """Name a model that another run logged: that which this run measures."""
+        from mlflow.entities import LoggedModelInput
+
+        self.client.log_inputs(self.id, models=[LoggedModelInput(model_id)])
+
+    def tags(self) -> dict[str, str]:
+        """The run's tags; none where the store no longer answers."""
+        return self._get_tags() or {}
+
+    @_written
+    def _get_tags(self) -> dict[str, str]:
+        return dict(self.client.get_run(self.id).data.tags)
+
+    @_written
+    def experiment(self) -> str:
+        """The number of the run's experiment."""
+        return str(self.client.get_run(self.id).info.experiment_id)
+
+    @_written
+    def describe(self, text: str) -> None:
+        """The run's description on its page, Markdown."""
+        self.client.set_tag(self.id, NOTE, mask(text))
+
+    @_written
+    def describe_version(self, text: str) -> None:
+        """The description of the registered version of this run's model, if it has one."""
+        for version in self.client.search_model_versions(f"run_id = '{self.id}'"):
+            self.client.update_model_version(version.name, version.version, mask(text))
+
+
+def _points(rows: pd.DataFrame) -> list[tuple[str, float, int]]:
+    """(metric, value, step) of every defined number, losses of training last: MLflow's comparison opens on the first metric."""
+    found = [
+        (str(key), float(value), int(row["step"]))
+        for row in rows.to_dict("records")
+        for key, value in row.items()
+        if key not in ("step", *FILES_ONLY) and isinstance(value, int | float | np.number) and np.isfinite(value)
+    ]
+    return sorted(found, key=lambda point: point[0].startswith("train/"))

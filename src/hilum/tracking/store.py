@@ -9,9 +9,11 @@ from typing import Any
 from hilum.addresses import mask
 from hilum.ownership import has_ended, read_owner, this_process
 from hilum.progress import say
-from hilum.tracking.contact import Contact
+from hilum.tracking.contact import Contact, tell
 from hilum.tracking.moved_store import local_folder
 from hilum.tracking.open_run import Run
+from hilum.tracking.run_notes import ENDED, ended_note
+from hilum.tracking.run_tags import NOTE, questions, read_tag, stored
 
 OWNER = "owner"  # tag of an open run: the process that writes into it
 ADDING = "adding"  # tag of a finished run while more is written into it: what
@@ -38,7 +40,7 @@ class Store:
             all_tags["mlflow.parentRunId"] = above
         run_id = ""
         with self.contact.while_answered(), self.contact.asking(f"run {name}"):
-            shown = {key: mask(str(value)) for key, value in all_tags.items()}
+            shown = {key: mask(str(value)) for key, value in stored(all_tags).items()}
             run_id = self.client.create_run(self.experiment, run_name=name, tags=shown).info.run_id
         with self._until_end(run_id):
             yield Run(self.client, run_id, self.contact)
@@ -58,20 +60,28 @@ class Store:
 
     @contextmanager
     def _until_end(self, run_id: str, adding: str = "") -> Iterator[None]:
-        status = "FAILED"
+        status, reason = "FAILED", ""
         try:
             yield
             status = "FINISHED"
         except (KeyboardInterrupt, SystemExit):
             status = "KILLED"
             raise
+        except Exception as error:
+            reason = tell(error)
+            raise
         finally:
             with self.contact.while_answered(), self.contact.asking(f"the end of run {run_id}"):
-                self._end(run_id, status, adding)
+                self._end(run_id, status, adding, reason)
                 self.client.delete_tag(run_id, OWNER)
 
-    def _end(self, run_id: str, status: str, adding: str) -> None:
-        """End a run; one that had finished before something was added to it stays finished."""
+    def _end(self, run_id: str, status: str, adding: str, reason: str = "") -> None:
+        """End a run, with the reason in its name and description; one that something was added to stays finished."""
+        if status != "FINISHED":
+            run = self.client.get_run(run_id)
+            self.client.set_tag(run_id, NOTE, ended_note(status, reason, adding, run.data.tags.get(NOTE, "")))
+            if not adding:
+                self.client.update_run(run_id, name=f"{run.info.run_name}, {ENDED[status].removeprefix('was ')}")
         if adding:
             if status != "FINISHED":
                 self.client.set_tag(run_id, f"{BROKEN_OFF}{adding}", status)
@@ -80,7 +90,8 @@ class Store:
 
     def close_left(self, tags: Mapping[str, Any]) -> None:
         """End runs of this role and arm, and those nested below, that a killed process of this host left RUNNING."""
-        question = " and ".join(["attributes.status = 'RUNNING'", *_conditions({k: tags[k] for k in ("arm",) if k in tags})])
+        own_arm = next(questions({key: tags[key] for key in ("arm",) if key in tags}))
+        question = " and ".join(["attributes.status = 'RUNNING'", *own_arm])
         with self.contact.while_answered(), self.contact.asking("the runs left open"):
             left = {}
             for run in self.client.search_runs([self.experiment], question):
@@ -91,15 +102,20 @@ class Store:
             for run_id, (run, owner) in left.items():
                 if run_id in own or run.data.tags.get("mlflow.parentRunId") in own:
                     adding = run.data.tags.get(ADDING, "")
-                    self._end(run_id, "KILLED", adding)
+                    self._end(run_id, "KILLED", adding, f"{owner} ended without closing it")
                     closed = f"FINISHED, without {adding}, which was being added" if adding else "KILLED"
                     say(f"run {run.info.run_name} is closed as {closed}: {owner} has ended without doing so")
 
     def find(self, tags: Mapping[str, str]) -> list[Any]:
         """Runs of the experiment with all these tags, newest first, deleted ones excluded."""
+        newest = ["attributes.start_time DESC"]
         with self.contact.asking("earlier runs"):
-            question = " and ".join(_conditions(tags))
-            return list(self.client.search_runs([self.experiment], question, order_by=["attributes.start_time DESC"]))
+            found = [
+                run
+                for conditions in questions(tags)
+                for run in self.client.search_runs([self.experiment], " and ".join(conditions), order_by=newest)
+            ]
+        return sorted({run.info.run_id: run for run in found}.values(), key=lambda run: run.info.start_time, reverse=True)
 
     def keeps(self, run: Any) -> bool:
         """Whether a run's artifacts are in this project's artifact folder: not if it was copied here without them."""
@@ -134,7 +150,14 @@ class Store:
         """Registered versions of the model from runs with this key."""
         with self.contact.asking(f"the versions of {model}"):
             found = self.client.search_model_versions(f"name = '{model}'")
-        return [str(version.version) for version in found if version.tags.get("run_key") == run_key]
+        return [str(version.version) for version in found if read_tag(version.tags, "run_key") == run_key]
+
+    def model_of(self, model: str, run_key: str) -> str | None:
+        """The logged model of the newest version with this key; empty where its version names none, None without a version."""
+        with self.contact.asking(f"the versions of {model}"):
+            found = self.client.search_model_versions(f"name = '{model}'")
+        own = [version for version in found if read_tag(version.tags, "run_key") == run_key]
+        return (getattr(own[0], "model_id", None) or "") if own else None
 
     def champion(self, model: str) -> str | None:
         """The version that the alias `champion` names, None if there is none or no such model.
@@ -156,7 +179,3 @@ class Store:
     def crown(self, model: str, version: str) -> None:
         with self.contact.asking(f"the champion of {model}"):
             self.client.set_registered_model_alias(model, "champion", version)
-
-
-def _conditions(tags: Mapping[str, Any]) -> list[str]:
-    return [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
