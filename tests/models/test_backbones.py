@@ -251,6 +251,17 @@ def test_every_extent_trains_the_head_and_exactly_the_blocks_from_there_up(built
         assert unfreeze(model, len(names) - lowest, "train") == trained
 
 
+def test_the_guide_describes_the_row(built: Built, root: Path) -> None:
+    line = next(line for line in (root / "docs" / "networks.md").read_text().splitlines() if line.startswith(f"| `{built.name}`"))
+    _, parameters, smallest, _, maps, blocks = line.strip("| ").split(" | ")
+    if not built.row.required:
+        assert float(parameters) == round(sum(layer.count_params() for layer in backbone_layers(built.model)) / 1e6, 2)
+        assert int(smallest) == built.row.smallest and maps == f"`{last_convolution(built.model)}`"
+        assert int(blocks.split(":")[0]) == len(built.row.blocks)
+        named = [name for name in blocks.replace("`", " ").replace(",", " ").split() if name in built.row.blocks]
+        assert {named[0], named[-1]} == {built.row.blocks[0], built.row.blocks[-1]}
+
+
 def test_a_step_changes_every_weight_that_is_trained(built: Built) -> None:
     """The last check of a row, because it changes the weights."""
     model = built.model
