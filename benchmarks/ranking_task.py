@@ -22,7 +22,7 @@ from hilum.models.classifier import load_classifier, save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import say
 from hilum.records import Images, Predictions
-from hilum.settings.meaning import settle, spaces
+from hilum.settings.meaning import name_network, settle, spaces
 from hilum.settings.params import Params, read_params
 from hilum.settings.training import Arm, Head
 from hilum.stages.acquire import run as acquire
@@ -80,7 +80,7 @@ def train_honestly(workspace: Workspace, params: Params, classes: list[str], see
     file = folder / "true_labels.keras"
     if not file.is_file():
         arm = start_values(params)
-        weights = pretrain(workspace, params, arm.backbone)
+        weights = pretrain(workspace, params, arm)
         train, val = (load_split(workspace.prepared, workspace.split, name, classes).examples for name in ("train", "val"))
         task = Task(train, val, classes, weights, params.train, seed, workspace.cache / "features")
         model, _ = train_arm(arm, task, len(arm.phases), score_epoch(params.train.select), tell(f"seed {seed}"), quiet)
@@ -101,7 +101,7 @@ def train_on_permuted(workspace: Workspace, params: Params, classes: list[str], 
     file = folder / "permuted_labels.keras"
     if not file.is_file():
         arm = start_values(params)
-        weights = pretrain(workspace, params, arm.backbone)
+        weights = pretrain(workspace, params, arm)
         train = permuted(load_split(workspace.prepared, workspace.split, "train", classes), seed)
         longer = arm.phases[-1].model_copy(update={"epochs": PERMUTED_EPOCHS})
         plainly = Head(dropout=0.0, weight_decay=0.0)
@@ -127,13 +127,13 @@ def start_values(params: Params) -> Arm:
     return settle(arm, {key: space.start for key, space in spaces(arm).items()})
 
 
-def pretrain(workspace: Workspace, params: Params, backbone: str) -> Path:
-    """The backbone's weights from the source data set, the same for every model here."""
-    file = workspace.pretrained / f"{backbone}.weights.h5"
+def pretrain(workspace: Workspace, params: Params, arm: Arm) -> Path:
+    """The arm's backbone's weights from the source data set, the same for every model here."""
+    file = workspace.pretrained / f"{name_network(arm)}.weights.h5"
     if not file.is_file():
         seeded = params.model_copy(update={"pretrain": params.pretrain.model_copy(update={"seed": PRETRAIN_SEED})})
         train, val, classes, _ = load_rows(seeded, workspace)
-        pretrain_backbone(backbone, train, val, classes, seeded, workspace.pretrained)
+        pretrain_backbone(arm, train, val, classes, seeded, workspace.pretrained)
     return file
 
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from small_graphs import build, draw_films, wake
 
-from hilum.models.classifier import cut, last_convolution, legal_cuts
+from hilum.explain.map_layers import last_convolution
+from hilum.models.classifier import cut, legal_cuts
 from hilum.models.flatten import flatten, is_flat, renew
 
 L = keras.layers

@@ -11,7 +11,17 @@ from stepping import take_steps
 
 from hilum.results import flatten
 from hilum.settings.errors import ADDED
-from hilum.settings.meaning import class_names, lay_over, plain_phases, pretrained_backbones, seeds_of, settle, spaces, train_of
+from hilum.settings.meaning import (
+    class_names,
+    lay_over,
+    name_network,
+    plain_phases,
+    pretrained_backbones,
+    seeds_of,
+    settle,
+    spaces,
+    train_of,
+)
 from hilum.settings.params import Params, check_params, read_params
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.training import Arm, ConvexPhase, Phase
@@ -699,3 +709,53 @@ def test_an_arm_may_name_its_own_number_of_repeats_also_where_its_heads_are_solv
     for wrong in (0, 1.5, 101):
         with pytest.raises(ValueError, match=r"train\.repeats"):
             check_params(changed(train__repeats=wrong))
+
+
+WIDE = {"units": 32, "activation": "relu", "batch_norm": True, "dropout": {"low": 0.1, "high": 0.6, "start": 0.5}}
+
+
+def test_a_head_has_what_it_names_and_the_dense_layers_may_be_searched() -> None:
+    head = {"pooling": "both", "dense": [WIDE, {"units": 8, "activation": "tanh"}], "dropout": 0.1, "weight_decay": 0.0}
+    arm = check_params(changed(arms__finetuned__head=head)).arms["finetuned"]
+    assert list(spaces(arm)) == ["head.dense.0.dropout", "phases.0.learning_rate"]
+    settled = settle(arm, {"head.dense.0.dropout": 0.2, "phases.0.learning_rate": 1e-3})
+    assert settled.head is not None and settled.head.dense is not None and settled.head.dense[0].dropout == 0.2
+    logged = flatten(settled.model_dump(exclude_none=True))
+    assert logged["head.dense.0.units"] == 32 and logged["head.pooling"] == "both"
+    short = check_params(WRITTEN).arms["finetuned"].head
+    assert short is not None and set(short.model_dump(exclude_none=True)) == {"dropout", "weight_decay"}
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        ({"dense": [{"units": 8, "activation": "relu"}]}, "got dense layers: only such a head has one best solution"),
+        ({"output": "sigmoid"}, "got output: sigmoid: only such a head has one best solution"),
+        ({"pooling": "both"}, None),
+    ],
+)
+def test_a_head_that_is_not_linear_cannot_be_solved(head: dict[str, Any], told: str | None) -> None:
+    first = {"unfreeze": "head", "solver": "convex", "penalty": 0.1}
+    labels = {"normal": ["normal"], "bacterial": ["bacterial", "viral"]}
+    whole = {"arms__finetuned__phases__0": first, "arms__finetuned__head": {**head, "dropout": 0.0, "weight_decay": 0.0}}
+    values = changed(prepare__labels=labels, **whole)
+    if told:
+        assert "arms.finetuned.head must be linear" in refusal(values) and told in refusal(values)
+    else:
+        check_params(values)
+
+
+def test_one_sigmoid_is_for_two_classes() -> None:
+    head = {"output": "sigmoid", "dropout": 0.0, "weight_decay": 0.0}
+    assert (
+        "arms.finetuned.head.output must be softmax for 3 classes (normal, bacterial, viral), got sigmoid, which tells two apart"
+        in refusal(changed(arms__finetuned__head=head))
+    )
+    check_params(changed(arms__finetuned__head=head, prepare__labels={"normal": ["normal"], "ill": ["bacterial", "viral"]}))
+
+
+def test_arms_of_one_network_with_other_options_are_pretrained_apart() -> None:
+    alpha = {"options": {"alpha": 0.5}}
+    arms = check_params(changed(arms__other={**WRITTEN["arms"]["finetuned"], "backbone": "mobilenet", **alpha})).arms
+    assert pretrained_backbones(arms) == ["mobilenet-alpha=0.5", "mobilenet_025"]
+    assert name_network(arms["other"]) == "mobilenet-alpha=0.5"

@@ -63,6 +63,46 @@ def test_arms_whose_repeats_will_be_equal_are_reported(root: Path, capsys: pytes
     assert capsys.readouterr().out == ""
 
 
+SMALL = {
+    "backbone": "small_cnn",
+    "weights": "none",
+    "options": {"blocks": 6, "filters": 8, "growth": 2.0, "kernel": 3, "pooling": "max", "batch_norm": True},
+}
+INCEPTION = {"backbone": "inception_v3", "weights": "none"}
+
+
+@pytest.mark.parametrize(
+    ("arm", "size", "unfreeze", "told"),
+    [
+        (INCEPTION, 64, "head", "prepare.size must be 75 or more for arms.baseline.backbone inception_v3, got 64; "),
+        (INCEPTION, 75, 12, None),
+        (SMALL, 63, "head", "prepare.size must be 64 or more for arms.baseline.backbone small_cnn, got 63; "),
+        (SMALL, 64, "block_6", None),
+        ({**SMALL, "weights": "imagenet"}, 64, "head", "arms.baseline.weights must be none, pretrained or a file for small_cnn"),
+        ({**SMALL, "options": None}, 64, "head", "arms.baseline.options: options of small_cnn must hold blocks, filters, "),
+        ({"backbone": "vgg16", "options": {"alpha": 0.5}}, 64, "head", "arms.baseline.options: options of vgg16 must be those"),
+        ({"backbone": "vgg16"}, 64, "stem", "arms.baseline.phases.0.unfreeze must be head, all, 1 to 5 or one of block1, "),
+        ({"backbone": "mobilenetv2", "options": {"alpha": 0.35}}, 64, "top", None),
+    ],
+)
+def test_an_arm_of_any_network_is_checked_without_building_it(
+    arm: dict[str, Any], size: int, unfreeze: str | int, told: str | None
+) -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["arms"]["baseline"] |= arm
+    values["prepare"]["size"] = size
+    values["arms"]["baseline"]["phases"][0]["unfreeze"] = unfreeze
+    faults = find_faults(check_params(values))
+    assert [fault[: len(told)] for fault in faults] == [told] if told else faults == []
+
+
+def test_films_to_pretrain_on_must_be_large_enough_as_well() -> None:
+    told = faults_of(arms__baseline__backbone="inception_v3", prepare__size=96, pretrain__size=64)
+    assert told == [
+        "pretrain.size must be 75 or more for arms.baseline.backbone inception_v3, got 64; raise it, or choose another backbone"
+    ]
+
+
 def write_films(root: Path) -> Path:
     for name in ("normal/a.png", "viral/b.png"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +123,7 @@ def test_the_repositorys_values_hold_and_name_what_the_registries_know() -> None
         ("explain__measures", ["gini", "beauty"], r"explain.measures must be [all] or out of deletion_blur, insertion_blur, "),
         ("explain__sheets", ["filters", "bed"], "explain.sheets must be out of gradcam_layers, "),
         ("explain__ranked__method", "sharp", "explain.ranked.method must be one of gradcam, "),
-        ("arms__baseline__backbone", "vgg16", "arms.baseline.backbone must be one of mobilenet_025, mobilenet, "),
+        ("arms__baseline__backbone", "vgg", "arms.baseline.backbone must be one of mobilenet_025, mobilenet, "),
         ("arms__finetuned__phases__1__unfreeze", "block_99", "arms.finetuned.phases.1.unfreeze must be head, all, 1 to 14 or "),
         ("arms__finetuned__phases__1__unfreeze", 15, "arms.finetuned.phases.1.unfreeze must be head, all, 1 to 14 or "),
         (

@@ -71,6 +71,7 @@ DECIDE_NOTHING = {  # imported by what makes them, and in no list -> why
 IN_KEYS_ALONE = {"results.py": "hashes weights for the key of a study; a fold is read and written by it"}
 PACKAGES = {"PIL": "pillow", "imblearn": "imbalanced-learn", "sklearn": "scikit-learn"}
 OTHERS = {  # libraries that these files import and no list has -> why
+    "h5py": "names the layer that a file of weights does not fit; Keras reads the file",
     "pydantic": "holds settings",
     "sqlalchemy": "names a fault of the database",
     "yaml": "reads the values that a search found; the keys hold them",

@@ -4,8 +4,7 @@ import hashlib
 import json
 import tempfile
 import zipfile
-from functools import lru_cache
-from itertools import takewhile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.models.backbones import Scale, application, blocks_of, find_backbone
+from hilum.models.backbones import Options, blocks_of
 from hilum.models.declared_size import refuse_description
-
-HEAD = ("pool", "dropout", "logits", "probabilities")
-ENTRY = ("grey", "scale", "three_channels")
-MOMENTUM = 0.9  # of trained batch norm: MobileNetV2's own 0.999 leaves the moving statistics near their start in few steps
+from hilum.models.networks.body import ENTRY, attach
+from hilum.models.networks.head import MOMENTUM, Output, Pooling, add_head, in_head
+from hilum.models.networks.initial_weights import initial_weights
+from hilum.settings.training import Dense
 
 
 def build_classifier(
@@ -30,81 +29,38 @@ def build_classifier(
     weight_decay: float,
     log_prior: NDArray[np.float64],
     seed: int,
+    *,
+    options: Options | None = None,
+    pooling: Pooling = "average",
+    dense: Sequence[Dense] = (),
+    output: Output = "softmax",
 ) -> keras.Model:
     """Build a flat graph (size, size, 1) -> (classes,) whose untrained head predicts the prior.
 
     weights: None for random ones, "imagenet" (Keras downloads them, or a package has them: see the backbone's row) or the
         path of a file without top.
     log_prior: (classes,) natural logarithm of the class frequencies, in class order.
+    options: of the backbone, in place of those of its row; pooling, dense, output: of the head, see `head.add_head`.
 
     Raises:
-        ValueError: the backbone is unknown, log_prior has another length than classes, or the weights are missing or do not fit.
+        ValueError: the backbone is unknown or takes larger films, log_prior has another length than classes, or the weights are
+            missing or do not fit.
     """
     if log_prior.shape != (classes,):
         raise ValueError(f"log_prior must hold one value per class, got shape {log_prior.shape} for {classes} classes")
-    row = find_backbone(backbone)
     keras.utils.set_random_seed(seed)
     grey = keras.Input((size, size, 1), name="grey")  # (N, H, W, 1) grey levels 0-255
-    body = application(backbone)(input_tensor=_scale(grey, *row.scaling), include_top=False, weights=None, **row.options)
-    _name_by_place(body)
-    if weights is not None:
-        body.set_weights(_backbone_weights(backbone, size, str(weights)))
-    pooled = keras.layers.GlobalAveragePooling2D(name="pool")(body.output)
-    kept = keras.layers.Dropout(dropout, seed=seed, name="dropout")(pooled)
-    logits = keras.layers.Dense(
-        classes,
-        kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3, seed=seed),
-        bias_initializer=keras.initializers.Constant(log_prior.tolist()),
-        kernel_regularizer=keras.regularizers.L2(weight_decay) if weight_decay else None,
-        name="logits",
-    )(kept)
-    probabilities = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
+    held = None if weights is None else initial_weights(backbone, options, size, str(weights))
+    if held is not None:
+        keras.utils.set_random_seed(seed)
+    features = attach(grey, backbone, options, held)
+    probabilities = add_head(features, log_prior, dropout, weight_decay, seed, pooling, dense, output)
     return keras.Model(grey, probabilities, name=backbone)
-
-
-def _scale(grey: Any, factor: Scale, offset: Scale) -> Any:
-    """A film (N, H, W, 1) as the three channels (N, H, W, 3) that a backbone's weights take."""
-    if isinstance(factor, tuple) or isinstance(offset, tuple):  # one per channel, so there must be three to scale
-        numbers = [list(value) if isinstance(value, tuple) else value for value in (factor, offset)]
-        colour = keras.layers.Concatenate(name="three_channels")([grey, grey, grey])
-        return keras.layers.Rescaling(*numbers, name="scale")(colour)
-    scaled = keras.layers.Rescaling(factor, offset, name="scale")(grey)
-    return keras.layers.Concatenate(name="three_channels")([scaled, scaled, scaled])
-
-
-def _name_by_place(body: keras.Model) -> None:
-    """Name the layers that Keras numbers per process (ResNet's shortcuts) after the layer that reads them."""
-    for layer in body.layers:
-        if layer.name.replace("_", "").startswith(type(layer).__name__.lower()):
-            layer.name = f"{layer._outbound_nodes[0].operation.name}_{type(layer).__name__.lower()}"
-
-
-def _backbone_weights(backbone: str, size: int, weights: str) -> list[NDArray[np.float32]]:
-    if weights != "imagenet" and not Path(weights).is_file():
-        raise ValueError(f"weights must be pretrained, imagenet, none or a file, got {weights!r}, which does not exist")
-    return _read_weights(backbone, size, weights, 0 if weights == "imagenet" else Path(weights).stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=1)  # every trial of a search builds the same network
-def _read_weights(backbone: str, size: int, weights: str, written: int) -> list[NDArray[np.float32]]:
-    """written: time of the file, because a replaced file must be read again."""
-    row = find_backbone(backbone)
-    if weights == "imagenet" and row.imagenet is not None:  # its message already names the package
-        shape = (size, size, 3)
-        return application(backbone)(input_shape=shape, include_top=False, weights=row.imagenet, **row.options).get_weights()
-    # Weights do not depend on the input size; ImageNet files of MobileNets are published for 224 px and refuse odd sizes.
-    side = 224 if weights == "imagenet" else size
-    try:
-        whole = application(backbone)(input_shape=(side, side, 3), include_top=False, weights=weights, **row.options)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"weights must be a file of {backbone} without top, got {weights}: {reason}") from error
-    return whole.get_weights()
 
 
 def backbone_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """The layers between the scaling and the pooling, in graph order."""
-    return [layer for layer in model.layers if layer.name not in (*ENTRY, *HEAD)]
+    return [layer for layer in model.layers if layer.name not in ENTRY and not in_head(layer.name)]
 
 
 def backbone_blocks(model: keras.Model) -> dict[str, list[str]]:
@@ -116,7 +72,7 @@ def unfreeze(model: keras.Model, extent: str | int, batch_norm: str) -> list[str
     """Make the head and the upper part of the backbone trainable, all else frozen; returns the names of trainable layers.
 
     extent: `head`, `all`, the name of the lowest block to train, or how many blocks from the top.
-    batch_norm: `frozen` (inference mode everywhere) or `train` (in unfrozen blocks).
+    batch_norm: of the backbone, `frozen` (inference mode everywhere) or `train` (in unfrozen blocks). That of the head trains.
 
     Raises:
         ValueError: no such block, or more blocks than there are.
@@ -133,8 +89,11 @@ def unfreeze(model: keras.Model, extent: str | int, batch_norm: str) -> list[str
         lowest = names.index(str(extent))
     else:
         raise ValueError(f"unfreeze must be head, all, 1 to {len(names)} or one of {', '.join(names)}, got {extent!r}")
-    chosen = {layer for name in names[lowest:] for layer in blocks[name]} | {"logits"}
+    chosen = {layer for name in names[lowest:] for layer in blocks[name]}
     for layer in model.layers:
+        if in_head(layer.name):
+            layer.trainable = True
+            continue
         is_norm = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = layer.name in chosen and not (is_norm and batch_norm == "frozen")
         if is_norm and batch_norm == "train":
@@ -181,58 +140,6 @@ def cut(model: keras.Model, name: str) -> tuple[keras.Model, keras.Model]:
         raise ValueError(f"a cut must be crossed by every path, got {name!r}; use one of {', '.join(legal_cuts(model))}")
     tensor = model.get_layer(name).output
     return keras.Model(model.input, tensor, name="prefix"), keras.Model(tensor, model.output, name="tail")
-
-
-def last_convolution(model: keras.Model) -> str:
-    """The layer whose maps the pooling averages: the highest output of rank 4 that is a legal cut.
-
-    Layers above a global pooling are ignored, because a pooling may keep its axes and be followed by convolutions.
-    """
-    return _spatial_layers(model)[-1].name
-
-
-def finer_convolution(model: keras.Model) -> str:
-    """The highest layer with more cells than the last convolution, where every path crosses it; the last one if there is none."""
-    *below, last = _spatial_layers(model)
-    finer = [
-        layer.name
-        for layer in below
-        if layer.output.shape[1] > last.output.shape[1] and not isinstance(layer, keras.layers.ZeroPadding2D)
-    ]
-    return finer[-1] if finer else last.name
-
-
-def convolution_steps(model: keras.Model) -> list[str]:
-    """For each step below the pooling, the layer with its output, in graph order; all of them are legal cuts.
-
-    A step begins with a convolution, or where paths above one merge. The normalisation and the activation after it
-    belong to it; padding, pooling and other layers that change the number of cells or channels do not.
-    """
-    steps: list[list[keras.layers.Layer]] = []
-    for layer in _spatial_layers(model):
-        if kernel_of(layer) is not None or (steps and isinstance(layer.input, list)):
-            steps.append([layer])
-        elif steps and layer.output.shape == steps[-1][0].output.shape:
-            steps[-1].append(layer)
-    return [step[-1].name for step in steps]
-
-
-def kernel_of(layer: keras.layers.Layer) -> NDArray[np.float32] | None:
-    """The weights (height, width, channels in, channels out) of a convolution, of a separable one its first; else None."""
-    kernels = [weight for weight in layer.weights if len(weight.shape) == 4]
-    return np.asarray(kernels[0], np.float32) if kernels else None
-
-
-def spatial_cuts(model: keras.Model) -> list[str]:
-    """The names of the layers below the pooling whose output has cells and is crossed by every path, in graph order."""
-    return [layer.name for layer in _spatial_layers(model)]
-
-
-def _spatial_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers below the pooling whose output has cells and cuts the graph, in graph order."""
-    pools = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
-    below = takewhile(lambda layer: not isinstance(layer, pools), (model.get_layer(name) for name in legal_cuts(model)))
-    return [layer for layer in below if len(layer.output.shape) == 4]
 
 
 def model_sha256(model: keras.Model) -> str:
@@ -283,12 +190,3 @@ def load_classifier(path: Path) -> keras.Model:
             return keras.saving.load_model(named, compile=False, safe_mode=True)
         except Exception as fault:  # whatever Keras raises on a file: there is no list
             raise ValueError(refuse_description(path, fault)) from fault
-
-
-def save_backbone(model: keras.Model, path: Path) -> None:
-    """Write the backbone's weights alone, to be named as `weights` of an arm of the same backbone."""
-    whole = application(model.name)(
-        input_shape=(*model.input_shape[1:3], 3), include_top=False, weights=None, **find_backbone(model.name).options
-    )
-    whole.set_weights([weight for layer in backbone_layers(model) for weight in layer.get_weights()])
-    whole.save_weights(path)

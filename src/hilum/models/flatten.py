@@ -21,7 +21,7 @@ def flatten(model: keras.Model, float32: bool = False) -> keras.Model:
     if is_flat(model) and not (float32 and _is_mixed(model)):
         return model
     check_graph(model)
-    rebuilt = _Rebuilt(float32)
+    rebuilt = Rebuilt(float32)
     height, width, channels = model.input_shape[1:]
     grey = keras.Input((height, width, 1), name=rebuilt.own_name("grey"))
     shown = grey if channels == 1 else keras.layers.Concatenate(name=rebuilt.own_name("three_channels"))([grey] * 3)
@@ -44,7 +44,7 @@ def rescale(model: keras.Model, factor: float, offset: float) -> keras.Model:
 def renew(model: keras.Model) -> keras.Model:
     """A functional model rebuilt from copies: `get_layer(...).output` is its own tensor even if layers are of another model."""
     source = keras.Input(batch_shape=model.input.shape, dtype=model.input.dtype, name="source")
-    rebuilt = _Rebuilt(float32=False)
+    rebuilt = Rebuilt(float32=False)
     return keras.Model(source, rebuilt.replay(model, source), name=model.name)
 
 
@@ -59,7 +59,7 @@ def is_flat(model: keras.Model) -> bool:
     return not nested and names[-2:] == ["logits", "probabilities"] and model.input_shape[-1] == 1
 
 
-class _Rebuilt:
+class Rebuilt:
     """A graph under construction: operation -> its copy, and the names in use."""
 
     def __init__(self, float32: bool) -> None:
@@ -82,11 +82,12 @@ class _Rebuilt:
         """The model's output for a tensor, by copies of its layers."""
         if isinstance(model, keras.Sequential):
             for layer in model.layers:
-                tensor = self._call(layer, tensor)
+                tensor = self.call(layer, tensor)
             return tensor
-        return model._run_through_graph([tensor], operation_fn=lambda op: lambda *a, **k: self._call(op, *a, **k))
+        return model._run_through_graph([tensor], operation_fn=lambda op: lambda *a, **k: self.call(op, *a, **k))
 
-    def _call(self, operation: Any, *tensors: Any, **options: Any) -> Any:
+    def call(self, operation: Any, *tensors: Any, **options: Any) -> Any:
+        """The output of an operation's copy for tensors of this graph."""
         if isinstance(operation, keras.Model):
             return self.replay(operation, tensors[0])
         options = {key: value for key, value in options.items() if key not in ("training", "mask")}
@@ -108,7 +109,7 @@ class _Rebuilt:
         return made
 
 
-def _without_activation(output: Any, rebuilt: _Rebuilt) -> tuple[Any, str]:
+def _without_activation(output: Any, rebuilt: Rebuilt) -> tuple[Any, str]:
     """The tensor below the last activation, and that activation's name; layers above it that change nothing are left out."""
     last = output._keras_history.operation
     while _changes_nothing(last):

@@ -8,11 +8,11 @@ from hilum.evaluation.scoring.metrics import VALIDATION_METRICS
 from hilum.explain.measures.registry import wanted_measures
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.sheets.registry import SHEETS
-from hilum.models.backbones import BACKBONES
+from hilum.models.backbones import BACKBONES, Backbone, find_backbone
 from hilum.models.packaged_weights import PackagedWeights, hash_packaged
 from hilum.progress import say
 from hilum.project.learning import learning_faults
-from hilum.settings.meaning import is_absolute
+from hilum.settings.meaning import backbone_options, is_absolute
 from hilum.settings.params import Params
 from hilum.settings.roots import FILE, read_roots
 from hilum.settings.search_space import Choices, Range
@@ -69,10 +69,15 @@ def _source_faults(params: Params) -> list[str]:
 def _arm_faults(params: Params) -> list[str]:
     faults = []
     for name, arm in params.arms.items():
-        backbone = BACKBONES.get(arm.backbone)
-        if backbone is None:
+        if arm.backbone not in BACKBONES:
             faults.append(f"arms.{name}.backbone must be one of {', '.join(BACKBONES)}, got {arm.backbone!r}")
             continue
+        try:
+            backbone = find_backbone(arm.backbone, backbone_options(arm))
+        except ValueError as fault:
+            faults.append(f"arms.{name}.options: {fault}")
+            continue
+        faults += _backbone_faults(name, arm, backbone, params)
         for i, phase in enumerate(arm.phases):
             legal = phase.unfreeze in ("head", "all", *backbone.blocks) or (
                 isinstance(phase.unfreeze, int) and phase.unfreeze <= len(backbone.blocks)
@@ -91,6 +96,24 @@ def _arm_faults(params: Params) -> list[str]:
                 )
             if isinstance(phase.learning_rate, Choices | Range) and not params.tune.trials:
                 say(f"arms.{name}.phases.{i}.learning_rate is a space, but tune.trials is 0: its start is used")
+    return faults
+
+
+def _backbone_faults(name: str, arm: Arm, backbone: Backbone, params: Params) -> list[str]:
+    """Films that are too small for an arm's backbone, and ImageNet weights that it does not have."""
+    sizes = {"prepare.size": params.prepare.size}
+    if arm.weights == "pretrained":
+        sizes["pretrain.size"] = params.pretrain.size
+    faults = [
+        f"{key} must be {backbone.smallest} or more for arms.{name}.backbone {arm.backbone}, got {size}; raise it, or choose "
+        "another backbone"
+        for key, size in sizes.items()
+        if size < backbone.smallest
+    ]
+    if arm.weights == "imagenet" and not backbone.published:
+        faults.append(
+            f"arms.{name}.weights must be none, pretrained or a file for {arm.backbone}, got imagenet: there are no such weights"
+        )
     return faults
 
 

@@ -18,8 +18,21 @@ def class_names(labels: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def pretrained_backbones(arms: Mapping[str, Arm]) -> list[str]:
-    """The backbones that some arm wants pretrained, sorted."""
-    return sorted({arm.backbone for arm in arms.values() if arm.weights == "pretrained"})
+    """The backbones that some arm wants pretrained, sorted; with options by the name of `name_network`."""
+    return sorted({name_network(arm) for arm in arms.values() if arm.weights == "pretrained"})
+
+
+def backbone_options(arm: Arm) -> dict[str, float | int | str | bool]:
+    """The options of the backbone that an arm sets."""
+    return arm.options.model_dump(exclude_none=True) if arm.options else {}
+
+
+def name_network(arm: Arm) -> str:
+    """The backbone's name, with the options that the arm sets: arms of the same name can share initial weights."""
+    set_here = [
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in backbone_options(arm).items()
+    ]
+    return "-".join([arm.backbone, *set_here])
 
 
 def is_absolute(path: str) -> bool:
@@ -55,13 +68,14 @@ def spaces(arm: Arm) -> dict[str, Range | Choices]:
 
 
 def _inside(place: str, value: Any) -> dict[str, Any]:
-    """Dotted key -> value of a section and the sections in it; a space is a value."""
-    if not isinstance(value, Section) or isinstance(value, Range | Choices):
+    """Dotted key -> value of a section, and of the sections and lists in it; a space is a value."""
+    if isinstance(value, list):
+        inside = {f"{place}.{i}": item for i, item in enumerate(value)}
+    elif not isinstance(value, Section) or isinstance(value, Range | Choices):
         return {place: value}
-    found: dict[str, Any] = {}
-    for key in type(value).model_fields:
-        found |= _inside(f"{place}.{key}", getattr(value, key))
-    return found
+    else:
+        inside = {f"{place}.{key}": getattr(value, key) for key in type(value).model_fields}
+    return {key: found for below, item in inside.items() for key, found in _inside(below, item).items()}
 
 
 def lay_over(train: Train, arm: Arm) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hilum.settings.meaning import EXCLUDED, check_spaces, class_names, pretrain
 from hilum.settings.search_space import Count, Name, Section, Seed, Share
 from hilum.settings.sources import Source
 from hilum.settings.training import Arm, Pretrain, Train, Tune
-from hilum.settings.training_faults import find_imbalance_faults, find_stepping_faults
+from hilum.settings.training_faults import find_imbalance_faults, find_output_faults, find_stepping_faults
 from hilum.settings.yaml_text import read_yaml
 
 
@@ -185,6 +185,7 @@ class Params(Section):
                 f"got {self.explain.target!r}"
             )
         faults += find_stepping_faults(self.arms)
+        faults += find_output_faults(classes, self.arms)
         faults += find_imbalance_faults(self.train, classes, self.arms)
         faults += _fold_faults(self.split, self.crossvalidate.arms, list(self.arms), self.compare.reference, self.prepare.sources)
         if faults:

@@ -141,9 +141,36 @@ class ArmTrain(Section):
     averaging: Searched[Share] | None = None
 
 
+class Dense(Section):
+    """A dense layer of a head; what is left out it does not have. weight_decay: a penalty in the loss on its kernel."""
+
+    units: Searched[Count]
+    activation: Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "linear"]
+    batch_norm: bool | None = None
+    dropout: Searched[Share] | None = None
+    weight_decay: Searched[Amount] | None = None
+
+
 class Head(Section):
+    """What is above the backbone; left out: average pooling, no dense layers, softmax. See models/networks/head.py."""
+
+    pooling: Literal["average", "max", "both"] | None = None
+    dense: list[Dense] | None = None
+    output: Literal["softmax", "sigmoid"] | None = None
     dropout: Searched[Share]
     weight_decay: Searched[Annotated[float, Field(ge=0)]]
+
+
+class Options(Section):
+    """What of a backbone an arm chooses; each backbone takes some of them: see models/backbones.py."""
+
+    alpha: Annotated[float, Field(ge=0.1, le=2)] | None = None
+    blocks: Annotated[int, Field(ge=1, le=9)] | None = None
+    filters: Annotated[int, Field(ge=1, le=1024)] | None = None
+    growth: Annotated[float, Field(ge=0.25, le=4)] | None = None
+    kernel: Annotated[int, Field(ge=1, le=15)] | None = None
+    pooling: Literal["max", "average", "stride"] | None = None
+    batch_norm: bool | None = None
 
 
 def known_solver(word: Any) -> Any:
@@ -197,9 +224,13 @@ AnyPhase = Annotated[Annotated[Phase, Tag("gradient")] | Annotated[ConvexPhase, 
 
 
 class Arm(Section):
-    """head: settings for phases of gradient steps; left out if there is none. train: the arm's own values in place of `train`."""
+    """options: of the backbone, if it takes some. head: settings for phases of gradient steps; left out if there is none.
+
+    train: the arm's own values in place of `train`.
+    """
 
     backbone: str
+    options: Options | None = None
     weights: str
     head: Head | None = None
     phases: Annotated[list[AnyPhase], Field(min_length=1)]

@@ -15,6 +15,13 @@ def find_stepping_faults(arms: Mapping[str, Arm]) -> list[str]:
                 f"arms.{name}.head is missing; for its phases of gradient steps add "
                 "`head: {dropout: 0.2, weight_decay: 1.0e-4}`"
             )
+        solved = any(isinstance(phase, ConvexPhase) for phase in arm.phases)
+        if solved and stepping and arm.head and (arm.head.dense or arm.head.output == "sigmoid"):
+            got = "dense layers" if arm.head.dense else "output: sigmoid"
+            faults.append(
+                f"arms.{name}.head must be linear, with one softmax output per class and no dense layers, where a phase says "
+                f"`solver: convex`, got {got}: only such a head has one best solution; remove it, or write `solver: gradient`"
+            )
         idle = {"head": arm.head, "train": arm.train and arm.train.model_dump(exclude={"repeats"}, exclude_none=True)}
         faults += [
             f"arms.{name}.{key} belongs to phases of gradient steps, got one where each phase says `solver: convex`; remove "
@@ -23,6 +30,16 @@ def find_stepping_faults(arms: Mapping[str, Arm]) -> list[str]:
             if not stepping and value
         ]
     return faults
+
+
+def find_output_faults(classes: list[str], arms: Mapping[str, Arm]) -> list[str]:
+    """Heads with one sigmoid for other than two classes."""
+    return [
+        f"arms.{name}.head.output must be softmax for {len(classes)} classes ({', '.join(classes)}), got sigmoid, which tells "
+        "two apart"
+        for name, arm in arms.items()
+        if arm.head and arm.head.output == "sigmoid" and len(classes) != 2
+    ]
 
 
 def find_imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, Arm]) -> list[str]:

@@ -18,10 +18,11 @@ from hilum.data.readers.raw_films import read_source
 from hilum.data.readers.registry import READERS
 from hilum.data.splits import split_by_patient
 from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
-from hilum.models.classifier import save_backbone
+from hilum.models.networks.initial_weights import save_backbone
 from hilum.progress import bar, say
 from hilum.records import JOINT
 from hilum.results import read_json, write_json, write_table
+from hilum.settings.meaning import backbone_options, name_network
 from hilum.settings.params import Params, read_params
 from hilum.settings.training import Arm, Head, Optimizer, Phase, Schedule, Train
 from hilum.training.learning.arms import Task, train_arm
@@ -43,8 +44,9 @@ def run() -> None:
     train, val, classes, left_out = load_rows(params, workspace)
     write_table(folder / "left_out.csv", left_out)
     summary = {}
-    for backbone in backbones:
-        summary[backbone] = pretrain_backbone(backbone, train, val, classes, params, folder)
+    wanted = {name_network(arm): arm for arm in params.arms.values()}
+    for name in backbones:
+        summary[name] = pretrain_backbone(wanted[name], train, val, classes, params, folder)
     write_json(folder / "summary.json", summary)
 
 
@@ -118,10 +120,10 @@ def find_task_films(prepared: Prepared, params: Params, workspace: Workspace) ->
 
 
 def pretrain_backbone(
-    backbone: str, train: Examples, val: Examples, classes: list[str], params: Params, folder: Path
+    wanted: Arm, train: Examples, val: Examples, classes: list[str], params: Params, folder: Path
 ) -> dict[str, object]:
-    """Train all of one backbone from random weights and save it without its head; returns its classes, films and best epoch."""
-    settings = params.pretrain
+    """Train all of an arm's backbone from random weights and save it without its head; returns classes, films and best epoch."""
+    settings, backbone = params.pretrain, name_network(wanted)
     phase = Phase(
         unfreeze="all",
         epochs=settings.epochs,
@@ -129,7 +131,13 @@ def pretrain_backbone(
         decay=settings.decay,
         batch_norm="train",
     )
-    arm = Arm(backbone=backbone, weights="none", head=Head(dropout=0.1, weight_decay=1e-4), phases=[phase])
+    arm = Arm(
+        backbone=wanted.backbone,
+        options=wanted.options,
+        weights="none",
+        head=Head(dropout=0.1, weight_decay=1e-4),
+        phases=[phase],
+    )
     recipe = Train(
         seed=settings.seed,
         repeats=1,
@@ -157,7 +165,7 @@ def pretrain_backbone(
 
     model, fitted = train_arm(arm, task, 1, score_epoch("auroc_macro"), on_epoch, bar(f"{backbone}: films"))
     folder.mkdir(parents=True, exist_ok=True)
-    save_backbone(model, folder / f"{backbone}.weights.h5")
+    save_backbone(model, folder / f"{backbone}.weights.h5", backbone_options(wanted))
     write_table(folder / f"{backbone}_history.csv", fitted.history)
     best = fitted.history.set_index("step").loc[fitted.best_step]
     return {

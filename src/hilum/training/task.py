@@ -5,7 +5,7 @@ from typing import Any
 from hilum.data.prepared.examples import Examples
 from hilum.data.prepared.loading import load_split
 from hilum.results import file_sha256, flatten, read_json
-from hilum.settings.meaning import is_absolute, lay_over, name_weights, spaces, train_of
+from hilum.settings.meaning import is_absolute, lay_over, name_network, name_weights, spaces, train_of
 from hilum.settings.params import Params
 from hilum.settings.sources import PLACE
 from hilum.settings.training import Arm
@@ -39,7 +39,7 @@ def weights_digest(params: Params, name: str, workspace: Workspace) -> str:
     """The hash of the initial weights of the arm of that name; `none`, and `imagenet` of Keras, are given as these words."""
     arm = params.arms[name]
     if arm.weights == "pretrained":
-        return file_sha256(workspace.pretrained / f"{arm.backbone}.weights.h5")
+        return file_sha256(workspace.pretrained / f"{name_network(arm)}.weights.h5")
     return str(read_json(workspace.facts)["weights"][name])
 
 

@@ -5,8 +5,9 @@ import pytest
 from two_squares import AGAINST, DECOY, FOR, SETTINGS, SIZE, draw_films
 
 from hilum.explain.explained_model import ExplainedModel
+from hilum.explain.map_layers import last_convolution
 from hilum.explain.methods.registry import METHODS
-from hilum.models.classifier import build_classifier, last_convolution, model_sha256
+from hilum.models.classifier import build_classifier, model_sha256
 from hilum.models.forward import predictor
 
 FILMS, TARGETS = draw_films(2, seed=1), np.array([1, 2])

@@ -8,7 +8,7 @@ from tiny_task import BALANCE, CLASSES, PRIOR, make_arm, make_model, make_phase,
 from hilum.data.prepared.examples import as_images
 from hilum.models.classifier import load_classifier, model_sha256, save_classifier
 from hilum.models.forward import predictor
-from hilum.settings.training import ArmTrain
+from hilum.settings.training import Arm, ArmTrain
 from hilum.training.learning.arms import Task, correct_prior, plan_phases, read_logits, scale_logits, train_arm, weights_of
 from hilum.training.learning.imbalance import prior_shift
 
@@ -138,3 +138,28 @@ def test_the_imbalance_setting_reaches_the_loss(weights: Path, cache: Path) -> N
         losses[imbalance] = fitted.history["train/loss"][0]
     assert losses["none"] == pytest.approx(np.log(2) / 2 + np.log(3) / 3 + np.log(6) / 6, abs=0.04)  # entropy of the prior
     assert losses["class_weight"] == pytest.approx((np.log(2) + np.log(3) + np.log(6)) / 3, abs=0.04)  # every class alike
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+def test_a_small_network_with_a_wide_head_learns_two_classes_and_is_calibrated(output: str, tmp_path: Path) -> None:
+    """Films of the two are dark and bright; the phases are of the head alone, on cached features, and of everything."""
+    two = [rows.take(np.flatnonzero(rows.labels < 2)) for rows in (make_rows(48, seed=1), make_rows(24, seed=2))]
+    head = {"pooling": "both", "dense": [{"units": 8, "activation": "relu", "batch_norm": True}], "output": output}
+    arm = Arm.model_validate(
+        {
+            "backbone": "residual_cnn",
+            "options": {"blocks": 2, "filters": 4, "growth": 1.5, "kernel": 3, "pooling": "max", "batch_norm": True},
+            "weights": "none",
+            "head": {**head, "dropout": 0.1, "weight_decay": 1e-4},
+            "phases": [make_phase("head", 3), make_phase("all", 6, batch_norm="train")],
+        }
+    )
+    task = Task(*two, CLASSES[:2], None, make_settings(), 3, tmp_path)
+    model, fitted = train_arm(arm, task, 2, score, silent, silent)
+    assert fitted.cuts == ["pool", None]
+    assert fitted.trained[0] == ["dense_1", "dense_1_bn", "logits" if output == "softmax" else "logit_of_second"]
+    predicted = predictor(model)(as_images(two[1].films))
+    assert (predicted.argmax(axis=1) == two[1].labels).mean() > 0.9
+    logits = read_logits(model, two[1].films)
+    scale_logits(model, 2.0, np.zeros(2))
+    np.testing.assert_allclose(read_logits(model, two[1].films), logits / 2, atol=1e-5)

@@ -93,7 +93,8 @@ def cut_at(model: "keras.Model", layer: str) -> tuple[str, "keras.Model", "keras
     """
     import keras
 
-    from hilum.models.classifier import cut, finer_convolution, last_convolution
+    from hilum.explain.map_layers import finer_convolution, last_convolution
+    from hilum.models.classifier import cut
     from hilum.models.flatten import renew
 
     named = {"last": last_convolution, "finer": finer_convolution}

@@ -86,7 +86,7 @@ def layers_with_cutting_input(model: "keras.Model") -> dict[str, str]:
 
 def input_cut(model: "keras.Model", layer: str) -> tuple[str, str]:
     """The layer and the one whose output it reads. Raises ValueError that lists the legal layers."""
-    from hilum.models.classifier import last_convolution
+    from hilum.explain.map_layers import last_convolution
 
     legal = layers_with_cutting_input(model)
     if layer == "last":

@@ -60,7 +60,7 @@ def filters_of(model: "keras.Model", layers: Sequence[str], count: int) -> list[
     a row, one for each input.
     Raises: ValueError naming the legal layers.
     """
-    from hilum.models.classifier import kernel_of
+    from hilum.explain.map_layers import kernel_of
 
     kernels = {layer.name: kernel for layer in model.layers if (kernel := kernel_of(layer)) is not None}
     names = list(kernels)

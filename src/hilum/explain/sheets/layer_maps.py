@@ -53,7 +53,7 @@ def choose_layers(place: str, model: "keras.Model", asked: int | Sequence[str]) 
 
     Raises: ValueError naming the legal layers.
     """
-    from hilum.models.classifier import convolution_steps, spatial_cuts
+    from hilum.explain.map_layers import convolution_steps, spatial_cuts
 
     steps, legal = convolution_steps(model), spatial_cuts(model)
     if not steps:
@@ -76,7 +76,7 @@ def choose_readers(place: str, model: "keras.Model", asked: int | Sequence[str])
 
     Raises: ValueError naming the legal layers.
     """
-    from hilum.models.classifier import convolution_steps, last_convolution
+    from hilum.explain.map_layers import convolution_steps, last_convolution
 
     legal = shap_layer.layers_with_cutting_input(model)
     reader: dict[str, str] = {}

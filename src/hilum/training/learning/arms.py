@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.classifier import build_classifier
 from hilum.models.forward import compile_forward
+from hilum.models.networks.head import change_logits
 from hilum.records import Films, Labels, Score
-from hilum.settings.meaning import plain_phases, train_of
-from hilum.settings.training import Arm, ConvexPhase, Phase, Train
+from hilum.settings.meaning import backbone_options, name_network, plain_phases, train_of
+from hilum.settings.training import Arm, ConvexPhase, Head, Phase, Train
 from hilum.training.learning.fit import Fitted, OnEpoch, OnFilm, fit_phases
 from hilum.training.learning.imbalance import STRATEGIES, Sampling, log_prior, weigh_films
 
@@ -40,7 +42,7 @@ def weights_of(arm: Arm, pretrained: Path, at_home: Callable[[str], Path]) -> st
     named: dict[str, str | Path | None] = {
         "none": None,
         "imagenet": "imagenet",
-        "pretrained": pretrained / f"{arm.backbone}.weights.h5",
+        "pretrained": pretrained / f"{name_network(arm)}.weights.h5",
     }
     return named[arm.weights] if arm.weights in named else at_home(arm.weights)
 
@@ -76,9 +78,7 @@ def read_logits(model: keras.Model, films: Films) -> NDArray[np.float64]:
 
 def scale_logits(model: keras.Model, temperature: float, biases: NDArray[np.float64]) -> None:
     """Divide the logits by a temperature and add biases (K,), in the head's weights: every use of the model is calibrated."""
-    head = model.get_layer("logits")
-    head.kernel.assign(head.kernel.numpy() / temperature)
-    head.bias.assign(head.bias.numpy() / temperature + biases)
+    change_logits(model, temperature, biases)
 
 
 def correct_prior(model: keras.Model, shift: NDArray[np.float64]) -> None:
@@ -86,8 +86,7 @@ def correct_prior(model: keras.Model, shift: NDArray[np.float64]) -> None:
 
     shift: (K,) from `imbalance.prior_shift`.
     """
-    bias = model.get_layer("logits").bias
-    bias.assign(bias.numpy() + shift)
+    change_logits(model, 1.0, shift)
 
 
 def train_arm(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch, on_film: OnFilm) -> tuple[keras.Model, Fitted]:
@@ -109,6 +108,8 @@ def train_arm(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch
         float(arm.head.weight_decay) if arm.head else 0.0,  # type: ignore[arg-type]
         log_prior(task.train.labels, len(task.classes)),
         task.seed,
+        options=backbone_options(arm),
+        **_shape_of(arm.head),
     )
     fitted = fit_phases(
         model,
@@ -124,3 +125,9 @@ def train_arm(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch
         on_film,
     )
     return model, fitted
+
+
+def _shape_of(head: Head | None) -> dict[str, Any]:
+    """What `build_classifier` takes of a head besides dropout and weight decay; what it does not name is left out."""
+    named = {key: getattr(head, key) for key in ("pooling", "dense", "output")} if head else {}
+    return {key: value for key, value in named.items() if value}

@@ -19,12 +19,9 @@ LIMIT = 8 * 1024**3  # bytes of all cached activations; the least recently used 
 FEATURE_CODE = (  # what computes views and activations; tests/training/test_deciding_code.py compares it with the imports
     *(
         "data/prepared/examples.py",
-        "models/backbones.py",
-        "models/classifier.py",
-        "models/efficientnet_lite.py",
-        "models/flatten.py",
+        *(f"models/{name}.py" for name in ("backbones", "classifier", "flatten", "forward", "packaged_weights", "torch_pickle")),
+        *(f"models/networks/{name}.py" for name in ("body", "efficientnet_lite", "head", "initial_weights", "small_cnn")),
     ),
-    *("models/forward.py", "models/packaged_weights.py", "models/torch_pickle.py"),
     *("training/learning/augmentation.py", "training/learning/features.py", "training/learning/sealed_arrays.py"),
 )
 FEATURE_LIBRARIES = ("keras", "numpy", "pillow", "tensorflow")

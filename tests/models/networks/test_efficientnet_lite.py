@@ -11,23 +11,22 @@ from PIL import Image
 from small_graphs import PRIOR, build, draw_films
 
 from hilum.explain.explained_model import ExplainedModel
+from hilum.explain.map_layers import convolution_steps, last_convolution
 from hilum.explain.methods import gradcam
 from hilum.models.backbones import BACKBONES, find_backbone
 from hilum.models.classifier import (
     backbone_blocks,
     backbone_layers,
-    convolution_steps,
     cut,
-    last_convolution,
     load_classifier,
     model_sha256,
-    save_backbone,
     save_classifier,
     unfreeze,
 )
-from hilum.models.efficientnet_lite import build_efficientnet_lite
 from hilum.models.flatten import flatten, is_flat
 from hilum.models.forward import predictor
+from hilum.models.networks.efficientnet_lite import build_efficientnet_lite
+from hilum.models.networks.initial_weights import save_backbone
 from hilum.models.packaged_weights import read_packaged
 
 PARAMETERS = {"efficientnet_lite0": 3_413_024, "efficientnet_lite1": 4_189_344, "efficientnet_lite2": 4_869_168}  # no top
