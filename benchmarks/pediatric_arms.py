@@ -130,7 +130,7 @@ def train_way(bench: Bench, way: Way, films: Films, seed: int) -> dict[str, Any]
     )
 
     def on_epoch(step: int, metrics: dict[str, float]) -> None:
-        say(f"step {step + 1}: {epoch_line(metrics, settings.select)}")
+        say(f"{epoch_line(metrics, settings.select)}  balanced accuracy {metrics['val/balanced_accuracy']:.3f}")
 
     model, fitted = train_arm(arm, task, len(arm.phases), score_epoch(settings.select), on_epoch, bar("activations"))
     return {

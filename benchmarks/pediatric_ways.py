@@ -24,8 +24,11 @@ class Way:
 
 SOLVED = {"unfreeze": "head", "solver": "convex", "penalty": "auto"}
 HEAD = {"unfreeze": "head", "epochs": 15, "learning_rate": 1e-3, "decay": "none", "batch_norm": "auto"}
-ADAMW = {"optimizer": {"name": "adamw", "weight_decay": 0.05}}
-AVERAGED = {**ADAMW, "averaging": 0.995}
+ADAMW = {"patience": 20, "optimizer": {"name": "adamw", "weight_decay": 0.05}}
+WARM = {**ADAMW, "schedule": {"warmup": 0.5}}
+AVERAGED = {**WARM, "averaging": 0.98}
+SLOWLY = {**WARM, "averaging": 0.995}
+SMALL_BATCHES = {**SLOWLY, "batch_size": 16}
 LITE, V2, SMALL = "efficientnet_lite0", "mobilenetv2", "mobilenet_025"
 
 
@@ -52,20 +55,19 @@ WAYS = {
     "lite0, probe, balanced": Way(LITE, 160, probe="balanced"),
     "lite0, probe, discriminant": Way(LITE, 160, probe="discriminant"),
     "mobilenetv2, head, block_13": Way(V2, 160, TODAY),
+    "lite0, block_6": Way(LITE, 160, (SOLVED, above("block_6")), AVERAGED),
+    "lite0, block_6, rate 1e-4": Way(LITE, 160, (SOLVED, above("block_6", 1e-4)), AVERAGED),
+    "lite0, block_6, no average": Way(LITE, 160, (SOLVED, above("block_6")), WARM),
+    "lite0, block_6, average .995": Way(LITE, 160, (SOLVED, above("block_6")), SLOWLY),
+    "lite0, block_6, no average, no warm-up": Way(LITE, 160, (SOLVED, above("block_6")), ADAMW),
+    "lite0, block_6, head by steps first": Way(LITE, 160, (HEAD, above("block_6")), AVERAGED),
+    "lite0, block_6, no head first": Way(LITE, 160, (above("block_6"),), AVERAGED),
+    "mobilenetv2, block_6": Way(V2, 160, (SOLVED, above("block_6")), AVERAGED),
+    "mobilenetv2, all": Way(V2, 160, (SOLVED, above("all")), AVERAGED),
     "lite0, block_12": Way(LITE, 160, (SOLVED, above("block_12")), AVERAGED),
     "lite0, block_9": Way(LITE, 160, (SOLVED, above("block_9")), AVERAGED),
-    "lite0, block_6": Way(LITE, 160, (SOLVED, above("block_6")), AVERAGED),
-    "lite0, block_4": Way(LITE, 160, (SOLVED, above("block_4")), AVERAGED),
     "lite0, all": Way(LITE, 160, (SOLVED, above("all")), AVERAGED),
-    "mobilenetv2, all": Way(V2, 160, (SOLVED, above("all")), AVERAGED),
-    "lite0, block_6, adam, no average": Way(LITE, 160, (SOLVED, above("block_6"))),
-    "lite0, block_6, adamw, no average": Way(LITE, 160, (SOLVED, above("block_6")), ADAMW),
-    "lite0, block_6, average .98": Way(LITE, 160, (SOLVED, above("block_6")), {**ADAMW, "averaging": 0.98}),
-    "lite0, block_6, warm-up": Way(LITE, 160, (SOLVED, above("block_6")), {**AVERAGED, "schedule": {"warmup": 1.0}}),
     "lite0, block_6, batch 16": Way(LITE, 160, (SOLVED, above("block_6")), {**AVERAGED, "batch_size": 16}),
-    "lite0, block_6, rate 2e-4": Way(LITE, 160, (SOLVED, above("block_6", 2e-4)), AVERAGED),
-    "lite0, block_6, rate 8e-4": Way(LITE, 160, (SOLVED, above("block_6", 8e-4)), AVERAGED),
-    "lite0, block_6, head by steps first": Way(LITE, 160, (HEAD, above("block_6")), AVERAGED),
     "lite0, block_6, no class weights": Way(LITE, 160, (SOLVED, above("block_6")), {**AVERAGED, "imbalance": "none"}),
     "lite0, block_6, smoothing .1": Way(LITE, 160, (SOLVED, above("block_6")), {**AVERAGED, "label_smoothing": 0.1}),
     "lite0, block_6, exposure and framing x 2": Way(
@@ -74,7 +76,9 @@ WAYS = {
         (SOLVED, above("block_6")),
         {**AVERAGED, "augment": {"zoom": 0.16, "shift": 0.1, "gamma": 0.3, "contrast": 0.16, "brightness": 0.16}},
     ),
-    "lite0, block_6, views as they are": Way(LITE, 160, (SOLVED, above("block_6")), {**AVERAGED, "augment": {"views": 0}}),
+    "lite0, block_6, films as they are": Way(LITE, 160, (SOLVED, above("block_6")), {**AVERAGED, "augment": {"views": 0}}),
     "lite0, block_6, 224 px": Way(LITE, 224, (SOLVED, above("block_6")), AVERAGED),
+    "224 px: lite0, block_6, batch 16": Way(LITE, 224, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}}),
+    "160 px: lite0, all, batch 16": Way(LITE, 160, (above("all"),), SMALL_BATCHES),
     "today: mobilenetv2, head, block_13, 224 px": Way(V2, 224, TODAY),
 }
