@@ -52,12 +52,16 @@ CORRECTED = "none, then prevalence"
 
 @dataclass(frozen=True)
 class Films:
-    """One split, thinned in training. patients: (N,) of the test films; shares: of the classes before films were left out."""
+    """One split, thinned in training. patients, val_patients: (N,) of the test and of the validation films.
+
+    shares: of the classes before films were left out.
+    """
 
     train: Examples
     val: Examples
     test: Examples
     patients: NDArray[np.str_]
+    val_patients: NDArray[np.str_]
     shares: dict[str, float]
 
 
@@ -128,6 +132,7 @@ def load_films(root: Path, size: int, rare: str, kept: float, params: Params) ->
         rows.take(val),
         rows.take(test),
         table["patient_id"].to_numpy(str)[test],
+        table["patient_id"].to_numpy(str)[val],
         dict(zip(LABELS, shares.tolist(), strict=True)),
     )
 

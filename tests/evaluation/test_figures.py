@@ -15,7 +15,14 @@ from PIL import Image
 
 from hilum.evaluation.arm_figures import confusion_arms_figure, difference_figure, metrics_figure
 from hilum.evaluation.comparison import compare_arms
-from hilum.evaluation.figures import calibration_figure, confusion_figure, learning_figure, pr_figure, roc_figure
+from hilum.evaluation.figures import (
+    calibration_figure,
+    confusion_figure,
+    learning_figure,
+    pr_figure,
+    roc_figure,
+    scaling_figure,
+)
 from hilum.evaluation.scoring.decisions import majority_baseline
 from hilum.evaluation.statistics import Interval, patient_bootstrap
 from hilum.evaluation.style import ARM_COLOURS, DPI, arm_colour, arm_marker, to_png, with_interval, wrapped
@@ -69,6 +76,15 @@ def calibration(count):
     return lambda: calibration_figure(reliability_table(films(3, 1.5, count=count), 10), 0.1, "baseline: calibration")
 
 
+def scaling(count):
+    def draw():
+        parts = [reliability_table(films(3, skill, count=count), 10).assign(predictions=state)
+                 for state, skill in (("before", 3.0), ("after", 1.5))]  # fmt: skip
+        return scaling_figure(pd.concat(parts), {"before": 0.123, "after": 0.021}, f"{LONG}: validation films")
+
+    return draw
+
+
 def learning(phases):
     def draw():
         names = [f"{i + 1}: {what}" for i, what in enumerate(["head", "6 blocks", "all blocks"])]
@@ -116,6 +132,8 @@ FIGURES = {
     "pr 8": curves(pr_figure, pr_by_class, 8),
     "calibration": calibration(120),
     "calibration of 1 film": calibration(1),
+    "scaling": scaling(120),
+    "scaling of 1 film": scaling(1),
     "learning, 1 epoch": learning([1]),
     "learning, 2 phases": learning([10, 12]),
     "learning, short phases": learning([1, 1, 20]),
@@ -156,7 +174,17 @@ def test_nothing_is_clipped_and_no_text_lies_on_another(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["confusion 3", "confusion 4 arms", "roc 3", "pr 3", "calibration", "learning, 2 phases", "differences of 2 arms", "metrics"],
+    [
+        "confusion 3",
+        "confusion 4 arms",
+        "roc 3",
+        "pr 3",
+        "calibration",
+        "scaling",
+        "learning, 2 phases",
+        "differences of 2 arms",
+        "metrics",
+    ],
 )
 def test_the_same_bytes_twice_whatever_the_callers_style(name):
     figure = FIGURES[name]()

@@ -20,7 +20,7 @@ from hilum.models.classifier import build_classifier, load_classifier
 from hilum.models.forward import predictor
 from hilum.models.networks.initial_weights import save_backbone
 from hilum.pages.page_words import summarise_arm
-from hilum.results import file_sha256, read_json, read_predictions, write_json
+from hilum.results import file_sha256, read_json, read_predictions, read_table, write_json
 from hilum.settings.meaning import settle, spaces
 from hilum.settings.params import check_params, read_params
 from hilum.settings.training import Balance
@@ -121,6 +121,7 @@ def test_the_bit_depths_of_the_films_stand_in_model_json(own_copy: Workspace) ->
     assert (described["decision"], described["decision_factors"]) == ("probable", dict.fromkeys(CLASSES3, 1.0))
     assert told["note"].startswith("not calibrated: that takes 30 validation films"), "the small project has fewer"
     assert told["temperature"] == 1.0 and told["before"] == told["after"]
+    assert read_table(folder / "calibration.csv").empty, "nothing was fitted"
 
 
 def test_the_saved_model_is_calibrated_then_shifted_and_its_factors_decide(
@@ -161,6 +162,9 @@ def test_the_saved_model_is_calibrated_then_shifted_and_its_factors_decide(
     answers = read_predictions(own_copy.arm("baseline", "evaluation") / "predictions.csv", "val", tuple(CLASSES3))
     np.testing.assert_allclose(answers.y_prob, saved, atol=1e-5)
     np.testing.assert_array_equal(answers.y_pred, (answers.y_prob / np.array(list(prevalence.values()))).argmax(axis=1))
+    points = read_table(folder / "calibration.csv")
+    assert points.groupby("predictions")["films"].sum().to_dict() == {"before": told["films"], "after": told["films"]}
+    assert (own_copy.arm("baseline", "evaluation") / "scaling.png").is_file()
 
 
 def test_a_prevalence_that_was_answered_shifts_nothing_more() -> None:

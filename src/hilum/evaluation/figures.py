@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hilum.evaluation.style import (
     ARM_COLOURS,
+    ARM_MARKERS,
     CLASS_COLOURS,
     CLASS_DASHES,
     COUNT_COLOURS,
@@ -131,6 +132,31 @@ def calibration_figure(table: pd.DataFrame, error: float, title: str) -> Figure:
     bars = bottom.bar((table["low"] + table["high"]) / 2, table["films"], width=0.9 / len(table), color=ARM_COLOURS[0])
     bottom.bar_label(bars, labels=[str(n) if n else "" for n in table["films"]], fontsize=8, padding=1)
     bottom.set(xlabel="confidence: probability of the prediction", ylabel="films", ylim=(0, 1.25 * max(table["films"].max(), 1)))
+    bottom.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    return figure
+
+
+@styled
+def scaling_figure(points: pd.DataFrame, errors: Mapping[str, float], title: str) -> Figure:
+    """Accuracy over the confidence of the prediction before and after calibration, and each bin's share of the films.
+
+    points: a row per bin with `predictions` (before or after), low, high, films, confidence, accuracy. errors: by `predictions`.
+    """
+    figure = new_figure(5.4, 6.0, title)
+    top, bottom = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
+    top.plot([0, 1], [0, 1], color=GUIDE, linewidth=1, linestyle=":", label="perfect")
+    for place, state in enumerate(("before", "after")):
+        rows = points[points["predictions"] == state]
+        some = rows[rows["films"] > 0]
+        colour, marker = ARM_COLOURS[1 - place], ARM_MARKERS[1 - place]
+        told = f"{state} (ECE {errors[state]:.3f})"
+        top.plot(some["confidence"], some["accuracy"], marker=marker, color=colour, label=told)
+        middle, width = (rows["low"] + rows["high"]) / 2, 0.4 / len(rows)
+        bottom.bar(middle + (place - 0.5) * width, rows["films"], width=width, color=colour)
+    top.set(ylabel="accuracy", xlim=(0, 1), ylim=(-0.03, 1.03))
+    top.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, borderaxespad=0.2, columnspacing=1.2)
+    top.grid(visible=True)
+    bottom.set(xlabel="confidence: probability of the prediction", ylabel="films")
     bottom.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     return figure
 

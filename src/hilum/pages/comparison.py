@@ -19,7 +19,13 @@ from hilum.pages.templates import render
 PAGE = "comparison.html"  # its name in the folder of the comparison
 SHOWN_CHANGES = 100  # rows of a list of changed predictions on the page
 FIGURES = ("differences", "metrics", "confusion")
-ARM_FIGURES = {"roc": "ROC", "pr": "Precision and recall", "calibration": "Calibration", "learning": "Learning curves"}
+ARM_FIGURES = {
+    "roc": "ROC",
+    "pr": "Precision and recall",
+    "calibration": "Calibration",
+    "learning": "Learning curves",
+    "scaling": "Calibration before and after",
+}
 
 
 class CalibrationRow(TypedDict):
@@ -69,7 +75,7 @@ class ComparisonPage:
     shortcut_baselines: of `shortcut_baseline_rows`; margin: how far an arm must be above a shortcut baseline.
     explanation: columns arm, method, measure, value, low, high, films, chance_random, chance_centre; may be empty.
     notes: on each of its measures, in the order of the page; agreement: of the methods, an arm each.
-    figures: PNG by key: differences, metrics, confusion, and roc, pr, calibration, learning with `/<arm>`.
+    figures: PNG by key: differences, metrics, confusion, and roc, pr, calibration, learning, scaling with `/<arm>`.
     audit: the section on the audit as HTML, may be empty.
     panels: (caption, PNG), one film each. sanity: of `sanity_section.render_sanity`, may be empty.
     folds: of `folds_section.render_folds`, empty where there were no folds.

@@ -212,6 +212,9 @@ def draw_figures(
     for name, arm in arms.items():
         for kind, file in (("roc", "roc.png"), ("pr", "pr.png"), ("calibration", "calibration.png")):
             figures[f"{kind}/{name}"] = (arm.folder["evaluation"] / file).read_bytes()
+        scaling = arm.folder["evaluation"] / "scaling.png"
+        if scaling.is_file():
+            figures[f"scaling/{name}"] = scaling.read_bytes()
         figures[f"learning/{name}"] = (arm.folder["evaluation"] / "curves.png").read_bytes()
     return figures
 

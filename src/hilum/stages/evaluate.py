@@ -13,7 +13,7 @@ from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.prepared.loading import SplitFilms, load_films, load_split, read_manifest
 from hilum.evaluation.acquisition import acquisition_features, answer_by_features, source_features
 from hilum.evaluation.contact_sheet import draw_contact_sheet
-from hilum.evaluation.figures import calibration_figure, confusion_figure, learning_figure, pr_figure, roc_figure
+from hilum.evaluation.figures import calibration_figure, confusion_figure, learning_figure, pr_figure, roc_figure, scaling_figure
 from hilum.evaluation.repeat_figures import repeats_figure
 from hilum.evaluation.repeat_tables import flat_repeats, repeat_interval_table, repeat_table
 from hilum.evaluation.repeats import repeat_intervals, resample_repeats
@@ -57,6 +57,7 @@ def run(arm: str) -> None:
         flags = write_shortcut_baselines(folder, by_part["test"], params.evaluate, params.evaluate.seed, description, workspace)
         trained = read_json(training / "settings.json")
         draw_learning(folder, read_table(training / "history.csv"), trained, arm)
+        draw_scaling(folder, training, arm)
         films = load_split(workspace.prepared, workspace.split, "train", description["classes"])
         seed = {"train.seed": description["repeat"]["seed"]} if "repeat" in description else {}
         draw_augmented(folder, films, description["classes"], {**trained["params"], **seed})
@@ -229,6 +230,16 @@ def draw_learning(folder: Path, history: pd.DataFrame, settings: dict[str, Any],
     metrics = list(dict.fromkeys(["val/auroc_macro" if select in losses else select, "val/balanced_accuracy"]))
     figure = learning_figure(shown, losses, metrics, settings["best_step"] + 1, f"{arm}: learning curves")
     (folder / "curves.png").write_bytes(to_png(figure))
+
+
+def draw_scaling(folder: Path, training: Path, arm: str) -> None:
+    """Validation films before and after calibration, where one was fitted; trainings of earlier versions hold no points."""
+    if not (training / "calibration.csv").is_file() or (points := read_table(training / "calibration.csv")).empty:
+        return
+    told = read_json(training / "calibration.json")
+    errors = {state: told[state]["ece"] for state in ("before", "after")}
+    save = to_png(scaling_figure(points, errors, f"{arm}: calibration, validation films, cross-fitted"))
+    (folder / "scaling.png").write_bytes(save)
 
 
 def draw_augmented(folder: Path, train: SplitFilms, classes: list[str], trained: Mapping[str, Any]) -> None:

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.prepared.loading import load_split, read_grey_bits
-from hilum.evaluation.scoring.calibration import Calibration, calibrate, describe_calibration, flat_calibration, tell_calibration
+from hilum.evaluation.scoring.calibration import (
+    Calibration,
+    calibrate,
+    describe_calibration,
+    flat_calibration,
+    tabulate_reliability,
+    tell_calibration,
+)
 from hilum.evaluation.scoring.decisions import find_factors, find_threshold
 from hilum.evaluation.scoring.epochs import epoch_line, median_repeat, score_epoch
 from hilum.evaluation.scoring.metrics import score
@@ -316,6 +323,7 @@ def write_training(folder: Path, fitted: Fitted, train: Examples, classes: list[
 
 
 def write_calibration(folder: Path, calibration: Calibration, classes: list[str]) -> None:
-    """calibration.json, and its numbers among the metrics of the training."""
+    """calibration.json, the points of its drawing, and its numbers among the metrics of the training."""
+    write_table(folder / "calibration.csv", pd.DataFrame(tabulate_reliability(calibration)))
     write_json(folder / "calibration.json", describe_calibration(calibration, classes))
     write_json(folder / "metrics.json", {**read_json(folder / "metrics.json"), **flat_calibration(calibration, classes)})

@@ -14,9 +14,10 @@ from hilum.evaluation.scoring.calibration import (
     find_scaling,
     flat_calibration,
     measure_answers,
+    tabulate_reliability,
     weigh_to_prior,
 )
-from hilum.evaluation.scoring.metrics import brier, ece, log_loss
+from hilum.evaluation.scoring.metrics import BINS, brier, ece, log_loss
 from hilum.evaluation.scoring.scaling import softmax
 from hilum.records import Labels
 
@@ -92,6 +93,25 @@ def test_calibration_lowers_the_loss_of_a_model_that_is_too_sure_on_patients_not
     hopeful = measure_answers(labels, found.scaling.apply(logits), weigh_to_prior(labels, EVEN))
     assert found.after["log_loss"] > hopeful["log_loss"], "the figure of the fitted films themselves is hopeful"
     assert found.own_before["log_loss"] == pytest.approx(log_loss(labels, softmax(logits), labels))
+
+
+def test_the_points_of_the_drawing_hold_the_calibration_errors_before_and_after() -> None:
+    """Each bin's share of the films times its gap, summed, is the error; before, the model is too sure."""
+    logits, labels = draw(300, EVEN, EVEN, 4.0, seed=6)
+    labels[:40] = 0  # shares of the classes that are not the prior's
+    found = calibrate("temperature", logits, labels, patients_of(300), EVEN, seed=7)
+    points = tabulate_reliability(found)
+    assert sorted(set(points["predictions"])) == ["after", "before"] and len(points["low"]) == 2 * BINS
+    for state, figures in (("before", found.before), ("after", found.after)):
+        here = np.array(points["predictions"]) == state
+        share, gap = (np.array(points[name])[here] for name in ("share", "accuracy"))
+        gap = gap - np.array(points["confidence"])[here]
+        assert share.sum() == pytest.approx(1) and np.array(points["films"])[here].sum() == 300
+        assert np.nansum(share * np.abs(gap)) == pytest.approx(figures["ece"])
+    sure = np.array(points["confidence"])[:BINS] - np.array(points["accuracy"])[:BINS]
+    assert np.nanmean(sure) > 0.05
+    unfitted = calibrate("none", logits, labels, patients_of(300), EVEN, seed=7)
+    assert tabulate_reliability(unfitted)["low"] == [], "nothing was fitted, so there is nothing to draw"
 
 
 def test_figures_with_weights_of_one_are_the_metrics() -> None:

@@ -10,6 +10,7 @@ from hilum.evaluation.scoring.metrics import BINS, confidence_bin
 from hilum.evaluation.scoring.scaling import Logits, Scaling, Weights, fit_biases_too, fit_temperature, keep_as_it_is, softmax
 from hilum.records import Labels, Probabilities
 
+Bins = dict[str, NDArray[Any]]  # column -> (BINS,)
 Prior = NDArray[np.float64]  # (K,) shares of the classes, in all 1
 Patients = NDArray[np.str_]  # (N,) of each film
 
@@ -26,7 +27,7 @@ class Calibration:
     word: of `train.calibration`. scaling: folded into the model. films, patients: how many it was fitted on.
     prior: (K,) of the model's probabilities. before, after: log_loss, brier and ece of these films, weighted to that prior;
     own_before, own_after: the same of the unweighted films. Those after are cross-fitted over patients in `folds` folds, and NaN
-    if there are too few patients for that.
+    if there are too few patients for that. bins_before, bins_after: of `fill_bins`, what the weighted calibration errors sum up.
     """
 
     word: str
@@ -39,6 +40,8 @@ class Calibration:
     after: dict[str, float]
     own_before: dict[str, float]
     own_after: dict[str, float]
+    bins_before: Bins
+    bins_after: Bins
 
 
 def weigh_to_prior(labels: Labels, prior: Prior) -> Weights:
@@ -103,7 +106,12 @@ def calibrate(word: str, logits: Logits, labels: Labels, patients: Patients, pri
         len(np.unique(patients)),
         prior,
         folds,
-        *(measure_answers(labels, predictions, weigh) for weigh in (weights, own) for predictions in (before, after)),
+        before=measure_answers(labels, before, weights),
+        after=measure_answers(labels, after, weights),
+        own_before=measure_answers(labels, before, own),
+        own_after=measure_answers(labels, after, own),
+        bins_before=fill_bins(labels, before, weights),
+        bins_after=fill_bins(labels, after, weights),
     )
 
 
@@ -140,10 +148,38 @@ def measure_answers(labels: Labels, predictions: Probabilities, weights: Weights
     share, films = weights / weights.sum(), np.arange(len(labels))
     true = np.clip(predictions[films, labels], np.finfo(np.float64).eps, 1.0)  # (N,)
     distance = np.square(predictions - np.eye(predictions.shape[1])[labels]).sum(axis=1)  # (N,)
+    bins = fill_bins(labels, predictions, weights)
+    error = float(np.nansum(bins["share"] * np.abs(bins["accuracy"] - bins["confidence"])))
+    return {"log_loss": float(-share @ np.log(true)), "brier": float(share @ distance), "ece": error}
+
+
+def fill_bins(labels: Labels, predictions: Probabilities, weights: Weights) -> Bins:
+    """Per bin of the most probable class's probability (BINS,): low, high, films, share (of all weights), confidence, accuracy.
+
+    confidence, accuracy: weighted means, NaN in an empty bin; films without a finite probability are in none.
+    """
+    finite = np.isfinite(predictions).all(axis=1)
+    labels, predictions, weights = labels[finite], predictions[finite], weights[finite] / weights.sum()
     said = predictions.argmax(axis=1)
-    confidence = predictions[films, said]
-    gap = np.bincount(confidence_bin(confidence, BINS), weights=share * ((said == labels) - confidence), minlength=BINS)
-    return {"log_loss": float(-share @ np.log(true)), "brier": float(share @ distance), "ece": float(np.abs(gap).sum())}
+    confidence = predictions[np.arange(len(labels)), said]  # (N,)
+    place = confidence_bin(confidence, BINS)
+    share = np.bincount(place, weights=weights, minlength=BINS)
+    some = np.where(share > 0, share, np.nan)
+    return {
+        "low": np.arange(BINS) / BINS,
+        "high": np.arange(1, BINS + 1) / BINS,
+        "films": np.bincount(place, minlength=BINS),
+        "share": share,
+        "confidence": np.bincount(place, weights=weights * confidence, minlength=BINS) / some,
+        "accuracy": np.bincount(place, weights=weights * (said == labels), minlength=BINS) / some,
+    }
+
+
+def tabulate_reliability(found: Calibration) -> dict[str, list[Any]]:
+    """The columns of calibration.csv: `predictions` (before or after) and those of `fill_bins`; no row without a fit."""
+    parts = {"before": found.bins_before, "after": found.bins_after} if found.folds else {}
+    columns = {name: [value for bins in parts.values() for value in bins[name].tolist()] for name in found.bins_before}
+    return {"predictions": [state for state in parts for _ in range(BINS)], **columns}
 
 
 def describe_calibration(found: Calibration, classes: list[str]) -> dict[str, Any]:
