@@ -36,7 +36,7 @@ from hilum.workspace import Workspace, find_workspace
 PARTS = ("val", "test")
 
 
-def run(arm: str) -> None:
+def run(arm: str) -> dict[str, Any]:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
     training = workspace.arm(arm, "training")
@@ -66,6 +66,7 @@ def run(arm: str) -> None:
         say(f"{arm}: test/{name} {metrics[f'test/{name}']:.3f} [{low:.3f}, {high:.3f}]")
     for name in [name for name, told in flags.items() if told == "flagged"]:
         say(f"{arm}: flagged, not clearly above what {SEES[name][0]} can predict without the lungs")
+    return {"arm": arm, "metrics": metrics, "flags": flags}
 
 
 def prediction(predict: Any, films: SplitFilms, description: dict[str, Any]) -> Predictions:

@@ -1,6 +1,7 @@
 """predict: a model's predictions for a folder of films, a row per file, written row by row and continued if interrupted."""
 
 from pathlib import Path
+from typing import Any
 
 from hilum.explain.methods.registry import METHODS
 from hilum.serving.folder import predict_folder
@@ -21,7 +22,7 @@ def run(
     square: str = "",
     scaling: str = "",
     threshold: str = "",
-) -> None:
+) -> dict[str, Any]:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
     check_names("--explain", explain, list(METHODS))
@@ -32,4 +33,4 @@ def run(
         known = (
             read_verdicts(model, described, explained.background, params.explain, workspace, params.tracking) if methods else {}
         )
-        predict_folder(explained, described, images, out, {name: known.get(name, "") for name in methods}, params)
+        return predict_folder(explained, described, images, out, {name: known.get(name, "") for name in methods}, params)
