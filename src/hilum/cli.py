@@ -60,27 +60,16 @@ class MaskingParser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all verbs."""
-    raw = argparse.RawDescriptionHelpFormatter
     parser = MaskingParser(
         prog="hilum",
         description="chest X-ray classifiers that show where they look",
         epilog="\n".join(("exit status:", *(_tell_exit(code) for code in EXITS))),
-        formatter_class=raw,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--print-completion", action=PrintCompletion, choices=SHELLS, help="print the script that completes words in this shell"
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    added = {
-        verb: verbs.add_parser(
-            verb,
-            help=text,
-            description=textwrap.fill(text, 78),
-            epilog="\n  ".join(("examples:", *EXAMPLES[verb])),
-            formatter_class=raw,
-        )
-        for verb, text in VERBS.items()
-    }
+    added = _add_verbs(parser)
     added["check"].add_argument("--dry-run", action="store_true", help="list the stages that would run, and why; write nothing")
     added["doctor"].add_argument("--mend", action="store_true", help="mend what can be mended without a loss")
     added["acquire"].add_argument("--source", required=True, help="name in acquire.sources")
@@ -110,6 +99,21 @@ def build_parser() -> argparse.ArgumentParser:
         for name, text in OF_SCRIPTS.items():
             added[verb].add_argument(f"--{name}", action="store_true", help=text)
     return parser
+
+
+def _add_verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """A parser for each verb, with its description and examples."""
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    added = {}
+    for verb, text in VERBS.items():
+        added[verb] = verbs.add_parser(
+            verb,
+            help=text,
+            description=textwrap.fill(text, 78),
+            epilog="\n  ".join(("examples:", *EXAMPLES[verb])),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    return added
 
 
 def _tell_exit(code: int) -> str:

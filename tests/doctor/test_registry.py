@@ -140,12 +140,7 @@ def damaged_package(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def films_gone(made: Made, _: pytest.MonkeyPatch) -> None:
-    made.set(
-        {
-            "acquire.sources": {"phantom": {"reader": "folder", "root": "films/clinic", "mode": "copy"}},
-            "pretrain.source": "phantom",
-        }
-    )
+    made.set({"acquire.sources.clinic": {"reader": "folder", "root": "films/clinic", "mode": "copy", "pattern": "", "table": ""}})
 
 
 @dataclass(frozen=True)
@@ -243,6 +238,15 @@ FAULTS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """MLflow puts the address of a store that it opens into the environment."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture
 def planted(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Fault, Made]]:
     """A copy of the project with one fault in it."""
@@ -306,6 +310,7 @@ def test_a_project_in_pieces_is_examined_to_the_end_and_mended_as_far_as_nothing
 ) -> None:
     made = Made(tmp_path / "project")
     shutil.copytree(with_stores.root, made.root, symlinks=True)
+    (made.root / ".dvc/tmp").mkdir(exist_ok=True)
     (made.root / "params.yaml").write_text("train: [")
     (made.root / "dvc.lock").write_text("")
     (made.root / ".dvc/tmp/rwlock").write_text("{")

@@ -57,6 +57,7 @@ def leave_open(project: Project) -> None:
 def leave_hardlink_lock(project: Project) -> None:
     """DVC's own lock under `core.hardlink_lock`, taken by a process that was killed."""
     (project.root / ".dvc" / "tmp").mkdir(exist_ok=True)
+    (project.root / ".dvc" / "tmp" / "lock").unlink(missing_ok=True)  # of DVC's other kind of lock
     code = (
         "import time; from pathlib import Path; from dvc.lock import make_lock\n"
         "lock = make_lock('.dvc/tmp/lock', tmp_dir='.dvc/tmp', hardlink_lock=True); lock.lock()\n"

@@ -1,6 +1,7 @@
 """Which stages `dvc repro` would run and why, by DVC's own comparison; nothing is written below the project."""
 
 import graphlib
+import json
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -12,13 +13,14 @@ from typing import Any
 from hilum.project.stage_records import StageRecord, read_record
 from hilum.workspace import Workspace
 
-ALWAYS, RUNS, MAY = "runs at every call", "runs", "may run"
+ALWAYS, RUNS, MAY, RESTORED = "runs at every call", "runs", "may run", "is restored from DVC's cache"
 FACTS = "data/facts.json"
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A stage that would run. kind: ALWAYS; RUNS, for reasons of its own; MAY: if what it reads comes out different from before.
+    """A stage that would run. kind: ALWAYS; RUNS, for reasons of its own; MAY: if what it reads comes out different from before;
+    RESTORED: only its outputs are missing or changed, and the cache has them.
 
     name: as DVC has it, `train@baseline`; why: each reason in words; record: of its last run, None where there is none.
     """
@@ -62,17 +64,18 @@ def _plan(stage: Any, facts: Mapping[str, Any], before: list[Planned], workspace
     record = read_record(workspace, *(name.split("@", 1) if "@" in name else (name, "")))
     if stage.always_changed:
         return Planned(name, ALWAYS, ("it validates params.yaml and writes data/facts.json",), record)
-    certain = [one.words for one in before if one.kind != ALWAYS]
-    own = tuple(_reasons(stage, facts, skipped=bool(certain)))
-    if own:
-        return Planned(name, RUNS, own, record)
+    certain = [one.words for one in before if one.kind in (RUNS, MAY)]
+    reasons, outs = tuple(_reasons(stage, facts, any(one.kind != ALWAYS for one in before))), tuple(_changed_outs(stage))
+    if reasons or (outs and not all(_is_cached(out) for out in stage.outs)):
+        return Planned(name, RUNS, (*reasons, *outs), record)
     if certain:
-        return Planned(name, MAY, (f"if the results of {', '.join(certain)} come out different",), record)
-    return None
+        return Planned(name, MAY, (f"if the results of {', '.join(certain)} come out different", *outs), record)
+    return Planned(name, RESTORED, outs, record) if outs else None
 
 
 def _reasons(stage: Any, facts: Mapping[str, Any], skipped: bool) -> Iterator[str]:
-    """What differs from dvc.lock. skipped: whether an earlier stage runs, so that inputs that are missing will be there."""
+    """What differs from dvc.lock. skipped: whether an earlier stage runs or is restored, so that
+    missing inputs will be there."""
     if not any(entry.hash_info for entry in stage.outs):
         yield "it has not run yet"
         return
@@ -82,12 +85,30 @@ def _reasons(stage: Any, facts: Mapping[str, Any], skipped: bool) -> Iterator[st
         if hasattr(dep, "read_params"):
             yield from _changed_params(dep, facts)
         else:
-            for path, how in dep.workspace_status().items():
-                if not (skipped and how == "deleted"):
-                    yield f"{path} {'is missing' if how == 'deleted' else 'changed'}"
+            how = _status(dep)
+            if how and not (skipped and how == "deleted"):
+                yield f"{dep.def_path} {'is missing' if how == 'deleted' else 'changed'}"
+
+
+def _changed_outs(stage: Any) -> Iterator[str]:
     for out in stage.outs:
-        for path, how in out.workspace_status().items():
-            yield f"its output {path} {'is missing' if how == 'deleted' else 'was changed'}"
+        if out.hash_info and (how := _status(out)):
+            yield f"its output {out.def_path} {'is missing' if how == 'deleted' else 'was changed'}"
+
+
+def _is_cached(out: Any) -> bool:
+    """Whether DVC's cache has every file of an output; looked up by name, since DVC's own check deletes damaged ones."""
+    if not out.hash_info:
+        return False
+    listing = Path(out.cache.oid_to_path(out.hash_info.value))
+    if not listing.is_file() or not out.hash_info.isdir:
+        return listing.is_file()
+    return all(Path(out.cache.oid_to_path(entry["md5"])).is_file() for entry in json.loads(listing.read_text()))
+
+
+def _status(entry: Any) -> str:
+    """`deleted`, `modified` or `new` by DVC's comparison with dvc.lock; empty where nothing differs."""
+    return str(next(iter(entry.workspace_status().values()), ""))
 
 
 def _changed_params(dep: Any, facts: Mapping[str, Any]) -> Iterator[str]:
@@ -121,7 +142,7 @@ def _look_up(values: Any, key: str) -> Any:
 
 
 def _name(stage: Any) -> str:
-    return str(stage.addressing)
+    return str(stage.name)
 
 
 def _overlap(out: str, dep: str) -> bool:

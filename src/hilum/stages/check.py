@@ -11,7 +11,7 @@ from hilum.data.fingerprints import fingerprint, hash_files
 from hilum.models.packaged_weights import hash_packaged
 from hilum.progress import bar, say, say_wrapped, tell_bytes, tell_seconds
 from hilum.project.faults import KNOWN_WEIGHTS, find_faults, find_missing, packaged_weights
-from hilum.project.plan import ALWAYS, MAY, Planned, plan_stages
+from hilum.project.plan import MAY, RUNS, Planned, plan_stages
 from hilum.results import file_sha256, folder_digest, write_json
 from hilum.settings.meaning import pretrained_backbones, spaces
 from hilum.settings.params import Params, read_params
@@ -44,7 +44,7 @@ def plan(params: Params, workspace: Workspace) -> dict[str, Any]:
         say(f"{arm} is no longer cross-validated: `check` would set {folder} aside")
     with copied_memory(workspace) as memory:
         planned = plan_stages(workspace, gather_facts(params, workspace, memory))
-    later = [one for one in planned if one.kind != ALWAYS]
+    later = [one for one in planned if one.kind in (RUNS, MAY)]
     for one in planned:
         last = f" (last time {tell_seconds(one.record.seconds)}, {tell_bytes(one.record.size)})" if one.record else ""
         more = f"; and {len(one.why) - SHOWN} more reasons" if len(one.why) > SHOWN else ""
