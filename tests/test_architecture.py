@@ -14,7 +14,9 @@ TESTS = Path(__file__).parent
 FLOORS = [  # from the top; parts of one floor do not import each other
     {"__main__"},
     {"cli"},
+    {"completion", "examples"},
     {"stages"},
+    {"doctor"},
     {"project"},
     {"pages"},
     {"audit", "serving"},
@@ -23,7 +25,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"data"},
     {"tracking"},
     {"results", "commit", "progress", "pictures", "code_version", "ownership", "packages", "masked_output"},
-    {"workspace", "addresses", "cells"},
+    {"workspace", "addresses", "cells", "exits"},
     {"settings", "records"},
 ]
 ROOMS = {  # the floors inside a part; "": the files that stand in no room of their own
@@ -51,6 +53,8 @@ HOMES = {
     "skimage": {"explain"},
     "pydicom": {"data"},
     "jinja2": {"pages"},
+    "dvc": {"project"},
+    "shtab": {"completion"},
     "tensorflow": {"models", "training", "explain", "audit", "tracking"},
     "keras": {"models", "training", "explain", "audit", "tracking"},
 }
@@ -88,7 +92,7 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     "settings.params": {"Audit", "Compare", "Evaluate", "Params", "Tracking", "check_params", "find_arm", "read_params"},
     "settings.yaml_text": {"FLOAT", "INT", "Loader", "read_int", "read_yaml"},
     "settings.roots": {"FILE", "VARIABLE", "check_roots", "read_roots"},
-    "progress": {"bar", "say", "tell_time_left"},
+    "progress": {"bar", "say", "say_wrapped", "tell_bytes", "tell_seconds", "tell_time_left"},
     "workspace": {"Workspace", "find_workspace"},
 }
 OUTSIDE = {  # imported by a stage for what it does outside of the graph
@@ -241,6 +245,12 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
         *("settings/errors.py", "settings/meaning.py", "settings/search_space.py", "settings/sources.py"),
         *("settings/training.py", "settings/training_faults.py"),
     ),
+    "doctor/test_registry.py": (
+        *("doctor/environment.py", "doctor/finding.py", "doctor/inputs.py", "doctor/interruptions.py", "doctor/machine.py"),
+        *("doctor/pipeline.py", "doctor/processes.py", "doctor/stores.py", "stages/doctor.py"),
+        *("tracking/left_runs.py", "training/left_trials.py"),
+    ),
+    "test_cli.py": ("completion.py", "examples.py", "exits.py"),
     "serving/test_folder.py": (*("serving/predictions.py", "serving/folder_panels.py", "stages/predict.py"),),
     "stages/test_check.py": ("project/faults.py",),
     "stages/test_experiment.py": ("project/overrides.py",),

@@ -2,7 +2,9 @@
 
 import gc
 import importlib
+import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,13 +14,18 @@ from typing import Any
 
 import pytest
 
-from hilum.cli import VERBS, build_parser, main
-from hilum.project import earlier_stages, names
+from hilum.cli import OF_SCRIPTS, SCRIPTED, VERBS, build_parser, main
+from hilum.completion import SHELLS
+from hilum.examples import EXAMPLES
+from hilum.exits import EXITS, FoundError
+from hilum.project import earlier_stages, names, stage_records
 
 ROOT = Path(__file__).resolve().parents[1]
 UNTOLD = dict.fromkeys(("classes", "size", "square", "scaling", "threshold"), "")  # of a user's own model
 CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
-    **{verb: ([], {}) for verb in ("check", "verify", "prepare", "split", "pretrain", "compare", "publish")},
+    "check": (["--dry-run"], {"dry_run": True}),
+    "doctor": (["--mend", "--quiet"], {"mend": True}),
+    **{verb: ([], {}) for verb in ("verify", "prepare", "split", "pretrain", "compare", "publish")},
     **{verb: (["--arm", "baseline"], {"arm": "baseline"}) for verb in ("tune", "train", "evaluate", "crossvalidate", "audit")},
     "explain": (
         ["--image", "film.png", "--model", "m.keras", "--methods", "all"],
@@ -57,23 +64,28 @@ def handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 class Stage:
     """Stands for a stage's module, so that none is really imported."""
 
-    def __init__(self, failure: BaseException | None = None) -> None:
-        self.failure = failure
+    def __init__(self, failure: BaseException | None = None, found: dict[str, Any] | None = None) -> None:
+        self.failure, self.found = failure, found
         self.imported: list[str] = []
         self.calls: list[dict[str, Any]] = []
 
-    def run(self, **arguments: Any) -> None:
+    def run(self, **arguments: Any) -> dict[str, Any] | None:
         self.calls.append(arguments)
+        print("a line of the stage")
         if self.failure:
             raise self.failure
+        return self.found
 
     def import_module(self, name: str) -> "Stage":
         self.imported.append(name)
         return self
 
 
-def put_in_place(monkeypatch: pytest.MonkeyPatch, failure: BaseException | None = None) -> Stage:
-    stage = Stage(failure)
+def put_in_place(
+    monkeypatch: pytest.MonkeyPatch, failure: BaseException | None = None, found: dict[str, Any] | None = None
+) -> Stage:
+    stage = Stage(failure, found)
+    monkeypatch.setattr(stage_records, "keep_record", lambda verb, chosen, seconds: [])
     monkeypatch.setattr(names, "check_names", lambda chosen: None)
     monkeypatch.setattr(earlier_stages, "check_earlier", lambda verb, chosen: None)
     monkeypatch.setattr(importlib, "import_module", stage.import_module)
@@ -192,9 +204,108 @@ def test_a_sigterm_is_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["check"]) == 130
 
 
-def test_help_lists_every_verb() -> None:
+def test_help_lists_every_verb_and_every_exit_status() -> None:
     text = " ".join(build_parser().format_help().split())
     assert all(f" {verb} {what}" in text for verb, what in VERBS.items())
+    assert all(f" {code} {meaning}" in text for code, meaning in EXITS.items())
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+@pytest.mark.parametrize("verb", ["", *VERBS])
+def test_help_fits_the_terminal(
+    verb: str, columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    with pytest.raises(SystemExit):
+        main([*[verb] * bool(verb), "--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= int(columns)
+
+
+def test_every_verb_has_examples_and_each_is_a_command_that_is_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(EXAMPLES) == list(VERBS)
+    for verb, examples in EXAMPLES.items():
+        with pytest.raises(SystemExit):
+            main([verb, "--help"])
+        told = capsys.readouterr().out
+        for example in examples:
+            assert example in told
+            words = shlex.split(example, comments=True)
+            call = words[words.index("hilum") + 1 :]
+            end = next((i for i, word in enumerate(call) if word in ("|", "&&")), len(call))
+            assert vars(build_parser().parse_args(call[:end]))["verb"] == verb
+
+
+@pytest.mark.parametrize("verb", SCRIPTED)
+def test_a_script_gets_one_json_object_and_the_lines_aside(
+    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = put_in_place(monkeypatch, found={"films": 3, "auroc": float("nan"), "out": Path("a.csv")})
+    assert main([verb, *CALLS[verb][0], "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert stage.calls and err.strip() == ("" if "--quiet" in CALLS[verb][0] else "a line of the stage")
+    assert json.loads(out) == {"verb": verb, "exit": 0, "films": 3, "auroc": None, "out": "a.csv"}
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "told"),
+    [
+        (ValueError("size must be even"), 1, {"refused": "size must be even"}),
+        (FoundError({"changed": ["a"]}), 3, {"changed": ["a"]}),
+        (KeyboardInterrupt(), 130, {"interrupted": True}),
+    ],
+)
+def test_a_script_learns_from_json_too_how_a_verb_ended(
+    failure: BaseException, status: int, told: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_in_place(monkeypatch, failure)
+    assert main(["verify", "--json"]) == status
+    assert status in EXITS
+    assert json.loads(capsys.readouterr().out) == {"verb": "verify", "exit": status, **told}
+
+
+def test_quiet_prints_errors_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    put_in_place(monkeypatch)
+    assert main(["check", "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    put_in_place(monkeypatch, ValueError("size must be even"))
+    assert main(["check", "--quiet"]) == 1
+    assert capsys.readouterr() == ("", "hilum check: size must be even\n")
+
+
+def test_only_verbs_that_scripts_use_have_their_options() -> None:
+    for verb in VERBS:
+        given = [*CALLS[verb][0], *(f"--{name}" for name in OF_SCRIPTS)]
+        assert bool(build_parser().parse_known_args([verb, *given])[1]) == (verb not in SCRIPTED)
+
+
+def complete(line: str, folder: Path) -> list[str]:
+    """What bash offers for the last word of a line, by the script that hilum prints."""
+    script = call(["--print-completion", "bash"], folder)
+    assert script.returncode == 0, script.stderr
+    (folder / "completion.sh").write_text(script.stdout)
+    words = shlex.join(line.split(" "))
+    asked = (
+        "source ./completion.sh; COMP_WORDS=(" + words + "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); "
+        "$(complete -p hilum | sed 's/.*-F \\([^ ]*\\).*/\\1/') hilum; printf '%s\\n' \"${COMPREPLY[@]}\""
+    )
+    answer = subprocess.run(["bash", "-c", asked], cwd=folder, capture_output=True, text=True, check=False)
+    return answer.stdout.split()
+
+
+def test_bash_completes_verbs_options_and_files(tmp_path: Path) -> None:
+    (tmp_path / "my.keras").touch()
+    assert complete("hilum e", tmp_path) == ["evaluate", "explain", "experiment"]
+    assert complete("hilum predict --mo", tmp_path) == ["--model"]
+    assert complete("hilum predict --model my", tmp_path) == ["my.keras"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_each_shell_gets_a_script_with_every_verb(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--print-completion", shell])
+    assert ended.value.code == 0
+    script = capsys.readouterr().out
+    assert all(verb in script for verb in VERBS)
 
 
 def call(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hilum.cli import VERBS, build_parser
+from hilum.exits import EXITS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "commands.md"
 SECTIONS = dict(re.findall(r"^## hilum (\w+)\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.MULTILINE | re.DOTALL))
@@ -42,3 +43,8 @@ def test_a_section_says_what_is_written_and_every_option_with_its_default(verb: 
     assert [name for name, *_ in ROW.findall(section)] == list(wanted)
     assert told == wanted
     assert ("No options." in section) == (not wanted)
+
+
+def test_the_page_has_the_table_of_exit_statuses() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.+?) \|$", PAGE.read_text(), re.MULTILINE)
+    assert {int(code): meaning for code, meaning in rows} == EXITS

@@ -9,7 +9,7 @@ import yaml
 from architecture import PACKAGE, files_behind
 from stepping import take_steps
 
-from hilum.cli import VERBS, build_parser
+from hilum.cli import OF_SCRIPTS, SCRIPTED, VERBS, build_parser
 from hilum.project.overrides import NAMED, find_places
 from hilum.settings.explain import Explain, MethodSettings
 from hilum.settings.params import Params, read_params
@@ -18,8 +18,9 @@ from hilum.training.task import logged_params
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ROOT / "src" / "hilum" / "stages"
-OUTSIDE = {"publish", "verify", "ui", "predict", "export", "experiment"}  # of the graph: nothing depends on what they leave
-NO_ENTRY = {"ui"}  # for a person at this machine: no entry point of `mlflow run` either
+OUTSIDE = {"publish", "verify", "predict", "export", "experiment"}  # of the graph: nothing depends on what they leave
+NO_ENTRY = {"doctor", "ui"}  # neither a stage nor an entry point: for a person in front of this folder
+HERE_ONLY = {"check": {"dry_run"}}  # options of the command line alone
 LOGGED = {"train": {"acquire", "pretrain"}}  # named in the run only: what they change arrives in data/split and data/pretrained
 UNREAD = {"profile"}  # of `explain`: it stands for the lists that it fills
 READ_TOO = {  # (stage, section) -> keys that it reads and logs under no name of their own
@@ -49,7 +50,7 @@ def parameters_of(verb: str) -> list[str]:
 def options_of(verb: str) -> list[str]:
     verbs = next(action for action in build_parser()._actions if action.dest == "verb")
     assert isinstance(verbs.choices, dict)
-    return [action.dest for action in verbs.choices[verb]._actions if action.dest != "help"]
+    return [action.dest for action in verbs.choices[verb]._actions if action.dest not in ("help", *OF_SCRIPTS)]
 
 
 def sections_read(verb: str) -> set[str]:
@@ -70,7 +71,7 @@ def test_verbs_are_the_stage_files() -> None:
 
 
 def test_verbs_are_the_stages_of_dvc() -> None:
-    assert set(DVC) == set(VERBS) - OUTSIDE
+    assert set(DVC) == set(VERBS) - OUTSIDE - NO_ENTRY
 
 
 def test_verbs_are_the_entry_points_of_mlflow() -> None:
@@ -86,6 +87,12 @@ def test_the_command_line_knows_what_the_stage_takes(verb: str) -> None:
     assert options_of(verb) == parameters_of(verb)
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_options_of_scripts_belong_to_the_command_line(verb: str) -> None:
+    assert not {*OF_SCRIPTS} & {*parameters_of(verb)}
+    assert set(SCRIPTED) <= set(VERBS)
+
+
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in NO_ENTRY])
 def test_the_entry_point_hands_over_what_the_stage_takes(verb: str) -> None:
     entry = ENTRIES["main" if verb == "experiment" else verb]
@@ -94,7 +101,7 @@ def test_the_entry_point_hands_over_what_the_stage_takes(verb: str) -> None:
     for name in given:
         assert f"{{{name}}}" in entry["command"], f"{name} is declared and not handed over"
     options = [word.removeprefix("--") for word in command if word.startswith("--")]
-    assert options == [name for name in parameters_of(verb) if name != "named"]
+    assert options == [name for name in parameters_of(verb) if name not in ("named", *HERE_ONLY.get(verb, ()))]
     assert set(options) <= set(given)
 
 
@@ -108,7 +115,7 @@ def test_dvc_calls_the_verb_of_its_stage(stage: str) -> None:
         if stage == "explain"
         else []
     )  # one film is explained outside of the graph
-    assert options + optional == parameters_of(stage)
+    assert options + optional == [name for name in parameters_of(stage) if name not in HERE_ONLY.get(stage, ())]
     assert ("foreach" in DVC[stage]) == bool(options)
 
 

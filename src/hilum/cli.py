@@ -3,21 +3,30 @@
 import argparse
 import gc
 import importlib
+import json
+import math
 import os
 import signal
 import sys
+import textwrap
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 from hilum.addresses import mask
+from hilum.completion import SHELLS, PrintCompletion
+from hilum.examples import EXAMPLES
+from hilum.exits import DONE, EXITS, FOUND, INTERRUPTED, MISUSED, REFUSED, FoundError
+from hilum.progress import end_bar, lines_to, say
 
 CHAMPION = "models:/hilum@champion"
 
 VERBS = {
     "check": "validate params.yaml and the files that it names; write data/facts.json",
+    "doctor": "find what is wrong with this project and its environment, and what mends it",
     "acquire": "put one source of films under data/raw/",
     "prepare": "decode, square and resize the films; write the manifest",
     "split": "split the films by patient and verify the parts",
@@ -36,7 +45,12 @@ VERBS = {
     "export": "write a model for LiteRT or ONNX Runtime, which predict without TensorFlow",
     "experiment": "run the pipeline under changed parameters, leaving this folder as it is",
 }
-ALONE = ("check", "acquire", "verify", "ui", "predict", "export", "experiment")  # need no output of another verb
+ALONE = ("check", "doctor", "acquire", "verify", "ui", "predict", "export", "experiment")  # need no output of another verb
+SCRIPTED = ("check", "doctor", "evaluate", "compare", "verify", "predict")  # verbs with the options of scripts
+OF_SCRIPTS = {  # option -> what it does; read here, unknown to stages
+    "json": "print one JSON object on standard output, and all lines on standard error",
+    "quiet": "print nothing but errors",
+}
 
 
 class MaskingParser(argparse.ArgumentParser):
@@ -48,9 +62,18 @@ class MaskingParser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all verbs."""
-    parser = MaskingParser(prog="hilum", description="chest X-ray classifiers that show where they look")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    added = {verb: verbs.add_parser(verb, help=text, description=text) for verb, text in VERBS.items()}
+    parser = MaskingParser(
+        prog="hilum",
+        description="chest X-ray classifiers that show where they look",
+        epilog="\n".join(("exit status:", *(_tell_exit(code) for code in EXITS))),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--print-completion", action=PrintCompletion, choices=SHELLS, help="print the script that completes words in this shell"
+    )
+    added = _add_verbs(parser)
+    added["check"].add_argument("--dry-run", action="store_true", help="list the stages that would run, and why; write nothing")
+    added["doctor"].add_argument("--mend", action="store_true", help="mend what can be mended without a loss")
     added["acquire"].add_argument("--source", required=True, help="name in acquire.sources")
     for verb in ("tune", "train", "evaluate", "crossvalidate", "audit"):
         added[verb].add_argument("--arm", required=True, help="name in arms")
@@ -82,7 +105,29 @@ def build_parser() -> argparse.ArgumentParser:
     experiment.add_argument("--recipe", default="", help="name of a file in recipes/")
     experiment.add_argument("--set", default="", help="key=value pairs separated by spaces, keys dotted as in params.yaml")
     experiment.add_argument("named", nargs="*", metavar="NAME=VALUE", help="named parameters, as MLproject lists them")
+    for verb in SCRIPTED:
+        for name, text in OF_SCRIPTS.items():
+            added[verb].add_argument(f"--{name}", action="store_true", help=text)
     return parser
+
+
+def _add_verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """A parser for each verb, with its description and examples."""
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    added = {}
+    for verb, text in VERBS.items():
+        added[verb] = verbs.add_parser(
+            verb,
+            help=text,
+            description=textwrap.fill(text, 78),
+            epilog="\n  ".join(("examples:", *EXAMPLES[verb])),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    return added
+
+
+def _tell_exit(code: int) -> str:
+    return textwrap.fill(EXITS[code], 78, initial_indent=f"  {code:<5}", subsequent_indent=" " * 7)
 
 
 def _add_facts(parser: argparse.ArgumentParser) -> None:
@@ -98,43 +143,87 @@ def _add_facts(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit status: 0, 1 for a refusal with its reason, 130 if interrupted."""
+    """Run one verb; returns the exit status, one of EXITS."""
     parsed, unknown = build_parser().parse_known_args(arguments)
     chosen = vars(parsed)
     verb = chosen.pop("verb")
+    del chosen["print_completion"]
+    as_json, quiet = (chosen.pop(name, False) for name in OF_SCRIPTS)
     if unknown:  # `mlflow run -P zz=1` passes what MLproject does not declare as `--zz 1`
         print(f"hilum {verb}: {mask(' '.join(unknown))} is not a parameter; `hilum {verb} --help` lists them", file=sys.stderr)
-        return 2
+        return MISUSED
     signal.signal(signal.SIGTERM, _interrupt)
     _keep_freed_memory()
+    with lines_to(None) if quiet else lines_to(sys.stderr) if as_json else nullcontext():
+        status, found = _call(verb, chosen)
+    if as_json:
+        print(json.dumps(_plain({"verb": verb, "exit": status, **found}), indent=1, default=str))
+    return status
+
+
+def _call(verb: str, chosen: dict[str, Any]) -> tuple[int, Mapping[str, Any]]:
+    """Run a verb's stage; returns the exit status and what `--json` prints of it."""
     try:
-        if verb != "experiment" and not _names_exported(chosen):  # experiment: its names are keys of params.yaml
-            from hilum.project.names import check_names
-
-            check_names(chosen)
-        if verb not in ALONE:
-            from hilum.project.earlier_stages import check_earlier
-
-            check_earlier(verb, chosen)
-        with _without_banners(), _without_collector():
-            stage = importlib.import_module(f"hilum.stages.{verb}")
-        stage.run(**chosen)
+        with _ending_bars():
+            return DONE, _run(verb, chosen)
+    except FoundError as found:
+        return FOUND, found.found
     except ModuleNotFoundError as absent:
         if absent.name and absent.name.startswith("hilum"):
             raise
         from hilum.packages import tell_missing
 
-        print(f"hilum {verb}: {tell_missing(absent.name or str(absent))}", file=sys.stderr)
-        return 1
+        return _refuse(verb, tell_missing(absent.name or str(absent)))
     except (ValueError, OSError) as refusal:  # OSError: a full disk, a file that may not be read
-        print(f"hilum {verb}: {mask(_tell(refusal))}", file=sys.stderr)
+        refused = _refuse(verb, mask(_tell(refusal)))
         if os.environ.get("HILUM_DEBUG"):
             raise
-        return 1
+        return refused
     except KeyboardInterrupt:
         print(f"hilum {verb}: interrupted; what is finished is kept, run the same command again to go on", file=sys.stderr)
-        return 130
-    return 0
+        return INTERRUPTED, {"interrupted": True}
+
+
+@contextmanager
+def _ending_bars() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        end_bar()
+
+
+def _plain(value: Any) -> Any:
+    """The value with null for each number that is not finite, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _refuse(verb: str, message: str) -> tuple[int, Mapping[str, Any]]:
+    print(f"hilum {verb}: {message}", file=sys.stderr)
+    return REFUSED, {"refused": message}
+
+
+def _run(verb: str, chosen: dict[str, Any]) -> Mapping[str, Any]:
+    begun = time.monotonic()
+    if verb != "experiment" and not _names_exported(chosen):  # experiment: its names are keys of params.yaml
+        from hilum.project.names import check_names
+
+        check_names(chosen)
+    if verb not in ALONE:
+        from hilum.project.earlier_stages import check_earlier
+
+        check_earlier(verb, chosen)
+    with _without_banners(), _without_collector():
+        stage = importlib.import_module(f"hilum.stages.{verb}")
+    found = stage.run(**chosen)
+    from hilum.project.stage_records import keep_record
+
+    for line in keep_record(verb, chosen, time.monotonic() - begun):
+        say(line)
+    return found or {}
 
 
 def _names_exported(chosen: Mapping[str, Any]) -> bool:

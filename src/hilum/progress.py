@@ -1,44 +1,133 @@
-"""Progress reports: a bar on a terminal, a few lines elsewhere."""
+"""Progress reports: one line that changes on a terminal, a few lines with their time elsewhere."""
 
+import os
+import shutil
 import sys
-from collections.abc import Callable
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from datetime import datetime
+from typing import TextIO
 
 from tqdm import tqdm
 
 from hilum.addresses import mask
 
 STEPS = 4  # lines per job where there is no terminal
+PAUSE = 5.0  # seconds without a line there; a job that takes less time gets none
+UNITS = ("B", "kB", "MB", "GB", "TB")
+MARGIN = 2  # blanks before each line
+FORMAT = "  {desc} {bar:20} {n_fmt}/{total_fmt}, {remaining} left"
+_shown: list[tqdm] = []  # the line on the terminal, at most one
+_silent: list[bool] = []
 
 
 def bar(title: str) -> Callable[[int, int], None]:
-    """A callback (done, all) that shows the progress of a job."""
-    shown: list[tqdm] = []
-    reported = [0]
+    """A callback (done, all) that shows the progress of a job; when it is done, its line on the terminal disappears."""
+    line = _Line(title)
 
     def report(done: int, total: int) -> None:
+        if _silent:
+            return
         if sys.stderr.isatty():
-            if not shown:
-                shown.append(tqdm(total=total, desc=f"  {title}", unit="", leave=True, dynamic_ncols=True))
-            shown[0].update(done - shown[0].n)
-            if done >= total:
-                shown.pop().close()
-        elif done * STEPS // max(total, 1) > reported[0] or done >= total:
-            reported[0] = done * STEPS // max(total, 1) if done < total else 0
-            say(f"{title} {done}/{total}")
+            _draw(title, done, total)
+        else:
+            line.report(done, total)
 
     return report
 
 
+def _draw(title: str, done: int, total: int) -> None:
+    if _shown and (_shown[0].desc != title or _shown[0].total != total or done < _shown[0].n):
+        _shown.pop().close()
+    if not _shown:
+        _shown.append(tqdm(desc=title, total=total, bar_format=FORMAT, leave=False, dynamic_ncols=True))
+    _shown[0].update(done - _shown[0].n)
+    if done >= total:
+        _shown.pop().close()
+
+
+def end_bar() -> None:
+    """Remove the line of a job that ends before it is done, so that a message stands alone."""
+    if _shown:
+        _shown.pop().close()
+
+
+class _Line:
+    """The lines of one job in a log: after each quarter, but none within PAUSE of the last."""
+
+    def __init__(self, title: str) -> None:
+        self.title, self.begun, self.said, self.step, self.done = title, 0.0, 0.0, 0, 0
+
+    def report(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if not self.begun or done < self.done:  # a job, or the next of this name, begins
+            self.begun = self.said = now
+            self.step = 0
+        self.done = done
+        step = done * STEPS // max(total, 1) if done < total else STEPS
+        if step > self.step and now - self.said >= PAUSE:
+            self.step, self.said = step, now
+            left = (now - self.begun) * (total - done) / max(done, 1)
+            rest = f", about {tell_seconds(left)} left" if done < total else f" in {tell_seconds(now - self.begun)}"
+            say(f"{datetime.now():%H:%M:%S} {self.title} {done}/{total}{rest}")
+        if done >= total:
+            self.begun = 0.0
+
+
 def say(text: str) -> None:
     """Print one line at once, passwords of addresses masked and what UTF-8 cannot encode of a file's name escaped."""
+    if _shown:
+        _shown[0].clear()
     print(f"  {mask(text)}".encode(errors="backslashreplace").decode(), flush=True)
+    if _shown:
+        _shown[0].refresh()
+
+
+def say_wrapped(begin: str, text: str) -> None:
+    """Print a text under its begin, in the width of a terminal; elsewhere on one line, for programs."""
+    width = shutil.get_terminal_size().columns - MARGIN if sys.stdout.isatty() else sys.maxsize
+    indent = " " * (len(begin) if begin.startswith(" ") else 2)
+    whole = begin + " ".join(text.split())
+    for line in textwrap.wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False):
+        say(line)
 
 
 def tell_time_left(seconds: float, done: int, total: int) -> str:
     """`took 3 min; about 6 min left`, from the seconds that `done` of `total` equal parts took."""
     left = seconds / done * (total - done)
-    return f"took {_time(seconds / done)}" + (f"; about {_time(left)} left" if done < total else "")
+    return f"took {tell_seconds(seconds / done)}" + (f"; about {tell_seconds(left)} left" if done < total else "")
 
 
-def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def tell_seconds(seconds: float) -> str:
+    """A duration for people: `12 s`, `3 min 5 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 and whole < 600 else "")
+    return f"{whole // 3600} h" + (f" {whole % 3600 // 60} min" if whole % 3600 // 60 else "")
+
+
+def tell_bytes(count: float) -> str:
+    """A size for people, in powers of 1000: `512 B`, `3.2 MB`."""
+    power = 0
+    while count >= 1000 and power < len(UNITS) - 1:
+        count, power = count / 1000, power + 1
+    return f"{count:.0f} {UNITS[power]}" if not power or count >= 100 else f"{count:.1f} {UNITS[power]}"
+
+
+@contextmanager
+def lines_to(stream: TextIO | None) -> Iterator[None]:
+    """Print all lines into a stream instead of standard output; with None neither lines nor bars are printed."""
+    if stream is not None:
+        with redirect_stdout(stream):
+            yield
+        return
+    _silent.append(True)
+    try:
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123
+            yield
+    finally:
+        _silent.pop()

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from small_films import write_lines
 
+from hilum import progress
 from hilum.models.backbones import BACKBONES
 from hilum.project.faults import find_faults
 from hilum.results import read_json
@@ -398,6 +399,7 @@ def test_a_check_of_thousands_of_films_that_did_not_change_reads_none_of_them(
         os.utime(film, (1_600_000_000, 1_600_000_000))
     make_project(tmp_path, acquire__sources__mine=FOLDER)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(progress, "PAUSE", 0.0)
     check.run()
     assert "mine: files hashed 1000/4000" in capsys.readouterr().out
     check.run()

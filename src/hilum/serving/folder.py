@@ -32,8 +32,8 @@ def panels_beside(out: Path) -> Path:
 
 def predict_folder(
     predict: Predict, described: Mapping[str, Any], images: Path, out: Path, panels: FilmPanels | None = None
-) -> None:
-    """Predict every film below a folder that has no prediction in the CSV, and draw the panels that are missing.
+) -> dict[str, Any]:
+    """Predict every film below a folder that has no prediction in the CSV, and draw the panels that are missing; how many.
 
     A film that failed before is tried again; one that has a prediction is not, and its panel shows that prediction.
     A finished CSV has its rows in the order of the films' names.
@@ -76,6 +76,8 @@ def predict_folder(
     if unwritten:
         name, fault = next(iter(unwritten.items()))
         say(f"panels not written: {len(unwritten)}, which the next call tries again, such as {name}: {fault}")
+    predicted, without = len(films) - len(failed), {name: table.rows[name][-2] for name in failed}
+    return {"out": str(out), "films": len(films), "predicted": predicted, "without_prediction": without}
 
 
 def name_films(images: Path, drawn: Path) -> dict[str, Path]:

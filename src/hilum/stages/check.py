@@ -1,12 +1,17 @@
 """check: validate everything that can be validated quickly, and write the facts that later stages depend on."""
 
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hilum.data.fingerprints import fingerprint, hash_files
 from hilum.models.packaged_weights import hash_packaged
-from hilum.progress import bar, say
+from hilum.progress import bar, say, say_wrapped, tell_bytes, tell_seconds
 from hilum.project.faults import KNOWN_WEIGHTS, find_faults, find_missing, packaged_weights
+from hilum.project.plan import MAY, RUNS, Planned, plan_stages
 from hilum.results import file_sha256, folder_digest, write_json
 from hilum.settings.meaning import ignores_seed, lay_over, pretrained_backbones, spaces
 from hilum.settings.params import Params, read_params
@@ -14,8 +19,10 @@ from hilum.settings.roots import read_roots
 from hilum.settings.training import Arm
 from hilum.workspace import Workspace, find_workspace
 
+SHOWN = 4  # reasons of a stage that are printed; `--json` has all
 
-def run() -> None:
+
+def run(dry_run: bool = False) -> dict[str, Any]:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
     faults = [*find_faults(params), *find_missing(params, workspace)]
@@ -23,9 +30,50 @@ def run() -> None:
         raise ValueError("params.yaml is not valid:\n" + "\n".join(f"  {fault}" for fault in faults))
     tell_random_search(params)
     tell_equal_repeats(params)
+    if dry_run:
+        return plan(params, workspace)
     set_unlisted_folds_aside(params, workspace)
-    write_json(workspace.facts, gather_facts(params, workspace))
+    facts = gather_facts(params, workspace, workspace.hashes)
+    write_json(workspace.facts, facts)
     say(f"params.yaml is valid; arms: {', '.join(params.arms)}; sources: {', '.join(params.prepare.sources)}")
+    return {"arms": list(params.arms), "sources": list(params.prepare.sources), "facts": facts}
+
+
+def plan(params: Params, workspace: Workspace) -> dict[str, Any]:
+    """Print the stages that would run and why, with time and disk of their last runs; nothing in the project is written."""
+    for arm, folder in unlisted_folds(params, workspace):
+        say(f"{arm} is no longer cross-validated: `check` would set {folder} aside")
+    with copied_memory(workspace) as memory:
+        planned = plan_stages(workspace, gather_facts(params, workspace, memory))
+    later = [one for one in planned if one.kind in (RUNS, MAY)]
+    for one in planned:
+        last = f" (last time {tell_seconds(one.record.seconds)}, {tell_bytes(one.record.size)})" if one.record else ""
+        more = f"; and {len(one.why) - SHOWN} more reasons" if len(one.why) > SHOWN else ""
+        say_wrapped(f"{one.words} {one.kind}: ", f"{'; '.join(one.why[:SHOWN])}{more}{last}")
+    say(f"{len(later)} stages would run besides check" + tell_cost(later) if later else "nothing besides check would run")
+    stages = [{"stage": one.name, "kind": one.kind, "why": one.why, "last": one.record and vars(one.record)} for one in planned]
+    return {"stages": stages}
+
+
+def tell_cost(planned: list[Planned]) -> str:
+    """Time and disk of all stages by their last runs, and how many of them have none."""
+    known = [one for one in planned if one.record]
+    seconds, size = (sum(getattr(one.record, key) for one in known) for key in ("seconds", "size"))
+    if not known:
+        return "; how long that takes is not known: none has run here before"
+    maybe = sum(one.kind == MAY for one in planned)
+    cost = f", about {tell_seconds(seconds)} and {tell_bytes(size)}" + (f" if the {maybe} that may run do" if maybe else "")
+    return cost + (f"; {len(planned) - len(known)} have no earlier run" if len(known) < len(planned) else "")
+
+
+@contextmanager
+def copied_memory(workspace: Workspace) -> Iterator[Path]:
+    """A copy of the memory of hashes outside the project, which takes what is written into it."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "hashes"
+        if workspace.hashes.is_dir():
+            shutil.copytree(workspace.hashes, copy)
+        yield copy
 
 
 def tell_random_search(params: Params) -> None:
@@ -51,11 +99,15 @@ def tell_equal_repeats(params: Params) -> None:
 
 def set_unlisted_folds_aside(params: Params, workspace: Workspace) -> None:
     """Move results of folds that no stage makes any longer out of what `compare` depends on."""
-    for arm in params.arms:
-        folder = workspace.arm(arm, "crossvalidation")
-        if arm not in params.crossvalidate.arms and folder.is_dir():
-            kept = set_aside(folder, workspace.cache / "set_aside" / arm)
-            say(f"{arm} is no longer cross-validated: its folds are set aside in {kept}, which no stage reads")
+    for arm, folder in unlisted_folds(params, workspace):
+        kept = set_aside(folder, workspace.cache / "set_aside" / arm)
+        say(f"{arm} is no longer cross-validated: its folds are set aside in {kept}, which no stage reads")
+
+
+def unlisted_folds(params: Params, workspace: Workspace) -> list[tuple[str, Path]]:
+    """Arms that are not in `crossvalidate.arms` and have results of folds, with the folder of those."""
+    folders = {arm: workspace.arm(arm, "crossvalidation") for arm in params.arms if arm not in params.crossvalidate.arms}
+    return [(arm, folder) for arm, folder in folders.items() if folder.is_dir()]
 
 
 def set_aside(folder: Path, room: Path) -> Path:
@@ -73,12 +125,15 @@ def set_aside(folder: Path, room: Path) -> Path:
     return kept
 
 
-def gather_facts(params: Params, workspace: Workspace) -> dict[str, object]:
-    """What later stages depend on besides params.yaml: the content of each root, the bytes of weight files."""
+def gather_facts(params: Params, workspace: Workspace, memory: Path) -> dict[str, object]:
+    """What later stages depend on besides params.yaml: the content of each root, the bytes of weight files.
+
+    memory: folder of earlier hashes.
+    """
     roots = read_roots(params, workspace.home)
     sources = {name: {"fingerprint": "generated"} for name in params.acquire.sources}
     for name, root in roots.items():
-        hashes = hash_files(workspace.at_home(root), workspace.hashes, bar(f"{name}: files hashed"))
+        hashes = hash_files(workspace.at_home(root), memory, bar(f"{name}: files hashed"))
         sources[name] = {"fingerprint": fingerprint(hashes)}
     weights = {name: weights_fact(arm, workspace) for name, arm in params.arms.items()}
     return {"sources": sources, "weights": weights, "pretrain": pretrained_backbones(params.arms)}

@@ -64,7 +64,7 @@ from hilum.workspace import Workspace, find_workspace
 DRAWN = (*HEADLINE[:5], "sensitivity_macro", "specificity_macro", "f1_macro", *HEADLINE[5:])
 
 
-def run() -> None:
+def run() -> dict[str, Any]:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
     versions = read_json(workspace.split / "versions.json")
@@ -80,6 +80,12 @@ def run() -> None:
         crown(store, params, arms)
         save_views(store)
     say(f"{len(arms)} arms compared: results/comparison/{PAGE}")
+    return {
+        "page": str(folder / PAGE),
+        "reference": params.compare.reference,
+        "metrics": {name: arm.metrics for name, arm in arms.items()},
+        "differences": read_table(folder / "differences.csv").to_dict("records"),
+    }
 
 
 def write_comparison(

@@ -40,7 +40,7 @@ PARTS = ("val", "test")
 DRAWN = ("auroc_macro", "balanced_accuracy", "accuracy", "f1_macro")  # of the repeats
 
 
-def run(arm: str) -> None:
+def run(arm: str) -> dict[str, Any]:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
     training = workspace.arm(arm, "training")
@@ -73,6 +73,7 @@ def run(arm: str) -> None:
     tell_repeats(arm, metrics, description)
     for name in [name for name, told in flags.items() if told == "flagged"]:
         say(f"{arm}: flagged, not clearly above what {SEES[name][0]} can predict without the lungs")
+    return {"arm": arm, "metrics": metrics, "flags": flags}
 
 
 def predict_parts(training: Path, parts: Mapping[str, SplitFilms]) -> dict[str, Predictions]:

@@ -1,6 +1,7 @@
 """predict: a model's predictions for a folder of films, a row per file, written row by row and continued if interrupted."""
 
 from pathlib import Path
+from typing import Any
 
 from hilum.project.clone import check_full_path
 from hilum.serving.engines import find_engine, open_exported
@@ -20,7 +21,7 @@ def run(
     square: str = "",
     scaling: str = "",
     threshold: str = "",
-) -> None:
+) -> dict[str, Any]:
     told = Told(classes, size, square, scaling, threshold)
     if not images.is_dir():
         raise ValueError(f"--images must be a folder of films, got {images}")
@@ -30,12 +31,11 @@ def run(
         for option, path in {"--model": model, "--images": images, "--out": out}.items():
             check_full_path(Path.cwd(), option, str(path))
         predict, described = open_exported(Path(model), told, name)
-        predict_folder(predict, described, images, out)
-        return
-    _predict_by_keras(model, images, out, explain, told)
+        return predict_folder(predict, described, images, out)
+    return _predict_by_keras(model, images, out, explain, told)
 
 
-def _predict_by_keras(model: str, images: Path, out: Path, explain: str, told: Told) -> None:
+def _predict_by_keras(model: str, images: Path, out: Path, explain: str, told: Told) -> dict[str, Any]:
     from hilum.explain.methods.registry import METHODS  # here, because an exported model is predicted without TensorFlow
     from hilum.serving.folder import panels_beside
     from hilum.serving.folder_panels import Panels
@@ -53,4 +53,4 @@ def _predict_by_keras(model: str, images: Path, out: Path, explain: str, told: T
             known = read_verdicts(model, described, explained.background, params.explain, workspace, params.tracking)
             verdicts = {name: known.get(name, "") for name in methods}
             panels = Panels(panels_beside(out), explained, described, verdicts, params.explain, params.explain.seed)
-        predict_folder(explained.predict, described, images, out, panels)
+        return predict_folder(explained.predict, described, images, out, panels)

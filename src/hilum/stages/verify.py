@@ -3,15 +3,17 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from hilum.data.integrity import find_changed
+from hilum.exits import FoundError
 from hilum.progress import bar, say
 from hilum.workspace import find_workspace
 
 
-def run() -> None:
+def run() -> dict[str, Any]:
     workspace = find_workspace(Path.cwd())
     file = workspace.root / "dvc.lock"
     if not file.is_file():
@@ -23,5 +25,7 @@ def run() -> None:
     cache = workspace.root / asked.stdout.strip()
     faults = find_changed(workspace.root, yaml.safe_load(file.read_text()), cache, bar("files read"))
     if faults:
-        raise ValueError("every file must match dvc.lock:\n" + "\n".join(f"  {fault}" for fault in faults))
+        print("\n  ".join(("hilum verify: every file must match dvc.lock:", *faults)), file=sys.stderr)
+        raise FoundError({"changed": faults})
     say("every file in the workspace and in DVC's cache matches dvc.lock")
+    return {"changed": []}

@@ -1,0 +1,1 @@
+"""What is wrong with a project and what surrounds it, and what mends it."""

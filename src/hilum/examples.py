@@ -1,0 +1,24 @@
+"""Examples of every verb, shown at the end of its help."""
+
+EXAMPLES = {
+    "check": ("hilum check", "hilum check --dry-run        # the stages that would run, and why"),
+    "doctor": ("hilum doctor", "hilum doctor --mend"),
+    "acquire": ("hilum acquire --source phantom",),
+    "prepare": ("hilum prepare",),
+    "split": ("hilum split",),
+    "pretrain": ("hilum pretrain",),
+    "tune": ("hilum tune --arm finetuned",),
+    "train": ("hilum train --arm baseline",),
+    "evaluate": ("hilum evaluate --arm baseline", "hilum evaluate --arm baseline --json | jq .metrics"),
+    "crossvalidate": ("hilum crossvalidate --arm baseline",),
+    "explain": ("hilum explain --arm baseline", "hilum explain --image film.png --methods gradcam,lime --out explained"),
+    "audit": ("hilum audit --arm baseline",),
+    "compare": ("hilum compare",),
+    "publish": ("MLFLOW_TRACKING_URI=http://localhost:5000 hilum publish",),
+    "verify": ("hilum verify", "hilum verify --quiet && echo 'all bytes are those of dvc.lock'"),
+    "predict": (
+        "hilum predict --model models:/hilum@champion --images films --out out.csv",
+        "hilum predict --model my.keras --classes well,ill --images films --out a.csv",
+    ),
+    "experiment": ("hilum experiment films=300 seed=7", "hilum experiment --recipe pediatric --set 'train.batch_size=16'"),
+}
