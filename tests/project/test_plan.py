@@ -97,8 +97,7 @@ def split_gone(made: Project) -> None:
     (made.root / "split.txt").unlink()
 
 
-def split_gone_everywhere(made: Project) -> None:
-    (made.root / "split.txt").unlink()
+def cache_gone(made: Project) -> None:
     shutil.rmtree(made.root / ".dvc/cache/files")
 
 
@@ -118,7 +117,7 @@ CHANGES: dict[Callable[[Project], None], dict[str, str]] = {
     other_facts: {"acquire@other": RUNS, "split": MAY, "train": MAY},
     other_epochs: {"train": RUNS},
     split_gone: {"split": RESTORED},
-    split_gone_everywhere: {"split": RUNS, "train": MAY},
+    cache_gone: dict.fromkeys(("acquire@phantom", "acquire@other", "split", "train"), RUNS),
     other_command: {"train": RUNS},
     new_source: {"acquire@third": RUNS, "split": MAY, "train": MAY},
 }

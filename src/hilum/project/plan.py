@@ -94,6 +94,8 @@ def _changed_outs(stage: Any) -> Iterator[str]:
     for out in stage.outs:
         if out.hash_info and (how := _status(out)):
             yield f"its output {out.def_path} {'is missing' if how == 'deleted' else 'was changed'}"
+        elif out.hash_info and not _is_cached(out):
+            yield f"its output {out.def_path} is not in DVC's cache"
 
 
 def _is_cached(out: Any) -> bool:

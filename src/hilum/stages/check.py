@@ -50,7 +50,8 @@ def plan(params: Params, workspace: Workspace) -> dict[str, Any]:
         last = f" (last time {tell_seconds(one.record.seconds)}, {tell_bytes(one.record.size)})" if one.record else ""
         more = f"; and {len(one.why) - SHOWN} more reasons" if len(one.why) > SHOWN else ""
         say_wrapped(f"{one.words} {one.kind}: ", f"{'; '.join(one.why[:SHOWN])}{more}{last}")
-    say(f"{len(later)} stages would run besides check" + tell_cost(later) if later else "nothing besides check would run")
+    count = f"{len(later)} stage{'s' * (len(later) > 1)} would run besides check"
+    say(count + tell_cost(later) if later else "nothing besides check would run")
     stages = [{"stage": one.name, "kind": one.kind, "why": one.why, "last": one.record and vars(one.record)} for one in planned]
     return {"stages": stages}
 
