@@ -152,7 +152,7 @@ def train_candidate(work: Path, name: str, seed: int, arms: list[str]) -> None:
     for part in ("raw", "prepared", "split"):
         if not (folder / "data" / part).exists():
             (folder / "data" / part).symlink_to(films_of(work, params) / "data" / part)
-    write_json(workspace.facts, gather_facts(params, workspace))
+    write_json(workspace.facts, gather_facts(params, workspace, workspace.hashes))
     begin_training(params.pretrain.seed, params.pretrain.threads)
     if (backbones := read_json(workspace.facts)["pretrain"]) and not (folder / "pretraining.json").is_file():
         with timed(folder / "pretraining.json"):
