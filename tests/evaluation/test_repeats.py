@@ -39,7 +39,7 @@ def draws(covariance: list[list[float]]) -> np.ndarray:
     return 0.5 + rows @ root.T
 
 
-def half_width(parts: list[tuple[float, int]]) -> float:
+def half_width(parts: list[tuple[float, float]]) -> float:
     """Of a 95 % interval: the mean of Satterthwaite's quantile and of that of Cochran and Cox, times the standard error."""
     variances, degrees = np.array(parts).T
     satterthwaite = student.ppf(0.975, variances.sum() ** 2 / (variances**2 / degrees).sum())
@@ -64,8 +64,8 @@ def test_of_a_difference_patients_are_paired_and_seeds_are_not() -> None:
     drawn = draws(both)
     a, b = by_hand([0.50, 0.52], drawn[:, :2]), by_hand([0.60, 0.64], drawn[:, 2:])
     (found,) = repeat_differences(a, b, 0.95).values()
-    parts = [(2e-4 / 2, 1), (8e-4 / 2, 1), (2e-4 + 3e-4 - 2e-4, 40)]
-    half = half_width(parts)
+    seeds = 2e-4 / 2 + 8e-4 / 2
+    half = half_width([(seeds, seeds**2 / ((2e-4 / 2) ** 2 + (8e-4 / 2) ** 2)), (2e-4 + 3e-4 - 2e-4, 40)])
     assert (found.a, found.b, found.value) == (pytest.approx(0.51), pytest.approx(0.62), pytest.approx(0.11))
     assert (found.low, found.high) == (pytest.approx(0.11 - half), pytest.approx(0.11 + half))
 

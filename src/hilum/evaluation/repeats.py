@@ -151,7 +151,8 @@ def repeat_differences(a: Resampled, b: Resampled, confidence: float) -> dict[st
         if len(defined) > 1:
             both = np.cov(defined, rowvar=False)
             patients = max(_shared(both[:count, :count]) + _shared(both[count:, count:]) - 2 * both[:count, count:].mean(), 0.0)
-        parts = [(_between(of_a), len(of_a) - 1), (_between(of_b), len(of_b) - 1), (patients, a.patients - 1)]
+        seeds = _pool([(_between(of_a), len(of_a) - 1), (_between(of_b), len(of_b) - 1)])
+        parts = [seeds, (patients, a.patients - 1)]
         value, half = float(of_b.mean() - of_a.mean()), _half_width(parts, confidence)
         undefined = 1 - len(defined) / len(drawn)
         differences[name] = RepeatDifference(float(of_a.mean()), float(of_b.mean()), value, value - half, value + half, undefined)
@@ -174,7 +175,14 @@ def _shared(covariance: NDArray[np.float64]) -> float:
     return max(float(covariance.sum() - np.trace(covariance)) / (count * (count - 1)), 0.0)
 
 
-def _half_width(parts: Sequence[tuple[float, int]], confidence: float) -> float:
+def _pool(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The sum of independent parts of a variance with its degrees of freedom, by Satterthwaite; 1 degree where the sum is 0."""
+    total = sum(variance for variance, _ in parts)
+    spent = sum(variance**2 / degrees for variance, degrees in parts if variance)
+    return total, total**2 / spent if spent else 1.0
+
+
+def _half_width(parts: Sequence[tuple[float, float]], confidence: float) -> float:
     """Half of a Student interval from independent parts of a variance, each with its degrees of freedom; NaN if one is NaN.
 
     For few seeds Satterthwaite's quantile is a little too small, and that of Cochran and Cox (the parts' own quantiles, weighted
@@ -186,7 +194,7 @@ def _half_width(parts: Sequence[tuple[float, int]], confidence: float) -> float:
     if not total > 0:
         return total  # 0, or NaN
     some, level = [part for part in parts if part[0]], (1 + confidence) / 2
-    together = float(student.ppf(level, total**2 / sum(variance**2 / degrees for variance, degrees in some)))
+    together = float(student.ppf(level, _pool(some)[1]))
     weighted = sum(variance * float(student.ppf(level, degrees)) for variance, degrees in some) / total
     return (together + weighted) / 2 * float(np.sqrt(total))
 
