@@ -23,7 +23,7 @@ stages:
   acquire:
     foreach: ${acquire.sources}
     do:
-      cmd: mkdir -p data/raw/${key} && cp films.txt data/raw/${key}/films.txt
+      cmd: mkdir -p data/raw/${key} && (cat films.txt; echo ${key}) > data/raw/${key}/films.txt
       deps: [films.txt]
       params: ["acquire.sources.${key}", {data/facts.json: ["sources.${key}"]}]
       outs: ["data/raw/${key}"]
@@ -33,7 +33,7 @@ stages:
     params: [split.seed]
     outs: [split.txt]
   train:
-    cmd: cp split.txt model.txt
+    cmd: sed s/^/n=/ split.txt > model.txt
     deps: [split.txt]
     params: [train]
     outs: [model.txt]
@@ -102,7 +102,7 @@ def cache_gone(made: Project) -> None:
 
 
 def other_command(made: Project) -> None:
-    (made.root / "dvc.yaml").write_text(STAGES.replace("cp split.txt model.txt", "cat split.txt > model.txt"))
+    (made.root / "dvc.yaml").write_text(STAGES.replace("s/^/n=/", "s/^/m=/"))
 
 
 def new_source(made: Project) -> None:
