@@ -86,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     explain.add_argument("--target", default="predicted", help="the class that maps explain: predicted, or its name (predicted)")
     explain.add_argument("--out", default="explained", help="folder for panel, sheets and arrays (explained)")
-    added["ui"].add_argument("--port", default="", help="of the server on this machine (5000)")
+    added["ui"].add_argument("--port", default="5000", help="of the server on this machine (5000)")
     predict = added["predict"]
     predict.add_argument(
         "--model", required=True, help="a .keras file, a run (its id or runs:/ID), models:/hilum@champion, or a file of `export`"

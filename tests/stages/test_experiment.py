@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -572,3 +573,12 @@ def test_the_recipe_that_the_readme_shows_holds() -> None:
 def test_the_readme_names_every_named_parameter() -> None:
     readme = (ROOT / "README.md").read_text()
     assert [name for name in NAMED if name.removeprefix("finetuned").removeprefix("baseline") not in readme] == []
+
+
+def test_the_command_of_a_run_can_be_typed_again_and_names_no_place_of_this_machine() -> None:
+    told = experiment.command_of(
+        "mine", "tune.trials=0 acquire.sources.a.root=/films/a", ["root=/where/they are", "trials=", "seed=7"]
+    )
+    assert "/films" not in told and "/where" not in told and "root=PATH" in told
+    words = shlex.split(experiment.command_of("", "explain.target=viral tune.trials=0", ["seed=7", "trials="]))
+    assert words == ["hilum", "experiment", "--set", "explain.target=viral tune.trials=0", "seed=7"]

@@ -40,7 +40,9 @@ def test_a_registered_model_has_description_tags_and_the_alias_of_its_arm(store:
         str(found.version) == number and found.tags["digest.run"] == "k1" and found.description == "baseline, not evaluated yet."
     )
     assert "@champion" in store.client.get_registered_model("hilum").description
-    assert store.versions("hilum", "k1") == [number] and store.model_of("hilum", "k1") == found.model_id
+    assert store.versions("hilum", "k1") == [number] and store.model_of("hilum", "k2") is None
+    logged = store.client.get_run(run.id).outputs.model_outputs
+    assert [store.model_of("hilum", "k1")] == [output.model_id for output in logged]
     run.describe_version("baseline. Test films: AUROC 0.870.")
     assert store.client.get_model_version("hilum", number).description == "baseline. Test films: AUROC 0.870."
 

@@ -14,10 +14,10 @@ from hilum.tracking.ui_server import check_port, serve
 from hilum.workspace import find_workspace
 
 
-def run(port: str = "") -> None:
+def run(port: str = str(PORT)) -> None:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
-    uri, number = store_uri(workspace), check_port(port or str(PORT))
+    uri, number = store_uri(workspace), check_port(port)
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
         raise ValueError(f"there must be runs to look at, but there is no {uri} yet; run `make repro` or `dvc repro` first")
     store = open_store(workspace, params.tracking, goes_on=False)

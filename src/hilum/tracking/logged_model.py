@@ -32,7 +32,6 @@ def log_model(
     import keras
     import mlflow.keras
     from mlflow.entities import LoggedModelOutput
-    from mlflow.exceptions import MlflowException
     from mlflow.models import Model, infer_signature
 
     run = client.get_run(run_id)
@@ -55,6 +54,13 @@ def log_model(
         client.log_model_artifacts(logged.model_id, str(place))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+    return _register(client, run_id, logged.model_id, metadata, name)
+
+
+def _register(client: Any, run_id: str, model_id: str, metadata: Mapping[str, Any], name: str) -> str:
+    """Register a logged model as a version of `name`, with tags, a description and the alias of its arm; returns the version."""
+    from mlflow.exceptions import MlflowException
+
     try:
         client.create_registered_model(name, description=REGISTERED)
     except MlflowException as error:
@@ -62,9 +68,9 @@ def log_model(
             raise
     version = client.create_model_version(
         name,
-        f"models:/{logged.model_id}",
+        f"models:/{model_id}",
         run_id=run_id,
-        model_id=logged.model_id,
+        model_id=model_id,
         tags=version_tags(metadata),
         description=f"{metadata['arm']}, not evaluated yet.",
     )

@@ -153,11 +153,21 @@ class Store:
         return [str(version.version) for version in found if read_tag(version.tags, "run_key") == run_key]
 
     def model_of(self, model: str, run_key: str) -> str | None:
-        """The logged model of the newest version with this key; empty where its version names none, None without a version."""
+        """The logged model of the newest version with this key; empty where its run logged none, None without a version."""
+        from mlflow.exceptions import MlflowException
+
         with self.contact.asking(f"the versions of {model}"):
             found = self.client.search_model_versions(f"name = '{model}'")
-        own = [version for version in found if read_tag(version.tags, "run_key") == run_key]
-        return (getattr(own[0], "model_id", None) or "") if own else None
+            own = [version for version in found if read_tag(version.tags, "run_key") == run_key]
+            if not own:
+                return None
+            try:  # stores do not keep the model's id with the version
+                outputs = self.client.get_run(own[0].run_id).outputs.model_outputs if own[0].run_id else []
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                return ""  # its run was removed for good
+        return outputs[0].model_id if outputs else ""
 
     def champion(self, model: str) -> str | None:
         """The version that the alias `champion` names, None if there is none or no such model.
