@@ -33,7 +33,7 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
     "evaluation": [{""}, {"scoring"}],
     "explain": [
         *({"outputs", "maps", "chexlocalize"}, {"saved_maps"}, {"sheets"}, {"drawing"}, {"sanity"}, {"measures"}, {"methods"}),
-        {"explained_model"},
+        {"explained_model", "map_layers"},
     ],
     "settings": [
         *({"roots"}, {"params"}, {"meaning", "training_faults"}, {"training", "explain", "sources", "errors"}, {"schema"}),
@@ -252,6 +252,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     ),
     "test_cli.py": ("completion.py", "examples.py", "exits.py"),
     "serving/test_folder.py": (*("serving/predictions.py", "serving/folder_panels.py", "stages/predict.py"),),
+    "models/test_backbones.py": ("models/body.py",),
     "stages/test_check.py": ("project/faults.py",),
     "stages/test_experiment.py": ("project/overrides.py",),
     "stages/test_explain.py": (*("explain/measures/summary.py", "serving/one_film.py", "serving/verdicts.py"),),

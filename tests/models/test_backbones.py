@@ -23,6 +23,7 @@ from hilum.explain.map_layers import POOLINGS, finer_convolution, last_convoluti
 from hilum.explain.methods import gradcam
 from hilum.explain.methods.cams import compile_cut
 from hilum.models.backbones import BACKBONES, Backbone, application, blocks_of, find_backbone
+from hilum.models.body import ENTRY
 from hilum.models.classifier import (
     backbone_blocks,
     backbone_layers,
@@ -34,8 +35,7 @@ from hilum.models.classifier import (
     save_classifier,
     unfreeze,
 )
-from hilum.models.networks.body import ENTRY
-from hilum.models.networks.initial_weights import save_backbone
+from hilum.models.initial_weights import save_backbone
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*input_shape.*:UserWarning")
 

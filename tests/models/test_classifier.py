@@ -14,8 +14,8 @@ from PIL import Image
 from small_graphs import PRIOR, build, draw_films, graph, wake
 
 from hilum.models.classifier import backbone_layers, cut, frozen_cut, load_classifier, model_sha256, save_classifier, unfreeze
-from hilum.models.networks.head import HEAD, MOMENTUM
-from hilum.models.networks.initial_weights import save_backbone
+from hilum.models.head import HEAD, MOMENTUM
+from hilum.models.initial_weights import save_backbone
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*input_shape.*:UserWarning")
 

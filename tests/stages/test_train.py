@@ -18,7 +18,7 @@ from hilum.data.prepared.loading import load_split
 from hilum.evaluation.scoring import calibration
 from hilum.models.classifier import build_classifier, load_classifier
 from hilum.models.forward import predictor
-from hilum.models.networks.initial_weights import save_backbone
+from hilum.models.initial_weights import save_backbone
 from hilum.pages.page_words import summarise_arm
 from hilum.results import file_sha256, read_json, read_predictions, read_table, write_json
 from hilum.settings.meaning import settle, spaces

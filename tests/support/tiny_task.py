@@ -8,7 +8,7 @@ import numpy as np
 
 from hilum.data.prepared.examples import Examples
 from hilum.models.classifier import build_classifier
-from hilum.models.networks.initial_weights import save_backbone
+from hilum.models.initial_weights import save_backbone
 from hilum.records import Labels, Probabilities
 from hilum.settings.training import Arm, Augment, Balance, Head, Phase, Train
 

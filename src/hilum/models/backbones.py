@@ -29,7 +29,7 @@ class Backbone:
         before or to the one after.
     stem_end: with `after`, the last layer of the stem where no name tells it.
     names: how layers that Keras numbers per process are named: after the layer that reads them, or by their order in the network,
-        which also makes layers of bare sums and leaves out dropout inside the network (see models/networks/body.py).
+        which also makes layers of bare sums and leaves out dropout inside the network (see models/body.py).
     smallest: side of the smallest film, px.
     imagenet: the package with the weights of `weights: imagenet`; None: Keras downloads them, for its own networks.
     parameters: the options that an arm may set; required: those that it must set.
@@ -58,13 +58,13 @@ class Backbone:
 
 
 def _efficientnet_lite(**arguments: Any) -> Any:  # imported late: it imports Keras, which reading the registry does not need
-    from hilum.models.networks.efficientnet_lite import build_efficientnet_lite
+    from hilum.models.efficientnet_lite import build_efficientnet_lite
 
     return build_efficientnet_lite(**arguments)
 
 
 def _small_cnn(**arguments: Any) -> Any:
-    from hilum.models.networks.small_cnn import build_small_cnn
+    from hilum.models.small_cnn import build_small_cnn
 
     return build_small_cnn(**arguments)
 

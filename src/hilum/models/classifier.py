@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.models.backbones import Options, blocks_of
+from hilum.models.body import ENTRY, attach
 from hilum.models.declared_size import refuse_description
-from hilum.models.networks.body import ENTRY, attach
-from hilum.models.networks.head import MOMENTUM, Output, Pooling, add_head, in_head
-from hilum.models.networks.initial_weights import initial_weights
+from hilum.models.head import MOMENTUM, Output, Pooling, add_head, in_head
+from hilum.models.initial_weights import initial_weights
 from hilum.settings.training import Dense
 
 

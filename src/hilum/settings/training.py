@@ -152,7 +152,7 @@ class Dense(Section):
 
 
 class Head(Section):
-    """What is above the backbone; left out: average pooling, no dense layers, softmax. See models/networks/head.py."""
+    """What is above the backbone; left out: average pooling, no dense layers, softmax. See models/head.py."""
 
     pooling: Literal["average", "max", "both"] | None = None
     dense: list[Dense] | None = None

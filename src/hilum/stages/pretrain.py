@@ -18,7 +18,7 @@ from hilum.data.readers.raw_films import read_source
 from hilum.data.readers.registry import READERS
 from hilum.data.splits import split_by_patient
 from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
-from hilum.models.networks.initial_weights import save_backbone
+from hilum.models.initial_weights import save_backbone
 from hilum.progress import bar, say
 from hilum.records import JOINT
 from hilum.results import read_json, write_json, write_table
@@ -138,7 +138,28 @@ def pretrain_backbone(
         head=Head(dropout=0.1, weight_decay=1e-4),
         phases=[phase],
     )
-    recipe = Train(
+    task = Task(train, val, classes, None, training_of(params), params.pretrain.seed, cache=None)
+
+    def on_epoch(step: int, metrics: dict[str, float]) -> None:
+        say(f"{backbone}: {epoch_line(metrics, 'auroc_macro')}")
+
+    model, fitted = train_arm(arm, task, 1, score_epoch("auroc_macro"), on_epoch, bar(f"{backbone}: films"))
+    folder.mkdir(parents=True, exist_ok=True)
+    save_backbone(model, folder / f"{backbone}.weights.h5", backbone_options(wanted))
+    write_table(folder / f"{backbone}_history.csv", fitted.history)
+    best = fitted.history.set_index("step").loc[fitted.best_step]
+    return {
+        "classes": classes,
+        "films": len(train.keys),
+        "best_epoch": fitted.best_step,
+        "val/auroc_macro": best["val/auroc_macro"],
+    }
+
+
+def training_of(params: Params) -> Train:
+    """How a backbone is pretrained: Adam alone, all films alike, the settings of `pretrain`, and the augmentation of `train`."""
+    settings = params.pretrain
+    return Train(
         seed=settings.seed,
         repeats=1,
         batch_size=settings.batch_size,
@@ -158,19 +179,3 @@ def pretrain_backbone(
         mixup=0.0,
         averaging=0.0,
     )
-    task = Task(train, val, classes, None, recipe, params.pretrain.seed, cache=None)
-
-    def on_epoch(step: int, metrics: dict[str, float]) -> None:
-        say(f"{backbone}: {epoch_line(metrics, 'auroc_macro')}")
-
-    model, fitted = train_arm(arm, task, 1, score_epoch("auroc_macro"), on_epoch, bar(f"{backbone}: films"))
-    folder.mkdir(parents=True, exist_ok=True)
-    save_backbone(model, folder / f"{backbone}.weights.h5", backbone_options(wanted))
-    write_table(folder / f"{backbone}_history.csv", fitted.history)
-    best = fitted.history.set_index("step").loc[fitted.best_step]
-    return {
-        "classes": classes,
-        "films": len(train.keys),
-        "best_epoch": fitted.best_step,
-        "val/auroc_macro": best["val/auroc_macro"],
-    }

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.classifier import build_classifier
 from hilum.models.forward import compile_forward
-from hilum.models.networks.head import change_logits
+from hilum.models.head import change_logits
 from hilum.records import Films, Labels, Score
 from hilum.settings.meaning import backbone_options, name_network, plain_phases, train_of
 from hilum.settings.training import Arm, ConvexPhase, Head, Phase, Train

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.models.classifier import cut
 from hilum.models.forward import BATCH, compile_forward
-from hilum.models.networks.head import HEAD
+from hilum.models.head import HEAD
 from hilum.records import Labels, Score
 from hilum.settings.training import ConvexPhase
 from hilum.training.learning.augmentation import Changes

@@ -23,10 +23,10 @@ from hilum.models.classifier import (
     save_classifier,
     unfreeze,
 )
+from hilum.models.efficientnet_lite import build_efficientnet_lite
 from hilum.models.flatten import flatten, is_flat
 from hilum.models.forward import predictor
-from hilum.models.networks.efficientnet_lite import build_efficientnet_lite
-from hilum.models.networks.initial_weights import save_backbone
+from hilum.models.initial_weights import save_backbone
 from hilum.models.packaged_weights import read_packaged
 
 PARAMETERS = {"efficientnet_lite0": 3_413_024, "efficientnet_lite1": 4_189_344, "efficientnet_lite2": 4_869_168}  # no top

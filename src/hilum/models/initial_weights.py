@@ -11,7 +11,7 @@ from keras.src.utils.naming import to_snake_case
 from numpy.typing import NDArray
 
 from hilum.models.backbones import Backbone, Options, find_backbone
-from hilum.models.networks.body import leaves, network, plain_network
+from hilum.models.body import leaves, network, plain_network
 
 
 def initial_weights(backbone: str, options: Options | None, size: int, weights: str) -> list[NDArray[np.float32]]:

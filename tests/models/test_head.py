@@ -19,7 +19,7 @@ from hilum.models.classifier import (
     unfreeze,
 )
 from hilum.models.flatten import is_flat
-from hilum.models.networks.head import MOMENTUM, change_logits
+from hilum.models.head import MOMENTUM, change_logits
 from hilum.settings.training import Dense
 
 WIDE = [
@@ -92,7 +92,7 @@ def test_a_dense_layer_has_what_it_is_given_and_no_more() -> None:
 
 
 def test_the_weights_of_a_head_do_not_depend_on_whether_those_of_the_backbone_were_read_before(tmp_path: Path) -> None:
-    from hilum.models.networks.initial_weights import _read, save_backbone
+    from hilum.models.initial_weights import _read, save_backbone
 
     save_backbone(build_small(), tmp_path / "w.weights.h5", OPTIONS["small_cnn"])
     _read.cache_clear()

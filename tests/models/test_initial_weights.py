@@ -9,8 +9,8 @@ from keras.src.backend import config
 from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 from small_graphs import build
 
-from hilum.models.networks.body import plain_network
-from hilum.models.networks.initial_weights import save_backbone
+from hilum.models.body import plain_network
+from hilum.models.initial_weights import save_backbone
 
 SMALL = OPTIONS["small_cnn"]
 

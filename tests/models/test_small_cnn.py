@@ -7,8 +7,8 @@ import pytest
 from every_backbone import OPTIONS
 
 from hilum.models.backbones import find_backbone
-from hilum.models.networks.body import plain_network
-from hilum.models.networks.small_cnn import build_small_cnn
+from hilum.models.body import plain_network
+from hilum.models.small_cnn import build_small_cnn
 
 
 def network(name: str = "small_cnn", size: int = 32, **changes: Any) -> keras.Model:

@@ -1,1 +1,0 @@
-"""How a classifier is built: the backbone's layers, its initial weights, and the head."""
