@@ -251,6 +251,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
         *("tracking/left_runs.py", "training/left_trials.py"),
     ),
     "test_cli.py": ("completion.py", "examples.py", "exits.py"),
+    "serving/test_export.py": ("serving/engines.py", "stages/export.py"),
     "serving/test_folder.py": (*("serving/predictions.py", "serving/folder_panels.py", "stages/predict.py"),),
     "models/test_backbones.py": ("models/body.py",),
     "stages/test_check.py": ("project/faults.py",),

@@ -3,10 +3,10 @@
 import hashlib
 import tempfile
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,7 +39,7 @@ def export_model(explained: ExplainedModel, described: Mapping[str, Any], name: 
         file = Path(folder) / ENGINES[name].file
         explained.model.export(file, format=name, verbose=False)  # type: ignore[union-attr]
         facts = {key: value for key, value in described.items() if key != "scaling" or not isinstance(value, list)}
-        facts["exported"] = {"format": name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "keras": keras.__version__}
+        facts["exported"] = {"format": name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "keras": version("keras")}
         write_json(Path(folder) / FILE, facts)
         predict, _ = open_exported(file, Told(), name)
         films = choose_films(explained.background, described["size"])
