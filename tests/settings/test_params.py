@@ -227,7 +227,7 @@ def test_a_seed_is_a_whole_number_that_every_library_takes(seed: float) -> None:
         ("trian", "train", "tracking, acquire, prepare"),
         ("train__batchsize", "train.batch_size", "seed, repeats, batch_size, imbalance"),
         ("train__augment__rotat", "train.augment.rotate", "views, rotate, shift"),
-        ("arms__baseline__backbon", "arms.baseline.backbone", "backbone, weights, head, phases"),
+        ("arms__baseline__backbon", "arms.baseline.backbone", "backbone, options, weights, head, phases"),
         (
             "arms__baseline__phases__0__epoch",
             "arms.baseline.phases.0.epochs",
