@@ -110,6 +110,10 @@ def test_bounds_stay_within_the_range_of_the_metric() -> None:
         (found,) = repeat_intervals(replace(by_hand(values, drawn), names=[name]), 0.95).values()
         low, high = {"accuracy": (0, 1), "mcc": (-1, 1), "log_loss": (0, np.inf)}[name]
         assert low < found.low < found.mean < found.high < high
+    (tiny,) = repeat_intervals(by_hand([1e-9, 2e-9, 3e-9], drawn), 0.95).values()
+    assert tiny.low == pytest.approx(0) and tiny.high == pytest.approx(1), (
+        "a mean at the limit says nothing, and overflows nowhere"
+    )
     (perfect,) = repeat_intervals(by_hand([1.0, 1.0], np.ones((5, 2))), 0.95).values()
     assert (perfect.low, perfect.high) == (1.0, 1.0)
 

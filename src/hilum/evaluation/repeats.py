@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from scipy.stats import t as student
 
 from hilum.evaluation.scoring.checks import check_pair, check_predictions
@@ -205,8 +206,9 @@ def _bounds(mean: float, half: float, low: float, high: float) -> tuple[float, f
         return mean - half, mean + half
     above = mean - low
     if np.isinf(high):
-        factor = float(np.exp(half / above))
-        return low + above / factor, low + above * factor
-    odds, factor = above / (high - mean), float(np.exp(half * (high - low) / (above * (high - mean))))
-    ends = [low + (high - low) * one / (1 + one) for one in (odds / factor, odds * factor)]
-    return ends[0], ends[1]
+        shift = np.array([-1, 1]) * min(half / above, 500.0)  # beyond it the bounds are 0 and without end
+        ends = low + above * np.exp(shift)
+    else:
+        shift = np.array([-1, 1]) * half * (high - low) / (above * (high - mean))
+        ends = low + (high - low) * expit(np.log(above / (high - mean)) + shift)
+    return float(ends[0]), float(ends[1])
