@@ -142,9 +142,10 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "training/learning/augmentation.py": {*TRAINS, "evaluate"},  # which draws views
     "training/search.py": {"tune"},
     "training/studies.py": {"tune"},
-    "ownership.py": {"tune"},
+    "ownership.py": TRAINS,
     "training/kept_folds.py": {"crossvalidate"},
-    "training/task.py": TRAINS - {"pretrain"},
+    "training/kept_trainings.py": TRAINS - {"tune"},
+    "training/task.py": TRAINS,
     "training/learning/learner.py": TRAINS,
     "evaluation/scoring/metrics.py": {*TRAINS, "evaluate", "audit", "compare"},
     "evaluation/scoring/epochs.py": {*TRAINS, "compare"},

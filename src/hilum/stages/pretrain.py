@@ -24,6 +24,7 @@ from hilum.records import JOINT
 from hilum.results import read_json, write_json, write_table
 from hilum.settings.params import Params, read_params
 from hilum.settings.training import Arm, Head, Optimizer, Phase, Schedule, Train
+from hilum.training.kept_trainings import KeptTrainings, keep_trainings
 from hilum.training.learning.arms import Task, train_arm
 from hilum.training.learning.fit import begin_training
 from hilum.workspace import Workspace, find_workspace
@@ -43,9 +44,10 @@ def run() -> None:
     train, val, classes, left_out = load_rows(params, workspace)
     write_table(folder / "left_out.csv", left_out)
     summary = {}
-    for backbone in backbones:
-        summary[backbone] = pretrain_backbone(backbone, train, val, classes, params, folder)
-    write_json(folder / "summary.json", summary)
+    with keep_trainings(workspace.cache, "pretrain") as trainings:
+        for backbone in backbones:
+            summary[backbone] = pretrain_backbone(backbone, train, val, classes, params, folder, trainings)
+        write_json(folder / "summary.json", summary)
 
 
 def load_rows(params: Params, workspace: Workspace) -> tuple[Examples, Examples, list[str], pd.DataFrame]:
@@ -118,9 +120,18 @@ def find_task_films(prepared: Prepared, params: Params, workspace: Workspace) ->
 
 
 def pretrain_backbone(
-    backbone: str, train: Examples, val: Examples, classes: list[str], params: Params, folder: Path
+    backbone: str,
+    train: Examples,
+    val: Examples,
+    classes: list[str],
+    params: Params,
+    folder: Path,
+    trainings: KeptTrainings | None = None,
 ) -> dict[str, object]:
-    """Train all of one backbone from random weights and save it without its head; returns its classes, films and best epoch."""
+    """Train all of one backbone from random weights and save it without its head; returns its classes, films and best epoch.
+
+    trainings: where an interrupted training is continued from; None keeps nothing.
+    """
     settings = params.pretrain
     phase = Phase(
         unfreeze="all",
@@ -154,7 +165,10 @@ def pretrain_backbone(
     def on_epoch(step: int, metrics: dict[str, float]) -> None:
         say(f"{backbone}: {epoch_line(metrics, 'auroc_macro')}")
 
-    model, fitted = train_arm(arm, task, 1, score_epoch("auroc_macro"), on_epoch, bar(f"{backbone}: films"))
+    films = [(rows.keys, rows.labels, rows.films.shape) for rows in (train, val)]
+    decides = {"params": [arm.model_dump(), recipe.model_dump()], "films": [classes, films]}
+    before = trainings.keep(backbone, decides) if trainings else None
+    model, fitted = train_arm(arm, task, 1, score_epoch("auroc_macro"), on_epoch, bar(f"{backbone}: films"), before)
     folder.mkdir(parents=True, exist_ok=True)
     save_backbone(model, folder / f"{backbone}.weights.h5")
     write_table(folder / f"{backbone}_history.csv", fitted.history)

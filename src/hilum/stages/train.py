@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,16 @@ from hilum.models.classifier import model_sha256, save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Labels
-from hilum.results import base_tags, read_json, run_key, write_json, write_table
+from hilum.results import base_tags, digest, epoch_metrics, folder_digest, read_json, run_key, write_json, write_table
 from hilum.runs import code_tags, log_training
 from hilum.settings.meaning import settle
 from hilum.settings.params import find_arm, read_params
 from hilum.tracking.opening import open_store
+from hilum.training.kept_trainings import keep_trainings
 from hilum.training.learning.arms import Task, correct_prior, read_logits, scale_logits, train_arm
 from hilum.training.learning.fit import Fitted, begin_training
 from hilum.training.learning.imbalance import copies_per_film, prior_shift, shown_prior
-from hilum.training.task import file_digest, load_task, logged_params, origins, params_of
+from hilum.training.task import file_digest, load_task, logged_params, origins, params_of, weights_digest
 from hilum.workspace import Workspace, find_workspace
 
 
@@ -43,17 +45,24 @@ def run(arm: str) -> None:
     logged = logged_params(params, settled, file_digest(params, arm, workspace))
     select = params.train.select
     tags = {**base_tags("arm", versions), "arm": arm, "backbone": settled.backbone, "selected_by": f"val/{select}"}
-    store = open_store(workspace, params.tracking)
-    with store.start(arm, {**tags, **code_tags(workspace)}) as opened:
+    begin_training(params.train.seed)
+    with ExitStack() as work:
+        trainings = work.enter_context(keep_trainings(workspace.cache, "train"))
+        before = trainings.keep(arm, {"params": logged, "films": versions, "weights": weights_digest(params, arm, workspace)})
+        store = open_store(workspace, params.tracking)
+        key = digest([before.key, folder_digest(workspace.arm(arm, "tuning"))])
+        opened = work.enter_context(store.start(arm, {**tags, **code_tags(workspace)}, key=key))
         opened.log_params(logged)
-        begin_training(params.train.seed)
+        opened.log_history(epoch_metrics(before.history))
         task = load_task(params, settled, workspace, versions)
 
         def on_epoch(step: int, metrics: dict[str, float]) -> None:
             opened.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
             say(f"{arm}: {epoch_line(metrics, select)}")
 
-        model, fitted = train_arm(settled, task, len(settled.phases), score_epoch(select), on_epoch, bar(f"{arm}: activations"))
+        model, fitted = train_arm(
+            settled, task, len(settled.phases), score_epoch(select), on_epoch, bar(f"{arm}: activations"), before
+        )
         kept = find_kept(fitted, select)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

@@ -18,6 +18,7 @@ BATCH = 1000  # most metrics that MLflow takes in one call
 LONGEST = 6000  # characters that a parameter's value may have
 
 
+Point = tuple[str, int, float]  # of a curve: metric, step, value
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -36,11 +37,15 @@ def _written(method: "Callable[Concatenate[Run, P], T]") -> "Callable[Concatenat
 
 @dataclass(frozen=True)
 class Run:
-    """An open run: what a stage writes into. client is MLflow's; contact: whether its store still answers."""
+    """An open run: what a stage writes into. client is MLflow's; contact: whether its store still answers.
+
+    points: those of its curves that it had when it was opened again. They are not written a second time.
+    """
 
     client: Any
     id: str
     contact: Contact
+    points: frozenset[Point] = frozenset()
 
     @_written
     def tag(self, tags: Mapping[str, Any]) -> None:
@@ -72,6 +77,7 @@ class Run:
             for row in rows.to_dict("records")
             for key, value in row.items()
             if key != "step" and isinstance(value, int | float | np.number) and np.isfinite(value)
+            if (str(key), int(row["step"]), float(value)) not in self.points
         ]
         for i in range(0, len(points), BATCH):
             self.client.log_batch(self.id, metrics=points[i : i + BATCH])
