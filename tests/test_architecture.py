@@ -188,6 +188,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
 NEIGHBOURS = {  # files without a test of their name: the test that has them as its subject, and loads or starts them
     "audit/test_evidence.py": ("audit/auditee.py", "audit/blame.py", "audit/exchange.py"),
     "audit/test_study.py": ("audit/rule.py",),
+    "training/learning/test_kept_state.py": ("training/learning/state.py",),
     "pages/test_audit.py": ("audit/drawing.py",),
     "pages/test_comparison.py": ("pages/headline.py",),
     "pages/test_data_report.py": ("data/quality/pair_sheet.py",),

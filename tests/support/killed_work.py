@@ -13,11 +13,16 @@ from tiny_fit import TRAIN, fit
 from tiny_task import log_loss, make_model, make_phase, make_settings
 
 from hilum.models.classifier import model_sha256
+from hilum.settings.params import Tracking
 from hilum.settings.training import ConvexPhase
+from hilum.stages import crossvalidate, pretrain, train
+from hilum.tracking.open_run import Run
+from hilum.tracking.opening import open_store
 from hilum.training.kept_trainings import keep_trainings
 from hilum.training.learning import kept_state
 from hilum.training.learning.fit import begin_training
 from hilum.training.learning.imbalance import Sampling
+from hilum.workspace import Workspace
 
 PHASES = [
     make_phase("head", 3, rate=3e-2),
@@ -90,11 +95,19 @@ def plant_death(die_at: str, step: int) -> None:
     Path.replace = renamed  # type: ignore[method-assign]
 
 
-def run_stage(project: str, stage: str, arguments: list[str], die_at: str = "", step: int = -1) -> None:
-    """Run a stage in a project, storing the state of every epoch."""
-    from hilum.stages import crossvalidate, pretrain, train
+STAGES = {"train": train.run, "crossvalidate": crossvalidate.run, "pretrain": pretrain.run}
 
+
+def run_stage(project: str, stage: str, arguments: list[str], die_at: str = "", step: int = -1) -> None:
+    """Run a stage in a project, storing the state of every epoch. die_at: also `upload`, of the results."""
     kept_state.INTERVAL = 0.0
     plant_death(die_at, step)
+    if die_at == "upload":
+        Run.log_folder = lambda *_: die()  # type: ignore[method-assign]
     with chdir(project):
-        {"train": train, "crossvalidate": crossvalidate, "pretrain": pretrain}[stage].run(*arguments)
+        STAGES[stage](*arguments)
+
+
+def open_new_store(folder: str) -> None:
+    """Open the store of a project that has none."""
+    open_store(Workspace(Path(folder), Path(folder)), Tracking(experiment="hilum", model="hilum"))

@@ -5,7 +5,6 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,6 @@ SEED = 5
 KILLS = 20  # at random instants
 STEPS = 7  # three epochs, a solved head, three epochs
 KILLED = -9
-
-
-@pytest.fixture(scope="module")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    found = Nursery(tmp_path_factory.mktemp("nursery") / "log.txt")
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")

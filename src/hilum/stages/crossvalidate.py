@@ -79,16 +79,7 @@ def run(arm: str) -> None:
     films = load_split(workspace.prepared, workspace.split, "folds", versions["classes"])
     names = fold_names(films.table)
     tags = {**base_tags("crossvalidation", versions), "arm": arm, "backbone": settled.backbone}
-    settings = {
-        "arm": arm,
-        "folds": names,
-        "params": {
-            **fold_params(params, settled, file_digest(params, arm, workspace)),
-            **flatten(params.split.model_dump(include={"folds", "fold_by"}), "split"),
-            **flatten(params.evaluate.model_dump(exclude={"acquisition"}), "evaluate"),
-        },
-        "tags": tags,
-    }
+    settings = describe_folds(arm, names, settled, params, workspace, tags)
     tags = {**tags, **code_tags(workspace)}
     begin_training(params.train.seed)
     store = open_store(workspace, params.tracking)
@@ -119,6 +110,22 @@ def run(arm: str) -> None:
     say(
         f"{arm}: out_of_fold/auroc_macro {metrics['out_of_fold/auroc_macro']:.3f} [{low:.3f}, {high:.3f}] over {len(names)} folds"
     )
+
+
+def describe_folds(
+    arm: str, names: list[str], settled: Arm, params: Params, workspace: Workspace, tags: dict[str, str]
+) -> dict[str, Any]:
+    """What settings.json holds."""
+    return {
+        "arm": arm,
+        "folds": names,
+        "params": {
+            **fold_params(params, settled, file_digest(params, arm, workspace)),
+            **flatten(params.split.model_dump(include={"folds", "fold_by"}), "split"),
+            **flatten(params.evaluate.model_dump(exclude={"acquisition"}), "evaluate"),
+        },
+        "tags": tags,
+    }
 
 
 def fold_params(params: Params, settled: Arm, weights_sha256: str) -> dict[str, Any]:

@@ -120,17 +120,11 @@ def find_task_films(prepared: Prepared, params: Params, workspace: Workspace) ->
 
 
 def pretrain_backbone(
-    backbone: str,
-    train: Examples,
-    val: Examples,
-    classes: list[str],
-    params: Params,
-    folder: Path,
-    trainings: KeptTrainings | None = None,
+    backbone: str, train: Examples, val: Examples, classes: list[str], params: Params, folder: Path, kept: KeptTrainings | None
 ) -> dict[str, object]:
     """Train all of one backbone from random weights and save it without its head; returns its classes, films and best epoch.
 
-    trainings: where an interrupted training is continued from; None keeps nothing.
+    kept: where an interrupted training is continued from; None keeps nothing.
     """
     settings = params.pretrain
     phase = Phase(
@@ -167,7 +161,7 @@ def pretrain_backbone(
 
     films = [(rows.keys, rows.labels, rows.films.shape) for rows in (train, val)]
     decides = {"params": [arm.model_dump(), recipe.model_dump()], "films": [classes, films]}
-    before = trainings.keep(backbone, decides) if trainings else None
+    before = kept.keep(backbone, decides) if kept else None
     model, fitted = train_arm(arm, task, 1, score_epoch("auroc_macro"), on_epoch, bar(f"{backbone}: films"), before)
     folder.mkdir(parents=True, exist_ok=True)
     save_backbone(model, folder / f"{backbone}.weights.h5")

@@ -1,8 +1,8 @@
 """train: one arm with its final values; the run opens first and receives every epoch during training."""
 
 import shutil
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,15 @@ from hilum.records import Labels
 from hilum.results import base_tags, digest, epoch_metrics, folder_digest, read_json, run_key, write_json, write_table
 from hilum.runs import code_tags, log_training
 from hilum.settings.meaning import settle
-from hilum.settings.params import find_arm, read_params
+from hilum.settings.params import Params, find_arm, read_params
+from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
+from hilum.tracking.store import Store
 from hilum.training.kept_trainings import keep_trainings
 from hilum.training.learning.arms import Task, correct_prior, read_logits, scale_logits, train_arm
 from hilum.training.learning.fit import Fitted, begin_training
 from hilum.training.learning.imbalance import copies_per_film, prior_shift, shown_prior
+from hilum.training.learning.kept_state import KeptState
 from hilum.training.task import file_digest, load_task, logged_params, origins, params_of, weights_digest
 from hilum.workspace import Workspace, find_workspace
 
@@ -46,14 +49,7 @@ def run(arm: str) -> None:
     select = params.train.select
     tags = {**base_tags("arm", versions), "arm": arm, "backbone": settled.backbone, "selected_by": f"val/{select}"}
     begin_training(params.train.seed)
-    with ExitStack() as work:
-        trainings = work.enter_context(keep_trainings(workspace.cache, "train"))
-        before = trainings.keep(arm, {"params": logged, "films": versions, "weights": weights_digest(params, arm, workspace)})
-        store = open_store(workspace, params.tracking)
-        key = digest([before.key, folder_digest(workspace.arm(arm, "tuning"))])
-        opened = work.enter_context(store.start(arm, {**tags, **code_tags(workspace)}, key=key))
-        opened.log_params(logged)
-        opened.log_history(epoch_metrics(before.history))
+    with begin_run(arm, params, workspace, logged, versions, tags) as (before, store, opened):
         task = load_task(params, settled, workspace, versions)
 
         def on_epoch(step: int, metrics: dict[str, float]) -> None:
@@ -90,6 +86,21 @@ def run(arm: str) -> None:
     say(f"{arm}: kept phase {kept['phase'] + 1:.0f} epoch {kept['epoch'] + 1:.0f}, val/{select} "
         f"{kept[f'val/{select}']:.4f}")  # fmt: skip
     say(f"{arm}: {tell_calibration(calibration)}")
+
+
+@contextmanager
+def begin_run(
+    arm: str, params: Params, workspace: Workspace, logged: dict[str, Any], versions: dict[str, Any], tags: dict[str, str]
+) -> Iterator[tuple[KeptState, Store, Run]]:
+    """Open the run of a training, or the one that an interrupted training left, with the state that it left."""
+    with keep_trainings(workspace.cache, "train") as trainings:
+        before = trainings.keep(arm, {"params": logged, "films": versions, "weights": weights_digest(params, arm, workspace)})
+        store = open_store(workspace, params.tracking)
+        key = digest([before.key, folder_digest(workspace.arm(arm, "tuning"))])
+        with store.start(arm, {**tags, **code_tags(workspace)}, key=key) as opened:
+            opened.log_params(logged)
+            opened.log_history(epoch_metrics(before.history))
+            yield before, store, opened
 
 
 def find_kept(fitted: Fitted, select: str) -> dict[str, float]:

@@ -44,7 +44,7 @@ class Store:
             self.close_left(tags)
         above = parent or self.parent
         all_tags = {"mlflow.source.name": "hilum", "mlflow.source.type": "PROJECT", OWNER: this_process().record(), **tags}
-        if key:
+        if key and not parent:
             all_tags[UNFINISHED] = key
         if above:
             all_tags["mlflow.parentRunId"] = above
@@ -52,7 +52,7 @@ class Store:
         with self.contact.while_answered(), self.contact.asking(f"run {name}"):
             shown = {key: mask(str(value)) for key, value in all_tags.items()}
             run_id = self.client.create_run(self.experiment, run_name=name, tags=shown).info.run_id
-        with self._until_end(run_id, keyed=bool(key)):
+        with self._until_end(run_id, keyed=UNFINISHED in all_tags):
             yield Run(self.client, run_id, self.contact)
 
     def _find_unfinished(self, name: str, parent: str | None, key: str) -> Any:
@@ -79,7 +79,7 @@ class Store:
             say(f"run {left.info.run_name} of {run_id[:8]} is continued")
         if parent is None:
             self.close_left(tags)
-        with self._until_end(run_id, keyed=True):
+        with self._until_end(run_id, keyed=not parent):
             yield Run(self.client, run_id, self.contact, points)
 
     @contextmanager

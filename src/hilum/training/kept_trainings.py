@@ -27,6 +27,7 @@ TRAINING_CODE = (*FIT_CODE, "training/kept_trainings.py")
 OTHERS = 3  # states of other keys that are kept of one training: of settings or films that a user may return to
 STALE = 7 * 24 * 3600  # seconds since it was stored after which no state is kept
 SUFFIX = ".state"
+SUFFIXES = (SUFFIX, ".writing")  # the second of a process that was killed while it stored one
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ class KeptTrainings:
         """
         others = sorted((_stored(file), file) for file in own.parent.glob(f"*{SUFFIX}") if file != own)
         stale = [file for _, file in others[:-OTHERS]]
-        stale += [file for file in self.folder.rglob(f"*{SUFFIX}") if file != own and _stored(file) < time.time() - STALE]
-        for file in set(stale):
+        old = [file for file in self.folder.rglob("*") if file.suffix in SUFFIXES and _stored(file) < time.time() - STALE]
+        for file in {*stale, *old} - {own}:
             with suppress(OSError):  # another process deletes as well
                 file.unlink()
 
@@ -89,7 +90,8 @@ def keep_trainings(cache: Path, stage: str) -> Iterator[KeptTrainings]:
 
 def machine() -> str:
     """What else decides the last bits of a sum: threads of an operation, devices, instructions and caches of the processor."""
-    threads = tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0))
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # not on a Mac
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or usable
     devices = [device.device_type for device in tf.config.list_physical_devices()]
     return json.dumps([threads, devices, _processor(), os.environ.get("TF_ENABLE_ONEDNN_OPTS", "")])
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -245,10 +245,8 @@ class Training:
     def _store(self, parts: Parts | None) -> None:
         """Store the state if it is due. parts: of the phase in progress, None between two phases."""
         if self.kept and self.kept.is_due:
-            self.state.seeds = read_seeds(self.model)
-            if parts:
-                parts.read_into(self.state)
-            self.kept.save(self.state)
+            state = replace(self.state, seeds=read_seeds(self.model))
+            self.kept.save(parts.complete(state) if parts else state)
 
 
 def targets_of(feed: Feed, drawn: Sampling, classes: int, shares: bool) -> tuple[NDArray[np.generic], NDArray[np.float64]]:

@@ -1,6 +1,6 @@
 """All that a training carries from one epoch to the next, in one place: what must be stored to continue it to the same bytes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -22,7 +22,7 @@ class State:
     improvement. reduced, waited: of its `Course`. averaged: steps in its average.
     seeds: of the layers that draw random numbers (dropout); all other randomness depends on seed and step alone.
     weights, optimizer, averages: of the phase after its last epoch, empty before its first. These, `seeds`, `reduced`, `waited`
-    and `averaged` are read when a state is stored; the rest is always current.
+    and `averaged` are filled in when a state is stored; the rest is always current.
     """
 
     best_weights: Arrays
@@ -57,17 +57,20 @@ class Parts:
     course: Course
     average: Averaging | None
 
-    def read_into(self, state: State) -> None:
-        """Copy their current values into the state."""
-        state.reduced, state.waited = self.course.reduced, self.course.waited
-        state.weights = self.model.get_weights()
-        state.optimizer = [variable.numpy() for variable in self.optimizer.variables]
-        if self.average:
-            state.averaged = self.average.steps
-            state.averages = [average.numpy() for average in self.average.averages]
+    def complete(self, state: State) -> State:
+        """The state with their current values."""
+        return replace(
+            state,
+            reduced=self.course.reduced,
+            waited=self.course.waited,
+            weights=self.model.get_weights(),
+            optimizer=[variable.numpy() for variable in self.optimizer.variables],
+            averaged=self.average.steps if self.average else 0,
+            averages=[average.numpy() for average in self.average.averages] if self.average else [],
+        )
 
     def restore(self, state: State) -> None:
-        """Give them the values of a state that `read_into` filled."""
+        """Give them the values of a state that `complete` made."""
         self.course.reduced, self.course.waited = state.reduced, state.waited
         self.model.set_weights(state.weights)
         for variable, value in zip(self.optimizer.variables, state.optimizer, strict=True):
