@@ -16,11 +16,12 @@ from hilum.tracking.new_database import make_database
 KILLS = 12
 
 
-def tables(database: Path) -> list[tuple[str, str]]:
-    """Every table with its columns, and the version of the scheme."""
+def tables(database: Path) -> dict[str, list[tuple[str, ...]]]:
+    """Every table with its columns and their types, and the version of the scheme."""
     with closing(sqlite3.connect(database)) as opened:
-        made = opened.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-        return [*made, *opened.execute("SELECT 'version', version_num FROM alembic_version").fetchall()]
+        names = [name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        made = {name: opened.execute(f"SELECT name, type FROM pragma_table_info('{name}')").fetchall() for name in sorted(names)}
+        return {**made, "version": opened.execute("SELECT version_num FROM alembic_version").fetchall()}
 
 
 def test_a_killed_first_opening_leaves_no_half_made_store(
