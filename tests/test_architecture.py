@@ -74,7 +74,7 @@ ONLY_HERE = {  # what one file does for the whole house, by the words that would
 FROM_EXEMPT = {  # all that other files take from exempt ones that do more than check values: none of it is written into an output
     "runs": {
         *("MEASURED", "arm_run", "code_tags", "fits", "fold_metrics", "log_films", "log_history", "log_measured", "log_results"),
-        *("log_search", "log_training"),
+        *("log_measured_repeats", "log_repeat", "log_repeats", "log_search", "log_training", "repeat_tags"),
     },
     "tracking.open_run": {"Run"},
     "tracking.opening": {"open_store", "read_store", "store_uri"},  # store_uri: for a line on the terminal
@@ -83,7 +83,7 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     "settings.params": {"Audit", "Compare", "Evaluate", "Params", "Tracking", "check_params", "find_arm", "read_params"},
     "settings.yaml_text": {"FLOAT", "INT", "Loader", "read_int", "read_yaml"},
     "settings.roots": {"FILE", "VARIABLE", "check_roots", "read_roots"},
-    "progress": {"bar", "say"},
+    "progress": {"bar", "say", "tell_time_left"},
     "workspace": {"Workspace", "find_workspace"},
 }
 OUTSIDE = {  # imported by a stage for what it does outside of the graph
@@ -146,6 +146,10 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "training/kept_folds.py": {"crossvalidate"},
     "training/kept_trainings.py": TRAINS - {"tune"},
     "training/task.py": TRAINS,
+    "training/kept_repeats.py": {"train"},
+    "training/sealed_folders.py": {"train", "crossvalidate"},
+    "evaluation/repeats.py": {"evaluate", "compare"},
+    "pages/repeats.py": {"compare"},
     "training/learning/learner.py": TRAINS,
     "evaluation/scoring/metrics.py": {*TRAINS, "evaluate", "audit", "compare"},
     "evaluation/scoring/epochs.py": {*TRAINS, "compare"},
@@ -214,6 +218,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "data/readers/test_folder.py": ("data/readers/sidecar.py",),
     "data/readers/test_found_files.py": ("data/readers/system_files.py",),
     "data/readers/test_registry.py": ("data/readers/kermany.py", "data/readers/listing.py"),
+    "evaluation/test_repeat_tables.py": ("evaluation/repeat_figures.py",),
     "evaluation/test_figures.py": ("evaluation/arm_figures.py", "evaluation/style.py"),
     "evaluation/scoring/test_metrics.py": ("evaluation/scoring/checks.py",),
     "explain/drawing/test_panels.py": ("explain/drawing/annotations.py",),
@@ -242,6 +247,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "stages/test_train.py": ("training/task.py",),
     "tracking/test_contact.py": ("tracking/connection.py",),
     "tracking/test_moved_store.py": ("tracking/logged_model.py",),
+    "training/test_kept_folds.py": ("training/sealed_folders.py",),
     "training/learning/test_fit.py": ("training/learning/feed.py", "data/prepared/examples.py"),
     "evaluation/test_statistics.py": ("records.py",),
     "test_pipeline.py": ("stages/publish.py",),

@@ -32,3 +32,13 @@ def bar(title: str) -> Callable[[int, int], None]:
 def say(text: str) -> None:
     """Print one line at once, passwords of addresses masked and what UTF-8 cannot encode of a file's name escaped."""
     print(f"  {mask(text)}".encode(errors="backslashreplace").decode(), flush=True)
+
+
+def tell_time_left(seconds: float, done: int, total: int) -> str:
+    """`took 3 min; about 6 min left`, from the seconds that `done` of `total` equal parts took."""
+    left = seconds / done * (total - done)
+    return f"took {_time(seconds / done)}" + (f"; about {_time(left)} left" if done < total else "")
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -13,6 +13,8 @@ from pydantic import BaseModel
 from hilum.cells import guard_table, read_cells
 from hilum.records import FORMER, Predictions
 
+REPEATS = "repeats"  # folder of an arm's training, and of its evaluation, with one entry per repeat
+REPEATED = ("auroc_macro", "balanced_accuracy", "accuracy", "f1_macro", "log_loss")  # metrics of repeats that runs show
 NOTES = {  # description on a run's page
     "arm": "One model under one set of settings. Look at `evaluation/` for metrics and curves, `explanations/panels/` for maps.",
     "tune": "A search: its trials are nested below, `tuning/` holds their table and the best values.",

@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from markupsafe import Markup
 from PIL import Image
 
 from hilum.evaluation.comparison import compare_arms, mcnemar_table, prediction_changes
@@ -27,6 +28,7 @@ from hilum.pages.explanations import MeasureNote, agree
 from hilum.pages.headline import flag_warnings, headline_rows, shortcut_baseline_rows
 from hilum.pages.levels import Levels
 from hilum.pages.numbers import number
+from hilum.pages.repeats import PageRepeats
 from hilum.records import Predictions
 from hilum.results import read_table, write_table
 
@@ -377,3 +379,19 @@ def test_an_arm_alone_says_the_level_of_its_own_interval(disagreeing):
 def test_what_the_page_refuses(page, change, message):
     with pytest.raises(ValueError, match=message):
         render_comparison(dataclasses.replace(page, **change))
+
+
+def test_where_arms_were_repeated_the_conclusion_is_over_seeds_and_patients():
+    page = make({"baseline": films(0.8), "finetuned": films(1.6)})
+    usual = conclude(page)[0]
+    assert usual.judgement == "better" and "mean of" not in usual.evidence[0]
+    means = page.differences.assign(low=-0.1, judgement="unclear", reference_repeats=1, arm_repeats=5)
+    section = Markup('<h2 id="repeats">Repeats</h2>')
+    page = dataclasses.replace(page, repeats=PageRepeats(section, means, "80 % interval"))
+    found = conclude(page)[0]
+    assert found.judgement == "unclear" and found.claim.startswith("It is unclear whether finetuned or baseline is better")
+    assert "(mean of 5 trainings), baseline" in found.evidence[0] and "80 % interval over seeds and patients" in found.evidence[0]
+    assert "changed (of the served models):" in " ".join(found.evidence)
+    text = render_comparison(page)
+    assert text.count('<h2 id="repeats">') == 1 and '<a href="#repeats">Repeats</a>' in text
+    assert "or after another training" not in text

@@ -255,3 +255,25 @@ def test_the_store_that_was_used_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     if uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(home=tmp_path))
     assert tell_store(Workspace(tmp_path, tmp_path)) == told
+
+
+def test_repeats_are_published_as_runs_below_their_arm_with_what_was_measured(
+    workspace: Workspace, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.write_repeats(workspace, "baseline")
+    publish(workspace, params)
+    (parent,) = found(workspace, params, role="arm", arm="baseline")
+    nested = {run.info.run_name: run for run in found(workspace, params, role="repeat")}
+    assert set(nested) == {"repeat-1", "repeat-2"}
+    for number, run in enumerate((nested["repeat-1"], nested["repeat-2"]), 1):
+        assert run.info.status == "FINISHED" and run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.params == {"train.seed": str(6 + number)} and run.data.tags["model_sha256"] == f"{number}" * 64
+        assert "run_key" not in run.data.tags, "the arm's alone"
+        assert run.data.metrics["repeat/val/log_loss"] == number / 4
+        measured = {f"{part}/{name}" for part in ("val", "test") for name in results.REPEATED}
+        assert set(run.data.metrics) == {"repeat/val/log_loss", "val/auroc_macro", *measured}, "few metrics"
+        assert run.data.metrics["test/accuracy"] == {1: 0.75, 2: 0.5}[number]
+    capsys.readouterr()
+    publish(workspace, params)
+    assert "the store has every run already" in capsys.readouterr().out
+    assert len(found(workspace, params, role="repeat")) == 2

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from hilum.results import flatten
 from hilum.settings.errors import ADDED
-from hilum.settings.meaning import class_names, lay_over, plain_phases, pretrained_backbones, settle, spaces, train_of
+from hilum.settings.meaning import class_names, lay_over, plain_phases, pretrained_backbones, seeds_of, settle, spaces, train_of
 from hilum.settings.params import Params, check_params, read_params
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.training import Arm, ConvexPhase, Phase
@@ -149,7 +149,7 @@ def test_a_space_may_stand_in_what_an_arm_names() -> None:
     [
         ({"arms__finetuned__train": {"averaging": 1.0}}, "arms.finetuned.train.averaging: Input should be less than 1"),
         ({"arms__finetuned__train": {"averagin": 0.9}}, "arms.finetuned.train.averagin is not a known key; did you mean"),
-        ({"arms__finetuned__train": {"select": "log_loss"}}, "Legal here: batch_size, patience, optimizer, schedule,"),
+        ({"arms__finetuned__train": {"select": "log_loss"}}, "Legal here: repeats, batch_size, patience, optimizer, schedule,"),
         ({"train__optimizer__name": "lion"}, "train.optimizer.name: Input should be 'adam', 'adamw' or 'sgd', got 'lion'"),
         ({"train__optimizer__layer_decay": 0.0}, "train.optimizer.layer_decay: Input should be greater than 0"),
         ({"train__optimizer__weight_decay": 0.1}, "weight_decay belongs to adamw and sgd, got 0.1 with adam"),
@@ -214,7 +214,7 @@ def test_a_seed_is_a_whole_number_that_every_library_takes(seed: float) -> None:
     ("key", "meant", "legal"),
     [
         ("trian", "train", "tracking, acquire, prepare"),
-        ("train__batchsize", "train.batch_size", "seed, batch_size, imbalance, select"),
+        ("train__batchsize", "train.batch_size", "seed, repeats, batch_size, imbalance"),
         ("train__augment__rotat", "train.augment.rotate", "views, rotate, shift"),
         ("arms__baseline__backbon", "arms.baseline.backbone", "backbone, weights, head, phases"),
         (
@@ -675,3 +675,18 @@ def test_an_arm_may_begin_with_a_solved_head_and_go_on_by_steps() -> None:
 )
 def test_what_does_not_go_with_a_solved_head_is_told_in_one_line(changes: dict[str, object], line: str) -> None:
     assert refusal(changed(**changes)).splitlines()[1:] == [f"  {line}"]
+
+
+def test_an_arm_may_name_its_own_number_of_repeats_also_where_its_heads_are_solved() -> None:
+    solved = {"phases": [{"unfreeze": "head", "solver": "convex", "penalty": "auto"}], "head": ...}
+    params = check_params(changed(train__repeats=3, arms__finetuned__train={"repeats": 5}))
+    assert [seeds_of(train_of(params.train, params.arms[arm])) for arm in ("baseline", "finetuned")] == [
+        [params.train.seed + i for i in range(count)] for count in (3, 5)
+    ]
+    own = {f"arms__baseline__{key}": value for key, value in solved.items()}
+    assert check_params(changed(**own, arms__baseline__train={"repeats": 2})).arms["baseline"].train is not None
+    with pytest.raises(ValueError, match=r"arms\.baseline\.train belongs to phases of gradient steps"):
+        check_params(changed(**own, arms__baseline__train={"repeats": 2, "averaging": 0.9}))
+    for wrong in (0, 1.5, 101):
+        with pytest.raises(ValueError, match=r"train\.repeats"):
+            check_params(changed(train__repeats=wrong))

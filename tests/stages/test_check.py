@@ -45,6 +45,24 @@ def test_random_weights_under_frozen_batch_norm_are_refused() -> None:
     assert faults_of(arms__finetuned__weights="none") == []
 
 
+def test_arms_whose_repeats_will_be_equal_are_reported(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = yaml.safe_load((root / "params.yaml").read_text())
+    values["train"]["repeats"] = 3
+    arm = values["arms"]["baseline"]
+    del arm["head"]
+    arm.update(weights="imagenet", phases=[{"unfreeze": "head", "solver": "convex", "penalty": "auto"}])
+    values["arms"]["random"] = {**arm, "weights": "none"}
+    check.tell_equal_repeats(check_params(values))
+    (told,) = capsys.readouterr().out.splitlines()
+    assert (
+        told.startswith("  arms.baseline does not depend on train.seed")
+        and "its 3 repeats give one model and a spread of 0" in told
+    )
+    arm["train"] = {"repeats": 1}
+    check.tell_equal_repeats(check_params(values))
+    assert capsys.readouterr().out == ""
+
+
 def write_films(root: Path) -> Path:
     for name in ("normal/a.png", "viral/b.png"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -166,6 +166,7 @@ PLACES = {
     "imbalance": ["train.imbalance"],
     "trials": ["tune.trials"],
     "seed": ["train.seed"],
+    "repeats": ["train.repeats"],
     "split_seed": ["split.seed"],
     "pretrain_seed": ["pretrain.seed"],
     "search_seed": ["tune.seed"],
@@ -244,7 +245,7 @@ def test_a_named_parameter_of_an_arm_that_the_recipe_removed_is_refused(project:
             "a named parameter must be one of source, root, films, .*, got 'epochs'; use set for any other",
         ),
         ({"pairs": "trian.patience=3"}, r"at the top there is tracking, .*, not 'trian'"),
-        ({"pairs": "train.augmen.views=3"}, r"at train there is seed, batch_size, .*, not 'augmen'"),
+        ({"pairs": "train.augmen.views=3"}, r"at train there is seed, repeats, batch_size, .*, not 'augmen'"),
         ({"pairs": "arms.baseline.phases.1.epochs=3"}, r"at arms\.baseline\.phases there is 0, not '1'"),
         ({"pairs": "arms.finetuned.phases.7=3"}, r"at arms\.finetuned\.phases there is 0, 1, not '7'"),
         (

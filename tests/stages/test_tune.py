@@ -11,6 +11,7 @@ import yaml
 from hilum.ownership import this_process
 from hilum.results import folder_digest
 from hilum.settings.params import Params, check_params, read_params
+from hilum.settings.training import ArmTrain
 from hilum.stages import check, tune
 from hilum.training.learning.fit import begin_training
 from hilum.training.search import study_name
@@ -83,14 +84,16 @@ def test_what_decides_a_trial_names_the_study(key: str, value: int, same: bool, 
 
 
 def test_what_happens_after_the_fit_leaves_a_study_as_it_is(own_copy: Workspace) -> None:
-    """Trials are judged uncalibrated, and by no rule of decision."""
+    """Trials are judged uncalibrated, by no rule of decision, and trained once."""
     params = change(own_copy)
     check.run()
     costs = {"normal": 1.0, "bacterial": 2.0, "viral": 3.0}
-    train = params.train.model_copy(update={"calibration": "none", "decision": "costs", "costs": costs, "select": "brier"})
+    after = {"calibration": "none", "decision": "costs", "costs": costs, "select": "brier", "repeats": 4}
+    train = params.train.model_copy(update=after)
+    repeated = {**params.arms, "baseline": params.arms["baseline"].model_copy(update={"train": ArmTrain(repeats=3)})}
     names = {
         study_name("baseline", tune.fixed_part(one, "baseline", VERSIONS, own_copy))
-        for one in (params, params.model_copy(update={"train": train}))
+        for one in (params, params.model_copy(update={"train": train}), params.model_copy(update={"arms": repeated}))
     }
     assert len(names) == 1
 

@@ -8,7 +8,7 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-from hilum.results import run_key, write_json, write_table
+from hilum.results import REPEATED, REPEATS, run_key, write_json, write_table
 from hilum.workspace import Workspace
 
 VERSIONS = {
@@ -83,6 +83,24 @@ def write_training(workspace: Workspace, arm: str, **changes: Any) -> dict[str, 
     write_json(folder / "metrics.json", {"best/val/auroc_macro": 0.8})
     np.savez(folder / "mean_films.npz", films=np.zeros((2, 8, 8, 1), np.float32), classes=np.array(VERSIONS["classes"]))
     return settings
+
+
+def write_repeats(workspace: Workspace, arm: str) -> None:
+    """Two repeats below a training that `write_training` wrote, and their metrics below an evaluation; the first is served."""
+    training = workspace.arm(arm, "training")
+    for number in (1, 2):
+        place = training / REPEATS / str(number)
+        write_json(
+            place / "model.json", {"model_sha256": f"{number}" * 64, "repeat": {"number": number, "of": 2, "seed": 6 + number}}
+        )
+        write_json(place / "metrics.json", {"repeat/val/log_loss": number / 4, "best/val/mcc": None})
+        write_table(
+            place / "history.csv", pd.DataFrame({"step": [0, 1], "phase": [0, 0], "val/auroc_macro": [0.7, 0.7 + number / 10]})
+        )
+    listed = pd.DataFrame({"repeat": [1, 2], "seed": [7, 8], "served": [True, False]})
+    write_table(training / "repeats.csv", listed)
+    measured = {f"{part}/{name}": [0.75, 0.5] for part in ("val", "test") for name in (*REPEATED, "mcc")}
+    write_table(workspace.arm(arm, "evaluation") / "repeats.csv", listed.assign(**measured))
 
 
 def write_measured(workspace: Workspace, arm: str, name: str, metrics: dict[str, float | None], **changes: Any) -> Path:

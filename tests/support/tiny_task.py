@@ -28,7 +28,7 @@ def make_settings(**given: object) -> Train:
     augment = {"views": 2, "rotate": 7.0, "shift": 0.05, "zoom": 0.08, "gamma": 0.15, "contrast": 0.08}
     augment |= {"brightness": 0.08, "noise": 0.01, "erase": 0.0}
     usual = {"seed": 3, "batch_size": 7, "imbalance": "none", "select": "log_loss", "patience": 9, "threshold_rule": "half"}
-    usual |= {"balance": BALANCE, "prevalence": {}, "calibration": "none", "decision": "probable", "costs": {}}
+    usual |= {"repeats": 1, "balance": BALANCE, "prevalence": {}, "calibration": "none", "decision": "probable", "costs": {}}
     usual |= {"schedule": {"warmup": 0.0, "plateau_factor": 0.5, "plateau_patience": 1}}
     usual |= {"label_smoothing": 0.0, "mixup": 0.0, "averaging": 0.0}
     optimizer = {"name": "adam", "momentum": 0.9, "nesterov": False, "weight_decay": 0.0, "clip": 0.0, "layer_decay": 1.0}

@@ -11,6 +11,7 @@ from hilum.code_version import made_by
 from hilum.settings.params import Params, read_params
 from hilum.stages.tune import fixed_part
 from hilum.training.kept_folds import FOLD_CODE, FOLD_LIBRARIES, keep_folds
+from hilum.training.kept_repeats import REPEAT_CODE, keep_repeats
 from hilum.training.kept_trainings import TRAINING_CODE
 from hilum.training.learning.features import FEATURE_CODE, FEATURE_LIBRARIES
 from hilum.training.search import study_name
@@ -35,11 +36,21 @@ LISTS = {  # what is kept -> its list, its libraries, and the modules that make 
             f"{SCORING}.calibration",
         ],
     ),
+    "repeat": (
+        *(REPEAT_CODE, FIT_LIBRARIES),
+        [
+            "hilum.training.kept_repeats",
+            f"{SCORING}.epochs",
+            f"{SCORING}.decisions",
+            f"{SCORING}.calibration",
+        ],
+    ),
 }
 LISTS["training"] = (
     *(TRAINING_CODE, FIT_LIBRARIES),
     ["hilum.training.kept_trainings", "hilum.training.task", f"{SCORING}.epochs"],
 )
+STAGES = {"repeat": {"stages/train.py"}}  # a stage that itself writes what is kept; what else it imports lists it not
 DECIDE_NOTHING = {  # imported by what makes them, and in no list -> why
     "code_version.py": "makes the hash of the lists",
     "records.py": "names of columns, types of arrays",
@@ -67,6 +78,7 @@ PACKAGES = {"PIL": "pillow", "imblearn": "imbalanced-learn", "sklearn": "scikit-
 OTHERS = {  # libraries that these files import and no list has -> why
     "pydantic": "holds settings",
     "sqlalchemy": "names a fault of the database",
+    "yaml": "reads the values that a search found; the keys hold them",
 }
 
 
@@ -75,7 +87,7 @@ def test_a_list_holds_what_its_makers_import_but_what_decides_nothing(kept: str)
     listed, _, makers = LISTS[kept]
     behind = set().union(*(files_behind(maker) for maker in makers))
     left_out = {*DECIDE_NOTHING, *(IN_KEYS_ALONE if kept in ("study", "training") else {})}
-    assert set(listed) == behind - left_out
+    assert set(listed) - STAGES.get(kept, set()) == behind - left_out
     assert len(set(listed)) == len(listed)
 
 
@@ -104,30 +116,33 @@ def test_another_version_of_a_library_is_another_maker(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("file", "discarded"),
     [
-        ("training/learning/augmentation.py", {"activations", "study", "fold", "training"}),
-        ("models/forward.py", {"activations", "study", "fold", "training"}),
-        ("training/learning/fit.py", {"study", "fold", "training"}),
-        ("training/learning/convex.py", {"study", "fold", "training"}),
-        ("training/learning/imbalance.py", {"study", "fold", "training"}),
-        ("training/learning/learner.py", {"study", "fold", "training"}),
-        ("training/learning/schedules.py", {"study", "fold", "training"}),
-        ("training/learning/averaging.py", {"study", "fold", "training"}),
-        ("training/learning/mixup.py", {"study", "fold", "training"}),
-        ("training/task.py", {"study", "fold", "training"}),
-        ("settings/meaning.py", {"study", "fold", "training"}),
-        ("data/prepared/loading.py", {"study", "fold", "training"}),
-        ("evaluation/scoring/metrics.py", {"study", "fold", "training"}),
-        ("training/learning/state.py", {"study", "fold", "training"}),
-        ("training/learning/kept_state.py", {"study", "fold", "training"}),
+        ("training/learning/augmentation.py", {"activations", "study", "fold", "training", "repeat"}),
+        ("models/forward.py", {"activations", "study", "fold", "training", "repeat"}),
+        ("training/learning/fit.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/convex.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/imbalance.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/learner.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/schedules.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/averaging.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/mixup.py", {"study", "fold", "training", "repeat"}),
+        ("training/task.py", {"study", "fold", "training", "repeat"}),
+        ("settings/meaning.py", {"study", "fold", "training", "repeat"}),
+        ("data/prepared/loading.py", {"study", "fold", "training", "repeat"}),
+        ("evaluation/scoring/metrics.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/state.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/kept_state.py", {"study", "fold", "training", "repeat"}),
         ("training/kept_trainings.py", {"training"}),
         ("ownership.py", set()),
         ("training/search.py", {"study"}),
         ("training/trial.py", {"study"}),
         ("training/fold.py", {"fold"}),
+        ("training/sealed_folders.py", {"fold", "repeat"}),
+        ("training/kept_repeats.py", {"repeat"}),
+        ("stages/train.py", {"repeat"}),
         ("data/folds.py", {"fold"}),
-        ("evaluation/scoring/decisions.py", {"fold"}),
-        ("evaluation/scoring/calibration.py", {"fold"}),
-        ("evaluation/scoring/scaling.py", {"fold"}),
+        ("evaluation/scoring/decisions.py", {"fold", "repeat"}),
+        ("evaluation/scoring/calibration.py", {"fold", "repeat"}),
+        ("evaluation/scoring/scaling.py", {"fold", "repeat"}),
         ("stages/tune.py", set()),
         ("stages/crossvalidate.py", set()),
         ("evaluation/contradictions.py", set()),  # which a cross-validation draws
@@ -163,4 +178,5 @@ def names(params: Params, workspace: Workspace) -> dict[str, str]:
         "study": study_name("baseline", fixed_part(params, "baseline", versions, workspace)),
         "fold": str(keep_folds(workspace.cache, "baseline", {}).folder),
         "training": made_by(TRAINING_CODE, FIT_LIBRARIES),
+        "repeat": str(keep_repeats(workspace.cache, "baseline", {}).folder),
     }

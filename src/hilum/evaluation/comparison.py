@@ -8,7 +8,7 @@ import pandas as pd
 
 from hilum.evaluation.scoring.checks import check_pair
 from hilum.evaluation.scoring.metrics import METRICS, Metric, higher_is_better
-from hilum.evaluation.statistics import Difference, mcnemar_exact, paired_bootstrap
+from hilum.evaluation.statistics import mcnemar_exact, paired_bootstrap
 from hilum.records import Predictions
 
 OnResample = Callable[[str, int, int], None]  # arm, resamples done, resamples in all
@@ -48,7 +48,7 @@ def compare_arms(
                 d.high,
                 d.undefined,
                 d.share_not_above,
-                judge(d, higher_is_better(name, metrics)),
+                judge(d.low, d.high, higher_is_better(name, metrics)),
             )
             for name, d in found.items()
         ]
@@ -56,11 +56,11 @@ def compare_arms(
     return pd.DataFrame(rows, columns=columns.split())
 
 
-def judge(difference: Difference, higher: bool) -> Literal["better", "worse", "unclear"]:
+def judge(low: float, high: float, higher: bool) -> Literal["better", "worse", "unclear"]:
     """The judgement from an interval of arm minus reference: `unclear` if it contains 0 or is undefined."""
-    if difference.low > 0:
+    if low > 0:
         return "better" if higher else "worse"
-    if difference.high < 0:
+    if high < 0:
         return "worse" if higher else "better"
     return "unclear"
 

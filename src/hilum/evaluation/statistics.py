@@ -97,10 +97,10 @@ def patient_bootstrap(
         10.1111/j.1467-9868.2007.00593.x (drawing clusters).
     """
     check_predictions(predictions)
-    _check_settings(resamples, confidence)
+    check_settings(resamples, confidence)
     value = _values(predictions, slice(None), metrics)
     drawn = np.empty((resamples, len(value)))  # (resamples, metrics)
-    for i, films in enumerate(_resampled_films(predictions, resamples, seed)):
+    for i, films in enumerate(resampled_films(predictions, resamples, seed)):
         drawn[i] = _values(predictions, films, metrics)
         if on_resample:
             on_resample(i + 1, resamples)
@@ -127,10 +127,10 @@ def paired_bootstrap(
         ValueError: arms that do not hold the same films, labels, patients and class order, or settings as above.
     """
     b = check_pair(a, b)
-    _check_settings(resamples, confidence)
+    check_settings(resamples, confidence)
     of_a, of_b = _values(a, slice(None), metrics), _values(b, slice(None), metrics)
     drawn = np.empty((resamples, len(of_a)))  # (resamples, metrics)
-    for i, films in enumerate(_resampled_films(a, resamples, seed)):
+    for i, films in enumerate(resampled_films(a, resamples, seed)):
         drawn[i] = _values(b, films, metrics) - _values(a, films, metrics)
         if on_resample:
             on_resample(i + 1, resamples)
@@ -163,7 +163,7 @@ def mcnemar_exact(a: Predictions, b: Predictions, seed: int) -> McNemar:
     return McNemar(len(films), int(np.sum(right_a & right_b)), only_a, only_b, int(np.sum(~right_a & ~right_b)), p_value)
 
 
-def _resampled_films(predictions: Predictions, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+def resampled_films(predictions: Predictions, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
     """Row indices of each resample; the draws depend on the seed and the sorted patients, not on the order of rows."""
     patients, of_film = np.unique(predictions.patient_id, return_inverse=True)
     rng = np.random.default_rng(seed)
@@ -186,7 +186,7 @@ def _percentiles(drawn: NDArray[np.float64], confidence: float) -> NDArray[np.fl
     return bounds
 
 
-def _check_settings(resamples: int, confidence: float) -> None:
+def check_settings(resamples: int, confidence: float) -> None:
     if resamples < 1 or not 0 < confidence < 1:
         raise ValueError(
             f"a bootstrap must have at least 1 resample and a confidence between 0 and 1, got {resamples} and {confidence};"

@@ -1,6 +1,6 @@
 """The comparison as one HTML page that needs no other file: the findings in words, then tables and pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -13,6 +13,7 @@ from hilum.pages.explanations import SHOWN_FILMS, Agreement, MeasureNote, group_
 from hilum.pages.headline import HeadlineRow, ShortcutBaselineRow, difference_text
 from hilum.pages.levels import Levels
 from hilum.pages.numbers import number, setting
+from hilum.pages.repeats import PageRepeats
 from hilum.pages.templates import render
 
 PAGE = "comparison.html"  # its name in the folder of the comparison
@@ -72,6 +73,7 @@ class ComparisonPage:
     audit: the section on the audit as HTML, may be empty.
     panels: (caption, PNG), one film each. sanity: of `sanity_section.render_sanity`, may be empty.
     folds: of `folds_section.render_folds`, empty where there were no folds.
+    repeats: of `repeats.render_repeats`, None where every arm was trained once.
     """
 
     title: str
@@ -96,6 +98,7 @@ class ComparisonPage:
     folds: str
     audit: str
     sanity: str
+    repeats: PageRepeats | None = None
 
 
 @dataclass(frozen=True)
@@ -125,9 +128,12 @@ def conclude(page: ComparisonPage) -> list[Conclusion]:
 
 
 def _conclude_arm(page: ComparisonPage, main: HeadlineRow, arm: str) -> Conclusion:
-    row = next(row for row in _rows(page.differences) if (row["arm"], row["metric"]) == (arm, main["metric"]))
+    """Over seeds and patients where an arm was repeated, else over patients."""
+    found = page.differences if page.repeats is None else page.repeats.differences
+    rows = {row["metric"]: row for row in _rows(found) if row["arm"] == arm}
+    row = rows[main["metric"]]
     names = {
-        what: [line["name"] for line in page.headline if line["differences"][arm][1] == what]
+        what: [line["name"] for line in page.headline if rows[line["metric"]]["judgement"] == what]
         for what in ("better", "worse", "unclear")
     }
     judgement, reference = str(row["judgement"]), page.reference
@@ -142,16 +148,24 @@ def _conclude_arm(page: ComparisonPage, main: HeadlineRow, arm: str) -> Conclusi
     }
     zero = "contains 0" if judgement == "unclear" else "excludes 0"
     direction = "" if higher_is_better(main["metric"]) else " (lower is better)"
+    level = page.levels.differences if page.repeats is None else f"{page.repeats.level} over seeds and patients"
     evidence = [
-        f"{arm} {number(row['arm_value'])}, {reference} {number(row['reference_value'])}{direction}: a difference of "
-        f"{difference_text(row)}; its {page.levels.differences} {zero}."
+        f"{_told(arm, row, 'arm')}, {_told(reference, row, 'reference')}{direction}: a difference of "
+        f"{difference_text(row)}; its {level} {zero}."
     ]
     if len(page.headline) > 1:
         counts = [f"{what} in {_listed(names[what])}" for what in ("better", "worse", "unclear") if names[what]]
         evidence.append(f"Of the {len(page.headline)} key metrics: {'; '.join(counts)}.")
     if arm in page.changes:
-        evidence.append(f"Films whose prediction changed: {change_counts(page.changes[arm])}.")
+        served = "" if page.repeats is None else " (of the served models)"
+        evidence.append(f"Films whose prediction changed{served}: {change_counts(page.changes[arm])}.")
     return Conclusion(judgement, claims[judgement], evidence)
+
+
+def _told(arm: str, row: Mapping[str, Any], side: str) -> str:
+    """`finetuned 0.953`, or `finetuned 0.953 (mean of 5 trainings)`. side: `arm` or `reference`, of a row of differences."""
+    count = row.get(f"{side}_repeats", 1)
+    return f"{arm} {number(row[f'{side}_value'])}" + (f" (mean of {count} trainings)" if count > 1 else "")
 
 
 def change_counts(changes: pd.DataFrame) -> str:

@@ -21,6 +21,7 @@ NAMED = {
     "imbalance": "train.imbalance",
     "trials": "tune.trials",
     "seed": "train.seed",
+    "repeats": "train.repeats",
     "split_seed": "split.seed",
     "pretrain_seed": "pretrain.seed",
     "search_seed": "tune.seed",

@@ -10,7 +10,7 @@ from hilum.progress import say
 from hilum.project.champion import crown
 from hilum.project.clone import is_fetched
 from hilum.results import base_tags, epoch_metrics, folder_digest, read_json, read_table
-from hilum.runs import MEASURED, fits, fold_metrics, log_history, log_measured, log_results, log_search, log_training
+from hilum.runs import MEASURED, fits, fold_metrics, log_history, log_measured, log_repeats, log_results, log_search, log_training
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
 from hilum.tracking.moved_store import local_folder
@@ -23,11 +23,14 @@ def print_headline(workspace: Workspace, params: Params) -> None:
     """The comparison in a few lines, where the page is, and how to open the runs."""
     from hilum.pages.comparison import PAGE
     from hilum.pages.headline import headline_text  # figures take half a second, which the command line need not wait for
+    from hilum.pages.repeats import repeats_text
 
     versions = read_json(workspace.split / "versions.json")
     arms = {arm: read_arm(workspace, arm, versions["classes"]) for arm in params.arms}
-    made_with = [read_setting(workspace.comparison, f"compare.{key}") for key in ("reference", "confidence")]
-    print(headline_text(arms, read_table(workspace.comparison / "differences.csv"), *made_with), flush=True)
+    reference, confidence = (read_setting(workspace.comparison, f"compare.{key}") for key in ("reference", "confidence"))
+    print(headline_text(arms, read_table(workspace.comparison / "differences.csv"), reference, confidence), flush=True)
+    if (workspace.comparison / "repeat_differences.csv").is_file():
+        print(repeats_text(read_table(workspace.comparison / "repeat_differences.csv"), reference, confidence), flush=True)
     here = workspace.root == workspace.home and not is_fetched(workspace.root)
     say(f"the comparison: {workspace.comparison / PAGE if here else find_page(workspace, params, PAGE)}")
     say(f"the runs, each with its results as artifacts: {tell_store(workspace)}")
@@ -115,7 +118,8 @@ def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) ->
         opened.log_params(settings["params"])
         log_history(opened, workspace, arm)
         log_training(store, opened, workspace, arm, params.tracking.model)
-        log_measured(opened, workspace, arm, folders)
+        log_repeats(store, opened, workspace, arm)
+        log_measured(store, opened, workspace, arm, folders)
     return 1
 
 

@@ -84,6 +84,16 @@ def train_of(train: Train, arm: Arm) -> Train:
     return Train.model_validate(lay_over(train, arm)) if arm.train else train
 
 
+def seeds_of(train: Train) -> list[int]:
+    """The seed of each repeat of a training: `train.seed` and those that follow it."""
+    return [train.seed + number for number in range(train.repeats)]
+
+
+def ignores_seed(arm: Arm) -> bool:
+    """Whether every seed gives the arm the same model: heads are solved, on a backbone whose weights are not random."""
+    return arm.weights != "none" and all(isinstance(phase, ConvexPhase) for phase in arm.phases)
+
+
 def settle(arm: Arm, best: Mapping[str, Any]) -> Arm:
     """Replace an arm's spaces by the values found.
 

@@ -13,6 +13,7 @@ Amount = Annotated[float, Field(ge=0)]
 LayerDecay = Annotated[float, Field(gt=0, le=1)]
 PlateauFactor = Annotated[float, Field(gt=0, lt=1)]
 OptimizerName = Literal["adam", "adamw", "sgd"]
+Repeats = Annotated[int, Field(ge=1, le=100)]
 
 
 class Pretrain(Section):
@@ -89,6 +90,7 @@ class Schedule(Section):
 
 class Train(Section):
     seed: Seed
+    repeats: Repeats
     batch_size: Count
     imbalance: Literal["none", "class_weight", "oversample", "undersample", "smote", "focal"]
     select: str
@@ -129,6 +131,7 @@ class ArmSchedule(Section):
 class ArmTrain(Section):
     """An arm's own values in place of `train`; a missing key is taken from `train`."""
 
+    repeats: Repeats | None = None
     batch_size: Count | None = None
     patience: Count | None = None
     optimizer: ArmOptimizer | None = None

@@ -15,11 +15,12 @@ def find_stepping_faults(arms: Mapping[str, Arm]) -> list[str]:
                 f"arms.{name}.head is missing; for its phases of gradient steps add "
                 "`head: {dropout: 0.2, weight_decay: 1.0e-4}`"
             )
+        idle = {"head": arm.head, "train": arm.train and arm.train.model_dump(exclude={"repeats"}, exclude_none=True)}
         faults += [
             f"arms.{name}.{key} belongs to phases of gradient steps, got one where each phase says `solver: convex`; remove "
             "it (a recipe or set removes a key with `null`)"
-            for key in ("head", "train")
-            if not stepping and getattr(arm, key) is not None
+            for key, value in idle.items()
+            if not stepping and value
         ]
     return faults
 

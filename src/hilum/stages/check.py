@@ -8,7 +8,7 @@ from hilum.models.packaged_weights import hash_packaged
 from hilum.progress import bar, say
 from hilum.project.faults import KNOWN_WEIGHTS, find_faults, find_missing, packaged_weights
 from hilum.results import file_sha256, folder_digest, write_json
-from hilum.settings.meaning import pretrained_backbones, spaces
+from hilum.settings.meaning import ignores_seed, lay_over, pretrained_backbones, spaces
 from hilum.settings.params import Params, read_params
 from hilum.settings.roots import read_roots
 from hilum.settings.training import Arm
@@ -22,6 +22,7 @@ def run() -> None:
     if faults:
         raise ValueError("params.yaml is not valid:\n" + "\n".join(f"  {fault}" for fault in faults))
     tell_random_search(params)
+    tell_equal_repeats(params)
     set_unlisted_folds_aside(params, workspace)
     write_json(workspace.facts, gather_facts(params, workspace))
     say(f"params.yaml is valid; arms: {', '.join(params.arms)}; sources: {', '.join(params.prepare.sources)}")
@@ -35,6 +36,17 @@ def tell_random_search(params: Params) -> None:
             f"tune.sampler_startup {tune.sampler_startup} leaves the sampler none of tune.trials {tune.trials}: after `start` "
             "the search is a random one; for another make sampler_startup smaller or trials more"
         )
+
+
+def tell_equal_repeats(params: Params) -> None:
+    """Report arms whose repeats will be one and the same model."""
+    for name, arm in params.arms.items():
+        repeats = lay_over(params.train, arm)["repeats"]
+        if repeats > 1 and ignores_seed(arm):
+            say(
+                f"arms.{name} does not depend on train.seed (solved heads, no random weights): its {repeats} repeats give one "
+                f"model and a spread of 0; arms.{name}.train.repeats: 1 saves the time"
+            )
 
 
 def set_unlisted_folds_aside(params: Params, workspace: Workspace) -> None:

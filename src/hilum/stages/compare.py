@@ -10,6 +10,9 @@ from hilum.data.annotations import load_annotations
 from hilum.data.prepared.loading import load_split
 from hilum.evaluation.arm_figures import confusion_arms_figure, difference_figure, metrics_figure
 from hilum.evaluation.comparison import compare_arms, mcnemar_table, prediction_changes
+from hilum.evaluation.repeat_figures import repeats_figure
+from hilum.evaluation.repeat_tables import compare_repeats, repeat_interval_table, resample_arms
+from hilum.evaluation.repeats import repeat_intervals
 from hilum.evaluation.scoring.decisions import factors_of
 from hilum.evaluation.shortcut_baselines import MEASURED
 from hilum.evaluation.style import to_png
@@ -24,7 +27,7 @@ from hilum.pages.audit import ArmAudit, audit_warnings, render_audit
 from hilum.pages.comparison import PAGE, ComparisonPage, render_comparison
 from hilum.pages.folds import FoldResults, render_folds
 from hilum.pages.headline import HEADLINE, ShortcutBaselineRow, flag_warnings, headline, interval_of, shortcut_baseline_rows
-from hilum.pages.levels import Levels, read_setting
+from hilum.pages.levels import Levels, interval_name, read_setting
 from hilum.pages.page_words import (
     find_warnings,
     gather_facts,
@@ -34,11 +37,14 @@ from hilum.pages.page_words import (
     read_sanity,
     summarise_arm,
 )
+from hilum.pages.repeats import PageRepeats, read_repeats, render_repeats
 from hilum.pages.sanity import render_sanity
 from hilum.progress import bar, say
 from hilum.project.champion import crown
 from hilum.records import Predictions
 from hilum.results import (
+    REPEATED,
+    REPEATS,
     base_tags,
     flatten,
     pick_films,
@@ -116,15 +122,14 @@ def write_comparison(
             *find_warnings(arms, params, workspace),
         ],
         folds=write_folds(folder, workspace, params, classes),
+        repeats=write_repeats(folder, arms, params, classes),
         audit=render_audit(audits),
         sanity=render_sanity({name: read_sanity(arm) for name, arm in arms.items()}, titles),
     )
     (folder / PAGE).write_text(render_comparison(page))
-    write_json(folder / "metrics.json", flat_differences(differences))
-    write_json(
-        folder / "settings.json",
-        {"params": flatten(settings, "compare"), "models": {n: a.settings["model_sha256"] for n, a in arms.items()}},
-    )
+    write_json(folder / "metrics.json", {**flat_differences(differences), **flat_repeat_differences(page.repeats)})
+    models = {name: arm.settings["model_sha256"] for name, arm in arms.items()}
+    write_json(folder / "settings.json", {"params": flatten(settings, "compare"), "models": models})
 
 
 def measure_differences(predictions: dict[str, Predictions], settings: Compare) -> pd.DataFrame:
@@ -168,6 +173,14 @@ def flat_differences(differences: pd.DataFrame) -> dict[str, float]:
         key = f"difference/{row['arm']}/{row['metric']}"
         flat |= {key: row["difference"], f"{key}.low": row["low"], f"{key}.high": row["high"]}
     return flat
+
+
+def flat_repeat_differences(repeats: PageRepeats | None) -> dict[str, float]:
+    """`repeats/difference/<arm>/<metric>` with .low and .high, of the metrics that runs show for repeats, if there are some."""
+    if repeats is None:
+        return {}
+    flat = flat_differences(repeats.differences[repeats.differences["metric"].isin(REPEATED)])
+    return {f"{REPEATS}/{key}": value for key, value in flat.items()}
 
 
 def draw_figures(
@@ -257,6 +270,29 @@ def write_folds(folder: Path, workspace: Workspace, params: Params, classes: lis
     differences = compare_arms(predictions, reference, settings.bootstrap, settings.confidence, params.compare.seed)
     write_table(folder / "fold_differences.csv", differences)
     return render_folds(found, list(params.arms), reference, differences, HEADLINE, params.split.fold_by, settings.confidence)
+
+
+def write_repeats(folder: Path, arms: dict[str, ArmResults], params: Params, classes: list[str]) -> PageRepeats | None:
+    """Where an arm was repeated: the means of all arms' trainings against the reference's, as tables and a part of the page."""
+    settings = params.compare
+    found = {name: read_repeats(arm.folder["evaluation"], tuple(classes)) for name, arm in arms.items()}
+    repeats = {name: one for name, one in found.items() if one}
+    if not repeats:
+        return None
+    test = {name: repeats[name].test if name in repeats else [arm.test] for name, arm in arms.items()}
+    report = bar("patients resampled for the repeats")
+    drawn = resample_arms(test, settings.reference, settings.bootstrap, settings.seed, on_resample=report)
+    intervals = {name: repeat_intervals(one, settings.confidence) for name, one in drawn.items()}
+    differences = compare_repeats(drawn, settings.reference, settings.confidence)
+    write_table(folder / "repeat_differences.csv", differences)
+    means = [repeat_interval_table({"test": one}).assign(arm=name) for name, one in intervals.items()]
+    write_table(folder / "repeats.csv", pd.concat(means))
+    level, shown = interval_name(settings.confidence), {name: intervals[name] for name in repeats}
+    served = {name: one.served for name, one in repeats.items()}
+    picture = to_png(repeats_figure(shown, served, REPEATED[:4], list(arms), level, "repeats, test films"))
+    (folder / "repeats.png").write_bytes(picture)
+    metrics = tuple(dict.fromkeys((*HEADLINE, *REPEATED)))
+    return render_repeats(repeats, intervals, differences, list(arms), settings.reference, metrics, settings.confidence, picture)
 
 
 def read_folds(folder: Path, classes: list[str]) -> FoldResults:

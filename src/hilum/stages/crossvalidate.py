@@ -129,9 +129,9 @@ def describe_folds(
 
 
 def fold_params(params: Params, settled: Arm, weights_sha256: str) -> dict[str, Any]:
-    """What `train` logs, except the prevalence, for which no fold's predictions are corrected."""
+    """What `train` logs, except the prevalence, for which no fold's predictions are corrected, and repeats, as there are none."""
     logged = logged_params(params, settled, weights_sha256)
-    return {key: value for key, value in logged.items() if not key.startswith("train.prevalence")}
+    return {key: value for key, value in logged.items() if not key.startswith(("train.prevalence", "train.repeats"))}
 
 
 def decides(arm: str, settled: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from hilum.data.prepared.loading import SplitFilms, load_films, load_split, read
 from hilum.evaluation.acquisition import acquisition_features, answer_by_features, source_features
 from hilum.evaluation.contact_sheet import draw_contact_sheet
 from hilum.evaluation.figures import calibration_figure, confusion_figure, learning_figure, pr_figure, roc_figure
+from hilum.evaluation.repeat_figures import repeats_figure
+from hilum.evaluation.repeat_tables import flat_repeats, repeat_interval_table, repeat_table
+from hilum.evaluation.repeats import repeat_intervals, resample_repeats
 from hilum.evaluation.scoring.decisions import decide, factors_of, majority_baseline, one_vs_rest_thresholds
 from hilum.evaluation.scoring.metrics import evaluate_all, with_bins
 from hilum.evaluation.shortcut_baselines import SEES, SHORTCUT_BASELINES, measure_shortcut_baselines, tell_flag
@@ -25,8 +28,8 @@ from hilum.models.forward import predictor
 from hilum.pictures import save_png
 from hilum.progress import bar, say
 from hilum.records import Films, Predictions
-from hilum.results import flatten, read_json, read_table, run_key, table_of, write_json, write_table
-from hilum.runs import arm_run, log_films, log_results
+from hilum.results import REPEATED, REPEATS, flatten, read_json, read_table, run_key, table_of, write_json, write_table
+from hilum.runs import arm_run, log_films, log_measured_repeats, log_results
 from hilum.settings.params import Evaluate, read_params
 from hilum.settings.training import Augment
 from hilum.tracking.opening import open_store
@@ -34,6 +37,7 @@ from hilum.training.learning.augmentation import Changes, draw_views
 from hilum.workspace import Workspace, find_workspace
 
 PARTS = ("val", "test")
+DRAWN = ("auroc_macro", "balanced_accuracy", "accuracy", "f1_macro")  # of the repeats
 
 
 def run(arm: str) -> None:
@@ -45,27 +49,73 @@ def run(arm: str) -> None:
     folder = workspace.arm(arm, "evaluation")
     shutil.rmtree(folder, ignore_errors=True)
     with arm_run(store, workspace, arm, "evaluation", params.tracking.model) as opened:
-        predict = predictor(load_classifier(training / "model.keras"))
-        by_part = {}
-        for part in PARTS:
-            films = load_split(workspace.prepared, workspace.split, part, description["classes"])
-            by_part[part] = prediction(predict, films, description)
+        parts = {part: load_split(workspace.prepared, workspace.split, part, description["classes"]) for part in PARTS}
+        by_part = predict_parts(training, parts)
         write_evaluation(folder, by_part, params.evaluate, params.evaluate.seed, description, workspace.split)
+        if (training / REPEATS).is_dir():
+            write_repeats(folder, training, parts, params.evaluate, params.evaluate.seed, arm)
         flags = write_shortcut_baselines(folder, by_part["test"], params.evaluate, params.evaluate.seed, description, workspace)
         trained = read_json(training / "settings.json")
         draw_learning(folder, read_table(training / "history.csv"), trained, arm)
         films = load_split(workspace.prepared, workspace.split, "train", description["classes"])
-        draw_augmented(folder, films, description["classes"], trained["params"])
+        seed = {"train.seed": description["repeat"]["seed"]} if "repeat" in description else {}
+        draw_augmented(folder, films, description["classes"], {**trained["params"], **seed})
         made_from = {"arm": arm, "model_sha256": description["model_sha256"], "run_key": run_key(trained)}
         write_json(folder / "settings.json", {**made_from, "params": flatten(params.evaluate, "evaluate"), "tags": flags})
         log_films(opened, workspace, "test")
+        log_measured_repeats(store, opened, folder)
         log_results(opened, folder, "evaluation")
     metrics = read_json(folder / "metrics.json")
     for name in ("auroc_macro", "balanced_accuracy"):
         low, high = metrics[f"test/{name}.low"], metrics[f"test/{name}.high"]
         say(f"{arm}: test/{name} {metrics[f'test/{name}']:.3f} [{low:.3f}, {high:.3f}]")
+    tell_repeats(arm, metrics, description)
     for name in [name for name, told in flags.items() if told == "flagged"]:
         say(f"{arm}: flagged, not clearly above what {SEES[name][0]} can predict without the lungs")
+
+
+def predict_parts(training: Path, parts: Mapping[str, SplitFilms]) -> dict[str, Predictions]:
+    """The predictions of the model in a folder of training, on validation and test films."""
+    predict, description = predictor(load_classifier(training / "model.keras")), read_json(training / "model.json")
+    return {part: prediction(predict, films, description) for part, films in parts.items()}
+
+
+def write_repeats(folder: Path, training: Path, parts: Mapping[str, SplitFilms], settings: Evaluate, seed: int, arm: str) -> None:
+    """repeats/<number>.csv with each repeat's predictions, repeats.csv, repeat_intervals.csv, repeats.png, and metrics."""
+    listed = read_table(training / "repeats.csv")
+    found: dict[str, list[Predictions]] = {part: [] for part in parts}
+    for number in listed["repeat"]:
+        by_part = predict_parts(training / REPEATS / str(number), parts)
+        write_table(folder / REPEATS / f"{number}.csv", pd.concat([table_of(p, part) for part, p in by_part.items()]))
+        for part, predictions in by_part.items():
+            found[part].append(predictions)
+    metrics = with_bins(settings.calibration_bins)
+    drawn = {
+        part: resample_repeats(
+            repeats, settings.bootstrap, seed, metrics, bar(f"{part}: patients resampled for {len(repeats)} repeats")
+        )
+        for part, repeats in found.items()
+    }
+    intervals = {part: repeat_intervals(one, settings.confidence) for part, one in drawn.items()}
+    served = listed["served"].tolist().index(True)
+    write_table(folder / "repeats.csv", repeat_table(listed["seed"].tolist(), served, drawn))
+    write_table(folder / "repeat_intervals.csv", repeat_interval_table(intervals))
+    told = flat_repeats(intervals["test"], "test", REPEATED)
+    write_json(folder / "metrics.json", {**read_json(folder / "metrics.json"), **told})
+    level, title = f"{100 * settings.confidence:g} % interval", f"{arm}: {len(listed)} repeats, test films"
+    figure = repeats_figure({arm: intervals["test"]}, {arm: served}, DRAWN, [arm], level, title)
+    (folder / "repeats.png").write_bytes(to_png(figure))
+
+
+def tell_repeats(arm: str, metrics: Mapping[str, float], description: Mapping[str, Any]) -> None:
+    """The mean over the repeats, where there are some."""
+    for name in ("auroc_macro", "balanced_accuracy") if "repeat" in description else ():
+        mean, low, high, spread = (metrics[f"repeats/test/{name}{end}"] for end in ("", ".low", ".high", ".sd"))
+        if mean is not None:
+            say(
+                f"{arm}: test/{name} {mean:.3f} [{low:.3f}, {high:.3f}] over seeds and patients, mean of "
+                f"{description['repeat']['of']} repeats with a standard deviation of {spread:.3f}"
+            )
 
 
 def prediction(predict: Any, films: SplitFilms, description: dict[str, Any]) -> Predictions:

@@ -137,6 +137,7 @@ def pretrain_backbone(
     arm = Arm(backbone=backbone, weights="none", head=Head(dropout=0.1, weight_decay=1e-4), phases=[phase])
     recipe = Train(
         seed=settings.seed,
+        repeats=1,
         batch_size=settings.batch_size,
         imbalance="none",
         select="auroc_macro",

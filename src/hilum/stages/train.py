@@ -1,8 +1,12 @@
-"""train: one arm with its final values; the run opens first and receives every epoch during training."""
+"""train: one arm with its final values; the run opens first and receives every epoch during training.
+
+With `train.repeats` above 1 the arm is trained once per seed, as nested runs, and its model is the repeat of median log loss.
+"""
 
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +19,33 @@ from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.prepared.loading import load_split, read_grey_bits
 from hilum.evaluation.scoring.calibration import Calibration, calibrate, describe_calibration, flat_calibration, tell_calibration
 from hilum.evaluation.scoring.decisions import find_factors, find_threshold
-from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
+from hilum.evaluation.scoring.epochs import epoch_line, median_repeat, score_epoch
+from hilum.evaluation.scoring.metrics import score
 from hilum.models.classifier import model_sha256, save_classifier
 from hilum.models.forward import predictor
-from hilum.progress import bar, say
+from hilum.progress import bar, say, tell_time_left
 from hilum.records import Labels
-from hilum.results import base_tags, digest, epoch_metrics, folder_digest, read_json, run_key, write_json, write_table
-from hilum.runs import code_tags, log_training
-from hilum.settings.meaning import settle
+from hilum.results import (
+    REPEATS,
+    base_tags,
+    digest,
+    epoch_metrics,
+    file_sha256,
+    folder_digest,
+    read_json,
+    read_table,
+    run_key,
+    write_json,
+    write_table,
+)
+from hilum.runs import code_tags, log_history, log_repeat, log_training, repeat_tags
+from hilum.settings.meaning import seeds_of, settle
 from hilum.settings.params import Params, find_arm, read_params
+from hilum.settings.training import Arm
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
 from hilum.tracking.store import Store
+from hilum.training.kept_repeats import KeptRepeats, keep_repeats
 from hilum.training.kept_trainings import keep_trainings
 from hilum.training.learning.arms import Task, correct_prior, read_logits, scale_logits, train_arm
 from hilum.training.learning.fit import Fitted, begin_training
@@ -35,8 +54,70 @@ from hilum.training.learning.kept_state import KeptState
 from hilum.training.task import file_digest, load_task, logged_params, origins, params_of, weights_digest
 from hilum.workspace import Workspace, find_workspace
 
+REPEAT_LOSS = "repeat/val/log_loss"  # of the finished model: what the median is taken of
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What the repeats of an arm's training share.
+
+    wanted: the arm as written; settled: without spaces. params: with the arm's own values of `train`. logged: parameters of the
+    run; tags: of the run and of its folder.
+    """
+
+    arm: str
+    wanted: Arm
+    settled: Arm
+    params: Params
+    workspace: Workspace
+    versions: dict[str, Any]
+    logged: dict[str, Any]
+    tags: dict[str, str]
+
+    @property
+    def seeds(self) -> list[int]:
+        return seeds_of(self.params.train)
+
+    @property
+    def folder(self) -> Path:
+        return self.workspace.arm(self.arm, "training")
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """A model after its training. task: what it was trained on, with its seed."""
+
+    model: Any
+    fitted: Fitted
+    task: Task
+
 
 def run(arm: str) -> None:
+    plan = make_plan(arm)
+    begin_training(plan.seeds[0])  # it sets the threads, by which states of interrupted trainings are kept
+    kept = keep_repeats(plan.workspace.cache, arm, decides(plan)) if plan.params.train.repeats > 1 else None
+    with keep_trainings(plan.workspace.cache, "train") as trainings:
+        before = None if kept else trainings.keep(arm, decides(plan))
+        store = open_store(plan.workspace, plan.params.tracking)
+        made_of = kept.folder.name if kept else before and before.key
+        key = digest([made_of, folder_digest(plan.workspace.arm(arm, "tuning"))])
+        with store.start(arm, {**plan.tags, **code_tags(plan.workspace)}, key=key) as opened:
+            opened.log_params(plan.logged)
+            if kept:
+                train_repeats(plan, kept, store, opened, key)
+                log_history(opened, plan.workspace, arm)
+            else:
+                trained = train_model(plan, 1, opened, before)
+                shutil.rmtree(plan.folder, ignore_errors=True)
+                plan.folder.mkdir(parents=True)
+                write_model(plan.folder, plan, 1, trained)
+            log_training(store, opened, plan.workspace, arm, plan.params.tracking.model)
+    if kept:
+        kept.forget()
+
+
+def make_plan(arm: str) -> _Plan:
+    """Read what the training of an arm needs, except the films."""
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
     wanted = find_arm(params, arm)
@@ -44,63 +125,133 @@ def run(arm: str) -> None:
     settled = settle(wanted, best)
     params = params_of(params, settled)
     versions = read_json(workspace.split / "versions.json")
-    folder = workspace.arm(arm, "training")
     logged = logged_params(params, settled, file_digest(params, arm, workspace))
-    select = params.train.select
-    tags = {**base_tags("arm", versions), "arm": arm, "backbone": settled.backbone, "selected_by": f"val/{select}"}
-    begin_training(params.train.seed)
-    with begin_run(arm, params, workspace, logged, versions, tags) as (before, store, opened):
-        task = load_task(params, settled, workspace, versions)
-
-        def on_epoch(step: int, metrics: dict[str, float]) -> None:
-            opened.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
-            say(f"{arm}: {epoch_line(metrics, select)}")
-
-        model, fitted = train_arm(
-            settled, task, len(settled.phases), score_epoch(select), on_epoch, bar(f"{arm}: activations"), before
-        )
-        kept = find_kept(fitted, select)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        calibration, prior = finish_model(model, fitted, task, workspace)
-        save_classifier(model, folder / "model.keras")
-        own = {"arm": arm, "backbone": settled.backbone, "grey_bits": read_grey_bits(workspace.prepared)}
-        described = {**own, **describe_model(model, task, versions, prior)}
-        write_json(folder / "model.json", described)
-        settings = {
-            "arm": arm,
-            "params": logged,
-            "origins": origins(logged, wanted),
-            "model": described,
-            "model_sha256": described["model_sha256"],
-            "tags": tags,
-            "trained": fitted.trained,
-            "cuts": fitted.cuts,
-            "best_step": fitted.best_step,
-        }
-        write_json(folder / "settings.json", {**settings, "run_key": run_key(settings)})
-        write_training(folder, fitted, task.train, versions["classes"])
-        write_calibration(folder, calibration, versions["classes"])
-        log_training(store, opened, workspace, arm, params.tracking.model)
-    say(f"{arm}: {tell_balance(fitted, task.train.labels, versions['classes'])}")
-    say(f"{arm}: kept phase {kept['phase'] + 1:.0f} epoch {kept['epoch'] + 1:.0f}, val/{select} "
-        f"{kept[f'val/{select}']:.4f}")  # fmt: skip
-    say(f"{arm}: {tell_calibration(calibration)}")
+    selected_by = {"selected_by": f"val/{params.train.select}"}
+    tags = {**base_tags("arm", versions), "arm": arm, "backbone": settled.backbone, **selected_by}
+    return _Plan(arm, wanted, settled, params, workspace, versions, logged, tags)
 
 
-@contextmanager
-def begin_run(
-    arm: str, params: Params, workspace: Workspace, logged: dict[str, Any], versions: dict[str, Any], tags: dict[str, str]
-) -> Iterator[tuple[KeptState, Store, Run]]:
-    """Open the run of a training, or the one that an interrupted training left, with the state that it left."""
-    with keep_trainings(workspace.cache, "train") as trainings:
-        before = trainings.keep(arm, {"params": logged, "films": versions, "weights": weights_digest(params, arm, workspace)})
-        store = open_store(workspace, params.tracking)
-        key = digest([before.key, folder_digest(workspace.arm(arm, "tuning"))])
-        with store.start(arm, {**tags, **code_tags(workspace)}, key=key) as opened:
-            opened.log_params(logged)
-            opened.log_history(epoch_metrics(before.history))
-            yield before, store, opened
+def decides(plan: _Plan) -> dict[str, Any]:
+    """Everything that determines the repeats, except the code."""
+    workspace = plan.workspace
+    return {
+        "params": plan.logged,
+        "versions": plan.versions,
+        "films": [file_sha256(workspace.split / f"{part}.csv") for part in ("train", "val")],
+        "grey_bits": read_grey_bits(workspace.prepared),
+        "weights": weights_digest(plan.params, plan.arm, workspace),
+    }
+
+
+def train_repeats(plan: _Plan, kept: KeptRepeats, store: Store, parent: Run, key: str) -> None:
+    """Train the arm with each of its seeds as a nested run, and serve the repeat of median log loss on validation.
+
+    Finished repeats of an interrupted training are taken as they are. key: of the run, under which those below are continued.
+    """
+    count, begun, made = len(plan.seeds), time.monotonic(), 0
+    for number, seed in enumerate(plan.seeds, 1):
+        tags = {**repeat_tags(plan.tags, number, seed), **code_tags(plan.workspace)}
+        with (
+            keep_trainings(plan.workspace.cache, f"train/{plan.arm}") as trainings,
+            store.start(f"repeat-{number}", tags, parent.id, key) as run,
+        ):
+            if (place := kept.find(number)) is None:
+                say(f"{title(plan, number)}: trained with seed {seed}")
+                before = trainings.keep(f"repeat-{number}", {**decides(plan), "seed": seed})
+                trained = train_model(plan, number, run, before)
+                with kept.write(number) as place:
+                    write_model(place, plan, number, trained)
+                made += 1
+                told = tell_time_left(time.monotonic() - begun, made, made + count - number)
+                say(f"{title(plan, number)}: {told}")
+            else:
+                say(f"{title(plan, number)}: taken from the interrupted training")
+                run.tag({"continued": "from an interrupted training"})
+                run.log_history(epoch_metrics(read_table(place / "history.csv")))
+            log_repeat(run, place)
+    shutil.rmtree(plan.folder, ignore_errors=True)
+    for number in range(1, count + 1):
+        shutil.copytree(kept.folder / str(number), plan.folder / REPEATS / str(number))
+    serve_median(plan)
+
+
+def serve_median(plan: _Plan) -> None:
+    """Copy the repeat of median log loss to where the arm's model is expected, and list all repeats in repeats.csv."""
+    places = [plan.folder / REPEATS / str(number) for number in range(1, len(plan.seeds) + 1)]
+    losses = [read_json(place / "metrics.json")[REPEAT_LOSS] for place in places]
+    served = median_repeat([np.nan if loss is None else loss for loss in losses])
+    shutil.copytree(places[served], plan.folder, dirs_exist_ok=True)
+    described = [read_json(place / "model.json")["model_sha256"] for place in places]
+    rows = {"repeat": range(1, len(places) + 1), "seed": plan.seeds, "val/log_loss": losses, "model_sha256": described}
+    write_table(plan.folder / "repeats.csv", pd.DataFrame(rows).assign(served=[i == served for i in range(len(places))]))
+    say(
+        f"{plan.arm}: repeat {served + 1} of {len(places)}, seed {plan.seeds[served]}, is median by log loss on validation "
+        f"({losses[served]:.4f}) and is served"
+    )
+
+
+def title(plan: _Plan, number: int) -> str:
+    """`finetuned`, or `finetuned, repeat 2 of 5`."""
+    return plan.arm if len(plan.seeds) == 1 else f"{plan.arm}, repeat {number} of {len(plan.seeds)}"
+
+
+def train_model(plan: _Plan, number: int, run: Run, before: KeptState | None) -> _Trained:
+    """Train the arm with the seed of a repeat, counted from 1; each epoch goes into the run. Nothing but its state is written.
+
+    before: where an interrupted training is continued from.
+    """
+    seed, select = plan.seeds[number - 1], plan.params.train.select
+    begin_training(seed)
+    task = replace(load_task(plan.params, plan.settled, plan.workspace, plan.versions), seed=seed)
+
+    def on_epoch(step: int, metrics: dict[str, float]) -> None:
+        run.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
+        say(f"{title(plan, number)}: {epoch_line(metrics, select)}")
+
+    on_film = bar(f"{title(plan, number)}: activations")
+    if before:
+        run.log_history(epoch_metrics(before.history))
+    model, fitted = train_arm(plan.settled, task, len(plan.settled.phases), score_epoch(select), on_epoch, on_film, before)
+    return _Trained(model, fitted, task)
+
+
+def write_model(folder: Path, plan: _Plan, number: int, trained: _Trained) -> None:
+    """Calibrate a trained model and write it with all that is known about it. number: of the repeat, counted from 1."""
+    model, fitted, task = trained.model, trained.fitted, trained.task
+    classes, select = plan.versions["classes"], plan.params.train.select
+    kept = find_kept(fitted, select)
+    calibration, prior = finish_model(model, fitted, task, plan.workspace)
+    save_classifier(model, folder / "model.keras")
+    own: dict[str, Any] = {
+        "arm": plan.arm,
+        "backbone": plan.settled.backbone,
+        "grey_bits": read_grey_bits(plan.workspace.prepared),
+    }
+    if len(plan.seeds) > 1:
+        own["repeat"] = {"number": number, "of": len(plan.seeds), "seed": task.seed}
+    described = {**own, **describe_model(model, task, plan.versions, prior)}
+    write_json(folder / "model.json", described)
+    settings = {
+        "arm": plan.arm,
+        "params": plan.logged,
+        "origins": origins(plan.logged, plan.wanted),
+        "model": described,
+        "model_sha256": described["model_sha256"],
+        "tags": plan.tags,
+        "trained": fitted.trained,
+        "cuts": fitted.cuts,
+        "best_step": fitted.best_step,
+    }
+    write_json(folder / "settings.json", {**settings, "run_key": run_key(settings)})
+    write_training(folder, fitted, task.train, classes)
+    write_calibration(folder, calibration, classes)
+    if len(plan.seeds) > 1:
+        loss = score("log_loss", task.val.labels, predictor(model)(as_images(task.val.films)))
+        write_json(folder / "metrics.json", {**read_json(folder / "metrics.json"), REPEAT_LOSS: loss})
+    told = title(plan, number)
+    say(f"{told}: {tell_balance(fitted, task.train.labels, classes)}")
+    say(f"{told}: kept phase {kept['phase'] + 1:.0f} epoch {kept['epoch'] + 1:.0f}, val/{select} {kept[f'val/{select}']:.4f}")
+    say(f"{told}: {tell_calibration(calibration)}")
 
 
 def find_kept(fitted: Fitted, select: str) -> dict[str, float]:

@@ -87,13 +87,17 @@ def searched_phases(arm: Arm) -> int:
 def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: Workspace) -> dict[str, Any]:
     """All that decides the result of a trial of the arm of that name with given values."""
     arm, weights = params.arms[name], weights_digest(params, name, workspace)
+    own = arm.train.model_dump(exclude={"repeats"}) if arm.train else {}  # a trial is not repeated
     return {
         "arm": {
             **arm.model_dump(),
+            "train": own if any(value is not None for value in own.values()) else None,
             "weights": name_weights(arm.weights, weights),
             "phases": arm.model_dump()["phases"][: searched_phases(arm)],
         },
-        "train": params.train.model_dump(exclude={"select", "calibration", "decision", "costs", "threshold_rule", "prevalence"}),
+        "train": params.train.model_dump(
+            exclude={"repeats", "select", "calibration", "decision", "costs", "threshold_rule", "prevalence"}
+        ),
         "tune": params.tune.model_dump(exclude={"trials"}),
         "versions": versions,
         "weights": weights,

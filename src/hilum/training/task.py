@@ -64,8 +64,10 @@ def make_task(train: Examples, val: Examples, arm: Arm, params: Params, workspac
 def logged_params(params: Params, arm: Arm, weights_sha256: str = "") -> dict[str, Any]:
     """Every parameter that decided the model; the arm's own without its name as prefix, so that arms share columns.
 
-    The folders of films and initial weights on this machine are left out. weights_sha256: from `file_digest`.
+    The folders of films and initial weights on this machine are left out, and `train.repeats` where it is 1, as in results of
+    earlier versions. weights_sha256: from `file_digest`.
     """
+    train = lay_over(params.train, arm)
     sources = {name: params.acquire.sources[name].model_dump(exclude=PLACE) for name in params.prepare.sources}
     return {
         **flatten(arm.model_dump(exclude={"train"}, exclude_none=True)),
@@ -76,7 +78,7 @@ def logged_params(params: Params, arm: Arm, weights_sha256: str = "") -> dict[st
             "prepare",
         ),
         **flatten(params.split.model_dump(exclude={"explain_films", "tuning_films", "confounding", "folds", "fold_by"}), "split"),
-        **flatten(lay_over(params.train, arm), "train"),
+        **{key: value for key, value in flatten(train, "train").items() if key != "train.repeats" or value > 1},
         **(flatten(params.pretrain, "pretrain") if arm.weights == "pretrained" else {}),
     }
 

@@ -1,5 +1,9 @@
 """The validation metrics of one epoch, and its line in the output."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from hilum.evaluation.scoring.metrics import higher_is_better, score
 from hilum.records import Labels, Probabilities, Score
 
@@ -22,3 +26,17 @@ def epoch_line(metrics: dict[str, float], select: str) -> str:
     shown = f"val/{select}"
     part = f"penalty {metrics['train/penalty']:.3g}" if "train/penalty" in metrics else f"epoch {metrics['epoch'] + 1:.0f}"
     return f"phase {metrics['phase'] + 1:.0f} {part}  loss {metrics['train/loss']:.4f}  {shown} {metrics[shown]:.4f}"
+
+
+def median_repeat(log_losses: Sequence[float]) -> int:
+    """The place of the repeat that is median by log loss on validation; of an even number the lower of the two middles.
+
+    Equal losses count in the order of their repeats; an undefined one is worse than all others.
+
+    Raises:
+        ValueError: no repeat.
+    """
+    if not len(log_losses):
+        raise ValueError("the median must be of at least one repeat, got none; run `dvc repro`")
+    order = np.argsort(np.nan_to_num(np.asarray(log_losses, np.float64), nan=np.inf), kind="stable")
+    return int(order[(len(order) - 1) // 2])
