@@ -133,7 +133,7 @@ def pretrain(workspace: Workspace, params: Params, arm: Arm) -> Path:
     if not file.is_file():
         seeded = params.model_copy(update={"pretrain": params.pretrain.model_copy(update={"seed": PRETRAIN_SEED})})
         train, val, classes, _ = load_rows(seeded, workspace)
-        pretrain_backbone(arm, train, val, classes, seeded, workspace.pretrained)
+        pretrain_backbone(arm, train, val, classes, seeded, workspace.pretrained, None)
     return file
 
 

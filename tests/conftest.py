@@ -3,12 +3,13 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from killed_processes import Nursery
 
 from hilum.workspace import Workspace
 
@@ -76,3 +77,11 @@ def own_copy(split_project: Workspace, tmp_path: Path, monkeypatch: pytest.Monke
     shutil.copytree(split_project.root, tmp_path / "project")
     monkeypatch.chdir(tmp_path / "project")
     return Workspace(tmp_path.resolve() / "project", tmp_path.resolve() / "project")
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Starts processes that are killed."""
+    found = Nursery(tmp_path_factory.mktemp("nursery") / "log.txt")
+    yield found
+    found.close()

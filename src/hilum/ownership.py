@@ -128,10 +128,10 @@ def _take(descriptor: int, file: Path) -> bool:
         ) from None
     owner, here = _record(descriptor), this_process()
     if owner is None and os.fstat(descriptor).st_size:
-        raise ValueError(f"{file} must name a process, got what cannot be read; delete it if no process searches this study")
+        raise ValueError(f"{file} must name a process, got what cannot be read; delete it if no process of hilum works here")
     if owner and owner.host != here.host and (owner.boot != here.boot or not here.boot):
         raise ValueError(
-            f"a study must be searched by one living process, got one that {owner} began, which {here.host} cannot see; run the "
+            f"{file.name} must be held by one living process, got {owner}, which {here.host} cannot see; run the "
             f"same command on {owner.host}, or delete {file} if that process has ended"
         )
     if owner and owner.boot == here.boot and 0 < owner.started == _start_of(owner.pid):

@@ -75,7 +75,7 @@ def test_a_failed_run_says_why_and_an_interrupted_one_that_it_was(store: Store) 
         ended = store.client.get_run(run.id)
         assert ended.info.run_name == name
         note = ended.data.tags["mlflow.note.content"]
-        assert note.startswith(told) and note.endswith("opens another run.\n\nOne model.")
+        assert note.startswith(told) and note.endswith("Call the stage again to go on.\n\nOne model.")
         assert ("`no films are left`" in note) == isinstance(failure, ValueError)
 
 

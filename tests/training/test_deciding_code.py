@@ -12,6 +12,7 @@ from hilum.settings.params import Params, read_params
 from hilum.stages.tune import fixed_part
 from hilum.training.kept_folds import FOLD_CODE, FOLD_LIBRARIES, keep_folds
 from hilum.training.kept_repeats import REPEAT_CODE, keep_repeats
+from hilum.training.kept_trainings import TRAINING_CODE
 from hilum.training.learning.features import FEATURE_CODE, FEATURE_LIBRARIES
 from hilum.training.search import study_name
 from hilum.training.task import FIT_LIBRARIES
@@ -45,6 +46,10 @@ LISTS = {  # what is kept -> its list, its libraries, and the modules that make 
         ],
     ),
 }
+LISTS["training"] = (
+    *(TRAINING_CODE, FIT_LIBRARIES),
+    ["hilum.training.kept_trainings", "hilum.training.task", f"{SCORING}.epochs"],
+)
 STAGES = {"repeat": {"stages/train.py"}}  # a stage that itself writes what is kept; what else it imports lists it not
 DECIDE_NOTHING = {  # imported by what makes them, and in no list -> why
     "code_version.py": "makes the hash of the lists",
@@ -68,7 +73,7 @@ DECIDE_NOTHING = {  # imported by what makes them, and in no list -> why
     "settings/yaml_text.py": "the same",
     "settings/errors.py": "how a fault in them is told",
 }
-IN_KEYS_ALONE = {"results.py": "hashes weights for the key of a study; a fold is read and written by it"}
+IN_KEYS_ALONE = {"results.py": "hashes what keys of studies and trainings hold; a fold is read and written by it"}
 PACKAGES = {"PIL": "pillow", "imblearn": "imbalanced-learn", "sklearn": "scikit-learn"}
 OTHERS = {  # libraries that these files import and no list has -> why
     "h5py": "names the layer that a file of weights does not fit; Keras reads the file",
@@ -82,7 +87,7 @@ OTHERS = {  # libraries that these files import and no list has -> why
 def test_a_list_holds_what_its_makers_import_but_what_decides_nothing(kept: str) -> None:
     listed, _, makers = LISTS[kept]
     behind = set().union(*(files_behind(maker) for maker in makers))
-    left_out = {*DECIDE_NOTHING, *(IN_KEYS_ALONE if kept == "study" else {})}
+    left_out = {*DECIDE_NOTHING, *(IN_KEYS_ALONE if kept in ("study", "training") else {})}
     assert set(listed) - STAGES.get(kept, set()) == behind - left_out
     assert len(set(listed)) == len(listed)
 
@@ -112,19 +117,23 @@ def test_another_version_of_a_library_is_another_maker(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("file", "discarded"),
     [
-        ("training/learning/augmentation.py", {"activations", "study", "fold", "repeat"}),
-        ("models/forward.py", {"activations", "study", "fold", "repeat"}),
-        ("training/learning/fit.py", {"study", "fold", "repeat"}),
-        ("training/learning/convex.py", {"study", "fold", "repeat"}),
-        ("training/learning/imbalance.py", {"study", "fold", "repeat"}),
-        ("training/learning/learner.py", {"study", "fold", "repeat"}),
-        ("training/learning/schedules.py", {"study", "fold", "repeat"}),
-        ("training/learning/averaging.py", {"study", "fold", "repeat"}),
-        ("training/learning/mixup.py", {"study", "fold", "repeat"}),
-        ("training/task.py", {"study", "fold", "repeat"}),
-        ("settings/meaning.py", {"study", "fold", "repeat"}),
-        ("data/prepared/loading.py", {"study", "fold", "repeat"}),
-        ("evaluation/scoring/metrics.py", {"study", "fold", "repeat"}),
+        ("training/learning/augmentation.py", {"activations", "study", "fold", "training", "repeat"}),
+        ("models/forward.py", {"activations", "study", "fold", "training", "repeat"}),
+        ("training/learning/fit.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/convex.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/imbalance.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/learner.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/schedules.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/averaging.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/mixup.py", {"study", "fold", "training", "repeat"}),
+        ("training/task.py", {"study", "fold", "training", "repeat"}),
+        ("settings/meaning.py", {"study", "fold", "training", "repeat"}),
+        ("data/prepared/loading.py", {"study", "fold", "training", "repeat"}),
+        ("evaluation/scoring/metrics.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/state.py", {"study", "fold", "training", "repeat"}),
+        ("training/learning/kept_state.py", {"study", "fold", "training", "repeat"}),
+        ("training/kept_trainings.py", {"training"}),
+        ("ownership.py", set()),
         ("training/search.py", {"study"}),
         ("training/trial.py", {"study"}),
         ("training/fold.py", {"fold"}),
@@ -169,5 +178,6 @@ def names(params: Params, workspace: Workspace) -> dict[str, str]:
         "activations": made_by(FEATURE_CODE, FEATURE_LIBRARIES),
         "study": study_name("baseline", fixed_part(params, "baseline", versions, workspace)),
         "fold": str(keep_folds(workspace.cache, "baseline", {}).folder),
+        "training": made_by(TRAINING_CODE, FIT_LIBRARIES),
         "repeat": str(keep_repeats(workspace.cache, "baseline", {}).folder),
     }

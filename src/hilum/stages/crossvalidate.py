@@ -23,6 +23,7 @@ from hilum.progress import bar, say
 from hilum.records import Labels, Predictions, Probabilities
 from hilum.results import (
     base_tags,
+    digest,
     epoch_metrics,
     file_sha256,
     flatten,
@@ -40,7 +41,9 @@ from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
 from hilum.training.fold import Judging, predict_fold
 from hilum.training.kept_folds import KeptFolds, keep_folds
+from hilum.training.kept_trainings import keep_trainings
 from hilum.training.learning.fit import begin_training
+from hilum.training.learning.kept_state import KeptState
 from hilum.training.task import file_digest, logged_params, params_of, weights_digest
 from hilum.workspace import Workspace, find_workspace
 
@@ -76,26 +79,25 @@ def run(arm: str) -> None:
     films = load_split(workspace.prepared, workspace.split, "folds", versions["classes"])
     names = fold_names(films.table)
     tags = {**base_tags("crossvalidation", versions), "arm": arm, "backbone": settled.backbone}
-    settings = {
-        "arm": arm,
-        "folds": names,
-        "params": {
-            **fold_params(params, settled, file_digest(params, arm, workspace)),
-            **flatten(params.split.model_dump(include={"folds", "fold_by"}), "split"),
-            **flatten(params.evaluate.model_dump(exclude={"acquisition"}), "evaluate"),
-        },
-        "tags": tags,
-    }
+    settings = describe_folds(arm, names, settled, params, workspace, tags)
     tags = {**tags, **code_tags(workspace)}
     begin_training(params.train.seed)
     store = open_store(workspace, params.tracking)
-    kept = keep_folds(workspace.cache, arm, decides(arm, settled, params, workspace, versions))
-    with store.start(f"crossvalidate-{arm}", tags) as parent:
+    decided = decides(arm, settled, params, workspace, versions)
+    kept = keep_folds(workspace.cache, arm, decided)
+    key = digest([kept.folder.name, settings["params"]])
+    with store.start(f"crossvalidate-{arm}", tags, key=key) as parent:
         found = []
         for name in names:
-            with store.start(f"fold-{name}", {**tags, "role": "fold", "fold": name, "mlflow.note.content": ""}, parent.id) as run:
+            with (
+                keep_trainings(workspace.cache, f"crossvalidate/{arm}") as trainings,
+                store.start(
+                    f"fold-{name}", {**tags, "role": "fold", "fold": name, "mlflow.note.content": ""}, parent.id, key
+                ) as run,
+            ):
                 if (fold := take_back(name, kept, versions, params, run)) is None:
-                    fold = run_fold(name, films, settled, params, workspace, versions, run)
+                    before = trainings.keep(name, decided)
+                    fold = run_fold(name, films, settled, params, workspace, versions, run, before)
                     kept.save(name, fold.predictions, fold.history)
                 run.log_metrics(fold_metrics(fold.measured))
                 found.append(fold)
@@ -108,6 +110,22 @@ def run(arm: str) -> None:
     say(
         f"{arm}: out_of_fold/auroc_macro {metrics['out_of_fold/auroc_macro']:.3f} [{low:.3f}, {high:.3f}] over {len(names)} folds"
     )
+
+
+def describe_folds(
+    arm: str, names: list[str], settled: Arm, params: Params, workspace: Workspace, tags: dict[str, str]
+) -> dict[str, Any]:
+    """What settings.json holds."""
+    return {
+        "arm": arm,
+        "folds": names,
+        "params": {
+            **fold_params(params, settled, file_digest(params, arm, workspace)),
+            **flatten(params.split.model_dump(include={"folds", "fold_by"}), "split"),
+            **flatten(params.evaluate.model_dump(exclude={"acquisition"}), "evaluate"),
+        },
+        "tags": tags,
+    }
 
 
 def fold_params(params: Params, settled: Arm, weights_sha256: str) -> dict[str, Any]:
@@ -138,10 +156,22 @@ def take_back(name: str, kept: KeptFolds, versions: dict[str, Any], params: Para
 
 
 def run_fold(
-    name: str, films: SplitFilms, arm: Arm, params: Params, workspace: Workspace, versions: dict[str, Any], run: Run
+    name: str,
+    films: SplitFilms,
+    arm: Arm,
+    params: Params,
+    workspace: Workspace,
+    versions: dict[str, Any],
+    run: Run,
+    before: KeptState | None = None,
 ) -> _Fold:
-    """Train an arm without the films that a fold holds out, choose its threshold on the validation films, and predict them."""
+    """Train an arm without the films that a fold holds out, choose its threshold on the validation films, and predict them.
+
+    before: the state that an interrupted training of this fold left.
+    """
     title = f"fold {name}"
+    if before:
+        run.log_history(epoch_metrics(before.history))
 
     def on_epoch(step: int, metrics: dict[str, float]) -> None:
         run.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
@@ -149,7 +179,7 @@ def run_fold(
 
     judging = judge_fold(params, versions["classes"])
     on_film = bar(f"{title}: activations")
-    predictions, history = predict_fold(name, films, arm, params, workspace, versions, judging, on_epoch, on_film)
+    predictions, history = predict_fold(name, films, arm, params, workspace, versions, judging, on_epoch, on_film, before)
     return _Fold(name, predictions, history, measure_fold(name, predictions, params.evaluate))
 
 

@@ -22,9 +22,10 @@ from hilum.models.initial_weights import save_backbone
 from hilum.progress import bar, say
 from hilum.records import JOINT
 from hilum.results import read_json, write_json, write_table
-from hilum.settings.meaning import backbone_options, name_network
+from hilum.settings.meaning import backbone_options, find_network, name_network
 from hilum.settings.params import Params, read_params
 from hilum.settings.training import Arm, Head, Optimizer, Phase, Schedule, Train
+from hilum.training.kept_trainings import KeptTrainings, keep_trainings
 from hilum.training.learning.arms import Task, train_arm
 from hilum.training.learning.fit import begin_training
 from hilum.workspace import Workspace, find_workspace
@@ -44,10 +45,10 @@ def run() -> None:
     train, val, classes, left_out = load_rows(params, workspace)
     write_table(folder / "left_out.csv", left_out)
     summary = {}
-    wanted = {name_network(arm): arm for arm in params.arms.values()}
-    for name in backbones:
-        summary[name] = pretrain_backbone(wanted[name], train, val, classes, params, folder)
-    write_json(folder / "summary.json", summary)
+    with keep_trainings(workspace.cache, "pretrain") as trainings:
+        for name in backbones:
+            summary[name] = pretrain_backbone(find_network(params, name), train, val, classes, params, folder, trainings)
+        write_json(folder / "summary.json", summary)
 
 
 def load_rows(params: Params, workspace: Workspace) -> tuple[Examples, Examples, list[str], pd.DataFrame]:
@@ -120,9 +121,12 @@ def find_task_films(prepared: Prepared, params: Params, workspace: Workspace) ->
 
 
 def pretrain_backbone(
-    wanted: Arm, train: Examples, val: Examples, classes: list[str], params: Params, folder: Path
+    wanted: Arm, train: Examples, val: Examples, classes: list[str], params: Params, folder: Path, kept: KeptTrainings | None
 ) -> dict[str, object]:
-    """Train all of an arm's backbone from random weights and save it without its head; returns classes, films and best epoch."""
+    """Train all of an arm's backbone from random weights and save it without its head; returns classes, films and best epoch.
+
+    kept: where an interrupted training is continued from; None keeps nothing.
+    """
     settings, backbone = params.pretrain, name_network(wanted)
     phase = Phase(
         unfreeze="all",
@@ -138,12 +142,16 @@ def pretrain_backbone(
         head=Head(dropout=0.1, weight_decay=1e-4),
         phases=[phase],
     )
-    task = Task(train, val, classes, None, training_of(params), params.pretrain.seed, cache=None)
+    recipe = training_of(params)
+    task = Task(train, val, classes, None, recipe, params.pretrain.seed, cache=None)
 
     def on_epoch(step: int, metrics: dict[str, float]) -> None:
         say(f"{backbone}: {epoch_line(metrics, 'auroc_macro')}")
 
-    model, fitted = train_arm(arm, task, 1, score_epoch("auroc_macro"), on_epoch, bar(f"{backbone}: films"))
+    films = [(rows.keys, rows.labels, rows.films.shape) for rows in (train, val)]
+    decides = {"params": [arm.model_dump(), recipe.model_dump()], "films": [classes, films]}
+    before = kept.keep(backbone, decides) if kept else None
+    model, fitted = train_arm(arm, task, 1, score_epoch("auroc_macro"), on_epoch, bar(f"{backbone}: films"), before)
     folder.mkdir(parents=True, exist_ok=True)
     save_backbone(model, folder / f"{backbone}.weights.h5", backbone_options(wanted))
     write_table(folder / f"{backbone}_history.csv", fitted.history)

@@ -32,7 +32,19 @@ from hilum.models.classifier import model_sha256, save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say, tell_time_left
 from hilum.records import Labels
-from hilum.results import REPEATS, base_tags, epoch_metrics, file_sha256, read_json, read_table, run_key, write_json, write_table
+from hilum.results import (
+    REPEATS,
+    base_tags,
+    digest,
+    epoch_metrics,
+    file_sha256,
+    folder_digest,
+    read_json,
+    read_table,
+    run_key,
+    write_json,
+    write_table,
+)
 from hilum.runs import code_tags, log_history, log_repeat, log_training, repeat_tags
 from hilum.settings.meaning import seeds_of, settle
 from hilum.settings.params import Params, find_arm, read_params
@@ -41,9 +53,11 @@ from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
 from hilum.tracking.store import Store
 from hilum.training.kept_repeats import KeptRepeats, keep_repeats
+from hilum.training.kept_trainings import keep_trainings
 from hilum.training.learning.arms import Task, correct_prior, read_logits, scale_logits, train_arm
 from hilum.training.learning.fit import Fitted, begin_training
 from hilum.training.learning.imbalance import copies_per_film, prior_shift, shown_prior
+from hilum.training.learning.kept_state import KeptState
 from hilum.training.task import file_digest, load_task, logged_params, origins, params_of, weights_digest
 from hilum.workspace import Workspace, find_workspace
 
@@ -87,19 +101,24 @@ class _Trained:
 
 def run(arm: str) -> None:
     plan = make_plan(arm)
-    store = open_store(plan.workspace, plan.params.tracking)
+    begin_training(plan.seeds[0])  # it sets the threads, by which states of interrupted trainings are kept
     kept = keep_repeats(plan.workspace.cache, arm, decides(plan)) if plan.params.train.repeats > 1 else None
-    with store.start(arm, {**plan.tags, **code_tags(plan.workspace)}) as opened:
-        opened.log_params(plan.logged)
-        if kept:
-            train_repeats(plan, kept, store, opened)
-            log_history(opened, plan.workspace, arm)
-        else:
-            trained = train_model(plan, 1, opened)
-            shutil.rmtree(plan.folder, ignore_errors=True)
-            plan.folder.mkdir(parents=True)
-            write_model(plan.folder, plan, 1, trained)
-        log_training(store, opened, plan.workspace, arm, plan.params.tracking.model)
+    with keep_trainings(plan.workspace.cache, "train") as trainings:
+        before = None if kept else trainings.keep(arm, decides(plan))
+        store = open_store(plan.workspace, plan.params.tracking)
+        made_of = kept.folder.name if kept else before and before.key
+        key = digest([made_of, folder_digest(plan.workspace.arm(arm, "tuning"))])
+        with store.start(arm, {**plan.tags, **code_tags(plan.workspace)}, key=key) as opened:
+            opened.log_params(plan.logged)
+            if kept:
+                train_repeats(plan, kept, store, opened, key)
+                log_history(opened, plan.workspace, arm)
+            else:
+                trained = train_model(plan, 1, opened, before)
+                shutil.rmtree(plan.folder, ignore_errors=True)
+                plan.folder.mkdir(parents=True)
+                write_model(plan.folder, plan, 1, trained)
+            log_training(store, opened, plan.workspace, arm, plan.params.tracking.model)
     if kept:
         kept.forget()
 
@@ -131,18 +150,22 @@ def decides(plan: _Plan) -> dict[str, Any]:
     }
 
 
-def train_repeats(plan: _Plan, kept: KeptRepeats, store: Store, parent: Run) -> None:
+def train_repeats(plan: _Plan, kept: KeptRepeats, store: Store, parent: Run, key: str) -> None:
     """Train the arm with each of its seeds as a nested run, and serve the repeat of median log loss on validation.
 
-    Finished repeats of an interrupted training are taken as they are.
+    Finished repeats of an interrupted training are taken as they are. key: of the run, under which those below are continued.
     """
     count, begun, made = len(plan.seeds), time.monotonic(), 0
     for number, seed in enumerate(plan.seeds, 1):
         tags = {**repeat_tags(plan.tags, number, seed), **code_tags(plan.workspace)}
-        with store.start(f"repeat-{number}", tags, parent.id) as run:
+        with (
+            keep_trainings(plan.workspace.cache, f"train/{plan.arm}") as trainings,
+            store.start(f"repeat-{number}", tags, parent.id, key) as run,
+        ):
             if (place := kept.find(number)) is None:
                 say(f"{title(plan, number)}: trained with seed {seed}")
-                trained = train_model(plan, number, run)
+                before = trainings.keep(f"repeat-{number}", {**decides(plan), "seed": seed})
+                trained = train_model(plan, number, run, before)
                 with kept.write(number) as place:
                     write_model(place, plan, number, trained)
                 made += 1
@@ -179,8 +202,11 @@ def title(plan: _Plan, number: int) -> str:
     return plan.arm if len(plan.seeds) == 1 else f"{plan.arm}, repeat {number} of {len(plan.seeds)}"
 
 
-def train_model(plan: _Plan, number: int, run: Run) -> _Trained:
-    """Train the arm with the seed of a repeat, counted from 1; each epoch goes into the run. Nothing is written."""
+def train_model(plan: _Plan, number: int, run: Run, before: KeptState | None) -> _Trained:
+    """Train the arm with the seed of a repeat, counted from 1; each epoch goes into the run. Nothing but its state is written.
+
+    before: where an interrupted training is continued from.
+    """
     seed, select = plan.seeds[number - 1], plan.params.train.select
     begin_training(seed)
     task = replace(load_task(plan.params, plan.settled, plan.workspace, plan.versions), seed=seed)
@@ -190,7 +216,9 @@ def train_model(plan: _Plan, number: int, run: Run) -> _Trained:
         say(f"{title(plan, number)}: {epoch_line(metrics, select)}")
 
     on_film = bar(f"{title(plan, number)}: activations")
-    model, fitted = train_arm(plan.settled, task, len(plan.settled.phases), score_epoch(select), on_epoch, on_film)
+    if before:
+        run.log_history(epoch_metrics(before.history))
+    model, fitted = train_arm(plan.settled, task, len(plan.settled.phases), score_epoch(select), on_epoch, on_film, before)
     return _Trained(model, fitted, task)
 
 

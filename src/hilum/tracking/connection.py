@@ -13,6 +13,7 @@ from hilum.packages import tell_missing
 from hilum.progress import say
 from hilum.tracking.contact import FIRST, PUBLISH, TIMEOUT, StoreAwayError, failures, patience, tell
 from hilum.tracking.moved_store import move_in
+from hilum.tracking.new_database import make_database
 from hilum.tracking.store_kinds import DRIVERS, REGISTRY, TRACKING, UNSET, check_kind, tell_drivers
 
 STORES = {TRACKING: "the tracking store", REGISTRY: "the registry of models"}
@@ -37,6 +38,7 @@ def connect(uri: str) -> Any:
             for moved in move_in(Path(plain.removeprefix("sqlite:///"))):
                 left = f"; {moved.left} that were not copied along are still read there" if moved.left else ""
                 say(f"this project was copied or moved from {moved.old.parent}: artifacts of its runs are in {moved.new}{left}")
+            make_database(Path(plain.removeprefix("sqlite:///")))
         import mlflow
 
         mlflow.set_tracking_uri(plain)

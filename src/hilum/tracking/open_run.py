@@ -1,7 +1,7 @@
 """An open run: what a stage writes into, as long as its store answers."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -23,6 +23,7 @@ MEASURED_ON = {"test": "test", "val": "val", "calibration": "val"}  # first part
 OF_MODEL = (*MEASURED_ON, "explain", "audit")  # first parts of a model's metrics; maps and audit use some test films only
 
 
+Point = tuple[str, int, float]  # of a curve: metric, step, value
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -41,11 +42,15 @@ def _written(method: "Callable[Concatenate[Run, P], T]") -> "Callable[Concatenat
 
 @dataclass(frozen=True)
 class Run:
-    """An open run: what a stage writes into. client is MLflow's; contact: whether its store still answers."""
+    """An open run: what a stage writes into. client is MLflow's; contact: whether its store still answers.
+
+    points: those of its curves that it had when it was opened again. They are not written a second time.
+    """
 
     client: Any
     id: str
     contact: Contact
+    points: frozenset[Point] = frozenset()
 
     @_written
     def tag(self, tags: Mapping[str, Any]) -> None:
@@ -72,7 +77,7 @@ class Run:
         from mlflow.entities import Metric
 
         now = int(pd.Timestamp.now().timestamp() * 1000)
-        self._send([Metric(key, value, now, step) for key, value, step in _points(rows)])
+        self._send([Metric(key, value, now, step) for key, value, step in self._new(rows)])
 
     @_written
     def log_measured(self, rows: pd.DataFrame) -> None:
@@ -84,13 +89,17 @@ class Run:
         models = [*run.outputs.model_outputs, *run.inputs.model_inputs]
         films = {tag.value: one.dataset for one in run.inputs.dataset_inputs for tag in one.tags if tag.key == CONTEXT}
         metrics = []
-        for key, value, step in _points(rows):
+        for key, value, step in self._new(rows):
             part = key.partition("/")[0]
             on = films.get(MEASURED_ON.get(part, ""))
             of = models[0].model_id if models and part in OF_MODEL else None
             link = {"model_id": of, "dataset_name": on.name if on else None, "dataset_digest": on.digest if on else None}
             metrics.append(Metric(key, value, now, step, **(link if of else {})))
         self._send(metrics)
+
+    def _new(self, rows: pd.DataFrame) -> Iterator[tuple[str, float, int]]:
+        """The points of a table that the curves of a continued run do not have yet."""
+        return (point for point in _points(rows) if (point[0], point[2], point[1]) not in self.points)
 
     def _send(self, metrics: list[Any]) -> None:
         for i in range(0, len(metrics), BATCH):

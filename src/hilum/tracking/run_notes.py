@@ -111,4 +111,4 @@ def ended_note(status: str, reason: str, adding: str, before: str) -> str:
     when, why = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", f": `{reason}`" if reason else ""
     told = f"**Adding {adding} to this run {ENDED[status]}**" if adding else f"**This run {ENDED[status]}**"
     partly = f"Files of {adding} may be missing here. " if adding else ""
-    return f"{told} at {when}{why}. {partly}The stage, called again, opens another run.\n\n{before}".strip()
+    return f"{told} at {when}{why}. {partly}Call the stage again to go on.\n\n{before}".strip()

@@ -11,12 +11,13 @@ from hilum.ownership import has_ended, read_owner, this_process
 from hilum.progress import say
 from hilum.tracking.contact import Contact, tell
 from hilum.tracking.moved_store import local_folder
-from hilum.tracking.open_run import Run
+from hilum.tracking.open_run import Point, Run
 from hilum.tracking.run_notes import ENDED, ended_note
 from hilum.tracking.run_tags import NOTE, questions, read_tag, stored
 
 OWNER = "owner"  # tag of an open run: the process that writes into it
 ADDING = "adding"  # tag of a finished run while more is written into it: what
+UNFINISHED = "unfinished"  # tag of a run until it has finished: the key of all that it will hold, by which it is continued
 BROKEN_OFF = "broken_off."  # with what was being added: tag of a finished run whose addition is incomplete, and how it ended
 
 
@@ -30,20 +31,59 @@ class Store:
     contact: Contact
 
     @contextmanager
-    def start(self, name: str, tags: Mapping[str, Any], parent: str | None = None) -> Iterator[Run]:
-        """Open a run; it ends FINISHED, KILLED if interrupted, or FAILED. Unfinished runs of ended processes are closed first."""
+    def start(self, name: str, tags: Mapping[str, Any], parent: str | None = None, key: str = "") -> Iterator[Run]:
+        """Open a run; it ends FINISHED, KILLED if interrupted, or FAILED. Unfinished runs of ended processes are closed first.
+
+        key: of all that decides what the run will hold. A run of that key that was interrupted or failed is continued, and so are
+        the runs below it, by their names.
+        """
+        left = self._find_unfinished(name, parent, key) if key else None
+        if left is not None:
+            with self._go_on(left, name, tags, parent) as run:
+                yield run
+            return
         if parent is None:
             self.close_left(tags)
         above = parent or self.parent
         all_tags = {"mlflow.source.name": "hilum", "mlflow.source.type": "PROJECT", OWNER: this_process().record(), **tags}
+        if key and not parent:
+            all_tags[UNFINISHED] = key
         if above:
             all_tags["mlflow.parentRunId"] = above
         run_id = ""
         with self.contact.while_answered(), self.contact.asking(f"run {name}"):
             shown = {key: mask(str(value)) for key, value in stored(all_tags).items()}
             run_id = self.client.create_run(self.experiment, run_name=name, tags=shown).info.run_id
-        with self._until_end(run_id):
+        with self._until_end(run_id, keyed=UNFINISHED in all_tags):
             yield Run(self.client, run_id, self.contact)
+
+    def _find_unfinished(self, name: str, parent: str | None, key: str) -> Any:
+        """The newest run of that key, or below a parent the run of that name, unless a living process writes into it."""
+        wanted = {"mlflow.parentRunId": parent} if parent else {UNFINISHED: key}
+        with self.contact.while_answered():
+            for run in self.find(wanted):
+                owner = read_owner(run.data.tags.get(OWNER, ""))
+                named = not parent or run.info.run_name in {name, *(_ended_name(name, status) for status in ENDED)}
+                if named and (run.info.status != "RUNNING" or (owner and has_ended(owner))):
+                    return run
+        return None
+
+    @contextmanager
+    def _go_on(self, left: Any, name: str, tags: Mapping[str, Any], parent: str | None) -> Iterator[Run]:
+        """Continue an unfinished run; points that its curves have are not written again."""
+        run_id, points = left.info.run_id, frozenset[Point]()
+        above = {"mlflow.parentRunId": parent or self.parent} if parent or self.parent else {}
+        with self.contact.while_answered(), self.contact.asking(f"run {run_id}"):
+            for tag, value in stored({OWNER: this_process().record(), **tags, **above, NOTE: ""}).items():
+                self.client.set_tag(run_id, tag, mask(str(value)))
+            self.client.update_run(run_id, status="RUNNING", name=name)
+            histories = [self.client.get_metric_history(run_id, metric) for metric in left.data.metrics]
+            points = frozenset((point.key, point.step, point.value) for history in histories for point in history)
+            say(f"run {name} of {run_id[:8]} is continued")
+        if parent is None:
+            self.close_left(tags)
+        with self._until_end(run_id, keyed=not parent):
+            yield Run(self.client, run_id, self.contact, points)
 
     @contextmanager
     def resume(self, run_id: str, adding: str) -> Iterator[Run]:
@@ -59,7 +99,7 @@ class Store:
             yield Run(self.client, run_id, self.contact)
 
     @contextmanager
-    def _until_end(self, run_id: str, adding: str = "") -> Iterator[None]:
+    def _until_end(self, run_id: str, adding: str = "", keyed: bool = False) -> Iterator[None]:
         status, reason = "FAILED", ""
         try:
             yield
@@ -73,6 +113,8 @@ class Store:
         finally:
             with self.contact.while_answered(), self.contact.asking(f"the end of run {run_id}"):
                 self._end(run_id, status, adding, reason)
+                if keyed and status == "FINISHED":
+                    self.client.delete_tag(run_id, UNFINISHED)
                 self.client.delete_tag(run_id, OWNER)
 
     def _end(self, run_id: str, status: str, adding: str, reason: str = "") -> None:
@@ -81,7 +123,7 @@ class Store:
             run = self.client.get_run(run_id)
             self.client.set_tag(run_id, NOTE, ended_note(status, reason, adding, run.data.tags.get(NOTE, "")))
             if not adding:
-                self.client.update_run(run_id, name=f"{run.info.run_name}, {ENDED[status].removeprefix('was ')}")
+                self.client.update_run(run_id, name=_ended_name(run.info.run_name, status))
         if adding:
             if status != "FINISHED":
                 self.client.set_tag(run_id, f"{BROKEN_OFF}{adding}", status)
@@ -189,3 +231,8 @@ class Store:
     def crown(self, model: str, version: str) -> None:
         with self.contact.asking(f"the champion of {model}"):
             self.client.set_registered_model_alias(model, "champion", version)
+
+
+def _ended_name(name: str, status: str) -> str:
+    """`baseline, interrupted`: the name of a run that did not finish."""
+    return f"{name}, {ENDED[status].removeprefix('was ')}"

@@ -18,6 +18,7 @@ from hilum.settings.training import Arm
 from hilum.training.learning.arms import read_logits, scale_logits, train_arm
 from hilum.training.learning.fit import OnEpoch, OnFilm
 from hilum.training.learning.imbalance import shown_prior
+from hilum.training.learning.kept_state import KeptState
 from hilum.training.task import make_task
 from hilum.workspace import Workspace
 
@@ -46,15 +47,16 @@ def predict_fold(
     judging: Judging,
     on_epoch: OnEpoch,
     on_film: OnFilm,
+    kept: KeptState | None = None,
 ) -> tuple[Predictions, pd.DataFrame]:
     """Predictions for the films that a fold holds out, and a row per epoch; its validation films calibrate and select.
 
-    arm: without spaces, from `meaning.settle`. films: the table of folds.csv.
+    arm: without spaces, from `meaning.settle`. films: the table of folds.csv. kept: the state of an interrupted training.
     """
     rows = {part: rows_of_fold(films.table, name, part) for part in (TRAINS, VALIDATES, HELD_OUT)}
     train, val, out = (films.take(rows[part]) for part in (TRAINS, VALIDATES, HELD_OUT))
     task = make_task(train, val, arm, params, workspace, versions)
-    model, fitted = train_arm(arm, task, len(arm.phases), judging.score, on_epoch, on_film)
+    model, fitted = train_arm(arm, task, len(arm.phases), judging.score, on_epoch, on_film, kept)
     prior = shown_prior(fitted.shown[fitted.kept_phase], train.labels, len(versions["classes"]))
     scale_logits(model, *judging.calibrate(read_logits(model, val.films), val.labels, prior))
     predict = predictor(model)

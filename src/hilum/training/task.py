@@ -18,7 +18,7 @@ FIT_CODE = (  # what decides the outcome of a training on films of a split, and 
     *("evaluation/scoring/checks.py", "evaluation/scoring/epochs.py", "evaluation/scoring/metrics.py"),
     "training/task.py",
     *(f"training/learning/{name}.py" for name in ("arms", "averaging", "convex", "feed", "fit", "imbalance")),
-    *(f"training/learning/{name}.py" for name in ("learner", "mixup", "schedules")),
+    *(f"training/learning/{name}.py" for name in ("kept_state", "learner", "mixup", "schedules", "state")),
 )
 FIT_LIBRARIES = (*FEATURE_LIBRARIES, "imbalanced-learn", "pandas", "scikit-learn", "scipy", "threadpoolctl")
 

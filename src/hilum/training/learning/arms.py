@@ -18,6 +18,7 @@ from hilum.settings.meaning import backbone_options, name_network, plain_phases,
 from hilum.settings.training import Arm, ConvexPhase, Head, Phase, Train
 from hilum.training.learning.fit import Fitted, OnEpoch, OnFilm, fit_phases
 from hilum.training.learning.imbalance import STRATEGIES, Sampling, log_prior, weigh_films
+from hilum.training.learning.kept_state import KeptState
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,12 @@ def correct_prior(model: keras.Model, shift: NDArray[np.float64]) -> None:
     change_logits(model, 1.0, shift)
 
 
-def train_arm(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch, on_film: OnFilm) -> tuple[keras.Model, Fitted]:
+def train_arm(
+    arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch, on_film: OnFilm, kept: KeptState | None = None
+) -> tuple[keras.Model, Fitted]:
     """Build an arm's model and train its first `phases` phases; equal arguments give equal weights.
 
-    arm: without spaces, from `meaning.settle`.
+    arm: without spaces, from `meaning.settle`. kept: where an interrupted training of these arguments is continued from.
 
     Raises:
         ValueError: the training films do not allow the method of `train.imbalance`; raised before training.
@@ -123,6 +126,7 @@ def train_arm(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch
         score,
         on_epoch,
         on_film,
+        kept,
     )
     return model, fitted
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,11 @@ from hilum.training.learning.averaging import Averaging
 from hilum.training.learning.convex import solve_phase
 from hilum.training.learning.feed import POOLED, Feed
 from hilum.training.learning.imbalance import Sampling
+from hilum.training.learning.kept_state import KeptState
 from hilum.training.learning.learner import make_learner, takes_shares
 from hilum.training.learning.mixup import Epoch, mix
 from hilum.training.learning.schedules import Course
+from hilum.training.learning.state import Parts, State, read_seeds, write_seeds
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 OnFilm = Callable[[int, int], None]
@@ -118,6 +120,7 @@ def fit_phases(
     score: Score,
     on_epoch: OnEpoch,
     on_film: OnFilm,
+    kept: KeptState | None = None,
 ) -> Fitted:
     """Train the model in place through its phases and leave it at the best epoch on validation.
 
@@ -128,39 +131,50 @@ def fit_phases(
     starts from the best averaged ones with a new optimizer and a new average.
     on_epoch: called with the step and the metrics of each epoch; an exception that it raises ends the training.
     on_film: called with the number of films done and of all while activations are computed.
+    kept: a state file of this training, for all of these arguments: it continues from there, and stores its state there.
 
     Raises:
         ValueError: SMOTE without a cache, or in a phase that trains more than the head.
     """
-    training = Training(model, val.labels, settings, seed, score, on_epoch)
+    training = Training(model, val.labels, settings, seed, score, on_epoch, kept)
     trained, cuts = [], []
     for number, (phase, drawn) in enumerate(zip(phases, shown, strict=True)):
-        model.set_weights(training.best_weights)
+        model.set_weights(training.state.best_weights)
         if isinstance(phase, ConvexPhase):
-            training.solve_phase(number, phase, train, val, drawn, cache, on_film)
+            if number == training.state.phase:
+                training.solve_phase(number, phase, train, val, drawn, cache, on_film)
             trained.append(["logits"])
             cuts.append(None if cache is None else POOLED)
             continue
         trained.append(unfreeze(model, phase.unfreeze, phase.batch_norm))
         name = frozen_cut(model) if cache is not None or settings.mixup else None  # mixup mixes at the cut in either case
         cuts.append(name if cache is not None else None)
-        feed = Feed(model, name, train, val, drawn, settings, seed, cache, on_film)
-        training.train_phase(number, phase, feed, drawn)
-    model.set_weights(training.best_weights)
-    return Fitted(pd.DataFrame(training.history), training.best_step, trained, cuts, shown, training.penalties)
+        if number == training.state.phase:
+            feed = Feed(model, name, train, val, drawn, settings, seed, cache, on_film)
+            training.train_phase(number, phase, feed, drawn)
+    state = training.state
+    model.set_weights(state.best_weights)
+    return Fitted(pd.DataFrame(state.history), state.best_step, trained, cuts, shown, state.penalties)
 
 
 class Training:
     """One training, phase by phase: a row of history per epoch, and the best epoch on validation with its weights."""
 
     def __init__(
-        self, model: keras.Model, val_labels: Labels, settings: Train, seed: int, score: Score, on_epoch: OnEpoch
+        self,
+        model: keras.Model,
+        val_labels: Labels,
+        settings: Train,
+        seed: int,
+        score: Score,
+        on_epoch: OnEpoch,
+        kept: KeptState | None = None,
     ) -> None:
         self.model, self.val_labels, self.settings, self.seed = model, val_labels, settings, seed
-        self.score, self.on_epoch = score, on_epoch
-        self.history: list[dict[str, Any]] = []
-        self.penalties: dict[int, float] = {}
-        self.best, self.best_step, self.best_weights = -np.inf, -1, model.get_weights()
+        self.score, self.on_epoch, self.kept = score, on_epoch, kept
+        found = kept.state if kept else None
+        self.state = found or State(model.get_weights(), seeds=read_seeds(model))
+        write_seeds(model, self.state.seeds)
 
     def solve_phase(
         self,
@@ -173,49 +187,66 @@ class Training:
         on_film: OnFilm,
     ) -> None:
         """Solve the head; its best solution counts as an epoch does."""
-        place = (number, len(self.history))
+        state, place = self.state, (number, len(self.state.history))
         solved = solve_phase(self.model, phase, place, train, val, drawn, cache, self.score, self.on_epoch, on_film)
-        self.history += solved.history
-        self.penalties[number] = solved.penalty
+        state.history += solved.history
+        state.penalties[number] = solved.penalty
         self._keep(solved.step, solved.value)
+        state.begin_phase(number + 1)
+        self._store(None)
 
     def train_phase(self, number: int, phase: Phase, feed: Feed, drawn: Sampling) -> None:
-        """Train what the phase unfroze, epoch by epoch, until its last one or until validation stops improving."""
-        settings, seed = self.settings, self.seed
+        """Train what the phase unfroze, epoch by epoch, until its last one or until validation stops improving.
+
+        A phase that an interrupted training had begun continues after its last stored epoch.
+        """
+        settings, seed, state = self.settings, self.seed, self.state
         learner = make_learner(self.model, feed.entry, phase, drawn.gamma, settings)
         forward = compile_forward(learner, constants=False)  # reads the current weights at each call
         targets, weights = targets_of(feed, drawn, int(self.model.output_shape[-1]), takes_shares(learner.loss))
         average = Averaging(learner, settings.averaging) if settings.averaging else None
-        course, since = Course(phase, settings.schedule), 0
+        course = Course(phase, settings.schedule)
+        parts = Parts(self.model, learner.optimizer, course, average)
+        if state.epoch:
+            parts.restore(state)
         batches = math.ceil(len(targets) / settings.batch_size)
-        for epoch in range(int(phase.epochs)):  # type: ignore[arg-type]
-            step, rates = len(self.history), course.rates(epoch, batches)
+        while state.epoch < int(phase.epochs) and state.since < settings.patience:  # type: ignore[arg-type]
+            step, rates = len(state.history), course.rates(state.epoch, batches)
             shown = Epoch(feed.reader(step), targets, weights, epoch_order(len(targets), seed, step))
             if settings.mixup:
                 shown = mix(shown, settings.batch_size, settings.mixup, seed, step)
             loss = train_epoch(
                 *(learner, shown.read, shown.targets, shown.weights, shown.order), settings.batch_size, rates, average
             )
-            row = {"step": step, "phase": number, "epoch": epoch, "train/learning_rate": float(rates[-1]), "train/loss": loss}
+            place = {"step": step, "phase": number, "epoch": state.epoch}
+            row = {**place, "train/learning_rate": float(rates[-1]), "train/loss": loss}
             with average.in_place() if average else nullcontext():
                 metrics = self.score(self.val_labels, softmax(forward(feed.validation)))
                 value = metrics.pop("select")
                 improved = self._keep(step, value)
             row |= metrics
-            self.history.append(row)
+            state.history.append(row)
             course.note(improved)
-            since = 0 if improved else since + 1
+            state.since = 0 if improved else state.since + 1
+            state.epoch += 1
             self.on_epoch(step, {**row, "select": value})
-            if since >= settings.patience:
-                break
+            self._store(parts)
+        state.begin_phase(number + 1)
 
     def _keep(self, step: int, value: float) -> bool:
         """Keep the current weights of the model if their value is the best so far; returns whether it is."""
-        improved = bool(value > self.best or self.best_step < 0)  # NaN is never above, yet one epoch must be kept
+        state = self.state
+        improved = bool(value > state.best or state.best_step < 0)  # NaN is never above, yet one epoch must be kept
         if improved:
-            self.best, self.best_step = float(np.nan_to_num(value, nan=-np.inf)), step
-            self.best_weights = self.model.get_weights()
+            state.best, state.best_step = float(np.nan_to_num(value, nan=-np.inf)), step
+            state.best_weights = self.model.get_weights()
         return improved
+
+    def _store(self, parts: Parts | None) -> None:
+        """Store the state if it is due. parts: of the phase in progress, None between two phases."""
+        if self.kept and self.kept.is_due:
+            state = replace(self.state, seeds=read_seeds(self.model))
+            self.kept.save(parts.complete(state) if parts else state)
 
 
 def targets_of(feed: Feed, drawn: Sampling, classes: int, shares: bool) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
