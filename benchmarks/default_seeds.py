@@ -158,7 +158,7 @@ def train_candidate(work: Path, name: str, seed: int, arms: list[str]) -> None:
         with timed(folder / "pretraining.json"):
             train, val, classes, _ = load_rows(params, workspace)
             for backbone in backbones:
-                pretrain_backbone(backbone, train, val, classes, params, workspace.pretrained)
+                pretrain_backbone(backbone, train, val, classes, params, workspace.pretrained, None)
     for arm in arms:
         if not (folder / f"{arm}.json").is_file():
             say(f"{name}, seed {seed}: {arm}")

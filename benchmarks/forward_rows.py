@@ -28,7 +28,14 @@ from hilum.models.classifier import backbone_layers, build_classifier
 from hilum.models.forward import compile_forward
 
 CLASSES, SEED = 3, 0
-OPTIONS = {"blocks": 5, "filters": 32, "growth": 2.0, "kernel": 3, "pooling": "max", "batch_norm": True}  # of our own networks
+OPTIONS: dict[str, float | int | str | bool] = {
+    "blocks": 5,
+    "filters": 32,
+    "growth": 2.0,
+    "kernel": 3,
+    "pooling": "max",
+    "batch_norm": True,
+}  # of our own networks
 HEADING = "| backbone | parameters, million | tf.function, films/s | fastest, films/s | ratio | largest difference |"
 Films = NDArray[np.float32]
 

@@ -35,11 +35,6 @@ def name_network(arm: Arm) -> str:
     return "-".join([arm.backbone, *set_here])
 
 
-def find_network(params: Params, name: str) -> Arm:
-    """An arm whose network has that name, which says all that is read of it: backbone and options."""
-    return next(arm for arm in params.arms.values() if name_network(arm) == name)
-
-
 def is_absolute(path: str) -> bool:
     """Whether a path does not depend on the project's folder: it is valid on one machine or in one home only."""
     return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute() or path.startswith("~")

@@ -22,12 +22,13 @@ from hilum.models.initial_weights import save_backbone
 from hilum.progress import bar, say
 from hilum.records import JOINT
 from hilum.results import read_json, write_json, write_table
-from hilum.settings.meaning import backbone_options, find_network, name_network
+from hilum.settings.meaning import backbone_options, name_network
 from hilum.settings.params import Params, read_params
 from hilum.settings.training import Arm, Head, Optimizer, Phase, Schedule, Train
 from hilum.training.kept_trainings import KeptTrainings, keep_trainings
 from hilum.training.learning.arms import Task, train_arm
 from hilum.training.learning.fit import begin_training
+from hilum.training.task import find_network
 from hilum.workspace import Workspace, find_workspace
 
 

@@ -23,6 +23,11 @@ FIT_CODE = (  # what decides the outcome of a training on films of a split, and 
 FIT_LIBRARIES = (*FEATURE_LIBRARIES, "imbalanced-learn", "pandas", "scikit-learn", "scipy", "threadpoolctl")
 
 
+def find_network(params: Params, name: str) -> Arm:
+    """An arm whose network has that name, which says all that is read of it: backbone and options."""
+    return next(arm for arm in params.arms.values() if name_network(arm) == name)
+
+
 def params_of(params: Params, arm: Arm) -> Params:
     """The parameters for an arm without spaces, with the arm's own values of `train`."""
     return params.model_copy(update={"train": train_of(params.train, arm)})
