@@ -30,7 +30,15 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
     "data": [{"manifest"}, {""}, {"readers", "quality"}, {"decoding", "phantom"}, {"burned_in"}, {"prepared"}],
     "evaluation": [{""}, {"scoring"}],
     "explain": [
-        *({"outputs", "maps", "chexlocalize"}, {"saved_maps"}, {"sheets"}, {"drawing"}, {"sanity"}, {"measures"}, {"methods"}),
+        *(
+            {"outputs", "maps", "chexlocalize"},
+            {"saved_maps", "shown_films"},
+            {"sheets"},
+            {"drawing"},
+            {"sanity"},
+            {"measures"},
+            {"methods"},
+        ),
         {"explained_model"},
     ],
     "settings": [
