@@ -59,6 +59,8 @@ HOMES = {
     "skimage": {"explain"},
     "pydicom": {"data"},
     "jinja2": {"pages"},
+    "altair": {"pages"},
+    "vl_convert": {"pages"},
     "tensorflow": {"models", "training", "explain", "audit", "tracking"},
     "keras": {"models", "training", "explain", "audit", "tracking"},
 }
@@ -84,6 +86,7 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
         *("MEASURED", "arm_run", "code_tags", "fits", "fold_metrics", "log_films", "log_history", "log_measured", "log_results"),
         *("log_search", "log_training"),
     },
+    "tracking.found_runs": {"FoundRun", "fetch_results", "look_up_run", "search_arms"},  # what pages of any runs are made from
     "tracking.open_run": {"Run"},
     "tracking.opening": {"open_store", "read_store", "store_uri"},  # store_uri: for a line on the terminal
     "tracking.store": {"Store"},
@@ -165,6 +168,9 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "explain/measures/faithfulness.py": {"explain", "compare"},
     "explain/measures/tables.py": {"explain", "compare"},
     "explain/sanity/gate.py": {"explain"},
+    "explain/shown_films.py": {"explain", "compare"},
+    "evaluation/shared_films.py": {"compare"},
+    "evaluation/simultaneous.py": {"compare"},
     "explain/drawing/panels.py": {"explain", "compare"},
     "explain/drawing/file_names.py": {"explain", "compare"},
     "explain/drawing/cells.py": {"explain"},
@@ -175,6 +181,9 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "pages/comparison.py": {"compare"},
     "pages/levels.py": {"compare"},
     "pages/comparison.html": {"compare"},
+    "pages/film_room.py": {"compare"},
+    "pages/charts.py": {"compare"},
+    "pages/page.js": {"compare"},
     "pages/data_report.py": {"split", "compare"},
     "pages/data_report.html": {"split", "compare"},
     "pages/data_counts.py": {"split", "compare"},
@@ -197,6 +206,8 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "audit/test_study.py": ("audit/rule.py",),
     "pages/test_audit.py": ("audit/drawing.py",),
     "pages/test_comparison.py": ("pages/headline.py",),
+    "pages/test_film_room.py": ("pages/charts.py",),
+    "project/test_chosen_runs.py": ("project/any_runs.py", "project/comparison_parts.py", "tracking/found_runs.py"),
     "pages/test_data_report.py": ("data/quality/pair_sheet.py",),
     "pages/test_page_words.py": ("pages/arm_results.py",),
     "data/manifest/test_building.py": (

@@ -18,7 +18,7 @@ from hilum.project import earlier_stages, names
 ROOT = Path(__file__).resolve().parents[1]
 UNTOLD = dict.fromkeys(("classes", "size", "square", "scaling", "threshold"), "")  # of a user's own model
 CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
-    **{verb: ([], {}) for verb in ("check", "verify", "prepare", "split", "pretrain", "compare", "publish")},
+    **{verb: ([], {}) for verb in ("check", "verify", "prepare", "split", "pretrain", "publish")},
     **{verb: (["--arm", "baseline"], {"arm": "baseline"}) for verb in ("tune", "train", "evaluate", "crossvalidate", "audit")},
     "explain": (
         ["--image", "film.png", "--model", "m.keras", "--methods", "all"],
@@ -31,6 +31,10 @@ CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
             "out": "explained",
             **UNTOLD,
         },
+    ),
+    "compare": (
+        ["3f2a", "results/arms/baseline", "--where", "params.a = '1'", "--out", "c.html", "--no-films"],
+        {"runs": ["3f2a", "results/arms/baseline"], "where": "params.a = '1'", "out": "c.html", "no_films": True},
     ),
     "acquire": (["--source", "phantom"], {"source": "phantom"}),
     "predict": (

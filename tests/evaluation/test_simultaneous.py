@@ -38,9 +38,9 @@ def test_judgements_follow_the_metrics_own_direction() -> None:
     names = ("accuracy", "brier")
     noise = NORMAL[:2].T * 0.01  # (B, M)
     draws = {
-        "first": Draws(names, np.array([0.7, 0.3]), noise + [0.7, 0.3]),
-        "second": Draws(names, np.array([0.9, 0.5]), NORMAL[2:4].T * 0.01 + [0.9, 0.5]),
-        "same": Draws(names, np.array([0.7, 0.3]), NORMAL[4:6].T * 0.01 + [0.7, 0.3]),
+        "first": Draws(names, np.array([0.7, 0.3]), noise + np.array([0.7, 0.3])),
+        "second": Draws(names, np.array([0.9, 0.5]), NORMAL[2:4].T * 0.01 + np.array([0.9, 0.5])),
+        "same": Draws(names, np.array([0.7, 0.3]), NORMAL[4:6].T * 0.01 + np.array([0.7, 0.3])),
     }
     table = compare_at_once(draws, ["first", "second"], names, 0.95).set_index(["reference", "arm", "metric"])
     assert table.loc["first", "second", "accuracy"]["judgement"] == "better"
