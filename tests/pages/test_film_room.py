@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -64,6 +65,7 @@ def page(opened: tuple[Page, list[str]]) -> Page:
         shown.select_option(f"#room-{name}", value)
     shown.fill("#room-search", "")
     shown.set_checked("#room-annotations", True)
+    shown.evaluate(f"history.replaceState(null, '', '#film={quote(FILMS[0], safe='')}'); dispatchEvent(new Event('hashchange'))")
     shown.focus("#room-grid")
     return shown
 

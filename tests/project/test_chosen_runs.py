@@ -31,12 +31,16 @@ def write_run(folder: Path, skill: float, first: int = 0, explained: bool = Fals
     ids = np.array([f"s/{first + i}" for i in range(FILMS)])
     answer = Predictions(ids, np.char.add("p", ids), true, np.stack([1 - chance, chance], 1), (chance > 0.5).astype(int), CLASSES)
     settings = fake.training_settings("arm", trained=[["head"]])
-    settings["params"] |= {"weights": "none", "train.select": "auroc_macro"}
+    phase = {"unfreeze": "head", "epochs": 2, "decay": "none", "batch_norm": "auto"}
+    settings["params"] |= {"weights": "none", "train.select": "auroc_macro", **{f"phases.0.{k}": v for k, v in phase.items()}}
+    settings["origins"] |= dict.fromkeys(settings["params"], "params")
     write_json(folder / "training" / "settings.json", settings)
     history = {"step": [0, 1], "phase": [0, 0], "epoch": [0, 1], "val/auroc_macro": [0.7, 0.8]}
     write_table(folder / "training" / "history.csv", pd.DataFrame(history))
     write_table(folder / "evaluation" / "predictions.csv", table_of(answer, "test"))
-    films = pd.DataFrame({"image_id": ids, "patient_id": answer.patient_id, "part": "test", "sha256": [f"{i:064}" for i in ids]})
+    films = pd.DataFrame(
+        {"image_id": ids, "patient_id": answer.patient_id, "part": "test", "sha256": [f"bytes of {i}" for i in ids]}
+    )
     write_table(folder / "evaluation" / "films.csv", films)
     write_json(folder / "evaluation" / "metrics.json", {"val/log_loss": 1 - skill, "test/auroc_macro": 0.1})
     if explained:

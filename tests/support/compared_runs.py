@@ -1,4 +1,4 @@
-"""A comparison page of synthetic runs: predictions of known skill, blurred noise as maps, and films with a bright lung each."""
+"""A comparison page of synthetic runs: predictions of known skill, blocks of noise as maps, and films with two dark lungs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +21,7 @@ from hilum.records import Attribution, Predictions
 CLASSES = ("normal", "bacterial", "viral")
 KEY = ("auroc_macro", "accuracy", "brier")
 PATIENTS = 2  # films of each
+MAP = 112  # pixels of a map at most: a page shows 64
 
 
 def predict(skill: float, seed: int, names: Sequence[str], classes: tuple[str, ...] = CLASSES) -> Predictions:
@@ -37,15 +38,17 @@ def draw_films(count: int, side: int) -> np.ndarray:
     """(N, side, side) uint8: two dark lungs on grey, a little noise."""
     rng, (y, x) = np.random.default_rng(0), np.mgrid[:side, :side] / side
     lungs = ((x - 0.3) ** 2 / 0.02 + (y - 0.5) ** 2 / 0.08 < 1) | ((x - 0.7) ** 2 / 0.02 + (y - 0.5) ** 2 / 0.08 < 1)
-    plain = np.where(lungs, 70.0, 170.0)
-    return np.clip(plain + 12 * gaussian_filter(rng.normal(size=(count, side, side)), (0, 2, 2)) * 4, 0, 255).astype(np.uint8)
+    noise = gaussian_filter(rng.normal(size=(4, side, side)), (0, 2, 2))[np.arange(count) % 4]
+    shade = rng.uniform(-25, 25, (count, 1, 1))
+    return np.clip(np.where(lungs, 70.0, 170.0) + shade + 48 * noise, 0, 255).astype(np.uint8)
 
 
 def draw_maps(method: str, count: int, side: int, seed: int) -> Attribution:
-    signed = method != "gradcam"
-    noise = gaussian_filter(np.random.default_rng(seed).normal(size=(count, side, side)), (0, side / 12, side / 12))
-    values = (noise if signed else np.maximum(noise, 0)).astype(np.float32)
-    values[-1] = 0  # the last film's map is empty
+    """Maps (N, side, side) of blocks of noise; the last film's map is empty."""
+    signed, cells = method != "gradcam", side // 8
+    noise = gaussian_filter(np.random.default_rng(seed).normal(size=(count, cells, cells)), (0, 1, 1)).astype(np.float32)
+    values = (noise if signed else np.maximum(noise, 0)).repeat(8, axis=1).repeat(8, axis=2)
+    values[-1] = 0
     return Attribution(values, method, np.arange(count) % 3, signed, {}, sanity="fails sanity" if method == "lime" else "passes")
 
 
@@ -73,7 +76,13 @@ def make_page(
     differences, together = difference_table(draws, reference, 0.95), compare_at_once(draws, list(runs), KEY, 0.95)
     stored = ShownFilms(list(films), draw_films(len(films), side), [outline(0.2 + 0.4 * (i % 2)) for i in range(len(films))])
     room = [
-        RoomRun(name, arms[name], {m: draw_maps(m, len(films), side, 7 * i + k) for k, m in enumerate(methods)}, films, stored)
+        RoomRun(
+            name,
+            arms[name],
+            {m: draw_maps(m, len(films), min(side, MAP), 7 * i + k) for k, m in enumerate(methods)},
+            films,
+            stored,
+        )
         for i, name in enumerate(runs)
     ]
     validation = {name: 0.5 + 0.4 * ((7 * i) % len(runs)) / len(runs) for i, name in enumerate(runs)}

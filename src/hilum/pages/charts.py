@@ -21,6 +21,7 @@ POINTS = 60  # of one curve at most
 BINS = 10  # of the calibration chart
 ROWS = "rows"  # name of a chart's data, which is put in afterwards: Altair checks every value it is given, which takes minutes
 FEW = 8  # runs; with more, colours repeat and one run is chosen from a list
+LINES = (*ARM_COLOURS[:-1], "#808890")  # no black: a page may be dark
 JUDGED = {"better": CLASS_COLOURS[1], "worse": ARM_COLOURS[1], "not distinguishable": "#808890"}
 SHAPES = {"better": "triangle-up", "worse": "triangle-down", "not distinguishable": "circle"}
 NOWHERE = Interval(float("nan"), float("nan"), float("nan"), 0.0)
@@ -256,7 +257,7 @@ def _by_run(order: Sequence[str]) -> dict[str, Any]:
     """The colour of each run, and how faint it is while another one is highlighted."""
     import altair as alt
 
-    colours = [ARM_COLOURS[i % len(ARM_COLOURS)] for i in range(len(order))]
+    colours = [LINES[i % len(LINES)] for i in range(len(order))]
     legend = alt.Legend(orient="bottom", columns=2) if len(order) <= FEW else None
     faint = 0.9 if len(order) <= FEW else 0.45
     return {

@@ -19,6 +19,7 @@ from hilum.pages.templates import read_script, render
 
 PAGE = "comparison.html"  # its name in the folder of the comparison
 SHOWN_CHANGES = 100  # rows of a list of changed predictions on the page
+SHOWN_OF_MANY = 20  # the same where there is a list for each of many arms
 FIGURES = ("differences", "metrics", "confusion")
 MANY = 6  # arms; with more, the key metrics have a row for each, and conclusions are counted before they are listed
 ARM_FIGURES = {"roc": "ROC", "pr": "Precision and recall", "calibration": "Calibration", "learning": "Learning curves"}
@@ -208,7 +209,7 @@ def render_comparison(page: ComparisonPage) -> str:
     places = [*FIGURES, *(f"{kind}/{arm}" for kind in ARM_FIGURES for arm in arms)]
     if lost := sorted(set(page.figures) - set(places)):
         raise ValueError(f"a figure's key must be one of {', '.join(places)}, got {', '.join(lost)}; use one of these.")
-    conclusions = conclude(page)
+    conclusions, shown = conclude(page), SHOWN_CHANGES if len(arms) <= MANY else SHOWN_OF_MANY
     filled = render(
         "comparison.html",
         page=page,
@@ -229,9 +230,7 @@ def render_comparison(page: ComparisonPage) -> str:
         class_rows=_class_rows(page, arms),
         differences=_rows(page.differences, text=difference_text),
         mcnemar=_rows(page.mcnemar),
-        changes={
-            arm: (change_counts(table), len(table), _rows(table.head(SHOWN_CHANGES))) for arm, table in page.changes.items()
-        },
+        changes={arm: (change_counts(table), len(table), _rows(table.head(shown))) for arm, table in page.changes.items()},
         groups=group_explanations(page.explanation, page.notes),
         shown_films=SHOWN_FILMS,
         settings=_settings(page.arms),
