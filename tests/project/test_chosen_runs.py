@@ -32,6 +32,7 @@ def write_run(folder: Path, skill: float, first: int = 0, explained: bool = Fals
     answer = Predictions(ids, np.char.add("p", ids), true, np.stack([1 - chance, chance], 1), (chance > 0.5).astype(int), CLASSES)
     settings = fake.training_settings("arm", trained=[["head"]])
     phase = {"unfreeze": "head", "epochs": 2, "decay": "none", "batch_norm": "auto"}
+    settings["model"]["backbone"] = "mobilenet"
     settings["params"] |= {"weights": "none", "train.select": "auroc_macro", **{f"phases.0.{k}": v for k, v in phase.items()}}
     settings["origins"] |= dict.fromkeys(settings["params"], "params")
     write_json(folder / "training" / "settings.json", settings)
@@ -81,7 +82,7 @@ def test_a_folder_and_a_run_of_another_experiment_are_one_page(project: Workspac
     assert "6 test films of mine, which not every run tested." in page and "6 test films of stored" in page
     assert "18 of 18 patients: tested by every run, learned from by none" in page
     assert "of last year, " in page and 'id="room-data"' in page and "data:image/webp" in page
-    assert "The explanations of mine: there are none." in page
+    assert "The measures of maps of mine, stored: there are none." in page
     compare.run(runs=[str(folder), run_id(project, "stored")], out="bare.html", no_films=True)
     assert "data:image/webp" not in Path("bare.html").read_text()
 

@@ -370,7 +370,7 @@ function startRoom(data) {
     const number = Number(event.key);
     let act = keys[event.key];
     if (number >= 1 && number <= data.methods.length) act = () => set("room-method", String(number - 1));
-    if (event.key === "Enter" && event.target === grid) act = open;
+    if (event.key === "Enter" && [grid, document.body].includes(event.target)) act = open;
     if (!act) return;
     event.preventDefault();
     act();

@@ -119,7 +119,8 @@ def _distinct(names: Sequence[str], origins: Sequence[str]) -> list[str]:
     """Names that differ: those that several runs have get the start of the run's id, or the folder above."""
     found: list[str] = []
     for name, origin in zip(names, origins, strict=True):
-        more = origin.split(" ")[1] if origin.startswith("run ") else Path(origin).resolve().parents[2].name
+        above = Path(origin).resolve().parents
+        more = origin.split(" ")[1] if origin.startswith("run ") else above[min(2, len(above) - 1)].name
         title = f"{name} {more}" if names.count(name) > 1 else name
         found.append(title if title not in found else f"{title} ({len(found) + 1})")
     return found
