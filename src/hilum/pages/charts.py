@@ -10,7 +10,7 @@ import pandas as pd
 
 from hilum.evaluation.scoring.metrics import higher_is_better, metric_title
 from hilum.evaluation.statistics import Interval
-from hilum.evaluation.style import ARM_COLOURS, CLASS_COLOURS
+from hilum.evaluation.style import ARM_COLOURS
 from hilum.evaluation.tables import confusion_matrix, pr_by_class, reliability_table, roc_by_class
 from hilum.records import Predictions
 
@@ -22,7 +22,7 @@ BINS = 10  # of the calibration chart
 ROWS = "rows"  # name of a chart's data, which is put in afterwards: Altair checks every value it is given, which takes minutes
 FEW = 8  # runs; with more, colours repeat and one run is chosen from a list
 LINES = (*ARM_COLOURS[:-1], "#808890")  # no black: a page may be dark
-JUDGED = {"better": CLASS_COLOURS[1], "worse": ARM_COLOURS[1], "not distinguishable": "#808890"}
+JUDGED = {"better": ARM_COLOURS[2], "worse": ARM_COLOURS[1], "not distinguishable": "#808890"}
 SHAPES = {"better": "triangle-up", "worse": "triangle-down", "not distinguishable": "circle"}
 NOWHERE = Interval(float("nan"), float("nan"), float("nan"), 0.0)
 HEIGHT = 300
@@ -59,11 +59,11 @@ class ChartPart:
 def draw_charts(runs: ChartRuns, interval: str, simultaneous: str) -> list[ChartPart]:
     """All charts. interval, simultaneous: the names of the intervals of a metric and of a difference."""
     order = order_runs(runs.validation, runs.select)
-    of_class = "; other classes by the list below it" if len(next(iter(runs.predictions.values())).classes) > 1 else ""
+    of_class = f"{next(iter(runs.predictions.values())).classes[0]} against the rest; other classes by the list below it."
     parts = [
         ChartPart("metrics", "Metrics", f"Test films; value and {interval}. Sorted by validation.", _metrics(runs, order)),
-        ChartPart("roc", "ROC", f"Each class against the rest{of_class}.", _curves(runs, order, "roc")),
-        ChartPart("pr", "Precision and recall", f"Each class against the rest{of_class}.", _curves(runs, order, "pr")),
+        ChartPart("roc", "ROC", of_class, _curves(runs, order, "roc")),
+        ChartPart("pr", "Precision and recall", of_class, _curves(runs, order, "pr")),
         ChartPart("calibration", "Calibration", "Share of right predictions by their probability.", _calibration(runs, order)),
         ChartPart("confusion", "Confusion matrices", "Share of the true class; films as numbers.", _confusion(runs, order)),
     ]

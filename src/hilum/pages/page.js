@@ -34,7 +34,7 @@ const LINES = { lesion: "#ffd92f", box: "#ff7f2a", lungs: "#4fc3f7" };
 
 function startRoom(data) {
   const films = data.films, count = films.length, grid = byId("room-grid"), body = byId("room-body"), head = byId("room-head");
-  const colours = Object.fromEntries(Object.entries(data.colours).map(([kind, text]) => [kind, bytes(text)]));
+  const colours = Object.fromEntries(Object.entries(data.colours).map(([kind, text]) => [kind, paint(bytes(text), kind === "signed")]));
   const state = { size: innerWidth < 700 ? 0 : 1, film: 0, column: 0, order: [], columns: [] };
   const pictures = new Array(count), maps = new Map(), rows = new Map();
 
@@ -42,6 +42,15 @@ function startRoom(data) {
     const raw = atob(text), out = new Uint8Array(raw.length);
     for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
     return out;
+  }
+  function paint(table, signed) { // the pixel of each packed value from -127 to 127: red, green, blue, and opacity by strength
+    const pixels = new Uint32Array(255), parts = new Uint8Array(pixels.buffer);
+    for (let value = -127; value <= 127; value++) {
+      const share = value / 127, place = 3 * Math.round(255 * (signed ? 0.5 + share / 2 : Math.max(0, share)));
+      const opacity = 255 * Math.abs(share) ** (signed ? 0.75 : 1);
+      parts.set([table[place], table[place + 1], table[place + 2], opacity], 4 * (value + 127));
+    }
+    return pixels;
   }
   function mapOf(run, method, film) { // Int8Array of side * side values, or null
     const about = data.maps[run][method];
@@ -227,7 +236,7 @@ function startRoom(data) {
   }
   const buffer = document.createElement("canvas");
   buffer.width = buffer.height = data.side;
-  const ink = buffer.getContext("2d", { willReadFrequently: true }), pixels = ink.createImageData(data.side, data.side);
+  const ink = buffer.getContext("2d", { willReadFrequently: true }), pixels = ink.createImageData(data.side, data.side), painted = new Uint32Array(pixels.data.buffer);
   function drawFilm(target, film, column) {
     const context = target.getContext("2d"), size = target.width, picture = pictureOf(film), how = byId("room-draw").value;
     context.globalAlpha = 1;
@@ -248,12 +257,8 @@ function startRoom(data) {
     context.fillText(text, size / 2, size / 2);
   }
   function drawMap(context, size, values, signed) {
-    const table = colours[signed ? "signed" : "unsigned"], power = signed ? 0.75 : 1, out = pixels.data;
-    for (let i = 0; i < values.length; i++) {
-      const share = values[i] / 127, place = 3 * Math.round(255 * (signed ? 0.5 + share / 2 : Math.max(0, share)));
-      out[4 * i] = table[place]; out[4 * i + 1] = table[place + 1]; out[4 * i + 2] = table[place + 2];
-      out[4 * i + 3] = 255 * Math.abs(share) ** power;
-    }
+    const table = colours[signed ? "signed" : "unsigned"];
+    for (let i = 0; i < values.length; i++) painted[i] = table[values[i] + 127];
     ink.putImageData(pixels, 0, 0);
     context.globalAlpha = byId("room-opacity").value / 100;
     context.drawImage(buffer, 0, 0, size, size);
