@@ -46,10 +46,10 @@ def write_run(folder: Path, skill: float, first: int = 0, explained: bool = Fals
     write_json(folder / "evaluation" / "metrics.json", {"val/log_loss": 1 - skill, "test/auroc_macro": 0.1})
     if explained:
         maps = Attribution(rng.random((4, 16, 16)).astype(np.float32), "gradcam", np.zeros(4, int), False, {})
-        save_arrays(folder / "explanations", {"gradcam": maps}, ids[-4:].tolist())
+        save_arrays(folder / "explanations", {"gradcam": maps}, ids[16:20].tolist())
         film = rng.integers(0, 255, (4, 16, 16), np.uint8)
-        np.savez(folder / "explanations" / "films.npz", image_id=ids[-4:], films=film)
-        write_json(folder / "explanations" / "annotations.json", {str(i): {"box": [], "findings": []} for i in ids[-4:]})
+        np.savez(folder / "explanations" / "films.npz", image_id=ids[16:20], films=film)
+        write_json(folder / "explanations" / "annotations.json", {str(i): {"box": [], "findings": []} for i in ids[16:20]})
     return folder
 
 
@@ -81,6 +81,7 @@ def test_a_folder_and_a_run_of_another_experiment_are_one_page(project: Workspac
     page = Path("page.html").read_text()
     assert "6 test films of mine, which not every run tested." in page and "6 test films of stored" in page
     assert "18 of 18 patients: tested by every run, learned from by none" in page
+    assert "2 explained films, which not every run tested." in page
     assert "of last year, " in page and 'id="room-data"' in page and "data:image/webp" in page
     assert "The measures of maps of mine, stored: there are none." in page
     compare.run(runs=[str(folder), run_id(project, "stored")], out="bare.html", no_films=True)

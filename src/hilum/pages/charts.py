@@ -1,5 +1,6 @@
 """The charts of the comparison page: Vega-Lite specifications by Altair, drawn in the browser by the bundle inside the page."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,10 @@ def load_bundle(cache: Path) -> str:
         cache.mkdir(parents=True, exist_ok=True)
         import vl_convert
 
-        file.write_text(f"(()=>{{{vl_convert.javascript_bundle(None)}\n}})();".replace("</script", "<\\/script"))
+        made = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]  # None: all that a page needs; its stub lacks that
+        partial = file.with_suffix(f".{os.getpid()}")  # another process may make it too
+        partial.write_text(f"(()=>{{{made}\n}})();".replace("</script", "<\\/script"))
+        partial.replace(file)
     return file.read_text()
 
 

@@ -85,7 +85,7 @@ def read_intervals(arm: ArmResults) -> dict[str, Interval]:
 def make_room(
     arms: Mapping[str, ArmResults], reference: str, shown: Mapping[str, ShownFilms | None], films: bool
 ) -> tuple[Markup, list[str]]:
-    """The film room, and a sentence about arms whose maps do not lie on the films that it shows.
+    """The film room, and sentences about explained films and maps that it does not show.
 
     shown: arm -> the films that it explained. films: whether pictures of films are shown.
     """
@@ -97,7 +97,10 @@ def make_room(
         for name, arm in arms.items()
     ]
     told = [f"The maps of {', '.join(other)} in the film room: their films were made square in another way ({first} is shown)."]
-    return render_room(runs, reference, films), told if other else []
+    unshared = {image_id for run in runs if run.maps for image_id in run.explained} - set(arms[reference].test.image_id.tolist())
+    told = told if other else []
+    told += [f"{len(unshared)} explained films, which not every run tested."] if unshared else []
+    return render_room(runs, reference, films), told
 
 
 def class_thresholds(folder: Path, classes: list[str]) -> np.ndarray:
