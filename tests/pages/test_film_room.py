@@ -134,6 +134,8 @@ def test_keys_move_choose_and_explain(page: Page) -> None:
     for key in "jjjkl":
         page.keyboard.press(key)
     assert page.inner_text(".room-row.chosen a") == FILMS[2]
+    said = page.text_content("#room-said")
+    assert said.startswith(f"{FILMS[2]}, true class ") and "first, SHAP: predicts " in said, "what a screen reader says"
     assert page.evaluate("decodeURIComponent(location.hash)") == f"#film={FILMS[2]}"
     page.keyboard.press("2")
     assert page.input_value("#room-method") == "1" and page.inner_text("#room-count").endswith("3 columns")

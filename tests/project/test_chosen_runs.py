@@ -12,7 +12,7 @@ from empty_store import forget_environment, make_store
 from hilum.explain.saved_maps import save_arrays
 from hilum.pages import charts
 from hilum.project import any_runs
-from hilum.project.chosen_runs import bring_together, choose_runs
+from hilum.project.chosen_runs import bring_together, choose_runs, list_names
 from hilum.records import Attribution, Predictions
 from hilum.results import table_of, write_json, write_table
 from hilum.settings.params import Tracking
@@ -103,6 +103,13 @@ def test_runs_of_one_name_are_told_apart_and_one_run_counts_once(project: Worksp
     )
     chosen, _ = choose_runs([str(one), str(other), str(one)], "", project, tmp_path)
     assert [run.name for run in chosen] == ["x a", "x b"]
+
+
+def test_names_come_one_by_one_or_as_one_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my results").mkdir()
+    assert list_names(["a", "my results"]) == ["a", "my results"]
+    assert list_names(["a b"]) == ["a", "b"] and list_names([""]) == []
 
 
 @pytest.mark.parametrize(

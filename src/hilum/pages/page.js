@@ -339,6 +339,9 @@ function startRoom(data) {
     if (column !== undefined && (left < grid.scrollLeft || left + step() > grid.scrollLeft + wide)) grid.scrollLeft = left < grid.scrollLeft ? left : left + step() - wide;
     render();
     rows.forEach(mark);
+    const shown = state.columns[state.column];
+    byId("room-said").textContent = `${films[film].id}, true class ${data.classes[films[film].label]}` +
+      (shown ? `; ${data.runs[shown[0]]}, ${data.methods[shown[1]].title}: predicts ${told(shown[0], film)}` : "");
     if (remember) history.replaceState(null, "", `#film=${encodeURIComponent(films[film].id)}`);
     if (byId("room-dialog").open) drawDialog();
   }

@@ -29,6 +29,11 @@ class ChosenRun:
     versions: Mapping[str, Any]
 
 
+def list_names(runs: Sequence[str]) -> list[str]:
+    """The runs that a command names, also where `mlflow run -P runs="one two"` hands them over as one text, or an empty one."""
+    return [name for one in runs for name in ([one] if one and Path(one).exists() else one.split())]
+
+
 def choose_runs(names: Sequence[str], where: str, workspace: Workspace, into: Path) -> tuple[list[ChosenRun], list[str]]:
     """The runs that a command names or a search finds, and sentences about those that were left out.
 

@@ -40,7 +40,7 @@ from hilum.pages.sanity import render_sanity
 from hilum.progress import bar, say
 from hilum.project.any_runs import write_page
 from hilum.project.champion import crown
-from hilum.project.chosen_runs import choose_runs, find_films
+from hilum.project.chosen_runs import choose_runs, find_films, list_names
 from hilum.project.comparison_parts import compare_all, compare_shortcut_baselines, explanation_table, make_charts, make_room
 from hilum.records import Predictions
 from hilum.results import (
@@ -65,13 +65,14 @@ DRAWN = (*HEADLINE[:5], "sensitivity_macro", "specificity_macro", "f1_macro", *H
 def run(runs: Sequence[str] = (), where: str = "", out: str = "", no_films: bool = False) -> None:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
-    if not runs and not where:
+    names = list_names(runs)
+    if not names and not where:
         compare_arms_of_project(workspace, params, not no_films)
         if out:
             shutil.copy(workspace.comparison / PAGE, out)
         return
     with tempfile.TemporaryDirectory(prefix="hilum-") as fetched:
-        chosen, told = choose_runs(runs, where, workspace, Path(fetched))
+        chosen, told = choose_runs(names, where, workspace, Path(fetched))
         write_page(chosen, told, params, workspace, Path(out or PAGE), not no_films)
     say(f"{len(chosen)} runs compared: {out or PAGE}")
 
