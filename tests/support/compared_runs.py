@@ -14,12 +14,11 @@ from hilum.explain.shown_films import ShownFilms
 from hilum.pages.charts import ChartRuns, draw_charts, load_bundle
 from hilum.pages.comparison import ArmSummary, ComparisonPage
 from hilum.pages.film_room import RoomRun, render_room
-from hilum.pages.headline import headline_rows
+from hilum.pages.headline import HEADLINE, headline_rows
 from hilum.pages.levels import Levels
 from hilum.records import Attribution, Predictions
 
 CLASSES = ("normal", "bacterial", "viral")
-KEY = ("auroc_macro", "accuracy", "brier")
 PATIENTS = 2  # films of each
 MAP = 112  # pixels of a map at most: a page shows 64
 
@@ -73,7 +72,7 @@ def make_page(
     arms = {name: predict(0.6 + 1.4 * i / len(runs), i, films, classes) for i, name in enumerate(runs)}
     reference, draws = runs[0], draw_arms(arms, runs[0], resamples, 1)
     intervals = {name: one.intervals(0.95) for name, one in draws.items()}
-    differences, together = difference_table(draws, reference, 0.95), compare_at_once(draws, list(runs), KEY, 0.95)
+    differences, together = difference_table(draws, reference, 0.95), compare_at_once(draws, list(runs), HEADLINE, 0.95)
     stored = ShownFilms(list(films), draw_films(len(films), side), [outline(0.2 + 0.4 * (i % 2)) for i in range(len(films))])
     room = [
         RoomRun(
@@ -86,13 +85,13 @@ def make_page(
         for i, name in enumerate(runs)
     ]
     validation = {name: 0.5 + 0.4 * ((7 * i) % len(runs)) / len(runs) for i, name in enumerate(runs)}
-    chart_runs = ChartRuns(intervals, arms, together, KEY, reference, validation, "auroc_macro")
+    chart_runs = ChartRuns(intervals, arms, together, HEADLINE, reference, validation, "auroc_macro")
     majority = dict.fromkeys(draws[reference].names, 0.4)
     return ComparisonPage(
         title=f"hilum: {len(runs)} runs compared",
         classes=list(classes),
         reference=reference,
-        headline=headline_rows(intervals, majority, differences, KEY, {}),
+        headline=headline_rows(intervals, majority, differences, HEADLINE, {}),
         facts=[("shared test films", str(len(films)))],
         levels=Levels("95 % interval", "95 % interval", "95 % interval"),
         arms=[ArmSummary(name, "mobilenet", "none", ["head, 3 epochs"], 100, "phase 1, epoch 2", "ab" * 32, "argmax", None,

@@ -16,8 +16,8 @@ from hilum.explain.shown_films import ShownFilms
 from hilum.pages.templates import embed, render, to_base64
 from hilum.records import Attribution, Predictions
 
-MAP_SIDES = (64, 48, 32, 24, 16)  # pixels of a packed map: the largest with which all maps fit
-MAP_BYTES = 18_000_000  # of all maps together; as text in the page they take a third more
+MAP_SIDES = (64, 48, 40, 32, 28, 24, 22, 20, 16)  # pixels of a packed map: the largest with which all maps fit
+MAP_BYTES = 15_000_000  # of all maps together; as text in the page they take a third more
 FILM_SIDE = 256  # pixels of a shown film at most
 FILM_QUALITY = 80  # of WebP, 0 to 100
 LEVELS = 127  # a packed value is -127 to 127: the share of the map's strongest value
