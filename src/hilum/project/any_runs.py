@@ -101,11 +101,7 @@ def _make_page(
     differences = difference_table({name: draws[name] for name in (reference, *arms)}, reference, settings.confidence)
     simultaneous, explained = compare_all({name: draws[name] for name in arms}, settings.confidence), explained_arms(arms)
     titles = {name: method.title for name, method in METHODS.items()}
-    levels = Levels(
-        interval_name(settings.confidence),
-        interval_name(settings.confidence),
-        name_intervals(folders(explained, "explanations"), "explain") if explained else "",
-    )
+    levels = _levels(explained, settings.confidence)
     shown = {name: find_films(arm, workspace, shared.names[name]) for name, arm in arms.items()} if films else {}
     room, without = make_room(arms, reference, {name: shown.get(name) for name in arms}, films)
     audits = read_audits(arms)
@@ -139,6 +135,11 @@ def _make_page(
         room=room,
         left_out=[*told, *shared.left_out, *without, *_unmeasured(arms, explained, audits)],
     )
+
+
+def _levels(explained: Mapping[str, ArmResults], confidence: float) -> Levels:
+    own = interval_name(confidence)
+    return Levels(own, own, name_intervals(folders(explained, "explanations"), "explain") if explained else "")
 
 
 def read_audits(arms: Mapping[str, ArmResults]) -> dict[str, ArmAudit]:

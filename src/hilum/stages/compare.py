@@ -106,14 +106,11 @@ def write_comparison(
     explanation, baselines = explanation_table(arms), compare_shortcut_baselines(arms)
     tables = {f"changes_{name}": table for name, table in changes.items()}
     tables |= {"differences": differences, "mcnemar": mcnemar, "shortcut_baselines": pd.DataFrame(baselines)}
-    tables |= {"explanations": explanation}
-    write_tables(folder, arms, tables)
+    write_tables(folder, arms, {**tables, "explanations": explanation})
     audits = {name: read_audit(arm.folder["audit"]) for name, arm in arms.items()}
     titles = {name: method.title for name, method in METHODS.items()}
     levels = name_levels(arms, settings.confidence)
     draw_arm_panels(folder, arms, workspace, classes)
-    shown = {name: find_films(arm, workspace, {}) for name, arm in arms.items()} if films else {}
-    room, without = make_room(arms, reference, {name: shown.get(name) for name in arms}, films)
     page = ComparisonPage(
         title="hilum: " + " and ".join(arms),
         classes=classes,
@@ -141,18 +138,27 @@ def write_comparison(
         folds=write_folds(folder, workspace, params, classes),
         audit=render_audit(audits),
         sanity=render_sanity({name: read_sanity(arm) for name, arm in arms.items()}, titles),
-        simultaneous=simultaneous,
-        charts=make_charts(arms, simultaneous, reference, params.train.select, levels),
-        bundle=load_bundle(workspace.cache),
-        room=room,
-        left_out=without,
+        **draw_in_browser(arms, simultaneous, params, workspace, levels, films),
     )
     (folder / PAGE).write_text(render_comparison(page))
     write_json(folder / "metrics.json", flat_differences(differences))
-    write_json(
-        folder / "settings.json",
-        {"params": flatten(settings, "compare"), "models": {n: a.settings["model_sha256"] for n, a in arms.items()}},
-    )
+    models = {name: arm.settings["model_sha256"] for name, arm in arms.items()}
+    write_json(folder / "settings.json", {"params": flatten(settings, "compare"), "models": models})
+
+
+def draw_in_browser(
+    arms: dict[str, ArmResults], simultaneous: pd.DataFrame, params: Params, workspace: Workspace, levels: Levels, films: bool
+) -> dict[str, Any]:
+    """The fields of the page that a browser draws: charts and film room."""
+    shown = {name: find_films(arm, workspace, {}) if films else None for name, arm in arms.items()}
+    room, without = make_room(arms, params.compare.reference, shown, films)
+    return {
+        "simultaneous": simultaneous,
+        "charts": make_charts(arms, simultaneous, params.compare.reference, params.train.select, levels),
+        "bundle": load_bundle(workspace.cache),
+        "room": room,
+        "left_out": without,
+    }
 
 
 def draw_all(predictions: dict[str, Predictions], settings: Compare) -> dict[str, Draws]:
