@@ -32,7 +32,15 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
     "data": [{"manifest"}, {""}, {"readers", "quality"}, {"decoding", "phantom"}, {"burned_in"}, {"prepared"}],
     "evaluation": [{""}, {"scoring"}],
     "explain": [
-        *({"outputs", "maps", "chexlocalize"}, {"saved_maps"}, {"sheets"}, {"drawing"}, {"sanity"}, {"measures"}, {"methods"}),
+        *(
+            {"outputs", "maps", "chexlocalize"},
+            {"saved_maps", "shown_films"},
+            {"sheets"},
+            {"drawing"},
+            {"sanity"},
+            {"measures"},
+            {"methods"},
+        ),
         {"explained_model", "map_layers"},
     ],
     "settings": [
@@ -55,6 +63,8 @@ HOMES = {
     "jinja2": {"pages"},
     "dvc": {"project"},
     "shtab": {"completion"},
+    "altair": {"pages"},
+    "vl_convert": {"pages"},
     "tensorflow": {"models", "training", "explain", "audit", "tracking"},
     "keras": {"models", "training", "explain", "audit", "tracking"},
 }
@@ -82,6 +92,7 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     },
     "tracking.connection": {"is_server"},
     "tracking.links": {"PORT", "compare_link", "page_address", "view_link"},
+    "tracking.found_runs": {"FoundRun", "fetch_results", "look_up_run", "search_arms"},  # what pages of any runs are made from
     "tracking.open_run": {"Run"},
     "tracking.opening": {"open_store", "read_store", "store_uri"},  # store_uri: for a line on the terminal
     "tracking.run_notes": {"COMMAND"},
@@ -171,6 +182,9 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "explain/measures/faithfulness.py": {"explain", "compare"},
     "explain/measures/tables.py": {"explain", "compare"},
     "explain/sanity/gate.py": {"explain"},
+    "explain/shown_films.py": {"explain", "compare"},
+    "evaluation/shared_films.py": {"compare"},
+    "evaluation/simultaneous.py": {"compare"},
     "explain/drawing/panels.py": {"explain", "compare"},
     "explain/drawing/file_names.py": {"explain", "compare"},
     "explain/drawing/cells.py": {"explain"},
@@ -181,6 +195,9 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "pages/comparison.py": {"compare"},
     "pages/levels.py": {"compare"},
     "pages/comparison.html": {"compare"},
+    "pages/film_room.py": {"compare"},
+    "pages/charts.py": {"compare"},
+    "pages/page.js": {"compare"},
     "pages/data_report.py": {"split", "compare"},
     "pages/data_report.html": {"split", "compare"},
     "pages/data_counts.py": {"split", "compare"},
@@ -204,6 +221,8 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "training/learning/test_kept_state.py": ("training/learning/state.py",),
     "pages/test_audit.py": ("audit/drawing.py",),
     "pages/test_comparison.py": ("pages/headline.py",),
+    "pages/test_film_room.py": ("pages/charts.py",),
+    "project/test_chosen_runs.py": ("project/any_runs.py", "project/comparison_parts.py", "tracking/found_runs.py"),
     "pages/test_data_report.py": ("data/quality/pair_sheet.py",),
     "pages/test_page_words.py": ("pages/arm_results.py",),
     "data/manifest/test_building.py": (

@@ -25,7 +25,7 @@ UNTOLD = dict.fromkeys(("classes", "size", "square", "scaling", "threshold"), ""
 CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "check": (["--dry-run"], {"dry_run": True}),
     "doctor": (["--mend", "--quiet"], {"mend": True}),
-    **{verb: ([], {}) for verb in ("verify", "prepare", "split", "pretrain", "compare", "publish")},
+    **{verb: ([], {}) for verb in ("verify", "prepare", "split", "pretrain", "publish")},
     **{verb: (["--arm", "baseline"], {"arm": "baseline"}) for verb in ("tune", "train", "evaluate", "crossvalidate", "audit")},
     "explain": (
         ["--image", "film.png", "--model", "m.keras", "--methods", "all"],
@@ -39,10 +39,27 @@ CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
             **UNTOLD,
         },
     ),
+    "compare": (
+        ["3f2a", "results/arms/baseline", "--where", "params.a = '1'", "--out", "c.html", "--no-films"],
+        {"runs": ["3f2a", "results/arms/baseline"], "where": "params.a = '1'", "out": "c.html", "no_films": True},
+    ),
     "acquire": (["--source", "phantom"], {"source": "phantom"}),
     "predict": (
         ["--model", "m.keras", "--images", "films", "--out", "a/b.csv", "--explain", "lime,shap", *("--size", "64")],
-        {"model": "m.keras", "images": Path("films"), "out": Path("a/b.csv"), "explain": "lime,shap", **UNTOLD, "size": "64"},
+        {
+            "model": "m.keras",
+            "images": Path("films"),
+            "out": Path("a/b.csv"),
+            "explain": "lime,shap",
+            "engine": "",
+            **UNTOLD,
+            "size": "64",
+        },
+    ),
+    "ui": (["--port", "5001"], {"port": "5001"}),
+    "export": (
+        ["--model", "m.keras", "--format", "onnx", "--out", "given"],
+        {"model": "m.keras", "format": "onnx", "out": Path("given"), **UNTOLD},
     ),
     "experiment": (
         ["--recipe", "", "--set", "a=1 b=2", "seed=", "films=3"],

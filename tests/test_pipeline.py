@@ -121,7 +121,8 @@ def test_every_interval_says_its_own_level_and_the_commit_what_was_changed(proje
     told = {name: set(re.findall(r"[\d.]+ % interval", part)) for name, part in parts.items() if "% interval" in part}
     assert told.pop("conclusion") == {"90 % interval"}
     assert told.pop("metrics") == {"95 % interval", "90 % interval"} == told.pop("shortcut_baselines")
-    assert told.pop("classes") == {"95 % interval"}
+    assert told.pop("classes") == {"95 % interval"} == told.pop("chart-metrics")
+    assert told.pop("chart-differences") == {"90 % interval"}
     assert told.pop("explanations") == {"99 % interval"} == told.pop("sanity")
     assert told.pop("data") == {"95 % interval", "90 % interval", "99 % interval"} and not told
     printed = project.hilum("publish").stdout

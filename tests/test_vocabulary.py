@@ -28,6 +28,7 @@ READ_TOO = {  # (stage, section) -> keys that it reads and logs under no name of
     ("crossvalidate", "prepare"): ("sources",),
     ("crossvalidate", "split"): ("folds", "fold_by"),
 }
+WITHOUT_OPTION = {"named", "runs", "no_films"}  # stand alone in a command; a flag is the command line's alone
 NO_STAGE = {"tracking", "arms"}  # sections that several stages read
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 ENTRIES = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
@@ -101,7 +102,7 @@ def test_the_entry_point_hands_over_what_the_stage_takes(verb: str) -> None:
     for name in given:
         assert f"{{{name}}}" in entry["command"], f"{name} is declared and not handed over"
     options = [word.removeprefix("--") for word in command if word.startswith("--")]
-    assert options == [name for name in parameters_of(verb) if name not in ("named", *HERE_ONLY.get(verb, ()))]
+    assert options == [name for name in parameters_of(verb) if name not in {*WITHOUT_OPTION, *HERE_ONLY.get(verb, ())}]
     assert set(options) <= set(given)
 
 
@@ -110,11 +111,9 @@ def test_dvc_calls_the_verb_of_its_stage(stage: str) -> None:
     command = body(stage)["cmd"].split()
     assert command[:3] == ["python", "src/hilum", stage]
     options = [word.removeprefix("--") for word in command if word.startswith("--")]
-    optional = (
-        ["image", "model", "methods", "target", "out", "classes", "size", "square", "scaling", "threshold"]
-        if stage == "explain"
-        else []
-    )  # one film is explained outside of the graph
+    one_film = ["image", "model", "methods", "target", "out", "classes", "size", "square", "scaling", "threshold"]
+    outside = {"explain": one_film, "compare": ["runs", "where", "out", "no_films"]}  # one film, and runs of any day
+    optional = outside.get(stage, [])
     assert options + optional == [name for name in parameters_of(stage) if name not in HERE_ONLY.get(stage, ())]
     assert ("foreach" in DVC[stage]) == bool(options)
 

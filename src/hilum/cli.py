@@ -101,6 +101,11 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--out", required=True, type=Path, help="a new folder for the model and its model.json")
     for verb in ("explain", "predict", "export"):
         _add_facts(added[verb])
+    compare = added["compare"]
+    compare.add_argument("runs", nargs="*", metavar="RUN", help="a run's id, a results folder or an arm; none: every arm")
+    compare.add_argument("--where", default="", help="runs of arms that MLflow's search finds, of all experiments")
+    compare.add_argument("--out", default="", metavar="FILE", help="the page (comparison.html here; of every arm: a copy)")
+    compare.add_argument("--no-films", action="store_true", help="a page without pictures of films")
     experiment = added["experiment"]
     experiment.add_argument("--recipe", default="", help="name of a file in recipes/")
     experiment.add_argument("--set", default="", help="key=value pairs separated by spaces, keys dotted as in params.yaml")

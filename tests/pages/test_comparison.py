@@ -395,3 +395,33 @@ def test_where_arms_were_repeated_the_conclusion_is_over_seeds_and_patients():
     text = render_comparison(page)
     assert text.count('<h2 id="repeats">') == 1 and '<a href="#repeats">Repeats</a>' in text
     assert "or after another training" not in text
+
+
+def together(page, **judged):
+    """The page with simultaneous intervals of its main metric: arm -> (low, high, judgement)."""
+    rows = [(page.reference, arm, KEY[0], 0.1, *found) for arm, found in judged.items()]
+    columns = ["reference", "arm", "metric", "difference", "low", "high", "judgement"]
+    return dataclasses.replace(page, simultaneous=pd.DataFrame(rows, columns=columns))
+
+
+def test_of_several_arms_the_conclusion_rests_on_the_interval_that_holds_for_all(page):
+    found = conclude(together(page, finetuned=(0.01, 0.2, "better"), third=(-0.2, 0.3, "not distinguishable")))
+    assert [one.judgement for one in found] == ["better", "unclear"]
+    assert found[1].claim == "third and baseline are not distinguishable in AUROC, mean of classes."
+    assert "[−0.200, +0.300]; its simultaneous 90 % interval contains 0." in found[1].evidence[0]
+
+
+def test_many_arms_are_counted_first_and_have_a_row_each():
+    many = make({f"arm {i}": films(0.5 + i / 5, seed=i) for i in range(8)}, reference="arm 0", figures=False)
+    rendered = render_comparison(many)
+    found = [one.judgement for one in conclude(many)]
+    counts = {what: found.count(what) for what in ("better", "worse", "unclear")}
+    assert f"Of 7 runs, {counts['better']} " in text(rendered)
+    table = rendered.split('aria-label="Key metrics"')[1].split("</table>")[0]
+    assert table.count("<tr>") == 1 + 8 and table.count('<th class="wrap">') == len(KEY)
+
+
+def test_what_was_left_out_is_said_and_escaped(page):
+    rendered = render_comparison(dataclasses.replace(page, left_out=[HOSTILE]))
+    assert "What was left out." in rendered and HOSTILE in text(rendered) and "<script" not in rendered
+    assert "What was left out." not in render_comparison(page)

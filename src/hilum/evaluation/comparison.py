@@ -8,7 +8,7 @@ import pandas as pd
 
 from hilum.evaluation.scoring.checks import check_pair
 from hilum.evaluation.scoring.metrics import METRICS, Metric, higher_is_better
-from hilum.evaluation.statistics import mcnemar_exact, paired_bootstrap
+from hilum.evaluation.statistics import Draws, draw_metrics, mcnemar_exact, pair_draws
 from hilum.records import Predictions
 
 OnResample = Callable[[str, int, int], None]  # arm, resamples done, resamples in all
@@ -32,11 +32,33 @@ def compare_arms(
     Raises:
         ValueError: the reference is none of the arms; an arm with other films, patients, true classes or class order.
     """
+    return difference_table(draw_arms(arms, reference, resamples, seed, metrics, on_resample), reference, confidence, metrics)
+
+
+def draw_arms(
+    arms: Mapping[str, Predictions],
+    reference: str,
+    resamples: int,
+    seed: int,
+    metrics: Mapping[str, Metric] = METRICS,
+    on_resample: OnResample | None = None,
+) -> dict[str, Draws]:
+    """The metrics of every arm on the same resamples of patients. Raises: as `compare_arms`."""
     check_arms(arms, reference)
-    rows = []
-    for arm in (name for name in arms if name != reference):
+    found = {}
+    for arm, predictions in arms.items():
         report = None if on_resample is None else _with_arm(on_resample, arm)
-        found = paired_bootstrap(arms[reference], arms[arm], resamples, confidence, seed, metrics, report)
+        found[arm] = draw_metrics(check_pair(arms[reference], predictions), resamples, seed, metrics, report)
+    return found
+
+
+def difference_table(
+    draws: Mapping[str, Draws], reference: str, confidence: float, metrics: Mapping[str, Metric] = METRICS
+) -> pd.DataFrame:
+    """The table of `compare_arms` from the draws of every arm."""
+    rows = []
+    for arm in (name for name in draws if name != reference):
+        found = pair_draws(draws[reference], draws[arm], confidence)
         rows += [
             (
                 arm,

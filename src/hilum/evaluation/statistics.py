@@ -24,13 +24,16 @@ from hilum.records import Predictions
 __all__ = [
     "THRESHOLD_RULES",
     "Difference",
+    "Draws",
     "Interval",
     "McNemar",
     "choose_threshold",
     "decide",
+    "draw_metrics",
     "majority_baseline",
     "mcnemar_exact",
     "one_vs_rest_thresholds",
+    "pair_draws",
     "paired_bootstrap",
     "patient_bootstrap",
 ]
@@ -66,6 +69,24 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Draws:
+    """Every metric of one arm on all films, and on each resample of the patients.
+
+    names: flat names as in `evaluate_all`. value: (M,). drawn: (B, M), NaN where undefined.
+    """
+
+    names: tuple[str, ...]
+    value: NDArray[np.float64]
+    drawn: NDArray[np.float64]
+
+    def intervals(self, confidence: float) -> dict[str, Interval]:
+        """Every metric with its percentile interval, as `patient_bootstrap` gives it."""
+        low, high = _percentiles(self.drawn, confidence)
+        rows = zip(self.value, low, high, np.isnan(self.drawn).mean(axis=0), strict=True)
+        return {name: Interval(*map(float, row)) for name, row in zip(self.names, rows, strict=True)}
+
+
+@dataclass(frozen=True)
 class McNemar:
     """Predictions of two arms on one film per patient: how often each was right, and the exact two-sided p."""
 
@@ -96,18 +117,30 @@ def patient_bootstrap(
     Source: Efron and Tibshirani 1993, chapter 13 (percentile interval); Field and Welsh 2007, doi
         10.1111/j.1467-9868.2007.00593.x (drawing clusters).
     """
-    check_predictions(predictions)
     check_settings(resamples, confidence)
+    return draw_metrics(predictions, resamples, seed, metrics, on_resample).intervals(confidence)
+
+
+def draw_metrics(
+    predictions: Predictions,
+    resamples: int,
+    seed: int,
+    metrics: Mapping[str, Metric] = METRICS,
+    on_resample: OnResample | None = None,
+) -> Draws:
+    """Every metric on every resample of the patients; arms with the same films and seed are measured on the same ones.
+
+    Raises:
+        ValueError: predictions that do not fit together.
+    """
+    check_predictions(predictions)
     value = _values(predictions, slice(None), metrics)
     drawn = np.empty((resamples, len(value)))  # (resamples, metrics)
     for i, films in enumerate(resampled_films(predictions, resamples, seed)):
         drawn[i] = _values(predictions, films, metrics)
         if on_resample:
             on_resample(i + 1, resamples)
-    low, high = _percentiles(drawn, confidence)
-    rows = zip(value, low, high, np.isnan(drawn).mean(axis=0), strict=True)
-    names = metric_names(predictions.classes, metrics)
-    return {name: Interval(*map(float, row)) for name, row in zip(names, rows, strict=True)}
+    return Draws(tuple(metric_names(predictions.classes, metrics)), value, drawn)
 
 
 def paired_bootstrap(
@@ -128,18 +161,19 @@ def paired_bootstrap(
     """
     b = check_pair(a, b)
     check_settings(resamples, confidence)
-    of_a, of_b = _values(a, slice(None), metrics), _values(b, slice(None), metrics)
-    drawn = np.empty((resamples, len(of_a)))  # (resamples, metrics)
-    for i, films in enumerate(resampled_films(a, resamples, seed)):
-        drawn[i] = _values(b, films, metrics) - _values(a, films, metrics)
-        if on_resample:
-            on_resample(i + 1, resamples)
+    drawn = draw_metrics(a, resamples, seed, metrics)
+    return pair_draws(drawn, draw_metrics(b, resamples, seed, metrics, on_resample), confidence)
+
+
+def pair_draws(a: Draws, b: Draws, confidence: float) -> dict[str, Difference]:
+    """Every metric of b minus that of a, both drawn with one seed from the same films."""
+    drawn = b.drawn - a.drawn  # (B, M)
     low, high = _percentiles(drawn, confidence)
     missing = np.isnan(drawn)
     defined = (~missing).sum(axis=0)
     not_above = np.where(defined > 0, (drawn <= 0).sum(axis=0) / np.maximum(defined, 1), np.nan)
-    rows = zip(of_a, of_b, of_b - of_a, low, high, missing.mean(axis=0), not_above, strict=True)
-    return {n: Difference(*map(float, row)) for n, row in zip(metric_names(a.classes, metrics), rows, strict=True)}
+    rows = zip(a.value, b.value, b.value - a.value, low, high, missing.mean(axis=0), not_above, strict=True)
+    return {name: Difference(*map(float, row)) for name, row in zip(a.names, rows, strict=True)}
 
 
 def mcnemar_exact(a: Predictions, b: Predictions, seed: int) -> McNemar:

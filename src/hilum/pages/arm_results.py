@@ -27,15 +27,25 @@ class ArmResults:
     folder: dict[str, Path]
 
 
+FOLDERS = ("tuning", "training", "evaluation", "explanations", "audit")
+
+
 def read_arm(workspace: Workspace, arm: str, classes: list[str]) -> ArmResults:
-    """Read one arm's results."""
-    folders = {name: workspace.arm(arm, name) for name in ("tuning", "training", "evaluation", "explanations", "audit")}
+    """Read one arm's results. Raises ValueError: the arm has not been explained."""
+    folders = {name: workspace.arm(arm, name) for name in FOLDERS}
+    read_table(folders["explanations"] / "sanity.csv")
+    return read_folders(folders, classes)
+
+
+def read_folders(folders: dict[str, Path], classes: list[str]) -> ArmResults:
+    """The results in these folders (name of FOLDERS -> path); without maps and verdicts where there are no explanations."""
     maps: dict[str, Attribution] = {}
     explained: list[str] = []
     for file in sorted(folders["explanations"].glob("*.npz")):
         if file.stem in METHODS:
             maps[file.stem], explained = load_map(file)
-    sanity = read_table(folders["explanations"] / "sanity.csv")
+    gate = folders["explanations"] / "sanity.csv"
+    sanity = read_table(gate) if gate.is_file() else pd.DataFrame(columns=["method", "verdict"])
     maps = stamp_sanity(maps, verdicts_of(sanity))
     return ArmResults(
         read_json(folders["training"] / "settings.json"),

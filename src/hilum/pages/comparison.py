@@ -1,24 +1,28 @@
 """The comparison as one HTML page that needs no other file: the findings in words, then tables and pictures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from hilum.evaluation.scoring.metrics import METRICS, higher_is_better, metric_title
 from hilum.evaluation.style import arm_colour
+from hilum.pages.charts import ChartPart
 from hilum.pages.explanations import SHOWN_FILMS, Agreement, MeasureNote, group_explanations
 from hilum.pages.headline import HeadlineRow, ShortcutBaselineRow, difference_text
 from hilum.pages.levels import Levels
 from hilum.pages.numbers import number, setting
 from hilum.pages.repeats import PageRepeats
-from hilum.pages.templates import render
+from hilum.pages.templates import read_script, render
 
 PAGE = "comparison.html"  # its name in the folder of the comparison
 SHOWN_CHANGES = 100  # rows of a list of changed predictions on the page
+SHOWN_OF_MANY = 20  # the same where there is a list for each of many arms
 FIGURES = ("differences", "metrics", "confusion")
+MANY = 6  # arms; with more, the key metrics have a row for each, and conclusions are counted before they are listed
 ARM_FIGURES = {
     "roc": "ROC",
     "pr": "Precision and recall",
@@ -80,6 +84,9 @@ class ComparisonPage:
     panels: (caption, PNG), one film each. sanity: of `sanity_section.render_sanity`, may be empty.
     folds: of `folds_section.render_folds`, empty where there were no folds.
     repeats: of `repeats.render_repeats`, None where every arm was trained once.
+    simultaneous: of `simultaneous.compare_at_once`, or None: then each interval of a difference is that of its arm alone.
+    charts: of `charts.draw_charts`, with the script `bundle` that draws them; room: of `film_room.render_room`, may be empty.
+    left_out: what was left out of the comparison, a sentence each.
     """
 
     title: str
@@ -105,6 +112,11 @@ class ComparisonPage:
     audit: str
     sanity: str
     repeats: PageRepeats | None = None
+    simultaneous: pd.DataFrame | None = None
+    charts: list[ChartPart] = field(default_factory=list)
+    bundle: str = ""
+    room: str = ""
+    left_out: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -137,7 +149,7 @@ def _conclude_arm(page: ComparisonPage, main: HeadlineRow, arm: str) -> Conclusi
     """Over seeds and patients where an arm was repeated, else over patients."""
     found = page.differences if page.repeats is None else page.repeats.differences
     rows = {row["metric"]: row for row in _rows(found) if row["arm"] == arm}
-    row = rows[main["metric"]]
+    row, together = _main_difference(page, main, arm) if page.repeats is None else (rows[main["metric"]], "")
     names = {
         what: [line["name"] for line in page.headline if rows[line["metric"]]["judgement"] == what]
         for what in ("better", "worse", "unclear")
@@ -150,14 +162,16 @@ def _conclude_arm(page: ComparisonPage, main: HeadlineRow, arm: str) -> Conclusi
     claims = {
         "better": f"{arm} is better than {reference} in {main['name']}{mixed}.",
         "worse": f"{arm} is worse than {reference} in {main['name']}{mixed}.",
-        "unclear": f"It is unclear whether {arm} or {reference} is better in {main['name']}.",
+        "unclear": f"{arm} and {reference} are not distinguishable in {main['name']}."
+        if together
+        else f"It is unclear whether {arm} or {reference} is better in {main['name']}.",
     }
     zero = "contains 0" if judgement == "unclear" else "excludes 0"
     direction = "" if higher_is_better(main["metric"]) else " (lower is better)"
     level = page.levels.differences if page.repeats is None else f"{page.repeats.level} over seeds and patients"
     evidence = [
         f"{_told(arm, row, 'arm')}, {_told(reference, row, 'reference')}{direction}: a difference of "
-        f"{difference_text(row)}; its {level} {zero}."
+        f"{difference_text(row)}; its {together}{level} {zero}."
     ]
     if len(page.headline) > 1:
         counts = [f"{what} in {_listed(names[what])}" for what in ("better", "worse", "unclear") if names[what]]
@@ -174,6 +188,28 @@ def _told(arm: str, row: Mapping[str, Any], side: str) -> str:
     return f"{arm} {number(row[f'{side}_value'])}" + (f" (mean of {count} trainings)" if count > 1 else "")
 
 
+def _main_difference(page: ComparisonPage, main: HeadlineRow, arm: str) -> tuple[dict[str, Any], str]:
+    """The difference that a conclusion rests on, and `simultaneous ` where its interval is that of all arms at once."""
+    row = next(row for row in _rows(page.differences) if (row["arm"], row["metric"]) == (arm, main["metric"]))
+    if page.simultaneous is None or len(page.arms) < 3:
+        return row, ""
+    wanted = (page.reference, arm, main["metric"])
+    own = next(one for one in _rows(page.simultaneous) if (one["reference"], one["arm"], one["metric"]) == wanted)
+    judgement = "unclear" if own["judgement"] == "not distinguishable" else own["judgement"]
+    return {**row, "low": own["low"], "high": own["high"], "judgement": judgement}, "simultaneous "
+
+
+def count_conclusions(page: ComparisonPage, conclusions: Sequence[Conclusion]) -> str:
+    """One sentence on many conclusions: `Of 49 runs, 3 are better than a in AUROC, 1 is worse, 45 are not distinguishable.`"""
+    counts = {what: sum(one.judgement == what for one in conclusions) for what in ("better", "worse", "unclear")}
+    verb = {what: "is" if count == 1 else "are" for what, count in counts.items()}
+    return (
+        f"Of {len(conclusions)} runs, {counts['better']} {verb['better']} better than {page.reference} in "
+        f"{page.headline[0]['name']}, {counts['worse']} {verb['worse']} worse, {counts['unclear']} {verb['unclear']} "
+        "not distinguishable from it."
+    )
+
+
 def change_counts(changes: pd.DataFrame) -> str:
     """`41 became right, 22 became wrong, 3 wrong in another way`, or `none`."""
     counts = changes["change"].value_counts()
@@ -182,7 +218,7 @@ def change_counts(changes: pd.DataFrame) -> str:
 
 
 def render_comparison(page: ComparisonPage) -> str:
-    """The page as one HTML text: pictures inside, no script, nothing loaded from elsewhere.
+    """The page as one HTML text: pictures, data and scripts inside, nothing loaded from elsewhere.
 
     Raises:
         ValueError: the reference is none of the arms; a figure's key that the page has no place for; no headline row.
@@ -193,13 +229,18 @@ def render_comparison(page: ComparisonPage) -> str:
     places = [*FIGURES, *(f"{kind}/{arm}" for kind in ARM_FIGURES for arm in arms)]
     if lost := sorted(set(page.figures) - set(places)):
         raise ValueError(f"a figure's key must be one of {', '.join(places)}, got {', '.join(lost)}; use one of these.")
+    conclusions, shown = conclude(page), SHOWN_CHANGES if len(arms) <= MANY else SHOWN_OF_MANY
     filled = render(
         "comparison.html",
         page=page,
+        many=len(arms) > MANY,
+        counted=count_conclusions(page, conclusions) if len(arms) > MANY else "",
+        script=read_script("page.js") if page.charts or page.room else "",
+        bundle=Markup(page.bundle),
         arms=arms,
         others=[arm for arm in arms if arm != page.reference],
         colour={arm: arm_colour(arm, arms) for arm in arms},
-        conclusions=conclude(page),
+        conclusions=conclusions,
         levels=page.levels,
         shortcut_baseline_names=list(page.headline[0]["shortcut_baselines"]),
         figures=page.figures,
@@ -209,9 +250,7 @@ def render_comparison(page: ComparisonPage) -> str:
         class_rows=_class_rows(page, arms),
         differences=_rows(page.differences, text=difference_text),
         mcnemar=_rows(page.mcnemar),
-        changes={
-            arm: (change_counts(table), len(table), _rows(table.head(SHOWN_CHANGES))) for arm, table in page.changes.items()
-        },
+        changes={arm: (change_counts(table), len(table), _rows(table.head(shown))) for arm, table in page.changes.items()},
         groups=group_explanations(page.explanation, page.notes),
         shown_films=SHOWN_FILMS,
         settings=_settings(page.arms),

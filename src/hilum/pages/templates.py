@@ -22,9 +22,19 @@ def render(template: str, **values: Any) -> Markup:
     return Markup(_environment().get_template(template).render(**values))
 
 
-def embed(png: bytes) -> str:
-    """A picture as the source of an <img>, so that a page needs no other file."""
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+def embed(picture: bytes, kind: str = "png") -> str:
+    """A picture as the source of an <img>, so that a page needs no other file. kind: png or webp."""
+    return f"data:image/{kind};base64,{to_base64(picture)}"
+
+
+def to_base64(values: bytes) -> str:
+    """Bytes as text that a page may hold anywhere: it has no character that HTML reads."""
+    return base64.b64encode(values).decode("ascii")
+
+
+def read_script(name: str) -> Markup:
+    """A script of this folder, to be written into a page as it is."""
+    return Markup((Path(__file__).parent / name).read_text())
 
 
 @cache

@@ -43,6 +43,8 @@ def check_earlier(verb: str, chosen: Mapping[str, Any]) -> None:
     """
     if verb == "explain" and not chosen.get("arm"):
         return  # one film, with any model
+    if verb == "compare" and (any(chosen.get("runs", [])) or chosen.get("where")):
+        return  # runs of any day, whose results are complete or refused
     workspace = find_workspace(Path.cwd())
     makings = list_makings(workspace)
     made_here = Making(RESULTS, "", (), PUBLISHED)

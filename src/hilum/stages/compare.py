@@ -1,6 +1,8 @@
-"""compare: every arm against the reference: tables, figures, one page, and a run that holds them."""
+"""compare: every arm against the reference: tables, figures, one page, and a run that holds them; or chosen runs on one page."""
 
 import shutil
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +11,24 @@ import pandas as pd
 from hilum.data.annotations import load_annotations
 from hilum.data.prepared.loading import load_split
 from hilum.evaluation.arm_figures import confusion_arms_figure, difference_figure, metrics_figure
-from hilum.evaluation.comparison import compare_arms, mcnemar_table, prediction_changes
+from hilum.evaluation.comparison import compare_arms, difference_table, draw_arms, mcnemar_table, prediction_changes
 from hilum.evaluation.repeat_figures import repeats_figure
 from hilum.evaluation.repeat_tables import compare_repeats, repeat_interval_table, resample_arms
 from hilum.evaluation.repeats import repeat_intervals
 from hilum.evaluation.scoring.decisions import factors_of
-from hilum.evaluation.shortcut_baselines import MEASURED
+from hilum.evaluation.statistics import Draws
 from hilum.evaluation.style import to_png
 from hilum.evaluation.tables import confusion_matrix
 from hilum.explain.drawing.file_names import file_name
 from hilum.explain.drawing.heat import png_bytes
 from hilum.explain.drawing.panels import Row, draw_rows, prediction_of
-from hilum.explain.measures.reference_maps import REFERENCES
 from hilum.explain.methods.registry import METHODS
 from hilum.pages.arm_results import ArmResults, read_arm
 from hilum.pages.audit import ArmAudit, audit_warnings, render_audit
+from hilum.pages.charts import load_bundle
 from hilum.pages.comparison import PAGE, ComparisonPage, render_comparison
 from hilum.pages.folds import FoldResults, render_folds
-from hilum.pages.headline import HEADLINE, ShortcutBaselineRow, flag_warnings, headline, interval_of, shortcut_baseline_rows
+from hilum.pages.headline import HEADLINE, flag_warnings, headline, interval_of
 from hilum.pages.levels import Levels, interval_name, read_setting
 from hilum.pages.page_words import (
     find_warnings,
@@ -40,7 +42,10 @@ from hilum.pages.page_words import (
 from hilum.pages.repeats import PageRepeats, read_repeats, render_repeats
 from hilum.pages.sanity import render_sanity
 from hilum.progress import bar, say
+from hilum.project.any_runs import write_page
 from hilum.project.champion import crown
+from hilum.project.chosen_runs import choose_runs, find_films, list_names
+from hilum.project.comparison_parts import compare_all, compare_shortcut_baselines, explanation_table, make_charts, make_room
 from hilum.records import Predictions
 from hilum.results import (
     REPEATED,
@@ -64,9 +69,24 @@ from hilum.workspace import Workspace, find_workspace
 DRAWN = (*HEADLINE[:5], "sensitivity_macro", "specificity_macro", "f1_macro", *HEADLINE[5:])
 
 
-def run() -> dict[str, Any]:
+def run(runs: Sequence[str] = (), where: str = "", out: str = "", no_films: bool = False) -> dict[str, Any]:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
+    names = list_names(runs)
+    if not names and not where:
+        found = compare_arms_of_project(workspace, params, not no_films)
+        if out:
+            shutil.copy(workspace.comparison / PAGE, out)
+        return found
+    with tempfile.TemporaryDirectory(prefix="hilum-") as fetched:
+        chosen, told = choose_runs(names, where, workspace, Path(fetched))
+        write_page(chosen, told, params, workspace, Path(out or PAGE), not no_films)
+    say(f"{len(chosen)} runs compared: {out or PAGE}")
+    return {"page": out or PAGE, "runs": [run.name for run in chosen], "left_out": list(told)}
+
+
+def compare_arms_of_project(workspace: Workspace, params: Params, films: bool) -> dict[str, Any]:
+    """The stage. films: whether the page shows pictures of films."""
     versions = read_json(workspace.split / "versions.json")
     store = open_store(workspace, params.tracking)
     arms = {name: read_arm(workspace, name, versions["classes"]) for name in params.arms}
@@ -74,7 +94,7 @@ def run() -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     tags = {**base_tags("comparison", versions), **code_tags(workspace), "reference": params.compare.reference}
     with store.start("comparison", tags) as opened:
-        write_comparison(folder, arms, params, workspace, versions)
+        write_comparison(folder, arms, params, workspace, versions, films)
         log_results(opened, folder, "comparison")
     with store.contact.while_answered():  # else `publish` names the champion
         crown(store, params, arms)
@@ -89,22 +109,23 @@ def run() -> dict[str, Any]:
 
 
 def write_comparison(
-    folder: Path, arms: dict[str, ArmResults], params: Params, workspace: Workspace, versions: dict[str, Any]
+    folder: Path, arms: dict[str, ArmResults], params: Params, workspace: Workspace, versions: dict[str, Any], films: bool
 ) -> None:
     """differences, McNemar, prediction changes, metrics of all arms, figures, panels with a row per arm, and the page."""
     settings, reference, classes = params.compare, params.compare.reference, list(versions["classes"])
     predictions = {name: arm.test for name, arm in arms.items()}
-    differences = measure_differences(predictions, settings)
+    draws = draw_all(predictions, settings)
+    differences, simultaneous = difference_table(draws, reference, settings.confidence), compare_all(draws, settings.confidence)
     mcnemar = mcnemar_table(predictions, reference, params.compare.seed)
     changes = {n: prediction_changes(predictions[reference], one) for n, one in predictions.items() if n != reference}
     explanation, baselines = explanation_table(arms), compare_shortcut_baselines(arms)
     tables = {f"changes_{name}": table for name, table in changes.items()}
     tables |= {"differences": differences, "mcnemar": mcnemar, "shortcut_baselines": pd.DataFrame(baselines)}
-    tables |= {"explanations": explanation}
-    write_tables(folder, arms, tables)
+    write_tables(folder, arms, {**tables, "explanations": explanation})
     audits = {name: read_audit(arm.folder["audit"]) for name, arm in arms.items()}
     titles = {name: method.title for name, method in METHODS.items()}
     levels = name_levels(arms, settings.confidence)
+    draw_arm_panels(folder, arms, workspace, classes)
     page = ComparisonPage(
         title="hilum: " + " and ".join(arms),
         classes=classes,
@@ -123,7 +144,7 @@ def write_comparison(
         notes=measure_notes(),
         agreement=[read_agreement(name, arm, titles) for name, arm in arms.items() if len(arm.maps) > 1],
         figures=draw_figures(folder, arms, differences, classes, settings, levels),
-        panels=draw_arm_panels(folder, arms, workspace, classes),
+        panels=[],
         warnings=[
             *audit_warnings(audits),
             *flag_warnings(baselines, params.evaluate.acquisition.margin),
@@ -133,6 +154,7 @@ def write_comparison(
         repeats=write_repeats(folder, arms, params, classes),
         audit=render_audit(audits),
         sanity=render_sanity({name: read_sanity(arm) for name, arm in arms.items()}, titles),
+        **draw_in_browser(arms, simultaneous, params, workspace, levels, films),
     )
     (folder / PAGE).write_text(render_comparison(page))
     write_json(folder / "metrics.json", {**flat_differences(differences), **flat_repeat_differences(page.repeats)})
@@ -140,14 +162,28 @@ def write_comparison(
     write_json(folder / "settings.json", {"params": flatten(settings, "compare"), "models": models})
 
 
-def measure_differences(predictions: dict[str, Predictions], settings: Compare) -> pd.DataFrame:
-    """Every metric of every arm against the reference's, on the same resamples of patients."""
+def draw_in_browser(
+    arms: dict[str, ArmResults], simultaneous: pd.DataFrame, params: Params, workspace: Workspace, levels: Levels, films: bool
+) -> dict[str, Any]:
+    """The fields of the page that a browser draws: charts and film room."""
+    shown = {name: find_films(arm, workspace, {}) if films else None for name, arm in arms.items()}
+    room, without = make_room(arms, params.compare.reference, shown, films)
+    return {
+        "simultaneous": simultaneous,
+        "charts": make_charts(arms, simultaneous, params.compare.reference, params.train.select, levels),
+        "bundle": load_bundle(workspace.cache),
+        "room": room,
+        "left_out": without,
+    }
+
+
+def draw_all(predictions: dict[str, Predictions], settings: Compare) -> dict[str, Draws]:
+    """Every metric of every arm on the same resamples of patients."""
     report = bar("patients resampled for the differences")
-    return compare_arms(
+    return draw_arms(
         predictions,
         settings.reference,
         settings.bootstrap,
-        settings.confidence,
         settings.seed,
         on_resample=lambda arm, done, total: report(done, total),
     )
@@ -199,7 +235,7 @@ def draw_figures(
     settings: Compare,
     levels: Levels,
 ) -> dict[str, bytes]:
-    """The page's pictures by their keys; those of all arms together are written as files too."""
+    """The page's pictures by their keys; those that its charts show as well are written as files alone."""
     names = list(arms)
     matrices = {name: confusion_matrix(arm.test) for name, arm in arms.items()}
     values = {name: {m: interval_of(arm.metrics, f"test/{m}") for m in DRAWN} for name, arm in arms.items()}
@@ -215,14 +251,9 @@ def draw_figures(
         figures["differences"] = to_png(difference_figure(rows, settings.reference, names, settings.confidence, title))
     for name, picture in figures.items():
         (folder / f"{name}.png").write_bytes(picture)
-    for name, arm in arms.items():
-        for kind, file in (("roc", "roc.png"), ("pr", "pr.png"), ("calibration", "calibration.png")):
-            figures[f"{kind}/{name}"] = (arm.folder["evaluation"] / file).read_bytes()
-        scaling = arm.folder["evaluation"] / "scaling.png"
-        if scaling.is_file():
-            figures[f"scaling/{name}"] = scaling.read_bytes()
-        figures[f"learning/{name}"] = (arm.folder["evaluation"] / "curves.png").read_bytes()
-    return figures
+    kinds = {"learning": "curves.png", "scaling": "scaling.png"}  # the second only where the arm was calibrated
+    files = {f"{kind}/{name}": arm.folder["evaluation"] / file for name, arm in arms.items() for kind, file in kinds.items()}
+    return {key: file.read_bytes() for key, file in files.items() if key.startswith("learning/") or file.is_file()}
 
 
 def draw_arm_panels(
@@ -247,27 +278,6 @@ def draw_arm_panels(
         (folder / "panels" / f"{file_name(image_id)}.png").write_bytes(picture)
         panels.append((f"{image_id}, true class {films.table['label'][index]}", picture))
     return panels
-
-
-def explanation_table(arms: dict[str, ArmResults]) -> pd.DataFrame:
-    """Every measure of every method and arm, beside those of a random map and a map of the centre."""
-    tables = []
-    for name, arm in arms.items():
-        table = read_table(arm.folder["explanations"] / "summary.csv")
-        known = table.set_index(["method", "measure"])["value"]
-        rows = table[table["method"].isin(METHODS)].assign(arm=name)
-        for reference in REFERENCES:
-            rows[f"chance_{reference}"] = [known.get((reference, measure)) for measure in rows["measure"]]
-        tables.append(rows)
-    columns = ["arm", "method", "measure", "value", "low", "high", "films", "chance_random", "chance_centre"]
-    table = pd.concat(tables, ignore_index=True)[columns]
-    return table.astype(dict.fromkeys(columns[3:], float))
-
-
-def compare_shortcut_baselines(arms: dict[str, ArmResults]) -> list[ShortcutBaselineRow]:
-    """How far each arm is above the shortcut baselines."""
-    own = {name: interval_of(arm.metrics, f"test/{MEASURED}") for name, arm in arms.items()}
-    return shortcut_baseline_rows({name: arm.metrics for name, arm in arms.items()}, own)
 
 
 def write_folds(folder: Path, workspace: Workspace, params: Params, classes: list[str]) -> str:

@@ -54,6 +54,7 @@ def run(arm: str) -> dict[str, Any]:
         write_evaluation(folder, by_part, params.evaluate, params.evaluate.seed, description, workspace.split)
         if (training / REPEATS).is_dir():
             write_repeats(folder, training, parts, params.evaluate, params.evaluate.seed, arm)
+        write_films(folder, workspace)
         flags = write_shortcut_baselines(folder, by_part["test"], params.evaluate, params.evaluate.seed, description, workspace)
         trained = read_json(training / "settings.json")
         draw_learning(folder, read_table(training / "history.csv"), trained, arm)
@@ -162,6 +163,17 @@ def write_evaluation(
         if part == "test":
             draw_curves(folder, predictions, found, settings, description["arm"])
     write_json(folder / "metrics.json", flat)
+
+
+def write_films(folder: Path, workspace: Workspace) -> None:
+    """films.csv: every film of the three parts by the bytes of its raw file, for comparisons with runs on other splits.
+
+    Columns: image_id, patient_id, part (train, val, test), sha256.
+    """
+    known = read_manifest(workspace.prepared / "manifest.csv").set_index("image_id")["sha256"]
+    tables = [read_table(workspace.split / f"{part}.csv").assign(part=part) for part in ("train", *PARTS)]
+    films = pd.concat(tables, ignore_index=True)[["image_id", "patient_id", "part"]]
+    write_table(folder / "films.csv", films.assign(sha256=films["image_id"].map(known)))
 
 
 def write_shortcut_baselines(

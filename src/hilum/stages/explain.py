@@ -29,6 +29,7 @@ from hilum.explain.sanity.gate import correlate_permuted, flat_sanity, judge
 from hilum.explain.sanity.verdicts import stamp_sanity, verdicts_of
 from hilum.explain.saved_maps import save_arrays
 from hilum.explain.sheets.registry import SheetFilms, first_films
+from hilum.explain.shown_films import save_shown_films
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
@@ -99,7 +100,7 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         seconds: dict[str, float] = {}  # in the run, not in its files, whose bytes are the same each time
         found = explain_films(explained, films, targets, settings, settings.seed, seconds.__setitem__)
         save_arrays(folder, found, list(chosen.image_id))
-        annotations = load_annotations(workspace.prepared, list(chosen.image_id))
+        annotations = store_films(folder, films, list(chosen.image_id), workspace)
         levels = tune_on_validation(explained, classes, settings, workspace, settings.seed)
         metrics = measure(explained, films, found, chosen, annotations, levels, settings, folder, settings.seed)
         start = time.perf_counter()
@@ -126,6 +127,13 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         film, fault = next(iter(undrawn.items()))
         say(f"{arm}: films whose pictures could not be drawn: {len(undrawn)}, such as {film}: {fault} ({folder / NOT_DRAWN})")
     say(f"{arm}: sanity gate: {', '.join(f'{name} {told}' for name, told in verdicts.items())}")
+
+
+def store_films(folder: Path, films: Films, image_ids: list[str], workspace: Workspace) -> list[FilmAnnotations]:
+    """The annotations of the explained films, after both are written beside the maps."""
+    annotations = load_annotations(workspace.prepared, image_ids)
+    save_shown_films(folder, films, image_ids, annotations)
+    return annotations
 
 
 def check_evaluated(arm: str, workspace: Workspace, trained: Mapping[str, Any]) -> None:

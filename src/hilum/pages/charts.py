@@ -1,0 +1,320 @@
+"""The charts of the comparison page: Vega-Lite specifications by Altair, drawn in the browser by the bundle inside the page."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hilum.evaluation.scoring.metrics import higher_is_better, metric_title
+from hilum.evaluation.statistics import Interval
+from hilum.evaluation.style import ARM_COLOURS
+from hilum.evaluation.tables import confusion_matrix, pr_by_class, reliability_table, roc_by_class
+from hilum.records import Predictions
+
+if TYPE_CHECKING:
+    import altair as alt
+
+POINTS = 60  # of one curve at most
+BINS = 10  # of the calibration chart
+ROWS = "rows"  # name of a chart's data, which is put in afterwards: Altair checks every value it is given, which takes minutes
+FEW = 8  # runs; with more, colours repeat and one run is chosen from a list
+LINES = (*ARM_COLOURS[:-1], "#808890")  # no black: a page may be dark
+JUDGED = {"better": ARM_COLOURS[2], "worse": ARM_COLOURS[1], "not distinguishable": "#808890"}
+SHAPES = {"better": "triangle-up", "worse": "triangle-down", "not distinguishable": "circle"}
+NOWHERE = Interval(float("nan"), float("nan"), float("nan"), 0.0)
+HEIGHT = 300
+
+
+@dataclass(frozen=True)
+class ChartRuns:
+    """What the charts draw.
+
+    intervals: run -> flat metric -> interval. predictions: run -> predictions on the compared films. differences: of
+    `simultaneous.compare_at_once`. metrics: flat names, the most important first. validation: run -> value of the validation
+    metric `select`, NaN where unknown; charts are sorted by it unless the reader chooses otherwise.
+    """
+
+    intervals: Mapping[str, Mapping[str, Interval]]
+    predictions: Mapping[str, Predictions]
+    differences: pd.DataFrame
+    metrics: Sequence[str]
+    reference: str
+    validation: Mapping[str, float]
+    select: str
+
+
+@dataclass(frozen=True)
+class ChartPart:
+    """One chart: id of its specification in the page, title, a sentence about it, and the specification as JSON."""
+
+    name: str
+    title: str
+    says: str
+    spec: dict[str, Any]
+
+
+def draw_charts(runs: ChartRuns, interval: str, simultaneous: str) -> list[ChartPart]:
+    """All charts. interval, simultaneous: the names of the intervals of a metric and of a difference."""
+    order = order_runs(runs.validation, runs.select)
+    of_class = f"{next(iter(runs.predictions.values())).classes[0]} against the rest; other classes by the list below it."
+    parts = [
+        ChartPart("metrics", "Metrics", f"Test films; value and {interval}. Sorted by validation.", _metrics(runs, order)),
+        ChartPart("roc", "ROC", of_class, _curves(runs, order, "roc")),
+        ChartPart("pr", "Precision and recall", of_class, _curves(runs, order, "pr")),
+        ChartPart("calibration", "Calibration", "Share of right predictions by their probability.", _calibration(runs, order)),
+        ChartPart("confusion", "Confusion matrices", "Share of the true class; films as numbers.", _confusion(runs, order)),
+    ]
+    if len(runs.differences):
+        together = ", which hold for all runs at once" if len(order) > 2 else ""
+        says = f"Run minus reference with {simultaneous}{together}; grey: not distinguishable."
+        parts.insert(1, ChartPart("differences", "Differences", says, _differences(runs, order)))
+    return parts
+
+
+def order_runs(validation: Mapping[str, float], select: str) -> list[str]:
+    """The runs by their validation metric, the best first; those without a value last, in their own order."""
+    sign = -1 if higher_is_better(select) else 1
+    return sorted(validation, key=lambda run: (np.isnan(validation[run]), sign * np.nan_to_num(validation[run])))
+
+
+def load_bundle(cache: Path) -> str:
+    """Vega, Vega-Lite and vega-embed as one script, made by vl-convert once per version and kept in `cache`."""
+    from importlib.metadata import version
+
+    file = cache / f"vega-{version('vl-convert-python')}.js"
+    if not file.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        import vl_convert
+
+        made = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]  # None: all that a page needs; its stub lacks that
+        partial = file.with_suffix(f".{os.getpid()}")  # another process may make it too
+        partial.write_text(f"(()=>{{{made}\n}})();".replace("</script", "<\\/script"))
+        partial.replace(file)
+    return file.read_text()
+
+
+def _metrics(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
+    import altair as alt
+
+    rows = [
+        {
+            "run": run,
+            "order": i,
+            "metric": metric,
+            "value": _n(one.value),
+            "low": _n(one.low),
+            "high": _n(one.high),
+            "sign": _sign(metric),
+        }
+        for i, run in enumerate(order)
+        for metric, one in ((metric, runs.intervals[run].get(metric, NOWHERE)) for metric in runs.metrics)
+    ]
+    shown, by = _choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), _sorting()
+    base = _sorted_rows(alt.Chart(alt.NamedData(ROWS)), shown, by, "value")
+    y = _run_axis()
+    scale = alt.Scale(zero=False, nice=True)
+    bars = base.mark_rule(strokeWidth=2).encode(
+        y=y, x=alt.X("low:Q", title="value", scale=scale, axis=alt.Axis(format="~g")), x2="high:Q", **_tips("value")
+    )
+    points = base.mark_point(filled=True, size=70, opacity=1).encode(y=y, x=alt.X("value:Q", scale=scale), **_tips("value"))
+    colour = alt.condition(alt.datum.run == runs.reference, alt.value(ARM_COLOURS[1]), alt.value(ARM_COLOURS[0]))
+    return _finish(alt.layer(bars.encode(color=colour), points.encode(color=colour)).add_params(shown, by), rows, len(order))
+
+
+def _differences(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
+    import altair as alt
+
+    place = {run: i for i, run in enumerate(order)}
+    rows = [
+        {
+            "reference": row["reference"],
+            "run": row["arm"],
+            "order": place[row["arm"]],
+            "metric": row["metric"],
+            "difference": _n(row["difference"]),
+            "low": _n(row["low"]),
+            "high": _n(row["high"]),
+            "judgement": row["judgement"],
+            "sign": _sign(row["metric"]),
+        }
+        for row in runs.differences.to_dict("records")
+    ]
+    shown, by = _choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), _sorting()
+    against = _choice("reference", order, order, runs.reference)
+    base = _sorted_rows(alt.Chart(alt.NamedData(ROWS)), shown, by, "difference").transform_filter("datum.reference == reference")
+    names = list(JUDGED)
+    colour = alt.Color(
+        "judgement:N", title=None, scale=alt.Scale(domain=names, range=list(JUDGED.values())), legend=alt.Legend(orient="top")
+    )
+    shape = alt.Shape("judgement:N", title=None, scale=alt.Scale(domain=names, range=list(SHAPES.values())))
+    y = _run_axis()
+    bars = base.mark_rule(strokeWidth=2).encode(y=y, x=alt.X("low:Q", title="run minus reference"), x2="high:Q", color=colour)
+    points = base.mark_point(filled=True, size=80, opacity=1).encode(
+        y=y, x="difference:Q", color=colour, shape=shape, **_tips("difference", "judgement")
+    )
+    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color="#808890", strokeDash=[4, 3]).encode(x="zero:Q")
+    return _finish(alt.layer(zero, bars, points).add_params(shown, against, by), rows, len(order) - 1)
+
+
+def _curves(runs: ChartRuns, order: Sequence[str], kind: str) -> dict[str, Any]:
+    """ROC or precision and recall of every class, one of them at a time."""
+    import altair as alt
+
+    rows: list[dict[str, Any]] = []
+    for run in order:
+        predictions = runs.predictions[run]
+        areas = {f"{name}/{one}": NOWHERE for name in ("auroc", "auprc") for one in predictions.classes} | dict(
+            runs.intervals[run]
+        )
+        curves = (roc_by_class if kind == "roc" else pr_by_class)(predictions, areas)
+        for name, curve in curves.items():
+            for i, (x, y) in enumerate(zip(*thin(curve.x, curve.y), strict=True)):
+                rows.append({"run": run, "class": name, "x": _n(x), "y": _n(y), "i": i})
+    classes = list(next(iter(runs.predictions.values())).classes)
+    titles = ("1 − specificity", "sensitivity") if kind == "roc" else ("sensitivity (recall)", "precision")
+    shown, highlighted = _choice("shown", classes, classes), _choice("highlighted", ["", *order], ["all runs", *order])
+    unit = alt.Scale(domain=[0, 1])
+    lines = (
+        alt.Chart(alt.NamedData(ROWS))
+        .mark_line(interpolate="linear" if kind == "roc" else "step-before", strokeWidth=1.8)
+        .transform_filter("datum['class'] == shown")
+        .encode(
+            x=alt.X("x:Q", title=titles[0], scale=unit),
+            y=alt.Y("y:Q", title=titles[1], scale=unit),
+            order="i:Q",
+            detail="run:N",
+            tooltip=[alt.Tooltip("run:N"), alt.Tooltip("x:Q", title=titles[0]), alt.Tooltip("y:Q", title=titles[1])],
+            **_by_run(order),
+        )
+    )
+    layers = [lines]
+    if kind == "roc":
+        chance = alt.Data(values=[{"x": 0, "y": 0}, {"x": 1, "y": 1}])
+        layers.insert(0, alt.Chart(chance).mark_line(color="#808890", strokeDash=[4, 3], strokeWidth=1).encode(x="x:Q", y="y:Q"))
+    return _finish(alt.layer(*layers).add_params(shown, highlighted), rows)
+
+
+def _calibration(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
+    import altair as alt
+
+    rows = [
+        {"run": run, "confidence": _n(row["confidence"]), "accuracy": _n(row["accuracy"]), "films": int(row["films"])}
+        for run in order
+        for row in reliability_table(runs.predictions[run], BINS).to_dict("records")
+        if row["films"]
+    ]
+    highlighted, unit = _choice("highlighted", ["", *order], ["all runs", *order]), alt.Scale(domain=[0, 1])
+    base = alt.Chart(alt.NamedData(ROWS)).encode(
+        x=alt.X("confidence:Q", title="probability of the predicted class", scale=unit),
+        y=alt.Y("accuracy:Q", title="share right", scale=unit),
+        tooltip=[
+            alt.Tooltip(f"{name}:{kind}") for name, kind in (("run", "N"), ("confidence", "Q"), ("accuracy", "Q"), ("films", "Q"))
+        ],
+        **_by_run(order),
+    )
+    size = alt.Size("films:Q", legend=None, scale=alt.Scale(range=[20, 220]))
+    ideal = alt.Data(values=[{"x": 0, "y": 0}, {"x": 1, "y": 1}])
+    line = alt.Chart(ideal).mark_line(color="#808890", strokeDash=[4, 3], strokeWidth=1).encode(x="x:Q", y="y:Q")
+    return _finish(alt.layer(line, base.mark_line(), base.mark_circle().encode(size=size)).add_params(highlighted), rows)
+
+
+def _confusion(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
+    import altair as alt
+
+    classes = list(next(iter(runs.predictions.values())).classes)
+    rows = []
+    for i, run in enumerate(order):
+        counts = confusion_matrix(runs.predictions[run])
+        for t, true in enumerate(classes):
+            for p, predicted in enumerate(classes):
+                share = float(counts[t, p] / counts[t].sum()) if counts[t].sum() else None
+                rows.append(
+                    {"run": run, "order": i, "true": true, "predicted": predicted, "films": int(counts[t, p]), "share": share}
+                )
+    base = alt.Chart(alt.NamedData(ROWS)).encode(
+        x=alt.X("predicted:N", title="predicted", sort=classes, axis=alt.Axis(labelAngle=-40)),
+        y=alt.Y("true:N", title="true", sort=classes),
+        tooltip=[alt.Tooltip(f"{name}:N") for name in ("run", "true", "predicted", "films", "share")],
+    )
+    shade = alt.Color("share:Q", title="share", scale=alt.Scale(scheme="blues", domain=[0, 1]), legend=None)
+    ink = alt.condition("datum.share > 0.5", alt.value("white"), alt.value("#1b2430"))
+    step = max(30, min(46, 150 // len(classes)))
+    cells = alt.layer(base.mark_rect().encode(color=shade), base.mark_text(fontSize=11).encode(text="films:Q", color=ink))
+    cells = cells.properties(width=step * len(classes), height=step * len(classes))
+    chart = cells.facet(facet=alt.Facet("run:N", title=None, sort=list(order)), columns=4)
+    return {**chart.to_dict(), "datasets": {ROWS: rows}}
+
+
+def thin(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A curve (P,) at POINTS of its points at most, its ends included."""
+    if len(x) <= POINTS:
+        return x, y
+    kept = np.unique(np.linspace(0, len(x) - 1, POINTS).round().astype(int))
+    return x[kept], y[kept]
+
+
+def _by_run(order: Sequence[str]) -> dict[str, Any]:
+    """The colour of each run, and how faint it is while another one is highlighted."""
+    import altair as alt
+
+    colours = [LINES[i % len(LINES)] for i in range(len(order))]
+    legend = alt.Legend(orient="bottom", columns=2) if len(order) <= FEW else None
+    faint = 0.9 if len(order) <= FEW else 0.45
+    return {
+        "color": alt.Color("run:N", title=None, scale=alt.Scale(domain=list(order), range=colours), legend=legend),
+        "opacity": alt.condition("highlighted == '' || highlighted == datum.run", alt.value(faint), alt.value(0.06)),
+    }
+
+
+def _sorted_rows(chart: "alt.Chart", shown: "alt.Parameter", by: "alt.Parameter", value: str) -> "alt.Chart":
+    """Only the chosen metric, its runs numbered by validation or by their value, the best first."""
+    return chart.transform_filter("datum.metric == metric").transform_calculate(
+        place=f"sorted_by == 'validation' ? datum.order : -datum.sign * datum.{value}"
+    )
+
+
+def _run_axis() -> "alt.Y":
+    import altair as alt
+
+    return alt.Y("run:N", title=None, sort=alt.EncodingSortField(field="place", op="min", order="ascending"))
+
+
+def _choice(name: str, values: Sequence[str], labels: Sequence[str], chosen: str | None = None) -> "alt.Parameter":
+    import altair as alt
+
+    bound = alt.binding_select(options=list(values), labels=list(labels), name=f"{name.replace('shown', 'class')} ")
+    return alt.param(name=name, value=values[0] if chosen is None else chosen, bind=bound)
+
+
+def _sorting() -> "alt.Parameter":
+    import altair as alt
+
+    bound = alt.binding_select(
+        options=["validation", "test"], labels=["validation metric", "value on test films"], name="sorted by "
+    )
+    return alt.param(name="sorted_by", value="validation", bind=bound)
+
+
+def _tips(value: str, *more: str) -> dict[str, Any]:
+    import altair as alt
+
+    numbers = [alt.Tooltip(f"{name}:Q", format=".3f") for name in (value, "low", "high")]
+    return {"tooltip": [alt.Tooltip("run:N"), *numbers, *(alt.Tooltip(f"{name}:N") for name in more)]}
+
+
+def _finish(chart: Any, rows: list[dict[str, Any]], runs: int = 0) -> dict[str, Any]:
+    """The specification with its data; as wide as its place in the page. runs: on the vertical axis, 0 for a square chart."""
+    sized = chart.properties(width="container", height=max(60, 22 * runs) if runs else HEIGHT)
+    return {**sized.to_dict(), "datasets": {ROWS: rows}}
+
+
+def _sign(metric: str) -> int:
+    return 1 if higher_is_better(metric) else -1
+
+
+def _n(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 4)
