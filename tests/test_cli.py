@@ -311,7 +311,7 @@ def complete(line: str, folder: Path) -> list[str]:
 
 def test_bash_completes_verbs_options_and_files(tmp_path: Path) -> None:
     (tmp_path / "my.keras").touch()
-    assert complete("hilum e", tmp_path) == ["evaluate", "explain", "experiment"]
+    assert complete("hilum e", tmp_path) == ["evaluate", "explain", "export", "experiment"]
     assert complete("hilum predict --mo", tmp_path) == ["--model"]
     assert complete("hilum predict --model my", tmp_path) == ["my.keras"]
 

@@ -95,17 +95,10 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("--out", required=True, type=Path, help="the CSV to write; continued if it is there")
     predict.add_argument("--explain", default="", metavar="METHODS", help="all, or methods separated by commas: panels")
     predict.add_argument("--engine", default="", help="keras, litert or onnx (that of the model's file)")
-    export = added["export"]
-    export.add_argument("--model", required=True, help="a .keras file, a run (its id or runs:/ID) or models:/hilum@champion")
-    export.add_argument("--format", required=True, help="litert or onnx")
-    export.add_argument("--out", required=True, type=Path, help="a new folder for the model and its model.json")
+    _add_export(added["export"])
     for verb in ("explain", "predict", "export"):
         _add_facts(added[verb])
-    compare = added["compare"]
-    compare.add_argument("runs", nargs="*", metavar="RUN", help="a run's id, a results folder or an arm; none: every arm")
-    compare.add_argument("--where", default="", help="runs of arms that MLflow's search finds, of all experiments")
-    compare.add_argument("--out", default="", metavar="FILE", help="the page (comparison.html here; of every arm: a copy)")
-    compare.add_argument("--no-films", action="store_true", help="a page without pictures of films")
+    _add_compare(added["compare"])
     experiment = added["experiment"]
     experiment.add_argument("--recipe", default="", help="name of a file in recipes/")
     experiment.add_argument("--set", default="", help="key=value pairs separated by spaces, keys dotted as in params.yaml")
@@ -133,6 +126,19 @@ def _add_verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPa
 
 def _tell_exit(code: int) -> str:
     return textwrap.fill(EXITS[code], 78, initial_indent=f"  {code:<5}", subsequent_indent=" " * 7)
+
+
+def _add_export(export: argparse.ArgumentParser) -> None:
+    export.add_argument("--model", required=True, help="a .keras file, a run (its id or runs:/ID) or models:/hilum@champion")
+    export.add_argument("--format", required=True, help="litert or onnx")
+    export.add_argument("--out", required=True, type=Path, help="a new folder for the model and its model.json")
+
+
+def _add_compare(compare: argparse.ArgumentParser) -> None:
+    compare.add_argument("runs", nargs="*", metavar="RUN", help="a run's id, a results folder or an arm; none: every arm")
+    compare.add_argument("--where", default="", help="runs of arms that MLflow's search finds, of all experiments")
+    compare.add_argument("--out", default="", metavar="FILE", help="the page (comparison.html here; of every arm: a copy)")
+    compare.add_argument("--no-films", action="store_true", help="a page without pictures of films")
 
 
 def _add_facts(parser: argparse.ArgumentParser) -> None:

@@ -18,12 +18,10 @@ EXAMPLES = {
     "verify": ("hilum verify", "hilum verify --quiet && echo 'all bytes are those of dvc.lock'"),
     "ui": ("hilum ui", "hilum ui --port 5001"),
     "predict": (
+        "hilum predict --model exported/model.tflite --images films --out out.csv",
         "hilum predict --model models:/hilum@champion --images films --out out.csv",
         "hilum predict --model my.keras --classes well,ill --images films --out a.csv",
     ),
-    "export": (
-        "hilum export --model models:/hilum@champion --format litert --out exported",
-        "hilum predict --model exported/model.tflite --images films --out out.csv",
-    ),
+    "export": ("hilum export --model models:/hilum@champion --format litert --out exported",),
     "experiment": ("hilum experiment films=300 seed=7", "hilum experiment --recipe pediatric --set 'train.batch_size=16'"),
 }

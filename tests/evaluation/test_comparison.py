@@ -7,7 +7,6 @@ import pytest
 
 from hilum.evaluation.comparison import compare_arms, judge, mcnemar_table, prediction_changes
 from hilum.evaluation.scoring.metrics import METRICS, metric_names
-from hilum.evaluation.statistics import Difference
 from hilum.records import Predictions
 
 CLASSES = ("normal", "bacterial", "viral")
@@ -53,7 +52,7 @@ def test_rows_and_judgements():
     ],
 )
 def test_judge(low, high, higher, expected):
-    assert judge(Difference(0, 0, 0, low, high, 0, 0), higher) == expected
+    assert judge(low, high, higher) == expected
 
 
 def test_prediction_changes_name_the_films():

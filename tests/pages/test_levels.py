@@ -106,7 +106,8 @@ def test_each_figure_says_the_level_of_what_it_shows(
 
     def draw(levels: Levels, confidence: float = 0.9) -> dict[str, bytes]:
         settings = compare.model_copy(update={"confidence": confidence})
-        return draw_figures(tmp_path, arms, differences, ["normal", "viral"], settings, levels)
+        draw_figures(tmp_path, arms, differences, ["normal", "viral"], settings, levels)
+        return {name: (tmp_path / f"{name}.png").read_bytes() for name in ("confusion", "metrics", "differences")}
 
     first = draw(name_levels(arms, 0.9))
     own, between = draw(Levels("80 % interval", "90 % interval", "")), draw(name_levels(arms, 0.8), 0.8)

@@ -119,9 +119,8 @@ def write_comparison(
     mcnemar = mcnemar_table(predictions, reference, params.compare.seed)
     changes = {n: prediction_changes(predictions[reference], one) for n, one in predictions.items() if n != reference}
     explanation, baselines = explanation_table(arms), compare_shortcut_baselines(arms)
-    tables = {f"changes_{name}": table for name, table in changes.items()}
-    tables |= {"differences": differences, "mcnemar": mcnemar, "shortcut_baselines": pd.DataFrame(baselines)}
-    write_tables(folder, arms, {**tables, "explanations": explanation})
+    tables = {"differences": differences, "mcnemar": mcnemar, "shortcut_baselines": pd.DataFrame(baselines)}
+    write_tables(folder, arms, {**tables, "explanations": explanation, **{f"changes_{n}": one for n, one in changes.items()}})
     audits = {name: read_audit(arm.folder["audit"]) for name, arm in arms.items()}
     titles = {name: method.title for name, method in METHODS.items()}
     levels = name_levels(arms, settings.confidence)
