@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from hilum.models.classifier import build_classifier, load_classifier, save_backbone
+from hilum.models.classifier import build_classifier, load_classifier
+from hilum.models.initial_weights import save_backbone
 from hilum.results import file_sha256, folder_digest, read_json, read_predictions, read_table
 from hilum.settings.params import read_params
 from hilum.stages import check, evaluate, train, tune
