@@ -121,7 +121,9 @@ def _metrics(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
         y=y, x=alt.X("low:Q", title="value", scale=scale, axis=alt.Axis(format="~g")), x2="high:Q", **_tips("value")
     )
     points = base.mark_point(filled=True, size=70, opacity=1).encode(y=y, x=alt.X("value:Q", scale=scale), **_tips("value"))
-    colour = alt.condition(alt.datum.run == runs.reference, alt.value(ARM_COLOURS[1]), alt.value(ARM_COLOURS[0]))
+    colour: Any = alt.Color("run:N", scale=_run_scale(runs), legend=None)
+    if len(order) > FEW:  # colours repeat: the reference alone stands out
+        colour = alt.condition(alt.datum.run == runs.reference, alt.value(ARM_COLOURS[1]), alt.value(ARM_COLOURS[0]))
     return _finish(alt.layer(bars.encode(color=colour), points.encode(color=colour)).add_params(shown, by), rows, len(order))
 
 
@@ -188,7 +190,7 @@ def _curves(runs: ChartRuns, order: Sequence[str], kind: str) -> dict[str, Any]:
             order="i:Q",
             detail="run:N",
             tooltip=[alt.Tooltip("run:N"), alt.Tooltip("x:Q", title=titles[0]), alt.Tooltip("y:Q", title=titles[1])],
-            **_by_run(order),
+            **_by_run(order, runs),
         )
     )
     layers = [lines]
@@ -214,7 +216,7 @@ def _calibration(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
         tooltip=[
             alt.Tooltip(f"{name}:{kind}") for name, kind in (("run", "N"), ("confidence", "Q"), ("accuracy", "Q"), ("films", "Q"))
         ],
-        **_by_run(order),
+        **_by_run(order, runs),
     )
     size = alt.Size("films:Q", legend=None, scale=alt.Scale(range=[20, 220]))
     ideal = alt.Data(values=[{"x": 0, "y": 0}, {"x": 1, "y": 1}])
@@ -257,15 +259,21 @@ def thin(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x[kept], y[kept]
 
 
-def _by_run(order: Sequence[str]) -> dict[str, Any]:
+def _run_scale(runs: ChartRuns) -> "alt.Scale":
+    """The colours that runs have everywhere on the page, by their place in its tables."""
+    import altair as alt
+
+    return alt.Scale(domain=list(runs.intervals), range=[LINES[i % len(LINES)] for i in range(len(runs.intervals))])
+
+
+def _by_run(order: Sequence[str], runs: ChartRuns) -> dict[str, Any]:
     """The colour of each run, and how faint it is while another one is highlighted."""
     import altair as alt
 
-    colours = [LINES[i % len(LINES)] for i in range(len(order))]
     legend = alt.Legend(orient="bottom", columns=2) if len(order) <= FEW else None
     faint = 0.9 if len(order) <= FEW else 0.45
     return {
-        "color": alt.Color("run:N", title=None, scale=alt.Scale(domain=list(order), range=colours), legend=legend),
+        "color": alt.Color("run:N", title=None, scale=_run_scale(runs), legend=legend),
         "opacity": alt.condition("highlighted == '' || highlighted == datum.run", alt.value(faint), alt.value(0.06)),
     }
 

@@ -158,6 +158,9 @@ def _or_nan(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
+HOW = ("phases.0.solver", "phases.0.penalty")  # how the same head is fitted on the same features: by steps or solved
+
+
 def find_warnings(arms: dict[str, ArmResults], params: Params, workspace: Workspace) -> list[str]:
     """What a reader must know before relying on the page."""
     warnings = []
@@ -165,7 +168,9 @@ def find_warnings(arms: dict[str, ArmResults], params: Params, workspace: Worksp
     for name, arm in arms.items():
         own = arm.settings["params"]
         shared = sorted(k for k in set(own) & set(reference) if own[k] != reference[k] and not k.startswith("phases."))
-        first = sorted(k for k in set(own) & set(reference) if own[k] != reference[k] and k.startswith("phases."))
+        first = sorted(
+            k for k in set(own) & set(reference) if own[k] != reference[k] and k.startswith("phases.") and k not in HOW
+        )
         if shared or first:
             listed = ", ".join(f"{k} ({reference[k]} and {own[k]})" for k in (shared + first)[:5])
             warnings.append(f"{name} differs from {params.compare.reference} in more than further phases: {listed}")
