@@ -79,8 +79,11 @@ def seeds_of(way: Way, seeds: int) -> range:
 
 def keep_outcome(bench: Bench, name: str, seed: int) -> Outcome:
     """The outcome of one way and seed: read from its file, or trained and written there."""
+    prevalence = np.array(WAYS[name].prevalence) if WAYS[name].prevalence else None
+    name = WAYS[name].like or name
     way = WAYS[name]
-    told = f"{asdict(way)} {bench.films} {seed} {bench.train}"
+    trained = {key: value for key, value in asdict(way).items() if key not in ("like", "prevalence")}
+    told = f"{trained} {bench.films} {seed} {bench.train}"
     slug = "".join(letter if letter.isalnum() else "-" for letter in name)
     file = bench.work / f"{slug}.{bench.films or 'all'}.{seed}.{hashlib.sha256(told.encode()).hexdigest()[:8]}.npz"
     if not file.is_file():
@@ -93,7 +96,7 @@ def keep_outcome(bench: Bench, name: str, seed: int) -> Outcome:
         partial.replace(file)
         say(f"{name}, seed {seed}: {seconds:.0f} s")
     with np.load(file) as kept:
-        return Outcome(**{key: kept[key] for key in kept.files})
+        return Outcome(**{key: kept[key] for key in kept.files}, prevalence=prevalence)
 
 
 def keep_films(bench: Bench, size: int) -> Films:

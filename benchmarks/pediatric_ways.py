@@ -13,6 +13,7 @@ class Way:
     """One row. size: pixels. phases: as in an arm of params.yaml; empty for a linear probe of scikit-learn.
 
     train: what differs from `train` of params.yaml. probe: logistic regression, plain or with balanced classes, or discriminant.
+    like: name of the row whose training this one shares. prevalence: class shares that its probabilities are then shifted to.
     """
 
     backbone: str
@@ -20,6 +21,8 @@ class Way:
     phases: tuple[dict[str, Any], ...] = ()
     train: dict[str, Any] = field(default_factory=dict)
     probe: str = ""
+    like: str = ""
+    prevalence: tuple[float, ...] = ()
 
 
 SOLVED = {"unfreeze": "head", "solver": "convex", "penalty": "auto"}
@@ -29,6 +32,7 @@ WARM = {**ADAMW, "schedule": {"warmup": 0.5}}
 AVERAGED = {**WARM, "averaging": 0.98}
 SLOWLY = {**WARM, "averaging": 0.995}
 SMALL_BATCHES = {**SLOWLY, "batch_size": 16}
+BETWEEN = (0.3, 0.4, 0.3)  # an even prior and the shares of the training films, 0.26, 0.48 and 0.26
 LITE, V2, SMALL = "efficientnet_lite0", "mobilenetv2", "mobilenet_025"
 
 
@@ -79,6 +83,9 @@ WAYS = {
     "lite0, block_6, films as they are": Way(LITE, 160, (SOLVED, above("block_6")), {**AVERAGED, "augment": {"views": 0}}),
     "lite0, block_6, 224 px": Way(LITE, 224, (SOLVED, above("block_6")), AVERAGED),
     "224 px: lite0, block_6, batch 16": Way(LITE, 224, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}}),
+    "224 px: lite0, block_6, batch 16, prevalence": Way(
+        LITE, 224, (above("block_6"),), like="224 px: lite0, block_6, batch 16", prevalence=BETWEEN
+    ),
     "160 px: lite0, all, batch 16": Way(LITE, 160, (above("all"),), SMALL_BATCHES),
     "today: mobilenetv2, head, block_13, 224 px": Way(V2, 224, TODAY),
 }

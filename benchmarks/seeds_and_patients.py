@@ -2,8 +2,8 @@
 
 The variance of a mean over S seeds has two parts: that of the patients, from resamples of them that are the same for all ways and
 seeds, and that of the seeds, the sample variance of the seeds' values over S. The interval is the mean plus or minus Student's t
-times the root of their sum, with Satterthwaite's degrees of freedom; with one seed it is over patients alone. A difference
-is taken film by film and seed by seed before that.
+times the root of their sum, with Satterthwaite's degrees of freedom; with one seed it is over patients alone. In a difference
+the patients are paired, and the variances of the seeds of both ways add up: equal numbers are not the same luck.
 
 Source: Satterthwaite 1946, doi 10.2307/3002019; Field and Welsh 2007, doi 10.1111/j.1467-9868.2007.00593.x (drawing patients).
 """
@@ -33,7 +33,10 @@ RESAMPLES, SEED = 500, 0
 
 @dataclass(frozen=True)
 class Outcome:
-    """One way and seed: logits (N, K), labels (N,), patients (N,) of validation and test films; prior: (K,) of the model."""
+    """One way and seed: logits (N, K), labels (N,), patients (N,) of validation and test films; prior: (K,) of the model.
+
+    prevalence: (K,) class shares that its probabilities are shifted to; None leaves them as they are.
+    """
 
     val_logits: NDArray[np.float64]
     val_labels: Labels
@@ -43,10 +46,15 @@ class Outcome:
     test_patients: NDArray[np.str_]
     prior: NDArray[np.float64]
     seconds: NDArray[np.float64]
+    prevalence: NDArray[np.float64] | None = None
 
     def predictions(self, calibration: str) -> Probabilities:
         """Probabilities (N, K) of the test films, calibrated on validation by a word of `train.calibration`."""
-        return find_scaling(calibration, self.val_logits, self.val_labels, self.prior).apply(self.test_logits)
+        found = find_scaling(calibration, self.val_logits, self.val_labels, self.prior).apply(self.test_logits)
+        if self.prevalence is None:
+            return found
+        shifted = found * self.prevalence / self.prior
+        return shifted / shifted.sum(axis=1, keepdims=True)
 
 
 def measure(outcomes: Sequence[Outcome], calibration: str, classes: tuple[str, ...]) -> NDArray[np.float64]:
@@ -66,43 +74,34 @@ def measure(outcomes: Sequence[Outcome], calibration: str, classes: tuple[str, .
     )
 
 
-def interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Mean, lower and upper end of the 95 % interval, from one metric (1 + R, S)."""
-    seeds = values.shape[1]
-    mean, of_patients = float(values[0].mean()), float(values[1:].mean(axis=1).var(ddof=1))
-    of_seeds = float(values[0].var(ddof=1)) / seeds if seeds > 1 else 0.0
-    total = of_patients + of_seeds
-    freedom = total**2 / (of_seeds**2 / (seeds - 1)) if of_seeds else np.inf
-    reach = float(t.ppf(0.975, freedom)) * total**0.5
-    return mean, mean - reach, mean + reach
+def interval(values: NDArray[np.float64], minus: NDArray[np.float64] | None = None) -> tuple[float, float, float]:
+    """Mean, lower and upper end of the 95 % interval of one metric (1 + R, S), or of its difference from `minus` (1 + R, Z)."""
+    parts = [values] if minus is None else [values, minus]
+    means = parts[0].mean(axis=1) - (0.0 if minus is None else minus.mean(axis=1))  # (1 + R,)
+    of_seeds = [(float(part[0].var(ddof=1)) / part.shape[1], part.shape[1]) for part in parts if part.shape[1] > 1]
+    total = float(means[1:].var(ddof=1)) + sum(variance for variance, _ in of_seeds)
+    doubt = sum(variance**2 / (seeds - 1) for variance, seeds in of_seeds)
+    reach = float(t.ppf(0.975, total**2 / doubt if doubt else np.inf)) * total**0.5
+    return float(means[0]), float(means[0]) - reach, float(means[0]) + reach
 
 
 def write_table(found: Mapping[str, Sequence[Outcome]], reference: str, calibration: str, classes: tuple[str, ...]) -> str:
-    """A row per way: its figures, its difference from the reference where that has as many seeds, accuracies by seed, seconds."""
+    """A row per way: its figures, its difference from the reference if that is among them, accuracies by seed, seconds."""
     names = list(SHOWN)
     values = {way: measure(outcomes, calibration, classes) for way, outcomes in found.items()}
     head = ["way", *SHOWN.values(), *(f"{SHOWN[name]} minus reference" for name in COMPARED), "accuracy by seed", "s"]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for way, of_way in values.items():
         cells = [way, *(write_interval(of_way[:, :, names.index(name)]) for name in names)]
-        pair = reference in values and way != reference
-        apart = paired(of_way, values[reference]) if pair else None
-        cells += ["" if apart is None else write_interval(apart[:, :, names.index(name)], "+") for name in COMPARED]
+        for column in map(names.index, COMPARED):
+            other = values[reference][:, :, column] if reference in values and way != reference else None
+            cells.append("" if other is None else write_interval(of_way[:, :, column], other, "+"))
         cells.append(", ".join(f"{100 * one:.1f}" for one in of_way[0, :, 0]))
         cells.append(f"{np.mean([float(outcome.seconds) for outcome in found[way]]):.0f}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def paired(of_way: NDArray[np.float64], of_reference: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Differences (1 + R, S, M), seed by seed; a way or reference with one seed is compared with every seed of the other."""
-    seeds = max(of_way.shape[1], of_reference.shape[1])
-    if {of_way.shape[1], of_reference.shape[1]} <= {1, seeds}:
-        return of_way - of_reference
-    fewer = min(of_way.shape[1], of_reference.shape[1])
-    return of_way[:, :fewer] - of_reference[:, :fewer]
-
-
-def write_interval(values: NDArray[np.float64], sign: str = "") -> str:
-    """`0.812 [0.790, 0.833]` of one metric (1 + R, S)."""
-    return "{:{sign}.3f} [{:{sign}.3f}, {:{sign}.3f}]".format(*interval(values), sign=sign)
+def write_interval(values: NDArray[np.float64], minus: NDArray[np.float64] | None = None, sign: str = "") -> str:
+    """`0.812 [0.790, 0.833]` of one metric (1 + R, S), or of its difference from another way's."""
+    return "{:{sign}.3f} [{:{sign}.3f}, {:{sign}.3f}]".format(*interval(values, minus), sign=sign)

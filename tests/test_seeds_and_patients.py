@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 import pediatric_arms
 from pediatric_ways import WAYS, Way
-from seeds_and_patients import Outcome, interval, measure, paired, write_table
+from seeds_and_patients import Outcome, interval, measure, write_table
 
 from hilum.settings.params import read_params
 from hilum.settings.training import Train
@@ -45,11 +45,12 @@ def test_an_interval_holds_both_variances() -> None:
 def test_a_way_minus_itself_is_nothing_and_a_better_one_is_clearly_above() -> None:
     worse, better = ([make_outcome(skill, seed) for seed in range(3)] for skill in (0.8, 1.6))
     low, high = measure(worse, "none", CLASSES), measure(better, "none", CLASSES)
-    assert not paired(low, low).any()
-    mean, lower, upper = interval(paired(high, low)[:, :, 0])
+    zero, lower, upper = interval(low[:, :, 0], low[:, :, 0])
+    assert zero == 0 and upper == -lower == pytest.approx(2.776 * (2 * low[0, :, 0].var(ddof=1) / 3) ** 0.5, rel=1e-3)
+    mean, lower, upper = interval(high[:, :, 0], low[:, :, 0])
     assert mean == pytest.approx(high[0, :, 0].mean() - low[0, :, 0].mean()) and 0 < lower < mean < upper
-    one = measure(worse[:1], "none", CLASSES)
-    assert paired(high, one).shape == high.shape, "a solved head has one seed, and is compared with each"
+    one, _, above = interval(high[:, :, 0], low[:, :1, 0])
+    assert one == pytest.approx(high[0, :, 0].mean() - low[0, 0, 0]) and above > one, "a solved head has one seed"
     table = write_table({"a": worse, "b": better}, "a", "none", CLASSES)
     assert f"| b | {high[0, :, 0].mean():.3f} [" in table and f"| {mean:+.3f} [{lower:+.3f}, {upper:+.3f}]" in table
 
@@ -66,7 +67,7 @@ def test_a_kept_outcome_is_read_and_another_setting_is_trained(tmp_path: Path, m
 
     def train(bench: pediatric_arms.Bench, way: Way, films: None, seed: int) -> dict[str, object]:
         trained.append(way.backbone)
-        return {key: value for key, value in vars(make_outcome(1.0, seed)).items() if key != "seconds"}
+        return {key: value for key, value in vars(make_outcome(1.0, seed)).items() if key not in ("seconds", "prevalence")}
 
     monkeypatch.setattr(pediatric_arms, "train_way", train)
     monkeypatch.setattr(pediatric_arms, "keep_films", lambda bench, size: None)
@@ -80,9 +81,16 @@ def test_a_kept_outcome_is_read_and_another_setting_is_trained(tmp_path: Path, m
     other = TRAIN.model_copy(update={"imbalance": "none"})
     pediatric_arms.keep_outcome(pediatric_arms.Bench(tmp_path, tmp_path, {}, 1500, other), name, 0)
     assert len(trained) == 3, "another seed and another setting are trained"
+    like = "224 px: lite0, block_6, batch 16"
+    plain, shifted = (pediatric_arms.keep_outcome(bench, way, 0) for way in (like, f"{like}, prevalence"))
+    assert len(trained) == 4, "a row that only shifts another's probabilities shares its training"
+    shift = np.log(np.array([0.3, 0.4, 0.3]) * 3)
+    moved = np.log(shifted.predictions("none")) - np.log(plain.predictions("none")) - shift
+    np.testing.assert_allclose(moved - moved[:, :1], 0, atol=1e-12)
 
 
 def test_every_row_says_what_an_arm_can_say() -> None:
     for name, way in WAYS.items():
         assert bool(way.phases) != bool(way.probe), name
+        assert not way.like or (WAYS[way.like].phases, WAYS[way.like].size) == (way.phases, way.size), name
         Train(**pediatric_arms.overlaid(TRAIN.model_dump(), way.train))
