@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hilum.models.backbones import BACKBONES
 from hilum.models.classifier import legal_cuts
 
-PATCH = 4  # px; a convolution with such a side or a larger one, and the same stride, cuts a film into patches
+PATCH = 4  # px; below tokens a convolution with such a side or a larger one, and the same stride, cuts a film into patches
 POOLINGS = (
     keras.layers.MaxPooling2D,
     keras.layers.AveragePooling2D,
@@ -34,8 +34,9 @@ def last_convolution(model: keras.Model) -> str:
         named = [layer for layer in layers if re.fullmatch(BACKBONES[model.name].maps, layer.name)]
         if named:
             return named[-1].name
+    tokens = _has_tokens(model)
     for layer in reversed(layers):
-        if _sees_neighbours(layer):
+        if _sees_neighbours(layer, tokens):
             return layer.name
     raise ValueError(
         f"maps of layers must be of a layer with cells above a convolution, which every path through the model crosses, got none "
@@ -47,13 +48,13 @@ def last_convolution(model: keras.Model) -> str:
 def finer_convolution(model: keras.Model) -> str:
     """The highest layer with more cells than the last convolution, where every path crosses it; the last one if there is none."""
     last = model.get_layer(last_convolution(model))
-    layers = _spatial_layers(model)
+    layers, tokens = _spatial_layers(model), _has_tokens(model)
     finer = [
         layer.name
         for layer in layers[: layers.index(last)]
         if layer.output.shape[1] > last.output.shape[1]
         and not isinstance(layer, (keras.layers.ZeroPadding2D, *POOLINGS))
-        and _sees_neighbours(layer)
+        and _sees_neighbours(layer, tokens)
     ]
     return finer[-1] if finer else last.name
 
@@ -91,8 +92,13 @@ def _spatial_layers(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in below if len(layer.output.shape) == 4]
 
 
-def _sees_neighbours(layer: keras.layers.Layer) -> bool:
-    """Whether there is a convolution at or below a layer that does more than to cut the film into patches, or an attention."""
+def _has_tokens(model: keras.Model) -> bool:
+    """Whether cells become a sequence somewhere, as they do below attention."""
+    return any(len(layer.output.shape) == 3 for layer in model.layers if not isinstance(layer.output, list))
+
+
+def _sees_neighbours(layer: keras.layers.Layer, tokens: bool) -> bool:
+    """Whether there is a convolution at or below a layer, or an attention; one that cuts a film into tokens does not count."""
     todo: list[Any] = [layer]
     seen: set[int] = set()
     while todo:
@@ -102,7 +108,8 @@ def _sees_neighbours(layer: keras.layers.Layer) -> bool:
         seen.add(id(operation))
         if isinstance(operation, keras.layers.MultiHeadAttention):
             return True
-        if isinstance(operation, keras.layers.Layer) and kernel_of(operation) is not None and not _is_patch_embedding(operation):
+        convolves = isinstance(operation, keras.layers.Layer) and kernel_of(operation) is not None
+        if convolves and not (tokens and _is_patch_embedding(operation)):
             return True
         if not isinstance(operation, keras.layers.InputLayer):
             todo += [tensor._keras_history.operation for tensor in keras.tree.flatten(operation.input)]
