@@ -6,7 +6,9 @@ from typing import Any
 
 import fake_results as fake
 import pytest
+import yaml
 from empty_store import forget_environment, make_store
+from stepping import take_steps
 
 from hilum import results, runs
 from hilum.project import publication as stage
@@ -27,6 +29,7 @@ def workspace(tmp_path: Path, make_project: Callable[..., Workspace], monkeypatc
     monkeypatch.setattr(stage, "read_arm", lambda workspace, arm, classes: arm)
     monkeypatch.setattr(stage, "crown", lambda store, params, arms: None)
     made = make_project(tmp_path)
+    made.params.write_text(yaml.safe_dump(take_steps(yaml.safe_load(made.params.read_text())), sort_keys=False))
     make_store(made.home)
     fake.write_results(made, ARMS)
     return made
@@ -264,8 +267,8 @@ def test_repeats_are_published_as_runs_below_their_arm_with_what_was_measured(
     assert set(nested) == {"repeat-1", "repeat-2"}
     for number, run in enumerate((nested["repeat-1"], nested["repeat-2"]), 1):
         assert run.info.status == "FINISHED" and run.data.tags["mlflow.parentRunId"] == parent.info.run_id
-        assert run.data.params == {"train.seed": str(6 + number)} and run.data.tags["model_sha256"] == f"{number}" * 64
-        assert "run_key" not in run.data.tags, "the arm's alone"
+        assert run.data.params == {"train.seed": str(6 + number)} and run.data.tags["digest.model"] == f"{number}" * 64
+        assert "digest.run" not in run.data.tags, "the arm's alone"
         assert run.data.metrics["repeat/val/log_loss"] == number / 4
         measured = {f"{part}/{name}" for part in ("val", "test") for name in results.REPEATED}
         assert set(run.data.metrics) == {"repeat/val/log_loss", "val/auroc_macro", *measured}, "few metrics"
