@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from small_films import write_lines
+from stepping import take_steps
 
 from hilum import progress
 from hilum.models.backbones import BACKBONES
@@ -50,7 +51,7 @@ def test_arms_whose_repeats_will_be_equal_are_reported(root: Path, capsys: pytes
     values = yaml.safe_load((root / "params.yaml").read_text())
     values["train"]["repeats"] = 3
     arm = values["arms"]["baseline"]
-    del arm["head"]
+    arm.pop("head", None)
     arm.update(weights="imagenet", phases=[{"unfreeze": "head", "solver": "convex", "penalty": "auto"}])
     values["arms"]["random"] = {**arm, "weights": "none"}
     check.tell_equal_repeats(check_params(values))
@@ -90,7 +91,7 @@ def test_an_arm_of_any_network_is_checked_without_building_it(
     arm: dict[str, Any], size: int, unfreeze: str | int, told: str | None
 ) -> None:
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
-    values["arms"]["baseline"] |= arm
+    take_steps(values)["arms"]["baseline"] |= arm
     values["prepare"]["size"] = size
     values["arms"]["baseline"]["phases"][0]["unfreeze"] = unfreeze
     faults = find_faults(check_params(values))
