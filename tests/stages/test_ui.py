@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,11 +31,26 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+@contextmanager
+def started(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that heeds Ctrl-C, which a shell's background jobs and their children ignore, and that ends with the test."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        child = subprocess.Popen(command, cwd=folder, env=clean_environment(), stdout=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
+        yield child
+    finally:
+        child.terminate()
+        child.communicate(timeout=60)
+
+
 def test_the_server_answers_on_loopback_at_the_links_that_are_printed_and_ends_with_ctrl_c(project: Workspace) -> None:
     make_store(project.home)
     port = free_port()
     command = [sys.executable, str(ROOT / "src" / "hilum"), "ui", "--port", str(port)]
-    with subprocess.Popen(command, cwd=project.root, env=clean_environment(), stdout=subprocess.PIPE, text=True) as child:
+    with started(command, project.root) as child:
         assert child.stdout is not None
         lines = []
         for line in child.stdout:
