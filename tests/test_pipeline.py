@@ -380,7 +380,8 @@ def test_folds_are_nested_runs_below_one_parent_and_the_test_part_stays_closed(p
         stored = json.loads((folder / "metrics.json").read_text())
         for record in (stored, parents[0].data.metrics):
             assert record["out_of_fold/auroc_macro"] == pytest.approx(pooled, abs=1e-12)
-        assert stored["out_of_fold/auroc_macro.low"] < pooled < stored["out_of_fold/auroc_macro.high"]
+        bounds = [stored[f"out_of_fold/auroc_macro.{end}"] for end in ("low", "high")]
+        assert bounds[0] <= pooled <= bounds[1], "equal where so small a head predicts one class"
         contradicted = pd.read_csv(folder / "contradictions.csv")
         wrong = table[names].idxmax(axis=1).str.removeprefix("p_") != table["label"]
         assert set(contradicted["image_id"]) == set(table.loc[wrong, "image_id"])
@@ -417,8 +418,8 @@ def test_an_interrupted_mlflow_run_leaves_no_process_and_no_copy_and_can_be_star
     assert runs_of(project, "tags.role = 'tune'")[0].info.status == "KILLED"
     assert not runs_of(project, "attributes.status = 'RUNNING'")
     again = project.run(*door)
-    assert {"tune@baseline", "tune@finetuned", "compare"} <= stages_run(again.stdout + again.stderr)
-    assert [run.info.status for run in runs_of(project, "tags.role = 'tune'")[:2]] == ["FINISHED", "FINISHED"]
+    assert {"tune@finetuned", "compare"} <= stages_run(again.stdout + again.stderr)
+    assert runs_of(project, "tags.role = 'tune'")[0].info.status == "FINISHED"
 
 
 def session_of(process: psutil.Process) -> int:
