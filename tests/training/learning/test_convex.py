@@ -135,7 +135,7 @@ def test_the_model_answers_as_the_solution(weights: Path, cache: Path) -> None:
 def test_the_bits_are_the_same_whatever_the_seed_the_process_and_the_cache(weights: Path, tmp_path: Path) -> None:
     bits = []
     for seed, cache in ((3, ""), (4, str(tmp_path)), (5, str(tmp_path))):
-        path = [str(Path(__file__).parents[1] / "support"), str(Path(__file__).parents[2] / "src")]
+        path = [str(Path(__file__).parents[2] / "support"), str(Path(__file__).parents[3] / "src")]
         done = subprocess.run(
             [sys.executable, "-c", ONCE, str(seed), str(weights), cache],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
