@@ -9,8 +9,10 @@ from pathlib import Path
 
 import fake_results as fake
 import pytest
+import yaml
 from empty_store import forget_environment, make_store
 from mlflow_server import Server
+from stepping import take_steps
 
 from hilum import runs
 from hilum.cli import main
@@ -52,6 +54,7 @@ def workspace(tmp_path: Path, make_project: Callable[..., Workspace], monkeypatc
     """A project with results."""
     forget_environment(monkeypatch)
     made = make_project(tmp_path / "project")
+    made.params.write_text(yaml.safe_dump(take_steps(yaml.safe_load(made.params.read_text())), sort_keys=False))
     fake.write_results(made, ["baseline", "finetuned"])
     for arm in ("baseline", "finetuned"):
         folder = made.arm(arm, "training")
