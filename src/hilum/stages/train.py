@@ -101,11 +101,11 @@ class _Trained:
 
 def run(arm: str) -> None:
     plan = make_plan(arm)
+    store = open_store(plan.workspace, plan.params.tracking)
     begin_training(plan.seeds[0])  # it sets the threads, by which states of interrupted trainings are kept
     kept = keep_repeats(plan.workspace.cache, arm, decides(plan)) if plan.params.train.repeats > 1 else None
     with keep_trainings(plan.workspace.cache, "train") as trainings:
         before = None if kept else trainings.keep(arm, decides(plan))
-        store = open_store(plan.workspace, plan.params.tracking)
         made_of = kept.folder.name if kept else before and before.key
         key = digest([made_of, folder_digest(plan.workspace.arm(arm, "tuning"))])
         with store.start(arm, {**plan.tags, **code_tags(plan.workspace)}, key=key) as opened:
