@@ -11,6 +11,7 @@ import pytest
 import yaml
 from empty_store import forget_environment, make_store
 from killed_processes import Nursery
+from stepping import take_steps
 
 from hilum.results import epoch_metrics, folder_digest, read_json, read_table, write_json
 from hilum.stages import acquire, check, split, tune
@@ -23,7 +24,7 @@ KILLED = -9
 def project(own_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A project whose arm takes seconds: two epochs of the head."""
     forget_environment(monkeypatch)
-    values = yaml.safe_load(own_copy.params.read_text())
+    values = take_steps(yaml.safe_load(own_copy.params.read_text()))
     values["split"]["folds"], values["crossvalidate"]["arms"] = 2, ["baseline"]
     values["tune"]["trials"], values["evaluate"]["bootstrap"] = 0, 20
     values["train"]["augment"]["views"] = 1
