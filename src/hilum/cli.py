@@ -239,7 +239,11 @@ def _run(verb: str, chosen: dict[str, Any]) -> Mapping[str, Any]:
 
 def _names_exported(chosen: Mapping[str, Any]) -> bool:
     """Whether `predict` is given a file of `export`: it needs no project, and no package that takes seconds to load."""
-    return "engine" in chosen and str(chosen["model"]).lower().endswith((".tflite", ".onnx"))
+    if "engine" not in chosen:
+        return False
+    from hilum.serving.engines import find_engine
+
+    return find_engine(chosen["engine"], chosen["model"]) != "keras"
 
 
 def _tell(refusal: ValueError | OSError) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from hilum.cells import guard_cell, read_cell
@@ -141,7 +142,11 @@ def read_predictions(path: Path, split: str, classes: tuple[str, ...]) -> Predic
 def pick_films(predictions: Predictions, image_ids: Sequence[str]) -> Predictions:
     """The rows of these films, in this order, paired by name."""
     place = {image_id: row for row, image_id in enumerate(predictions.image_id)}
-    rows = np.array([place[image_id] for image_id in image_ids], int)
+    return pick_rows(predictions, np.array([place[image_id] for image_id in image_ids], int))
+
+
+def pick_rows(predictions: Predictions, rows: NDArray[np.int64]) -> Predictions:
+    """The rows at these places, in this order."""
     return Predictions(
         predictions.image_id[rows],
         predictions.patient_id[rows],

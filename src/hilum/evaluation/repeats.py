@@ -13,8 +13,8 @@ from scipy.special import expit
 from scipy.stats import t as student
 
 from hilum.evaluation.scoring.checks import check_pair, check_predictions
-from hilum.evaluation.scoring.metrics import METRICS, Metric, metric_names, metric_values
-from hilum.evaluation.statistics import OnResample, check_settings, resampled_films
+from hilum.evaluation.scoring.metrics import METRICS, Metric
+from hilum.evaluation.statistics import OnResample, check_settings, draw_metrics
 from hilum.records import Predictions
 
 LIMITS = {"mcc": (-1.0, 1.0), "brier": (0.0, 2.0), "log_loss": (0.0, np.inf)}  # of metrics; of all others 0 to 1
@@ -76,15 +76,13 @@ def resample_repeats(
     first = repeats[0]
     check_predictions(first)
     check_settings(resamples, 0.5)
-    found = [check_pair(first, one) for one in repeats]
-    values = np.array([metric_values(one.y_true, one.y_prob, one.y_pred, metrics) for one in found])  # (R, M)
-    drawn = np.empty((resamples, *values.shape))  # (B, R, M)
-    for i, films in enumerate(resampled_films(first, resamples, seed)):
-        for r, one in enumerate(found):
-            drawn[i, r] = metric_values(one.y_true[films], one.y_prob[films], one.y_pred[films], metrics)
-        if on_resample:
-            on_resample(i + 1, resamples)
-    return Resampled(values, drawn, metric_names(first.classes, metrics), len(np.unique(first.patient_id)))
+    total = resamples * len(repeats)
+    draws = []
+    for place, one in enumerate([check_pair(first, one) for one in repeats]):
+        report = (lambda done, _, before=place * resamples: on_resample(before + done, total)) if on_resample else None
+        draws.append(draw_metrics(one, resamples, seed, metrics, report))
+    values, drawn = np.array([one.value for one in draws]), np.stack([one.drawn for one in draws], axis=1)  # (R, M), (B, R, M)
+    return Resampled(values, drawn, list(draws[0].names), len(np.unique(first.patient_id)))
 
 
 def repeat_intervals(found: Resampled, confidence: float) -> dict[str, RepeatInterval]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from hilum.evaluation.scoring.checks import check_predictions
 from hilum.records import Predictions
+from hilum.results import pick_rows
 
 LEARNED = ("train", "val")  # parts whose films trained, tuned or calibrated a model
 
@@ -67,9 +68,9 @@ def share_films(runs: Mapping[str, RunFilms]) -> SharedFilms:
             f"{len(shared) - len(clean)}, and {len(clean)} have different true classes; compare runs of one split"
         )
     rows = {name: np.array([own[name][key] for key in agreed]) for name in runs}
-    common = _pick(ordered[first], rows[first])
+    common = pick_rows(ordered[first], rows[first])
     predictions = {
-        name: replace(common, y_prob=_pick(ordered[name], r).y_prob, y_pred=_pick(ordered[name], r).y_pred)
+        name: replace(common, y_prob=pick_rows(ordered[name], r).y_prob, y_pred=pick_rows(ordered[name], r).y_pred)
         for name, r in rows.items()
     }
     names = {
@@ -137,17 +138,6 @@ def reorder_classes(predictions: Predictions, classes: tuple[str, ...]) -> Predi
         y_pred=place[predictions.y_pred],
         y_prob=predictions.y_prob[:, columns],
         classes=classes,
-    )
-
-
-def _pick(predictions: Predictions, rows: np.ndarray) -> Predictions:
-    return Predictions(
-        predictions.image_id[rows],
-        predictions.patient_id[rows],
-        predictions.y_true[rows],
-        predictions.y_prob[rows],
-        predictions.y_pred[rows],
-        predictions.classes,
     )
 
 
