@@ -84,7 +84,7 @@ def make(arms, reference="baseline", figures=True):
     found = {arm: patient_bootstrap(p, 20, 0.95, 1) for arm, p in arms.items()}
     differences = compare_arms(arms, reference, 20, 0.95, 1)
     majority = dict.fromkeys(evaluate_all(arms[reference]), 0.4)
-    keys = ["differences", "metrics", "confusion", *(f"{k}/{a}" for k in ("roc", "pr", "calibration", "learning") for a in arms)]
+    keys = [f"learning/{arm}" for arm in arms]
     return ComparisonPage(
         title="Comparison",
         classes=list(CLASSES),
@@ -107,7 +107,6 @@ def make(arms, reference="baseline", figures=True):
         notes=[DELETION],
         agreement=[agree(arm, PAIRS, DISAGREEING, 9, 0.3, {"lime": "LIME", "shap": "SHAP"}) for arm in arms],
         figures=dict.fromkeys(keys, png()) if figures else {},
-        panels=[("film/000, true class normal", png())] if figures else [],
         warnings=["Every class comes from one source"],
         folds="",
         audit="",
@@ -170,11 +169,11 @@ def test_page_needs_no_other_file(page):
     rendered = render_comparison(page)
     sources = re.findall(r'(?:src|href)\s*=\s*"([^"]*)"', rendered)
     pictures = [source for source in sources if not source.startswith("#")]
-    assert len(pictures) == len(page.figures) + len(page.panels)
+    assert len(pictures) == len(page.figures)
     assert all(base64.b64decode(p.removeprefix("data:image/png;base64,"), validate=True) == png() for p in pictures)
     assert not re.search(r"https?://|url\(|@import|<script|<link|<iframe", rendered)
     targets = [source[1:] for source in sources if source.startswith("#")]
-    assert len(targets) == 11 and all(f'id="{target}"' in rendered for target in targets)
+    assert len(targets) == 9 and all(f'id="{target}"' in rendered for target in targets)
 
 
 def test_every_arm_class_metric_and_setting_is_named(page):
@@ -186,7 +185,7 @@ def test_every_arm_class_metric_and_setting_is_named(page):
     for row in page.headline:
         for told in (row["name"], *row["arms"].values(), *(t for t, _ in row["differences"].values())):
             assert told in seen
-    assert "train.batch_size 32 params" in seen and "4f3c2a19" in seen and "film/000, true class normal" in seen
+    assert "train.batch_size 32 params" in seen and "4f3c2a19" in seen
 
 
 def test_an_arm_that_is_not_above_what_the_rim_reaches_is_flagged_in_words(page):
@@ -221,7 +220,7 @@ def test_equal_pages_are_equal_texts(page):
 
 def test_only_sections_with_content_are_in_the_contents(disagreeing):
     rendered = render_comparison(disagreeing)
-    for id_ in ("confusion", "curves", "learning", "changes"):
+    for id_ in ("learning", "changes"):
         assert f'href="#{id_}"' not in rendered and f'id="{id_}"' not in rendered
     assert "<img" not in rendered
 
@@ -282,7 +281,7 @@ def test_names_from_data_are_escaped(page):
     explanation = page.explanation.assign(method=HOSTILE, measure=HOSTILE)
     bad = dataclasses.replace(
         bad, title=HOSTILE, arms=arms, explanation=explanation, warnings=[HOSTILE], facts=[(HOSTILE, HOSTILE)],
-        panels=[('"><b onclick=1>', png())], mcnemar=bad.mcnemar.assign(arm=HOSTILE),
+        mcnemar=bad.mcnemar.assign(arm=HOSTILE),
     )  # fmt: skip
     rendered = render_comparison(bad)
     assert "<script" not in rendered and "<b onclick" not in rendered and HOSTILE in text(rendered)
@@ -290,7 +289,7 @@ def test_names_from_data_are_escaped(page):
 
 def test_no_explanations_and_no_changes(page):
     empty = {arm: table.head(0) for arm, table in page.changes.items()}
-    bare = dataclasses.replace(page, explanation=page.explanation.head(0), agreement=[], panels=[], changes=empty, figures={})
+    bare = dataclasses.replace(page, explanation=page.explanation.head(0), agreement=[], changes=empty, figures={})
     seen = text(render_comparison(bare))
     assert "No explanations were given" in seen and "finetuned against baseline: no prediction changed" in seen
     assert "Films whose prediction changed: none." in seen

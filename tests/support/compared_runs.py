@@ -106,7 +106,6 @@ def make_page(
         notes=[],
         agreement=[],
         figures={},
-        panels=[],
         warnings=[],
         folds="",
         audit="",

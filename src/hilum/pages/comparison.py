@@ -21,15 +21,8 @@ from hilum.pages.templates import read_script, render
 PAGE = "comparison.html"  # its name in the folder of the comparison
 SHOWN_CHANGES = 100  # rows of a list of changed predictions on the page
 SHOWN_OF_MANY = 20  # the same where there is a list for each of many arms
-FIGURES = ("differences", "metrics", "confusion")
 MANY = 6  # arms; with more, the key metrics have a row for each, and conclusions are counted before they are listed
-ARM_FIGURES = {
-    "roc": "ROC",
-    "pr": "Precision and recall",
-    "calibration": "Calibration",
-    "learning": "Learning curves",
-    "scaling": "Calibration before and after",
-}
+ARM_FIGURES = {"learning": "Learning curves", "scaling": "Calibration before and after"}
 
 
 class CalibrationRow(TypedDict):
@@ -79,9 +72,9 @@ class ComparisonPage:
     shortcut_baselines: of `shortcut_baseline_rows`; margin: how far an arm must be above a shortcut baseline.
     explanation: columns arm, method, measure, value, low, high, films, chance_random, chance_centre; may be empty.
     notes: on each of its measures, in the order of the page; agreement: of the methods, an arm each.
-    figures: PNG by key: differences, metrics, confusion, and roc, pr, calibration, learning, scaling with `/<arm>`.
+    figures: PNG by key: learning/<arm>, scaling/<arm>.
     audit: the section on the audit as HTML, may be empty.
-    panels: (caption, PNG), one film each. sanity: of `sanity_section.render_sanity`, may be empty.
+    sanity: of `sanity_section.render_sanity`, may be empty.
     folds: of `folds_section.render_folds`, empty where there were no folds.
     repeats: of `repeats.render_repeats`, None where every arm was trained once.
     simultaneous: of `simultaneous.compare_at_once`, or None: then each interval of a difference is that of its arm alone.
@@ -106,7 +99,6 @@ class ComparisonPage:
     notes: list[MeasureNote]
     agreement: list[Agreement]
     figures: dict[str, bytes]
-    panels: list[tuple[str, bytes]]
     warnings: list[str]
     folds: str
     audit: str
@@ -226,7 +218,7 @@ def render_comparison(page: ComparisonPage) -> str:
     arms = [arm.name for arm in page.arms]
     if page.reference not in arms:
         raise ValueError(f"the reference must be one of the arms {', '.join(arms)}, got {page.reference!r}; use one of these.")
-    places = [*FIGURES, *(f"{kind}/{arm}" for kind in ARM_FIGURES for arm in arms)]
+    places = [f"{kind}/{arm}" for kind in ARM_FIGURES for arm in arms]
     if lost := sorted(set(page.figures) - set(places)):
         raise ValueError(f"a figure's key must be one of {', '.join(places)}, got {', '.join(lost)}; use one of these.")
     conclusions, shown = conclude(page), SHOWN_CHANGES if len(arms) <= MANY else SHOWN_OF_MANY

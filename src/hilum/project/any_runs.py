@@ -124,7 +124,6 @@ def _make_page(
         notes=measure_notes(),
         agreement=[read_agreement(name, arm, titles) for name, arm in explained.items() if len(arm.maps) > 1],
         figures={},
-        panels=[],
         warnings=list(audit_warnings(audits)),
         folds="",
         audit=render_audit(audits) if audits else "",

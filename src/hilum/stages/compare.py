@@ -143,7 +143,6 @@ def write_comparison(
         notes=measure_notes(),
         agreement=[read_agreement(name, arm, titles) for name, arm in arms.items() if len(arm.maps) > 1],
         figures=draw_figures(folder, arms, differences, classes, settings, levels),
-        panels=[],
         warnings=[
             *audit_warnings(audits),
             *flag_warnings(baselines, params.evaluate.acquisition.margin),
@@ -255,15 +254,12 @@ def draw_figures(
     return {key: file.read_bytes() for key, file in files.items() if key.startswith("learning/") or file.is_file()}
 
 
-def draw_arm_panels(
-    folder: Path, arms: dict[str, ArmResults], workspace: Workspace, classes: list[str]
-) -> list[tuple[str, bytes]]:
-    """One picture per explained film with a row per arm."""
+def draw_arm_panels(folder: Path, arms: dict[str, ArmResults], workspace: Workspace, classes: list[str]) -> None:
+    """panels/<film>.png: one picture per explained film with a row per arm."""
     films = load_split(workspace.prepared, workspace.split, "explain", classes)
     image_ids = list(films.table["image_id"])
     annotations = load_annotations(workspace.prepared, image_ids)
     (folder / "panels").mkdir(parents=True)
-    panels = []
     for index, image_id in enumerate(image_ids):
         rows = []
         for name, arm in arms.items():
@@ -275,8 +271,6 @@ def draw_arm_panels(
             rows.append(Row(name, maps, index, prediction))
         picture = png_bytes(draw_rows(films.examples.films[index], rows, annotations[index]))
         (folder / "panels" / f"{file_name(image_id)}.png").write_bytes(picture)
-        panels.append((f"{image_id}, true class {films.table['label'][index]}", picture))
-    return panels
 
 
 def write_folds(folder: Path, workspace: Workspace, params: Params, classes: list[str]) -> str:
