@@ -14,10 +14,10 @@ from hilum.pages.arm_results import ArmResults
 from hilum.pages.headline import HEADLINE, headline_text
 from hilum.pages.levels import Levels, interval_name, name_intervals, name_resamples, one_or_each
 from hilum.pages.page_words import gather_facts, name_levels
+from hilum.project.comparison_files import draw_figures
 from hilum.records import Predictions
 from hilum.results import write_json
 from hilum.settings.params import read_params
-from hilum.stages.compare import draw_figures
 from hilum.workspace import Workspace
 
 

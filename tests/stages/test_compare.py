@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from hilum.pages.arm_results import ArmResults
+from hilum.project.comparison_files import draw_arm_panels
 from hilum.records import Predictions
 from hilum.results import read_json, read_table
-from hilum.stages.compare import draw_arm_panels
 from hilum.workspace import Workspace
 
 
@@ -32,8 +32,7 @@ def test_films_whose_names_differ_in_a_slash_have_a_picture_each(own_copy: Works
     first, second, *_ = read_table(own_copy.split / "explain.csv")["image_id"]
     rename_films(own_copy, {first: "phantom/a/b", second: "phantom/a_b"})
     image_ids = list(read_table(own_copy.split / "explain.csv")["image_id"])
-    drawn = draw_arm_panels(tmp_path / "comparison", {"baseline": make_arm(image_ids, classes)}, own_copy, classes)
+    draw_arm_panels(tmp_path / "comparison", {"baseline": make_arm(image_ids, classes)}, own_copy, classes)
     files = sorted((tmp_path / "comparison" / "panels").iterdir())
-    assert {file.read_bytes() for file in files} == {picture for _, picture in drawn}
-    assert len(files) == len(image_ids)
+    assert len({file.read_bytes() for file in files}) == len(files) == len(image_ids)
     assert {"phantom__a__b.png", "phantom__a_b.png"} <= {file.name for file in files}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -9,6 +10,7 @@ from markupsafe import Markup
 from hilum.audit.rule import FILMS
 from hilum.evaluation.style import arm_colour
 from hilum.pages.templates import render
+from hilum.results import read_json
 
 POINTS = {  # number -> label, and what it is; the rule reads the first and `spread`
     "around_probability": ("all surroundings exchanged", "shift of a probability"),
@@ -31,6 +33,11 @@ class ArmAudit:
 
     found: Mapping[str, Any]
     picture: bytes
+
+
+def read_audit(folder: Path) -> ArmAudit:
+    """One arm's audit. Raises ValueError: the arm has not been audited."""
+    return ArmAudit(read_json(folder / "audit.json"), (folder / "keys" / "audit.png").read_bytes())
 
 
 def render_audit(audits: Mapping[str, ArmAudit]) -> Markup:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,20 +13,28 @@ from hilum.evaluation.scoring.metrics import higher_is_better, metric_title
 from hilum.evaluation.statistics import Interval
 from hilum.evaluation.style import ARM_COLOURS
 from hilum.evaluation.tables import confusion_matrix, pr_by_class, reliability_table, roc_by_class
+from hilum.pages.chart_parts import (
+    FEW,
+    ROWS,
+    by_run,
+    choice,
+    diagonal,
+    finish,
+    finite,
+    run_axis,
+    run_scale,
+    sign,
+    sorted_rows,
+    sorting,
+    tips,
+)
 from hilum.records import Predictions
-
-if TYPE_CHECKING:
-    import altair as alt
 
 POINTS = 60  # of one curve at most
 BINS = 10  # of the calibration chart
-ROWS = "rows"  # name of a chart's data, which is put in afterwards: Altair checks every value it is given, which takes minutes
-FEW = 8  # runs; with more, colours repeat and one run is chosen from a list
-LINES = (*ARM_COLOURS[:-1], "#808890")  # no black: a page may be dark
 JUDGED = {"better": ARM_COLOURS[2], "worse": ARM_COLOURS[1], "not distinguishable": "#808890"}
 SHAPES = {"better": "triangle-up", "worse": "triangle-down", "not distinguishable": "circle"}
 NOWHERE = Interval(float("nan"), float("nan"), float("nan"), 0.0)
-HEIGHT = 300
 
 
 @dataclass(frozen=True)
@@ -105,26 +113,26 @@ def _metrics(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
             "run": run,
             "order": i,
             "metric": metric,
-            "value": _n(one.value),
-            "low": _n(one.low),
-            "high": _n(one.high),
-            "sign": _sign(metric),
+            "value": finite(one.value),
+            "low": finite(one.low),
+            "high": finite(one.high),
+            "sign": sign(metric),
         }
         for i, run in enumerate(order)
         for metric, one in ((metric, runs.intervals[run].get(metric, NOWHERE)) for metric in runs.metrics)
     ]
-    shown, by = _choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), _sorting()
-    base = _sorted_rows(alt.Chart(alt.NamedData(ROWS)), shown, by, "value")
-    y = _run_axis()
+    shown, by = choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), sorting()
+    base = sorted_rows(alt.Chart(alt.NamedData(ROWS)), shown, by, "value")
+    y = run_axis()
     scale = alt.Scale(zero=False, nice=True)
     bars = base.mark_rule(strokeWidth=2).encode(
-        y=y, x=alt.X("low:Q", title="value", scale=scale, axis=alt.Axis(format="~g")), x2="high:Q", **_tips("value")
+        y=y, x=alt.X("low:Q", title="value", scale=scale, axis=alt.Axis(format="~g")), x2="high:Q", **tips("value")
     )
-    points = base.mark_point(filled=True, size=70, opacity=1).encode(y=y, x=alt.X("value:Q", scale=scale), **_tips("value"))
-    colour: Any = alt.Color("run:N", scale=_run_scale(runs), legend=None)
+    points = base.mark_point(filled=True, size=70, opacity=1).encode(y=y, x=alt.X("value:Q", scale=scale), **tips("value"))
+    colour: Any = alt.Color("run:N", scale=run_scale(runs.intervals), legend=None)
     if len(order) > FEW:  # colours repeat: the reference alone stands out
         colour = alt.condition(alt.datum.run == runs.reference, alt.value(ARM_COLOURS[1]), alt.value(ARM_COLOURS[0]))
-    return _finish(alt.layer(bars.encode(color=colour), points.encode(color=colour)).add_params(shown, by), rows, len(order))
+    return finish(alt.layer(bars.encode(color=colour), points.encode(color=colour)).add_params(shown, by), rows, len(order))
 
 
 def _differences(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
@@ -137,29 +145,29 @@ def _differences(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
             "run": row["arm"],
             "order": place[row["arm"]],
             "metric": row["metric"],
-            "difference": _n(row["difference"]),
-            "low": _n(row["low"]),
-            "high": _n(row["high"]),
+            "difference": finite(row["difference"]),
+            "low": finite(row["low"]),
+            "high": finite(row["high"]),
             "judgement": row["judgement"],
-            "sign": _sign(row["metric"]),
+            "sign": sign(row["metric"]),
         }
         for row in runs.differences.to_dict("records")
     ]
-    shown, by = _choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), _sorting()
-    against = _choice("reference", order, order, runs.reference)
-    base = _sorted_rows(alt.Chart(alt.NamedData(ROWS)), shown, by, "difference").transform_filter("datum.reference == reference")
+    shown, by = choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), sorting()
+    against = choice("reference", order, order, runs.reference)
+    base = sorted_rows(alt.Chart(alt.NamedData(ROWS)), shown, by, "difference").transform_filter("datum.reference == reference")
     names = list(JUDGED)
     colour = alt.Color(
         "judgement:N", title=None, scale=alt.Scale(domain=names, range=list(JUDGED.values())), legend=alt.Legend(orient="top")
     )
     shape = alt.Shape("judgement:N", title=None, scale=alt.Scale(domain=names, range=list(SHAPES.values())))
-    y = _run_axis()
+    y = run_axis()
     bars = base.mark_rule(strokeWidth=2).encode(y=y, x=alt.X("low:Q", title="run minus reference"), x2="high:Q", color=colour)
     points = base.mark_point(filled=True, size=80, opacity=1).encode(
-        y=y, x="difference:Q", color=colour, shape=shape, **_tips("difference", "judgement")
+        y=y, x="difference:Q", color=colour, shape=shape, **tips("difference", "judgement")
     )
     zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color="#808890", strokeDash=[4, 3]).encode(x="zero:Q")
-    return _finish(alt.layer(zero, bars, points).add_params(shown, against, by), rows, len(order) - 1)
+    return finish(alt.layer(zero, bars, points).add_params(shown, against, by), rows, len(order) - 1)
 
 
 def _curves(runs: ChartRuns, order: Sequence[str], kind: str) -> dict[str, Any]:
@@ -175,10 +183,10 @@ def _curves(runs: ChartRuns, order: Sequence[str], kind: str) -> dict[str, Any]:
         curves = (roc_by_class if kind == "roc" else pr_by_class)(predictions, areas)
         for name, curve in curves.items():
             for i, (x, y) in enumerate(zip(*thin(curve.x, curve.y), strict=True)):
-                rows.append({"run": run, "class": name, "x": _n(x), "y": _n(y), "i": i})
+                rows.append({"run": run, "class": name, "x": finite(x), "y": finite(y), "i": i})
     classes = list(next(iter(runs.predictions.values())).classes)
     titles = ("1 − specificity", "sensitivity") if kind == "roc" else ("sensitivity (recall)", "precision")
-    shown, highlighted = _choice("shown", classes, classes), _choice("highlighted", ["", *order], ["all runs", *order])
+    shown, highlighted = choice("shown", classes, classes), choice("highlighted", ["", *order], ["all runs", *order])
     unit = alt.Scale(domain=[0, 1])
     lines = (
         alt.Chart(alt.NamedData(ROWS))
@@ -190,38 +198,35 @@ def _curves(runs: ChartRuns, order: Sequence[str], kind: str) -> dict[str, Any]:
             order="i:Q",
             detail="run:N",
             tooltip=[alt.Tooltip("run:N"), alt.Tooltip("x:Q", title=titles[0]), alt.Tooltip("y:Q", title=titles[1])],
-            **_by_run(order, runs),
+            **by_run(runs.intervals),
         )
     )
     layers = [lines]
     if kind == "roc":
-        chance = alt.Data(values=[{"x": 0, "y": 0}, {"x": 1, "y": 1}])
-        layers.insert(0, alt.Chart(chance).mark_line(color="#808890", strokeDash=[4, 3], strokeWidth=1).encode(x="x:Q", y="y:Q"))
-    return _finish(alt.layer(*layers).add_params(shown, highlighted), rows)
+        layers.insert(0, diagonal())
+    return finish(alt.layer(*layers).add_params(shown, highlighted), rows)
 
 
 def _calibration(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
     import altair as alt
 
     rows = [
-        {"run": run, "confidence": _n(row["confidence"]), "accuracy": _n(row["accuracy"]), "films": int(row["films"])}
+        {"run": run, "confidence": finite(row["confidence"]), "accuracy": finite(row["accuracy"]), "films": int(row["films"])}
         for run in order
         for row in reliability_table(runs.predictions[run], BINS).to_dict("records")
         if row["films"]
     ]
-    highlighted, unit = _choice("highlighted", ["", *order], ["all runs", *order]), alt.Scale(domain=[0, 1])
+    highlighted, unit = choice("highlighted", ["", *order], ["all runs", *order]), alt.Scale(domain=[0, 1])
     base = alt.Chart(alt.NamedData(ROWS)).encode(
         x=alt.X("confidence:Q", title="probability of the predicted class", scale=unit),
         y=alt.Y("accuracy:Q", title="share right", scale=unit),
         tooltip=[
             alt.Tooltip(f"{name}:{kind}") for name, kind in (("run", "N"), ("confidence", "Q"), ("accuracy", "Q"), ("films", "Q"))
         ],
-        **_by_run(order, runs),
+        **by_run(runs.intervals),
     )
     size = alt.Size("films:Q", legend=None, scale=alt.Scale(range=[20, 220]))
-    ideal = alt.Data(values=[{"x": 0, "y": 0}, {"x": 1, "y": 1}])
-    line = alt.Chart(ideal).mark_line(color="#808890", strokeDash=[4, 3], strokeWidth=1).encode(x="x:Q", y="y:Q")
-    return _finish(alt.layer(line, base.mark_line(), base.mark_circle().encode(size=size)).add_params(highlighted), rows)
+    return finish(alt.layer(diagonal(), base.mark_line(), base.mark_circle().encode(size=size)).add_params(highlighted), rows)
 
 
 def _confusion(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
@@ -257,72 +262,3 @@ def thin(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return x, y
     kept = np.unique(np.linspace(0, len(x) - 1, POINTS).round().astype(int))
     return x[kept], y[kept]
-
-
-def _run_scale(runs: ChartRuns) -> "alt.Scale":
-    """The colours that runs have everywhere on the page, by their place in its tables."""
-    import altair as alt
-
-    return alt.Scale(domain=list(runs.intervals), range=[LINES[i % len(LINES)] for i in range(len(runs.intervals))])
-
-
-def _by_run(order: Sequence[str], runs: ChartRuns) -> dict[str, Any]:
-    """The colour of each run, and how faint it is while another one is highlighted."""
-    import altair as alt
-
-    legend = alt.Legend(orient="bottom", columns=2) if len(order) <= FEW else None
-    faint = 0.9 if len(order) <= FEW else 0.45
-    return {
-        "color": alt.Color("run:N", title=None, scale=_run_scale(runs), legend=legend),
-        "opacity": alt.condition("highlighted == '' || highlighted == datum.run", alt.value(faint), alt.value(0.06)),
-    }
-
-
-def _sorted_rows(chart: "alt.Chart", shown: "alt.Parameter", by: "alt.Parameter", value: str) -> "alt.Chart":
-    """Only the chosen metric, its runs numbered by validation or by their value, the best first."""
-    return chart.transform_filter("datum.metric == metric").transform_calculate(
-        place=f"sorted_by == 'validation' ? datum.order : -datum.sign * datum.{value}"
-    )
-
-
-def _run_axis() -> "alt.Y":
-    import altair as alt
-
-    return alt.Y("run:N", title=None, sort=alt.EncodingSortField(field="place", op="min", order="ascending"))
-
-
-def _choice(name: str, values: Sequence[str], labels: Sequence[str], chosen: str | None = None) -> "alt.Parameter":
-    import altair as alt
-
-    bound = alt.binding_select(options=list(values), labels=list(labels), name=f"{name.replace('shown', 'class')} ")
-    return alt.param(name=name, value=values[0] if chosen is None else chosen, bind=bound)
-
-
-def _sorting() -> "alt.Parameter":
-    import altair as alt
-
-    bound = alt.binding_select(
-        options=["validation", "test"], labels=["validation metric", "value on test films"], name="sorted by "
-    )
-    return alt.param(name="sorted_by", value="validation", bind=bound)
-
-
-def _tips(value: str, *more: str) -> dict[str, Any]:
-    import altair as alt
-
-    numbers = [alt.Tooltip(f"{name}:Q", format=".3f") for name in (value, "low", "high")]
-    return {"tooltip": [alt.Tooltip("run:N"), *numbers, *(alt.Tooltip(f"{name}:N") for name in more)]}
-
-
-def _finish(chart: Any, rows: list[dict[str, Any]], runs: int = 0) -> dict[str, Any]:
-    """The specification with its data; as wide as its place in the page. runs: on the vertical axis, 0 for a square chart."""
-    sized = chart.properties(width="container", height=max(60, 22 * runs) if runs else HEIGHT)
-    return {**sized.to_dict(), "datasets": {ROWS: rows}}
-
-
-def _sign(metric: str) -> int:
-    return 1 if higher_is_better(metric) else -1
-
-
-def _n(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 4)

@@ -15,7 +15,7 @@ from hilum.evaluation.statistics import Draws, flat_metrics
 from hilum.evaluation.tables import class_table
 from hilum.explain.methods.registry import METHODS
 from hilum.pages.arm_results import ArmResults
-from hilum.pages.audit import ArmAudit, audit_warnings, render_audit
+from hilum.pages.audit import audit_warnings, read_audit, render_audit
 from hilum.pages.charts import load_bundle, order_runs
 from hilum.pages.comparison import ArmSummary, ComparisonPage, render_comparison
 from hilum.pages.headline import headline
@@ -33,7 +33,6 @@ from hilum.project.comparison_parts import (
     make_room,
     validation_of,
 )
-from hilum.results import read_json
 from hilum.settings.params import Params
 from hilum.workspace import Workspace
 
@@ -104,7 +103,8 @@ def _make_page(
     levels = _levels(explained, settings.confidence)
     shown = {name: find_films(arm, workspace, shared.names[name]) for name, arm in arms.items()} if films else {}
     room, without = make_room(arms, reference, {name: shown.get(name) for name in arms}, films)
-    audits = read_audits(arms)
+    audited = {name: arm.folder["audit"] for name, arm in arms.items() if (arm.folder["audit"] / "audit.json").is_file()}
+    audits = {name: read_audit(folder) for name, folder in audited.items()}
     table = explanation_table(arms)
     return ComparisonPage(
         title=f"hilum: {len(arms)} runs compared",
@@ -139,16 +139,6 @@ def _make_page(
 def _levels(explained: Mapping[str, ArmResults], confidence: float) -> Levels:
     own = interval_name(confidence)
     return Levels(own, own, name_intervals(folders(explained, "explanations"), "explain") if explained else "")
-
-
-def read_audits(arms: Mapping[str, ArmResults]) -> dict[str, ArmAudit]:
-    """The audits of the runs that have one."""
-    found = {}
-    for name, arm in arms.items():
-        folder = arm.folder["audit"]
-        if (folder / "audit.json").is_file() and (folder / "keys" / "audit.png").is_file():
-            found[name] = ArmAudit(read_json(folder / "audit.json"), (folder / "keys" / "audit.png").read_bytes())
-    return found
 
 
 def _facts(shared: SharedFilms, reference: str, params: Params) -> list[tuple[str, str]]:

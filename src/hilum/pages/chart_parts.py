@@ -1,0 +1,100 @@
+"""What the charts of the comparison page share: rows of runs in a chosen order, their colours, lists below a chart."""
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hilum.evaluation.scoring.metrics import higher_is_better
+from hilum.evaluation.style import ARM_COLOURS
+
+if TYPE_CHECKING:
+    import altair as alt
+
+ROWS = "rows"  # name of a chart's data, which is put in afterwards: Altair checks every value it is given, which takes minutes
+FEW = 8  # runs; with more, colours repeat and one run is chosen from a list
+LINES = (*ARM_COLOURS[:-1], "#808890")  # no black: a page may be dark
+HEIGHT = 300
+
+
+def run_scale(runs: Collection[str]) -> "alt.Scale":
+    """The colours that runs have everywhere on the page, by their place in its tables."""
+    import altair as alt
+
+    return alt.Scale(domain=list(runs), range=[LINES[i % len(LINES)] for i in range(len(runs))])
+
+
+def by_run(runs: Collection[str]) -> dict[str, Any]:
+    """The colour of each run, and how faint it is while another one is highlighted."""
+    import altair as alt
+
+    legend = alt.Legend(orient="bottom", columns=2) if len(runs) <= FEW else None
+    faint = 0.9 if len(runs) <= FEW else 0.45
+    return {
+        "color": alt.Color("run:N", title=None, scale=run_scale(runs), legend=legend),
+        "opacity": alt.condition("highlighted == '' || highlighted == datum.run", alt.value(faint), alt.value(0.06)),
+    }
+
+
+def sorted_rows(chart: "alt.Chart", shown: "alt.Parameter", by: "alt.Parameter", value: str) -> "alt.Chart":
+    """Only the chosen metric, its runs numbered by validation or by their value, the best first."""
+    return chart.transform_filter("datum.metric == metric").transform_calculate(
+        place=f"sorted_by == 'validation' ? datum.order : -datum.sign * datum.{value}"
+    )
+
+
+def run_axis() -> "alt.Y":
+    """A row for each run, in the chosen order."""
+    import altair as alt
+
+    return alt.Y("run:N", title=None, sort=alt.EncodingSortField(field="place", op="min", order="ascending"))
+
+
+def choice(name: str, values: Sequence[str], labels: Sequence[str], chosen: str | None = None) -> "alt.Parameter":
+    """A list below the chart; labels: what it shows of the values. chosen: the value at first, else the first one."""
+    import altair as alt
+
+    bound = alt.binding_select(options=list(values), labels=list(labels), name=f"{name.replace('shown', 'class')} ")
+    return alt.param(name=name, value=values[0] if chosen is None else chosen, bind=bound)
+
+
+def sorting() -> "alt.Parameter":
+    """The list of what runs are sorted by."""
+    import altair as alt
+
+    bound = alt.binding_select(
+        options=["validation", "test"], labels=["validation metric", "value on test films"], name="sorted by "
+    )
+    return alt.param(name="sorted_by", value="validation", bind=bound)
+
+
+def tips(value: str, *more: str) -> dict[str, Any]:
+    """What is shown at a mark: run, value with its interval, and more words."""
+    import altair as alt
+
+    numbers = [alt.Tooltip(f"{name}:Q", format=".3f") for name in (value, "low", "high")]
+    return {"tooltip": [alt.Tooltip("run:N"), *numbers, *(alt.Tooltip(f"{name}:N") for name in more)]}
+
+
+def finish(chart: Any, rows: list[dict[str, Any]], runs: int = 0) -> dict[str, Any]:
+    """The specification with its data; as wide as its place in the page. runs: on the vertical axis, 0 for a square chart."""
+    sized = chart.properties(width="container", height=max(60, 22 * runs) if runs else HEIGHT)
+    return {**sized.to_dict(), "datasets": {ROWS: rows}}
+
+
+def sign(metric: str) -> int:
+    """1 where more is better, else -1."""
+    return 1 if higher_is_better(metric) else -1
+
+
+def finite(value: float) -> float | None:
+    """A number as JSON holds it, of four digits; None where it is not one."""
+    return None if np.isnan(value) else round(float(value), 4)
+
+
+def diagonal() -> "alt.Chart":
+    """The dashed line from (0, 0) to (1, 1)."""
+    import altair as alt
+
+    ends = alt.Data(values=[{"x": 0, "y": 0}, {"x": 1, "y": 1}])
+    return alt.Chart(ends).mark_line(color="#808890", strokeDash=[4, 3], strokeWidth=1).encode(x="x:Q", y="y:Q")
