@@ -25,7 +25,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"data"},
     {"tracking"},
     {"results", "commit", "progress", "pictures", "code_version", "ownership", "packages", "masked_output"},
-    {"workspace", "addresses", "cells", "exits"},
+    {"workspace", "addresses", "cells", "exits", "loading"},
     {"settings", "records"},
 ]
 ROOMS = {  # the floors inside a part; "": the files that stand in no room of their own
@@ -274,7 +274,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
         *("tracking/left_runs.py", "training/left_trials.py"),
     ),
     "test_cli.py": ("completion.py", "examples.py", "exits.py"),
-    "serving/test_export.py": ("serving/engines.py", "stages/export.py"),
+    "serving/test_export.py": ("loading.py", "serving/engines.py", "stages/export.py"),
     "serving/test_folder.py": (*("serving/predictions.py", "serving/folder_panels.py", "stages/predict.py"),),
     "models/test_backbones.py": ("models/body.py",),
     "stages/test_compare.py": ("project/comparison_files.py",),

@@ -1,7 +1,6 @@
 """The command line: one sub-command per verb, its stage imported only when called."""
 
 import argparse
-import gc
 import importlib
 import json
 import math
@@ -20,6 +19,7 @@ from hilum.addresses import mask
 from hilum.completion import SHELLS, PrintCompletion
 from hilum.examples import EXAMPLES
 from hilum.exits import DONE, EXITS, FOUND, INTERRUPTED, MISUSED, REFUSED, FoundError
+from hilum.loading import loading
 from hilum.progress import end_bar, lines_to, say
 
 CHAMPION = "models:/hilum@champion"
@@ -227,7 +227,7 @@ def _run(verb: str, chosen: dict[str, Any]) -> Mapping[str, Any]:
         from hilum.project.earlier_stages import check_earlier
 
         check_earlier(verb, chosen)
-    with _without_banners(), _without_collector():
+    with loading():
         stage = importlib.import_module(f"hilum.stages.{verb}")
     found = stage.run(**chosen)
     from hilum.project.stage_records import keep_record
@@ -263,32 +263,6 @@ def _keep_freed_memory() -> None:
     larger one freed (up to 32 MiB: `man mallopt`, M_MMAP_THRESHOLD). Elsewhere this does nothing.
     """
     bytearray(31 << 20)
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """No garbage collection while packages load, nor of their objects later: they stay, and it takes a fifth of the loading."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-@contextmanager
-def _without_banners() -> Iterator[None]:
-    """Hide TensorFlow's start-up lines about processors; failures still raise."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

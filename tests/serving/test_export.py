@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -100,6 +101,17 @@ def test_a_model_of_three_channels_and_one_without_facts_are_read(project: Path,
     images = [np.array(Image.open(project / "films" / key), np.float32) for key in found]
     expected = network.predict(np.repeat(np.stack(images)[..., None], 3, axis=-1), verbose=0)
     np.testing.assert_allclose(list(found.values()), expected, atol=1e-5)
+
+
+def test_a_model_of_keras_is_predicted_without_banners_of_its_packages(project: Path) -> None:
+    MODELS["softmax"]().save(project / "theirs.keras")
+    command = ["predict", "--model", "theirs.keras", "--images", "films", "--out", "out.csv", *TELL]
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    ended = subprocess.run(
+        [sys.executable, "-c", SLIM, *command], cwd=project, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert ended.returncode == 0 and ended.stderr == ""
+    assert "tensorflow" in ended.stdout.splitlines()[-1]
 
 
 def spoil(project: Path, fault: str) -> list[str]:

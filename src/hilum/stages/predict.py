@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from hilum.loading import loading
 from hilum.project.clone import check_full_path
 from hilum.serving.engines import find_engine, open_exported
 from hilum.serving.folder import predict_folder
@@ -36,12 +37,13 @@ def run(
 
 
 def _predict_by_keras(model: str, images: Path, out: Path, explain: str, told: Told) -> dict[str, Any]:
-    from hilum.explain.methods.registry import METHODS  # here, because an exported model is predicted without TensorFlow
-    from hilum.serving.folder import panels_beside
-    from hilum.serving.folder_panels import Panels
-    from hilum.serving.opening import check_names, choose_methods, open_served
-    from hilum.serving.verdicts import read_verdicts
-    from hilum.settings.params import read_params
+    with loading():  # here, because an exported model is predicted without TensorFlow
+        from hilum.explain.methods.registry import METHODS
+        from hilum.serving.folder import panels_beside
+        from hilum.serving.folder_panels import Panels
+        from hilum.serving.opening import check_names, choose_methods, open_served
+        from hilum.serving.verdicts import read_verdicts
+        from hilum.settings.params import read_params
 
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
