@@ -126,9 +126,6 @@ def machine() -> Any:
     import keras
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-
     def build() -> keras.Model:
         grey = keras.Input((SIZE, SIZE, 1), name="grey")
         x = keras.layers.Rescaling(1 / 127.5, -1.0)(grey)
@@ -277,12 +274,19 @@ def gradient_of_machine() -> Any:
     return odds_gradient(machine()[1])
 
 
+def use_one_thread() -> None:
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
 def settle(work: Path, done: str, jobs: list[Any], workers: int, *further: Any) -> None:
     """Run `train` or `audit` on every job, several processes at a time."""
     from hilum.progress import bar
 
     show = bar("models trained" if done == "train" else "models audited")
-    with multiprocessing.get_context("spawn").Pool(workers) as pool_of:
+    with multiprocessing.get_context("spawn").Pool(workers, use_one_thread) as pool_of:
         calls = [pool_of.apply_async(globals()[done], (work, job, *further)) for job in jobs]
         for i, call in enumerate(calls):
             call.get()

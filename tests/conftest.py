@@ -34,6 +34,15 @@ def shared() -> Path:
     return pytest.skip("needs the real films of ../shared, which a stranger's clone does not have")
 
 
+@pytest.fixture(autouse=True)
+def same_environment() -> Iterator[None]:
+    """What a test, or MLflow in it, writes into the environment ends with the test."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def make_project() -> Callable[..., Workspace]:
     """A function that writes params.yaml (the repository's with some values replaced) and dvc.yaml into a folder."""

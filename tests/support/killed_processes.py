@@ -22,8 +22,9 @@ class Nursery:
 
     def __init__(self, log: Path) -> None:
         self.log = log
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}  # what earlier tests set
         self.process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log.open("w"), text=True
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log.open("w"), text=True, env=clean
         )
 
     def run(self, work: str, after: float | None = None, **given: Any) -> tuple[int, float]:
