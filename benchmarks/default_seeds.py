@@ -33,6 +33,7 @@ from hilum.project.overrides import merge
 from hilum.records import Predictions
 from hilum.results import read_json, read_predictions, write_json
 from hilum.settings.params import Params, check_params
+from hilum.settings.sources import PhantomSource
 from hilum.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,6 +56,9 @@ SEARCHED = {"dropout": {"low": 0.0, "high": 0.5, "start": 0.2}, "weight_decay": 
 FIXED = {"dropout": 0.2, "weight_decay": 1e-4}
 SMALL = {"backbone": "mobilenet_025", "weights": "pretrained"}
 LITE = {"backbone": "efficientnet_lite0", "weights": "imagenet"}
+CUT = {**LITE, "options": {"blocks": 11}}
+CAREFUL = {"optimizer": {"name": "adamw", "weight_decay": 1e-4}, "schedule": {"warmup": 1.0}, "batch_size": 16, "averaging": 0.98}
+WHOLE = {"unfreeze": "all", "epochs": 6, "learning_rate": 2e-4, "decay": "cosine", "batch_norm": "auto"}
 ARMS: dict[str, dict[str, Any]] = {
     "steps": {**SMALL, "head": SEARCHED, "phases": [STEPS]},
     "solved": {**SMALL, "phases": [SOLVED]},
@@ -63,9 +67,21 @@ ARMS: dict[str, dict[str, Any]] = {
     "solved_upper_searched": {**SMALL, "head": SEARCHED, "phases": [SOLVED, {**UPPER, "learning_rate": RATES}]},
     "lite0_solved": {**LITE, "phases": [SOLVED]},
     "lite0_solved_all": {**LITE, "head": FIXED, "phases": [SOLVED, ALL]},
+    "lite0_whole": {**LITE, "head": FIXED, "phases": [SOLVED, WHOLE], "train": CAREFUL},
+    "lite0_cut_solved": {**CUT, "phases": [SOLVED]},
+    "lite0_cut_whole": {**CUT, "head": FIXED, "phases": [SOLVED, WHOLE], "train": CAREFUL},
+    "lite0_cut_steps_whole": {**CUT, "head": SEARCHED, "phases": [STEPS, WHOLE], "train": CAREFUL},
 }
 SMALL_ARMS = tuple(name for name, arm in ARMS.items() if arm["backbone"] == "mobilenet_025")
-LITE_ARMS = tuple(name for name in ARMS if name not in SMALL_ARMS)
+LITE_ARMS = ("lite0_solved", "lite0_solved_all")
+CUT_ARMS = ("lite0_cut_solved", "lite0_cut_whole", "lite0_cut_steps_whole")
+
+
+def faint(contrast: float) -> dict[str, Any]:
+    """Films of 96 px, on which the findings have so much of their contrast."""
+    return {"acquire": {"sources": {"phantom": {"contrast": contrast}}}, "prepare": {"size": 96}}
+
+
 CANDIDATES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {  # what differs from params.yaml, and the arms
     "16 epochs, 2e-3": ({"pretrain": {"epochs": 16, "learning_rate": 2e-3, "decay": "none"}}, SMALL_ARMS),
     "16 epochs, 2e-3, cosine": ({"pretrain": {"epochs": 16, "learning_rate": 2e-3, "decay": "cosine"}}, SMALL_ARMS),
@@ -76,6 +92,7 @@ CANDIDATES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {  # what differ
         {"acquire": {"sources": {"phantom": {"size": 64}, "phantom-findings": {"size": 64}}}, "prepare": {"size": 64}},
         LITE_ARMS,
     ),
+    **{f"ImageNet, contrast {share}": (faint(share), ("lite0_solved", "lite0_whole", *CUT_ARMS)) for share in (0.6, 0.5, 0.4)},
 }
 PAIRS = (  # reference, arm
     ("steps", "steps_upper"),
@@ -83,6 +100,9 @@ PAIRS = (  # reference, arm
     ("solved", "solved_upper"),
     ("solved", "solved_upper_searched"),
     ("lite0_solved", "lite0_solved_all"),
+    ("lite0_solved", "lite0_whole"),
+    ("lite0_cut_solved", "lite0_cut_whole"),
+    ("lite0_cut_solved", "lite0_cut_steps_whole"),
 )
 
 
@@ -123,8 +143,9 @@ def folder_of(work: Path, candidate: str, seed: int) -> Path:
 
 
 def films_of(work: Path, params: Params) -> Path:
-    drawn = params.acquire.sources["phantom"].size  # type: ignore[union-attr]
-    return work / "films" / f"{drawn}-{params.prepare.size}"
+    drawn = params.acquire.sources["phantom"]
+    assert isinstance(drawn, PhantomSource)
+    return work / "films" / f"{drawn.size}-{params.prepare.size}-{drawn.contrast}"
 
 
 def prepare_films(work: Path, params: Params) -> None:

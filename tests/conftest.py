@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from killed_processes import Nursery
+from stepping import shrink_arms
 
 from hilum.workspace import Workspace
 
@@ -48,7 +49,7 @@ def make_project() -> Callable[..., Workspace]:
     """A function that writes params.yaml (the repository's with some values replaced) and dvc.yaml into a folder."""
 
     def make(root: Path, **changes: Any) -> Workspace:
-        values = yaml.safe_load((ROOT / "params.yaml").read_text())
+        values = shrink_arms(yaml.safe_load((ROOT / "params.yaml").read_text()))
         values["acquire"]["sources"]["phantom"].update(films=FILMS, size=64)
         values["prepare"]["size"] = 64
         values["split"].update(explain_films=4, tuning_films=3)

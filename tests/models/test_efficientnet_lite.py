@@ -164,6 +164,30 @@ def test_weights_of_another_size_of_it_are_refused(name: str) -> None:
         build_efficientnet_lite(**row.options, input_shape=(32, 32, 3), weights=other.imagenet)
 
 
+@pytest.mark.parametrize(
+    ("blocks", "last", "cells"), [(11, "block_11_add", 4), (9, "block_9_project_bn", 4), (12, "block_12_project_bn", 2)]
+)
+def test_it_ends_with_a_block_where_an_arm_says_so(blocks: int, last: str, cells: int) -> None:
+    whole = build("efficientnet_lite0", 64, weights="imagenet")
+    short = build("efficientnet_lite0", 64, weights="imagenet", options={"blocks": blocks})
+    names = [layer.name for layer in backbone_layers(short)]
+    assert list(backbone_blocks(short)) == ["stem", *(f"block_{i}" for i in range(1, blocks + 1))]
+    assert names == [layer.name for layer in backbone_layers(whole)][: len(names)]
+    for name in names:
+        assert all(map(np.array_equal, short.get_layer(name).get_weights(), whole.get_layer(name).get_weights())), name
+    assert last_convolution(short) == last
+    assert short.get_layer(last_convolution(short)).output.shape[1:3] == (cells, cells)
+    films = draw_films(2)
+    np.testing.assert_array_equal(cut(short, last_convolution(short))[0](films), cut(whole, last_convolution(short))[0](films))
+
+
+@pytest.mark.parametrize(("name", "most"), [("efficientnet_lite0", 15), ("efficientnet_lite2", 20)])
+def test_more_blocks_than_lie_below_the_top_are_refused(name: str, most: int) -> None:
+    find_backbone(name, {"blocks": most})
+    with pytest.raises(ValueError, match=rf"options\.blocks of this network must be at most {most}, got {most + 1}"):
+        find_backbone(name, {"blocks": most + 1})
+
+
 def test_a_classifier_of_its_own_is_not_built() -> None:
     with pytest.raises(ValueError, match="without its classifier, got include_top=True"):
         build_efficientnet_lite(1.0, 1.0, input_shape=(32, 32, 3), include_top=True)

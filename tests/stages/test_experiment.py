@@ -90,6 +90,35 @@ def test_a_recipe_that_takes_a_whole_section_away_is_told_so(project: Path, sect
         check_params(override(project, "small", "train.seed=3"))
 
 
+def test_another_backbone_takes_the_place_of_the_options_of_the_last_one(project: Path) -> None:
+    default = yaml.safe_load((ROOT / "params.yaml").read_text())
+    alpha = {"backbone": "mobilenetv2", "options": {"alpha": 0.35}}
+    write_recipe(project, {"arms": {"baseline": {"backbone": "mobilenetv2"}, "finetuned": alpha}})
+    assert default["arms"]["baseline"]["options"], "there is something to take the place of"
+    told = [
+        apply_overrides(default, project, "", "", ["backbone=mobilenet_025"]),
+        apply_overrides(default, project, "", "arms.baseline.backbone=vgg16", []),
+        apply_overrides(default, project, "small", "", []),
+        apply_overrides(default, project, "", "arms.baseline.options={alpha: 0.5}", ["backbone=mobilenetv2"]),
+        apply_overrides(default, project, "", "arms.baseline.options={blocks: 9}", ["backbone=efficientnet_lite1"]),
+        apply_overrides(default, project, "", "arms.baseline.options.blocks=9", []),
+        apply_overrides(default, project, "", "", ["backbone=efficientnet_lite0"]),
+    ]
+    options = [tuple(values["arms"][name].get("options") for name in ("baseline", "finetuned")) for values in told]
+    cut = default["arms"]["finetuned"]["options"]
+    assert options == [
+        (None, None),
+        (None, cut),
+        (None, {"alpha": 0.35}),
+        ({"alpha": 0.5}, None),
+        ({"blocks": 9}, None),
+        ({"blocks": 9}, cut),
+        (cut, cut),
+    ]
+    for values in told:
+        check_params(values)
+
+
 def test_the_written_values_are_left_as_they_are(project: Path) -> None:
     before = copy.deepcopy(WRITTEN)
     override(project, "small", "arms.baseline.phases.0.epochs=1", ["films=100"])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from stepping import HEAD, NETWORK, STEPS, UPPER
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
@@ -26,8 +27,11 @@ SMALL = {
     "tune.trials": 3,
     "train.patience": 3,
     "train.augment.views": 2,
-    "arms.finetuned.phases.0.epochs": 3,
-    "arms.finetuned.phases.1.epochs": 2,
+    "arms.finetuned": {  # not the default's network, so that there is something to pretrain
+        **NETWORK,
+        "head": HEAD,
+        "phases": [{**STEPS, "epochs": 3}, {**UPPER, "epochs": 2}],
+    },
     "evaluate.bootstrap": 60,
     "explain.bootstrap": 60,
     "explain.confidence": 0.99,

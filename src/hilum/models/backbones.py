@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -71,8 +72,8 @@ def _small_cnn(**arguments: Any) -> Any:
 
 def _fit_small_cnn(options: Options) -> dict[str, Any]:
     """Each block halves the cells, and the last one still has some."""
-    count = int(options["blocks"])
-    return {"blocks": tuple(f"block_{i}" for i in range(1, count + 1)), "smallest": max(32, 2**count)}
+    count = _count(options, 9)
+    return {"blocks": _numbered_blocks(count), "smallest": max(32, 2**count)}
 
 
 def _lite_weights(number: int, sha256: str) -> PackagedWeights:
@@ -83,9 +84,29 @@ def _lite_weights(number: int, sha256: str) -> PackagedWeights:
 
 
 def _lite(width: float, depth: float, blocks: tuple[str, ...], number: int, sha256: str) -> Backbone:
-    options = {"width": width, "depth": depth}
-    imagenet = _lite_weights(number, sha256)
-    return Backbone(_efficientnet_lite, options, LITE, _BLOCK, blocks, "top_conv_relu", names="place", imagenet=imagenet)
+    return Backbone(
+        _efficientnet_lite,
+        {"width": width, "depth": depth},
+        LITE,
+        _BLOCK,
+        blocks,
+        r"top_conv_relu|block_\d+_(?:project_bn|add)",
+        names="place",
+        imagenet=_lite_weights(number, sha256),
+        parameters=("blocks",),
+        fit=partial(_fit_lite, len(blocks) - 2),
+    )
+
+
+def _fit_lite(most: int, options: Options) -> dict[str, Any]:
+    """The network ends with the output of one of its blocks, below `top`."""
+    return {"blocks": ("stem", *_numbered_blocks(_count(options, most - 1)))}
+
+
+def _count(options: Options, most: int) -> int:
+    if (count := int(options["blocks"])) > most:
+        raise ValueError(f"options.blocks of this network must be at most {most}, got {count}")
+    return count
 
 
 def _small(concatenate: bool, maps: str) -> Backbone:

@@ -39,32 +39,45 @@ def build_efficientnet_lite(
     input_shape: tuple[int, int, int] | None = None,
     include_top: bool = False,
     weights: str | PackagedWeights | None = None,
+    blocks: int | None = None,
 ) -> keras.Model:
     """Build the network without its classifier, with the signature of keras.applications: (H, W, 3) -> (h, w, 1280).
 
     width: factor on the filters of the stages; depth: factor on their repeats.
     weights: None for random ones, a file that `save_backbone` wrote, or the file of a package.
+    blocks: the network ends with this block, from 1 to one less than there are: finer cells; None: it has all blocks and `top`.
 
     Raises:
-        ValueError: a classifier is requested, or the weights are those of another network.
+        ValueError: a classifier is requested, there are no such blocks, or the weights are those of another network.
     """
     if include_top:
         raise ValueError("EfficientNet-Lite must be built without its classifier, got include_top=True; leave it out")
     image = keras.Input(input_shape) if input_tensor is None else input_tensor
     x = _step(image, _convolution(STEM, 3, 2, "stem_conv"))
-    number = 0
-    for i, (expansion, kernel, stride, filters, repeats) in enumerate(STAGES):
-        deep = repeats if i in (0, len(STAGES) - 1) else math.ceil(depth * repeats)
-        for repeat in range(deep):
-            number += 1
-            x = _block(x, f"block_{number}", expansion, kernel, 1 if repeat else stride, _scaled(filters, width))
-    x = _step(x, _convolution(TOP, 1, 1, "top_conv"))
+    plan = _plan(width, depth)
+    if blocks is not None and not 1 <= blocks < len(plan):
+        raise ValueError(
+            f"blocks of this EfficientNet-Lite must be from 1 to {len(plan) - 1}, got {blocks}; leave it out for all"
+        )
+    for number, shape in enumerate(plan[:blocks], 1):
+        x = _block(x, f"block_{number}", *shape)
+    if blocks is None:
+        x = _step(x, _convolution(TOP, 1, 1, "top_conv"))
     body = keras.Model(keras.utils.get_source_inputs(image), x, name="efficientnet_lite")
     if isinstance(weights, PackagedWeights):
-        _place(body, read_packaged(weights))
+        _place(body, read_packaged(weights), blocks)
     elif weights is not None:
         body.load_weights(weights)
     return body
+
+
+def _plan(width: float, depth: float) -> list[tuple[int, int, int, int]]:
+    """Expansion, side of the kernel, stride and filters of each block."""
+    plan = []
+    for i, (expansion, kernel, stride, filters, repeats) in enumerate(STAGES):
+        deep = repeats if i in (0, len(STAGES) - 1) else math.ceil(depth * repeats)
+        plan += [(expansion, kernel, 1 if repeat else stride, _scaled(filters, width)) for repeat in range(deep)]
+    return plan
 
 
 def _scaled(filters: int, width: float) -> int:
@@ -101,14 +114,23 @@ def _block(x: Any, name: str, expansion: int, kernel: int, stride: int, filters:
     return keras.layers.Add(name=f"{name}_add")([inside, x]) if stride == 1 and filters == channels else inside
 
 
-def _place(body: keras.Model, tensors: dict[str, NDArray[Any]]) -> None:
-    """Give each layer its tensors of PyTorch's file. The classifier and the batch counters are not used."""
+def _place(body: keras.Model, tensors: dict[str, NDArray[Any]], blocks: int | None) -> None:
+    """Give each layer its tensors of PyTorch's file. Classifier, batch counters and what lies above `blocks` are not used."""
     given = {name for name in tensors if not name.startswith("_fc.") and not name.endswith(".num_batches_tracked")}
+    if blocks is not None:
+        given = {name for name in given if _block_in_file(name) < blocks}
     wanted = {layer: _names_in_file(layer) for layer in body.layers if layer.weights}
     if strange := sorted(given.symmetric_difference(name for names in wanted.values() for name in names)):
         raise ValueError(f"weights must be those of this network, got another {strange[0]}; name those of its own package")
     for layer, names in wanted.items():
         layer.set_weights([_turned(layer, tensors[name]) for name in names])
+
+
+def _block_in_file(name: str) -> float:
+    """The number of a tensor's block in PyTorch's file, counted from 0; below 0 in the stem, above all in the top."""
+    if name.startswith("_blocks."):
+        return int(name.split(".")[1])
+    return -1 if name.startswith(("_conv_stem.", "_bn0.")) else math.inf
 
 
 def _names_in_file(layer: keras.layers.Layer) -> list[str]:

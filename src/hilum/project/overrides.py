@@ -34,6 +34,7 @@ NAMED = {
     },
 }
 ROOT = re.compile(r"acquire\.sources\.([^.]+)\.root")  # of an existing source
+OPTIONS = re.compile(r"arms\.([^.]+)\.options\b")
 MISSING = object()
 
 
@@ -45,7 +46,9 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
         if not file.is_file():
             known = ", ".join(sorted(path.stem for path in (root / "recipes").glob("*.yaml")))
             raise ValueError(f"recipe must be one of {known}, got {recipe!r}")
-        values = merge(values, unshare(read_yaml(file.read_text())))
+        changes = unshare(read_yaml(file.read_text()))
+        values = shed_options(values, merge(values, changes), changes)
+    before = unshare(values)
     for pair in named:
         key, _, text = pair.partition("=")
         if key not in NAMED:
@@ -55,6 +58,8 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
                 refuse_steps(pair, place, values)
                 value = read_value(pair, f"{place}.0" if key == "source" else place, text, values)
                 put(values, place, [value] if key == "source" else value)
+    values = shed_options(before, values, {})
+    before, named_options = unshare(values), {}
     for pair in shlex.split(pairs):
         key, equals, text = pair.partition("=")
         if not equals:
@@ -62,7 +67,33 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
         if ROOT.fullmatch(key):
             continue
         put(values, key, read_value(pair, key, text, values))
-    return name_fold_arms(written, values)
+        if found := OPTIONS.match(key):
+            named_options[found[1]] = {"options": True}
+    return name_fold_arms(written, shed_options(before, values, {"arms": named_options}))
+
+
+def shed_options(before: Any, after: Any, named: Any) -> Any:
+    """Values in which an arm whose backbone has changed has lost the options of the old one: another takes others, or none.
+
+    named: the changes; options that they name stay.
+    """
+    arms = after.get("arms") if isinstance(after, Mapping) else None
+    if not isinstance(arms, Mapping):  # another shape than that of params.yaml: `check_params` reports it
+        return after
+    return {**after, "arms": {name: _shed(arm, _arm_of(before, name), _arm_of(named, name)) for name, arm in arms.items()}}
+
+
+def _arm_of(values: Any, name: str) -> Mapping[str, Any]:
+    found = values
+    for key in ("arms", name):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _shed(arm: Any, old: Mapping[str, Any], named: Mapping[str, Any]) -> Any:
+    if not isinstance(arm, Mapping) or not old or arm.get("backbone") == old.get("backbone") or "options" in named:
+        return arm
+    return {key: value for key, value in arm.items() if key != "options"}
 
 
 def choose_roots(wanted: Any, pairs: str, named: list[str]) -> dict[str, str]:

@@ -165,7 +165,7 @@ class Options(Section):
     """What of a backbone an arm chooses; each backbone takes some of them: see models/backbones.py."""
 
     alpha: Annotated[float, Field(ge=0.1, le=2)] | None = None
-    blocks: Annotated[int, Field(ge=1, le=9)] | None = None
+    blocks: Annotated[int, Field(ge=1)] | None = None
     filters: Annotated[int, Field(ge=1, le=1024)] | None = None
     growth: Annotated[float, Field(ge=0.25, le=4)] | None = None
     kernel: Annotated[int, Field(ge=1, le=15)] | None = None

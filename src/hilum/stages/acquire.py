@@ -33,6 +33,7 @@ def run(source: str) -> None:
             shortcut_kind=settings.shortcut.kind,
             shortcut_finding=settings.shortcut.finding,
             shortcut_strength=settings.shortcut.strength,
+            contrast=settings.contrast,
             on_film=bar(f"{source}: films drawn"),
         )
     else:

@@ -113,6 +113,21 @@ def test_bones_are_white_and_air_is_dark(everyone: tuple[pd.DataFrame, DrawnFilm
         assert np.median(film[lung]) < np.median(abdomen) - 40
 
 
+def test_with_less_contrast_a_finding_changes_its_place_less_and_nothing_else() -> None:
+    rows = population(films=48, findings=TASK)
+    whole, half = (draw_films(rows, size=96, shortcut_kind="none", contrast=share) for share in (1.0, 0.5))
+    healthy = draw_films(rows.assign(finding="normal"), size=96, shortcut_kind="none").films.astype(float)
+    for masks in ("lung_masks", "lesion_masks"):
+        np.testing.assert_array_equal(getattr(whole, masks), getattr(half, masks))
+    for finding in TASK:
+        own = (rows["finding"] == finding).to_numpy()
+        much, less = (np.abs(drawn.films[own] - healthy[own])[whole.lesion_masks[own]] for drawn in (whole, half))
+        if finding == "normal":
+            np.testing.assert_array_equal(whole.films[own], half.films[own])
+        else:
+            assert 0.35 < less.mean() / much.mean() < 0.65
+
+
 def test_both_lungs_lie_inside_the_film(everyone: tuple[pd.DataFrame, DrawnFilms]) -> None:
     _, drawn = everyone
     for lung in drawn.lung_masks:

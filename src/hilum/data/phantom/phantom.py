@@ -64,11 +64,12 @@ class DrawnFilms:
     shortcut_masks: Masks
 
 
-def draw_films(population: pd.DataFrame, *, size: int, shortcut_kind: str) -> DrawnFilms:
+def draw_films(population: pd.DataFrame, *, size: int, shortcut_kind: str, contrast: float = 1.0) -> DrawnFilms:
     """Films of the rows of `draw_population`, `size` x `size` pixels; a film depends on its own row alone.
 
     Rows may be cut, reordered or edited (another finding, with the shortcut or without): the same seeds give the same chest.
-    shortcut_kind: name in SHORTCUTS, planted where `has_shortcut` is True. Memory grows with the rows: pass a few at a time.
+    shortcut_kind: name in SHORTCUTS, planted where `has_shortcut` is True. contrast: factor on what findings replace of the
+    lungs' air, above 0 to 1: with less they are harder to see, and as large. Memory grows with the rows: pass a few at a time.
 
     Raises: ValueError for a size below 64 or an unknown kind.
     """
@@ -87,7 +88,7 @@ def draw_films(population: pd.DataFrame, *, size: int, shortcut_kind: str) -> Dr
     belongs = np.where(thorax.lung_mask | (finding == "cardiomegaly")[:, None, None], belongs, 0)
     lesions = belongs > 0.35 * np.clip(belongs.max(axis=(1, 2), keepdims=True), 1e-6, 1)
     hospitals = population["hospital"].tolist()
-    grey = expose(attenuate(thorax, build, share), exposure, hospitals, _noise(film, 2, size))
+    grey = expose(attenuate(thorax, build, np.float32(contrast) * share), exposure, hospitals, _noise(film, 2, size))
     burn_letters(grey, hospitals, exposure)
     shortcuts = shortcut_place(shortcut_kind, size) & population["has_shortcut"].to_numpy(bool)[:, None, None]
     grey = plant(grey, shortcuts, shortcut_kind)
@@ -144,11 +145,12 @@ def write_phantoms(
     shortcut_finding: str,
     shortcut_strength: float,
     on_film: Callable[[int, int], None],
+    contrast: float = 1.0,
 ) -> None:
     """Write films, masks and metadata.csv below `root`; the same arguments give the same bytes.
 
     films/ID.png is 8 bit grey, size x size; lung_masks/ID.png, lesion_masks/ID.png (only where there is a lesion) and,
-    with a shortcut, mark_masks/ID.png are 1 bit. on_film(films done, films) is called after each batch.
+    with a shortcut, mark_masks/ID.png are 1 bit. contrast: see `draw_films`. on_film(films done, films) follows each batch.
 
     Raises: ValueError naming what is wrong with the arguments.
     """
@@ -163,15 +165,15 @@ def write_phantoms(
     chunks = [population.iloc[start : start + CHUNK] for start in range(0, films, CHUNK)]
     has_lesion: list[bool] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy and Pillow release the interpreter lock
-        for found in pool.map(lambda rows: _write_chunk(root, rows, size, shortcut_kind), chunks):
+        for found in pool.map(lambda rows: _write_chunk(root, rows, size, shortcut_kind, contrast), chunks):
             has_lesion.extend(found)
             on_film(len(has_lesion), films)
     _metadata(population, np.array(has_lesion)).to_csv(root / "metadata.csv", index=False, lineterminator="\n")
 
 
-def _write_chunk(root: Path, rows: pd.DataFrame, size: int, shortcut_kind: str) -> list[bool]:
+def _write_chunk(root: Path, rows: pd.DataFrame, size: int, shortcut_kind: str, contrast: float) -> list[bool]:
     """Draw and write a few films and their masks; returns which of them show a lesion."""
-    drawn = draw_films(rows, size=size, shortcut_kind=shortcut_kind)
+    drawn = draw_films(rows, size=size, shortcut_kind=shortcut_kind, contrast=contrast)
     has_lesion = [bool(mask.any()) for mask in drawn.lesion_masks]
     for i, name in enumerate(rows["image_id"]):
         file = f"{name}.png"
