@@ -1,5 +1,6 @@
 """The run that a folder of results belongs to, and what is logged from it, for stages and for `publish`."""
 
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -170,7 +171,7 @@ def log_films(run: Run, workspace: Workspace, part: str) -> None:
 
 
 def register(run: Run, workspace: Workspace, arm: str, model_name: str, settings: Mapping[str, Any]) -> None:
-    """Log the Keras model with the facts of model.json and register it."""
+    """Log the Keras model with the facts of model.json, and once more as one that takes the bytes of films; register both."""
     from hilum.models.classifier import load_classifier
     from hilum.models.forward import predictor
 
@@ -181,6 +182,10 @@ def register(run: Run, workspace: Workspace, arm: str, model_name: str, settings
     metadata = {**settings["model"], "run_key": run_key(settings), "arm": arm}
     version = run.log_model(model, example, predictor(model)(example), metadata, means, model_name)
     run.tag({"registered_version": version})
+    film = io.BytesIO()
+    Image.fromarray(np.rint(example[0, :, :, 0]).astype(np.uint8)).save(film, format="png")
+    file = workspace.arm(arm, "training") / "model.keras"
+    run.log_film_model(file, settings["model"], film.getvalue(), metadata, model_name)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ def everything() -> dict[str, dict[str, float]]:
     training = [f"calibration/{name}" for name in ("temperature", "films", "patients", *fit, *(f"bias/{c}" for c in CLASSES))]
     training += [f"imbalance/weight/{name}" for name in CLASSES] + ["penalty/phases.0", "best/val/log_loss"]
     evaluation = [f"{part}/{name}{end}" for part, name, end in product(("val", "test"), names, ENDS)]
+    evaluation += ["subgroups/served_worse", "subgroups/measured"]
     found = {"training": training, "evaluation": [*evaluation, *baselines, "flagged/acquisition_only", "majority/accuracy"]}
     found |= {"explanations": [*maps, *pairs], "audit": [f"audit/{name}" for name in audited], "tuning": []}
     return {folder: dict.fromkeys(keys, 0.5) for folder, keys in found.items()}

@@ -76,6 +76,7 @@ class ComparisonPage:
     audit: the section on the audit as HTML, may be empty.
     sanity: of `sanity_section.render_sanity`, may be empty.
     folds: of `folds_section.render_folds`, empty where there were no folds.
+    subgroups: of `subgroups.render_subgroups`, may be empty.
     repeats: of `repeats.render_repeats`, None where every arm was trained once.
     simultaneous: of `simultaneous.compare_at_once`, or None: then each interval of a difference is that of its arm alone.
     charts: of `charts.draw_charts`, with the script `bundle` that draws them; room: of `film_room.render_room`, may be empty.
@@ -103,6 +104,7 @@ class ComparisonPage:
     folds: str
     audit: str
     sanity: str
+    subgroups: str = ""
     repeats: PageRepeats | None = None
     simultaneous: pd.DataFrame | None = None
     charts: list[ChartPart] = field(default_factory=list)

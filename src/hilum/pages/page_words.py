@@ -17,6 +17,7 @@ from hilum.pages.explanations import Agreement, MeasureNote, agree
 from hilum.pages.levels import Levels, interval_name, name_intervals, name_resamples, read_setting, tell_resamples
 from hilum.pages.numbers import number
 from hilum.pages.sanity import SanityResults
+from hilum.pages.subgroups import read_subgroups, warn_of_subgroups
 from hilum.results import read_json, read_table
 from hilum.settings.params import Params
 from hilum.workspace import Workspace
@@ -177,5 +178,6 @@ def find_warnings(arms: dict[str, ArmResults], params: Params, workspace: Worksp
     manifest = read_manifest(workspace.prepared / "manifest.csv")
     if manifest["source"].nunique() > 1:
         warnings += warn_of_confounding(manifest)
+    warnings += warn_of_subgroups(read_subgroups(folders(arms, "evaluation")))
     notes = workspace.prepared / "notes.txt"
     return warnings + [line for line in notes.read_text().splitlines() if line]

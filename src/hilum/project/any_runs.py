@@ -171,7 +171,7 @@ def _class_tables(
 
 
 def _unmeasured(arms: Mapping[str, ArmResults], *having: Mapping[str, Any]) -> list[str]:
-    told = ["The shortcut baselines: they were measured on each run's own test films and stand on its own page."]
+    told = ["The shortcut baselines and subgroups: they were measured on each run's own test films and stand on its own page."]
     for what, found in zip(("measures of maps", "audit"), having, strict=True):
         if lacking := [name for name in arms if name not in found]:
             told.append(f"The {what} of {', '.join(lacking)}: there {'is' if what == 'audit' else 'are'} none.")

@@ -1,9 +1,9 @@
 """A served model's predictions: class and probabilities of each film, or why there are none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,10 @@ from hilum.explain.explained_model import Predict
 from hilum.records import FORMER
 from hilum.serving.prediction_table import Cells
 
+Key = TypeVar("Key", bound=Hashable)  # what names a film: its place or its name
 
-def prepare_film(film: Path, described: Mapping[str, Any]) -> CoveredFilm:
+
+def prepare_film(film: Path | BinaryIO, described: Mapping[str, Any]) -> CoveredFilm:
     """A film prepared as the model's own films, with a remark where it is outside their bit depth, and where something
     burned-in is still found.
 
@@ -82,15 +84,30 @@ def predict_films(
     classes, read = list(described["classes"]), [name for name in names if name in films]
     nothing = ["" for _ in classes]
     rows = {name: [name, "", *nothing, faults.get(name, ""), described["model_sha256"]] for name in names}
-    if read:
-        probabilities = predict(as_images(np.stack([films[name].film for name in read])))
-        predicted = decide(probabilities, described["threshold"], factors_of(described))
-        for name, row, k in zip(read, probabilities, predicted, strict=True):
-            if fault := tell_fault(row):
-                rows[name][-2] = fault
-            else:
-                rows[name][1:-2] = [classes[k], *(f"{p:.6g}" for p in row)]
+    found, odd = probabilities_of(predict, described, {name: films[name] for name in read})
+    for name, (predicted, row) in found.items():
+        rows[name][1:-2] = [predicted, *(f"{p:.6g}" for p in row)]
+    for name, fault in odd.items():
+        rows[name][-2] = fault
     return rows
+
+
+def probabilities_of(
+    predict: Predict, described: Mapping[str, Any], films: Mapping[Key, CoveredFilm]
+) -> tuple[dict[Key, tuple[str, list[float]]], dict[Key, str]]:
+    """The predicted class and the probabilities of each film, and why an output is not a prediction, by name."""
+    found: dict[Key, tuple[str, list[float]]] = {}
+    odd: dict[Key, str] = {}
+    if not films:
+        return found, odd
+    probabilities = predict(as_images(np.stack([film.film for film in films.values()])))
+    predicted = decide(probabilities, described["threshold"], factors_of(described))
+    for name, row, k in zip(films, probabilities, predicted, strict=True):
+        if fault := tell_fault(row):
+            odd[name] = fault
+        else:
+            found[name] = (described["classes"][k], row.tolist())
+    return found, odd
 
 
 def tell_fault(probabilities: NDArray[np.float64]) -> str:

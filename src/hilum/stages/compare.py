@@ -19,6 +19,7 @@ from hilum.pages.headline import flag_warnings, headline
 from hilum.pages.levels import Levels
 from hilum.pages.page_words import (
     find_warnings,
+    folders,
     gather_facts,
     measure_notes,
     name_levels,
@@ -27,6 +28,7 @@ from hilum.pages.page_words import (
     summarise_arm,
 )
 from hilum.pages.sanity import render_sanity
+from hilum.pages.subgroups import read_subgroups, render_subgroups, subgroup_charts
 from hilum.progress import bar, say
 from hilum.project.any_runs import write_page
 from hilum.project.champion import crown
@@ -150,12 +152,15 @@ def write_comparison(
 def draw_in_browser(
     arms: dict[str, ArmResults], simultaneous: pd.DataFrame, params: Params, workspace: Workspace, levels: Levels, films: bool
 ) -> dict[str, Any]:
-    """The fields of the page that a browser draws: charts and film room."""
+    """The fields of the page that a browser draws, charts and film room, and the subgroups beside their chart."""
     shown = {name: find_films(arm, workspace, {}) if films else None for name, arm in arms.items()}
     room, without = make_room(arms, params.compare.reference, shown, films)
+    subgroups = read_subgroups(folders(arms, "evaluation"))
+    charts = make_charts(arms, simultaneous, params.compare.reference, params.train.select, levels)
     return {
         "simultaneous": simultaneous,
-        "charts": make_charts(arms, simultaneous, params.compare.reference, params.train.select, levels),
+        "subgroups": render_subgroups(subgroups, levels.arms),
+        "charts": [*charts, *subgroup_charts(subgroups, levels.arms)],
         "bundle": load_bundle(workspace.cache),
         "room": room,
         "left_out": without,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hilum.data.prepared.examples import Examples, as_images
-from hilum.data.prepared.loading import SplitFilms, load_films, load_split, read_manifest
+from hilum.data.prepared.loading import SplitFilms, load_films, load_split, read_burned_in, read_manifest
 from hilum.evaluation.acquisition import acquisition_features, answer_by_features, source_features
 from hilum.evaluation.contact_sheet import draw_contact_sheet
 from hilum.evaluation.figures import calibration_figure, confusion_figure, learning_figure, pr_figure, roc_figure, scaling_figure
@@ -22,6 +22,7 @@ from hilum.evaluation.scoring.metrics import evaluate_all, with_bins
 from hilum.evaluation.shortcut_baselines import SEES, SHORTCUT_BASELINES, measure_shortcut_baselines, tell_flag
 from hilum.evaluation.statistics import Interval, flat_metrics, patient_bootstrap
 from hilum.evaluation.style import to_png
+from hilum.evaluation.subgroups import SUBGROUPS, flat_subgroups, measure_subgroups, name_groups, tell_subgroups
 from hilum.evaluation.tables import class_table, confusion_matrix, interval_table, pr_by_class, reliability_table, roc_by_class
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
@@ -30,7 +31,7 @@ from hilum.progress import bar, say
 from hilum.records import Films, Predictions
 from hilum.results import REPEATED, REPEATS, flatten, read_json, read_table, run_key, table_of, write_json, write_table
 from hilum.runs import arm_run, log_films, log_measured_repeats, log_results
-from hilum.settings.params import Evaluate, read_params
+from hilum.settings.params import Evaluate, Params, read_params
 from hilum.settings.training import Augment
 from hilum.tracking.opening import open_store
 from hilum.training.learning.augmentation import Changes, draw_views
@@ -55,6 +56,7 @@ def run(arm: str) -> dict[str, Any]:
         if (training / REPEATS).is_dir():
             write_repeats(folder, training, parts, params.evaluate, params.evaluate.seed, arm)
         write_films(folder, workspace)
+        served_worse = write_subgroups(folder, by_part["test"], params, workspace)
         flags = write_shortcut_baselines(folder, by_part["test"], params.evaluate, params.evaluate.seed, description, workspace)
         trained = read_json(training / "settings.json")
         draw_learning(folder, read_table(training / "history.csv"), trained, arm)
@@ -74,7 +76,9 @@ def run(arm: str) -> dict[str, Any]:
     tell_repeats(arm, metrics, description)
     for name in [name for name, told in flags.items() if told == "flagged"]:
         say(f"{arm}: flagged, not clearly above what {SEES[name][0]} can predict without the lungs")
-    return {"arm": arm, "metrics": metrics, "flags": flags}
+    for told in served_worse:
+        say(f"{arm}: {told}")
+    return {"arm": arm, "metrics": metrics, "flags": flags, "served_worse": served_worse}
 
 
 def predict_parts(training: Path, parts: Mapping[str, SplitFilms]) -> dict[str, Predictions]:
@@ -174,6 +178,18 @@ def write_films(folder: Path, workspace: Workspace) -> None:
     tables = [read_table(workspace.split / f"{part}.csv").assign(part=part) for part in ("train", *PARTS)]
     films = pd.concat(tables, ignore_index=True)[["image_id", "patient_id", "part"]]
     write_table(folder / "films.csv", films.assign(sha256=films["image_id"].map(known)))
+
+
+def write_subgroups(folder: Path, test: Predictions, params: Params, workspace: Workspace) -> list[str]:
+    """subgroups.csv: every group of test films under each measure, and its gap; a sentence for each that is served worse."""
+    manifest = read_manifest(workspace.prepared / "manifest.csv")
+    groups = name_groups(manifest, read_burned_in(workspace.prepared), params.split.confounding.age_groups)
+    of_films = groups.set_axis(manifest["image_id"]).loc[test.image_id.tolist()].reset_index(drop=True)
+    settings = params.evaluate
+    table = measure_subgroups(test, of_films, settings.bootstrap, settings.confidence, settings.seed)
+    write_table(folder / SUBGROUPS, table)
+    write_json(folder / "metrics.json", {**read_json(folder / "metrics.json"), **flat_subgroups(table)})
+    return tell_subgroups(table)
 
 
 def write_shortcut_baselines(

@@ -44,6 +44,7 @@ LOGGED: dict[str, tuple[Row, ...]] = {  # folder of results -> its rows
         Row("per class", tuple(f"test/{name}/*" for name in PER_CLASS)),
         Row("the saved model on validation films", tuple(f"val/{name}" for name in ON_VALIDATION)),
         Row("shortcut baselines", tuple(f"{name}/auroc_macro" for name in ABOVE)),
+        Row("subgroups", ("subgroups/served_worse", "subgroups/measured")),
     ),
     "explanations": (
         Row("maps", tuple(f"explain/{name}/*" for name in MAPS)),

@@ -1,9 +1,12 @@
-"""Writing a Keras model into a store: logged with a run, and registered."""
+"""Writing a model into a store: as Keras has it, and as one that takes the bytes of films; logged with a run, and registered."""
 
+import binascii
+import json
 import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,14 @@ from numpy.typing import NDArray
 from hilum.tracking.run_tags import DIGESTS, stored
 
 REGISTERED = "One version per training of an arm. `@champion` is what `predict` and the app serve; `@<arm>` is an arm's newest."
+
+FILMS = "-films"  # behind the name of the registered model: that of the one that takes the bytes of films
+LOADER = "hilum.serving.film_model"  # what MLflow loads that one with
+FILMS_NEED = ("keras", "tensorflow", "numpy", "pandas", "opencv-python-headless", "pillow", "pydicom", "scipy")
+REGISTERED_FILMS = (
+    "The same models, for films as PNG, JPEG or DICOM: `film` is the content of a file in base64, which hilum decodes under its "
+    "limits and prepares as its own films. Served where hilum is installed."
+)
 
 
 def log_model(
@@ -57,16 +68,60 @@ def log_model(
     return _register(client, run_id, logged.model_id, metadata, name)
 
 
-def _register(client: Any, run_id: str, model_id: str, metadata: Mapping[str, Any], name: str) -> str:
+def log_film_model(
+    client: Any, run_id: str, file: Path, facts: Mapping[str, Any], film: bytes, metadata: Mapping[str, Any], name: str
+) -> str:
+    """Log a model file once more, behind hilum's decoder, and register it as `name` + FILMS; returns the version.
+
+    facts: of model.json. film: an example, the content of a film's file. It is no output of the run: a run has one model, that
+    its metrics are linked to.
+    """
+    import mlflow.pyfunc
+    import pandas as pd
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    columns = [("string", "predicted"), *(("double", f"p_{name}") for name in facts["classes"])]
+    columns += [("string", key) for key in ("error", "remarks", "model_sha256")]
+    signature = ModelSignature(
+        Schema([ColSpec("string", "film")]), Schema([ColSpec(kind, key, required=False) for kind, key in columns])
+    )
+    example = pd.DataFrame({"film": [binascii.b2a_base64(film, newline=False).decode()]})
+    run = client.get_run(run_id)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "model"
+        mlflow.pyfunc.save_model(
+            str(place),
+            loader_module=LOADER,
+            data_path=str(file),
+            signature=signature,
+            input_example=example,
+            pip_requirements=[f"{package}=={version(package)}" for package in FILMS_NEED],
+            metadata=dict(metadata),
+        )
+        (place / "data" / "model.json").write_text(json.dumps(dict(facts)))
+        logged = client.create_logged_model(run.info.experiment_id, name="films", source_run_id=run_id)
+        description = Model.load(str(place))
+        description.run_id, description.model_id = run_id, logged.model_id
+        description.artifact_path = logged.artifact_location
+        description.save(str(place / "MLmodel"))
+        client.log_model_artifacts(logged.model_id, str(place))
+    client.finalize_logged_model(logged.model_id, "READY")
+    return _register(client, run_id, logged.model_id, metadata, f"{name}{FILMS}", REGISTERED_FILMS)
+
+
+def _register(
+    client: Any, run_id: str, model_id: str, metadata: Mapping[str, Any], name: str, description: str = REGISTERED
+) -> str:
     """Register a logged model as a version of `name`, with tags, a description and the alias of its arm; returns the version."""
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(name, description=REGISTERED)
+        client.create_registered_model(name, description=description)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    version = client.create_model_version(
+    made = client.create_model_version(
         name,
         f"models:/{model_id}",
         run_id=run_id,
@@ -75,8 +130,8 @@ def _register(client: Any, run_id: str, model_id: str, metadata: Mapping[str, An
         description=f"{metadata['arm']}, not evaluated yet.",
     )
     if is_alias(metadata["arm"]):
-        client.set_registered_model_alias(name, metadata["arm"], version.version)
-    return str(version.version)
+        client.set_registered_model_alias(name, metadata["arm"], made.version)
+    return str(made.version)
 
 
 def version_tags(metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hilum.addresses import mask
 from hilum.tracking.contact import Contact
 from hilum.tracking.logged_metrics import FILES_ONLY
-from hilum.tracking.logged_model import log_model
+from hilum.tracking.logged_model import log_film_model, log_model
 from hilum.tracking.run_tags import NOTE, stored
 
 BATCH = 1000  # most metrics that MLflow takes in one call
@@ -151,6 +151,11 @@ class Run:
         beside: a file stored with the model.
         """
         return log_model(self.client, self.id, model, example, probabilities, metadata, beside, name)
+
+    @_written
+    def log_film_model(self, file: Path, facts: Mapping[str, Any], film: bytes, metadata: Mapping[str, Any], name: str) -> str:
+        """Log a model file as one that takes the bytes of films, and register it; returns the version. See `log_film_model`."""
+        return log_film_model(self.client, self.id, file, facts, film, metadata, name)
 
     @_written
     def use_model(self, model_id: str) -> None:
