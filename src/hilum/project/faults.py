@@ -32,7 +32,7 @@ def find_faults(params: Params) -> list[str]:
 def _metric_faults(params: Params) -> list[str]:
     return [
         f"{key} must be one of {', '.join(VALIDATION_METRICS)}, got {metric!r}"
-        for key, metric in (("tune.metric", params.tune.metric), ("train.select", params.train.select))
+        for key, metric in (*(("tune.metric", metric) for metric in params.tune.metrics), ("train.select", params.train.select))
         if metric not in VALIDATION_METRICS
     ]
 
