@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from hilum.settings.search_space import Choices, Range, Section
 from hilum.settings.training import SOLVERS, Arm, ConvexPhase, Phase, Train
 
+WHOLE = ("epochs", "units")  # last words of keys of spaces whose values are whole numbers
 EXCLUDED = "excluded"  # in `prepare.labels`, instead of a class: findings to leave out
 
 
@@ -65,6 +66,11 @@ def spaces(arm: Arm) -> dict[str, Range | Choices]:
         found |= _inside(f"phases.{i}", phase)
     found |= _inside("train", arm.train)
     return {key: value for key, value in found.items() if isinstance(value, Range | Choices)}
+
+
+def is_whole(key: str) -> bool:
+    """Whether the values of a space are whole numbers."""
+    return key.rpartition(".")[2] in WHOLE
 
 
 def is_searched(space: Range | Choices, values: Mapping[str, Any]) -> bool:

@@ -29,7 +29,7 @@ class Pretrain(Section):
 
 
 class Tune(Section):
-    """A search. executor, workers: who runs trials; they decide no result. threads: of each worker, which decide the last bits."""
+    """A search. executor, workers: who runs it, which decides no result. threads: of each worker, which decide the last bits."""
 
     trials: Annotated[int, Field(ge=0)]
     minutes: Amount

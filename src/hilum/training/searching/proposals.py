@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from hilum.settings.meaning import draw_order, is_searched
 from hilum.settings.training import Tune
 from hilum.training.searching.pruning import Ask, Outcome, Past, Values
-from hilum.training.searching.samplers import EXHAUSTIVE, PRUNERS, Spaces, make_sampler, suggest
+from hilum.training.searching.samplers import EXHAUSTIVE, Spaces, make_pruner, make_sampler, suggest
 
 METRICS, HISTORY, NUMBER = "metrics", "history", "number"  # attributes of a stored trial
 
@@ -24,7 +24,7 @@ class Proposals:
     def __init__(self, name: str, spaces: Spaces, tune: Tune, signs: Mapping[str, int]) -> None:
         self.name, self.spaces, self.tune, self.signs = name, spaces, tune, signs
         self.storage = InMemoryStorage()
-        pruner = PRUNERS[tune.pruner](tune)  # some share their trials out, which the sampler must know
+        pruner = make_pruner(tune)  # some share their trials out, which the sampler must know
         self.study = optuna.create_study(
             study_name=name, storage=self.storage, directions=["maximize"] * len(signs), pruner=pruner
         )

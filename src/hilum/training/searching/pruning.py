@@ -9,7 +9,7 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from hilum.settings.training import Tune
-from hilum.training.searching.samplers import PRUNERS
+from hilum.training.searching.samplers import make_pruner
 
 Values = dict[str, Any]
 Report = Callable[[int, dict[str, float]], None]
@@ -85,7 +85,7 @@ class _Pruner:
     """Optuna's pruner over a study in memory: finished trials under their numbers, others as failed ones, which it skips."""
 
     def __init__(self, ask: Ask, tune: Tune) -> None:
-        self.study = optuna.create_study(study_name=ask.study, direction="maximize", pruner=PRUNERS[tune.pruner](tune))
+        self.study = optuna.create_study(study_name=ask.study, direction="maximize", pruner=make_pruner(tune))
         known = {past.number: past for past in ask.past}
         self.study.add_trials([_frozen(known.get(number)) for number in range(ask.number)])
         self.trial = self.study.ask()

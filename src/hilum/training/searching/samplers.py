@@ -1,19 +1,22 @@
 """Who proposes the values of a trial, and who stops one: Optuna's samplers and pruners by the words of `tune`."""
 
 import math
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
+from hilum.settings.meaning import is_whole
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.training import Tune
 
 Spaces = Mapping[str, Range | Choices]
-WHOLE = ("epochs", "units")  # last words of keys whose values are whole numbers
 
 
 def suggest(trial: optuna.Trial, key: str, space: Range | Choices) -> Any:
@@ -23,11 +26,6 @@ def suggest(trial: optuna.Trial, key: str, space: Range | Choices) -> Any:
     if is_whole(key):
         return trial.suggest_int(key, int(space.low), int(space.high), log=space.log, step=int(space.step or 1))
     return trial.suggest_float(key, space.low, space.high, log=space.log, step=space.step)
-
-
-def is_whole(key: str) -> bool:
-    """Whether the values of a space are whole numbers."""
-    return key.rpartition(".")[2] in WHOLE
 
 
 def grid_points(key: str, space: Range | Choices, count: int) -> list[Any]:
@@ -54,7 +52,22 @@ def make_sampler(tune: Tune, spaces: Spaces, number: int) -> BaseSampler:
     Raises:
         ImportError: the sampler needs a package that is not installed.
     """
-    return SAMPLERS[tune.sampler](tune, spaces, tune.seed + number)
+    with _known_experiments():
+        return SAMPLERS[tune.sampler](tune, spaces, tune.seed + number)
+
+
+def make_pruner(tune: Tune) -> BasePruner:
+    """The pruner that `tune` names."""
+    with _known_experiments():
+        return PRUNERS[tune.pruner](tune)
+
+
+@contextmanager
+def _known_experiments() -> Iterator[None]:
+    """Brute force and the Wilcoxon pruner, which Optuna warns of as experimental: its version is pinned."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield
 
 
 def _tpe(tune: Tune, spaces: Spaces, seed: int) -> BaseSampler:
