@@ -198,23 +198,16 @@ def train_arm_alone(arm: str, params: Params, workspace: Workspace) -> None:
     from hilum.settings.meaning import settle, spaces
     from hilum.stages.evaluate import prediction
     from hilum.stages.train import describe_model, finish_model
-    from hilum.stages.tune import fixed_part, searched_phases
+    from hilum.stages.tune import Shared, search_arm
     from hilum.training.learning.arms import train_arm
-    from hilum.training.search import Watch, search, study_name
+    from hilum.training.searching.search import Watch
     from hilum.training.task import load_task
-    from hilum.training.trial import train_trial
 
     versions, wanted = read_json(workspace.split / "versions.json"), params.arms[arm]
     task = load_task(params, wanted, workspace, versions)
     best: dict[str, Any] = {}
     if spaces(wanted):
-        score = score_epoch(params.tune.metric)
-        best = search(
-            study_name("arm", fixed_part(params, arm, versions, workspace)),
-            *(spaces(wanted), params.tune, workspace.cache / "studies.db"),
-            lambda values, report: train_trial(wanted, values, task, searched_phases(wanted), score, report, quiet),
-            Watch(quiet, quiet, quiet, quiet),
-        ).best
+        best = search_arm(Shared(params, arm, workspace, versions), Watch(quiet, quiet, quiet)).best
     settled = settle(wanted, best)
     score = score_epoch(params.train.select)
     model, fitted = train_arm(settled, task, len(settled.phases), score, quiet, quiet)

@@ -48,7 +48,7 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
         *({"roots"}, {"params"}, {"meaning", "training_faults"}, {"training", "explain", "sources", "errors"}, {"schema"}),
         {"search_space", "yaml_text"},
     ],
-    "training": [{""}, {"learning"}],
+    "training": [{""}, {"searching", "learning"}],
 }
 HOMES = {
     "mlflow": {"tracking"},
@@ -104,7 +104,7 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     "settings.params": {"Audit", "Compare", "Evaluate", "Params", "Tracking", "check_params", "find_arm", "read_params"},
     "settings.yaml_text": {"FLOAT", "INT", "Loader", "read_int", "read_yaml"},
     "settings.roots": {"FILE", "VARIABLE", "check_roots", "read_roots"},
-    "progress": {"bar", "say", "say_wrapped", "tell_bytes", "tell_seconds", "tell_time_left"},
+    "progress": {"bar", "lines_to", "say", "say_wrapped", "tell_bytes", "tell_seconds", "tell_time_left"},
     "workspace": {"Workspace", "find_workspace"},
 }
 OUTSIDE = {  # imported by a stage for what it does outside of the graph
@@ -161,8 +161,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "training/trial.py": {"tune"},
     "training/fold.py": {"crossvalidate"},
     "training/learning/augmentation.py": {*TRAINS, "evaluate"},  # which draws views
-    "training/search.py": {"tune"},
-    "training/studies.py": {"tune"},
+    "training/searching": {"tune"},
     "ownership.py": TRAINS,
     "training/kept_folds.py": {"crossvalidate"},
     "training/kept_trainings.py": TRAINS - {"tune"},
@@ -287,6 +286,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "stages/test_train.py": ("training/task.py",),
     "stages/test_ui.py": ("project/desktop.py", "tracking/ui_server.py"),
     "tracking/test_contact.py": ("tracking/connection.py",),
+    "training/searching/test_search.py": ("training/searching/proposals.py", "training/searching/pruning.py"),
     "training/test_kept_folds.py": ("training/sealed_folders.py",),
     "training/learning/test_fit.py": ("training/learning/feed.py", "data/prepared/examples.py"),
     "evaluation/test_statistics.py": ("records.py",),
@@ -448,7 +448,7 @@ def test_no_reader_decoder_drawing_or_page_can_train_a_model_anew(verb: str) -> 
         for library in ("matplotlib", "ImageDraw"):
             assert not [file for file in wanted_code(verb) if library in (PACKAGE / file).read_text()]
     if verb != "tune":
-        assert "training/search.py" not in wanted_code(verb)
+        assert "training/searching" not in wanted_code(verb)
 
 
 def test_training_stands_on_no_reader_decoder_drawing_or_page() -> None:

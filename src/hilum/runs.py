@@ -288,8 +288,8 @@ def log_search(parent: Run, folder: Path, params: Params, arm: str) -> None:
     complete = read_table(folder / "trials.csv").query("state == 'COMPLETE'")
     # Tables of earlier versions do not mark the best trial; their higher value was always better.
     best = complete["best"] if "best" in complete else complete["value"] == complete["value"].max()
-    metric = f"val/{told['tune.metric']}"
-    parent.log_metrics({metric: complete.loc[best.astype(bool), metric].iloc[0]})
+    metrics = [told["tune.metric"]] if isinstance(told["tune.metric"], str) else told["tune.metric"]
+    parent.log_metrics({f"val/{name}": complete.loc[best.astype(bool), f"val/{name}"].iloc[0] for name in metrics})
     parent.tag({"digest.tuning": folder_digest(folder)})
     parent.describe(search_note(folder, parent.tags()))
 

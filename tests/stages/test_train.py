@@ -31,7 +31,7 @@ from hilum.training.learning.arms import read_logits, scale_logits
 from hilum.training.learning.convex import PENALTIES
 from hilum.training.learning.fit import Fitted, begin_training
 from hilum.training.learning.imbalance import STRATEGIES
-from hilum.training.search import study_name
+from hilum.training.searching.search import study_name
 from hilum.training.task import file_digest, logged_params, origins, params_of
 from hilum.workspace import Workspace
 

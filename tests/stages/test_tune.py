@@ -1,5 +1,6 @@
 """tune: a number of trials means the first so many, and what has been trained is not trained again."""
 
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,17 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from empty_store import forget_environment, make_store
+from killed_processes import Nursery
 from stepping import take_steps
 
 from hilum.ownership import this_process
 from hilum.results import folder_digest
-from hilum.settings.params import Params, check_params, read_params
+from hilum.settings.params import Params, check_params
 from hilum.settings.training import ArmTrain
 from hilum.stages import check, tune
 from hilum.training.learning.fit import begin_training
-from hilum.training.search import study_name
+from hilum.training.searching.search import study_name
 from hilum.workspace import Workspace
 
 begin_training(0)  # while tests are collected, before any of them starts TensorFlow: its threads are set once
@@ -56,13 +59,13 @@ def test_another_number_of_trials_trains_what_is_missing_and_shows_the_first_so_
     own_copy: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[dict[str, Any]] = []
-    train_trial = tune.train_trial
+    train_parts = tune.train_parts
 
     def counted(arm: Any, values: dict[str, Any], *rest: Any) -> dict[str, float]:
         trained.append(values)
-        return train_trial(arm, values, *rest)
+        return train_parts(arm, values, *rest)
 
-    monkeypatch.setattr(tune, "train_trial", counted)
+    monkeypatch.setattr(tune, "train_parts", counted)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     first, two = tuned(own_copy, 2)
     _, four = tuned(own_copy, 4)
@@ -74,7 +77,13 @@ def test_another_number_of_trials_trains_what_is_missing_and_shows_the_first_so_
     assert nested_runs(own_copy) == [2, 4, 2]
 
 
-@pytest.mark.parametrize(("key", "value", "same"), [("trials", 9, True), ("sampler_startup", 2, False), ("seed", 8, False)])
+@pytest.mark.parametrize(
+    ("key", "value", "same"),
+    [
+        *(("trials", 9, True), ("minutes", 5, True), ("sampler_startup", 2, False), ("seed", 8, False), ("batch", 2, False)),
+        *(("threads", 63, False), ("repeats", 2, False), ("folds", 2, False), ("sampler", "random", False)),
+    ],
+)
 def test_what_decides_a_trial_names_the_study(key: str, value: int, same: bool, own_copy: Workspace) -> None:
     names = []
     for settings in ({}, {key: value}):
@@ -99,12 +108,35 @@ def test_what_happens_after_the_fit_leaves_a_study_as_it_is(own_copy: Workspace)
     assert len(names) == 1
 
 
-def test_a_search_that_waits_says_for_whom(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    params, owner = read_params(root / "params.yaml"), this_process()
-    trials: Any = tune.Trials(None, None, params.tune.trials, {})  # type: ignore[arg-type]
-    trials.watch().waits(owner)
+def test_a_search_that_waits_says_for_whom(capsys: pytest.CaptureFixture[str]) -> None:
+    owner = this_process()
+    tune.tell_owner(owner)
     said = capsys.readouterr().out
     assert f"process {owner.pid} on {owner.host} since {owner.since} searches the same study" in said
+
+
+def searched_by(workspace: Workspace, nursery: Nursery, **settings: Any) -> str:
+    """The digest of what a search in a process of its own leaves, with a study of its own."""
+    shutil.rmtree(workspace.cache / "studies", ignore_errors=True)
+    (workspace.cache / "studies.db").unlink(missing_ok=True)
+    make_store(workspace.home)
+    change(workspace, **{"trials": 6, "batch": 4, "threads": 1, **settings})
+    check.run()
+    nursery.finish("run_stage", project=str(workspace.root), stage="tune", arguments=["baseline"])
+    assert nested_runs(workspace) == [6]
+    return folder_digest(workspace.arm("baseline", "tuning"))
+
+
+def test_one_two_and_four_workers_give_the_same_trials_and_values(
+    own_copy: Workspace, nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real trainings, with the pruner and a batch that two calls of N share, byte for byte."""
+    forget_environment(monkeypatch)
+    alone = searched_by(own_copy, nursery)
+    trials = pd.read_csv(own_copy.arm("baseline", "tuning") / "trials.csv")
+    assert trials["val/log_loss"].nunique() == 6, "the values decide"
+    for workers in (1, 2, 4):
+        assert searched_by(own_copy, nursery, executor="processes", workers=workers) == alone, workers
 
 
 def test_a_trial_trains_past_a_solved_head_to_the_first_phase_that_reads_the_heads_spaces(own_copy: Workspace) -> None:

@@ -13,9 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from search_settings import make_tune, run_here
+
 from hilum.settings.search_space import Range
-from hilum.settings.training import Tune
-from hilum.training.search import Watch, search
+from hilum.training.searching.search import Watch, search
 
 SPACES = {"rate": Range(low=1e-4, high=1e-2, log=True, start=1e-3), "dropout": Range(low=0.0, high=0.5, start=0.2)}
 EPOCHS = 4
@@ -69,12 +70,12 @@ def run(database: Path, study: str, trials: int, seconds: float, out: Path) -> N
             note("ended", values)
         return {"select": height, "val/auroc": height}
 
-    tune = Tune(trials=trials, metric="auroc", startup_trials=2, sampler_startup=3, seed=7)
-    watch = Watch(silent, silent, silent, lambda owner: print(f"waits for {owner}", flush=True))
+    tune = make_tune(trials=trials)
+    watch = Watch(silent, lambda owner: print(f"waits for {owner}", flush=True), silent)
     (out / "ready").touch()
     while (database.parent / "hold").exists():
         time.sleep(0.001)
-    found = search(study, SPACES, tune, database, train, watch)
+    found = search(study, SPACES, tune, {"auroc": 1}, database, run_here(tune, train), watch, {"code": "1"})
     told = {"best": found.best, "trials": found.trials.to_csv(index=False), "history": found.history.to_csv(index=False)}
     (out / "found.json").write_text(json.dumps(told))
 

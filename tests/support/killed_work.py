@@ -15,7 +15,7 @@ from tiny_task import log_loss, make_model, make_phase, make_settings
 from hilum.models.classifier import model_sha256
 from hilum.settings.params import Tracking
 from hilum.settings.training import ConvexPhase
-from hilum.stages import crossvalidate, pretrain, train
+from hilum.stages import crossvalidate, pretrain, train, tune
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
 from hilum.training.kept_trainings import keep_trainings
@@ -95,7 +95,7 @@ def plant_death(die_at: str, step: int) -> None:
     Path.replace = renamed  # type: ignore[method-assign]
 
 
-STAGES = {"train": train.run, "crossvalidate": crossvalidate.run, "pretrain": pretrain.run}
+STAGES = {"train": train.run, "crossvalidate": crossvalidate.run, "pretrain": pretrain.run, "tune": tune.run}
 
 
 def run_stage(project: str, stage: str, arguments: list[str], die_at: str = "", step: int = -1) -> None:

@@ -12,18 +12,16 @@ from project import Project, clean_environment
 OPENS = """
 import time
 from pathlib import Path
-import optuna
 from hilum.settings.params import Tracking
 from hilum.tracking.opening import open_store
-from hilum.training.studies import open_study
+from hilum.training.searching.studies import open_study
 from hilum.workspace import find_workspace
 
 workspace = find_workspace(Path.cwd())
 store = open_store(workspace, Tracking(experiment="hilum", model="hilum"))
 store.client.create_run(store.experiment, run_name="mlflow-run", tags={"mlflow.project.entryPoint": "main"})
-pruner = optuna.pruners.NopPruner()
 with store.start("baseline", {"role": "arm", "arm": "baseline"}):
-    with open_study("baseline-1", workspace.cache / "studies.db", pruner, print) as study:
+    with open_study("baseline-1", workspace.cache / "studies.db", 1, print, {"code": "1"}, print) as study:
         study.ask()
         Path("begun").touch()
         time.sleep(600)

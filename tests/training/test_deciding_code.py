@@ -14,7 +14,7 @@ from hilum.training.kept_folds import FOLD_CODE, FOLD_LIBRARIES, keep_folds
 from hilum.training.kept_repeats import REPEAT_CODE, keep_repeats
 from hilum.training.kept_trainings import TRAINING_CODE
 from hilum.training.learning.features import FEATURE_CODE, FEATURE_LIBRARIES
-from hilum.training.search import study_name
+from hilum.training.searching.search import study_name
 from hilum.training.task import FIT_LIBRARIES
 from hilum.training.trial import TRIAL_CODE, TRIAL_LIBRARIES
 from hilum.workspace import Workspace
@@ -24,7 +24,7 @@ LISTS = {  # what is kept -> its list, its libraries, and the modules that make 
     "activations": (FEATURE_CODE, FEATURE_LIBRARIES, ["hilum.training.learning.features"]),
     "study": (
         *(TRIAL_CODE, TRIAL_LIBRARIES),
-        ["hilum.training.trial", "hilum.training.search", "hilum.training.task", f"{SCORING}.epochs"],
+        ["hilum.training.trial", "hilum.training.trial_films", "hilum.training.searching.search", f"{SCORING}.epochs"],
     ),
     "fold": (
         *(FOLD_CODE, FOLD_LIBRARIES),
@@ -134,7 +134,10 @@ def test_another_version_of_a_library_is_another_maker(monkeypatch: pytest.Monke
         ("training/learning/kept_state.py", {"study", "fold", "training", "repeat"}),
         ("training/kept_trainings.py", {"training"}),
         ("ownership.py", set()),
-        ("training/search.py", {"study"}),
+        ("training/searching/search.py", {"study"}),
+        ("training/searching/proposals.py", {"study"}),
+        ("training/trial_films.py", {"study"}),
+        ("training/executors.py", set()),
         ("training/trial.py", {"study"}),
         ("training/fold.py", {"fold"}),
         ("training/sealed_folders.py", {"fold", "repeat"}),

@@ -1,5 +1,6 @@
 """Names in params.yaml that are in no registry, and files and folders that do not exist."""
 
+import importlib.util
 from collections.abc import Mapping
 
 from hilum.data.phantom.population import FINDINGS
@@ -10,9 +11,10 @@ from hilum.explain.methods.registry import METHODS
 from hilum.explain.sheets.registry import SHEETS
 from hilum.models.backbones import BACKBONES, Backbone, find_backbone
 from hilum.models.packaged_weights import PackagedWeights, hash_packaged
+from hilum.packages import tell_missing
 from hilum.progress import say
 from hilum.project.learning import learning_faults
-from hilum.settings.meaning import backbone_options, is_absolute
+from hilum.settings.meaning import backbone_options, is_absolute, is_whole, spaces
 from hilum.settings.params import Params
 from hilum.settings.roots import FILE, read_roots
 from hilum.settings.search_space import Choices, Range
@@ -26,15 +28,43 @@ KNOWN_WEIGHTS = ("pretrained", "imagenet", "none")
 def find_faults(params: Params) -> list[str]:
     """Names that are in no registry, and values that are legal alone but not in their place."""
     learning = [fault for name, arm in params.arms.items() for fault in learning_faults(name, arm, params.train)]
-    return [*_metric_faults(params), *_explain_faults(params), *_source_faults(params), *_arm_faults(params), *learning]
+    return [
+        *_metric_faults(params),
+        *_search_faults(params),
+        *_explain_faults(params),
+        *_source_faults(params),
+        *_arm_faults(params),
+        *learning,
+    ]
 
 
 def _metric_faults(params: Params) -> list[str]:
     return [
         f"{key} must be one of {', '.join(VALIDATION_METRICS)}, got {metric!r}"
-        for key, metric in (("tune.metric", params.tune.metric), ("train.select", params.train.select))
+        for key, metric in (*(("tune.metric", metric) for metric in params.tune.metrics), ("train.select", params.train.select))
         if metric not in VALIDATION_METRICS
     ]
+
+
+def _search_faults(params: Params) -> list[str]:
+    """A sampler that is not installed, or that cannot search the spaces of an arm."""
+    needs, faults = {"gp": "torch", "cmaes": "cmaes"}.get(params.tune.sampler), []
+    if needs and importlib.util.find_spec(needs) is None:
+        faults.append(f"tune.sampler {params.tune.sampler} cannot be used: {tell_missing(needs)}; or choose tpe")
+    for name, arm in params.arms.items():
+        searched = spaces(arm)
+        if params.tune.sampler == "grid" and (opened := [key for key, space in searched.items() if space.when]):
+            faults.append(
+                f"tune.sampler grid searches all spaces at each point, got `when` in {', '.join(opened)} of arms.{name}; choose "
+                "brute_force, which leaves out what is not searched"
+            )
+        endless = [key for key, space in searched.items() if isinstance(space, Range) and not space.step and not is_whole(key)]
+        if params.tune.sampler == "brute_force" and endless:
+            faults.append(
+                f"tune.sampler brute_force needs a step in each range, got none in {', '.join(endless)} of arms.{name}; write "
+                "step, or choices, or choose grid"
+            )
+    return faults
 
 
 def _explain_faults(params: Params) -> list[str]:

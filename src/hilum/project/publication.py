@@ -97,7 +97,7 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
         **base_tags("tune", versions),
         "arm": arm,
         "backbone": params.arms[arm].backbone,
-        "metric": read_json(folder / "settings.json")["params"]["tune.metric"],
+        "metric": _names(read_json(folder / "settings.json")["params"]["tune.metric"]),
     }
     history = read_table(folder / "trial_history.csv")
     with store.start(f"tune-{arm}", tags) as parent:
@@ -109,6 +109,10 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
                 trial.log_history(epoch_metrics(history[history["trial"] == row["number"]]))
                 trial.log_metrics({f"best/{key}": row[key] for key in trials.columns if key.startswith("val/")})
     return 1
+
+
+def _names(metric: str | list[str]) -> str:
+    return metric if isinstance(metric, str) else ", ".join(metric)
 
 
 def finished(store: Store, tags: dict[str, str]) -> list[Any]:

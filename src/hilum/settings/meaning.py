@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from hilum.settings.search_space import Choices, Range, Section
 from hilum.settings.training import SOLVERS, Arm, ConvexPhase, Phase, Train
 
+WHOLE = ("epochs", "units")  # last words of keys of spaces whose values are whole numbers
 EXCLUDED = "excluded"  # in `prepare.labels`, instead of a class: findings to leave out
 
 
@@ -65,6 +66,28 @@ def spaces(arm: Arm) -> dict[str, Range | Choices]:
         found |= _inside(f"phases.{i}", phase)
     found |= _inside("train", arm.train)
     return {key: value for key, value in found.items() if isinstance(value, Range | Choices)}
+
+
+def is_whole(key: str) -> bool:
+    """Whether the values of a space are whole numbers."""
+    return key.rpartition(".")[2] in WHOLE
+
+
+def is_searched(space: Range | Choices, values: Mapping[str, Any]) -> bool:
+    """Whether a space is searched while the spaces that are drawn before it have these values."""
+    return all(key in values and values[key] in wanted for key, wanted in space.when.items())
+
+
+def draw_order(searched: Mapping[str, Range | Choices]) -> list[str]:
+    """The keys of an arm's spaces, each after those that its `when` names; otherwise in their own order."""
+    order: list[str] = []
+    while len(order) < len(searched):
+        ready = [key for key, space in searched.items() if key not in order and set(space.when) <= set(order)]
+        if not ready:
+            circle = ", ".join(key for key in searched if key not in order)
+            raise ValueError(f"`when` of a space must not lead back to itself, got a circle in {circle}; remove one `when`")
+        order += ready
+    return order
 
 
 def _inside(place: str, value: Any) -> dict[str, Any]:
@@ -130,8 +153,9 @@ def check_spaces(arm: Arm) -> Arm:
     """The arm, if every value of its spaces is legal in its place: checked before the search, not by a trial.
 
     Raises:
-        ValueError: a value is not legal.
+        ValueError: a value is not legal, or `when` names what is no list of choices or none of its values.
     """
+    _check_conditions(spaces(arm))
     starts = {key: space.start for key, space in spaces(arm).items()}
     for key, space in spaces(arm).items():
         for edge in space.choices if isinstance(space, Choices) else (space.low, space.high):
@@ -142,3 +166,17 @@ def check_spaces(arm: Arm) -> Arm:
                 place = ".".join(str(step) for step in fault["loc"] if step not in ("value", *SOLVERS))
                 raise ValueError(f"{place} must be legal anywhere in its space, got {fault['input']}: {fault['msg']}") from None
     return arm
+
+
+def _check_conditions(searched: Mapping[str, Range | Choices]) -> None:
+    lists = {key: space.choices for key, space in searched.items() if isinstance(space, Choices)}
+    for key, space in searched.items():
+        for other, wanted in space.when.items():
+            if other not in lists:
+                raise ValueError(
+                    f"`when` of {key} must name a space with choices ({', '.join(lists) or 'there is none'}), got {other!r}"
+                )
+            if not wanted or (strange := [value for value in wanted if value not in lists[other]]):
+                got = strange if wanted else wanted
+                raise ValueError(f"`when` of {key} must list choices of {other} ({', '.join(map(str, lists[other]))}), got {got}")
+    draw_order(searched)

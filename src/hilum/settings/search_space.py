@@ -18,13 +18,21 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+When = dict[str, list[float | int | str]]  # key of another space -> the values of it with which a space is searched
+
+
 class Range(Section):
-    """A searched number: low and high inclusive, start is tried first, on a logarithmic scale if log."""
+    """A searched number: low and high inclusive, start is tried first, on a logarithmic scale if log.
+
+    step: between two values that are tried; None for any value. when: searched only while these spaces have these values.
+    """
 
     low: float
     high: float
     log: bool = False
     start: float
+    step: Positive | None = None
+    when: When = {}
 
     @model_validator(mode="after")
     def _ordered(self) -> "Range":
@@ -34,14 +42,24 @@ class Range(Section):
             raise ValueError(f"start must lie within low..high, got start={self.start} for {self.low}..{self.high}")
         if self.log and self.low <= 0:
             raise ValueError(f"a logarithmic range must have low above 0, got low={self.low}")
+        if self.step is not None and self.log:
+            raise ValueError(f"a range must have a step or a logarithmic scale, got both, step={self.step}; remove one")
+        if self.step is not None:
+            for name, value in (("high", self.high), ("start", self.start)):
+                steps = (value - self.low) / self.step
+                if abs(steps - round(steps)) > 1e-9:
+                    raise ValueError(
+                        f"{name} must be a whole number of steps above low, got {value} for {self.low} + n x {self.step}"
+                    )
         return self
 
 
 class Choices(Section):
-    """A searched value from a list; start is tried first."""
+    """A searched value from a list; start is tried first. when: as in `Range`."""
 
     choices: list[float | int | str]
     start: float | int | str
+    when: When = {}
 
     @model_validator(mode="after")
     def _contained(self) -> "Choices":

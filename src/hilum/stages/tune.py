@@ -1,8 +1,9 @@
 """tune: search one arm's spaces; one parent run per study, a nested run per trial."""
 
+import os
 import shutil
-import sys
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,64 +12,127 @@ import yaml
 
 from hilum.code_version import made_by
 from hilum.evaluation.scoring.epochs import score_epoch
+from hilum.evaluation.scoring.metrics import higher_is_better
 from hilum.ownership import Owner
 from hilum.progress import bar, say
-from hilum.results import base_tags, epoch_metrics, flatten, read_json, write_json, write_table
+from hilum.results import base_tags, digest, epoch_metrics, flatten, read_json, write_json, write_table
 from hilum.runs import code_tags, log_search
 from hilum.settings.meaning import name_weights, spaces
 from hilum.settings.params import Params, find_arm, read_params
-from hilum.settings.training import Arm, Phase
+from hilum.settings.search_space import Choices, Range
+from hilum.settings.training import Arm, Phase, Tune
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
 from hilum.tracking.store import Store
+from hilum.training.executors import EXECUTORS
 from hilum.training.learning.fit import begin_training
-from hilum.training.search import Found, Watch, search, study_name
-from hilum.training.task import load_task, weights_digest
-from hilum.training.trial import TRIAL_CODE, TRIAL_LIBRARIES, train_trial
+from hilum.training.searching.pruning import Ask, Outcome, Values, run_trial
+from hilum.training.searching.search import Found, Watch, search, study_name, study_parts
+from hilum.training.task import weights_digest
+from hilum.training.trial import TRIAL_CODE, TRIAL_LIBRARIES, train_parts
+from hilum.training.trial_films import make_tasks
 from hilum.workspace import Workspace, find_workspace
+
+DECIDE_NOTHING = {"executor", "workers"}  # of `tune`: who runs the trials
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all trials of a search share; a worker gets it once, and reads films and code from the project's folder."""
+
+    params: Params
+    arm: str
+    workspace: Workspace
+    versions: dict[str, Any]
 
 
 def run(arm: str) -> None:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
-    settings = find_arm(params, arm)
+    settings, tune = find_arm(params, arm), params.tune
     store = open_store(workspace, params.tracking)
     versions = read_json(workspace.split / "versions.json")
     folder = workspace.arm(arm, "tuning")
     shutil.rmtree(folder, ignore_errors=True)
-    searched = spaces(settings) if params.tune.trials else {}
+    searched = spaces(settings) if tune.trials else {}
     if not searched:
         write_found(folder, Found({key: space.start for key, space in spaces(settings).items()}, *empty_tables()), params, arm)
         say(f"{arm}: nothing to search; start values are taken")
         return
-    begin_training(params.train.seed)
-    task = load_task(params, settings, workspace, versions)
-    phases, score = searched_phases(settings), score_epoch(params.tune.metric)
     tags = {
         **base_tags("tune", versions),
         **code_tags(workspace),
         "arm": arm,
         "backbone": settings.backbone,
-        "metric": params.tune.metric,
+        "metric": ", ".join(tune.metrics),
     }
-    with store.start(f"tune-{arm}", tags) as parent:
+    name = study_name(arm, fixed_part(params, arm, versions, workspace))
+    tell_search(arm, searched, tune)
+    with store.start(f"tune-{arm}", tags, key=digest([name, *decided_by(tune).items()])) as parent:
         parent.log_params({f"space.{key}": space.model_dump(exclude_defaults=True) for key, space in searched.items()})
-        parent.log_params(flatten(params.tune, "tune"))
-        trials = Trials(store, parent, params.tune.trials, tags)
-        try:
-            found = search(
-                study_name(arm, fixed_part(params, arm, versions, workspace)),
-                searched,
-                params.tune,
-                workspace.cache / "studies.db",
-                lambda values, report: train_trial(settings, values, task, phases, score, report, bar("activations")),
-                trials.watch(),
-            )
-        finally:
-            trials.close()
+        parent.log_params(flatten(decided_by(tune), "tune"))
+        found = search_arm(Shared(params, arm, workspace, versions), Trials(store, parent, tune.trials, tags).watch())
         write_found(folder, found, params, arm)
         log_search(parent, folder, params, arm)
-    say(f"{arm}: best {', '.join(f'{key} = {value:.4g}' for key, value in found.best.items())}")
+    say(f"{arm}: best {', '.join(f'{key} = {tell_value(value)}' for key, value in found.best.items())}")
+
+
+def search_arm(shared: Shared, watch: Watch) -> Found:
+    """Run the trials of an arm's study, or take those that it has."""
+    params, arm, tune = shared.params, shared.arm, shared.params.tune
+    decides = fixed_part(params, arm, shared.versions, shared.workspace)
+    signs = {metric: 1 if higher_is_better(metric) else -1 for metric in tune.metrics}
+    with EXECUTORS[tune.executor](prepare_trials, shared, tune.workers) as run_batch:
+        return search(
+            *(study_name(arm, decides), spaces(params.arms[arm]), tune, signs),
+            *(shared.workspace.cache / "studies.db", run_batch, watch, study_parts(decides)),
+        )
+
+
+def prepare_trials(shared: Shared) -> Callable[[Ask], Outcome]:
+    """What runs one trial in a worker, after its films are read."""
+    params, tune = shared.params, shared.params.tune
+    begin_training(params.train.seed, tune.threads)
+    arm = params.arms[shared.arm]
+    tasks = make_tasks(params, arm, shared.workspace, shared.versions)
+    phases, score = searched_phases(arm), score_epoch(*tune.metrics)
+
+    def work(ask: Ask) -> Outcome:
+        return run_trial(
+            ask, tune, lambda values, report: train_parts(arm, values, tasks, phases, score, report, bar("activations"))
+        )
+
+    return work
+
+
+def tell_search(arm: str, searched: dict[str, Range | Choices], tune: Tune) -> None:
+    """Print what is searched, before the first trial."""
+    say(
+        f"{arm}: searches by {', '.join(tune.metrics)} with {tune.sampler}, up to {tune.trials} trials in batches of {tune.batch}"
+    )
+    width = max(map(len, searched))
+    for key, space in searched.items():
+        say(f"  {key:{width}}  {tell_space(space)}")
+
+
+def tell_space(space: Range | Choices) -> str:
+    """`0.0001 to 0.01, logarithmic, start 0.001`."""
+    if isinstance(space, Choices):
+        told = f"one of {', '.join(map(tell_value, space.choices))}"
+    else:
+        told = f"{space.low:g} to {space.high:g}" + (f" in steps of {space.step:g}" if space.step else "")
+        told += ", logarithmic" if space.log else ""
+    conditions = [f"{key} is {' or '.join(map(tell_value, wanted))}" for key, wanted in space.when.items()]
+    return f"{told}, start {tell_value(space.start)}" + (f"; only while {' and '.join(conditions)}" if conditions else "")
+
+
+def tell_value(value: float | int | str) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def decided_by(tune: Tune) -> dict[str, Any]:
+    """The settings of a search that decide its results."""
+    return tune.model_dump(exclude=DECIDE_NOTHING)
 
 
 def searched_phases(arm: Arm) -> int:
@@ -89,60 +153,57 @@ def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: W
     arm, weights = params.arms[name], weights_digest(params, name, workspace)
     own = arm.train.model_dump(exclude={"repeats"}) if arm.train else {}  # a trial is not repeated
     return {
-        "arm": {
+        "arm or its spaces": {
             **arm.model_dump(),
             "train": own if any(value is not None for value in own.values()) else None,
             "weights": name_weights(arm.weights, weights),
             "phases": arm.model_dump()["phases"][: searched_phases(arm)],
         },
-        "train": params.train.model_dump(
+        "settings of train": params.train.model_dump(
             exclude={"repeats", "select", "calibration", "decision", "costs", "threshold_rule", "prevalence"}
         ),
-        "tune": params.tune.model_dump(exclude={"trials"}),
-        "versions": versions,
-        "weights": weights,
-        "code": made_by(TRIAL_CODE, TRIAL_LIBRARIES),
+        "settings of tune": params.tune.model_dump(exclude={"trials", "minutes", *DECIDE_NOTHING}),
+        "threads": params.tune.threads or usable_processors(),
+        "films or split": [versions, params.split.seed if params.tune.folds else None],
+        "first weights": weights,
+        "code or libraries": made_by(TRIAL_CODE, TRIAL_LIBRARIES),
     }
 
 
+def usable_processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # not on a Mac
+
+
 class Trials:
-    """The nested runs of a search: opened, logged to and closed as the search reports."""
+    """The nested runs of a search: one for each trial, written when it has finished.
+
+    In a continued parent a run that an interrupted call finished stays as it is, and one that it began is completed.
+    """
 
     def __init__(self, store: Store, parent: Run, count: int, tags: dict[str, str]) -> None:
         self.store, self.parent, self.count, self.tags = store, parent, count, tags
-        self.open: AbstractContextManager[Run] | None = None
-        self.run: Run | None = None
+        below = store.find({"mlflow.parentRunId": parent.id})
+        self.begun = {run.info.run_name.partition(",")[0] for run in below}
+        self.finished = {run.info.run_name for run in below if run.info.status == "FINISHED"}
 
     def watch(self) -> Watch:
-        return Watch(self.begin, self.epoch, self.end, self.wait)
+        return Watch(self.ended, tell_owner, lambda other: say(f"a new study: that before was of other {other}"))
 
-    def begin(self, number: int, values: dict[str, Any]) -> None:
-        self.open = self.store.start(
-            f"trial-{number:03d}", {**self.tags, "role": "trial", "mlflow.note.content": ""}, parent=self.parent.id
-        )
-        self.run = self.open.__enter__()
-        self.run.log_params(values)
+    def ended(self, number: int, values: Values, outcome: Outcome) -> None:
+        name = f"trial-{number:03d}"
+        shown = {key: value for key, value in outcome.metrics.items() if key.startswith("val/")}
+        if name not in self.finished:
+            tags = {**self.tags, "role": "trial", "mlflow.note.content": "", "state": outcome.state}
+            with self.store.start(name, tags, self.parent.id, name if name in self.begun else "") as run:
+                run.log_params(values)
+                run.log_history(epoch_metrics(pd.DataFrame(outcome.history).drop(columns="select")))
+                run.log_metrics({f"best/{key}": value for key, value in shown.items()})
+        told = "  ".join(f"{key} {value:.4f}" for key, value in shown.items())
+        say(f"trial {number + 1}/{self.count}  {outcome.state.lower()}  {told}")
 
-    def epoch(self, number: int, step: int, metrics: dict[str, float]) -> None:
-        if self.run:
-            self.run.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
 
-    def end(self, number: int, state: str, metrics: dict[str, float]) -> None:
-        if self.run and self.open:
-            self.run.tag({"state": state})
-            shown = {key: value for key, value in metrics.items() if key.startswith("val/")}
-            self.run.log_metrics({f"best/{key}": value for key, value in shown.items()})
-            self.open.__exit__(None, None, None)
-            self.open = None
-            say(f"trial {number + 1}/{self.count}  {state.lower()}  " + "  ".join(f"{k} {v:.4f}" for k, v in shown.items()))
-
-    def wait(self, owner: Owner) -> None:
-        say(f"{owner} searches the same study; its trials are taken over when it ends (Ctrl-C to stop waiting)")
-
-    def close(self) -> None:
-        """End a trial that was cut off."""
-        if self.open:
-            self.open.__exit__(*sys.exc_info())
+def tell_owner(owner: Owner) -> None:
+    say(f"{owner} searches the same study; its trials are taken over when it ends (Ctrl-C to stop waiting)")
 
 
 def empty_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -156,4 +217,4 @@ def write_found(folder: Path, found: Found, params: Params, arm: str) -> None:
     (folder / "best.yaml").write_text(yaml.safe_dump(found.best))
     write_table(folder / "trials.csv", found.trials)
     write_table(folder / "trial_history.csv", epoch_metrics(found.history).assign(trial=found.history["trial"]))
-    write_json(folder / "settings.json", {"arm": arm, "params": flatten(params.tune, "tune")})
+    write_json(folder / "settings.json", {"arm": arm, "params": flatten(decided_by(params.tune), "tune")})

@@ -10,11 +10,11 @@ from hilum.records import Labels, Probabilities, Score
 WATCHED = ("auroc_macro", "balanced_accuracy", "log_loss")
 
 
-def score_epoch(select: str) -> Score:
+def score_epoch(select: str, *more: str) -> Score:
     """A function from labels and probabilities to metrics; the selecting one also as `select`, higher is better."""
 
     def measure(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
-        metrics = {f"val/{name}": score(name, labels, probabilities) for name in dict.fromkeys((*WATCHED, select))}
+        metrics = {f"val/{name}": score(name, labels, probabilities) for name in dict.fromkeys((*WATCHED, select, *more))}
         value = metrics[f"val/{select}"]
         return {**metrics, "select": value if higher_is_better(select) else -value}
 

@@ -1,20 +1,19 @@
 """The search with a train function that costs nothing, on real studies in a real database."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from search_settings import make_tune, run_here
 
 from hilum.ownership import Owner
 from hilum.settings.search_space import Choices, Range
-from hilum.settings.training import Tune
-from hilum.training.search import Found, Values, Watch, search, study_name
-from hilum.training.studies import open_study
+from hilum.training.searching.pruning import Outcome, Pruned, Report, Values
+from hilum.training.searching.search import Found, Watch, search, study_name
+from hilum.training.searching.studies import open_study
 
-Report = Callable[[int, dict[str, float]], None]
 SPACES: dict[str, Range | Choices] = {
     "head.dropout": Range(low=0.0, high=0.5, start=0.2),
     "phases.0.learning_rate": Range(low=1e-4, high=1e-2, log=True, start=1e-3),
@@ -34,14 +33,13 @@ class Diary:
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []
         self.asked: list[Values] = []
+        self.told: list[str] = []
 
     def watch(self) -> Watch:
-        return Watch(
-            lambda number, values: self.events.append(("begun", number, values)),
-            lambda number, step, metrics: self.events.append(("epoch", number, step, metrics)),
-            lambda number, state, metrics: self.events.append(("ended", number, state, metrics)),
-            never_waits,
-        )
+        def ended(number: int, values: Values, outcome: Outcome) -> None:
+            self.events.append((number, values, outcome.state, outcome.metrics, outcome.history))
+
+        return Watch(ended, never_waits, self.told.append)
 
     def train(self, values: Values, report: Report) -> dict[str, float]:
         """Six epochs that rise to a height that the values decide; best at a rate of 3e-3 and little dropout."""
@@ -53,9 +51,11 @@ class Diary:
 
 
 def run(folder: Path, trials: int, diary: Diary, train: Any = None, **given: Any) -> Found:
-    name, spaces = given.pop("name", "baseline-1"), given.pop("spaces", SPACES)
-    tune = Tune(trials=trials, **{"metric": "auroc", "startup_trials": 2, "sampler_startup": 3, "seed": 7, **given})
-    return search(name, spaces, tune, folder / "deep" / "studies.db", train or diary.train, diary.watch())
+    name, spaces, signs = given.pop("name", "baseline-1"), given.pop("spaces", SPACES), given.pop("signs", {"auroc": 1})
+    parts = given.pop("parts", {"code": "1"})
+    tune = make_tune(trials=trials, **given)
+    database = folder / "deep" / "studies.db"
+    return search(name, spaces, tune, signs, database, run_here(tune, train or diary.train), diary.watch(), parts)
 
 
 def test_no_trials_and_no_spaces_take_every_start(tmp_path: Path) -> None:
@@ -211,20 +211,12 @@ def test_an_interrupted_search_finds_what_an_uninterrupted_one_does(cut_off: int
     assert second.events == through.events
 
 
-@pytest.mark.parametrize("before", [0, 1])
-def test_a_process_killed_while_it_drew_values_or_took_over_changes_nothing(before: int, tmp_path: Path) -> None:
-    """A trial with one value of four, failed by a successor that was killed before it asked for the next."""
-    import optuna
-
+def test_a_trial_that_an_earlier_version_left_unfinished_changes_nothing(tmp_path: Path) -> None:
     through, diary = Diary(), Diary()
     expected = run(tmp_path / "one", 4, through)
-    run(tmp_path / "two", before, Diary())
-    database, pruner = tmp_path / "two" / "deep" / "studies.db", optuna.pruners.NopPruner()
-    with open_study("baseline-1", database, pruner, never_waits) as study:
-        study.sampler = optuna.samplers.TPESampler(seed=7 + before, n_startup_trials=3)
+    run(tmp_path / "two", 1, Diary())
+    with open_study("baseline-1", tmp_path / "two" / "deep" / "studies.db", 1, never_waits, {}, diary.told.append) as study:
         study.ask().suggest_float("head.dropout", 0.0, 0.5)
-    with open_study("baseline-1", database, pruner, never_waits):
-        pass
     found = run(tmp_path / "two", 4, diary)
     assert found.best == expected.best
     pd.testing.assert_frame_equal(found.trials, expected.trials)
@@ -241,7 +233,7 @@ def test_a_search_by_a_loss_stops_the_higher_ones_keeps_the_lowest_and_tells_the
             report(step, metrics)
         return metrics
 
-    found = run(tmp_path, 5, Diary(), train=train, metric="log_loss")
+    found = run(tmp_path, 5, Diary(), train=train, metric="log_loss", signs={"log_loss": -1})
     assert found.trials["state"].tolist() == ["COMPLETE", "COMPLETE", "PRUNED", "COMPLETE", "PRUNED"]
     assert found.trials["value"].tolist() == [0.9, 0.6, 2.5, 0.4, 0.7]
     assert found.trials["best"].tolist() == [False, False, False, True, False]
@@ -263,8 +255,8 @@ def test_a_trial_worse_than_the_median_is_stopped_and_recorded(tmp_path: Path) -
     assert found.trials["value"].tolist() == [0.5, 0.6, 0.1, 0.7]
     assert found.trials["number"].tolist() == [0, 1, 2, 3]
     assert found.history.groupby("trial")["step"].count().tolist() == [6, 6, 4, 6]
-    assert [event[2] for event in diary.events if event[0] == "ended"] == found.trials["state"].tolist()
-    assert ("ended", 2, "PRUNED", {"select": 0.1, "val/auroc": 0.1}) in diary.events
+    assert [event[2] for event in diary.events] == found.trials["state"].tolist()
+    assert diary.events[2][3] == {"select": 0.1, "val/auroc": 0.1}
 
 
 def test_no_trial_is_stopped_before_the_stated_number_has_finished(tmp_path: Path) -> None:
@@ -280,11 +272,9 @@ def test_no_trial_is_stopped_before_the_stated_number_has_finished(tmp_path: Pat
 
 
 def test_a_search_whose_trials_were_all_stopped_is_refused(tmp_path: Path) -> None:
-    import optuna
-
     def train(values: Values, report: Report) -> dict[str, float]:
         report(0, {"select": 0.1, "val/auroc": 0.1})
-        raise optuna.TrialPruned
+        raise Pruned
 
     with pytest.raises(ValueError, match=r"all 3 of baseline-1 were pruned; raise tune\.startup_trials"):
         run(tmp_path, 3, Diary(), train=train)

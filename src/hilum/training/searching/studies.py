@@ -1,8 +1,11 @@
-"""The database of studies: one study, opened by one process at a time; errors of SQLite come with a remedy."""
+"""The database of studies: one study, opened by one process at a time; errors of SQLite come with a remedy.
+
+It holds finished trials alone, each written at once, so that a process that is killed leaves none that runs.
+"""
 
 import fcntl
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,12 +36,19 @@ REFUSALS = {  # SQLite's primary result code -> what the file must be, and what 
 
 @contextmanager
 def open_study(
-    name: str, database: Path, pruner: optuna.pruners.BasePruner, waits: Callable[[Owner], None]
+    name: str,
+    database: Path,
+    objectives: int,
+    waits: Callable[[Owner], None],
+    parts: Mapping[str, str],
+    differs: Callable[[str], None],
 ) -> Iterator[optuna.Study]:
     """The study of that name, created if it is new; this process owns it while it is open. Higher values are better.
 
-    Trials that an earlier owner left unfinished are marked as failed; several processes can have studies of one database open.
-    waits: called with each process that has the study open and is waited for.
+    Trials that an owner of an earlier version left unfinished are marked as failed; several processes can have studies of one
+    database open. objectives: how many values a trial has. waits: called with each process that has the study open and is waited
+    for. parts: part -> hash of what decides its trials. differs: called for a new study with what distinguishes it from the
+    newest one of the same arm, if there is one.
 
     Raises:
         ValueError: the study's owner may run on another host, or the database is busy, full, not writable or not readable.
@@ -49,15 +59,32 @@ def open_study(
         with (locks / "schema.lock").open("a") as schema:  # one process creates the tables; closing the file releases the lock
             fcntl.flock(schema, fcntl.LOCK_EX)
             storage = _open_database(database)
+            if difference := _find_difference(storage, name, parts):
+                differs(difference)
             study = optuna.create_study(
-                storage=storage, study_name=name, load_if_exists=True, direction="maximize", pruner=pruner
+                storage=storage, study_name=name, load_if_exists=True, directions=["maximize"] * objectives
             )
         try:
+            for part in parts.keys() - study.user_attrs.keys():
+                study.set_user_attr(part, parts[part])
             for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
                 study.tell(trial.number, state=TrialState.FAIL)
             yield study
         finally:
             storage.engine.dispose()
+
+
+def _find_difference(storage: RDBStorage, name: str, parts: Mapping[str, str]) -> str:
+    """What distinguishes a new study from the newest one of its arm; empty if there is none, or if it is not new."""
+    arm = name.rpartition("-")[0]
+    known = {study.study_name: study for study in storage.get_all_studies()}
+    same = [study for study in known.values() if study.study_name.rpartition("-")[0] == arm]
+    if name in known or not same:
+        return ""
+    newest = max(same, key=lambda study: study._study_id)
+    if not set(parts) <= set(newest.user_attrs):
+        return "an earlier version of hilum"
+    return ", ".join(part for part, value in parts.items() if newest.user_attrs[part] != value)
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:

@@ -1,0 +1,157 @@
+"""A search that is killed at random instants, the driver or a worker, ends in what one that nobody disturbed gives."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import yaml
+from empty_store import forget_environment, make_store
+from stepping import take_steps
+
+from hilum.results import folder_digest
+from hilum.stages import check
+from hilum.workspace import Workspace
+
+PROGRAM = Path(__file__).resolve().parents[1] / "support" / "killed_search.py"
+TRIALS = 30
+KILLS = 50
+SEED = 11
+
+
+def begin(workspace: Workspace) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROGRAM.parent), *sys.path])}
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAM), str(workspace.root)],
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": environment, "start_new_session": True},
+    )
+
+
+def finish(program: subprocess.Popen[str]) -> str:
+    out, _ = program.communicate(timeout=300)
+    assert program.returncode == 0, out[-4000:]
+    return out
+
+
+@pytest.fixture
+def project(own_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    forget_environment(monkeypatch)
+    values = take_steps(yaml.safe_load(own_copy.params.read_text()))
+    values["tune"].update(trials=TRIALS, batch=4, executor="processes", workers=2, threads=1, startup_trials=4)
+    values["arms"]["baseline"]["weights"] = "none"
+    own_copy.params.write_text(yaml.safe_dump(values, sort_keys=False))
+    check.run()
+    return own_copy
+
+
+def forget(workspace: Workspace) -> None:
+    """An empty store and no study."""
+    shutil.rmtree(workspace.cache / "studies", ignore_errors=True)
+    for file in (workspace.cache / "studies.db", workspace.root / "ran.txt"):
+        file.unlink(missing_ok=True)
+    make_store(workspace.home)
+
+
+def ran(workspace: Workspace) -> Counter[int]:
+    """Number of a trial -> how often a worker ended it."""
+    lines = (workspace.root / "ran.txt").read_text().splitlines()
+    return Counter(int(line.split()[1]) for line in lines if line.startswith("ended"))
+
+
+def studied(workspace: Workspace) -> Counter[str]:
+    with sqlite3.connect(workspace.cache / "studies.db") as database:
+        return Counter(state for (state,) in database.execute("SELECT state FROM trials"))
+
+
+def stored(workspace: Workspace) -> tuple[Counter[str], int]:
+    """The states of all runs, and how many distinct trials there are."""
+    with sqlite3.connect(workspace.home / "mlflow.db") as store:
+        runs: list[Any] = store.execute("SELECT name, status FROM runs WHERE lifecycle_stage = 'active'").fetchall()
+    return Counter(status for _, status in runs), len({name for name, _ in runs if name.startswith("trial-")})
+
+
+def is_done(workspace: Workspace) -> bool:
+    """Whether the search's own run has finished, so that a later kill interrupts nothing."""
+    with sqlite3.connect(workspace.home / "mlflow.db") as store:
+        return bool(store.execute("SELECT 1 FROM runs WHERE name = 'tune-baseline' AND status = 'FINISHED'").fetchall())
+
+
+def kill_random(program: subprocess.Popen[str], rng: np.random.Generator, whole: float) -> str:
+    """Wait a random while, then kill the driver or one of its workers; returns which, or nothing if it had ended."""
+    end = time.monotonic() + float(rng.uniform(0, whole))
+    while time.monotonic() < end and program.poll() is None:
+        time.sleep(0.01)
+    if program.poll() is not None:
+        return ""
+    workers = [one for one in psutil.Process(program.pid).children() if "spawn_main" in " ".join(one.cmdline())]
+    if workers and rng.random() < 0.5:
+        workers[int(rng.integers(len(workers)))].kill()
+        return "worker"
+    os.kill(program.pid, signal.SIGKILL)
+    program.communicate()
+    return "driver"
+
+
+@pytest.mark.slow
+def test_fifty_random_kills_change_nothing(project: Workspace) -> None:
+    forget(project)
+    begun = time.monotonic()
+    finish(begin(project))
+    seconds, whole = time.monotonic() - begun, folder_digest(project.arm("baseline", "tuning"))
+    assert sum(ran(project).values()) == TRIALS and stored(project) == (Counter(FINISHED=TRIALS + 1), TRIALS)
+    rng, killed, searches = np.random.default_rng(SEED), Counter[str](), 0
+    while sum(killed.values()) < KILLS:
+        forget(project)
+        searches += 1
+        program = begin(project)
+        while sum(killed.values()) < KILLS and (what := kill_random(program, rng, seconds)):
+            killed[what] += 1
+            if what == "driver":
+                program = begin(project)
+        finish(program)
+        assert folder_digest(project.arm("baseline", "tuning")) == whole
+        assert sum(studied(project).values()) == TRIALS and set(studied(project)) <= {"COMPLETE", "PRUNED"}
+        assert stored(project) == (Counter(FINISHED=TRIALS + 1), TRIALS)
+    print(f"{dict(killed)} in {searches} searches")
+    assert min(killed["driver"], killed["worker"]) >= 5
+
+
+def test_what_was_finished_does_not_run_again(project: Workspace) -> None:
+    """The driver is killed while a batch is half done: the workers' finished trials of it are kept."""
+    forget(project)
+    program = begin(project)
+    while not (project.root / "ran.txt").is_file() or sum(ran(project).values()) < 6:
+        assert program.poll() is None
+        time.sleep(0.005)
+    os.kill(program.pid, signal.SIGKILL)
+    program.communicate()
+    kept = sum(studied(project).values())
+    assert kept >= 4
+    before = ran(project)
+    told = finish(begin(project))
+    assert sum(studied(project).values()) == TRIALS
+    again = [number for number, times in ran(project).items() if times > 1]
+    assert len(again) <= sum(before.values()) - kept, "only trials whose result the driver had not stored"
+    assert "is continued" in told
+
+
+def test_a_second_process_waits_and_names_the_first(project: Workspace) -> None:
+    forget(project)
+    first = begin(project)
+    while not (project.root / "ran.txt").is_file():
+        assert first.poll() is None
+        time.sleep(0.01)
+    second = begin(project)
+    told = finish(second)
+    finish(first)
+    assert f"process {first.pid} on" in told and "searches the same study" in told
+    assert sum(ran(project).values()) == TRIALS == sum(studied(project).values())
