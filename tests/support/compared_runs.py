@@ -11,7 +11,8 @@ from hilum.evaluation.comparison import difference_table, draw_arms, mcnemar_tab
 from hilum.evaluation.simultaneous import compare_at_once
 from hilum.evaluation.tables import class_table
 from hilum.explain.shown_films import ShownFilms
-from hilum.pages.charts import ChartRuns, draw_charts, load_bundle
+from hilum.pages.chart_script import load_bundle
+from hilum.pages.charts import ChartRuns, draw_charts
 from hilum.pages.comparison import ArmSummary, ComparisonPage
 from hilum.pages.film_room import RoomRun, render_room
 from hilum.pages.headline import HEADLINE, headline_rows

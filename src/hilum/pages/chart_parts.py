@@ -50,12 +50,12 @@ def run_axis() -> "alt.Y":
     return alt.Y("run:N", title=None, sort=alt.EncodingSortField(field="place", op="min", order="ascending"))
 
 
-def choice(name: str, values: Sequence[str], labels: Sequence[str], chosen: str | None = None) -> "alt.Parameter":
-    """A list below the chart; labels: what it shows of the values. chosen: the value at first, else the first one."""
+def choice(name: str, values: Sequence[str], labels: Sequence[str]) -> "alt.Parameter":
+    """A list below the chart, the first value chosen; labels: what it shows of the values."""
     import altair as alt
 
     bound = alt.binding_select(options=list(values), labels=list(labels), name=f"{name.replace('shown', 'class')} ")
-    return alt.param(name=name, value=values[0] if chosen is None else chosen, bind=bound)
+    return alt.param(name=name, value=values[0], bind=bound)
 
 
 def sorting() -> "alt.Parameter":

@@ -1,9 +1,7 @@
 """The charts of the comparison page: Vega-Lite specifications by Altair, drawn in the browser by the bundle inside the page."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +26,7 @@ from hilum.pages.chart_parts import (
     sorting,
     tips,
 )
+from hilum.pages.chart_script import ChartPart
 from hilum.records import Predictions
 
 POINTS = 60  # of one curve at most
@@ -55,16 +54,6 @@ class ChartRuns:
     select: str
 
 
-@dataclass(frozen=True)
-class ChartPart:
-    """One chart: id of its specification in the page, title, a sentence about it, and the specification as JSON."""
-
-    name: str
-    title: str
-    says: str
-    spec: dict[str, Any]
-
-
 def draw_charts(runs: ChartRuns, interval: str, simultaneous: str) -> list[ChartPart]:
     """All charts. interval, simultaneous: the names of the intervals of a metric and of a difference."""
     order = order_runs(runs.validation, runs.select)
@@ -87,22 +76,6 @@ def order_runs(validation: Mapping[str, float], select: str) -> list[str]:
     """The runs by their validation metric, the best first; those without a value last, in their own order."""
     sign = -1 if higher_is_better(select) else 1
     return sorted(validation, key=lambda run: (np.isnan(validation[run]), sign * np.nan_to_num(validation[run])))
-
-
-def load_bundle(cache: Path) -> str:
-    """Vega, Vega-Lite and vega-embed as one script, made by vl-convert once per version and kept in `cache`."""
-    from importlib.metadata import version
-
-    file = cache / f"vega-{version('vl-convert-python')}.js"
-    if not file.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        import vl_convert
-
-        made = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]  # None: all that a page needs; its stub lacks that
-        partial = file.with_suffix(f".{os.getpid()}")  # another process may make it too
-        partial.write_text(f"(()=>{{{made}\n}})();".replace("</script", "<\\/script"))
-        partial.replace(file)
-    return file.read_text()
 
 
 def _metrics(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
@@ -154,7 +127,7 @@ def _differences(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
         for row in runs.differences.to_dict("records")
     ]
     shown, by = choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), sorting()
-    against = choice("reference", order, order, runs.reference)
+    against = alt.param(name="reference", value=runs.reference)  # set by the list of the page, which its table follows too
     base = sorted_rows(alt.Chart(alt.NamedData(ROWS)), shown, by, "difference").transform_filter("datum.reference == reference")
     names = list(JUDGED)
     colour = alt.Color(

@@ -14,7 +14,8 @@ from hilum.explain.measures.reference_maps import REFERENCES
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.shown_films import ShownFilms
 from hilum.pages.arm_results import ArmResults
-from hilum.pages.charts import ChartPart, ChartRuns, draw_charts
+from hilum.pages.chart_script import ChartPart
+from hilum.pages.charts import ChartRuns, draw_charts
 from hilum.pages.film_room import RoomRun, render_room
 from hilum.pages.headline import HEADLINE, ShortcutBaselineRow, interval_of, shortcut_baseline_rows
 from hilum.pages.levels import Levels
