@@ -79,7 +79,7 @@ def test_nothing_is_loaded_from_elsewhere_and_no_name_is_code(opened: tuple[Page
     assert wrong == [] and page.evaluate("window.hacked") is None
     assert page.locator("img[src='x']").count() == 0
     assert EVIL in page.inner_text("main"), "the name is shown as it is"
-    assert page.evaluate("document.querySelectorAll('.chart svg').length") == 6
+    assert page.evaluate("document.querySelectorAll('.chart svg').length") == 7
 
 
 def test_only_rows_in_sight_are_in_the_page(page: Page) -> None:
@@ -193,6 +193,12 @@ def test_any_run_can_be_the_reference_of_chart_table_and_film_room(page: Page) -
         assert cell == numbers.replace("-", "−")
     assert {row["judgement"] for _, row in own.iterrows()} <= {"not distinguishable", "better", "worse"}
     page.select_option("#reference", "first")
+
+
+def test_trainings_with_other_seeds_are_points_with_their_mean(page: Page) -> None:
+    marks = "kind => document.querySelectorAll(`.chart[data-spec='spec-repeats'] svg .mark-${kind} path`).length"
+    drawn = [page.evaluate(marks, kind) for kind in ("symbol", "rect")]
+    assert drawn == [4, 1]
 
 
 def test_every_control_has_a_name_and_the_order_of_focus_is_that_of_the_page(page: Page) -> None:

@@ -1,6 +1,7 @@
 """hilum compare RUN ...: folders and runs of a real store, of any experiment, on one page; what cannot be compared is refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import fake_results as fake
@@ -10,12 +11,14 @@ import pytest
 from empty_store import forget_environment, make_store
 from mlflow_server import Server
 
+from hilum.evaluation.scoring.metrics import evaluate_all
 from hilum.explain.saved_maps import save_arrays
 from hilum.pages import charts
 from hilum.project import any_runs
-from hilum.project.chosen_runs import bring_together, choose_runs, list_names
+from hilum.project.chosen_runs import bring_together, choose_runs, list_names, rename_films
+from hilum.project.comparison_parts import measure_trainings
 from hilum.records import Attribution, Predictions
-from hilum.results import table_of, write_json, write_table
+from hilum.results import pick_films, read_predictions, table_of, write_json, write_table
 from hilum.settings.params import Tracking
 from hilum.stages import compare
 from hilum.tracking.opening import open_store
@@ -137,6 +140,23 @@ def test_any_of_the_runs_can_be_the_reference(project: Workspace, tmp_path: Path
     assert "reference: stored" in Path("page.html").read_text()
     with pytest.raises(ValueError, match=r"params\.yaml, baseline, got --reference finetuned; .*hilum compare"):
         compare.run(reference="finetuned")
+
+
+def test_trainings_with_other_seeds_are_measured_on_the_shared_films(project: Workspace, tmp_path: Path) -> None:
+    one, other = write_run(tmp_path / "one", 0.9), write_run(tmp_path / "other", 0.6, 6)
+    places = [write_run(tmp_path / str(i), 0.6, 6) / "evaluation" / "predictions.csv" for i in (1, 2)]
+    written = [read_predictions(place, "test", CLASSES) for place in places]
+    flipped = [written[0], replace(written[1], y_prob=1 - written[1].y_prob, y_pred=1 - written[1].y_pred)]
+    write_table(other / "evaluation" / "repeats.csv", pd.DataFrame({"repeat": [1, 2], "seed": [7, 8], "served": [True, False]}))
+    for repeat, predictions in enumerate(flipped, 1):
+        write_table(other / "evaluation" / "repeats" / f"{repeat}.csv", table_of(predictions, "test"))
+    chosen, _ = choose_runs([str(one), str(other)], "", project, tmp_path)
+    shared = bring_together(chosen)
+    found = measure_trainings({run.name: rename_films(run, shared, {}) for run in chosen}, shared.names)
+    assert list(found) == ["other"] and len(shared.predictions["one"].image_id) == FILMS - 6
+    films = [f"s/{i}" for i in range(6, FILMS)]
+    assert found["other"]["accuracy"] == [evaluate_all(pick_films(two, films))["accuracy"] for two in flipped]
+    assert found["other"]["accuracy"][0] == pytest.approx(1 - found["other"]["accuracy"][1])
 
 
 def test_runs_of_other_classes_are_refused_with_both_lists(project: Workspace, tmp_path: Path) -> None:

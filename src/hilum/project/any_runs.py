@@ -130,7 +130,7 @@ def _make_page(
         audit=render_audit(audits) if audits else "",
         sanity=render_sanity({name: read_sanity(arm) for name, arm in explained.items()}, titles) if explained else "",
         simultaneous=simultaneous,
-        charts=make_charts(arms, simultaneous, reference, params.train.select, levels),
+        charts=make_charts(arms, simultaneous, reference, params.train.select, levels, shared.names),
         bundle=load_bundle(workspace.cache),
         room=room,
         left_out=[*told, *shared.left_out, *without, *_unmeasured(arms, explained, audits)],

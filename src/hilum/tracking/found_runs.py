@@ -16,6 +16,7 @@ WANTED = {  # folder of a run's artifacts -> its files that a comparison reads
     "data": ("*.json",),
     "training": ("*.json", "*.csv"),
     "evaluation": ("*.json", "*.csv", "curves.png"),
+    "evaluation/repeats": ("*.csv",),
     "explanations": ("*.json", "*.csv", "*.npz"),
     "audit": ("*.json",),
     "audit/keys": ("audit.png",),
@@ -119,8 +120,9 @@ def fetch_results(workspace: Workspace, run: FoundRun, into: Path) -> Path:
         return here
     client = read_client(workspace)
     for folder, patterns in WANTED.items():
+        (into / folder).mkdir(parents=True, exist_ok=True)
         for place in _matching(client, run.run_id, folder, patterns):
-            client.download_artifacts(run.run_id, place, str(into))
+            client.download_artifacts(run.run_id, place, str(into / folder))  # MLflow puts a file below no folder of its own
     return into
 
 
