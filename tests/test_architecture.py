@@ -193,16 +193,15 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "audit/evidence.py": {"audit"},
     "audit/rule.py": {"audit", "compare"},
     "pages/comparison.py": {"compare"},
-    "pages/levels.py": {"compare"},
+    "pages/levels.py": {"split", "compare"},
     "pages/comparison.html": {"compare"},
     "pages/film_room.py": {"compare"},
     "pages/charts.py": {"compare"},
     "pages/chart_parts.py": {"compare"},
     "project/comparison_files.py": {"compare"},
-    "pages/page.js": {"compare"},
-    "pages/data_report.py": {"split", "compare"},
-    "pages/data_report.html": {"split", "compare"},
-    "pages/data_counts.py": {"split", "compare"},
+    "pages/page.js": {"split", "compare"},
+    "pages/data_report": {"split", "compare"},
+    "pages/chart_script.py": {"split", "compare"},
     "pages/templates.py": {"split", "compare"},
     "pages/style.html": {"split", "compare"},
     "pictures.py": {"prepare", "split", "crossvalidate", *MEASURES},
@@ -405,7 +404,7 @@ def test_dvc_declares_the_code_that_a_stage_imports(verb: str) -> None:
         file.relative_to(PACKAGE).as_posix()
         for place in declared
         for file in ([PACKAGE / place] if (PACKAGE / place).is_file() else (PACKAGE / place).rglob("*"))
-        if file.suffix in (".py", ".html") and (PACKAGE / place == file or file.name != "__init__.py")
+        if file.suffix in (".py", ".html", ".js") and (PACKAGE / place == file or file.name != "__init__.py")
     }
     beyond = BEYOND.get(verb, {})
     superfluous = {file for file in covered - wanted if not any(is_below(file, place) for place in beyond)}

@@ -40,8 +40,14 @@ CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
         },
     ),
     "compare": (
-        ["3f2a", "results/arms/baseline", "--where", "params.a = '1'", "--out", "c.html", "--no-films"],
-        {"runs": ["3f2a", "results/arms/baseline"], "where": "params.a = '1'", "out": "c.html", "no_films": True},
+        ["3f2a", "results/arms/baseline", "--where", "params.a = '1'", "--out", "c.html", "--no-films", "--reference", "3f2a"],
+        {
+            "runs": ["3f2a", "results/arms/baseline"],
+            "where": "params.a = '1'",
+            "out": "c.html",
+            "no_films": True,
+            "reference": "3f2a",
+        },
     ),
     "acquire": (["--source", "phantom"], {"source": "phantom"}),
     "predict": (

@@ -16,7 +16,7 @@ from hilum.data.sheets import draw_annotated, draw_burned_in, draw_odd
 from hilum.evaluation.figures import confusion_figure
 from hilum.evaluation.style import STYLE
 from hilum.explain.drawing.cells import draw_grid
-from hilum.pages.data_figures import draw_counts, draw_samples, draw_sizes
+from hilum.pages.data_report.figures import draw_counts, draw_sizes
 from hilum.pictures import PLAIN, encode_png, plain, settle_layout
 
 TASTE = {"font.size": 17, "axes.facecolor": "#ffeecc", "savefig.facecolor": "#00ff00", "savefig.bbox": "tight", "axes.grid": True}
@@ -33,7 +33,6 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "sheets, boxes": lambda: draw_annotated(FILMS, {"s/$a$": "[[0, 0, 8, 8]]"}, PLACE, {}),
     "data_figures, counts": lambda: draw_counts(TABLE.assign(split="train", films=1, patients=1), ["ill"]),
     "data_figures, sizes": lambda: draw_sizes(TABLE),
-    "data_figures, samples": lambda: draw_samples(TABLE, np.stack(list(FILMS.values())), {"ill": ["s/$a$"]}),
     "cells": lambda: draw_grid({"true positive": []}, 2, "Grad-CAM", signed=False, unit="logits", sanity=""),
     "figures": lambda: confusion_figure(np.array([[1, 2], [3, 4]]), ["normal", "ill"], "arm"),
 }

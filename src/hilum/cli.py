@@ -135,8 +135,9 @@ def _add_export(export: argparse.ArgumentParser) -> None:
 
 
 def _add_compare(compare: argparse.ArgumentParser) -> None:
-    compare.add_argument("runs", nargs="*", metavar="RUN", help="a run's id, a results folder or an arm; none: every arm")
+    compare.add_argument("runs", nargs="*", metavar="RUN", help="a run's id or name, a results folder or an arm; none: every arm")
     compare.add_argument("--where", default="", help="runs of arms that MLflow's search finds, of all experiments")
+    compare.add_argument("--reference", default="", metavar="RUN", help="the run that the others are compared with (the first)")
     compare.add_argument("--out", default="", metavar="FILE", help="the page (comparison.html here; of every arm: a copy)")
     compare.add_argument("--no-films", action="store_true", help="a page without pictures of films")
 

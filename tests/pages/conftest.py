@@ -1,30 +1,21 @@
-"""Twelve films of two sources, as the data report takes them."""
+"""A real Chromium for the tests of a module."""
 
-import numpy as np
-import pandas as pd
+import os
+import shutil
+from collections.abc import Iterator
+
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
-from hilum.records import MANIFEST
-
-
-@pytest.fixture
-def manifest() -> pd.DataFrame:
-    rows = [
-        {
-            "image_id": f"{source}/{label}{number}",
-            "patient_id": f"{source}/{label}{number // 2}",
-            "source": source,
-            "label": label,
-        }
-        for source, label, count in (("s", "ill", 2), ("s", "normal", 6), ("t", "normal", 4))
-        for number in range(count)
-    ]
-    table = pd.DataFrame(rows).reindex(columns=list(MANIFEST), fill_value="")
-    return table.assign(
-        width=[200 + 10 * row for row in range(12)], height=100, finding=table["label"], view=["AP"] * 8 + [""] * 4
-    )
+QUIET = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 
 
-@pytest.fixture
-def films() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 255, (12, 16, 16), np.uint8)
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None and os.environ.get("HILUM_REQUIRE_SHARED") != "1":
+        pytest.skip("needs Chromium on the path")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=list(QUIET))
+        yield opened
+        opened.close()

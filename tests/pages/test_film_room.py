@@ -1,8 +1,6 @@
 """The comparison page in a real browser: the film room, the charts, and names that would be code. One page for all tests."""
 
 import dataclasses
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,28 +9,19 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from compared_runs import CLASSES, draw_maps, make_page, predict
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from hilum.evaluation.comparison import draw_arms
+from hilum.evaluation.simultaneous import compare_at_once
 from hilum.pages.comparison import render_comparison
 from hilum.pages.film_room import MAP_BYTES, RoomRun, choose_side, pack_map, render_room
+from hilum.pages.headline import HEADLINE
 
 EVIL = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 FILMS = [f"source/film {i}" for i in range(39)] + [EVIL]
 RUNS = ["first", "second", EVIL]
 NAMES = (*CLASSES[:2], EVIL)  # of the classes
-QUIET = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 DRAWN = "[...document.querySelectorAll('.chart')].every((one) => one.dataset.drawn)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None and os.environ.get("HILUM_REQUIRE_SHARED") != "1":
-        pytest.skip("needs Chromium on the path")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=list(QUIET))
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +79,7 @@ def test_nothing_is_loaded_from_elsewhere_and_no_name_is_code(opened: tuple[Page
     assert wrong == [] and page.evaluate("window.hacked") is None
     assert page.locator("img[src='x']").count() == 0
     assert EVIL in page.inner_text("main"), "the name is shown as it is"
-    assert page.evaluate("document.querySelectorAll('.chart svg').length") == 6
+    assert page.evaluate("document.querySelectorAll('.chart svg').length") == 7
 
 
 def test_only_rows_in_sight_are_in_the_page(page: Page) -> None:
@@ -189,13 +178,27 @@ def test_map_contour_opacity_and_annotations_change_what_is_drawn(page: Page) ->
     assert (np.array(pixels(page)) != film).any()
 
 
-def test_any_run_can_be_the_reference_of_the_differences(page: Page) -> None:
-    chart = page.locator(".chart[data-spec='spec-differences']")
-    for select in chart.locator("select").all():
-        if "second" in select.inner_text():
-            select.select_option("second")
-    page.wait_for_function("document.querySelector('.chart[data-spec=\"spec-differences\"] svg').textContent.includes('first')")
-    assert "second" not in chart.locator("svg").text_content().replace("secondary", "")
+def test_any_run_can_be_the_reference_of_chart_table_and_film_room(page: Page) -> None:
+    found = compare_at_once(draw_arms(dict(zip(RUNS, answers(), strict=True)), RUNS[0], 20, 1), RUNS, HEADLINE, 0.95)
+    page.select_option("#reference", "second")
+    drawn = "document.querySelector('.chart[data-spec=\"spec-differences\"] svg').textContent"
+    page.wait_for_function(f"{drawn}.includes('first') && !{drawn}.includes('second')")
+    assert page.input_value("#room-against") == "1"
+    told = page.eval_on_selector_all("#against tbody tr", "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))")
+    assert sorted(row[0] for row in told) == sorted([RUNS[0], EVIL])
+    own = found[(found["reference"] == "second") & (found["metric"] == HEADLINE[0])].set_index("arm")
+    for name, cell, *_ in told:
+        row = own.loc[name]
+        numbers = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] {row['judgement']}"
+        assert cell == numbers.replace("-", "−")
+    assert {row["judgement"] for _, row in own.iterrows()} <= {"not distinguishable", "better", "worse"}
+    page.select_option("#reference", "first")
+
+
+def test_trainings_with_other_seeds_are_points_with_their_mean(page: Page) -> None:
+    marks = "kind => document.querySelectorAll(`.chart[data-spec='spec-repeats'] svg .mark-${kind} path`).length"
+    drawn = [page.evaluate(marks, kind) for kind in ("symbol", "rect")]
+    assert drawn == [4, 1]
 
 
 def test_every_control_has_a_name_and_the_order_of_focus_is_that_of_the_page(page: Page) -> None:

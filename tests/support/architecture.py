@@ -35,7 +35,8 @@ def files_behind(module: str, without: Collection[str] = ()) -> set[str]:
     """The files that a module imports, directly or through others, and its own: paths below the package.
 
     without: files whose imports are not followed, and which are left out. Packages' own `__init__` files hold no code.
-    Templates count as imported by the files of their folder that name them, other templates among them.
+    Templates and scripts count as imported by the files of their folder, or of a folder in it, that name them, other templates
+    among them.
     """
     known = modules()
     todo, seen = [module], set()
@@ -48,6 +49,11 @@ def files_behind(module: str, without: Collection[str] = ()) -> set[str]:
     paths = {known[name] for name in seen if known[name].name != "__init__.py"}
     named = paths
     while named:
-        named = {page for path in named for page in path.parent.glob("*.html") if f'"{page.name}"' in path.read_text()} - paths
+        named = {page for path in named for page in pages_near(path) if f'"{page.name}"' in path.read_text()} - paths
         paths |= named
     return {path.relative_to(PACKAGE).as_posix() for path in paths}
+
+
+def pages_near(path: Path) -> list[Path]:
+    """Templates and scripts in the folder of a file and in the one above it."""
+    return [page for folder in (path.parent, path.parent.parent) for kind in ("*.html", "*.js") for page in folder.glob(kind)]

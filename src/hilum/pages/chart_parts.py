@@ -1,7 +1,7 @@
 """What the charts of the comparison page share: rows of runs in a chosen order, their colours, lists below a chart."""
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -43,19 +43,26 @@ def sorted_rows(chart: "alt.Chart", shown: "alt.Parameter", by: "alt.Parameter",
     )
 
 
-def run_axis() -> "alt.Y":
-    """A row for each run, in the chosen order."""
+def run_axis(op: Literal["min", "mean"] = "min") -> "alt.Y":
+    """A row for each run, in the chosen order; op: how the places of several rows of a run are one."""
     import altair as alt
 
-    return alt.Y("run:N", title=None, sort=alt.EncodingSortField(field="place", op="min", order="ascending"))
+    return alt.Y("run:N", title=None, sort=by_place("place", op))
 
 
-def choice(name: str, values: Sequence[str], labels: Sequence[str], chosen: str | None = None) -> "alt.Parameter":
-    """A list below the chart; labels: what it shows of the values. chosen: the value at first, else the first one."""
+def by_place(field: str, op: Literal["min", "mean"] = "min") -> "alt.EncodingSortField":
+    """Names in the order of a number: Vega reads a list of names as an expression, which not every name can be part of."""
+    import altair as alt
+
+    return alt.EncodingSortField(field=field, op=op, order="ascending")
+
+
+def choice(name: str, values: Sequence[str], labels: Sequence[str]) -> "alt.Parameter":
+    """A list below the chart, the first value chosen; labels: what it shows of the values."""
     import altair as alt
 
     bound = alt.binding_select(options=list(values), labels=list(labels), name=f"{name.replace('shown', 'class')} ")
-    return alt.param(name=name, value=values[0] if chosen is None else chosen, bind=bound)
+    return alt.param(name=name, value=values[0], bind=bound)
 
 
 def sorting() -> "alt.Parameter":

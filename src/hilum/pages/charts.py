@@ -1,9 +1,7 @@
 """The charts of the comparison page: Vega-Lite specifications by Altair, drawn in the browser by the bundle inside the page."""
 
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from hilum.evaluation.tables import confusion_matrix, pr_by_class, reliability_t
 from hilum.pages.chart_parts import (
     FEW,
     ROWS,
+    by_place,
     by_run,
     choice,
     diagonal,
@@ -28,6 +27,7 @@ from hilum.pages.chart_parts import (
     sorting,
     tips,
 )
+from hilum.pages.chart_script import ChartPart
 from hilum.records import Predictions
 
 POINTS = 60  # of one curve at most
@@ -43,7 +43,8 @@ class ChartRuns:
 
     intervals: run -> flat metric -> interval. predictions: run -> predictions on the compared films. differences: of
     `simultaneous.compare_at_once`. metrics: flat names, the most important first. validation: run -> value of the validation
-    metric `select`, NaN where unknown; charts are sorted by it unless the reader chooses otherwise.
+    metric `select`, NaN where unknown; charts are sorted by it unless the reader chooses otherwise. repeats: of runs trained
+    several times, flat metric -> its value of each training, NaN where undefined.
     """
 
     intervals: Mapping[str, Mapping[str, Interval]]
@@ -53,16 +54,7 @@ class ChartRuns:
     reference: str
     validation: Mapping[str, float]
     select: str
-
-
-@dataclass(frozen=True)
-class ChartPart:
-    """One chart: id of its specification in the page, title, a sentence about it, and the specification as JSON."""
-
-    name: str
-    title: str
-    says: str
-    spec: dict[str, Any]
+    repeats: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
 
 
 def draw_charts(runs: ChartRuns, interval: str, simultaneous: str) -> list[ChartPart]:
@@ -76,6 +68,9 @@ def draw_charts(runs: ChartRuns, interval: str, simultaneous: str) -> list[Chart
         ChartPart("calibration", "Calibration", "Share of right predictions by their probability.", _calibration(runs, order)),
         ChartPart("confusion", "Confusion matrices", "Share of the true class; films as numbers.", _confusion(runs, order)),
     ]
+    if runs.repeats:
+        says = "Test films; a point is one training, the line their mean. Runs trained once are left out."
+        parts.insert(1, ChartPart("repeats", "Trainings with other seeds", says, _repeats(runs, order)))
     if len(runs.differences):
         together = ", which hold for all runs at once" if len(order) > 2 else ""
         says = f"Run minus reference with {simultaneous}{together}; grey: not distinguishable."
@@ -87,22 +82,6 @@ def order_runs(validation: Mapping[str, float], select: str) -> list[str]:
     """The runs by their validation metric, the best first; those without a value last, in their own order."""
     sign = -1 if higher_is_better(select) else 1
     return sorted(validation, key=lambda run: (np.isnan(validation[run]), sign * np.nan_to_num(validation[run])))
-
-
-def load_bundle(cache: Path) -> str:
-    """Vega, Vega-Lite and vega-embed as one script, made by vl-convert once per version and kept in `cache`."""
-    from importlib.metadata import version
-
-    file = cache / f"vega-{version('vl-convert-python')}.js"
-    if not file.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        import vl_convert
-
-        made = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]  # None: all that a page needs; its stub lacks that
-        partial = file.with_suffix(f".{os.getpid()}")  # another process may make it too
-        partial.write_text(f"(()=>{{{made}\n}})();".replace("</script", "<\\/script"))
-        partial.replace(file)
-    return file.read_text()
 
 
 def _metrics(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
@@ -117,6 +96,7 @@ def _metrics(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
             "low": finite(one.low),
             "high": finite(one.high),
             "sign": sign(metric),
+            "chosen": run == runs.reference,
         }
         for i, run in enumerate(order)
         for metric, one in ((metric, runs.intervals[run].get(metric, NOWHERE)) for metric in runs.metrics)
@@ -131,8 +111,31 @@ def _metrics(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
     points = base.mark_point(filled=True, size=70, opacity=1).encode(y=y, x=alt.X("value:Q", scale=scale), **tips("value"))
     colour: Any = alt.Color("run:N", scale=run_scale(runs.intervals), legend=None)
     if len(order) > FEW:  # colours repeat: the reference alone stands out
-        colour = alt.condition(alt.datum.run == runs.reference, alt.value(ARM_COLOURS[1]), alt.value(ARM_COLOURS[0]))
+        colour = alt.condition("datum.chosen", alt.value(ARM_COLOURS[1]), alt.value(ARM_COLOURS[0]))
     return finish(alt.layer(bars.encode(color=colour), points.encode(color=colour)).add_params(shown, by), rows, len(order))
+
+
+def _repeats(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
+    """Every training as a point, and the mean of each run's trainings."""
+    import altair as alt
+
+    rows = [
+        {"run": run, "order": i, "metric": metric, "training": k + 1, "value": finite(value), "sign": sign(metric)}
+        for i, run in enumerate(run for run in order if run in runs.repeats)
+        for metric in runs.metrics
+        for k, value in enumerate(runs.repeats[run][metric])
+    ]
+    shown, by = choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), sorting()
+    base = sorted_rows(alt.Chart(alt.NamedData(ROWS)), shown, by, "value")
+    y, scale = run_axis("mean"), alt.Scale(zero=False, nice=True)
+    x = alt.X("value:Q", title="value", scale=scale, axis=alt.Axis(format="~g"))
+    points = base.mark_point(filled=True, size=60, opacity=0.75, color=ARM_COLOURS[0]).encode(
+        y=y, x=x, tooltip=["run:N", "training:Q", alt.Tooltip("value:Q", format=".3f")]
+    )
+    means = base.mark_tick(thickness=3, size=16, color=ARM_COLOURS[1]).encode(
+        y=y, x=alt.X("mean(value):Q"), tooltip=["run:N", alt.Tooltip("mean(value):Q", title="mean", format=".3f")]
+    )
+    return finish(alt.layer(points, means).add_params(shown, by), rows, len(runs.repeats))
 
 
 def _differences(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
@@ -154,7 +157,7 @@ def _differences(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
         for row in runs.differences.to_dict("records")
     ]
     shown, by = choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), sorting()
-    against = choice("reference", order, order, runs.reference)
+    against = alt.param(name="reference", value=runs.reference)  # set by the list of the page, which its table follows too
     base = sorted_rows(alt.Chart(alt.NamedData(ROWS)), shown, by, "difference").transform_filter("datum.reference == reference")
     names = list(JUDGED)
     colour = alt.Color(
@@ -240,11 +243,12 @@ def _confusion(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
             for p, predicted in enumerate(classes):
                 share = float(counts[t, p] / counts[t].sum()) if counts[t].sum() else None
                 rows.append(
-                    {"run": run, "order": i, "true": true, "predicted": predicted, "films": int(counts[t, p]), "share": share}
+                    {"run": run, "order": i, "true": true, "t": t, "predicted": predicted, "p": p}
+                    | {"films": int(counts[t, p]), "share": share}
                 )
     base = alt.Chart(alt.NamedData(ROWS)).encode(
-        x=alt.X("predicted:N", title="predicted", sort=classes, axis=alt.Axis(labelAngle=-40)),
-        y=alt.Y("true:N", title="true", sort=classes),
+        x=alt.X("predicted:N", title="predicted", sort=by_place("p"), axis=alt.Axis(labelAngle=-40)),
+        y=alt.Y("true:N", title="true", sort=by_place("t")),
         tooltip=[alt.Tooltip(f"{name}:N") for name in ("run", "true", "predicted", "films", "share")],
     )
     shade = alt.Color("share:Q", title="share", scale=alt.Scale(scheme="blues", domain=[0, 1]), legend=None)
@@ -252,7 +256,7 @@ def _confusion(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
     step = max(30, min(46, 150 // len(classes)))
     cells = alt.layer(base.mark_rect().encode(color=shade), base.mark_text(fontSize=11).encode(text="films:Q", color=ink))
     cells = cells.properties(width=step * len(classes), height=step * len(classes))
-    chart = cells.facet(facet=alt.Facet("run:N", title=None, sort=list(order)), columns=4)
+    chart = cells.facet(facet=alt.Facet("run:N", title=None, sort=by_place("order")), columns=4)
     return {**chart.to_dict(), "datasets": {ROWS: rows}}
 
 

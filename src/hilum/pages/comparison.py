@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from hilum.evaluation.scoring.metrics import METRICS, higher_is_better, metric_title
 from hilum.evaluation.style import arm_colour
-from hilum.pages.charts import ChartPart
+from hilum.pages.chart_script import ChartPart
 from hilum.pages.explanations import SHOWN_FILMS, Agreement, MeasureNote, group_explanations
 from hilum.pages.headline import HeadlineRow, ShortcutBaselineRow, difference_text
 from hilum.pages.levels import Levels
@@ -240,6 +240,7 @@ def render_comparison(page: ComparisonPage) -> str:
         figures=page.figures,
         arm_figures={kind: [a for a in arms if f"{kind}/{a}" in page.figures] for kind in ARM_FIGURES},
         figure_titles=ARM_FIGURES,
+        key_metrics=[(row["metric"], row["name"], not higher_is_better(row["metric"])) for row in page.headline],
         class_metrics=[(name, row.title) for name, row in METRICS.items() if row.kind == "per_class"],
         class_rows=_class_rows(page, arms),
         differences=_rows(page.differences, text=difference_text),

@@ -1,6 +1,5 @@
 """The film room of the comparison page: every explained film under every run and method, as data that the page draws itself."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +12,12 @@ from PIL import Image
 from hilum.explain.drawing.heat import OPACITY, strongest
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.shown_films import ShownFilms
+from hilum.pages.film_pictures import pack_film
 from hilum.pages.templates import embed, render, to_base64
 from hilum.records import Attribution, Predictions
 
 MAP_SIDES = (64, 48, 40, 32, 28, 24, 22, 20, 16)  # pixels of a packed map: the largest with which all maps fit
 MAP_BYTES = 15_000_000  # of all maps together; as text in the page they take a third more
-FILM_SIDE = 256  # pixels of a shown film at most
-FILM_QUALITY = 80  # of WebP, 0 to 100
 LEVELS = 127  # a packed value is -127 to 127: the share of the map's strongest value
 COLOURS = {"signed": "bwr", "unsigned": "inferno"}  # those of the panels
 
@@ -83,15 +81,6 @@ def pack_map(values: NDArray[np.float32], side: int) -> tuple[NDArray[np.int8], 
     small = np.asarray(Image.fromarray(values.astype(np.float32)).resize((side, side), Image.Resampling.BOX))
     shares = np.clip(small / (top or 1.0), -1, 1)
     return np.rint(shares * LEVELS).astype(np.int8), top
-
-
-def pack_film(film: NDArray[np.uint8]) -> bytes:
-    """A film (H, W) as a WebP picture of at most FILM_SIDE pixels a side."""
-    picture, stream = Image.fromarray(film), io.BytesIO()
-    if max(picture.size) > FILM_SIDE:
-        picture.thumbnail((FILM_SIDE, FILM_SIDE), Image.Resampling.BILINEAR)
-    picture.save(stream, "WEBP", quality=FILM_QUALITY)
-    return stream.getvalue()
 
 
 def colour_table(name: str) -> NDArray[np.uint8]:

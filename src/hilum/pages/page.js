@@ -1,10 +1,17 @@
-// The comparison page: charts, and the film room. Text from data reaches the page through textContent and canvas alone.
+// The comparison page and the data report: charts, film room, sheet of films, filtered tables. Text from data reaches the page through textContent and canvas alone.
 "use strict";
 const byId = (id) => document.getElementById(id);
 const readJson = (id) => (byId(id) ? JSON.parse(byId(id).textContent) : null);
+function element(name, className, text) {
+  const node = document.createElement(name);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
 
 // ---- charts -----------------------------------------------------------------------------------------------------------------
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const views = new Map(); // id of a specification -> its view
 async function drawCharts() {
   const bundle = byId("vega"), places = document.querySelectorAll(".chart");
   if (!bundle || !places.length) return;
@@ -16,16 +23,64 @@ async function drawCharts() {
   const ink = dark.matches ? "#e4e8ee" : "#1b2430", line = dark.matches ? "#39434f" : "#dde2e8";
   const config = {
     background: "transparent", view: { stroke: line }, title: { color: ink }, font: "system-ui, sans-serif",
-    axis: { labelColor: ink, titleColor: ink, gridColor: line, tickColor: line, domainColor: line, labelLimit: innerWidth < 700 ? 110 : 260 },
-    legend: { labelColor: ink, titleColor: ink, labelLimit: 240 }, header: { labelColor: ink, titleColor: ink },
+    axis: { labelColor: ink, titleColor: ink, gridColor: line, tickColor: line, domainColor: line, labelFontSize: 12, titleFontSize: 12, labelLimit: innerWidth < 700 ? 110 : 260 },
+    legend: { labelColor: ink, titleColor: ink, labelFontSize: 12, labelLimit: 240 }, header: { labelColor: ink, titleColor: ink, labelFontSize: 12, labelLimit: 200 },
   };
   for (const place of places) {
     const spec = readJson(place.dataset.spec);
     if (spec.columns) spec.columns = Math.max(1, Math.floor(place.clientWidth / 220));
-    await window.vegaEmbed(place, spec, { actions: false, renderer: "svg", config, defaultStyle: false });
+    if (place.dataset.spec === "spec-differences") chosenReference(spec);
+    views.get(place.dataset.spec)?.finalize();
+    const drawn = await window.vegaEmbed(place, spec, { actions: false, renderer: "svg", config, defaultStyle: false });
+    views.set(place.dataset.spec, drawn.view);
     place.querySelectorAll("svg").forEach((svg) => { svg.setAttribute("role", "img"); svg.setAttribute("aria-label", place.dataset.label); });
     place.dataset.drawn = "yes";
   }
+}
+
+// ---- differences from any run -----------------------------------------------------------------------------------------------
+function chosenReference(spec) { // a chart that is drawn again, for dark or light, keeps the reader's choice
+  for (const one of spec.params) if (one.name === "reference") one.value = byId("reference").value;
+}
+function startReference() {
+  const list = byId("reference"), table = byId("against");
+  if (!list) return;
+  const rows = readJson("spec-differences").datasets.rows, metrics = JSON.parse(table.dataset.metrics);
+  const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3);
+  function cell(row) {
+    const made = element("td", "wrap");
+    if (!row || row.difference === null) made.append("undefined");
+    else made.append(`${signed(row.difference)} [${row.low === null ? "?" : signed(row.low)}, ${row.high === null ? "?" : signed(row.high)}] `, element("span", `tag ${row.judgement.replaceAll(" ", "-")}`, row.judgement));
+    return made;
+  }
+  function show() {
+    const found = new Map(), runs = new Map();
+    for (const row of rows) if (row.reference === list.value) { found.set(JSON.stringify([row.run, row.metric]), row); runs.set(row.run, row.order); }
+    const head = element("tr"), body = element("tbody"), corner = element("th", "long", `minus ${list.value}`);
+    corner.scope = "col";
+    head.append(corner, ...metrics.map(([, title, less]) => {
+      const one = element("th", "wrap", title);
+      one.scope = "col";
+      if (less) one.append(element("small", "", "lower is better"));
+      return one;
+    }));
+    for (const [run] of [...runs].sort((a, b) => a[1] - b[1])) {
+      const line = element("tr"), name = element("th", "long", run);
+      name.scope = "row";
+      line.append(name, ...metrics.map(([metric]) => cell(found.get(JSON.stringify([run, metric])))));
+      body.append(line);
+    }
+    const top = element("thead");
+    top.append(head);
+    table.replaceChildren(top, body);
+  }
+  list.addEventListener("change", () => {
+    show();
+    views.get("spec-differences")?.signal("reference", list.value).runAsync();
+    const against = byId("room-against"), same = against && [...against.options].find((one) => one.label === list.value);
+    if (same) { against.value = same.value; against.dispatchEvent(new Event("change")); }
+  });
+  show();
 }
 
 // ---- the film room ----------------------------------------------------------------------------------------------------------
@@ -149,12 +204,6 @@ function startRoom(data) {
       for (const [column, node] of row.tiles) if (column < from || column >= to) { node.remove(); row.tiles.delete(column); }
       for (let column = from; column < to; column++) if (!row.tiles.has(column)) addTile(row, column);
     }
-  }
-  function element(name, className, text) {
-    const node = document.createElement(name);
-    if (className) node.className = className;
-    if (text !== undefined) node.textContent = text;
-    return node;
   }
   function drawHead(from, to) {
     const corner = element("div", "room-corner", "film");
@@ -429,8 +478,63 @@ function startRoom(data) {
   follow();
 }
 
+// ---- the data report: a sheet of films, and tables with a filter --------------------------------------------------------------
+function startSheet() {
+  const all = [...document.querySelectorAll(".sheet-film")], lists = [...document.querySelectorAll("select[data-sheet]")], dialog = byId("sheet-dialog");
+  let shown = all, current = null;
+  const reasons = new Map(all.map((film) => [film, JSON.parse(film.dataset.reason)])), texts = new Map(all.map((film) => [film, film.textContent.toLowerCase()]));
+  const fits = (film, list) => list.value === "" || (list.dataset.sheet === "reason" ? reasons.get(film).includes(list.value) : film.dataset[list.dataset.sheet] === list.value);
+  function choose() {
+    const text = byId("sheet-search").value.trim().toLowerCase();
+    for (const film of all) film.hidden = !((!text || texts.get(film).includes(text)) && lists.every((list) => fits(film, list)));
+    shown = all.filter((film) => !film.hidden);
+    byId("sheet-count").textContent = shown.length === all.length ? `${all.length} films` : `${shown.length} of ${all.length} films`;
+  }
+  function zoom() { byId("sheet-large").style.width = `${Math.round(Math.min(560, innerWidth - 70) * byId("sheet-zoom").value)}px`; }
+  function open(film) {
+    if (!film) return;
+    current = film;
+    const [name, ...told] = film.querySelector("figcaption").children;
+    byId("sheet-name").textContent = name.textContent;
+    byId("sheet-told").replaceChildren(...told.map((one) => element("p", one.className, one.textContent)));
+    byId("sheet-large").src = film.querySelector("img").src;
+    byId("sheet-large").alt = `The film ${name.textContent}`;
+    zoom();
+    if (!dialog.open) dialog.showModal();
+  }
+  const move = (by) => open(shown[shown.indexOf(current) + by]);
+  for (const film of all) film.querySelector("button").onclick = () => open(film);
+  for (const list of lists) list.addEventListener("change", choose);
+  byId("sheet-search").addEventListener("input", choose);
+  byId("sheet-size").addEventListener("input", () => byId("sheet-films").style.setProperty("--film", `${byId("sheet-size").value}px`));
+  byId("sheet-zoom").addEventListener("input", zoom);
+  byId("sheet-previous").onclick = () => move(-1);
+  byId("sheet-next").onclick = () => move(1);
+  byId("sheet-close").onclick = () => dialog.close();
+  dialog.addEventListener("keydown", (event) => {
+    const by = { j: 1, k: -1 }[event.key];
+    if (by && !event.ctrlKey && !event.metaKey && !event.altKey) move(by);
+  });
+  choose();
+}
+function startFilters(id) { // lists choose by the first column, fields search the whole row
+  const inputs = [...document.querySelectorAll(`[data-rows="${id}"]`)], rows = [...byId(id).tBodies[0].rows].map((row) => [row, row.cells[0].textContent.trim(), row.textContent.toLowerCase()]);
+  function choose() {
+    let count = 0;
+    for (const [row, first, text] of rows) {
+      row.hidden = !inputs.every((one) => one.value.trim() === "" || (one.tagName === "SELECT" ? first === one.value : text.includes(one.value.trim().toLowerCase())));
+      count += !row.hidden;
+    }
+    byId(`${id}-count`).textContent = `${count} of ${rows.length} rows`;
+  }
+  for (const one of inputs) one.addEventListener(one.tagName === "SELECT" ? "change" : "input", choose);
+  choose();
+}
+
+if (byId("sheet-films")) startSheet();
+if (byId("problem-list")) startFilters("problem-list");
 const room = readJson("room-data");
 if (room) startRoom(room);
 document.body.dataset.ready = performance.now(); // what a benchmark reads
-requestAnimationFrame(() => setTimeout(drawCharts));
+requestAnimationFrame(() => setTimeout(() => { startReference(); drawCharts(); }));
 dark.addEventListener("change", drawCharts);

@@ -12,7 +12,7 @@ from hilum.explain.drawing.panels import tell_rule
 from hilum.explain.measures.registry import MEASURES, QUESTIONS, column
 from hilum.pages.arm_results import ArmResults
 from hilum.pages.comparison import ArmSummary, CalibrationRow
-from hilum.pages.data_counts import warn_of_confounding
+from hilum.pages.data_report.counts import warn_of_confounding
 from hilum.pages.explanations import Agreement, MeasureNote, agree
 from hilum.pages.levels import Levels, interval_name, name_intervals, name_resamples, read_setting, tell_resamples
 from hilum.pages.numbers import number

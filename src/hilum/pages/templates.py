@@ -12,7 +12,7 @@ from hilum.pages.numbers import number, p_value, percent, setting
 
 
 def render(template: str, **values: Any) -> Markup:
-    """A template of this folder filled in: HTML in which every value that is not markup is escaped.
+    """A template of this folder or of one of its rooms filled in: HTML in which every value that is not markup is escaped.
 
     template: its name, such as `folds.html`.
 
@@ -40,7 +40,7 @@ def read_script(name: str) -> Markup:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([Path(__file__).parent, Path(__file__).parent / "data_report"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

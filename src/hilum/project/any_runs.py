@@ -16,7 +16,8 @@ from hilum.evaluation.tables import class_table
 from hilum.explain.methods.registry import METHODS
 from hilum.pages.arm_results import ArmResults
 from hilum.pages.audit import audit_warnings, read_audit, render_audit
-from hilum.pages.charts import load_bundle, order_runs
+from hilum.pages.chart_script import load_bundle
+from hilum.pages.charts import order_runs
 from hilum.pages.comparison import ArmSummary, ComparisonPage, render_comparison
 from hilum.pages.headline import headline
 from hilum.pages.levels import Levels, interval_name, name_intervals, tell_resamples
@@ -129,7 +130,7 @@ def _make_page(
         audit=render_audit(audits) if audits else "",
         sanity=render_sanity({name: read_sanity(arm) for name, arm in explained.items()}, titles) if explained else "",
         simultaneous=simultaneous,
-        charts=make_charts(arms, simultaneous, reference, params.train.select, levels),
+        charts=make_charts(arms, simultaneous, reference, params.train.select, levels, shared.names),
         bundle=load_bundle(workspace.cache),
         room=room,
         left_out=[*told, *shared.left_out, *without, *_unmeasured(arms, explained, audits)],

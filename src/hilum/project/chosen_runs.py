@@ -21,12 +21,27 @@ NEEDED = ("training/settings.json", "evaluation/metrics.json", "evaluation/predi
 
 @dataclass(frozen=True)
 class ChosenRun:
-    """One run to compare. origin: where it is from, in words; versions: of its data, as `split` wrote them, or empty."""
+    """One run to compare.
+
+    origin: where it is from, in words; versions: of its data, as `split` wrote them, or empty; called: its names in a command.
+    """
 
     name: str
     origin: str
     results: ArmResults
     versions: Mapping[str, Any]
+    called: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run's results are. called: by what name, id or path a command may mean it; note: why they may be lacking."""
+
+    name: str
+    origin: str
+    folder: Path
+    called: tuple[str, ...]
+    note: str = ""
 
 
 def list_names(runs: Sequence[str]) -> list[str]:
@@ -34,38 +49,69 @@ def list_names(runs: Sequence[str]) -> list[str]:
     return [name for one in runs for name in ([one] if one and Path(one).exists() else one.split())]
 
 
-def choose_runs(names: Sequence[str], where: str, workspace: Workspace, into: Path) -> tuple[list[ChosenRun], list[str]]:
-    """The runs that a command names or a search finds, and sentences about those that were left out.
+def choose_runs(
+    names: Sequence[str], where: str, workspace: Workspace, into: Path, reference: str = ""
+) -> tuple[list[ChosenRun], list[str]]:
+    """The runs that a command names or a search finds, the reference first, and sentences about those that were left out.
 
-    names: each a results folder, an arm with results in this project, or a run's id. into: folder for what is fetched.
+    names: each a results folder, an arm with results in this project, or a run's id, start of its id or name. into: folder for
+    what is fetched. reference: one of them, called likewise; empty: the first.
 
     Raises:
-        ValueError: a named run does not exist or lacks results; fewer than 2 runs, or more than MOST.
+        ValueError: a named run does not exist or lacks results; fewer than 2 runs, or more than MOST; the reference is none.
     """
-    found: list[tuple[str, str, Path]] = []
-    for name in names:
-        folder = _folder_of(name, workspace)
-        found.append((folder.name, str(folder), folder) if folder else _fetch(look_up_run(workspace, name), workspace, into))
     searched = search_arms(workspace, where, MOST) if where else []
-    found += [_fetch(run, workspace, into) for run in searched]
-    unique = list({folder.resolve(): (name, origin, folder) for name, origin, folder in found}.values())
-    told, whole = [], []
-    for name, origin, folder in unique:
-        lacking = [file for file in NEEDED if not (folder / file).is_file()]
-        if lacking and folder in {folder for _, _, folder in found[: len(names)]}:
-            raise ValueError(f"a run must be trained and evaluated to be compared, but {origin} lacks {lacking[0]}; evaluate it")
-        if lacking:
-            told.append(f"{name} ({origin}): it lacks {lacking[0]}.")
+    if max(len(set(names)), len(searched)) > MOST:  # before anything is fetched
+        _check_count(max(len(set(names)), len(searched)), len(searched) > MOST, ())
+    found = [_find(name, workspace, into) for name in names]
+    found += [_fetch(run, "", workspace, into) for run in searched]
+    told: list[str] = []
+    unique: dict[Path, Place] = {}
+    for place in found:
+        known = unique.get(place.folder.resolve())
+        unique[place.folder.resolve()] = replace(known, called=(*known.called, *place.called)) if known else place
+    if len(unique) < len(found):
+        told.append(f"{len(found) - len(unique)} of the runs, named more than once, counted once.")
+    whole = []
+    for place in unique.values():
+        lacking = [file for file in NEEDED if not (place.folder / file).is_file()]
+        if not lacking:
+            whole.append(place)
+        elif place.called[0]:
+            raise ValueError(
+                f"a run must be trained and evaluated to be compared, but {place.origin}{place.note} lacks {lacking[0]}; "
+                "evaluate it, or leave it out"
+            )
         else:
-            whole.append((name, origin, folder))
-    if not 2 <= len(whole) <= MOST:
+            told.append(f"{place.name} ({place.origin}{place.note}): it lacks {lacking[0]}.")
+    _check_count(len(whole), len(searched) > MOST, told)
+    titles = _distinct([place.name for place in whole], [place.origin for place in whole])
+    runs = [_read(title, place) for title, place in zip(titles, whole, strict=True)]
+    return _reference_first(runs, reference), told
+
+
+def _check_count(count: int, more: bool, told: Sequence[str]) -> None:
+    if not 2 <= count <= MOST:
         raise ValueError(
-            f"a comparison takes 2 to {MOST} runs, got {len(whole)}{' or more' if len(searched) > MOST else ''}"
-            f"{'; without results: ' + ' '.join(told) if told else ''}; name runs, or change --where"
+            f"a comparison takes 2 to {MOST} runs, got {count}{' or more' if more else ''}"
+            f"{'; left out: ' + ' '.join(told) if told else ''}; name runs, or change --where"
         )
-    titles = _distinct([name for name, _, _ in whole], [origin for _, origin, _ in whole])
-    runs = [_read(title, origin, folder) for title, (_, origin, folder) in zip(titles, whole, strict=True)]
-    return runs, told
+
+
+def _reference_first(runs: list[ChosenRun], reference: str) -> list[ChosenRun]:
+    """The runs with the one that is called so first. Raises ValueError: it is none or several of them."""
+    if not reference:
+        return runs
+    wanted = reference.removeprefix("runs:/").strip("/")
+    meant = [run for run in runs if run.name == reference]
+    meant = meant or [run for run in runs if {wanted, reference} & set(run.called)]
+    meant = meant or [run for run in runs if len(wanted) >= 4 and any(one.startswith(wanted) for one in run.called)]
+    if len(meant) != 1:
+        raise ValueError(
+            f"--reference must be one of the compared runs {', '.join(run.name for run in runs)}, got {reference!r}"
+            f"{', which is several of them' if meant else ''}; use one of these names"
+        )
+    return [*meant, *(run for run in runs if run is not meant[0])]
 
 
 def bring_together(runs: Sequence[ChosenRun]) -> SharedFilms:
@@ -115,9 +161,19 @@ def _folder_of(name: str, workspace: Workspace) -> Path | None:
     return None
 
 
-def _fetch(run: FoundRun, workspace: Workspace, into: Path) -> tuple[str, str, Path]:
+def _find(name: str, workspace: Workspace, into: Path) -> Place:
+    if folder := _folder_of(name, workspace):
+        return Place(folder.name, str(folder), folder, (name, folder.name))
+    return _fetch(look_up_run(workspace, name), name, workspace, into)
+
+
+def _fetch(run: FoundRun, asked: str, workspace: Workspace, into: Path) -> Place:
+    """asked: what a command called it, empty if a search found it."""
     folder = fetch_results(workspace, run, into / run.run_id)
-    return run.name, f"run {run.run_id[:8]} of {run.experiment}, {run.started}", folder
+    origin = f"run {run.run_id[:8]} of {run.experiment}, {run.started}"
+    state = {"FINISHED": "", "RUNNING": ", which has not finished,"}.get(run.status, f", which is {run.status},")
+    kind = "" if run.role == "arm" else f", a run of {run.role}," if run.role else ", which hilum did not write,"
+    return Place(run.name, origin, folder, (asked, run.run_id, run.name), kind or state)
 
 
 def _distinct(names: Sequence[str], origins: Sequence[str]) -> list[str]:
@@ -131,11 +187,12 @@ def _distinct(names: Sequence[str], origins: Sequence[str]) -> list[str]:
     return found
 
 
-def _read(name: str, origin: str, folder: Path) -> ChosenRun:
-    folders = {part: folder / part for part in FOLDERS}
+def _read(title: str, place: Place) -> ChosenRun:
+    folders = {part: place.folder / part for part in FOLDERS}
     classes = read_json(folders["training"] / "settings.json")["model"]["classes"]
-    versions = next((f for f in (folder / "data" / "versions.json", *_beside(folder)) if f.is_file()), None)
-    return ChosenRun(name, origin, read_folders(folders, classes), read_json(versions) if versions else {})
+    versions = next((f for f in (place.folder / "data" / "versions.json", *_beside(place.folder)) if f.is_file()), None)
+    known = read_json(versions) if versions else {}
+    return ChosenRun(title, place.origin, read_folders(folders, classes), known, tuple(filter(None, place.called)))
 
 
 def _beside(folder: Path) -> list[Path]:

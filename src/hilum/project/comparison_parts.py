@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from hilum.evaluation.scoring.metrics import evaluate_all
 from hilum.evaluation.shortcut_baselines import MEASURED
 from hilum.evaluation.simultaneous import compare_at_once
 from hilum.evaluation.statistics import Draws, Interval
@@ -14,11 +15,13 @@ from hilum.explain.measures.reference_maps import REFERENCES
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.shown_films import ShownFilms
 from hilum.pages.arm_results import ArmResults
-from hilum.pages.charts import ChartPart, ChartRuns, draw_charts
+from hilum.pages.chart_script import ChartPart
+from hilum.pages.charts import ChartRuns, draw_charts
 from hilum.pages.film_room import RoomRun, render_room
 from hilum.pages.headline import HEADLINE, ShortcutBaselineRow, interval_of, shortcut_baseline_rows
 from hilum.pages.levels import Levels
-from hilum.results import read_table
+from hilum.pages.repeats import read_repeats
+from hilum.results import pick_films, read_table
 
 
 def explanation_table(arms: Mapping[str, ArmResults]) -> pd.DataFrame:
@@ -60,9 +63,14 @@ def compare_all(draws: Mapping[str, Draws], confidence: float) -> pd.DataFrame:
 
 
 def make_charts(
-    arms: Mapping[str, ArmResults], simultaneous: pd.DataFrame, reference: str, select: str, levels: Levels
+    arms: Mapping[str, ArmResults],
+    simultaneous: pd.DataFrame,
+    reference: str,
+    select: str,
+    levels: Levels,
+    names: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[ChartPart]:
-    """The charts of these arms, with the metrics that the tables show."""
+    """The charts of these arms, with the metrics that the tables show. names: arm -> its own name of a film -> that of `test`."""
     runs = ChartRuns(
         intervals={name: read_intervals(arm) for name, arm in arms.items()},
         predictions={name: arm.test for name, arm in arms.items()},
@@ -71,9 +79,25 @@ def make_charts(
         reference=reference,
         validation=validation_of(arms, select),
         select=select,
+        repeats=measure_trainings(arms, names or {}),
     )
     together = f"simultaneous {levels.differences}s" if len(arms) > 2 else levels.differences
     return draw_charts(runs, levels.arms, together)
+
+
+def measure_trainings(
+    arms: Mapping[str, ArmResults], names: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, list[float]]]:
+    """arm -> key metric -> its value of each training on the films of the comparison; arms trained once are left out."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for name, arm in arms.items():
+        repeats = read_repeats(arm.folder["evaluation"], arm.test.classes)
+        if repeats:
+            own = {shared: film for film, shared in names.get(name, {}).items()}
+            films = [own.get(image_id, image_id) for image_id in arm.test.image_id.tolist()]
+            values = [evaluate_all(pick_films(one, films)) for one in repeats.test]
+            found[name] = {metric: [one[metric] for one in values] for metric in HEADLINE}
+    return found
 
 
 def read_intervals(arm: ArmResults) -> dict[str, Interval]:

@@ -13,7 +13,7 @@ from hilum.evaluation.statistics import Draws
 from hilum.explain.methods.registry import METHODS
 from hilum.pages.arm_results import ArmResults, read_arm
 from hilum.pages.audit import audit_warnings, read_audit, render_audit
-from hilum.pages.charts import load_bundle
+from hilum.pages.chart_script import load_bundle
 from hilum.pages.comparison import PAGE, ComparisonPage, render_comparison
 from hilum.pages.headline import flag_warnings, headline
 from hilum.pages.levels import Levels
@@ -58,17 +58,23 @@ from hilum.tracking.saved_views import save_views
 from hilum.workspace import Workspace, find_workspace
 
 
-def run(runs: Sequence[str] = (), where: str = "", out: str = "", no_films: bool = False) -> dict[str, Any]:
+def run(runs: Sequence[str] = (), where: str = "", out: str = "", no_films: bool = False, reference: str = "") -> dict[str, Any]:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
     names = list_names(runs)
+    if not names and not where and reference and reference != params.compare.reference:
+        raise ValueError(
+            f"the reference of the project's arms is compare.reference of params.yaml, {params.compare.reference}, got "
+            f"--reference {reference}; change it there, or name the runs: "
+            f"hilum compare {' '.join(params.arms)} --reference {reference}"
+        )
     if not names and not where:
         found = compare_arms_of_project(workspace, params, not no_films)
         if out:
             shutil.copy(workspace.comparison / PAGE, out)
         return found
     with tempfile.TemporaryDirectory(prefix="hilum-") as fetched:
-        chosen, told = choose_runs(names, where, workspace, Path(fetched))
+        chosen, told = choose_runs(names, where, workspace, Path(fetched), reference)
         write_page(chosen, told, params, workspace, Path(out or PAGE), not no_films)
     say(f"{len(chosen)} runs compared: {out or PAGE}")
     return {"page": out or PAGE, "runs": [run.name for run in chosen], "left_out": list(told)}

@@ -19,9 +19,10 @@ from hilum.data.splits import (
     prove_disjoint,
     split_by_patient,
 )
-from hilum.pages.confounding import render_confounding
-from hilum.pages.data_counts import count_ways, count_with_burned_in, warn_of_confounding
-from hilum.pages.data_report import Sheet, render_report
+from hilum.pages.chart_script import load_bundle
+from hilum.pages.data_report.confounding import render_confounding
+from hilum.pages.data_report.counts import count_ways, count_with_burned_in, warn_of_confounding
+from hilum.pages.data_report.report import Sheet, render_report
 from hilum.pictures import encode_png
 from hilum.progress import say
 from hilum.records import SPLITS
@@ -136,6 +137,8 @@ def write_report(workspace: Workspace, params: Params, manifest: pd.DataFrame, s
         near=near,
         sheets=make_sheets(prepared, manifest, problems),
         confounding=render_confounding(confounding, class_names(params.prepare.labels), params.split.confounding.confidence),
+        odd=read_table(prepared / "odd_films.csv"),
+        bundle=load_bundle(workspace.cache),
     )
     (workspace.split / REPORT).write_text(page)
     for warning in [*warn_of_confounding(manifest), *tell_confounding(confounding)]:
@@ -151,7 +154,10 @@ def make_sheets(prepared: Path, manifest: pd.DataFrame, problems: pd.DataFrame) 
 
     burned_in, odd = read_burned_in(prepared), read_table(prepared / "odd_films.csv")
     left = problems[problems["problem"] == STILL_FOUND]
-    seen = "For a person to check; kept in the data: blank, inverted, turned, lateral or unlike the other films of their source."
+    seen = (
+        "For a person to check; kept in the data: blank, inverted, turned, lateral or unlike the other films of their source. "
+        "Their pictures are in the sheet above."
+    )
     shown = odd.drop(columns="path").head(ODD_SHOWN)
     sheets = [
         Sheet(
@@ -160,7 +166,7 @@ def make_sheets(prepared: Path, manifest: pd.DataFrame, problems: pd.DataFrame) 
             picture("burned_in"),
             count_with_burned_in(manifest, burned_in),
         ),
-        Sheet("Odd films", seen if len(odd) else "None was found.", picture("odd_films"), shown),
+        Sheet("Odd films", seen if len(odd) else "None was found.", b"", shown),
     ]
     if len(left):
         told = "Covered, and still found when the film was searched again, at full size or as prepared."

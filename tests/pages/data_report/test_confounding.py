@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hilum.data.confounding import measure_confounding, name_factors
-from hilum.pages.confounding import SHOWN_VALUES, render_confounding
+from hilum.pages.data_report.confounding import SHOWN_VALUES, render_confounding
 from hilum.records import MANIFEST
 
 

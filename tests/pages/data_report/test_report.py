@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from hilum.data.quality.pair_sheet import draw_pairs
-from hilum.pages.data_counts import count_films
-from hilum.pages.data_figures import draw_counts
-from hilum.pages.data_report import Sheet, render_report
+from hilum.pages.data_report.counts import count_films
+from hilum.pages.data_report.figures import draw_counts
+from hilum.pages.data_report.report import Sheet, render_report
 from hilum.pictures import encode_png
 
 CLASSES = ["normal", "ill"]

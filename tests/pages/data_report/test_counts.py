@@ -1,6 +1,6 @@
 import pandas as pd
 
-from hilum.pages.data_counts import (
+from hilum.pages.data_report.counts import (
     count_films,
     count_knowledge,
     count_ways,

@@ -1,14 +1,13 @@
-"""The pictures of the data report: films of each class, bars of counts, sizes of the raw films."""
+"""The pictures of the data report: bars of counts, sizes of the raw films; and the choice of its sample films."""
 
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from hilum.pictures import plain
-from hilum.records import SPLITS, Films
+from hilum.records import SPLITS
 
 SPLIT_COLOURS = {"train": "#3f6491", "val": "#d99a3d", "test": "#8b3f55", "": "#8a929c"}
 
@@ -23,30 +22,6 @@ def choose_samples(manifest: pd.DataFrame, classes: Sequence[str], per_class: in
         again = films["patient_id"].duplicated()
         chosen[label] = [*films["image_id"][~again], *films["image_id"][again]][:per_class]
     return chosen
-
-
-@plain
-def draw_samples(manifest: pd.DataFrame, films: Films, samples: Mapping[str, Sequence[str]]) -> Figure:
-    """A row of films per class with their image_ids; a cell without a film says so.
-
-    films: (N, H, W) uint8 in the manifest's order. samples: class -> image_ids, from `choose_samples`.
-    """
-    row_of = {image_id: row for row, image_id in enumerate(manifest["image_id"])}
-    columns = max([1, *(len(image_ids) for image_ids in samples.values())])
-    figure = Figure(figsize=(1.75 * columns + 0.4, 2.25 * len(samples)), dpi=110, layout="constrained")
-    cells = figure.subplots(len(samples), columns, squeeze=False)
-    for (label, image_ids), row in zip(samples.items(), cells, strict=True):
-        row[0].set_ylabel(label, fontsize=10)
-        for column, cell in enumerate(row):
-            cell.set_xticks([])
-            cell.set_yticks([])
-            if column < len(image_ids):
-                cell.imshow(films[row_of[image_ids[column]]], cmap="gray", vmin=0, vmax=255)
-                cell.set_xlabel(_wrap_path(image_ids[column], 26), fontsize=6.5)
-            else:
-                cell.set_aspect("equal")
-                cell.text(0.5, 0.5, "no further film", ha="center", va="center", fontsize=8, color="#6b7480")
-    return figure
 
 
 @plain
@@ -86,9 +61,3 @@ def draw_sizes(manifest: pd.DataFrame) -> Figure:
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, fontsize=9, loc="upper left")
     return figure
-
-
-def _wrap_path(path: str, width: int) -> str:
-    """Lines of at most `width` letters, broken at slashes where that is possible."""
-    spaced = textwrap.wrap(path.replace("/", "/ "), width)
-    return "\n".join(line.replace("/ ", "/") for line in spaced)

@@ -5,14 +5,24 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from hilum.data.confounding import PRESENT, STRONG, Confounding
+from hilum.pages.data_report.confounding_charts import draw_association, draw_shares
+from hilum.pages.levels import interval_name
 from hilum.pages.templates import render
 
 SHOWN_VALUES = 12  # rows of a contingency table on the page; contingency.csv has all
-COLOURS = ("#332288", "#117733", "#cc6677", "#88ccee", "#aa4499", "#999933", "#882255", "#44aa99")  # Paul Tol's "muted"
+COLOURS = (
+    "#4477aa",
+    "#ee6677",
+    "#228833",
+    "#ccbb44",
+    "#66ccee",
+    "#aa3377",
+    "#bbbbbb",
+)  # Paul Tol's "bright"
 
 
 def render_confounding(found: Confounding, classes: Sequence[str], confidence: float) -> Markup:
-    """A table with a bar per factor, and under it the contingency table of each factor that has more than one value.
+    """Charts of the factors, and as tables each factor's number and the contingency table of those with more than one value.
 
     classes: in class order. confidence: of the intervals in `found`.
     """
@@ -26,13 +36,16 @@ def render_confounding(found: Confounding, classes: Sequence[str], confidence: f
         shown = [(value, list(films), total) for value, *films, total in wide.head(SHOWN_VALUES).itertuples(name=None)]
         if len(wide) > 1:
             tables.append((row.factor, shown, max(0, len(wide) - SHOWN_VALUES)))
+    level, colours = interval_name(confidence), {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(classes)}
+    shares = draw_shares({str(factor): shown for factor, shown, _ in tables}, colours)
     return render(
         "confounding.html",
+        charts=[chart for chart in (draw_association(found.table, level), shares) if chart],
         rows=found.table.to_dict("records"),
         tables=tables,
         opened=set(found.table["factor"][found.table["judgement"] == "strong"]),
-        colours={name: COLOURS[k % len(COLOURS)] for k, name in enumerate(classes)},
-        confidence=confidence,
+        classes=classes,
+        level=level,
         strong=STRONG,
         present=PRESENT,
     )

@@ -4,17 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from markupsafe import Markup
 
 from hilum.data.quality.near_groups import tell_near_duplicates
 from hilum.data.quality.pair_sheet import draw_pairs
-from hilum.pages.data_counts import count_films, count_knowledge, count_ways, measure_sizes, warn_of_confounding
-from hilum.pages.data_figures import choose_samples, draw_counts, draw_samples, draw_sizes
-from hilum.pages.templates import render
+from hilum.pages.data_report.counts import count_films, count_knowledge, count_ways, measure_sizes, warn_of_confounding
+from hilum.pages.data_report.figures import choose_samples, draw_counts, draw_sizes
+from hilum.pages.data_report.film_sheet import collect_reasons, render_sheet
+from hilum.pages.templates import read_script, render
 from hilum.pictures import encode_png
 from hilum.records import SPLITS, Films
 from hilum.settings.meaning import EXCLUDED
 
-SHOWN_PROBLEMS = 200  # rows of the problem list on the page; problems.csv has all
+SHOWN_PROBLEMS = 1000  # rows of the problem list on the page; problems.csv has all
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ def render_report(
     near: pd.DataFrame | None = None,
     sheets: Sequence[Sheet] = (),
     confounding: str = "",
+    odd: pd.DataFrame | None = None,
+    bundle: str = "",
 ) -> str:
     """The data report as one HTML page that needs no other file.
 
@@ -48,9 +52,16 @@ def render_report(
     seed: of the samples. splits, test_part: from `split_by_patient`, once there are splits.
     near: near duplicates, columns near_groups.NEAR; None leaves them off the page.
     sheets: further sections, after the samples.
-    confounding: of `confounding.render_confounding`, once it was measured.
+    confounding: of `confounding.render_confounding`, once it was measured. odd: columns oddities.ODD.
+    bundle: of `load_bundle`, for the charts of `confounding`.
     """
-    counts = count_films(manifest, splits)
+    counts, names = count_films(manifest, splits), _name_splits(splits)
+    reasons = collect_reasons(
+        pd.DataFrame() if odd is None else odd,
+        pd.DataFrame() if near is None else near,
+        problems,
+        choose_samples(manifest, classes, per_class, seed),
+    )
     filled = render(
         "data_report.html",
         headline={
@@ -68,15 +79,16 @@ def render_report(
         pictures={
             "counts": encode_png(draw_counts(counts, classes)),
             "sizes": b"" if len(manifest[["width", "height"]].drop_duplicates()) == 1 else encode_png(draw_sizes(manifest)),
-            "samples": encode_png(draw_samples(manifest, films, choose_samples(manifest, classes, per_class, seed))),
-            "near": b"" if near is None or near.empty else encode_png(draw_pairs(near, manifest, films, _name_splits(splits))),
+            "near": b"" if near is None or near.empty else encode_png(draw_pairs(near, manifest, films, names)),
         },
         near=near,
         near_summary="" if near is None else tell_near_duplicates(near),
         sheets=sheets,
         confounding=confounding,
+        film_sheet=render_sheet(manifest, films, reasons, names, seed),
         prepared_size=films.shape[1],
-        seed=seed,
+        bundle=Markup(bundle),
+        script=read_script("page.js"),
     )
     return str(filled)
 

@@ -1,0 +1,1 @@
+"""The data report: the films before training on one page."""
