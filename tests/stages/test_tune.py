@@ -101,7 +101,7 @@ def test_what_happens_after_the_fit_leaves_a_study_as_it_is(own_copy: Workspace)
 
 def test_a_search_that_waits_says_for_whom(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     params, owner = read_params(root / "params.yaml"), this_process()
-    trials: Any = tune.Trials(None, None, params.tune.trials, {})  # type: ignore[arg-type]
+    trials: Any = tune.Trials(None, None, params.tune.trials, {}, lambda done, text: None)  # type: ignore[arg-type]
     trials.watch().waits(owner)
     said = capsys.readouterr().out
     assert f"process {owner.pid} on {owner.host} since {owner.since} searches the same study" in said

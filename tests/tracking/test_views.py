@@ -31,14 +31,6 @@ CHARTS = "[data-testid='experiment-view-compare-runs-chart-area']"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("server"))
-    made.begin()
-    yield made
-    made.die()
-
-
-@pytest.fixture(scope="module")
 def store(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Two arms with a picture and curves, and a search with two trials each, written over the server."""
     folder = tmp_path_factory.mktemp("project")

@@ -19,7 +19,7 @@ from hilum.data.readers.registry import READERS
 from hilum.data.splits import split_by_patient
 from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
 from hilum.models.initial_weights import save_backbone
-from hilum.progress import bar, say
+from hilum.progress import bar, say, steps
 from hilum.records import JOINT
 from hilum.results import read_json, write_json, write_table
 from hilum.settings.meaning import backbone_options, name_network
@@ -146,13 +146,15 @@ def pretrain_backbone(
     recipe = training_of(params)
     task = Task(train, val, classes, None, recipe, params.pretrain.seed, cache=None)
 
-    def on_epoch(step: int, metrics: dict[str, float]) -> None:
-        say(f"{backbone}: {epoch_line(metrics, 'auroc_macro')}")
-
     films = [(rows.keys, rows.labels, rows.films.shape) for rows in (train, val)]
     decides = {"params": [arm.model_dump(), recipe.model_dump()], "films": [classes, films]}
     before = kept.keep(backbone, decides) if kept else None
-    model, fitted = train_arm(arm, task, 1, score_epoch("auroc_macro"), on_epoch, bar(f"{backbone}: films"), before)
+    with steps(backbone, settings.epochs) as report:
+
+        def on_epoch(step: int, metrics: dict[str, float]) -> None:
+            report(step + 1, epoch_line(metrics, "auroc_macro"))
+
+        model, fitted = train_arm(arm, task, 1, score_epoch("auroc_macro"), on_epoch, bar(f"{backbone}: films"), before)
     folder.mkdir(parents=True, exist_ok=True)
     save_backbone(model, folder / f"{backbone}.weights.h5", backbone_options(wanted))
     write_table(folder / f"{backbone}_history.csv", fitted.history)

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import yaml
 from hilum.code_version import made_by
 from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.ownership import Owner
-from hilum.progress import bar, say
+from hilum.progress import bar, say, steps
 from hilum.results import base_tags, epoch_metrics, flatten, read_json, write_json, write_table
 from hilum.runs import code_tags, log_search
 from hilum.settings.meaning import name_weights, spaces
@@ -51,10 +52,10 @@ def run(arm: str) -> None:
         "backbone": settings.backbone,
         "metric": params.tune.metric,
     }
-    with store.start(f"tune-{arm}", tags) as parent:
+    with store.start(f"tune-{arm}", tags) as parent, steps(f"{arm}: trials", params.tune.trials) as report:
         parent.log_params({f"space.{key}": space.model_dump(exclude_defaults=True) for key, space in searched.items()})
         parent.log_params(flatten(params.tune, "tune"))
-        trials = Trials(store, parent, params.tune.trials, tags)
+        trials = Trials(store, parent, params.tune.trials, tags, report)
         try:
             found = search(
                 study_name(arm, fixed_part(params, arm, versions, workspace)),
@@ -108,8 +109,8 @@ def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: W
 class Trials:
     """The nested runs of a search: opened, logged to and closed as the search reports."""
 
-    def __init__(self, store: Store, parent: Run, count: int, tags: dict[str, str]) -> None:
-        self.store, self.parent, self.count, self.tags = store, parent, count, tags
+    def __init__(self, store: Store, parent: Run, count: int, tags: dict[str, str], report: Callable[..., None]) -> None:
+        self.store, self.parent, self.count, self.tags, self.report = store, parent, count, tags, report
         self.open: AbstractContextManager[Run] | None = None
         self.run: Run | None = None
 
@@ -134,7 +135,8 @@ class Trials:
             self.run.log_metrics({f"best/{key}": value for key, value in shown.items()})
             self.open.__exit__(None, None, None)
             self.open = None
-            say(f"trial {number + 1}/{self.count}  {state.lower()}  " + "  ".join(f"{k} {v:.4f}" for k, v in shown.items()))
+            values = "  ".join(f"{key} {value:.4f}" for key, value in shown.items())
+            self.report(number + 1, f"trial {number + 1}/{self.count}  {state.lower()}  {values}")
 
     def wait(self, owner: Owner) -> None:
         say(f"{owner} searches the same study; its trials are taken over when it ends (Ctrl-C to stop waiting)")

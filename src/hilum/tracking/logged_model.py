@@ -1,5 +1,6 @@
 """Writing a Keras model into a store: logged with a run, and registered."""
 
+import json
 import re
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from hilum.tracking.run_tags import DIGESTS, stored
 
+VERSIONS = "mlflow.modelVersions"  # MLflow's tag of a logged model: the registered versions that *Models* links to
 REGISTERED = "One version per training of an arm. `@champion` is what `predict` and the app serve; `@<arm>` is an arm's newest."
 
 
@@ -45,7 +47,13 @@ def log_model(
         mlflow.keras.save_model(
             model, str(place), input_example=example, signature=signature, pip_requirements=needs, metadata=dict(metadata)
         )
-        logged = client.create_logged_model(run.info.experiment_id, name="model", source_run_id=run_id)
+        logged = client.create_logged_model(
+            run.info.experiment_id,
+            name=model_name(metadata["arm"]),
+            source_run_id=run_id,
+            params={key: str(metadata[key]) for key in ("backbone", "size") if key in metadata},
+            model_type="classifier",
+        )
         description = Model.load(str(place))
         description.run_id, description.model_id = run_id, logged.model_id
         description.artifact_path = logged.artifact_location
@@ -55,6 +63,11 @@ def log_model(
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
     return _register(client, run_id, logged.model_id, metadata, name)
+
+
+def model_name(arm: str) -> str:
+    """The name of an arm's logged model in *Models*: MLflow takes no / : . % and quotes there."""
+    return re.sub(r"[/:.%\"']", "_", arm)
 
 
 def _register(client: Any, run_id: str, model_id: str, metadata: Mapping[str, Any], name: str) -> str:
@@ -74,6 +87,8 @@ def _register(client: Any, run_id: str, model_id: str, metadata: Mapping[str, An
         tags=version_tags(metadata),
         description=f"{metadata['arm']}, not evaluated yet.",
     )
+    versions = [{"name": name, "version": str(version.version)}]
+    client.set_logged_model_tags(model_id, {VERSIONS: json.dumps(versions)})
     if is_alias(metadata["arm"]):
         client.set_registered_model_alias(name, metadata["arm"], version.version)
     return str(version.version)

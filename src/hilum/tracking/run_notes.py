@@ -93,7 +93,8 @@ def search_note(tuning: Path, tags: Mapping[str, str]) -> str:
 def again(tags: Mapping[str, str]) -> str:
     """The command that makes the run again, and the commit it needs where that is known."""
     commit, command = tags.get(COMMIT, ""), os.environ.get(COMMAND) or "dvc repro"
-    told = f"To run it again: `{f'git checkout {commit[:12]} && ' if commit else ''}{command}`"
+    checkout = f"git checkout {commit[:12]} && " if commit and not command.startswith("mlflow run ") else ""
+    told = f"To run it again: `{checkout}{command}`"
     changed = " (tracked files differed from that commit)" if tags.get("git_dirty") == "true" else ""
     return f"{told}{changed}."
 
