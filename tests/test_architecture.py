@@ -104,7 +104,7 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     "settings.params": {"Audit", "Compare", "Evaluate", "Params", "Tracking", "check_params", "find_arm", "read_params"},
     "settings.yaml_text": {"FLOAT", "INT", "Loader", "read_int", "read_yaml"},
     "settings.roots": {"FILE", "VARIABLE", "check_roots", "read_roots"},
-    "progress": {"bar", "say", "say_wrapped", "tell_bytes", "tell_seconds", "tell_time_left"},
+    "progress": {"bar", "say", "say_wrapped", "steps", "tell_bytes", "tell_seconds", "tell_time_left"},
     "workspace": {"Workspace", "find_workspace"},
 }
 OUTSIDE = {  # imported by a stage for what it does outside of the graph
@@ -173,7 +173,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "pages/repeats.py": {"compare"},
     "training/learning/learner.py": TRAINS,
     "evaluation/scoring/metrics.py": {*TRAINS, "evaluate", "audit", "compare"},
-    "evaluation/scoring/epochs.py": {*TRAINS, "compare"},
+    "evaluation/scoring/epochs.py": {*TRAINS, "evaluate", "compare"},
     "evaluation/figures.py": {"evaluate", "compare"},
     "evaluation/contact_sheet.py": {"evaluate", "compare"},
     "evaluation/arm_figures.py": {"compare"},

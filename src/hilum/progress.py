@@ -62,6 +62,8 @@ def steps(title: str, total: int) -> Iterator[Callable[..., None]]:
     a line with its time. quick: of a step of a moment, of which a log gets one per PAUSE.
     """
     try:
+        if sys.stderr.isatty() and not _silent:
+            _draw(title, 0, total, "begins")
         yield _Steps(title, total).report
     finally:
         if _shown and _shown[0].desc == title:

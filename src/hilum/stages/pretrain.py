@@ -17,7 +17,7 @@ from hilum.data.quality.still_burned_in import stop_where_left
 from hilum.data.readers.raw_films import read_source
 from hilum.data.readers.registry import READERS
 from hilum.data.splits import split_by_patient
-from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
+from hilum.evaluation.scoring.epochs import epoch_line, score_epoch, tell_epoch
 from hilum.models.initial_weights import save_backbone
 from hilum.progress import bar, say, steps
 from hilum.records import JOINT
@@ -159,6 +159,7 @@ def pretrain_backbone(
     save_backbone(model, folder / f"{backbone}.weights.h5", backbone_options(wanted))
     write_table(folder / f"{backbone}_history.csv", fitted.history)
     best = fitted.history.set_index("step").loc[fitted.best_step]
+    say(f"{backbone}: kept {tell_epoch(best.to_dict())}, val/auroc_macro {best['val/auroc_macro']:.4f}")
     return {
         "classes": classes,
         "films": len(train.keys),
