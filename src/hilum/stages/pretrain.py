@@ -159,7 +159,8 @@ def pretrain_backbone(
     save_backbone(model, folder / f"{backbone}.weights.h5", backbone_options(wanted))
     write_table(folder / f"{backbone}_history.csv", fitted.history)
     best = fitted.history.set_index("step").loc[fitted.best_step]
-    say(f"{backbone}: kept {tell_epoch(best.to_dict())}, val/auroc_macro {best['val/auroc_macro']:.4f}")
+    kept_row = {str(name): float(value) for name, value in best.items()}
+    say(f"{backbone}: kept {tell_epoch(kept_row)}, val/auroc_macro {kept_row['val/auroc_macro']:.4f}")
     return {
         "classes": classes,
         "films": len(train.keys),
