@@ -101,6 +101,18 @@ def test_the_time_left_is_by_the_last_step_also_where_an_earlier_process_did_the
     assert [line.partition("  (")[2] for line in capsys.readouterr().out.splitlines()] == ["about 40 s left)", "about 30 s left)"]
 
 
+def test_what_comes_before_quick_steps_says_nothing_of_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 60.0, 61.0, 66.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with steps("baseline", 13) as report:
+        for number in (1, 2, 7):
+            report(number, f"penalty {number}", quick=True)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("baseline: penalty 7  (about 6 s left)")
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_a_terminal_shows_long_steps_in_one_line_with_their_text(columns: int) -> None:
     code = (

@@ -107,6 +107,8 @@ class _Steps:
 
     def report(self, done: int, text: str, quick: bool = False) -> None:
         now, new = time.monotonic(), done - self.done if self.done >= 0 else 1
+        if quick and self.done < 0:  # what came before, such as loading packages, says nothing of quick steps
+            self.done, self.before, self.said = done, now, now
         if _silent or (quick and not sys.stderr.isatty() and now - self.said < PAUSE):
             return
         spent = (now - self.before) / max(new, 1)

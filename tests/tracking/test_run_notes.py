@@ -36,7 +36,7 @@ def test_an_arm_says_its_headline_verdicts_a_panel_the_page_and_how_to_run_it_ag
         "what is undefined is left out"
     )
     assert "Sanity gate: gradcam passes, lime fails sanity. Audit: honest." in note
-    assert "](get-artifact?path=explanations/panels/phantom__p%201.png&run_uuid=r1)" in note
+    assert "![The maps of phantom__p 1](get-artifact?path=note/maps.png&run_uuid=r1)" in note
     assert "`results/comparison/comparison.html`" in note
     assert note.endswith("To run it again: `git checkout 0123456789ab && dvc repro`.")
 

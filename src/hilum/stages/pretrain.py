@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -158,9 +159,9 @@ def pretrain_backbone(
     folder.mkdir(parents=True, exist_ok=True)
     save_backbone(model, folder / f"{backbone}.weights.h5", backbone_options(wanted))
     write_table(folder / f"{backbone}_history.csv", fitted.history)
-    best = fitted.history.set_index("step").loc[fitted.best_step]
-    kept_row = {str(name): float(value) for name, value in best.items()}
-    say(f"{backbone}: kept {tell_epoch(kept_row)}, val/auroc_macro {kept_row['val/auroc_macro']:.4f}")
+    rows: Any = fitted.history.to_dict("records")
+    best: dict[str, float] = next(row for row in rows if row["step"] == fitted.best_step)
+    say(f"{backbone}: kept {tell_epoch(best)}, val/auroc_macro {best['val/auroc_macro']:.4f}")
     return {
         "classes": classes,
         "films": len(train.keys),

@@ -13,6 +13,7 @@ from hilum.tracking.run_tags import COMMIT
 COMMAND = "HILUM_COMMAND"  # variable: the command with changed parameters that a stage runs under, instead of `dvc repro`
 TITLES = {"auroc_macro": "AUROC", "balanced_accuracy": "balanced accuracy", "ece": "calibration error"}  # of the headline
 PAGE = "comparison/comparison.html"
+MAPS = "note/maps.png"  # artifact: a panel made narrow, since MLflow's page becomes as wide as its widest picture
 ENDED = {"KILLED": "was interrupted", "FAILED": "failed"}  # status -> what the description says, and in short the name
 
 
@@ -23,7 +24,7 @@ def arm_note(folder: Path, run_id: str, tags: Mapping[str, str]) -> str:
     lines = [f"**{first}.** {_verdicts(folder, held)}".strip()]
     panels = sorted((folder / "explanations" / "panels").glob("*.png")) if "explanations" in held else []
     if panels:
-        lines.append(_picture(f"The maps of {panels[0].stem}", f"explanations/panels/{panels[0].name}", run_id))
+        lines.append(_picture(f"The maps of {panels[0].stem}", MAPS, run_id))
     lines.append(f"The page with all arms: `results/{PAGE}`, and `{PAGE}` among the artifacts of the run *comparison*.")
     return "\n\n".join([*lines, again(tags)])
 
