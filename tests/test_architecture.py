@@ -1,6 +1,7 @@
 """The house: imports go down only, rooms form no circle, heavy libraries stay at home, dvc.yaml declares what stages import."""
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
@@ -321,6 +322,7 @@ def room_of(module: str) -> str:
     return f"{part}.{rest[0]}" if named else part
 
 
+@functools.cache
 def stage_bodies() -> dict[str, dict]:
     stages = yaml.safe_load((SRC.parent / "dvc.yaml").read_text())["stages"]
     return {name: body.get("do", body) for name, body in stages.items()}

@@ -1,6 +1,7 @@
 """What imports what in the package, read from its files."""
 
 import ast
+import functools
 from collections.abc import Collection
 from pathlib import Path
 
@@ -8,6 +9,7 @@ SRC = Path(__file__).resolve().parents[2] / "src"
 PACKAGE = SRC / "hilum"
 
 
+@functools.cache  # here and below: hundreds of tests ask, and the files stay as they are
 def modules() -> dict[str, Path]:
     """Dotted name -> file, for every module of the package."""
     found = {}
@@ -17,6 +19,7 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@functools.cache
 def imports_of(path: Path) -> set[str]:
     """Every name that a file imports, at the top or inside a function, as dotted module or module.attribute."""
     names = set()
