@@ -58,6 +58,17 @@ def test_a_run_of_a_git_address_needs_no_checkout(monkeypatch: pytest.MonkeyPatc
     assert again({COMMIT: "c0ffee"}) == "To run it again: `mlflow run https://host/hilum.git --version c0ffee`."
 
 
+def test_a_run_of_a_git_address_names_no_file_of_a_project_that_is_gone(arm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_json(arm / "comparison" / "metrics.json", {})
+
+    def notes() -> list[str]:
+        return [arm_note(arm, "r1", {}), comparison_note(arm / "comparison", "r2", {}, "7")]
+
+    assert all("`results/comparison/comparison.html`" in note for note in notes())
+    monkeypatch.setenv(COMMAND, "mlflow run https://host/hilum.git --version c0ffee")
+    assert not [note for note in notes() if "results/" in note or "comparison/comparison.html" not in note]
+
+
 def test_a_comparison_says_the_differences_and_where_the_page_is(tmp_path: Path) -> None:
     name = "difference/finetuned/auroc_macro"
     write_json(tmp_path / "metrics.json", {name: 0.097, f"{name}.low": 0.069, f"{name}.high": 0.126})

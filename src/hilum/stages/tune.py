@@ -52,7 +52,7 @@ def run(arm: str) -> None:
         "backbone": settings.backbone,
         "metric": params.tune.metric,
     }
-    with store.start(f"tune-{arm}", tags) as parent, steps(f"{arm}: trials", params.tune.trials) as report:
+    with store.start(f"tune-{arm}", tags) as parent, steps(arm, params.tune.trials) as report:
         parent.log_params({f"space.{key}": space.model_dump(exclude_defaults=True) for key, space in searched.items()})
         parent.log_params(flatten(params.tune, "tune"))
         trials = Trials(store, parent, params.tune.trials, tags, report)

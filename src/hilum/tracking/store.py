@@ -13,7 +13,7 @@ from hilum.tracking.contact import Contact, tell
 from hilum.tracking.moved_store import local_folder
 from hilum.tracking.open_run import Point, Run
 from hilum.tracking.run_notes import ENDED, ended_note
-from hilum.tracking.run_tags import NOTE, questions, read_tag, stored
+from hilum.tracking.run_tags import NOTE, move_digests_last, questions, read_tag, stored
 
 OWNER = "owner"  # tag of an open run: the process that writes into it
 ADDING = "adding"  # tag of a finished run while more is written into it: what
@@ -112,6 +112,8 @@ class Store:
             raise
         finally:
             with self.contact.while_answered(), self.contact.asking(f"the end of run {run_id}"):
+                if status == "FINISHED":
+                    move_digests_last(self.client, run_id)  # first: a run that is killed meanwhile is not taken for finished
                 end_run(self.client, run_id, status, adding, reason)
                 if keyed and status == "FINISHED":
                     self.client.delete_tag(run_id, UNFINISHED)
