@@ -96,15 +96,16 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     "tracking.found_runs": {"FoundRun", "fetch_results", "look_up_run", "search_arms"},  # what pages of any runs are made from
     "tracking.open_run": {"Run"},
     "tracking.opening": {"open_store", "read_store", "store_uri"},  # store_uri: for a line on the terminal
-    "tracking.run_notes": {"COMMAND"},
-    "tracking.saved_views": {"save_views"},
+    "tracking.project_run": {"describe_project_run", "project_run"},
+    "tracking.run_notes": {"COMMAND", "comparison_note"},  # the latter for a run's description
+    "tracking.saved_views": {"link_views", "save_views"},
     "tracking.store": {"Store"},
     "tracking.stored_models": {"fetch_model", "find_model"},
     "tracking.ui_server": {"check_port", "serve"},
     "settings.params": {"Audit", "Compare", "Evaluate", "Params", "Tracking", "check_params", "find_arm", "read_params"},
     "settings.yaml_text": {"FLOAT", "INT", "Loader", "read_int", "read_yaml"},
     "settings.roots": {"FILE", "VARIABLE", "check_roots", "read_roots"},
-    "progress": {"bar", "lines_to", "say", "say_wrapped", "tell_bytes", "tell_seconds", "tell_time_left"},
+    "progress": {"bar", "lines_to", "say", "say_wrapped", "steps", "tell_bytes", "tell_seconds", "tell_time_left"},
     "workspace": {"Workspace", "find_workspace"},
 }
 OUTSIDE = {  # imported by a stage for what it does outside of the graph
@@ -172,7 +173,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "pages/repeats.py": {"compare"},
     "training/learning/learner.py": TRAINS,
     "evaluation/scoring/metrics.py": {*TRAINS, "evaluate", "audit", "compare"},
-    "evaluation/scoring/epochs.py": {*TRAINS, "compare"},
+    "evaluation/scoring/epochs.py": {*TRAINS, "evaluate", "compare"},
     "evaluation/figures.py": {"evaluate", "compare"},
     "evaluation/contact_sheet.py": {"evaluate", "compare"},
     "evaluation/arm_figures.py": {"compare"},

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hilum import progress
-from hilum.progress import STEPS, bar, lines_to, say, tell_bytes, tell_seconds, tell_time_left
+from hilum.progress import STEPS, bar, lines_to, say, steps, tell_bytes, tell_seconds, tell_time_left
 
 SRC = Path(__file__).resolve().parents[1] / "src"
 LINE = r"  \d\d:\d\d:\d\d films prepared "
@@ -77,6 +77,60 @@ def test_a_terminal_shows_one_line_with_the_time_left_and_keeps_none(columns: in
     assert all(len(part) <= columns for part in drawn)
     last = [line.rpartition("\r")[2] for line in screen.replace("\r\n", "\n").split("\n")]  # what a person sees in the end
     assert [line for line in last if line.strip()] == ["  a trial is done"] * 6 + ["  in between"]
+
+
+def test_a_long_step_is_a_line_with_its_time_in_a_log_and_a_quick_one_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with steps("finetuned", 30) as report:
+        for number in range(1, 14):
+            report(number, f"phase 1 penalty {number}", quick=True)
+        report(14, "phase 2 epoch 1")
+        report(30, "phase 2 epoch 17")
+    first, last = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"  \d\d:\d\d:\d\d finetuned: phase 2 epoch 1  \(about 0 s left\)", first)
+    assert re.fullmatch(r"  \d\d:\d\d:\d\d finetuned: phase 2 epoch 17", last)
+
+
+def test_the_time_left_is_by_the_last_step_also_where_an_earlier_process_did_the_others(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 10.0, 40.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with steps("finetuned", 12) as report:
+        report(8, "eight")
+        report(10, "ten")
+    assert [line.partition("  (")[2] for line in capsys.readouterr().out.splitlines()] == ["about 40 s left)", "about 30 s left)"]
+
+
+def test_what_comes_before_quick_steps_says_nothing_of_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 60.0, 61.0, 66.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with steps("baseline", 13) as report:
+        for number in (1, 2, 7):
+            report(number, f"penalty {number}", quick=True)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("baseline: penalty 7  (about 6 s left)")
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_terminal_shows_long_steps_in_one_line_with_their_text(columns: int) -> None:
+    code = (
+        "import time; from hilum.progress import bar, say, steps\n"
+        "with steps('finetuned', 9) as report:\n"
+        "    films = bar('finetuned: activations')\n"
+        "    for n in range(1, 6):\n"
+        "        for done in range(1, 11): time.sleep(0.02); films(done, 10)\n"
+        "        report(n, f'phase 1 epoch {n}')\n"
+        "say('finetuned: kept')\n"
+    )
+    screen = on_terminal(code, columns)
+    drawn = [part for part in re.split(r"[\r\n]", screen) if part.strip()]
+    assert any(re.search(r"finetuned .* 3/9, about \d+ s left", part) for part in drawn), drawn
+    assert any(re.search(r"activations .* \d+/10, 00:00 left", part) for part in drawn)
+    assert all(len(part) <= columns for part in drawn)
+    last = [line.rpartition("\r")[2] for line in screen.replace("\r\n", "\n").split("\n")]
+    assert [line for line in last if line.strip()] == ["  finetuned: kept"]
 
 
 def test_a_job_that_is_interrupted_leaves_no_half_line() -> None:

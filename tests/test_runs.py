@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import shutil
 import sqlite3
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 from empty_store import forget_environment, make_store
+from PIL import Image
 from stepping import take_steps
 
 from hilum import runs
@@ -225,6 +227,20 @@ def test_key_pictures_are_logged_under_their_name(workspace: Workspace, store: S
     fake.write_results(workspace, ["baseline"])
     images = [entry.path for entry in store.client.list_artifacts(log_evaluation(store, workspace), "images")]
     assert [path for path in images if "evaluation-viral" in path]
+
+
+def test_the_picture_of_a_description_is_narrow_whatever_the_panel(workspace: Workspace, store: Store, tmp_path: Path) -> None:
+    """MLflow's page becomes as wide as its widest picture, and cuts the text off."""
+    fake.write_training(workspace, "baseline")
+    folder = fake.write_measured(workspace, "baseline", "explanations", {"explain/hit_rate_lesion/gradcam": 0.5})
+    (folder / "panels").mkdir()
+    Image.new("RGB", (1532, 520)).save(folder / "panels" / "p1.png")
+    with store.start("baseline", {"role": "arm"}) as run:
+        runs.log_results(run, folder, "explanations")
+    note = store.client.get_run(run.id).data.tags["mlflow.note.content"]
+    (shown,) = re.findall(r"get-artifact\?path=([^&]+)&", note)
+    picture = Image.open(store.client.download_artifacts(run.id, shown, str(tmp_path)))
+    assert picture.size == (runs.NARROW, round(520 * runs.NARROW / 1532))
 
 
 def test_a_run_that_was_used_again_is_noted_in_the_project_run(

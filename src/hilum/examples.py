@@ -15,7 +15,7 @@ EXAMPLES = {
     "audit": ("hilum audit --arm baseline",),
     "compare": ("hilum compare",),
     "publish": ("MLFLOW_TRACKING_URI=http://localhost:5000 hilum publish",),
-    "verify": ("hilum verify", "hilum verify --quiet && echo 'all bytes are those of dvc.lock'"),
+    "verify": ("hilum verify", "hilum verify --quiet && echo 'no byte differs from dvc.lock'"),
     "ui": ("hilum ui", "hilum ui --port 5001"),
     "predict": (
         "hilum predict --model exported/model.tflite --images films --out out.csv",

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 @contextmanager
 def loading() -> Iterator[None]:
     """The block imports packages such as TensorFlow; failures still raise."""
-    with _without_banners(), _without_collector():
+    with without_banners(), _without_collector():
         yield
 
 
@@ -26,8 +26,8 @@ def _without_collector() -> Iterator[None]:
 
 
 @contextmanager
-def _without_banners() -> Iterator[None]:
-    """Hide TensorFlow's start-up lines about processors; failures still raise."""
+def without_banners() -> Iterator[None]:
+    """Hide the start-up lines of TensorFlow and LiteRT about processors; failures still raise."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

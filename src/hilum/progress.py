@@ -19,6 +19,7 @@ PAUSE = 5.0  # seconds without a line there; a job that takes less time gets non
 UNITS = ("B", "kB", "MB", "GB", "TB")
 MARGIN = 2  # blanks before each line
 FORMAT = "  {desc} {bar:20} {n_fmt}/{total_fmt}, {remaining} left"
+STEP_FORMAT = "  {desc} {bar:20} {n_fmt}/{total_fmt}{postfix}"
 _shown: list[tqdm] = []  # the line on the terminal, at most one
 _silent: list[bool] = []
 
@@ -38,14 +39,35 @@ def bar(title: str) -> Callable[[int, int], None]:
     return report
 
 
-def _draw(title: str, done: int, total: int) -> None:
+def _draw(title: str, done: int, total: int, text: str = "") -> None:
     if _shown and (_shown[0].desc != title or _shown[0].total != total or done < _shown[0].n):
         _shown.pop().close()
     if not _shown:
-        _shown.append(tqdm(desc=title, total=total, bar_format=FORMAT, leave=False, dynamic_ncols=True))
+        form = STEP_FORMAT if text else FORMAT
+        _shown.append(tqdm(desc=title, total=total, bar_format=form, leave=False, dynamic_ncols=True))
+    if text:
+        _shown[0].set_postfix_str(text, refresh=False)
     _shown[0].update(done - _shown[0].n)
-    if done >= total:
+    if text:
+        _shown[0].refresh()
+    elif done >= total:
         _shown.pop().close()
+
+
+@contextmanager
+def steps(title: str, total: int) -> Iterator[Callable[..., None]]:
+    """A callback (done, text, quick=False) for a job of at most `total` long steps, such as epochs, each with a text.
+
+    A terminal shows one line with the last text and the time left, by the last step's, until the job ends; elsewhere each step is
+    a line with its time. quick: of a step of a moment, of which a log gets one per PAUSE.
+    """
+    try:
+        if sys.stderr.isatty() and not _silent:
+            _draw(title, 0, total, "begins")
+        yield _Steps(title, total).report
+    finally:
+        if _shown and _shown[0].desc == title:
+            end_bar()
 
 
 def end_bar() -> None:
@@ -74,6 +96,29 @@ class _Line:
             say(f"{datetime.now():%H:%M:%S} {self.title} {done}/{total}{rest}")
         if done >= total:
             self.begun = 0.0
+
+
+class _Steps:
+    """The steps of one job. The first that is reported may have others before it, which an earlier process did."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self.title, self.total, self.done = title, total, -1
+        self.before = self.said = time.monotonic()
+
+    def report(self, done: int, text: str, quick: bool = False) -> None:
+        now, new = time.monotonic(), done - self.done if self.done >= 0 else 1
+        if quick and self.done < 0:  # what came before, such as loading packages, says nothing of quick steps
+            self.done, self.before, self.said = done, now, now
+        if _silent or (quick and not sys.stderr.isatty() and now - self.said < PAUSE):
+            return
+        spent = (now - self.before) / max(new, 1)
+        rest = f"about {tell_seconds(spent * (self.total - done))} left" if 0 < done < self.total else ""
+        self.done, self.before = done, now
+        if sys.stderr.isatty():
+            _draw(self.title, done, self.total, "  ".join(part for part in (rest, text) if part))
+            return
+        self.said = now
+        say(f"{datetime.now():%H:%M:%S} {self.title}: {text}" + (f"  ({rest})" if rest else ""))
 
 
 def say(text: str) -> None:

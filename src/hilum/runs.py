@@ -1,9 +1,10 @@
 """The run that a folder of results belongs to, and what is logged from it, for stages and for `publish`."""
 
 import io
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,13 @@ from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
 from hilum.tracking.logged_metrics import logged
 from hilum.tracking.open_run import Run
-from hilum.tracking.run_notes import arm_note, comparison_note, headline, sanity_verdicts, search_note
+from hilum.tracking.run_notes import MAPS, arm_note, comparison_note, headline, sanity_verdicts, search_note
 from hilum.tracking.store import BROKEN_OFF, Store
 from hilum.tracking.views import CONFUSION
 from hilum.workspace import Workspace
 
 MEASURED = ("evaluation", "explanations", "audit")  # an arm's folders after its training, in the order of their stages
+NARROW = 880  # pixels, of a picture in a description
 INTERRUPTIONS = ("KILLED", "FAILED")
 LED = ("training", "crossvalidation", "comparison")  # folders whose settings are parameters of a run; those of others measure it
 
@@ -83,11 +85,24 @@ def describe(run: Run, folder: Path, name: str) -> None:
     """The description of the run on its page, and of its registered version, with all that it holds by now."""
     tags = run.tags()
     if name in MEASURED:
+        if "digest.explanations" in tags:
+            log_panel(run, folder.parent / "explanations")
         run.describe(arm_note(folder.parent, run.id, tags))
         if name == "evaluation":
             run.describe_version(f"{folder.parent.name}. {headline(folder)}.")
     elif name == "comparison":
         run.describe(comparison_note(folder, run.id, tags, run.experiment() or ""))
+
+
+def log_panel(run: Run, explanations: Path) -> None:
+    """The first panel for the run's description, at most NARROW pixels wide."""
+    panels = sorted((explanations / "panels").glob("*.png"))
+    if panels:
+        with tempfile.TemporaryDirectory() as folder:
+            picture = Image.open(panels[0]).convert("RGB")
+            picture.thumbnail((NARROW, picture.height))
+            picture.save(Path(folder) / PurePosixPath(MAPS).name)
+            run.log_file(Path(folder) / PurePosixPath(MAPS).name, str(PurePosixPath(MAPS).parent))
 
 
 def training_tags(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hilum.data.integrity import find_changed
+from hilum.data.integrity import find_absent, find_changed
 
 FILES = {"films/a.png": b"film a", "films/b.png": b"film b"}
 
@@ -73,6 +74,18 @@ def test_files_that_are_not_there_are_no_fault(versioned: tuple[Path, dict[str, 
     (versioned[0] / "data/films/a.png").unlink()
     object_of(versioned[2], b"film b").unlink()
     assert find_changed(*versioned, silent) == []
+
+
+def test_outputs_of_which_nothing_is_here_are_named(versioned: tuple[Path, dict[str, Any], Path]) -> None:
+    root, _, cache = versioned
+    assert find_absent(*versioned) == []
+    shutil.rmtree(root)
+    assert find_absent(*versioned) == [], "the cache has them"
+    shutil.rmtree(cache)
+    assert find_absent(*versioned) == ["data", "facts.json"]
+    root.mkdir()
+    (root / "facts.json").write_bytes(b"{}")
+    assert find_absent(*versioned) == ["data"]
 
 
 def test_every_file_is_counted(versioned: tuple[Path, dict[str, Any], Path]) -> None:

@@ -283,6 +283,21 @@ def test_a_fault_is_found_with_its_remedy_and_mended_where_that_loses_nothing(pl
         assert not [one for one in findings(fault.area, made) if fault.words in one.what]
 
 
+@pytest.mark.parametrize("planted", ["a run of the dead", "`mlflow run` was killed"], indirect=True)
+def test_a_run_that_is_ended_says_so_in_its_name_and_description(planted: tuple[Fault, Made]) -> None:
+    fault, made = planted
+    (found,) = (one for one in findings(fault.area, made) if fault.words in one.what)
+    assert found.mend is not None and found.mend()
+    with sqlite3.connect(made.root / "mlflow.db") as store:
+        name, status, note = store.execute(
+            "SELECT r.name, r.status, t.value FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid "
+            "WHERE t.key = 'mlflow.note.content' AND r.name LIKE ?",
+            (f"{fault.words.split()[1]}%",),
+        ).fetchone()
+    assert (name, status) == (f"{fault.words.split()[1]}, interrupted", "KILLED")
+    assert "**This run was interrupted**" in note and "ended without closing it" in note
+
+
 def doctor(made: Made, *options: str, **environment: str) -> tuple[int, dict]:
     done = made.hilum("doctor", "--json", *options, check=False, **environment)
     assert done.stdout, done.stderr

@@ -98,6 +98,14 @@ def learning(phases):
     return draw
 
 
+def solutions():
+    step = np.arange(1, 14)
+    table = pd.DataFrame({"phase": 1, "epoch": step, "loss": 1 / step, "val_loss": 1.2 / step, "val_auroc": step / 40})
+    title = "baseline: the solved head under each penalty"
+    words = ("penalties tried, the largest first", "phase 1 penalty 0.0316")
+    return learning_figure(table, ["loss", "val_loss"], ["val_auroc"], 6, title, *words)
+
+
 def differences(names):
     def draw():
         found = {name: arms()[name] for name in names}
@@ -137,6 +145,7 @@ FIGURES = {
     "learning, 1 epoch": learning([1]),
     "learning, 2 phases": learning([10, 12]),
     "learning, short phases": learning([1, 1, 20]),
+    "learning, a solved head": solutions,
     "differences of 1 arm": differences(["baseline", "finetuned"]),
     "differences of 2 arms": differences(["baseline", "finetuned", LONG]),
     "metrics": metrics,

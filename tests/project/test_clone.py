@@ -9,7 +9,7 @@ import pytest
 import yaml
 from mlflow.projects.utils import _fetch_project
 
-from hilum.project.clone import check_full_path, complete_history, is_fetched
+from hilum.project.clone import check_full_path, check_store_place, complete_history, fetched_from, is_fetched
 from hilum.stages.experiment import call_dvc, fetch_results
 from hilum.workspace import Workspace
 from project import clean_environment, make_project
@@ -112,6 +112,24 @@ def test_only_a_folder_that_mlflow_made_is_fetched(
     else:
         check_full_path(root, "--out", "a.csv")
     check_full_path(root, "--out", "/films/a.csv")
+
+
+def test_a_copy_says_its_address_and_commit(small: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", small.as_uri(), "copy")
+    git(tmp_path / "copy", "remote", "set-url", "origin", "https://anna:secret@host/hilum.git")
+    assert fetched_from(tmp_path / "copy") == ("https://anna:***@host/hilum.git", git(small, "rev-parse", "HEAD").strip())
+    assert fetched_from(tmp_path / "nowhere") == ("", "")
+
+
+def test_a_store_inside_the_copy_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    root = tmp_path.resolve() / "tmpab12_xyz"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///runs.db")
+    with pytest.raises(ValueError, match=r"must hold a full path .* write sqlite:///\$PWD/runs\.db"):
+        check_store_place(root)
+    check_store_place(tmp_path / "hilum")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////elsewhere/runs.db")
+    check_store_place(root)
 
 
 def test_what_a_run_from_an_address_would_write_into_a_copy_is_refused(tmp_path: Path) -> None:

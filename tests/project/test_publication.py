@@ -1,5 +1,7 @@
 """publish: a store gets every run that it lacks, once, equal to the files; the model itself is left to the pipeline's tests."""
 
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -189,7 +191,11 @@ def test_the_project_run_lists_what_it_reused(workspace: Workspace, params: Para
     project = store.client.create_run(store.experiment).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", project)
     publish(workspace, params)
-    reused = set(store.client.get_run(project).data.tags["reused_runs"].split())
+    tags = store.client.get_run(project).data.tags
+    comparison = store.find({"role": "comparison"})[0].info.run_id
+    assert f"/runs/{comparison}/artifacts/comparison/comparison.html" in tags["mlflow.note.content"]
+    assert "To run it again: `dvc repro`" in tags["mlflow.note.content"]
+    reused = set(tags["reused_runs"].split())
     wanted = {run.info.run_id for role in ("tune", "arm", "comparison") for run in store.find({"role": role})}
     assert reused == wanted
 
@@ -247,7 +253,8 @@ def test_the_page_of_results_that_go_away_is_named_among_the_artifacts(
         ("sqlite:///{home}/mlflow.db", "make ui"),
         ("sqlite:////elsewhere/mlflow.db", "mlflow ui --backend-store-uri sqlite:////elsewhere/mlflow.db"),
         ("http://anna:secret@tracking:5000", "http://anna:***@tracking:5000"),
-        ("postgresql://anna:secret@db/runs", "mlflow ui --backend-store-uri postgresql://anna:***@db/runs"),
+        ("sqlite:////else where/mlflow.db", "mlflow ui --backend-store-uri 'sqlite:////else where/mlflow.db'"),
+        ("postgresql://anna:secret@db/runs", 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'),
     ],
 )
 def test_the_store_that_was_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, told: str) -> None:
@@ -255,6 +262,39 @@ def test_the_store_that_was_used_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     if uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(home=tmp_path))
     assert tell_store(Workspace(tmp_path, tmp_path)) == told
+
+
+def test_a_run_from_an_address_ends_with_what_works_where_it_was_typed(
+    workspace: Workspace, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The project lies in a folder that goes away: neither `make ui` nor a file of it is named."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    fetched, caller = tmp_path.resolve() / "tmpab12_xyz", tmp_path.resolve() / "caller"
+    shutil.copytree(workspace.root, fetched, ignore=shutil.ignore_patterns("mlflow.db"))
+    make_store(caller)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{caller}/mlflow.db")
+    there = Workspace(fetched, fetched)
+    publish(there, params)
+    capsys.readouterr()
+    stage.tell_places(there, params, "settings.json")  # the stand-ins draw no page
+    told = capsys.readouterr().out
+    assert str(fetched) not in told and "make ui" not in told
+    assert f"mlflow ui --backend-store-uri sqlite:///{caller}/mlflow.db\n" in told
+    page = Path(next(line for line in told.splitlines() if "the comparison: " in line).partition(": ")[2])
+    assert page.is_relative_to(caller / "mlruns") and page.is_file()
+    for view in ("Arms", "Maps side by side", "Search"):
+        assert f"the view {view}, once that is open: http://127.0.0.1:5000/#/experiments/" in told
+    assert "the arms of this comparison side by side, once that is open: http://127.0.0.1:5000/#/compare-runs?" in told
+
+
+def test_in_a_project_of_ones_own_make_ui_prints_the_views(
+    workspace: Workspace, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(workspace, params)
+    capsys.readouterr()
+    stage.tell_places(workspace, params, "settings.json")
+    told = capsys.readouterr().out
+    assert "artifacts: make ui\n" in told and "the view" not in told and "#/compare-runs?" in told
 
 
 def test_repeats_are_published_as_runs_below_their_arm_with_what_was_measured(

@@ -611,3 +611,21 @@ def test_the_command_of_a_run_can_be_typed_again_and_names_no_place_of_this_mach
     assert "/films" not in told and "/where" not in told and "root=PATH" in told
     words = shlex.split(experiment.command_of("", "explain.target=viral tune.trials=0", ["seed=7", "trials="]))
     assert words == ["hilum", "experiment", "--set", "explain.target=viral tune.trials=0", "seed=7"]
+
+
+def test_a_run_from_an_address_is_made_again_by_that_address_and_its_commit() -> None:
+    told = experiment.command_of(
+        "mine", "tune.trials=0", ["root=/where/they are", "seed=7", "trials="], "http://a:***@h/x.git", "c0ffee", "lung"
+    )
+    begin = [
+        "mlflow",
+        "run",
+        "http://a:***@h/x.git",
+        "--version",
+        "c0ffee",
+        "--env-manager",
+        "uv",
+        "--experiment-name",
+        "lung",
+    ]
+    assert shlex.split(told) == [*begin, "-P", "root=PATH are", "-P", "seed=7", "-P", "recipe=mine", "-P", "set=tune.trials=0"]

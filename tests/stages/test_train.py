@@ -221,7 +221,7 @@ def test_the_search_and_the_key_of_a_training_do_not_depend_on_the_folder_of_wei
 
 
 def test_a_solved_head_is_trained_and_told_with_its_path_and_the_penalty_that_was_chosen(
-    own_copy: Workspace, monkeypatch: pytest.MonkeyPatch
+    own_copy: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing to search, a row per penalty in files and in the run, and words for the page."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{own_copy.home / 'mlflow.db'}")  # whatever ran in this process before
@@ -254,3 +254,7 @@ def test_a_solved_head_is_trained_and_told_with_its_path_and_the_penalty_that_wa
     summary = summarise_arm("baseline", arm, 1)
     chosen = f"{metrics['penalty/phases.0']:.2g}"
     assert summary.phases == [f"solved to convergence, penalty {chosen}, unfrozen: head; 1 layers trained"]
+    kept = f"phase 1 penalty {metrics['penalty/phases.0']:.3g}"
+    assert summary.kept.startswith(kept)
+    said = capsys.readouterr().out
+    assert f"baseline: kept {kept}, val/log_loss" in said and "epoch" not in said, "it has none"

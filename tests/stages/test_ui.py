@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from empty_store import forget_environment, make_store
+from mlflow_server import Server
 
 from hilum.project.desktop import has_desktop
 from hilum.stages import ui
@@ -66,6 +67,23 @@ def test_the_server_answers_on_loopback_at_the_links_that_are_printed_and_ends_w
         assert child.wait(timeout=120) == 0
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
+
+
+def test_of_a_store_that_is_a_server_it_prints_the_links_there_and_starts_none(
+    project: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = Server(tmp_path)
+    server.begin()
+    try:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri.replace("http://", "http://anna:secret@"))
+        ui.run(port="5999")
+    finally:
+        server.die()
+    told = capsys.readouterr().out
+    links = dict(re.findall(r"^  ([A-Z][\w ]+): (http\S+)", told, re.MULTILINE))
+    assert list(links) == ["Arms", "Maps side by side", "Search"] and "secret" not in told and "Ctrl-C" not in told
+    assert all(link.startswith(f"{server.uri}/#/experiments/") for link in links.values())
+    assert not (project.cache / "ui.log").exists() and not (project.home / "mlflow.db").exists()
 
 
 def test_without_runs_it_says_what_makes_them(project: Workspace) -> None:

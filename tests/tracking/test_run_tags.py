@@ -31,3 +31,14 @@ def test_a_run_of_an_earlier_version_is_found_beside_those_of_today_newest_first
     assert [run.info.run_id for run in store.find(KEYS)] == [new.id, old]
     assert [run.info.run_id for run in store.find({"role": "arm", "run_key": "k1"})] == [new.id, old]
     assert store.find({"run_key": "k2"}) == []
+
+
+def test_tags_that_a_person_reads_come_first_also_where_a_later_stage_writes_them(either: Store) -> None:
+    with either.start("baseline", {"role": "arm", "data_version": "d1"}) as run:
+        run.tag({"data": "phantom", "run_key": "k1"})
+    with either.resume(run.id, "audit") as run:
+        run.tag({"audit": "honest", "digest.audit": "a1"})
+    tags = either.client.get_run(run.id).data.tags
+    shown = [key for key in tags if not key.startswith("mlflow.")]
+    assert shown == ["role", "data", "audit", "digest.data", "digest.run", "digest.audit"]
+    assert (tags["digest.data"], tags["digest.run"], tags["digest.audit"]) == ("d1", "k1", "a1")

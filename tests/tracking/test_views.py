@@ -12,12 +12,13 @@ from mlflow_server import Server
 from playwright.sync_api import Page, expect
 from real_browser import PATIENCE, open_browser
 
+from hilum.evaluation.scoring.metrics import METRICS
 from hilum.settings.params import Tracking
 from hilum.tracking import saved_views
 from hilum.tracking.links import compare_link, view_link
 from hilum.tracking.opening import open_store
 from hilum.tracking.store import Store
-from hilum.tracking.views import ARMS, CONFUSION, MAPS, SEARCH, Known, View, make_views
+from hilum.tracking.views import ARMS, CONFUSION, LOWER_IS_BETTER, MAPS, SEARCH, Known, View, make_views
 from hilum.workspace import Workspace
 
 KNOWN = Known(
@@ -31,29 +32,22 @@ CHARTS = "[data-testid='experiment-view-compare-runs-chart-area']"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("server"))
-    made.begin()
-    yield made
-    made.die()
-
-
-@pytest.fixture(scope="module")
 def store(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """Two arms with a picture and curves, and a search with two trials each, written over the server."""
+    """Two arms with a picture and curves, and a search with two trials each, below a run of `mlflow run`, over the server."""
     folder = tmp_path_factory.mktemp("project")
     with pytest.MonkeyPatch.context() as patch:
         forget_environment(patch)
         patch.setenv("MLFLOW_TRACKING_URI", server.uri)
         made = open_store(Workspace(folder, folder), Tracking(experiment="hilum", model="hilum"))
+        above = made.client.create_run(made.experiment, run_name="swan").info.run_id  # as `mlflow run` opens one
         for arm, rate in (("baseline", 0.001), ("finetuned", 0.01)):
             tags = {"arm": arm, "metric": "log_loss", "selected_by": "val/log_loss", "audit": "honest", "data": "phantom 1234"}
-            with made.start(f"tune-{arm}", {**tags, "role": "tune"}) as parent:
+            with made.start(f"tune-{arm}", {**tags, "role": "tune"}, above) as parent:
                 for number in range(2):
                     with made.start(f"trial-{number:03d}", {**tags, "role": "trial", "state": "COMPLETE"}, parent.id) as trial:
                         trial.log_params({"head.dropout": 0.1 * number, "phases.0.learning_rate": rate})
                         trial.log_metrics({"best/val/log_loss": 0.5 + number * rate})
-            with made.start(arm, {**tags, "role": "arm", "sanity": "gradcam passes"}) as run:
+            with made.start(arm, {**tags, "role": "arm", "sanity": "gradcam passes"}, above) as run:
                 run.log_params({"backbone": "mobilenet_025", "weights": "pretrained"})
                 for step in range(3):
                     run.log_metrics({"val/log_loss": 1 - 0.1 * step, "train/loss": 1 - 0.2 * step}, step)
@@ -86,7 +80,8 @@ def test_arms_has_a_row_for_each_arm_and_the_columns_to_judge_it_by(page: Page, 
     assert {"val/log_loss", "test/auroc_macro", "test/balanced_accuracy"} <= set(names), names
     cells = page.locator("[role=gridcell]").all_inner_texts()
     assert "0.875" in cells, cells
-    assert not page.get_by_role("link", name="trial-000").count() and not page.get_by_role("link", name="tune-baseline").count()
+    for other in ("trial-000", "tune-baseline", "swan"):
+        assert not page.get_by_role("link", name=other).count()
 
 
 def test_maps_opens_on_charts_of_the_same_film_matrices_and_curves_alone(page: Page, server: Server, store: Store) -> None:
@@ -142,6 +137,15 @@ def test_views_of_an_experiment_without_runs_are_whole_too() -> None:
     for view in make_views(Known()).values():
         assert view.state["searchFilter"] and view.state["selectedColumns"]
     assert not [card for card in cards(make_views(Known())[SEARCH]) if card["type"] == "PARALLEL"]
+
+
+def test_the_best_runs_come_first() -> None:
+    lower = {name for name, metric in METRICS.items() if metric.better == "lower"}
+    assert lower == set(LOWER_IS_BETTER)
+    state = make_views(Known("val/auroc_macro", objectives=("best/val/brier",)))
+    order = {key: (view.state["orderByKey"], view.state["orderByAsc"]) for key, view in state.items()}
+    by_select = ("metrics.`val/auroc_macro`", False)
+    assert order == {ARMS: by_select, MAPS: by_select, SEARCH: ("metrics.`best/val/brier`", True)}
 
 
 def test_files_of_pictures_say_their_keys(store: Store, tmp_path: Path) -> None:

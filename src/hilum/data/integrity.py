@@ -27,6 +27,22 @@ def find_changed(root: Path, lock: Mapping[str, Any], cache: Path, on_file: Call
     return faults
 
 
+def find_absent(root: Path, lock: Mapping[str, Any], cache: Path) -> list[str]:
+    """Outputs of which no file can be compared: none is in the workspace or in the cache, or the list of a folder is not."""
+    return [out["path"] for out in list_outputs(lock) if not _is_here(root, out, cache)]
+
+
+def list_outputs(lock: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """All outputs in a dvc.lock."""
+    return [out for stage in lock.get("stages", {}).values() for out in stage.get("outs", [])]
+
+
+def _is_here(root: Path, out: Mapping[str, Any], cache: Path) -> bool:
+    files = list(_files_of({"stages": {"": {"outs": [out]}}}, cache))
+    empty = str(out["md5"]).endswith(".dir") and not files and _object(cache, out["md5"]).is_file()
+    return empty or any((root / path).is_file() or _object(cache, md5).is_file() for path, (md5, _) in files)
+
+
 def file_md5(path: Path) -> str:
     """MD5 of a file's bytes, which is what DVC names objects by."""
     with path.open("rb") as file:

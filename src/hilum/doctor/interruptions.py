@@ -46,7 +46,7 @@ def _examine_rwlock(project: Project, working: list[Process], found: Examined) -
         pid, command = next(iter(ended.items()))
         found.add(
             f".dvc/tmp/rwlock names process {pid} (`{command}`), which is no DVC any more: once its number is used again, DVC "
-            "waits for a stranger",
+            "waits for another program",
             remedy,
             None if working else partial(remove, file),
         )
@@ -78,7 +78,7 @@ def _examine_copies(project: Project, working: list[Process], found: Examined) -
     for copy in sorted(set(copies) - used):
         name = copy.relative_to(project.workspace.home)
         found.add(
-            f"{name} ({tell_bytes(measure([copy])[1])}) is the copy of an experiment that was ended from outside: nobody uses it",
+            f"{name} ({tell_bytes(measure([copy])[1])}) is the copy of an experiment that was ended from outside, unused",
             f"rm -r {name}",
             None if working else partial(remove, copy),
         )

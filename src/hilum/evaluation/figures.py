@@ -163,12 +163,19 @@ def scaling_figure(points: pd.DataFrame, errors: Mapping[str, float], title: str
 
 @styled
 def learning_figure(
-    history: pd.DataFrame, losses: Sequence[str], metrics: Sequence[str], best_epoch: int | None, title: str
+    history: pd.DataFrame,
+    losses: Sequence[str],
+    metrics: Sequence[str],
+    best_epoch: int | None,
+    title: str,
+    axis: str = "epoch",
+    kept: str = "",
 ) -> Figure:
     """Learning curves over all epochs of all phases; phases are shaded in turn, the kept epoch is marked.
 
     history: one row per epoch with columns `phase` (name or number), `epoch` (counted through all phases) and those named in
     losses and metrics; NaN leaves a gap. best_epoch: value of `epoch` whose weights were kept, or None.
+    axis, kept: the words for both where rows are not epochs.
     """
     figure = new_figure(9.6, 4.0, title)
     panels = figure.subplots(1, 2)
@@ -177,8 +184,8 @@ def learning_figure(
         for place, name in enumerate(names):
             axes.plot(history["epoch"], history[name], **_look(place), marker="o", markersize=3, label=name)
         if best_epoch is not None:
-            axes.axvline(best_epoch, color="black", linewidth=1, linestyle="--", label=f"kept: epoch {best_epoch}")
-        axes.set(xlabel="epoch", ylabel=what, xlim=(history["epoch"].min() - 0.5, history["epoch"].max() + 0.5))
+            axes.axvline(best_epoch, color="black", linewidth=1, linestyle="--", label=f"kept: {kept or f'epoch {best_epoch}'}")
+        axes.set(xlabel=axis, ylabel=what, xlim=(history["epoch"].min() - 0.5, history["epoch"].max() + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(visible=True, axis="y")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)

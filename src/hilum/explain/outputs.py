@@ -39,6 +39,7 @@ def draw_panels(
     (folder / "keys").mkdir()
     seen: set[str | None] = set()
     faults: dict[str, str] = {}
+    report = bar("panels drawn")
     for row, prediction in enumerate(predictions):
         with note_fault(faults, prediction.film):
             figure = draw_panel(films[row], list(found.values()), row, prediction, annotations[row])
@@ -48,6 +49,7 @@ def draw_panels(
                     figure = draw_panel(films[row], [attribution], row, prediction, annotations[row])
                     write_picture(folder / "keys" / f"{file_name(f'{method}/{prediction.true}')}.png", figure)
                 seen.add(prediction.true)
+        report(row + 1, len(predictions))
     return faults
 
 
@@ -110,6 +112,7 @@ def draw_grids(
     (folder / "grids").mkdir()
     test = load_split(workspace.prepared, workspace.split, "test", list(predictions.classes))
     place = {name: row for row, name in enumerate(test.table["image_id"])}
+    report = bar("grids drawn")
     for k, name in enumerate(predictions.classes):
         cells = choose_cells(predictions, k, settings.grid_films, seed)
         tiles: dict[str, list[Tile]] = {}
@@ -139,3 +142,4 @@ def draw_grids(
         title = f"Grad-CAM for {name}, test films" + (f", layer {layer}" if layer else "")
         figure = draw_grid(tiles, settings.grid_films, title, method.signed, method.unit, verdicts.get("gradcam", ""))
         write_picture(folder / "grids" / f"{file_name(name)}.png", figure)
+        report(k + 1, len(predictions.classes))

@@ -53,7 +53,7 @@ class ArmSummary:
     weights: str
     phases: list[str]
     films_trained_on: int
-    best_epoch: str
+    kept: str  # which epoch, or which penalty of a solved head
     model_sha256: str
     decision: str
     calibration: CalibrationRow | None

@@ -8,6 +8,7 @@ from hilum.commit import describe_commit, find_commit
 from hilum.data.annotations import KINDS
 from hilum.data.prepared.loading import read_manifest
 from hilum.evaluation.scoring.decisions import factors_of
+from hilum.evaluation.scoring.epochs import tell_epoch
 from hilum.explain.drawing.panels import tell_rule
 from hilum.explain.measures.registry import MEASURES, QUESTIONS, column
 from hilum.pages.arm_results import ArmResults
@@ -123,7 +124,7 @@ def summarise_arm(name: str, arm: ArmResults, films: int) -> ArmSummary:
         weights=str(logged["weights"]),
         phases=phases,
         films_trained_on=films,
-        best_epoch=f"phase {best['phase'] + 1:.0f}, epoch {best['epoch'] + 1:.0f}, {select} {best[select]:.3f}",
+        kept=f"{tell_epoch(best)}, {select} {best[select]:.3f}",
         model_sha256=model["model_sha256"],
         decision=tell_rule(model["classes"], model["threshold"], factors_of(model)),
         calibration=read_calibration(arm.folder["training"] / "calibration.json"),

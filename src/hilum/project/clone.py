@@ -24,6 +24,11 @@ def is_fetched(root: Path) -> bool:
     return bool(parts) and TEMPORARY.fullmatch(parts[0]) is not None and f"{root}/" not in store
 
 
+def fetched_from(root: Path) -> tuple[str, str]:
+    """The address that MLflow fetched this project from, without its password, and the commit; empty if it is no git clone."""
+    return mask(_git(root, "config", "--get", "remote.origin.url").stdout.strip()), _git(root, "rev-parse", "HEAD").stdout.strip()
+
+
 def check_full_path(root: Path, option: str, path: str) -> None:
     """Refuse a relative path where the project is a copy for one run: the user means the folder where the command was typed.
 
@@ -34,6 +39,21 @@ def check_full_path(root: Path, option: str, path: str) -> None:
         raise ValueError(
             f"{option} must be a full path where MLflow fetches the project for one run, got {path}, which would be a place in "
             f"{root}; write $PWD/{path}"
+        )
+
+
+def check_store_place(root: Path) -> None:
+    """Refuse a store by a relative path where the project is a copy for one run: its stages would write into that copy.
+
+    Raises:
+        ValueError: it is one.
+    """
+    store = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if is_fetched(root) and re.match(r"sqlite:///[^/]", store):
+        raise ValueError(
+            f"MLFLOW_TRACKING_URI must hold a full path where MLflow fetches the project for one run, got {store}, which would "
+            f"be a file in {root}; write sqlite:///$PWD/{store.removeprefix('sqlite:///')}, or unset it: then the store is "
+            "mlflow.db where the command is typed"
         )
 
 

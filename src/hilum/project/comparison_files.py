@@ -113,6 +113,7 @@ def draw_arm_panels(folder: Path, arms: dict[str, ArmResults], workspace: Worksp
     image_ids = list(films.table["image_id"])
     annotations = load_annotations(workspace.prepared, image_ids)
     (folder / "panels").mkdir(parents=True)
+    report = bar("films drawn under every arm")
     for index, image_id in enumerate(image_ids):
         rows = []
         for name, arm in arms.items():
@@ -124,6 +125,7 @@ def draw_arm_panels(folder: Path, arms: dict[str, ArmResults], workspace: Worksp
             rows.append(Row(name, maps, index, prediction))
         picture = png_bytes(draw_rows(films.examples.films[index], rows, annotations[index]))
         (folder / "panels" / f"{file_name(image_id)}.png").write_bytes(picture)
+        report(index + 1, len(image_ids))
 
 
 def write_folds(folder: Path, workspace: Workspace, params: Params, classes: list[str]) -> str:

@@ -1,12 +1,14 @@
 """Adding a workspace's results to a tracking store that lacks them; and the comparison in a few lines."""
 
+import shlex
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hilum.addresses import mask
 from hilum.pages.arm_results import read_arm
 from hilum.pages.levels import read_setting
-from hilum.progress import say
+from hilum.progress import bar, say
 from hilum.project.champion import crown
 from hilum.project.clone import is_fetched
 from hilum.results import base_tags, epoch_metrics, folder_digest, read_json, read_table, run_key
@@ -17,9 +19,13 @@ from hilum.tracking.connection import is_server
 from hilum.tracking.links import compare_link, page_address
 from hilum.tracking.moved_store import local_folder
 from hilum.tracking.opening import open_store, store_uri
-from hilum.tracking.saved_views import save_views
+from hilum.tracking.project_run import describe_project_run
+from hilum.tracking.run_notes import comparison_note
+from hilum.tracking.saved_views import link_views, save_views
 from hilum.tracking.store import Store
 from hilum.workspace import Workspace
+
+LOCAL = "make ui"  # opens the store beside params.yaml
 
 
 def print_headline(workspace: Workspace, params: Params) -> None:
@@ -34,11 +40,21 @@ def print_headline(workspace: Workspace, params: Params) -> None:
     print(headline_text(arms, read_table(workspace.comparison / "differences.csv"), reference, confidence), flush=True)
     if (workspace.comparison / "repeat_differences.csv").is_file():
         print(repeats_text(read_table(workspace.comparison / "repeat_differences.csv"), reference, confidence), flush=True)
+    tell_places(workspace, params, PAGE)
+
+
+def tell_places(workspace: Workspace, params: Params, page: str) -> None:
+    """Print where the page is, how the runs are opened from where the command was typed, and the links to click then."""
     here = workspace.root == workspace.home and not is_fetched(workspace.root)
-    say(f"the comparison: {workspace.comparison / PAGE if here else find_page(workspace, params, PAGE)}")
-    say(f"the runs, each with its results as artifacts: {tell_store(workspace)}")
-    if link := link_of(workspace, params):
-        say(f"the arms of this comparison side by side, once that is open: {link}")
+    say(f"the comparison: {workspace.comparison / page if here else find_page(workspace, params, page)}")
+    opens = tell_store(workspace)
+    say(f"the runs, each with its results as artifacts: {opens}")
+    base, once = page_address(store_uri(workspace)), "" if opens.startswith("http") else ", once that is open"
+    if opens != LOCAL:  # `make ui` prints them itself
+        for title, link in link_views(open_store(workspace, params.tracking), base).items():
+            say(f"the view {title}{once}: {link}")
+    if link := link_of(workspace, params, base):
+        say(f"the arms of this comparison side by side{once}: {link}")
 
 
 def find_page(workspace: Workspace, params: Params, page: str) -> str:
@@ -49,37 +65,50 @@ def find_page(workspace: Workspace, params: Params, page: str) -> str:
     return str(folder / "comparison" / page) if folder else f"comparison/{page} in the artifacts of run {run.info.run_id}"
 
 
-def link_of(workspace: Workspace, params: Params) -> str:
-    """The address that compares the runs of these very results; empty where the store has fewer than two of them."""
-    store, uri = open_store(workspace, params.tracking), store_uri(workspace)
+def link_of(workspace: Workspace, params: Params, base: str) -> str:
+    """The address below `base` that compares the runs of these very results; empty where the store has fewer than two of them."""
+    store = open_store(workspace, params.tracking)
     settings = [read_json(workspace.arm(arm, "training") / "settings.json") for arm in params.arms]
     runs = [found[0].info.run_id for one in settings if (found := finished(store, {"run_key": run_key(one)}))]
-    return compare_link(page_address(uri), store.experiment, runs) if len(runs) > 1 else ""
+    return compare_link(base, store.experiment, runs) if len(runs) > 1 else ""
 
 
 def tell_store(workspace: Workspace) -> str:
-    """How to open the store of a workspace: a command, or the address of a server."""
+    """How to open the store of a workspace: a command that works in any folder but `make ui`, or the address of a server."""
     uri = store_uri(workspace)
     if is_server(uri):
         return mask(uri)
     beside = Path(uri.removeprefix("sqlite:///")).resolve() == (workspace.home / "mlflow.db").resolve()
-    return "make ui" if beside else f"mlflow ui --backend-store-uri {mask(uri)}"
+    place = shlex.quote(uri) if mask(uri) == uri else '"$MLFLOW_TRACKING_URI"'  # its password is not printed
+    return LOCAL if beside else f"mlflow ui --backend-store-uri {place}"
 
 
 def publish(workspace: Workspace, params: Params) -> None:
     """Publish a workspace's results to the store of its home."""
     store = open_store(workspace, params.tracking, goes_on=False)
     versions = read_json(workspace.split / "versions.json")
-    new = 0
+    parts = []
     for arm in params.arms:
-        new += publish_search(store, workspace, params, arm, versions)
-        new += publish_arm(store, workspace, params, arm)
+        parts.append(partial(publish_search, store, workspace, params, arm, versions))
+        parts.append(partial(publish_arm, store, workspace, params, arm))
         if arm in params.crossvalidate.arms:
-            new += publish_crossvalidation(store, workspace, arm)
-    new += publish_comparison(store, workspace, params, versions)
+            parts.append(partial(publish_crossvalidation, store, workspace, arm))
+    parts.append(partial(publish_comparison, store, workspace, params, versions))
+    new, report = 0, bar("results compared with the store")
+    for done, part in enumerate(parts, 1):
+        new += part()
+        report(done, len(parts))
+    describe_project(store, workspace)
     crown(store, params, {name: read_arm(workspace, name, versions["classes"]) for name in params.arms})
     save_views(store)
     say(f"{new} runs published" if new else "the store has every run already")
+
+
+def describe_project(store: Store, workspace: Workspace) -> None:
+    """The description of the run of `mlflow run`: that of the comparison, the last of the runs that it led to."""
+    if store.parent:
+        run = finished(store, {"role": "comparison", "digest.comparison": folder_digest(workspace.comparison)})[0]
+        describe_project_run(store, comparison_note(workspace.comparison, run.info.run_id, run.data.tags, store.experiment))
 
 
 def publish_search(store: Store, workspace: Workspace, params: Params, arm: str, versions: dict[str, Any]) -> int:

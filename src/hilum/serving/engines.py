@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.explain.explained_model import Predict
+from hilum.loading import without_banners
 from hilum.serving.model_facts import FILE, Told, gather_facts
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (1, S, S, C) -> (1, K)
@@ -96,12 +97,14 @@ def _predictor(opened: Opened, described: dict[str, Any]) -> Predict:
 def _open_litert(file: Path, threads: int) -> Opened:
     from ai_edge_litert.interpreter import Interpreter  # an extra
 
-    interpreter = Interpreter(str(file), num_threads=threads)
+    with without_banners():
+        interpreter = Interpreter(str(file), num_threads=threads)
     (taken, *more), (given, *others) = interpreter.get_input_details(), interpreter.get_output_details()
     _check_ends(more, others, {taken["dtype"], given["dtype"]})
     shape = tuple(int(side) for side in taken["shape"][1:])
     interpreter.resize_tensor_input(taken["index"], (1, *shape))
-    interpreter.allocate_tensors()
+    with without_banners():
+        interpreter.allocate_tensors()
 
     def run(film: NDArray[np.float32]) -> NDArray[np.float32]:
         interpreter.set_tensor(taken["index"], film)

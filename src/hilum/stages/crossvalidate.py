@@ -1,6 +1,7 @@
 """crossvalidate: train and evaluate one arm on every fold, as nested runs under one parent, and pool the predictions."""
 
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ from hilum.data.prepared.loading import SplitFilms, load_split
 from hilum.evaluation.contradictions import contradiction_sheet, find_contradictions
 from hilum.evaluation.scoring.calibration import Prior, find_scaling
 from hilum.evaluation.scoring.decisions import decide, factors_of, find_factors, find_threshold
-from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
+from hilum.evaluation.scoring.epochs import count_done, epoch_line, is_solution, score_epoch
 from hilum.evaluation.scoring.metrics import METRICS, evaluate_all, with_bins
 from hilum.evaluation.scoring.scaling import Logits
 from hilum.evaluation.statistics import flat_metrics, patient_bootstrap
 from hilum.evaluation.style import to_png
-from hilum.progress import bar, say
+from hilum.progress import bar, say, steps, tell_time_left
 from hilum.records import Labels, Predictions, Probabilities
 from hilum.results import (
     base_tags,
@@ -42,6 +43,7 @@ from hilum.tracking.opening import open_store
 from hilum.training.fold import Judging, predict_fold
 from hilum.training.kept_folds import KeptFolds, keep_folds
 from hilum.training.kept_trainings import keep_trainings
+from hilum.training.learning.arms import count_steps
 from hilum.training.learning.fit import begin_training
 from hilum.training.learning.kept_state import KeptState
 from hilum.training.task import file_digest, logged_params, params_of, weights_digest
@@ -87,7 +89,8 @@ def run(arm: str) -> None:
     kept = keep_folds(workspace.cache, arm, decided)
     key = digest([kept.folder.name, settings["params"]])
     with store.start(f"crossvalidate-{arm}", tags, key=key) as parent:
-        found = []
+        found: list[_Fold] = []
+        made, begun = 0, time.monotonic()
         for name in names:
             with (
                 keep_trainings(workspace.cache, f"crossvalidate/{arm}") as trainings,
@@ -99,6 +102,9 @@ def run(arm: str) -> None:
                     before = trainings.keep(name, decided)
                     fold = run_fold(name, films, settled, params, workspace, versions, run, before)
                     kept.save(name, fold.predictions, fold.history)
+                    made += 1
+                    told = tell_time_left(time.monotonic() - begun, made, made + len(names) - len(found) - 1)
+                    say(f"fold {name}, {len(found) + 1} of {len(names)}, {told}")
                 run.log_metrics(fold_metrics(fold.measured))
                 found.append(fold)
         write_folds(folder, found, params, films)
@@ -173,13 +179,16 @@ def run_fold(
     if before:
         run.log_history(epoch_metrics(before.history))
 
-    def on_epoch(step: int, metrics: dict[str, float]) -> None:
-        run.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
-        say(f"{title}: {epoch_line(metrics, params.train.select)}")
-
+    counts = count_steps(arm.phases)
     judging = judge_fold(params, versions["classes"])
     on_film = bar(f"{title}: activations")
-    predictions, history = predict_fold(name, films, arm, params, workspace, versions, judging, on_epoch, on_film, before)
+    with steps(title, sum(counts)) as report:
+
+        def on_epoch(step: int, metrics: dict[str, float]) -> None:
+            run.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
+            report(count_done(metrics, counts), epoch_line(metrics, params.train.select), quick=is_solution(metrics))
+
+        predictions, history = predict_fold(name, films, arm, params, workspace, versions, judging, on_epoch, on_film, before)
     return _Fold(name, predictions, history, measure_fold(name, predictions, params.evaluate))
 
 

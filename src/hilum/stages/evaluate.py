@@ -18,6 +18,7 @@ from hilum.evaluation.repeat_figures import repeats_figure
 from hilum.evaluation.repeat_tables import flat_repeats, repeat_interval_table, repeat_table
 from hilum.evaluation.repeats import repeat_intervals, resample_repeats
 from hilum.evaluation.scoring.decisions import decide, factors_of, majority_baseline, one_vs_rest_thresholds
+from hilum.evaluation.scoring.epochs import is_solution, tell_epoch
 from hilum.evaluation.scoring.metrics import evaluate_all, with_bins
 from hilum.evaluation.shortcut_baselines import SEES, SHORTCUT_BASELINES, measure_shortcut_baselines, tell_flag
 from hilum.evaluation.statistics import Interval, flat_metrics, patient_bootstrap
@@ -252,12 +253,16 @@ def draw_curves(folder: Path, predictions: Predictions, found: dict[str, Interva
 
 
 def draw_learning(folder: Path, history: pd.DataFrame, settings: dict[str, Any], arm: str) -> None:
-    """The training's curves with the kept epoch marked."""
+    """The training's curves with the kept epoch marked, or the kept penalty of a solved head."""
     select = f"val/{settings['params']['train.select']}"
     shown = history.assign(phase=history["phase"] + 1, epoch=history["step"] + 1)
     losses = ["train/loss", "val/log_loss"]
     metrics = list(dict.fromkeys(["val/auroc_macro" if select in losses else select, "val/balanced_accuracy"]))
-    figure = learning_figure(shown, losses, metrics, settings["best_step"] + 1, f"{arm}: learning curves")
+    solved = [is_solution({"train/penalty": one}) for one in history.get("train/penalty", [np.nan] * len(history))]
+    axis = "penalties tried, the largest first" if all(solved) else "penalty or epoch" if any(solved) else "epoch"
+    title = f"{arm}: the solved head under each penalty" if all(solved) else f"{arm}: learning curves"
+    kept = tell_epoch(history.set_index("step", drop=False).loc[settings["best_step"]])
+    figure = learning_figure(shown, losses, metrics, settings["best_step"] + 1, title, axis, kept)
     (folder / "curves.png").write_bytes(to_png(figure))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from hilum.masked_output import MaskedProgram
 from hilum.progress import say
-from hilum.project.clone import complete_history, is_fetched
+from hilum.project.clone import check_store_place, complete_history, fetched_from, is_fetched
 from hilum.project.faults import find_faults, find_missing
 from hilum.project.overrides import apply_overrides, choose_roots, list_changes
 from hilum.project.publication import print_headline, publish
@@ -23,6 +23,7 @@ from hilum.results import digest
 from hilum.settings.params import check_params
 from hilum.settings.roots import FILE, VARIABLE, read_roots
 from hilum.settings.yaml_text import read_yaml
+from hilum.tracking.project_run import project_run
 from hilum.tracking.run_notes import COMMAND
 from hilum.workspace import Workspace, find_workspace
 
@@ -31,6 +32,13 @@ FULL_PATH = re.compile(r"""((?:=|: )["']?)(?:~|/|[A-Za-z]:\\)[^\s"',}]*""")
 
 def run(recipe: str, set: str, named: list[str]) -> None:
     workspace = find_workspace(Path.cwd())
+    check_store_place(workspace.root)
+    with project_run(workspace):
+        run_pipeline(workspace, recipe, set, named)
+
+
+def run_pipeline(workspace: Workspace, recipe: str, set: str, named: list[str]) -> None:
+    """Check the values, run what they touch, publish its results and print the main ones."""
     fetched = is_fetched(workspace.root)
     written = read_yaml(workspace.params.read_text())
     wanted = apply_overrides(written, workspace.root, recipe, set, named)
@@ -42,6 +50,9 @@ def run(recipe: str, set: str, named: list[str]) -> None:
         hint = f"\n{workspace.root} is a copy for this run only: name films and weights by full paths" if fetched else ""
         raise ValueError(f"params.yaml with the overrides is not valid:\n{told}{hint}")
     changes = list_changes(written, wanted)
+    address, commit = fetched_from(workspace.root) if fetched else ("", "")
+    if changes or roots or address:  # else `dvc repro`, which the descriptions of runs name by default
+        os.environ[COMMAND] = command_of(recipe, set, named, address, commit, params.tracking.experiment)
     if not changes and not roots:
         call_dvc(["repro"], workspace)
         publish(workspace, params)
@@ -52,7 +63,6 @@ def run(recipe: str, set: str, named: list[str]) -> None:
     if not (workspace.root / ".git").exists():
         raise ValueError("an override needs a git repository with a commit; run `git init`, `git add -A` and `git commit` first")
     complete_history(workspace.root)
-    os.environ[COMMAND] = command_of(recipe, set, named)  # which its stages and `publish` name in the descriptions of their runs
     name = f"hilum-{datetime.now(UTC):%Y%m%d-%H%M%S}-{digest(changes)[:6]}"
     # A copy has no roots.yaml and takes no parameter for it: its stages read a variable, which is stored nowhere.
     seen = {VARIABLE: json.dumps(read_roots(params, workspace.home, roots))} if roots else {}
@@ -67,11 +77,19 @@ def run(recipe: str, set: str, named: list[str]) -> None:
     say(f"the same experiment: `dvc exp show`; to apply its files here: `dvc exp apply {name}`{too}")
 
 
-def command_of(recipe: str, set: str, named: list[str]) -> str:
-    """The command with these changes; a full path of this machine, which no result names, is left for the reader to fill in."""
+def command_of(recipe: str, set: str, named: list[str], address: str = "", commit: str = "", experiment: str = "") -> str:
+    """The command with these changes, which the descriptions of runs name; a full path of this machine is left to the reader.
+
+    address: of git, where MLflow fetched the project from there, with its commit: then it is one of `mlflow run`.
+    """
     given = [one for one in named if one.partition("=")[2]]
-    options = [part for option, value in (("recipe", recipe), ("set", set)) if value for part in (f"--{option}", value)]
-    return FULL_PATH.sub(r"\1PATH", shlex.join(["hilum", "experiment", *options, *given]))
+    options = [(option, value) for option, value in (("recipe", recipe), ("set", set)) if value]
+    if not address:
+        words = ["hilum", "experiment", *(part for option, value in options for part in (f"--{option}", value)), *given]
+        return FULL_PATH.sub(r"\1PATH", shlex.join(words))
+    words = ["mlflow", "run", address, "--version", commit, "--env-manager", "uv", "--experiment-name", experiment]
+    changes = [part for one in (*given, *(f"{option}={value}" for option, value in options)) for part in ("-P", one)]
+    return " ".join((shlex.join(words), FULL_PATH.sub(r"\1PATH", shlex.join(changes)))).strip()
 
 
 def call_dvc(arguments: list[str], workspace: Workspace, seen: Mapping[str, str] | None = None) -> None:

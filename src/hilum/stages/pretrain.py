@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,9 @@ from hilum.data.quality.still_burned_in import stop_where_left
 from hilum.data.readers.raw_films import read_source
 from hilum.data.readers.registry import READERS
 from hilum.data.splits import split_by_patient
-from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
+from hilum.evaluation.scoring.epochs import epoch_line, score_epoch, tell_epoch
 from hilum.models.initial_weights import save_backbone
-from hilum.progress import bar, say
+from hilum.progress import bar, say, steps
 from hilum.records import JOINT
 from hilum.results import read_json, write_json, write_table
 from hilum.settings.meaning import backbone_options, name_network
@@ -146,17 +147,21 @@ def pretrain_backbone(
     recipe = training_of(params)
     task = Task(train, val, classes, None, recipe, params.pretrain.seed, cache=None)
 
-    def on_epoch(step: int, metrics: dict[str, float]) -> None:
-        say(f"{backbone}: {epoch_line(metrics, 'auroc_macro')}")
-
     films = [(rows.keys, rows.labels, rows.films.shape) for rows in (train, val)]
     decides = {"params": [arm.model_dump(), recipe.model_dump()], "films": [classes, films]}
     before = kept.keep(backbone, decides) if kept else None
-    model, fitted = train_arm(arm, task, 1, score_epoch("auroc_macro"), on_epoch, bar(f"{backbone}: films"), before)
+    with steps(backbone, settings.epochs) as report:
+
+        def on_epoch(step: int, metrics: dict[str, float]) -> None:
+            report(step + 1, epoch_line(metrics, "auroc_macro"))
+
+        model, fitted = train_arm(arm, task, 1, score_epoch("auroc_macro"), on_epoch, bar(f"{backbone}: films"), before)
     folder.mkdir(parents=True, exist_ok=True)
     save_backbone(model, folder / f"{backbone}.weights.h5", backbone_options(wanted))
     write_table(folder / f"{backbone}_history.csv", fitted.history)
-    best = fitted.history.set_index("step").loc[fitted.best_step]
+    rows: Any = fitted.history.to_dict("records")
+    best: dict[str, float] = next(row for row in rows if row["step"] == fitted.best_step)
+    say(f"{backbone}: kept {tell_epoch(best)}, val/auroc_macro {best['val/auroc_macro']:.4f}")
     return {
         "classes": classes,
         "films": len(train.keys),

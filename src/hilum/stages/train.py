@@ -26,11 +26,11 @@ from hilum.evaluation.scoring.calibration import (
     tell_calibration,
 )
 from hilum.evaluation.scoring.decisions import find_factors, find_threshold
-from hilum.evaluation.scoring.epochs import epoch_line, median_repeat, score_epoch
+from hilum.evaluation.scoring.epochs import count_done, epoch_line, is_solution, median_repeat, score_epoch, tell_epoch
 from hilum.evaluation.scoring.metrics import score
 from hilum.models.classifier import model_sha256, save_classifier
 from hilum.models.forward import predictor
-from hilum.progress import bar, say, tell_time_left
+from hilum.progress import bar, say, steps, tell_time_left
 from hilum.records import Labels
 from hilum.results import (
     REPEATS,
@@ -54,7 +54,7 @@ from hilum.tracking.opening import open_store
 from hilum.tracking.store import Store
 from hilum.training.kept_repeats import KeptRepeats, keep_repeats
 from hilum.training.kept_trainings import keep_trainings
-from hilum.training.learning.arms import Task, correct_prior, read_logits, scale_logits, train_arm
+from hilum.training.learning.arms import Task, correct_prior, count_steps, read_logits, scale_logits, train_arm
 from hilum.training.learning.fit import Fitted, begin_training
 from hilum.training.learning.imbalance import copies_per_film, prior_shift, shown_prior
 from hilum.training.learning.kept_state import KeptState
@@ -211,14 +211,17 @@ def train_model(plan: _Plan, number: int, run: Run, before: KeptState | None) ->
     begin_training(seed)
     task = replace(load_task(plan.params, plan.settled, plan.workspace, plan.versions), seed=seed)
 
-    def on_epoch(step: int, metrics: dict[str, float]) -> None:
-        run.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
-        say(f"{title(plan, number)}: {epoch_line(metrics, select)}")
-
+    counts = count_steps(plan.settled.phases)
     on_film = bar(f"{title(plan, number)}: activations")
     if before:
         run.log_history(epoch_metrics(before.history))
-    model, fitted = train_arm(plan.settled, task, len(plan.settled.phases), score_epoch(select), on_epoch, on_film, before)
+    with steps(title(plan, number), sum(counts)) as report:
+
+        def on_epoch(step: int, metrics: dict[str, float]) -> None:
+            run.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
+            report(count_done(metrics, counts), epoch_line(metrics, select), quick=is_solution(metrics))
+
+        model, fitted = train_arm(plan.settled, task, len(counts), score_epoch(select), on_epoch, on_film, before)
     return _Trained(model, fitted, task)
 
 
@@ -257,7 +260,7 @@ def write_model(folder: Path, plan: _Plan, number: int, trained: _Trained) -> No
         write_json(folder / "metrics.json", {**read_json(folder / "metrics.json"), REPEAT_LOSS: loss})
     told = title(plan, number)
     say(f"{told}: {tell_balance(fitted, task.train.labels, classes)}")
-    say(f"{told}: kept phase {kept['phase'] + 1:.0f} epoch {kept['epoch'] + 1:.0f}, val/{select} {kept[f'val/{select}']:.4f}")
+    say(f"{told}: kept {tell_epoch(kept)}, val/{select} {kept[f'val/{select}']:.4f}")
     say(f"{told}: {tell_calibration(calibration)}")
 
 

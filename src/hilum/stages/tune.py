@@ -14,7 +14,7 @@ from hilum.code_version import made_by
 from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.evaluation.scoring.metrics import higher_is_better
 from hilum.ownership import Owner
-from hilum.progress import bar, say
+from hilum.progress import bar, say, steps
 from hilum.results import base_tags, digest, epoch_metrics, flatten, read_json, write_json, write_table
 from hilum.runs import code_tags, log_search
 from hilum.settings.meaning import name_weights, spaces
@@ -68,10 +68,11 @@ def run(arm: str) -> None:
     }
     name = study_name(arm, fixed_part(params, arm, versions, workspace))
     tell_search(arm, searched, tune)
-    with store.start(f"tune-{arm}", tags, key=digest([name, *decided_by(tune).items()])) as parent:
+    key = digest([name, *decided_by(tune).items()])
+    with store.start(f"tune-{arm}", tags, key=key) as parent, steps(arm, tune.trials) as report:
         parent.log_params({f"space.{key}": space.model_dump(exclude_defaults=True) for key, space in searched.items()})
         parent.log_params(flatten(decided_by(tune), "tune"))
-        found = search_arm(Shared(params, arm, workspace, versions), Trials(store, parent, tune.trials, tags).watch())
+        found = search_arm(Shared(params, arm, workspace, versions), Trials(store, parent, tune.trials, tags, report).watch())
         write_found(folder, found, params, arm)
         log_search(parent, folder, params, arm)
     say(f"{arm}: best {', '.join(f'{key} = {tell_value(value)}' for key, value in found.best.items())}")
@@ -180,8 +181,8 @@ class Trials:
     In a continued parent a run that an interrupted call finished stays as it is, and one that it began is completed.
     """
 
-    def __init__(self, store: Store, parent: Run, count: int, tags: dict[str, str]) -> None:
-        self.store, self.parent, self.count, self.tags = store, parent, count, tags
+    def __init__(self, store: Store, parent: Run, count: int, tags: dict[str, str], report: Callable[..., None]) -> None:
+        self.store, self.parent, self.count, self.tags, self.report = store, parent, count, tags, report
         below = store.find({"mlflow.parentRunId": parent.id})
         self.begun = {run.info.run_name.partition(",")[0] for run in below}
         self.finished = {run.info.run_name for run in below if run.info.status == "FINISHED"}
@@ -199,7 +200,7 @@ class Trials:
                 run.log_history(epoch_metrics(pd.DataFrame(outcome.history).drop(columns="select")))
                 run.log_metrics({f"best/{key}": value for key, value in shown.items()})
         told = "  ".join(f"{key} {value:.4f}" for key, value in shown.items())
-        say(f"trial {number + 1}/{self.count}  {outcome.state.lower()}  {told}")
+        self.report(number + 1, f"trial {number + 1}/{self.count}  {outcome.state.lower()}  {told}")
 
 
 def tell_owner(owner: Owner) -> None:

@@ -17,7 +17,7 @@ from hilum.settings.params import Tracking
 from hilum.tracking.connection import PORTS, connect, without_login
 from hilum.tracking.contact import FIRST, TIMEOUT
 from hilum.tracking.opening import read_store, store_uri
-from hilum.tracking.store import ADDING, BROKEN_OFF, OWNER
+from hilum.tracking.store import ADDING, OWNER, end_run
 from hilum.tracking.store_kinds import DRIVERS, TRACKING, check_kind
 from hilum.workspace import Workspace
 
@@ -120,11 +120,9 @@ def end_runs(workspace: Workspace, left: Sequence[LeftRun]) -> str:
     client = connect(store_uri(workspace))
     for run in left:
         adding = client.get_run(run.id).data.tags.get(ADDING, "")
-        if adding:
-            client.delete_tag(run.id, ADDING)
-            client.set_tag(run.id, f"{BROKEN_OFF}{adding}", "KILLED")
+        why = f"{run.owner} ended without closing it" if run.owner else "its process ended without closing it"
+        end_run(client, run.id, "KILLED", adding, why)
         status = "FINISHED" if adding else "KILLED"
-        client.set_terminated(run.id, status)
         ended.append(f"run {run.name} is ended as {status}")
     return "; ".join(ended)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hilum.tracking.run_tags import DIGESTS, stored
 
+VERSIONS = "mlflow.modelVersions"  # MLflow's tag of a logged model: the registered versions that *Models* links to
 REGISTERED = "One version per training of an arm. `@champion` is what `predict` and the app serve; `@<arm>` is an arm's newest."
 
 FILMS = "-films"  # behind the name of the registered model: that of the one that takes the bytes of films
@@ -56,7 +57,13 @@ def log_model(
         mlflow.keras.save_model(
             model, str(place), input_example=example, signature=signature, pip_requirements=needs, metadata=dict(metadata)
         )
-        logged = client.create_logged_model(run.info.experiment_id, name="model", source_run_id=run_id)
+        logged = client.create_logged_model(
+            run.info.experiment_id,
+            name=model_name(metadata["arm"]),
+            source_run_id=run_id,
+            params={key: str(metadata[key]) for key in ("backbone", "size") if key in metadata},
+            model_type="classifier",
+        )
         description = Model.load(str(place))
         description.run_id, description.model_id = run_id, logged.model_id
         description.artifact_path = logged.artifact_location
@@ -110,6 +117,11 @@ def log_film_model(
     return _register(client, run_id, logged.model_id, metadata, f"{name}{FILMS}", REGISTERED_FILMS)
 
 
+def model_name(arm: str) -> str:
+    """The name of an arm's logged model in *Models*: MLflow takes no / : . % and quotes there."""
+    return re.sub(r"[/:.%\"']", "_", arm)
+
+
 def _register(
     client: Any, run_id: str, model_id: str, metadata: Mapping[str, Any], name: str, description: str = REGISTERED
 ) -> str:
@@ -129,6 +141,8 @@ def _register(
         tags=version_tags(metadata),
         description=f"{metadata['arm']}, not evaluated yet.",
     )
+    versions = [{"name": name, "version": str(made.version)}]
+    client.set_logged_model_tags(model_id, {VERSIONS: json.dumps(versions)})
     if is_alias(metadata["arm"]):
         client.set_registered_model_alias(name, metadata["arm"], made.version)
     return str(made.version)

@@ -13,6 +13,7 @@ from hilum.tracking.run_tags import COMMIT
 COMMAND = "HILUM_COMMAND"  # variable: the command with changed parameters that a stage runs under, instead of `dvc repro`
 TITLES = {"auroc_macro": "AUROC", "balanced_accuracy": "balanced accuracy", "ece": "calibration error"}  # of the headline
 PAGE = "comparison/comparison.html"
+MAPS = "note/maps.png"  # artifact: a panel made narrow, since MLflow's page becomes as wide as its widest picture
 ENDED = {"KILLED": "was interrupted", "FAILED": "failed"}  # status -> what the description says, and in short the name
 
 
@@ -23,8 +24,9 @@ def arm_note(folder: Path, run_id: str, tags: Mapping[str, str]) -> str:
     lines = [f"**{first}.** {_verdicts(folder, held)}".strip()]
     panels = sorted((folder / "explanations" / "panels").glob("*.png")) if "explanations" in held else []
     if panels:
-        lines.append(_picture(f"The maps of {panels[0].stem}", f"explanations/panels/{panels[0].name}", run_id))
-    lines.append(f"The page with all arms: `results/{PAGE}`, and `{PAGE}` among the artifacts of the run *comparison*.")
+        lines.append(_picture(f"The maps of {panels[0].stem}", MAPS, run_id))
+    here = "" if _is_of_address() else f"`results/{PAGE}`, and "
+    lines.append(f"The page with all arms: {here}`{PAGE}` among the artifacts of the run *comparison*.")
     return "\n\n".join([*lines, again(tags)])
 
 
@@ -70,7 +72,7 @@ def comparison_note(comparison: Path, run_id: str, tags: Mapping[str, str], expe
     told = [f"{key.split('/')[1]} - {reference} {_signed(found, key)}" for key in names]
     first = f"**AUROC on test films: {'; '.join(told)}.**" if told else ""
     link = f"#/experiments/{experiment}/runs/{run_id}/artifacts/{PAGE}"
-    page = f"[The page with all arms]({link}), in the project `results/{PAGE}`."
+    page = f"[The page with all arms]({link})" + ("." if _is_of_address() else f", in the project `results/{PAGE}`.")
     drawn = (comparison / "confusion.png").is_file()
     picture = _picture("Confusion matrices", "comparison/confusion.png", run_id) if drawn else ""
     return "\n\n".join(part for part in (first, page, picture, again(tags)) if part)
@@ -93,9 +95,15 @@ def search_note(tuning: Path, tags: Mapping[str, str]) -> str:
 def again(tags: Mapping[str, str]) -> str:
     """The command that makes the run again, and the commit it needs where that is known."""
     commit, command = tags.get(COMMIT, ""), os.environ.get(COMMAND) or "dvc repro"
-    told = f"To run it again: `{f'git checkout {commit[:12]} && ' if commit else ''}{command}`"
+    checkout = f"git checkout {commit[:12]} && " if commit and not _is_of_address() else ""
+    told = f"To run it again: `{checkout}{command}`"
     changed = " (tracked files differed from that commit)" if tags.get("git_dirty") == "true" else ""
     return f"{told}{changed}."
+
+
+def _is_of_address() -> bool:
+    """Whether `mlflow run` fetched the project from an address: then it is gone when a person reads the description."""
+    return os.environ.get(COMMAND, "").startswith("mlflow run ")
 
 
 def _picture(title: str, place: str, run_id: str) -> str:

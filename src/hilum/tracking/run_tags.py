@@ -21,6 +21,17 @@ def stored(tags: Mapping[str, Any]) -> dict[str, Any]:
     return dict(sorted(named.items(), key=lambda tag: tag[0].startswith(PREFIX)))
 
 
+def move_digests_last(client: Any, run_id: str) -> None:
+    """Write the digests of a run again where other tags came after them, so that a person finds those first."""
+    tags = {key: value for key, value in client.get_run(run_id).data.tags.items() if not key.startswith("mlflow.")}
+    digests = {key: value for key, value in tags.items() if key.startswith(PREFIX)}
+    if list(tags)[len(tags) - len(digests) :] == list(digests):
+        return
+    for key, value in digests.items():
+        client.delete_tag(run_id, key)
+        client.set_tag(run_id, key, value)
+
+
 def read_tag(tags: Mapping[str, str], name: str) -> str | None:
     """The value of a tag of a run or a model's version, also if an earlier version wrote it; None if there is none."""
     return tags.get(DIGESTS.get(name, name), tags.get(name))

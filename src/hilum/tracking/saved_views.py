@@ -10,8 +10,9 @@ from typing import Any
 
 from hilum.progress import say
 from hilum.tracking.contact import failures, tell
+from hilum.tracking.links import view_link
 from hilum.tracking.store import Store
-from hilum.tracking.views import View, know, make_views
+from hilum.tracking.views import Known, View, know, make_views
 
 TAG = "mlflow.sharedViewState."  # with a view's key
 LONGEST = 20_000  # characters of an experiment's tag, in MLflow's stores
@@ -38,6 +39,13 @@ def save_views(store: Store) -> dict[str, View]:
         except failures() as refusal:
             say(f"the view {view.title} is not saved: {tell(refusal)}")
     return there
+
+
+def link_views(store: Store, base: str) -> dict[str, str]:
+    """Title -> address of each view that an experiment has. base: where the pages of the store are."""
+    tags = store.client.get_experiment(store.experiment).tags
+    there = {key: view for key, view in make_views(Known()).items() if f"{TAG}{key}" in tags}
+    return {view.title: view_link(base, store.experiment, key, view.charts) for key, view in there.items()}
 
 
 def _look(store: Store) -> Any:

@@ -13,7 +13,7 @@ from hilum.tracking.contact import Contact, tell
 from hilum.tracking.moved_store import local_folder
 from hilum.tracking.open_run import Point, Run
 from hilum.tracking.run_notes import ENDED, ended_note
-from hilum.tracking.run_tags import NOTE, questions, read_tag, stored
+from hilum.tracking.run_tags import NOTE, move_digests_last, questions, read_tag, stored
 
 OWNER = "owner"  # tag of an open run: the process that writes into it
 ADDING = "adding"  # tag of a finished run while more is written into it: what
@@ -63,7 +63,7 @@ class Store:
         with self.contact.while_answered():
             for run in self.find(wanted):
                 owner = read_owner(run.data.tags.get(OWNER, ""))
-                named = not parent or run.info.run_name in {name, *(_ended_name(name, status) for status in ENDED)}
+                named = not parent or run.info.run_name in {name, *(ended_name(name, status) for status in ENDED)}
                 if named and (run.info.status != "RUNNING" or (owner and has_ended(owner))):
                     return run
         return None
@@ -112,23 +112,12 @@ class Store:
             raise
         finally:
             with self.contact.while_answered(), self.contact.asking(f"the end of run {run_id}"):
-                self._end(run_id, status, adding, reason)
+                if status == "FINISHED":
+                    move_digests_last(self.client, run_id)  # first: a run that is killed meanwhile is not taken for finished
+                end_run(self.client, run_id, status, adding, reason)
                 if keyed and status == "FINISHED":
                     self.client.delete_tag(run_id, UNFINISHED)
                 self.client.delete_tag(run_id, OWNER)
-
-    def _end(self, run_id: str, status: str, adding: str, reason: str = "") -> None:
-        """End a run, with the reason in its name and description; one that something was added to stays finished."""
-        if status != "FINISHED":
-            run = self.client.get_run(run_id)
-            self.client.set_tag(run_id, NOTE, ended_note(status, reason, adding, run.data.tags.get(NOTE, "")))
-            if not adding:
-                self.client.update_run(run_id, name=_ended_name(run.info.run_name, status))
-        if adding:
-            if status != "FINISHED":
-                self.client.set_tag(run_id, f"{BROKEN_OFF}{adding}", status)
-            self.client.delete_tag(run_id, ADDING)
-        self.client.set_terminated(run_id, "FINISHED" if adding else status)
 
     def close_left(self, tags: Mapping[str, Any]) -> None:
         """End runs of this role and arm, and those nested below, that a killed process of this host left RUNNING."""
@@ -144,7 +133,7 @@ class Store:
             for run_id, (run, owner) in left.items():
                 if run_id in own or run.data.tags.get("mlflow.parentRunId") in own:
                     adding = run.data.tags.get(ADDING, "")
-                    self._end(run_id, "KILLED", adding, f"{owner} ended without closing it")
+                    end_run(self.client, run_id, "KILLED", adding, f"{owner} ended without closing it")
                     closed = f"FINISHED, without {adding}, which was being added" if adding else "KILLED"
                     say(f"run {run.info.run_name} is closed as {closed}: {owner} has ended without doing so")
 
@@ -233,6 +222,23 @@ class Store:
             self.client.set_registered_model_alias(model, "champion", version)
 
 
-def _ended_name(name: str, status: str) -> str:
+def end_run(client: Any, run_id: str, status: str, adding: str, reason: str = "") -> None:
+    """End a run, with the reason in its name and description; one that something was added to stays finished.
+
+    status: FINISHED, KILLED or FAILED, of the run or of what was added.
+    """
+    if status != "FINISHED":
+        run = client.get_run(run_id)
+        client.set_tag(run_id, NOTE, ended_note(status, reason, adding, run.data.tags.get(NOTE, "")))
+        if not adding:
+            client.update_run(run_id, name=ended_name(run.info.run_name, status))
+    if adding:
+        if status != "FINISHED":
+            client.set_tag(run_id, f"{BROKEN_OFF}{adding}", status)
+        client.delete_tag(run_id, ADDING)
+    client.set_terminated(run_id, "FINISHED" if adding else status)
+
+
+def ended_name(name: str, status: str) -> str:
     """`baseline, interrupted`: the name of a run that did not finish."""
     return f"{name}, {ENDED[status].removeprefix('was ')}"

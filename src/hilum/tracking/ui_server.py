@@ -16,6 +16,7 @@ from hilum.tracking.links import HOST
 from hilum.tracking.store_kinds import REGISTRY
 from hilum.workspace import Workspace
 
+FIRST, LAST = 1024, 65535  # ports that a user's program may take
 STARTS_WITHIN = 120  # seconds
 LOG = "ui.log"  # what the server prints, below .hilum/
 
@@ -26,8 +27,8 @@ def check_port(text: str) -> int:
     Raises:
         ValueError: it is none.
     """
-    if not text.isdecimal() or not 1024 <= int(text) <= 65535:
-        raise ValueError(f"--port must be a number from 1024 to 65535, got {text!r}; leave it out for the usual one")
+    if not text.isdecimal() or not FIRST <= int(text) <= LAST:
+        raise ValueError(f"--port must be a number from {FIRST} to {LAST}, got {text!r}; leave it out for the usual one")
     return int(text)
 
 
@@ -45,7 +46,7 @@ def serve(uri: str, port: int, workspace: Workspace) -> Iterator[Callable[[], No
         except OSError:
             raise ValueError(
                 f"port {port} must be free for the server, but another program listens there (an earlier `hilum ui`?); end it, "
-                f"or name another port: hilum ui --port {port + 1}"
+                f"or name another port: hilum ui --port {port + 1 if port < LAST else port - 1}"
             ) from None
     workspace.cache.mkdir(parents=True, exist_ok=True)
     log = workspace.cache / LOG

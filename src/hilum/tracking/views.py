@@ -10,8 +10,15 @@ from typing import Any
 CONFUSION = "confusion__test"  # key of the picture of a confusion matrix
 AUDIT = "audit"  # key of the audit's picture
 ARMS, MAPS, SEARCH = "hilum-arms", "hilum-maps", "hilum-search"  # keys of the views
+LOWER_IS_BETTER = ("brier", "ece", "log_loss")
 NAME = "attributes.`Run Name`"
-WIDTHS = {NAME: 170, "tags.`data`": 150, "tags.`sanity`": 330, "params.`backbone`": 125}  # of columns, pixels
+WIDTHS = {
+    NAME: 170,
+    "tags.`state`": 110,
+    "tags.`data`": 150,
+    "tags.`sanity`": 330,
+    "params.`backbone`": 125,
+}  # of columns, pixels
 LETTER, MARGIN = 7, 36  # pixels of other columns, whose names are in full
 HIGH, LOW = 420, 300  # of a card, pixels
 
@@ -52,7 +59,8 @@ def _arms(known: Known) -> View:
         *(_column("tags", name) for name in ("audit", "acquisition_only", "sanity", "data")),
     ]
     headline = [_bar(name) for name in ("test/auroc_macro", "test/balanced_accuracy", "test/ece", "val/auroc_macro")]
-    return View("Arms", False, {**_rows("tags.role = 'arm'", columns), **_charts(known, [("Headline", LOW, 2, headline)])})
+    rows, charts = _rows("tags.role = 'arm'", columns, known.select), _charts(known, [("Headline", LOW, 2, headline)])
+    return View("Arms", False, {**rows, **charts})
 
 
 def _maps(known: Known) -> View:
@@ -65,7 +73,7 @@ def _maps(known: Known) -> View:
         ("Learning curves", LOW, 2, [_line(name) for name in curves]),
     ]
     columns = [_column("metrics", name) for name in ("test/auroc_macro",)]
-    return View("Maps side by side", True, {**_rows("tags.role = 'arm'", columns), **_charts(known, sections)})
+    return View("Maps side by side", True, {**_rows("tags.role = 'arm'", columns, known.select), **_charts(known, sections)})
 
 
 def _search(known: Known) -> View:
@@ -77,16 +85,20 @@ def _search(known: Known) -> View:
     cards = [_parallel(known.searched, known.objectives[:1])] if known.searched and known.objectives else []
     # A saved view cannot expand the runs below a search, and a chart shows expanded runs only: groups it can, those of an arm.
     group = {"groupByKeys": [{"mode": "tag", "groupByData": "arm"}], "aggregateFunction": "min"}
-    rows = {**_rows("tags.role = 'trial'", columns), "groupBy": group, "useGroupedValuesInCharts": False}
+    by = known.objectives[0] if known.objectives else f"best/{known.select}"
+    rows = {**_rows("tags.role = 'trial'", columns, by), "groupBy": group, "useGroupedValuesInCharts": False}
     return View("Search", True, {**rows, **_charts(known, [("Searched values", HIGH, 1, cards)])})
 
 
-def _rows(question: str, columns: Sequence[str]) -> dict[str, Any]:
-    """Which runs are listed, with which columns, newest first."""
+def _rows(question: str, columns: Sequence[str], by: str) -> dict[str, Any]:
+    """Which runs are listed, with which columns, the best by this metric first.
+
+    By their start MLflow nests runs below others that are not asked for, such as that of `mlflow run`, which it shows collapsed.
+    """
     return {
         "searchFilter": question,
-        "orderByKey": "attributes.start_time",
-        "orderByAsc": False,
+        "orderByKey": _column("metrics", by),
+        "orderByAsc": by.rpartition("/")[2] in LOWER_IS_BETTER,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "modelVersionFilter": "All Runs",

@@ -59,7 +59,9 @@ class KeptTrainings:
         found = KeptState(file, digests)
         self.kept.append(found)
         if found.state:
-            say(f"{name}: continues an interrupted training after epoch {len(found.state.history)}")
+            count, last = len(found.state.history), found.state.history[-1] if found.state.history else {}
+            after = "its solved head" if "train/penalty" in last else f"epoch {count}"
+            say(f"{name}: continues an interrupted training after {after}")
         else:
             _tell_other(name, file, digests)
         self._drop_stale(file)

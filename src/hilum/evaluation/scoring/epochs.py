@@ -1,6 +1,6 @@
 """The validation metrics of one epoch, and its line in the output."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,11 +21,26 @@ def score_epoch(select: str, *more: str) -> Score:
     return measure
 
 
-def epoch_line(metrics: dict[str, float], select: str) -> str:
+def epoch_line(metrics: Mapping[str, float], select: str) -> str:
     """`phase 1 epoch 3  loss 0.512  val/auroc_macro 0.874`; `phase 1 penalty 0.01  ...` for a solved head."""
     shown = f"val/{select}"
-    part = f"penalty {metrics['train/penalty']:.3g}" if "train/penalty" in metrics else f"epoch {metrics['epoch'] + 1:.0f}"
-    return f"phase {metrics['phase'] + 1:.0f} {part}  loss {metrics['train/loss']:.4f}  {shown} {metrics[shown]:.4f}"
+    return f"{tell_epoch(metrics)}  loss {metrics['train/loss']:.4f}  {shown} {metrics[shown]:.4f}"
+
+
+def tell_epoch(row: Mapping[str, float]) -> str:
+    """`phase 2 epoch 3`, or `phase 1 penalty 0.01` of a solved head. row: of a history."""
+    part = f"penalty {row['train/penalty']:.3g}" if is_solution(row) else f"epoch {row['epoch'] + 1:.0f}"
+    return f"phase {row['phase'] + 1:.0f} {part}"
+
+
+def is_solution(row: Mapping[str, float]) -> bool:
+    """Whether a row of a history is a solved head's, of one penalty, and not an epoch's."""
+    return bool(np.isfinite(row.get("train/penalty", np.nan)))
+
+
+def count_done(row: Mapping[str, float], counts: Sequence[int]) -> int:
+    """How many epochs and penalties are done with this row. counts: of each phase, at most; one may end before its last."""
+    return sum(counts[: int(row["phase"])]) + int(row["epoch"]) + 1
 
 
 def median_repeat(log_losses: Sequence[float]) -> int:

@@ -16,6 +16,7 @@ from hilum.models.head import change_logits
 from hilum.records import Films, Labels, Score
 from hilum.settings.meaning import backbone_options, name_network, plain_phases, train_of
 from hilum.settings.training import Arm, ConvexPhase, Head, Phase, Train
+from hilum.training.learning.convex import PENALTIES
 from hilum.training.learning.fit import Fitted, OnEpoch, OnFilm, fit_phases
 from hilum.training.learning.imbalance import STRATEGIES, Sampling, log_prior, weigh_films
 from hilum.training.learning.kept_state import KeptState
@@ -68,6 +69,14 @@ def plan_phases(
         if isinstance(phase, ConvexPhase)
         else STRATEGIES[word](labels, classes, settings.balance, seed)
         for word, phase in zip(words, phases, strict=True)
+    ]
+
+
+def count_steps(phases: Sequence[Phase | ConvexPhase]) -> list[int]:
+    """How many epochs each phase takes at most; of a solved one, the penalties that are tried."""
+    return [
+        (len(PENALTIES) if phase.penalty == "auto" else 1) if isinstance(phase, ConvexPhase) else int(phase.epochs)  # type: ignore[arg-type]
+        for phase in phases
     ]
 
 
