@@ -26,6 +26,7 @@ from hilum.settings.params import Params, check_params, read_params
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.training import Arm, ConvexPhase, Phase
 
+DRAWN = ("phantom", "phantom-findings")
 WRITTEN = take_steps(yaml.safe_load((Path(__file__).resolve().parents[2] / "params.yaml").read_text()))
 RATE = "arms.baseline.phases.0.learning_rate"
 
@@ -103,7 +104,7 @@ def test_ages_must_ascend() -> None:
 def test_the_repositorys_values_hold() -> None:
     params = read_params(Path(__file__).resolve().parents[2] / "params.yaml")
     assert list(params.arms) == ["baseline", "finetuned"]
-    assert pretrained_backbones(params.arms) == ["mobilenet_025"]
+    assert pretrained_backbones(params.arms) == []
 
 
 @pytest.mark.parametrize("path", [p for p in mappings(WRITTEN) if p[-1] not in OPTIONAL], ids=".".join)
@@ -116,9 +117,10 @@ def test_no_value_has_a_second_default_in_the_code(path: tuple[str, ...]) -> Non
 
 def test_what_files_of_earlier_versions_lack_is_refused_with_lines_that_give_what_they_did() -> None:
     """Pasted below the section that is named, the lines are what params.yaml says: nothing else is trained."""
-    values = changed(train__augment__erase=..., **{f"train__{key.split('.')[1]}": ... for key in ADDED if key.count(".") == 1})
+    train = {f"train__{key.split('.')[1]}": ... for key in ADDED if key.count(".") == 1}
+    values = changed(train__augment__erase=..., **train, **{f"acquire__sources__{name}__contrast": ... for name in DRAWN})
     lines = [line for line in refusal(values).splitlines() if "paste" in line]
-    assert len(lines) == len(ADDED)
+    assert len(lines) == len(ADDED) - 1 + len(DRAWN)
     for line in lines:
         said, _, pasted = line.partition("`:  ")
         section = said.rpartition("`")[2]
@@ -126,7 +128,8 @@ def test_what_files_of_earlier_versions_lack_is_refused_with_lines_that_give_wha
         for step in section.split("."):
             place = place[step]
         place.update(yaml.safe_load(pasted))
-    assert values == WRITTEN
+    full = changed(**{f"acquire__sources__{name}__contrast": 1.0 for name in DRAWN})
+    assert values == full
     inside = refusal(changed(train__optimizer__clip=...))
     assert "train.optimizer.clip is missing; to train as before, paste this line below `train.optimizer`:  clip: 0.0" in inside
 
@@ -233,7 +236,11 @@ def test_a_seed_is_a_whole_number_that_every_library_takes(seed: float) -> None:
             "arms.baseline.phases.0.epochs",
             "unfreeze, solver, epochs, learning_rate, decay, batch_norm",
         ),
-        ("acquire__sources__phantom__film", "acquire.sources.phantom.films", "reader, films, size, seed, findings, shortcut"),
+        (
+            "acquire__sources__phantom__film",
+            "acquire.sources.phantom.films",
+            "reader, films, size, seed, findings, contrast, shortcut",
+        ),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_legal_ones_and_the_nearest(key: str, meant: str, legal: str) -> None:
@@ -626,7 +633,7 @@ def test_by_default_the_baseline_is_a_solved_head_and_the_fine_tuned_arm_alone_i
     arms = read_params(root / "params.yaml").arms
     baseline, finetuned = arms["baseline"], arms["finetuned"]
     assert [type(phase) for phase in baseline.phases] == [ConvexPhase] and spaces(baseline) == {}
-    assert (finetuned.backbone, finetuned.weights, finetuned.train) == (baseline.backbone, baseline.weights, baseline.train)
+    assert (finetuned.backbone, finetuned.options, finetuned.weights) == (baseline.backbone, baseline.options, baseline.weights)
     assert list(spaces(finetuned)) == ["head.dropout", "phases.0.learning_rate"]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from small_films import write_lines
-from stepping import take_steps
+from stepping import shrink_arms, take_steps
 
 from hilum import progress
 from hilum.models.backbones import BACKBONES
@@ -28,7 +28,7 @@ FOLDER = {"reader": "folder", "root": "films", "mode": "copy"}
 
 
 def faults_of(**changes: Any) -> list[str]:
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values = shrink_arms(yaml.safe_load((ROOT / "params.yaml").read_text()))
     for key, value in changes.items():
         *path, last = key.split("__")
         place = values

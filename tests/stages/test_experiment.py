@@ -99,8 +99,8 @@ def test_another_backbone_takes_the_place_of_the_options_of_the_last_one(project
         apply_overrides(default, project, "", "", ["backbone=mobilenet_025"]),
         apply_overrides(default, project, "", "arms.baseline.backbone=vgg16", []),
         apply_overrides(default, project, "small", "", []),
-        apply_overrides(default, project, "", "arms.baseline.options={alpha: 0.5}", ["backbone=mobilenetv2"]),
-        apply_overrides(default, project, "", "arms.baseline.options={blocks: 9}", ["backbone=efficientnet_lite1"]),
+        apply_overrides(default, project, "", "'arms.baseline.options={alpha: 0.5}'", ["backbone=mobilenetv2"]),
+        apply_overrides(default, project, "", "'arms.baseline.options={blocks: 9}'", ["backbone=efficientnet_lite1"]),
         apply_overrides(default, project, "", "arms.baseline.options.blocks=9", []),
         apply_overrides(default, project, "", "", ["backbone=efficientnet_lite0"]),
     ]

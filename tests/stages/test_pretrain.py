@@ -114,7 +114,7 @@ def test_patients_of_one_published_set_are_the_same_people_in_any_folder(
     monkeypatch.setitem(READERS, "phantom", dataclasses.replace(READERS["phantom"], published=published))
     quiet = {"kind": "none", "finding": "nodule", "strength": 0.0}
     shares = {"effusion": 0.5, "nodule": 0.5}
-    name_source(own_copy, "others", reader="phantom", films=80, size=64, seed=77, findings=shares, shortcut=quiet)
+    name_source(own_copy, "others", reader="phantom", films=80, size=64, seed=77, contrast=1.0, findings=shares, shortcut=quiet)
     task = set(read_manifest(own_copy.prepared / "manifest.csv")["patient_id"].str.split("/").str[1])
     own = read_phantom(own_copy.root / "data" / "raw" / "others").set_index("path")["patient_id"]
     known = own[own.isin(task)]

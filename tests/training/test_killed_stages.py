@@ -111,7 +111,7 @@ def test_a_killed_pretrain_goes_on(nursery: Nursery, project: Workspace) -> None
     values = yaml.safe_load(project.params.read_text())
     quiet = {"kind": "none", "finding": "nodule", "strength": 0.0}
     values["acquire"]["sources"]["others"] = {
-        **{"reader": "phantom", "films": 40, "size": 64, "seed": 77},
+        **{"reader": "phantom", "films": 40, "size": 64, "seed": 77, "contrast": 1.0},
         **{"findings": {"effusion": 0.5, "nodule": 0.5}, "shortcut": quiet},
     }
     values["pretrain"]["source"] = "others"

@@ -34,7 +34,7 @@ NAMED = {
     },
 }
 ROOT = re.compile(r"acquire\.sources\.([^.]+)\.root")  # of an existing source
-OPTIONS = re.compile(r"arms\.([^.]+)\.options\b")
+BACKBONE = re.compile(r"arms\.([^.]+)\.backbone")
 MISSING = object()
 
 
@@ -47,8 +47,8 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
             known = ", ".join(sorted(path.stem for path in (root / "recipes").glob("*.yaml")))
             raise ValueError(f"recipe must be one of {known}, got {recipe!r}")
         changes = unshare(read_yaml(file.read_text()))
-        values = shed_options(values, merge(values, changes), changes)
-    before = unshare(values)
+        shed_options(values, {name: arm["backbone"] for name, arm in _arms_of(changes).items() if "backbone" in arm})
+        values = merge(values, changes)
     for pair in named:
         key, _, text = pair.partition("=")
         if key not in NAMED:
@@ -57,9 +57,11 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
             for place in find_places(values, NAMED[key]):
                 refuse_steps(pair, place, values)
                 value = read_value(pair, f"{place}.0" if key == "source" else place, text, values)
+                if found := BACKBONE.fullmatch(place):
+                    shed_options(values, {found[1]: value})
                 put(values, place, [value] if key == "source" else value)
-    values = shed_options(before, values, {})
-    before, named_options = unshare(values), {}
+    chosen = (pair.partition("=") for pair in shlex.split(pairs))
+    shed_options(values, {found[1]: text for key, _, text in chosen if (found := BACKBONE.fullmatch(key))})
     for pair in shlex.split(pairs):
         key, equals, text = pair.partition("=")
         if not equals:
@@ -67,33 +69,23 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
         if ROOT.fullmatch(key):
             continue
         put(values, key, read_value(pair, key, text, values))
-        if found := OPTIONS.match(key):
-            named_options[found[1]] = {"options": True}
-    return name_fold_arms(written, shed_options(before, values, {"arms": named_options}))
+    return name_fold_arms(written, values)
 
 
-def shed_options(before: Any, after: Any, named: Any) -> Any:
-    """Values in which an arm whose backbone has changed has lost the options of the old one: another takes others, or none.
+def shed_options(values: Any, backbones: Mapping[str, Any]) -> None:
+    """Take the options of its backbone from each arm that gets another one, in place: that takes others, or none.
 
-    named: the changes; options that they name stay.
+    backbones: arm -> the backbone that it gets.
     """
-    arms = after.get("arms") if isinstance(after, Mapping) else None
-    if not isinstance(arms, Mapping):  # another shape than that of params.yaml: `check_params` reports it
-        return after
-    return {**after, "arms": {name: _shed(arm, _arm_of(before, name), _arm_of(named, name)) for name, arm in arms.items()}}
+    for name, arm in _arms_of(values).items():
+        if name in backbones and arm.get("backbone") != backbones[name]:
+            arm.pop("options", None)
 
 
-def _arm_of(values: Any, name: str) -> Mapping[str, Any]:
-    found = values
-    for key in ("arms", name):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
-
-
-def _shed(arm: Any, old: Mapping[str, Any], named: Mapping[str, Any]) -> Any:
-    if not isinstance(arm, Mapping) or not old or arm.get("backbone") == old.get("backbone") or "options" in named:
-        return arm
-    return {key: value for key, value in arm.items() if key != "options"}
+def _arms_of(values: Any) -> dict[str, dict[str, Any]]:
+    """The arms; what has another shape than in params.yaml is left out, and `check_params` reports it."""
+    arms = values.get("arms") if isinstance(values, dict) else None
+    return {name: arm for name, arm in arms.items() if isinstance(arm, dict)} if isinstance(arms, dict) else {}
 
 
 def choose_roots(wanted: Any, pairs: str, named: list[str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ RENAMED = {  # keys of earlier versions -> what replaces them
     "inpainting (letters: as before), prepare.burned_in_left what becomes of films where something is still found (keep)",
 }
 ADDED: dict[str, Any] = {  # keys that files of earlier versions lack -> the value to paste; suggested, never used as a default
+    "acquire.sources.*.contrast": 1.0,
     "train.repeats": 1,
     "train.calibration": "temperature",
     "train.decision": "probable",
@@ -92,12 +93,14 @@ def _tell_value(path: Sequence[str]) -> str:
     """The remedy for a missing key: the line to paste, if files of earlier versions lack the key."""
     section, last = ".".join(path[:-1]), path[-1]
     inside = {f"{place}.{key}": value for place, held in ADDED.items() if isinstance(held, dict) for key, value in held.items()}
-    value = {**ADDED, **inside}.get(".".join(path))
+    of_any = [*path[:2], "*", *path[3:]] if list(path[:2]) == ["acquire", "sources"] else path
+    value = {**ADDED, **inside}.get(".".join(of_any))
     if value is None:
         return "add it (the repository's params.yaml shows its value)"
     flow = None if isinstance(value, dict) else False  # one line in either case
     line = yaml.safe_dump({last: value}, default_flow_style=flow, sort_keys=False, width=1000).strip()
-    said = "paste" if ".".join(path) in OTHERWISE else "to train as before, paste"
+    does = "draw" if path[0] == "acquire" else "train"
+    said = "paste" if ".".join(path) in OTHERWISE else f"to {does} as before, paste"
     return f"{said} this line below `{section}`:  {line}"
 
 

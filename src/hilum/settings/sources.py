@@ -23,7 +23,7 @@ class PhantomSource(Section):
     size: Annotated[int, Field(ge=64, le=1024)]
     seed: int
     findings: dict[str, Positive]
-    contrast: Annotated[float, Field(gt=0, le=1)] = 1.0
+    contrast: Annotated[float, Field(gt=0, le=1)]
     shortcut: Shortcut
 
 
