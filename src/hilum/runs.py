@@ -1,6 +1,5 @@
 """The run that a folder of results belongs to, and what is logged from it, for stages and for `publish`."""
 
-import io
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -197,10 +196,7 @@ def register(run: Run, workspace: Workspace, arm: str, model_name: str, settings
     metadata = {**settings["model"], "run_key": run_key(settings), "arm": arm}
     version = run.log_model(model, example, predictor(model)(example), metadata, means, model_name)
     run.tag({"registered_version": version})
-    film = io.BytesIO()
-    Image.fromarray(np.rint(example[0, :, :, 0]).astype(np.uint8)).save(film, format="png")
-    file = workspace.arm(arm, "training") / "model.keras"
-    run.log_film_model(file, settings["model"], film.getvalue(), metadata, model_name)
+    run.log_film_model(workspace.arm(arm, "training") / "model.keras", settings["model"], metadata, model_name)
 
 
 @contextmanager

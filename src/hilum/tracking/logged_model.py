@@ -1,6 +1,5 @@
 """Writing a model into a store: as Keras has it, and as one that takes the bytes of films; logged with a run, and registered."""
 
-import binascii
 import json
 import re
 import shutil
@@ -75,16 +74,12 @@ def log_model(
     return _register(client, run_id, logged.model_id, metadata, name)
 
 
-def log_film_model(
-    client: Any, run_id: str, file: Path, facts: Mapping[str, Any], film: bytes, metadata: Mapping[str, Any], name: str
-) -> str:
+def log_film_model(client: Any, run_id: str, file: Path, facts: Mapping[str, Any], metadata: Mapping[str, Any], name: str) -> str:
     """Log a model file once more, behind hilum's decoder, and register it as `name` + FILMS; returns the version.
 
-    facts: of model.json. film: an example, the content of a film's file. It is no output of the run: a run has one model, that
-    its metrics are linked to.
+    facts: of model.json. It is no output of the run: a run has one model, that its metrics are linked to.
     """
     import mlflow.pyfunc
-    import pandas as pd
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, Schema
 
@@ -93,7 +88,6 @@ def log_film_model(
     signature = ModelSignature(
         Schema([ColSpec("string", "film")]), Schema([ColSpec(kind, key, required=False) for kind, key in columns])
     )
-    example = pd.DataFrame({"film": [binascii.b2a_base64(film, newline=False).decode()]})
     run = client.get_run(run_id)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "model"
@@ -101,14 +95,13 @@ def log_film_model(
             str(place),
             loader_module=LOADER,
             data_path=str(file),
-            signature=signature,
-            input_example=example,
             pip_requirements=[f"{package}=={version(package)}" for package in FILMS_NEED],
             metadata=dict(metadata),
         )
         (place / "data" / "model.json").write_text(json.dumps(dict(facts)))
         logged = client.create_logged_model(run.info.experiment_id, name="films", source_run_id=run_id)
         description = Model.load(str(place))
+        description.signature = signature  # here, because save_model warns of a signature without an example
         description.run_id, description.model_id = run_id, logged.model_id
         description.artifact_path = logged.artifact_location
         description.save(str(place / "MLmodel"))

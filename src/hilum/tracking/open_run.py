@@ -153,9 +153,9 @@ class Run:
         return log_model(self.client, self.id, model, example, probabilities, metadata, beside, name)
 
     @_written
-    def log_film_model(self, file: Path, facts: Mapping[str, Any], film: bytes, metadata: Mapping[str, Any], name: str) -> str:
+    def log_film_model(self, file: Path, facts: Mapping[str, Any], metadata: Mapping[str, Any], name: str) -> str:
         """Log a model file as one that takes the bytes of films, and register it; returns the version. See `log_film_model`."""
-        return log_film_model(self.client, self.id, file, facts, film, metadata, name)
+        return log_film_model(self.client, self.id, file, facts, metadata, name)
 
     @_written
     def use_model(self, model_id: str) -> None:
