@@ -111,11 +111,13 @@ def run(arm: str) -> None:
         write_json(folder / "settings.json", settings)
         log_results(parent, folder, "crossvalidation")
     kept.forget()
-    metrics = read_json(folder / "metrics.json")
-    low, high = metrics["out_of_fold/auroc_macro.low"], metrics["out_of_fold/auroc_macro.high"]
-    say(
-        f"{arm}: out_of_fold/auroc_macro {metrics['out_of_fold/auroc_macro']:.3f} [{low:.3f}, {high:.3f}] over {len(names)} folds"
-    )
+    tell_pooled(arm, read_json(folder / "metrics.json"), len(names))
+
+
+def tell_pooled(arm: str, metrics: dict[str, float], folds: int) -> None:
+    """Print the main result of all folds."""
+    value, low, high = (metrics[f"out_of_fold/auroc_macro{end}"] for end in ("", ".low", ".high"))
+    say(f"{arm}: out_of_fold/auroc_macro {value:.3f} [{low:.3f}, {high:.3f}] over {folds} folds")
 
 
 def describe_folds(
