@@ -21,7 +21,12 @@ from hilum.tracking.store import BROKEN_OFF, Store
 from hilum.tracking.views import CONFUSION
 from hilum.workspace import Workspace
 
-MEASURED = ("evaluation", "explanations", "audit")  # an arm's folders after its training, in the order of their stages
+MEASURED = (
+    "evaluation",
+    "explanations",
+    "audit",
+    "external",
+)  # an arm's folders after its training, in the order of their stages
 INTERRUPTIONS = ("KILLED", "FAILED")
 LED = ("training", "crossvalidation", "comparison")  # folders whose settings are parameters of a run; those of others measure it
 

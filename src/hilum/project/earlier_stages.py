@@ -41,8 +41,8 @@ def check_earlier(verb: str, chosen: Mapping[str, Any]) -> None:
     Raises:
         ValueError: with what is missing, and which stage to run first.
     """
-    if verb == "explain" and not chosen.get("arm"):
-        return  # one film, with any model
+    if verb in ("evaluate", "explain") and not chosen.get("arm"):
+        return  # any model on any films
     if verb == "compare" and (any(chosen.get("runs", [])) or chosen.get("where")):
         return  # runs of any day, whose results are complete or refused
     workspace = find_workspace(Path.cwd())
