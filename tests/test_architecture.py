@@ -290,7 +290,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "stages/test_explain.py": (*("explain/measures/summary.py", "serving/one_film.py", "serving/verdicts.py"),),
     "stages/test_external.py": ("data/same_people.py", "evaluation/outside/external.py", "pages/external.py"),
     "project/test_any_evaluation.py": (
-        *("pages/any_evaluation.py", "evaluation/outside/frozen_tables.py", "project/any_maps.py"),
+        *("pages/any_evaluation.py", "evaluation/outside/frozen_tables.py", "project/any_maps.py", "project/predicted_films.py"),
     ),
     "stages/test_acquire.py": ("data/links.py",),
     "stages/test_prepare.py": ("data/readers/raw_films.py",),

@@ -20,7 +20,7 @@ from hilum.explain.measures.localization import hit_rate
 from hilum.explain.methods import gradcam
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
-from hilum.pages.external import render_external
+from hilum.pages.external import OF_CLASSES, render_external
 from hilum.results import read_json, read_predictions, read_table
 from hilum.runs import measured_rows
 from hilum.settings.params import read_params
@@ -109,6 +109,10 @@ def test_trained_on_one_hospital_and_tested_on_the_other(north: Workspace) -> No
     page = render_external({"baseline": folder})
     metrics = read_json(folder / "metrics.json")
     assert f"{metrics['external/south/auroc_macro']:.3f}" in page and "south (90)" in page and "sensitivity, viral" in page
+    drop = read_table(folder / "south" / "drop.csv").set_index("metric")
+    shown = [*("auroc_macro", "balanced_accuracy", "brier", "ece"), *(f"{one}/{c}" for one in OF_CLASSES for c in FINDINGS)]
+    clear = (drop.loc[shown, "drop_low"] > 0) | (drop.loc[shown, "drop_high"] < 0)
+    assert page.count("difference alert") == clear.sum() < len(shown) == page.count('class="difference')
     logged = measured_rows(folder, "external", {}).iloc[0]
     assert {"external/south/auroc_macro", "external/south/drop_auroc_macro.low"} <= set(logged.index) and len(logged) == 10
 

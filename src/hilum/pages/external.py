@@ -61,4 +61,4 @@ def _cells(drop: pd.DataFrame, metric: str) -> dict[str, Any]:
     """The numbers of one metric, and whether its drop has an interval without 0."""
     row = dict(zip(map(str, drop.columns), drop.loc[[metric]].to_numpy(float)[0].tolist(), strict=True))
     low, high = row["drop_low"], row["drop_high"]
-    return {**row, "defined": not np.isnan(row["drop"]), "clear": low > 0 or high < 0}
+    return {**row, "defined": not np.isnan(row["drop"]), "excludes_0": low > 0 or high < 0}

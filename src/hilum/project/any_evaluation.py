@@ -1,12 +1,8 @@
 """Any classifier on any labelled films, outside the pipeline: predicted as `predict` does, measured, and drawn on one page."""
 
-import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.data.decoding.covered_film import CoveredFilm
 from hilum.data.manifest.film_problems import list_left_out, list_notes
 from hilum.data.manifest.joined_sources import join_sources
 from hilum.data.manifest.labels import map_labels
-from hilum.data.prepared.examples import as_images
 from hilum.data.prepared.loading import read_manifest
 from hilum.data.quality.alike.copies import PROBLEMS, find_copies
-from hilum.evaluation.acquisition import acquisition_features, answer_by_features, source_features
+from hilum.evaluation.acquisition import answer_by_features, source_features
 from hilum.evaluation.outside.frozen import Grouping, group_classes, group_rules, predict_groups
 from hilum.evaluation.outside.frozen_tables import FrozenResult, measure_frozen, write_frozen
 from hilum.evaluation.scoring.calibration import deal_patients
@@ -32,33 +26,17 @@ from hilum.pages.any_evaluation import PAGE, render_any_evaluation
 from hilum.progress import bar, say
 from hilum.project.any_maps import Adding, Evaluated, add_audit, add_maps
 from hilum.project.labelled_films import AskedFilms, LabelledFilms, read_data
+from hilum.project.predicted_films import ReadFilms, read_and_predict
 from hilum.records import Labels, Predictions, Probabilities
-from hilum.results import file_sha256, read_table, write_json, write_table
+from hilum.results import read_table, write_json, write_table
 from hilum.serving.model_facts import Told
 from hilum.serving.opening import check_names, open_served
-from hilum.serving.predictions import prepare_film, tell_fault
 from hilum.settings.meaning import EXCLUDED
 from hilum.settings.params import Evaluate, Params
 from hilum.workspace import Workspace
 
-BATCH = 64  # films read and predicted before the next are read
 FOLDS = 5  # of the shortcut baselines, which have no training films here
 MADE = "evaluation.json"  # in every folder that is written here
-
-
-@dataclass(frozen=True)
-class ReadFilms:
-    """Films that were read and predicted.
-
-    rows: of `join_sources` with label, sha256, pixel_sha256, width and height. y_prob: (N, K). features: (N, F), of
-    `acquisition_features`. problems: of films that are left out. odd: remarks on films read anyway, by name.
-    """
-
-    rows: pd.DataFrame
-    y_prob: Probabilities
-    features: NDArray[np.float64]
-    problems: pd.DataFrame
-    odd: Mapping[str, str]
 
 
 def evaluate_films(
@@ -180,67 +158,6 @@ def label_films(films: LabelledFilms, classes: Sequence[str], grouping: Grouping
     left = left[left["problem"] != "rules of two classes"]
     problems = pd.concat([list_left_out(films.tables), left], ignore_index=True)
     return rows[taken].reset_index(drop=True), problems, [*list_notes(films.tables), *mapping.notes]
-
-
-def read_and_predict(predict: Predict, described: Mapping[str, Any], rows: pd.DataFrame, settings: Evaluate) -> ReadFilms:
-    """Prepare every film as `predict` does and predict it, batch by batch, so that memory does not grow with the films."""
-    files = [Path(root, file) for root, file in zip(rows["root"], rows["path_file"], strict=True)]
-    report = bar("films read and predicted")
-    faults: dict[int, str] = {}
-    odd: dict[str, str] = {}
-    kept: list[int] = []
-    facts: list[dict[str, Any]] = []
-    found: list[Probabilities] = []
-    features: list[NDArray[np.float64]] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(files), BATCH):
-            there = range(start, min(start + BATCH, len(files)))
-            read = dict(zip(there, pool.map(lambda i: _read(files[i], described), there), strict=True))
-            faults |= {i: film for i, film in read.items() if isinstance(film, str)}
-            films = {i: film for i, film in read.items() if not isinstance(film, str)}
-            if films:
-                stacked = np.stack([one.film for one in films.values()])  # (B, S, S)
-                y_prob = predict(as_images(stacked))
-                bad = {i: fault for i, row in zip(films, y_prob, strict=True) if (fault := tell_fault(row))}
-                faults |= bad
-                good = np.array([i not in bad for i in films])
-                sides = [(one.geometry.width, one.geometry.height) for one in films.values()]
-                taken = describe_acquisition(stacked, sides, described["square"], settings)
-                kept += [i for i in films if i not in bad]
-                facts += [_describe(files[i], film) for i, film in films.items() if i not in bad]
-                found.append(y_prob[good])
-                features.append(taken[good])
-                odd |= {rows["image_id"][i]: "; ".join(one.remarks) for i, one in films.items() if one.remarks}
-            report(there.stop, len(files))
-    broken = rows.iloc[list(faults)][["image_id", "path"]].assign(problem="no prediction", detail=list(faults.values()))
-    if not kept:
-        raise ValueError(
-            f"at least one film must be read and predicted, got none of {len(rows)}, such as {broken['path'].iloc[0]}: "
-            f"{broken['detail'].iloc[0]}; repair the films or name others"
-        )
-    noted = rows.iloc[kept].reset_index(drop=True).assign(**{key: [fact[key] for fact in facts] for key in facts[0]})
-    return ReadFilms(noted, np.concatenate(found), np.concatenate(features), broken, odd)
-
-
-def _read(file: Path, described: Mapping[str, Any]) -> CoveredFilm | str:
-    """A film as the model's own were prepared, or why it cannot be read."""
-    try:
-        return prepare_film(file, described)
-    except (ValueError, OSError) as fault:
-        return str(fault)
-
-
-def _describe(file: Path, film: CoveredFilm) -> dict[str, Any]:
-    return {"sha256": file_sha256(file), "pixel_sha256": hashlib.sha256(film.film.tobytes()).hexdigest()}
-
-
-def describe_acquisition(
-    films: NDArray[np.uint8], sides: Sequence[tuple[int, int]], square: str, settings: Evaluate
-) -> NDArray[np.float64]:
-    """(B, F) what the shortcut baseline sees of prepared films (B, S, S)."""
-    widths, heights = (list(side) for side in zip(*sides, strict=True))
-    ring, bins = settings.acquisition.ring, settings.acquisition.bins
-    return acquisition_features(films, range(len(films)), widths, heights, square, ring, bins)
 
 
 def gather(read: ReadFilms, described: Mapping[str, Any], grouping: Grouping) -> tuple[Predictions, ReadFilms]:
