@@ -92,7 +92,7 @@ def evaluate_any(
     rows, problems, notes = label_films(films, classes, grouping)
     read = read_and_predict(predict, described, rows, settings)
     predictions, read = gather(read, described, grouping)
-    notes += [*tell_seen(read.rows, workspace), *tell_odd(read.odd), *tell_patients(films)]
+    notes += [*tell_seen(read.rows, workspace), *tell_odd(read.odd)]
     left_out = pd.concat([problems, read.problems], ignore_index=True)
     baselines = predict_baselines(read, predictions, settings.seed)
     measured = measure_frozen(predictions, settings, settings.seed, baselines, bar("patients resampled"))
@@ -228,16 +228,6 @@ def tell_odd(odd: Mapping[str, str]) -> list[str]:
     """A sentence on unusual files that were read."""
     some = "; ".join(f"{name} ({told})" for name, told in list(odd.items())[:3])
     return [f"unusual files, read anyway: {len(odd)}, such as {some}"] if odd else []
-
-
-def tell_patients(films: LabelledFilms) -> list[str]:
-    """A sentence where nothing says which films are of one patient."""
-    unknown = [source for source, (_, table) in films.tables.items() if not (table["patient_id"] != "").any()]
-    return [
-        f"{source}: nothing says which films are of one patient, so each counts as a patient: intervals are too narrow if there "
-        "are several films of one"
-        for source in unknown
-    ]
 
 
 def tell_present(measured: FrozenResult) -> list[str]:
