@@ -84,6 +84,8 @@ def _find_needs(one: Making, makings: list[Making], params: Params) -> Iterator[
         for maker in makings:
             if maker.stage == "pretrain" and not pretrained_backbones(params.arms):
                 continue  # it makes an empty folder
+            if one.stage == "external" and maker.stage == "acquire" and not pretrained_backbones(params.arms):
+                continue  # it compares films with those of pretraining
             if one.stage == "prepare" and maker.item not in params.prepare.sources:
                 continue  # it reads no other source
             for out in maker.outs:
