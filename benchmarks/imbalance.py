@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from hilum.data.burned_in.treatment import Treatment
 from hilum.data.manifest.building import build_manifest
 from hilum.data.prepared.examples import Examples, as_images
-from hilum.data.quality.near_duplicates import find_near_duplicates
-from hilum.data.quality.near_groups import link_patients, tell_near_duplicates
+from hilum.data.quality.alike.near_duplicates import find_near_duplicates
+from hilum.data.quality.alike.near_groups import link_patients, tell_near_duplicates
 from hilum.data.readers.registry import READERS
 from hilum.data.splits import split_by_patient
 from hilum.evaluation.scoring.epochs import score_epoch

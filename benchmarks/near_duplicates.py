@@ -5,8 +5,8 @@ Run: python benchmarks/near_duplicates.py [--root FOLDER] [--films 1500] [--each
 FOLDER is the pediatric set (reader `kermany`); without it the films are phantoms. `--each` copies with each change, of
 different films, are added to all unchanged films; then the search runs once, as in `prepare`. A copy is found if it is in
 the group of its own film, which keeps both in one split. False pairs are unchanged films of different patients, per 1,000
-films. The threshold in `hilum.data.quality.near_duplicates` was chosen on one half of the patients (--half first); the other half
-(--half second) measures it.
+films. The threshold in `hilum.data.quality.alike.near_duplicates` was chosen on one half of the patients (--half first); the
+other half (--half second) measures it.
 """
 
 import argparse
@@ -29,9 +29,9 @@ from PIL import Image
 from hilum.data.decoding.images import prepare_film
 from hilum.data.phantom.phantom import draw_films
 from hilum.data.phantom.population import draw_population
-from hilum.data.quality import near_duplicates
-from hilum.data.quality.near_duplicates import find_near_duplicates
-from hilum.data.quality.near_groups import group_films
+from hilum.data.quality.alike import near_duplicates
+from hilum.data.quality.alike.near_duplicates import find_near_duplicates
+from hilum.data.quality.alike.near_groups import group_films
 from hilum.data.readers.kermany import read_kermany
 
 SEED, DRAWN = 1, 160  # pixels of a phantom

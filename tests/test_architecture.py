@@ -31,7 +31,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
 ]
 ROOMS = {  # the floors inside a part; "": the files that stand in no room of their own
     "data": [{"manifest"}, {""}, {"readers", "quality"}, {"decoding", "phantom"}, {"burned_in"}, {"prepared"}],
-    "evaluation": [{""}, {"scoring"}],
+    "evaluation": [{"outside"}, {""}, {"scoring"}],
     "explain": [
         *(
             {"outputs", "maps", "chexlocalize"},
@@ -104,49 +104,53 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     "tracking.ui_server": {"check_port", "serve"},
     "settings.params": {"Audit", "Compare", "Evaluate", "Params", "Tracking", "check_params", "find_arm", "read_params"},
     "settings.yaml_text": {"FLOAT", "INT", "Loader", "read_int", "read_yaml"},
-    "settings.roots": {"FILE", "VARIABLE", "check_roots", "read_roots"},
+    "settings.roots": {"FILE", "VARIABLE", "check_roots", "read_external_roots", "read_roots"},
     "progress": {"bar", "lines_to", "say", "say_wrapped", "steps", "tell_bytes", "tell_seconds", "tell_time_left"},
     "workspace": {"Workspace", "find_workspace"},
 }
 OUTSIDE = {  # imported by a stage for what it does outside of the graph
+    "evaluate": ("project", "`evaluate --model` measures any model on any films, which no stage does"),
     "explain": ("serving", "`explain --image` explains one film, which no stage does"),
 }
 BEYOND = {  # declared though not all of it is imported, so that the list can be read: stage -> folder -> why
     "prepare": {"data/quality": "all but what pretraining alone asks; the films come from the cache"},
     "compare": {
-        "evaluation": "figures of all arms; a few seconds",
+        "evaluation": "figures of all arms, external tests; a few seconds",
         "explain/measures": "the page prints the registry of measures, whose rows lead to nearly all of the room",
-        "pages": "all but the data report's confounding",
+        "pages": "all but the data report's confounding, and the page of any model on any films",
     },
 }
 TRAINS = {"pretrain", "tune", "train", "crossvalidate"}
-MEASURES = {"evaluate", "explain", "audit", "compare"}
+MEASURES = {"evaluate", "explain", "audit", "external", "compare"}
+PREPARES = {"prepare", "pretrain", "external"}  # films of a source
 RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room, these stages read something
-    "data/readers": {"acquire", "prepare", "pretrain"},
-    "data/readers/kermany.py": {"prepare", "pretrain"},
-    "data/readers/identity.py": {"acquire", "prepare", "pretrain"},
-    "data/readers/table_files.py": {"prepare", "pretrain"},
-    "data/decoding/levels.py": {"prepare", "pretrain"},
-    "data/decoding/dicom_values.py": {"prepare", "pretrain"},
-    "data/decoding/limits.py": {"prepare", "pretrain"},
-    "data/readers/listing.py": {"prepare", "pretrain"},
+    "data/readers": {"acquire", *PREPARES},
+    "data/readers/kermany.py": PREPARES,
+    "data/readers/identity.py": {"acquire", *PREPARES},
+    "data/readers/table_files.py": PREPARES,
+    "data/decoding/levels.py": PREPARES,
+    "data/decoding/dicom_values.py": PREPARES,
+    "data/decoding/limits.py": PREPARES,
+    "data/readers/listing.py": PREPARES,
     "data/links.py": {"acquire"},
-    "data/burned_in": {"acquire", "prepare", "split", "pretrain", "audit"},
-    "data/phantom": {"acquire", "prepare", "pretrain"},
+    "data/burned_in": {"acquire", "split", "audit", *PREPARES},
+    "data/phantom": {"acquire", *PREPARES},
     "data/prepared/loading.py": {"prepare", "split", *TRAINS, *MEASURES},
-    "data/prepared/masks.py": {"prepare", "pretrain", "explain", "audit", "compare"},
+    "data/masks.py": {*PREPARES, "explain", "audit", "compare"},
     "data/quality/oddities.py": {"prepare"},
-    "data/quality/leaks.py": {"prepare", "pretrain"},
-    "data/manifest": {"prepare", "pretrain"},
+    "data/quality/alike/leaks.py": PREPARES,
+    "data/manifest": PREPARES,
+    "data/same_people.py": {"external"},
+    "evaluation/outside": {"external", "compare"},
     "data/fingerprints.py": {"acquire"},
-    "data/readers/system_files.py": {"acquire", "prepare", "pretrain"},
+    "data/readers/system_files.py": {"acquire", *PREPARES},
     "data/splits.py": {"split", "pretrain", "crossvalidate"},
     "data/folds.py": {"split", "crossvalidate"},
     "data/sheets.py": {"prepare"},
     "data/annotations.py": {"explain", "compare"},
     "data/prepared": {"prepare", "split", *TRAINS, *MEASURES},
-    "data/decoding": {"prepare", "pretrain"},
-    "data/quality": {"prepare", "split", "pretrain"},
+    "data/decoding": PREPARES,
+    "data/quality": {"split", *PREPARES},
     "explain/methods": {"explain", "audit", "compare"},
     "explain/measures": {"explain", "compare"},
     "explain/drawing": {"explain", "audit", "compare"},
@@ -155,7 +159,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "training": {*TRAINS, "evaluate"},
     "models": {*TRAINS, *MEASURES},
     "models/declared_size.py": {*TRAINS, *MEASURES},
-    "code_version.py": {"prepare", *TRAINS},
+    "code_version.py": {*PREPARES, *TRAINS},
     "training/learning/fit.py": TRAINS,
     "training/learning/convex.py": TRAINS,
     "training/learning/sealed_arrays.py": TRAINS,
@@ -172,7 +176,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "evaluation/repeats.py": {"evaluate", "compare"},
     "pages/repeats.py": {"compare"},
     "training/learning/learner.py": TRAINS,
-    "evaluation/scoring/metrics.py": {*TRAINS, "evaluate", "audit", "compare"},
+    "evaluation/scoring/metrics.py": {*TRAINS, "evaluate", "audit", "external", "compare"},
     "evaluation/scoring/epochs.py": {*TRAINS, "evaluate", "compare"},
     "evaluation/figures.py": {"evaluate", "compare"},
     "evaluation/contact_sheet.py": {"evaluate", "compare"},
@@ -194,6 +198,8 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "audit/evidence.py": {"audit"},
     "audit/rule.py": {"audit", "compare"},
     "pages/comparison.py": {"compare"},
+    "pages/external.py": {"compare"},
+    "pages/any_evaluation.py": {"compare"},
     "pages/levels.py": {"split", "compare"},
     "pages/comparison.html": {"compare"},
     "pages/film_room.py": {"compare"},
@@ -205,11 +211,11 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "pages/chart_script.py": {"split", "compare"},
     "pages/templates.py": {"split", "compare"},
     "pages/style.html": {"split", "compare"},
-    "pictures.py": {"prepare", "split", "crossvalidate", *MEASURES},
+    "pictures.py": {"prepare", "split", "crossvalidate", *MEASURES} - {"external"},
     "serving": set(),
     "project/faults.py": set(),
     "project/publication.py": set(),
-    "settings/meaning.py": {"prepare", "split", *TRAINS},
+    "settings/meaning.py": {"split", *PREPARES, *TRAINS},
     "settings/params.py": set(),
     "commit.py": {"compare"},
     "settings/roots.py": set(),
@@ -242,7 +248,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "data/phantom/test_phantom.py": (
         *("data/phantom/anatomy.py", "data/phantom/exposure.py", "data/phantom/lesions.py", "data/phantom/population.py"),
     ),
-    "data/prepared/test_loading.py": ("data/prepared/masks.py", "data/prepared/whole_masks.py"),
+    "data/prepared/test_loading.py": ("data/masks.py", "data/prepared/whole_masks.py"),
     "data/quality/test_oddities.py": ("data/quality/lateral.py", "data/quality/trunk.py"),
     "data/readers/test_dicom_folder.py": ("data/readers/dicom_listing.py",),
     "data/readers/test_folder.py": ("data/readers/sidecar.py",),
@@ -281,6 +287,10 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "stages/test_check.py": ("project/faults.py",),
     "stages/test_experiment.py": ("project/overrides.py",),
     "stages/test_explain.py": (*("explain/measures/summary.py", "serving/one_film.py", "serving/verdicts.py"),),
+    "stages/test_external.py": ("data/same_people.py", "evaluation/outside/external.py", "pages/external.py"),
+    "project/test_any_evaluation.py": (
+        *("pages/any_evaluation.py", "evaluation/outside/frozen_tables.py", "project/any_maps.py", "project/predicted_films.py"),
+    ),
     "stages/test_acquire.py": ("data/links.py",),
     "stages/test_prepare.py": ("data/readers/raw_films.py",),
     "stages/test_train.py": ("training/task.py",),
@@ -513,7 +523,7 @@ def test_a_neighbour_loads_or_starts_what_it_tests(test: str, file: str) -> None
 
 
 def test_only_named_stages_open_the_test_rows() -> None:
-    allowed = {"split", "evaluate", "explain", "audit"}
+    allowed = {"split", "evaluate", "explain", "audit"}  # external tests films of its own
     for verb, body in stage_bodies().items():
         opens = any("test.csv" in dep or dep == "data/split" for dep in body.get("deps", []))
         assert not opens or verb in {*allowed, "compare"}, f"{verb} depends on the test rows"

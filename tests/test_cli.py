@@ -26,7 +26,22 @@ CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "check": (["--dry-run"], {"dry_run": True}),
     "doctor": (["--mend", "--quiet"], {"mend": True}),
     **{verb: ([], {}) for verb in ("verify", "prepare", "split", "pretrain", "publish")},
-    **{verb: (["--arm", "baseline"], {"arm": "baseline"}) for verb in ("tune", "train", "evaluate", "crossvalidate", "audit")},
+    **{verb: (["--arm", "baseline"], {"arm": "baseline"}) for verb in ("tune", "train", "crossvalidate", "audit", "external")},
+    "evaluate": (
+        ["--model", "m.keras", "--data", "films", "--labels", "a=b"],
+        {
+            "arm": "",
+            "model": "m.keras",
+            "data": "films",
+            "labels": "a=b",
+            "columns": "",
+            "pattern": "",
+            "explain": "",
+            "audit": False,
+            "out": "evaluated",
+            **UNTOLD,
+        },
+    ),
     "explain": (
         ["--image", "film.png", "--model", "m.keras", "--methods", "all"],
         {
@@ -317,7 +332,7 @@ def complete(line: str, folder: Path) -> list[str]:
 
 def test_bash_completes_verbs_options_and_files(tmp_path: Path) -> None:
     (tmp_path / "my.keras").touch()
-    assert complete("hilum e", tmp_path) == ["evaluate", "explain", "export", "experiment"]
+    assert complete("hilum e", tmp_path) == ["evaluate", "explain", "external", "export", "experiment"]
     assert complete("hilum predict --mo", tmp_path) == ["--model"]
     assert complete("hilum predict --model my", tmp_path) == ["my.keras"]
 

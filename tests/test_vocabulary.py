@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STAGES = ROOT / "src" / "hilum" / "stages"
 OUTSIDE = {"publish", "verify", "predict", "export", "experiment"}  # of the graph: nothing depends on what they leave
 NO_ENTRY = {"doctor", "ui"}  # neither a stage nor an entry point: for a person in front of this folder
-HERE_ONLY = {"check": {"dry_run"}}  # options of the command line alone
+HERE_ONLY = {"check": {"dry_run"}, "evaluate": {"audit"}}  # options of the command line alone
 LOGGED = {"train": {"acquire", "pretrain"}}  # named in the run only: what they change arrives in data/split and data/pretrained
 UNREAD = {"profile"}  # of `explain`: it stands for the lists that it fills
 READ_TOO = {  # (stage, section) -> keys that it reads and logs under no name of their own
@@ -112,7 +112,12 @@ def test_dvc_calls_the_verb_of_its_stage(stage: str) -> None:
     assert command[:3] == ["python", "src/hilum", stage]
     options = [word.removeprefix("--") for word in command if word.startswith("--")]
     one_film = ["image", "model", "methods", "target", "out", "classes", "size", "square", "scaling", "threshold"]
-    outside = {"explain": one_film, "compare": ["runs", "where", "out", "no_films", "reference"]}  # one film, and runs of any day
+    any_films = ["model", "data", "labels", "columns", "pattern", "out", "explain", *one_film[-5:]]
+    outside = {  # any films, one film, and runs of any day
+        "evaluate": any_films,
+        "explain": one_film,
+        "compare": ["runs", "where", "out", "no_films", "reference"],
+    }
     optional = outside.get(stage, [])
     assert options + optional == [name for name in parameters_of(stage) if name not in HERE_ONLY.get(stage, ())]
     assert ("foreach" in DVC[stage]) == bool(options)
@@ -190,7 +195,7 @@ def test_training_watches_what_it_logs_and_no_other_key_of_those_sections(stage:
 def test_a_word_that_prepare_alone_reads_trains_nothing() -> None:
     for key in ("unused_rules", "unmatched", "broken_share", "near_duplicates", "group_share"):
         watching = {stage for stage in DVC if {"prepare", f"prepare.{key}"} & set(map(str, body(stage).get("params", [])))}
-        assert "prepare" in watching and watching <= {"prepare", "pretrain"}
+        assert "prepare" in watching and watching <= {"prepare", "pretrain", "external"}
 
 
 def test_a_stage_per_arm_watches_that_arm_only() -> None:

@@ -33,10 +33,11 @@ VERBS = {
     "pretrain": "train backbones on the findings of another source",
     "tune": "search one arm's spaces",
     "train": "train one arm",
-    "evaluate": "measure one arm on validation and test films",
+    "evaluate": "measure one arm on validation and test films, or any model on any labelled films",
     "crossvalidate": "train and evaluate one arm on every fold of split.folds",
     "explain": "explain one arm's predictions for the chosen films, or a model's for one film",
     "audit": "test whether one arm relies on something outside the lungs, and where",
+    "external": "test one frozen arm on the films of external.sources",
     "compare": "compare every arm with the reference",
     "publish": "add every run that the tracking store lacks",
     "verify": "read every file under DVC and compare its bytes with dvc.lock",
@@ -75,8 +76,9 @@ def build_parser() -> argparse.ArgumentParser:
     added["check"].add_argument("--dry-run", action="store_true", help="list the stages that would run, and why; write nothing")
     added["doctor"].add_argument("--mend", action="store_true", help="mend what can be mended without a loss")
     added["acquire"].add_argument("--source", required=True, help="name in acquire.sources")
-    for verb in ("tune", "train", "evaluate", "crossvalidate", "audit"):
+    for verb in ("tune", "train", "crossvalidate", "audit", "external"):
         added[verb].add_argument("--arm", required=True, help="name in arms")
+    _add_evaluate(added["evaluate"])
     explain = added["explain"]
     explain.add_argument("--arm", default="", help="name in arms: the films that `split` chose; or one film by the rest:")
     explain.add_argument("--image", default="", help="a film")
@@ -96,7 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("--explain", default="", metavar="METHODS", help="all, or methods separated by commas: panels")
     predict.add_argument("--engine", default="", help="keras, litert or onnx (that of the model's file)")
     _add_export(added["export"])
-    for verb in ("explain", "predict", "export"):
+    for verb in ("evaluate", "explain", "predict", "export"):
         _add_facts(added[verb])
     _add_compare(added["compare"])
     experiment = added["experiment"]
@@ -132,6 +134,24 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     export.add_argument("--model", required=True, help="a .keras file, a run (its id or runs:/ID) or models:/hilum@champion")
     export.add_argument("--format", required=True, help="litert or onnx")
     export.add_argument("--out", required=True, type=Path, help="a new folder for the model and its model.json")
+
+
+def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
+    evaluate.add_argument("--arm", default="", help="name in arms: its validation and test films; or any films by the rest:")
+    evaluate.add_argument("--model", default="", help="a .keras file, a run (its id or runs:/ID) or models:/hilum@champion")
+    evaluate.add_argument("--data", default="", help="a folder with a folder per class, a table (CSV) of films, or a recipe")
+    evaluate.add_argument(
+        "--labels", default="", help="class=finding,finding pairs separated by blanks (each class is the finding of its name)"
+    )
+    evaluate.add_argument(
+        "--columns", default="", help="of a table: path=NAME finding=NAME patient=NAME, where the names are not the usual ones"
+    )
+    evaluate.add_argument("--pattern", default="", help="regular expression with (?P<patient>...) for the names of files")
+    evaluate.add_argument("--out", default="evaluated", help="folder for tables and page (evaluated)")
+    evaluate.add_argument(
+        "--explain", default="", metavar="METHODS", help="all, or methods separated by commas: maps of some films"
+    )
+    evaluate.add_argument("--audit", action="store_true", help="test whether the model relies on something outside the lungs")
 
 
 def _add_compare(compare: argparse.ArgumentParser) -> None:

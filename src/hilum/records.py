@@ -22,6 +22,7 @@ MANIFEST = (
     "pixel_sha256",  # of the prepared film's pixels
     "patient_id",  # <source>/<patient>
     "source",
+    "site",  # hospital or device, as the source names it
     "official_split",  # train, test or empty
     "view",
     "finding",  # as the source gives it: paths such as pneumonia/viral, several of one film joined by JOINT

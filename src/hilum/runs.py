@@ -22,7 +22,12 @@ from hilum.tracking.store import BROKEN_OFF, Store
 from hilum.tracking.views import CONFUSION
 from hilum.workspace import Workspace
 
-MEASURED = ("evaluation", "explanations", "audit")  # an arm's folders after its training, in the order of their stages
+MEASURED = (
+    "evaluation",
+    "explanations",
+    "audit",
+    "external",
+)  # an arm's folders after its training, in the order of their stages
 NARROW = 880  # pixels, of a picture in a description
 INTERRUPTIONS = ("KILLED", "FAILED")
 LED = ("training", "crossvalidation", "comparison")  # folders whose settings are parameters of a run; those of others measure it

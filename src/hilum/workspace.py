@@ -30,12 +30,16 @@ class Workspace:
     def split(self) -> Path:
         return self.root / "data" / "split"
 
+    def external(self, source: str) -> Path:
+        """The prepared films of a source of `external.sources`."""
+        return self.root / "data" / "external" / source
+
     @property
     def pretrained(self) -> Path:
         return self.root / "data" / "pretrained"
 
     def arm(self, arm: str, folder: str) -> Path:
-        """folder: tuning, training, evaluation, crossvalidation, explanations or audit."""
+        """folder: tuning, training, evaluation, crossvalidation, explanations, audit or external."""
         return self.root / "results" / "arms" / arm / folder
 
     @property

@@ -11,8 +11,8 @@ from hilum.data.annotations import FilmAnnotations, load_annotations
 from hilum.data.burned_in.treatment import Treatment
 from hilum.data.manifest.building import build_manifest
 from hilum.data.manifest.prepared_set import GEOMETRY, Prepared, write_prepared
+from hilum.data.masks import PackedMasks
 from hilum.data.prepared.geometry import fit_square
-from hilum.data.prepared.masks import PackedMasks
 from hilum.data.prepared.whole_masks import encode_mask
 from hilum.data.quality.still_burned_in import StillBurnedIn
 from hilum.explain.measures.localization import hit_rate, relevance_mass

@@ -11,7 +11,7 @@ from hilum.cli import main
 from hilum.project.earlier_stages import Making, check_earlier, list_makings
 from hilum.workspace import Workspace
 
-ARMED = ("tune", "train", "evaluate", "explain", "audit")
+ARMED = ("tune", "train", "evaluate", "explain", "audit", "external")
 VERBS = ("prepare", "split", "pretrain", *ARMED, "crossvalidate", "compare", "publish")
 
 
@@ -47,7 +47,7 @@ def making_of(workspace: Workspace, stage: str) -> Making:
     return next(one for one in list_makings(workspace) if one.stage == stage and one.item in ("", "baseline", "phantom"))
 
 
-@pytest.mark.parametrize("lost", ["prepare", "split", "pretrain", "tune", "train", "evaluate", "explain", "audit"])
+@pytest.mark.parametrize("lost", ["prepare", "split", "pretrain", "tune", "train", "evaluate", "explain", "audit", "external"])
 def test_the_stage_whose_output_is_lost_is_named(project: Workspace, lost: str) -> None:
     """All else is there: each stage that needs it says so, and no other does."""
     for making in list_makings(project):

@@ -118,14 +118,16 @@ def test_no_value_has_a_second_default_in_the_code(path: tuple[str, ...]) -> Non
 def test_what_files_of_earlier_versions_lack_is_refused_with_lines_that_give_what_they_did() -> None:
     """Pasted below the section that is named, the lines are what params.yaml says: nothing else is trained."""
     train = {f"train__{key.split('.')[1]}": ... for key in ADDED if key.count(".") == 1}
-    values = changed(train__augment__erase=..., **train, **{f"acquire__sources__{name}__contrast": ... for name in DRAWN})
+    values = changed(
+        train__augment__erase=..., external=..., **train, **{f"acquire__sources__{name}__contrast": ... for name in DRAWN}
+    )
     lines = [line for line in refusal(values).splitlines() if "paste" in line]
     assert len(lines) == len(ADDED) - 1 + len(DRAWN)
     for line in lines:
-        said, _, pasted = line.partition("`:  ")
-        section = said.rpartition("`")[2]
+        said, _, pasted = line.partition(":  ")
+        section = said.split("`")[1] if "`" in said else ""
         place = values
-        for step in section.split("."):
+        for step in section.split(".") if section else []:
             place = place[step]
         place.update(yaml.safe_load(pasted))
     full = changed(**{f"acquire__sources__{name}__contrast": 1.0 for name in DRAWN})

@@ -360,7 +360,7 @@ def test_facts_hold_every_key_that_a_stage_declares() -> None:
     for body in stages.values():
         for entry in body.get("do", body).get("params", []):
             wanted |= {key.split(".")[0] for key in entry.get("data/facts.json", [])} if isinstance(entry, dict) else set()
-    assert wanted == {"sources", "weights", "pretrain"}
+    assert wanted == {"sources", "weights", "pretrain", "external"}
 
 
 def test_a_check_takes_less_than_a_second(tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,9 @@ from hilum.data.burned_in import second_look
 from hilum.data.burned_in.found import BurnedIn
 from hilum.data.burned_in.letters import find_letters
 from hilum.data.decoding import levels as images
+from hilum.data.masks import load_masks
 from hilum.data.prepared.loading import load_films, load_geometry, read_burned_in, read_manifest
-from hilum.data.prepared.masks import load_masks
-from hilum.data.quality import near_duplicates
+from hilum.data.quality.alike import near_duplicates
 from hilum.data.quality.oddities import ODD
 from hilum.data.readers.raw_films import verify_pinned
 from hilum.data.sheets import gather

@@ -8,7 +8,7 @@ import yaml
 
 from hilum.data.burned_in.removal import COLUMNS
 from hilum.data.prepared.loading import LISTED, load_split, read_burned_in, read_manifest
-from hilum.data.quality.near_groups import NEAR
+from hilum.data.quality.alike.near_groups import NEAR
 from hilum.records import SPLITS
 from hilum.results import folder_digest, read_json, read_table
 from hilum.stages import prepare, split

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.data.masks import load_masks
 from hilum.data.prepared.geometry import Geometry
 from hilum.data.prepared.loading import load_geometry, load_whole_masks, read_manifest
-from hilum.data.prepared.masks import load_masks
 from hilum.data.prepared.whole_masks import AnnotationMask, decode_mask
 
 KINDS = {"lesion": "lesion mask", "box": "box", "lungs": "lung mask"}  # in the order in which they are listed

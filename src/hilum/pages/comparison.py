@@ -80,7 +80,7 @@ class ComparisonPage:
     repeats: of `repeats.render_repeats`, None where every arm was trained once.
     simultaneous: of `simultaneous.compare_at_once`, or None: then each interval of a difference is that of its arm alone.
     charts: of `charts.draw_charts`, with the script `bundle` that draws them; room: of `film_room.render_room`, may be empty.
-    left_out: what was left out of the comparison, a sentence each.
+    external: of `external.render_external`, may be empty. left_out: what was left out of the comparison, a sentence each.
     """
 
     title: str
@@ -110,6 +110,7 @@ class ComparisonPage:
     charts: list[ChartPart] = field(default_factory=list)
     bundle: str = ""
     room: str = ""
+    external: str = ""
     left_out: list[str] = field(default_factory=list)
 
 

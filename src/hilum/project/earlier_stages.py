@@ -41,8 +41,8 @@ def check_earlier(verb: str, chosen: Mapping[str, Any]) -> None:
     Raises:
         ValueError: with what is missing, and which stage to run first.
     """
-    if verb == "explain" and not chosen.get("arm"):
-        return  # one film, with any model
+    if verb in ("evaluate", "explain") and not chosen.get("arm"):
+        return  # any model on any films
     if verb == "compare" and (any(chosen.get("runs", [])) or chosen.get("where")):
         return  # runs of any day, whose results are complete or refused
     workspace = find_workspace(Path.cwd())
@@ -84,6 +84,8 @@ def _find_needs(one: Making, makings: list[Making], params: Params) -> Iterator[
         for maker in makings:
             if maker.stage == "pretrain" and not pretrained_backbones(params.arms):
                 continue  # it makes an empty folder
+            if one.stage == "external" and maker.stage == "acquire" and not pretrained_backbones(params.arms):
+                continue  # it compares films with those of pretraining
             if one.stage == "prepare" and maker.item not in params.prepare.sources:
                 continue  # it reads no other source
             for out in maker.outs:

@@ -16,9 +16,9 @@ from hilum.progress import say
 from hilum.project.learning import learning_faults
 from hilum.settings.meaning import backbone_options, is_absolute, is_whole, spaces
 from hilum.settings.params import Params
-from hilum.settings.roots import FILE, read_roots
+from hilum.settings.roots import FILE, read_external_roots, read_roots
 from hilum.settings.search_space import Choices, Range
-from hilum.settings.sources import NOT_READ, PhantomSource
+from hilum.settings.sources import NOT_READ, PhantomSource, Source
 from hilum.settings.training import Arm, ConvexPhase
 from hilum.workspace import Workspace
 
@@ -84,13 +84,15 @@ def _explain_faults(params: Params) -> list[str]:
 
 def _source_faults(params: Params) -> list[str]:
     faults = []
-    for name, source in params.acquire.sources.items():
+    external = {f"external.sources.{name}.films": one.films for name, one in params.external.sources.items()}
+    for place, source in {**{f"acquire.sources.{name}": one for name, one in params.acquire.sources.items()}, **external}.items():
+        name = place.split(".")[2]
         if isinstance(source, PhantomSource):
             if strange := sorted(set(source.findings) - set(FINDINGS)):
-                faults.append(f"acquire.sources.{name}.findings must be out of {', '.join(FINDINGS)}, got {', '.join(strange)}")
+                faults.append(f"{place}.findings must be out of {', '.join(FINDINGS)}, got {', '.join(strange)}")
         elif is_absolute(source.root):
             faults.append(
-                f"acquire.sources.{name}.root must be relative to the project, got {source.root!r}, which is on one machine; "
+                f"{place}.root must be relative to the project, got {source.root!r}, which is on one machine; "
                 f"write `{name}: {source.root}` into {FILE}, which git ignores, and a folder of the project here: films/{name}"
             )
     return faults
@@ -150,20 +152,21 @@ def _backbone_faults(name: str, arm: Arm, backbone: Backbone, params: Params) ->
 def find_missing(params: Params, workspace: Workspace, given: Mapping[str, str] | None = None) -> list[str]:
     """Folders and files that are named but do not exist. given: source -> the folder of its films in this run alone."""
     faults: list[str] = []
-    roots: dict[str, str] = {}
+    places: dict[str, tuple[str, Source]] = {}
     try:
-        roots = read_roots(params, workspace.home, given)
+        own, external = read_roots(params, workspace.home, given), read_external_roots(params, workspace.home)
+        places = {f"acquire.sources.{name}": (root, params.acquire.sources[name]) for name, root in own.items()}
+        places |= {
+            f"external.sources.{name}.films": (root, params.external.sources[name].films) for name, root in external.items()
+        }
     except ValueError as fault:
         faults.append(str(fault))
-    for name, written in roots.items():
-        root, source = workspace.at_home(written), params.acquire.sources[name]
+    for place, (written, source) in places.items():
+        root = workspace.at_home(written)
         if not root.is_dir():
-            faults.append(
-                f"acquire.sources.{name}.root must be a folder, got {root}; put the films there, or name their folder in {FILE}"
-            )
+            faults.append(f"{place}.root must be a folder, got {root}; put the films there, or name their folder in {FILE}")
         elif find := READERS[source.reader].faults:
-            found = find(root, **source.model_dump(exclude=NOT_READ))
-            faults += [f"acquire.sources.{name}: {fault}" for fault in found]
+            faults += [f"{place}: {fault}" for fault in find(root, **source.model_dump(exclude=NOT_READ))]
     for name, arm in params.arms.items():
         if arm.weights not in KNOWN_WEIGHTS and not workspace.at_home(arm.weights).is_file():
             faults.append(

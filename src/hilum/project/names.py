@@ -27,7 +27,7 @@ def check_names(chosen: Mapping[str, Any]) -> None:
         return
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
-    if chosen.get("arm") or ("arm" in chosen and "image" not in chosen):
+    if chosen.get("arm") or ("arm" in chosen and not {"image", "data"} & set(chosen)):
         find_arm(params, chosen["arm"])
         return  # its own model, not the one that `--model` names by default
     if "source" in chosen and chosen["source"] not in params.acquire.sources:
@@ -43,6 +43,8 @@ def _check_places(chosen: Mapping[str, Any], workspace: Workspace) -> None:
     for name in ("images", "image", "out"):
         if chosen.get(name):
             check_full_path(workspace.root, f"--{name}", str(chosen[name]))
+    if chosen.get("data") and Path(chosen["data"]).exists():  # else the name of a recipe
+        check_full_path(workspace.root, "--data", chosen["data"])
     if chosen.get("model") and names_file(chosen["model"]):
         check_full_path(workspace.root, "--model", chosen["model"])
 

@@ -153,7 +153,10 @@ def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) ->
     """One run per arm with training, evaluation, explanations and audit as in the files."""
     settings = read_json(workspace.arm(arm, "training") / "settings.json")
     folders = [name for name in MEASURED if fits(workspace.arm(arm, name), settings)]
-    others = [name for name in MEASURED if name not in folders and workspace.arm(arm, name).is_dir()]
+    there = [
+        name for name in MEASURED if (workspace.arm(arm, name) / "settings.json").is_file()
+    ]  # external: none without sources
+    others = [name for name in there if name not in folders]
     if others:
         say(f"{arm}: {', '.join(others)} were made from another training and are not published with this one; run `dvc repro`")
     digests = {f"digest.{name}": folder_digest(workspace.arm(arm, name)) for name in ("training", *folders)}

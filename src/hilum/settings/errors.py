@@ -32,6 +32,7 @@ ADDED: dict[str, Any] = {  # keys that files of earlier versions lack -> the val
     "train.label_smoothing": 0.0,
     "train.mixup": 0.0,
     "train.averaging": 0.0,
+    "external": {"sources": {}},
 }
 OTHERWISE = ("train.calibration",)  # of these, those that give another model than earlier versions
 SPACES = {"range": Range, "list": Choices}
@@ -97,11 +98,12 @@ def _tell_value(path: Sequence[str]) -> str:
     value = {**ADDED, **inside}.get(".".join(of_any))
     if value is None:
         return "add it (the repository's params.yaml shows its value)"
-    flow = None if isinstance(value, dict) else False  # one line in either case
-    line = yaml.safe_dump({last: value}, default_flow_style=flow, sort_keys=False, width=1000).strip()
-    does = "draw" if path[0] == "acquire" else "train"
-    said = "paste" if ".".join(path) in OTHERWISE else f"to {does} as before, paste"
-    return f"{said} this line below `{section}`:  {line}"
+    inner = isinstance(value, dict)  # one line in either case
+    written = yaml.safe_dump(value if inner else {last: value}, default_flow_style=inner, sort_keys=False, width=1000).strip()
+    does = {"train": "train", "acquire": "draw"}.get(path[0], "")
+    said = f"to {does} as before, paste" if does and ".".join(path) not in OTHERWISE else "paste"
+    place = f"below `{section}`" if section else "at the end, as a section of its own"
+    return f"{said} this line {place}:  {f'{last}: ' if inner else ''}{written}"
 
 
 def _tell_unknown_key(key: str, path: list[str], values: Any, whole: type[Section]) -> str:

@@ -11,7 +11,7 @@ from hilum.settings.errors import tell_faults
 from hilum.settings.explain import PREDICTED, TRUE, Explain
 from hilum.settings.meaning import EXCLUDED, check_spaces, class_names, pretrained_backbones
 from hilum.settings.search_space import Count, Name, Section, Seed, Share
-from hilum.settings.sources import Source
+from hilum.settings.sources import ExternalSource, Source
 from hilum.settings.training import Arm, Pretrain, Train, Tune
 from hilum.settings.training_faults import find_imbalance_faults, find_output_faults, find_stepping_faults
 from hilum.settings.yaml_text import read_yaml
@@ -140,6 +140,10 @@ class Audit(Section):
     lungs: Rectangle
 
 
+class External(Section):
+    sources: dict[Name, ExternalSource]
+
+
 class Compare(Section):
     seed: Seed
     reference: Name
@@ -162,6 +166,7 @@ class Params(Section):
     crossvalidate: Crossvalidate
     explain: Explain
     audit: Audit
+    external: External
     compare: Compare
 
     @model_validator(mode="after")
@@ -187,10 +192,31 @@ class Params(Section):
         faults += find_stepping_faults(self.arms)
         faults += find_output_faults(classes, self.arms)
         faults += find_imbalance_faults(self.train, classes, self.arms)
+        faults += _external_faults(self.external, classes, [*self.acquire.sources])
         faults += _fold_faults(self.split, self.crossvalidate.arms, list(self.arms), self.compare.reference, self.prepare.sources)
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+
+def _external_faults(external: External, classes: list[str], own: list[str]) -> list[str]:
+    """Sources whose name is taken, or whose rules are not for classes of the task."""
+    faults = [
+        f"external.sources.{name} must have a name of its own, got that of acquire.sources.{name}; rename one"
+        for name in external.sources
+        if name in own
+    ]
+    for name, source in external.sources.items():
+        if strange := [one for one in source.labels if one not in (*classes, EXCLUDED)]:
+            faults.append(
+                f"external.sources.{name}.labels must hold classes of prepare.labels ({', '.join(classes)}) or {EXCLUDED}, got "
+                f"{', '.join(strange)}"
+            )
+        if source.labels and not any(source.labels.get(one) for one in classes):
+            faults.append(
+                f"external.sources.{name}.labels must name a finding of a class, got none; leave it out to use prepare.labels"
+            )
+    return faults
 
 
 def _fold_faults(split: Split, chosen: list[str], arms: list[str], reference: str, sources: list[str]) -> list[str]:

@@ -29,11 +29,24 @@ def read_roots(params: Params, home: Path, given: Mapping[str, str] | None = Non
         ValueError: the file or the variable is not a mapping from known sources to folders.
     """
     own = {name: source.root for name, source in params.acquire.sources.items() if not isinstance(source, PhantomSource)}
+    return _choose(own, params, home, given)
+
+
+def read_external_roots(params: Params, home: Path) -> dict[str, str]:
+    """The same of the sources in `external.sources`."""
+    films = {name: source.films for name, source in params.external.sources.items()}
+    return _choose({name: one.root for name, one in films.items() if not isinstance(one, PhantomSource)}, params, home, None)
+
+
+def _choose(wanted: Mapping[str, str], params: Params, home: Path, given: Mapping[str, str] | None) -> dict[str, str]:
+    """These sources' folders; the file and the variable may name those of all sources."""
+    films = {**params.acquire.sources, **{name: source.films for name, source in params.external.sources.items()}}
+    every = {name: source.root for name, source in films.items() if not isinstance(source, PhantomSource)}
     chosen: dict[str, str] = {}
     for place, values in ((FILE, _read_file(home / FILE)), (VARIABLE, _read_variable())):
-        check_roots(values, _legal(own, values, home), place)
+        check_roots(values, _legal(every, values, home), place)
         chosen |= values
-    return {name: {**chosen, **(given or {})}.get(name, root) for name, root in own.items()}
+    return {name: {**chosen, **(given or {})}.get(name, root) for name, root in wanted.items()}
 
 
 def check_roots(values: Any, legal: Collection[str], place: str) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hilum.settings.search_space import Positive, Section
+from hilum.settings.search_space import Name, Positive, Section
 
 PINNED = "pinned.json"  # of a source in mode `reference`: the SHA-256 of every file, without paths if DICOM
 PLACE = {"root", "mode"}  # settings of location: the same films give the same results
@@ -25,6 +25,7 @@ class PhantomSource(Section):
     findings: dict[str, Positive]
     contrast: Annotated[float, Field(gt=0, le=1)]
     shortcut: Shortcut
+    hospitals: list[Literal["north", "south"]] = Field(default_factory=list)
 
 
 class KermanySource(Section):
@@ -52,6 +53,7 @@ class CsvSource(Section):
     separators: str = ""
     pattern: str = ""
     patient: str = ""
+    site: str = ""
     view: str | list[str] = ""
     age: str = ""
     sex: str = ""
@@ -131,3 +133,10 @@ Source = Annotated[
     | RsnaSource,
     Field(discriminator="reader"),
 ]
+
+
+class ExternalSource(Section):
+    """Films that frozen arms are tested on. labels: class -> findings, as `prepare.labels`; empty: those of `prepare.labels`."""
+
+    films: Source
+    labels: dict[Name, list[str]] = Field(default_factory=dict)

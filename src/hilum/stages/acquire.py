@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hilum.data.fingerprints import hash_files
 from hilum.data.links import list_dead_links
-from hilum.data.phantom.phantom import write_phantoms
+from hilum.data.phantom.phantom import draw_source
 from hilum.data.readers.identity import read_salt, write_key
 from hilum.progress import bar, say
 from hilum.results import write_json
@@ -24,18 +24,7 @@ def run(source: str) -> None:
     folder = workspace.raw(source)
     if isinstance(settings, PhantomSource):
         make_empty(folder)
-        write_phantoms(
-            folder,
-            films=settings.films,
-            size=settings.size,
-            seed=settings.seed,
-            findings=settings.findings,
-            shortcut_kind=settings.shortcut.kind,
-            shortcut_finding=settings.shortcut.finding,
-            shortcut_strength=settings.shortcut.strength,
-            contrast=settings.contrast,
-            on_film=bar(f"{source}: films drawn"),
-        )
+        draw_source(folder, settings, bar(f"{source}: films drawn"))
     else:
         root, hidden = workspace.at_home(read_roots(params, workspace.home)[source]), isinstance(settings, DICOM_SOURCES)
         check_root(root, source, hidden)

@@ -15,8 +15,8 @@ from hilum.audit.evidence import Evidence, Surroundings, measure
 from hilum.audit.outlines import answer_by_outlines
 from hilum.audit.regions import Region, Regions, join_regions, regions_of_masks, regions_of_rectangle
 from hilum.audit.rule import PROBING, Verdict, judge
+from hilum.data.masks import load_masks
 from hilum.data.prepared.loading import SplitFilms, load_split, read_manifest
-from hilum.data.prepared.masks import load_masks
 from hilum.evaluation.scoring.decisions import decide, factors_of
 from hilum.evaluation.scoring.metrics import evaluate_all
 from hilum.evaluation.style import to_png

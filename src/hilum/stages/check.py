@@ -15,7 +15,7 @@ from hilum.project.plan import MAY, RUNS, Planned, plan_stages
 from hilum.results import file_sha256, folder_digest, write_json
 from hilum.settings.meaning import ignores_seed, lay_over, pretrained_backbones, spaces
 from hilum.settings.params import Params, read_params
-from hilum.settings.roots import read_roots
+from hilum.settings.roots import read_external_roots, read_roots
 from hilum.settings.training import Arm
 from hilum.workspace import Workspace, find_workspace
 
@@ -137,7 +137,10 @@ def gather_facts(params: Params, workspace: Workspace, memory: Path) -> dict[str
         hashes = hash_files(workspace.at_home(root), memory, bar(f"{name}: files hashed"))
         sources[name] = {"fingerprint": fingerprint(hashes)}
     weights = {name: weights_fact(arm, workspace) for name, arm in params.arms.items()}
-    return {"sources": sources, "weights": weights, "pretrain": pretrained_backbones(params.arms)}
+    external = dict.fromkeys(params.external.sources, "generated")
+    for name, root in read_external_roots(params, workspace.home).items():
+        external[name] = fingerprint(hash_files(workspace.at_home(root), memory, bar(f"{name}: files hashed")))
+    return {"sources": sources, "weights": weights, "pretrain": pretrained_backbones(params.arms), "external": external}
 
 
 def weights_fact(arm: Arm, workspace: Workspace) -> str:

@@ -15,6 +15,7 @@ from hilum.pages.arm_results import ArmResults, read_arm
 from hilum.pages.audit import audit_warnings, read_audit, render_audit
 from hilum.pages.chart_script import load_bundle
 from hilum.pages.comparison import PAGE, ComparisonPage, render_comparison
+from hilum.pages.external import render_external
 from hilum.pages.headline import flag_warnings, headline
 from hilum.pages.levels import Levels
 from hilum.pages.page_words import (
@@ -146,6 +147,7 @@ def write_comparison(
         folds=write_folds(folder, workspace, params, classes),
         repeats=write_repeats(folder, arms, params, classes),
         audit=render_audit(audits),
+        external=render_external({name: workspace.arm(name, "external") for name in arms}),
         sanity=render_sanity({name: read_sanity(arm) for name, arm in arms.items()}, titles),
         **draw_in_browser(arms, simultaneous, params, workspace, levels, films),
     )

@@ -1,4 +1,7 @@
-"""evaluate: one arm's predictions on validation and test films, every metric with its interval, and the figures."""
+"""evaluate: one arm's predictions on validation and test films, every metric with its interval, and the figures.
+
+With --model and --data, any classifier on any labelled films.
+"""
 
 import shutil
 from collections.abc import Mapping
@@ -29,6 +32,8 @@ from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.pictures import save_png
 from hilum.progress import bar, say
+from hilum.project.any_evaluation import evaluate_films
+from hilum.project.labelled_films import AskedFilms
 from hilum.records import Films, Predictions
 from hilum.results import REPEATED, REPEATS, flatten, read_json, read_table, run_key, table_of, write_json, write_table
 from hilum.runs import arm_run, log_films, log_measured_repeats, log_results
@@ -42,9 +47,37 @@ PARTS = ("val", "test")
 DRAWN = ("auroc_macro", "balanced_accuracy", "accuracy", "f1_macro")  # of the repeats
 
 
-def run(arm: str) -> dict[str, Any]:
+def run(
+    arm: str = "",
+    model: str = "",
+    data: str = "",
+    labels: str = "",
+    columns: str = "",
+    pattern: str = "",
+    out: str = "evaluated",
+    explain: str = "",
+    audit: bool = False,
+    classes: str = "",
+    size: str = "",
+    square: str = "",
+    scaling: str = "",
+    threshold: str = "",
+) -> dict[str, Any]:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
+    if bool(arm) == bool(model or data) or bool(model) != bool(data):
+        raise ValueError("evaluate takes either --arm (validation and test films of one arm) or --model with --data (any films)")
+    asked = AskedFilms(data, labels, columns, pattern)
+    told = {"classes": classes, "size": size, "square": square, "scaling": scaling, "threshold": threshold}
+    if arm and (any(told.values()) or asked != AskedFilms() or explain or audit):
+        raise ValueError("the options of films, maps, audit and an own model belong to --model with --data, not to --arm")
+    if arm:
+        return evaluate_arm(arm, workspace, params)
+    return evaluate_films(model, told, asked, Path(out), explain, audit, workspace, params)
+
+
+def evaluate_arm(arm: str, workspace: Workspace, params: Params) -> dict[str, Any]:
+    """The stage: one arm on the films of the split."""
     training = workspace.arm(arm, "training")
     description = read_json(training / "model.json")
     store = open_store(workspace, params.tracking)

@@ -15,10 +15,10 @@ from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.decoding import put_back
 from hilum.data.manifest.building import build_manifest
 from hilum.data.manifest.prepared_set import Prepared, tell_decoded, write_prepared
+from hilum.data.masks import MASK_KINDS, load_masks
 from hilum.data.prepared.loading import load_geometry
-from hilum.data.prepared.masks import MASK_KINDS, load_masks
-from hilum.data.quality.near_duplicates import find_near_duplicates
-from hilum.data.quality.near_groups import NEAR, check_groups, link_patients, tell_near_duplicates, warn_of_near_duplicates
+from hilum.data.quality.alike.near_duplicates import find_near_duplicates
+from hilum.data.quality.alike.near_groups import NEAR, check_groups, link_patients, tell_near_duplicates, warn_of_near_duplicates
 from hilum.data.quality.oddities import choose_shown, list_odd_films
 from hilum.data.quality.pair_sheet import draw_pairs
 from hilum.data.quality.still_burned_in import StillBurnedIn, stop_where_left

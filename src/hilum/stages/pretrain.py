@@ -13,7 +13,7 @@ from hilum.data.manifest.building import build_manifest
 from hilum.data.manifest.prepared_set import Prepared, tell_decoded
 from hilum.data.prepared.examples import Examples
 from hilum.data.prepared.loading import load_films, read_manifest
-from hilum.data.quality.leaks import FilmSet, find_leaks
+from hilum.data.quality.alike.leaks import FilmSet, find_leaks
 from hilum.data.quality.still_burned_in import stop_where_left
 from hilum.data.readers.raw_films import read_source
 from hilum.data.readers.registry import READERS

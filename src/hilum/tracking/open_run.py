@@ -20,7 +20,12 @@ BATCH = 1000  # most metrics that MLflow takes in one call
 LONGEST = 6000  # characters that a parameter's value may have
 CONTEXT = "mlflow.data.context"  # tag of an input: train, val or test
 MEASURED_ON = {"test": "test", "val": "val", "calibration": "val"}  # first part of a metric's name -> the films
-OF_MODEL = (*MEASURED_ON, "explain", "audit")  # first parts of a model's metrics; maps and audit use some test films only
+OF_MODEL = (
+    *MEASURED_ON,
+    "explain",
+    "audit",
+    "external",
+)  # first parts of a model's metrics; maps and audit use some test films
 
 
 Point = tuple[str, int, float]  # of a curve: metric, step, value

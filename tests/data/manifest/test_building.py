@@ -11,8 +11,8 @@ from hilum.data.decoding.images import prepare_film
 from hilum.data.manifest.building import build_manifest
 from hilum.data.manifest.joined_sources import join_sources
 from hilum.data.manifest.prepared_set import Prepared
+from hilum.data.masks import PackedMasks
 from hilum.data.prepared.loading import read_manifest
-from hilum.data.prepared.masks import PackedMasks
 from hilum.data.readers.folder import read_folder
 from hilum.data.readers.kermany import read_kermany
 from hilum.records import MANIFEST

@@ -11,8 +11,8 @@ from PIL import Image
 from hilum.data.burned_in.treatment import Treatment
 from hilum.data.manifest.building import build_manifest
 from hilum.data.manifest.prepared_set import write_prepared
+from hilum.data.masks import load_masks
 from hilum.data.prepared.loading import load_films, load_geometry
-from hilum.data.prepared.masks import load_masks
 from hilum.records import MANIFEST
 
 SIZE = 96

@@ -8,6 +8,7 @@ import pytest
 
 from hilum.data.burned_in.removal import COLUMNS
 from hilum.data.manifest.prepared_set import GEOMETRY, Prepared, write_prepared
+from hilum.data.masks import PackedMasks, load_masks
 from hilum.data.prepared.geometry import fit_square
 from hilum.data.prepared.loading import (
     BURNED_IN,
@@ -20,9 +21,8 @@ from hilum.data.prepared.loading import (
     read_burned_in,
     read_grey_bits,
 )
-from hilum.data.prepared.masks import PackedMasks, load_masks
 from hilum.data.prepared.whole_masks import decode_mask, encode_mask
-from hilum.data.quality.copies import PROBLEMS
+from hilum.data.quality.alike.copies import PROBLEMS
 from hilum.data.quality.still_burned_in import StillBurnedIn
 from hilum.records import FORMER, MANIFEST
 from hilum.results import file_sha256

@@ -12,7 +12,7 @@ from PIL import Image
 from small_films import write_films, write_lines
 
 from hilum.data.phantom.phantom import write_phantoms
-from hilum.data.quality.copies import PROBLEMS
+from hilum.data.quality.alike.copies import PROBLEMS
 from hilum.data.readers.folder import read_folder
 from hilum.data.readers.kermany import read_kermany
 from hilum.data.readers.listing import READ_COLUMNS, list_dicoms, list_films

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from dicom_roots import write_film, write_rsna_root
 
-from hilum.data.labels import map_labels
+from hilum.data.manifest.labels import map_labels
 from hilum.data.readers.identity import hide_patient, read_salt
 from hilum.data.readers.rsna import CLASSES, LABELS, MAPPING, read_rsna
 

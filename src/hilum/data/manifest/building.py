@@ -14,13 +14,13 @@ from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.decoding import DecodedFilm
 from hilum.data.decoding.reading import FilmFiles, ReadFilm, read_films
 from hilum.data.decoding.source_depth import Depths, settle_depths
-from hilum.data.labels import Rules, count_findings, map_labels
 from hilum.data.manifest.film_problems import join_problems, list_broken, list_left_out, list_notes, list_remarks, tell_odd
 from hilum.data.manifest.joined_sources import join_sources
+from hilum.data.manifest.labels import Rules, count_findings, map_labels
 from hilum.data.manifest.prepared_set import GEOMETRY, Prepared
+from hilum.data.masks import MASK_KINDS, PackedMasks
 from hilum.data.prepared.geometry import check_square
-from hilum.data.prepared.masks import MASK_KINDS, PackedMasks
-from hilum.data.quality.copies import find_copies
+from hilum.data.quality.alike.copies import find_copies
 from hilum.data.quality.still_burned_in import find_still_burned_in
 from hilum.records import MANIFEST, Films
 from hilum.settings.meaning import EXCLUDED
@@ -40,6 +40,7 @@ def build_manifest(
     unused_rules: str = "stop",
     cache: Path | None = None,
     on_deep: Callable[[int, int], None] | None = None,
+    every_class: bool = True,
 ) -> Prepared:
     """Join the sources, give each film its class, decode it, and remove copies.
 
@@ -48,6 +49,7 @@ def build_manifest(
     broken_share: of the films with a class, 0 to 1.
     treatment: of what is burned into the films; with `left: stop` the caller must stop (`stop_where_left`).
     workers: threads that decode (Pillow lets other threads run while it decodes). on_film: called with (films done, all films).
+    every_class: see `map_labels`.
     cache: folder of decoded films (`film_cache`), read and written; None: every film is decoded. on_deep: as on_film, of the
     films of 16 bits that are measured before.
 
@@ -56,13 +58,12 @@ def build_manifest(
     """
     check_square(square)
     rows = join_sources(tables)
-    mapping = map_labels(rows.set_index("image_id")[["finding", "source"]], labels, unmatched, unused_rules, labels_by_source)
-    rows["label"] = mapping.label.to_numpy()
-    paths = rows.set_index("image_id")["path"]
+    by_id = rows.set_index("image_id")
+    mapping = map_labels(by_id[["finding", "source"]], labels, unmatched, unused_rules, labels_by_source, every_class)
+    rows["label"], paths = mapping.label.to_numpy(), by_id["path"]
     named = mapping.problems.assign(path=mapping.problems["image_id"].map(paths))
     findings = count_findings(rows)
-    rows = rows[~rows["label"].isin(["", EXCLUDED])].reset_index(drop=True)
-
+    rows = _keep_labelled(rows)
     films = np.zeros((len(rows), size, size), np.uint8)  # (N, H, W)
     files, depths = _settle_files(rows, workers, cache, on_deep)
     read = read_films(files, films, square, treatment, workers, cache, on_film)
@@ -73,7 +74,7 @@ def build_manifest(
     whole = whole[(treatment.left != "exclude") | ~whole["image_id"].isin(still.problems["image_id"])]
     copies, linked = find_copies(whole)
     kept = whole[~whole["image_id"].isin(copies["image_id"])]
-    _check_classes(kept, labels)
+    _check_classes(kept, labels, every_class)
     there = dict(zip(kept["image_id"], (read[row].decoded for row in kept.index), strict=True))
     return Prepared(
         manifest=kept[list(MANIFEST)].reset_index(drop=True),
@@ -89,6 +90,17 @@ def build_manifest(
         decoded=sum(not one.recalled for one in read),
         recalled=sum(one.recalled for one in read),
     )
+
+
+def _keep_labelled(rows: pd.DataFrame) -> pd.DataFrame:
+    kept = rows[~rows["label"].isin(["", EXCLUDED])].reset_index(drop=True)
+    if kept.empty:
+        counts = rows["finding"].value_counts().head(20)
+        found = ", ".join(f"{finding!r} ({films})" for finding, films in counts.items())
+        raise ValueError(
+            f"some film must belong to a class, got none of {len(rows)}; their findings are {found}; correct the rules"
+        )
+    return kept
 
 
 def _tabulate_films(there: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,9 +148,9 @@ def _note_content(rows: pd.DataFrame, read: Sequence[ReadFilm]) -> pd.DataFrame:
     return noted
 
 
-def _check_classes(kept: pd.DataFrame, labels: Rules) -> None:
+def _check_classes(kept: pd.DataFrame, labels: Rules, every_class: bool) -> None:
     empty = sorted(set(labels) - {EXCLUDED} - set(kept["label"]))
-    if empty:
+    if empty and (every_class or kept.empty):
         raise ValueError(
             f"every class must keep a film, got none for {', '.join(empty)} after broken films and copies of conflicting labels "
             "were left out; repair the files, or correct `prepare.labels`"

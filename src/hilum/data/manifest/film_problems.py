@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from hilum.data.decoding.reading import ReadFilm
-from hilum.data.prepared.masks import MASK_KINDS
-from hilum.data.quality.copies import PROBLEMS
+from hilum.data.masks import MASK_KINDS
+from hilum.data.quality.alike.copies import PROBLEMS
 
 ODD_FILE = "odd file, read all the same"  # a problem for which no film is left out
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.data.prepared.masks import MASK_KINDS
+from hilum.data.masks import MASK_KINDS
 from hilum.records import MANIFEST
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from hilum.data.decoding.decoding import Behind
+from hilum.data.masks import PackedMasks
 from hilum.data.prepared.loading import BURNED_IN, GREY_BITS
-from hilum.data.prepared.masks import PackedMasks
 from hilum.data.prepared.whole_masks import write_whole_masks
 from hilum.data.quality.still_burned_in import StillBurnedIn
 from hilum.records import Films

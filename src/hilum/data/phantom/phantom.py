@@ -6,7 +6,7 @@ Hospitals: two that differ in letter, noise, scatter and grey curve, whatever th
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from hilum.data.phantom.exposure import EXPOSURE, SHORTCUTS, attenuate, burn_let
 from hilum.data.phantom.lesions import LESION, SHADOWS
 from hilum.data.phantom.population import BUILD, FINDINGS, POSITION, check_population, draw_population
 from hilum.records import Films, Masks
+from hilum.settings.sources import PhantomSource
 
 __all__ = [
     "FINDINGS",
@@ -30,6 +31,7 @@ __all__ = [
     "check_population",
     "draw_films",
     "draw_population",
+    "draw_source",
     "read_phantom",
     "write_phantoms",
 ]
@@ -38,6 +40,7 @@ COLUMNS = (
     "image_id",
     "path",
     "patient_id",
+    "site",
     "official_split",
     "view",
     "finding",
@@ -146,6 +149,7 @@ def write_phantoms(
     shortcut_strength: float,
     on_film: Callable[[int, int], None],
     contrast: float = 1.0,
+    hospitals: Sequence[str] = (),
 ) -> None:
     """Write films, masks and metadata.csv below `root`; the same arguments give the same bytes.
 
@@ -157,7 +161,12 @@ def write_phantoms(
     check_drawing(size, shortcut_kind)
     rng = np.random.default_rng(seed)
     population = draw_population(
-        rng, films=films, findings=findings, shortcut_finding=shortcut_finding, shortcut_strength=shortcut_strength
+        rng,
+        films=films,
+        findings=findings,
+        shortcut_finding=shortcut_finding,
+        shortcut_strength=shortcut_strength,
+        hospitals=hospitals,
     )
     folders = ["films", "lung_masks", "lesion_masks"] + (["shortcut_masks"] if shortcut_kind != "none" else [])
     for folder in folders:
@@ -169,6 +178,23 @@ def write_phantoms(
             has_lesion.extend(found)
             on_film(len(has_lesion), films)
     _metadata(population, np.array(has_lesion)).to_csv(root / "metadata.csv", index=False, lineterminator="\n")
+
+
+def draw_source(root: Path, source: PhantomSource, on_film: Callable[[int, int], None]) -> None:
+    """Write the films that a source's settings describe. Raises: as `write_phantoms`."""
+    write_phantoms(
+        root,
+        films=source.films,
+        size=source.size,
+        seed=source.seed,
+        findings=source.findings,
+        shortcut_kind=source.shortcut.kind,
+        shortcut_finding=source.shortcut.finding,
+        shortcut_strength=source.shortcut.strength,
+        on_film=on_film,
+        contrast=source.contrast,
+        hospitals=source.hospitals,
+    )
 
 
 def _write_chunk(root: Path, rows: pd.DataFrame, size: int, shortcut_kind: str, contrast: float) -> list[bool]:
@@ -191,6 +217,7 @@ def _metadata(population: pd.DataFrame, has_lesion: NDArray[np.bool_]) -> pd.Dat
     name = population["image_id"]
     table = population[["image_id", "patient_id", "finding", "age", "sex"]].assign(
         path="films/" + name + ".png",
+        site=population["hospital"],
         official_split="",
         view="PA",
         license="CC0-1.0",
@@ -210,6 +237,8 @@ def read_phantom(root: Path) -> pd.DataFrame:
     if not path.is_file():
         raise ValueError(f"a phantom must hold metadata.csv, got none in {root}; use the folder that `hilum acquire` wrote")
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if "site" not in table and "hospital" in table:  # films that an earlier version drew
+        table = table.assign(site=table["hospital"])
     missing = [name for name in COLUMNS if name not in table]
     if missing or table.empty:
         evidence = f"no column {', '.join(missing)}" if missing else "no rows"

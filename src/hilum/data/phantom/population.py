@@ -1,6 +1,6 @@
 """The simulated patients: how chests and films may differ, one finding per patient, and which films have the shortcut."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -64,17 +64,26 @@ POSITION: dict[str, tuple[float, float]] = {
 
 
 def draw_population(
-    rng: np.random.Generator, *, films: int, findings: Mapping[str, float], shortcut_finding: str, shortcut_strength: float
+    rng: np.random.Generator,
+    *,
+    films: int,
+    findings: Mapping[str, float],
+    shortcut_finding: str,
+    shortcut_strength: float,
+    hospitals: Sequence[str] = (),
 ) -> pd.DataFrame:
     """One row per film: patient, finding, hospital, and whether the film has the planted shortcut.
 
     Columns: image_id, patient_id, finding, age, sex, hospital, patient_seed, film_seed, marked.
     findings: finding -> share of the films, exact up to rounding; a patient has one finding and 1 to 3 films.
+    hospitals: out of HOSPITALS; none: all of them.
     shortcut_strength: 0 plants the shortcut at random, 1 in the films of `shortcut_finding` and no others.
 
     Raises: ValueError naming every illegal argument.
     """
     check_population(films, findings, shortcut_finding, shortcut_strength)
+    if strange := [name for name in hospitals if name not in HOSPITALS]:
+        raise ValueError(f"hospitals must be among {', '.join(HOSPITALS)}, got {', '.join(strange)}; use a legal name")
     groups = [(name, size) for name, count in film_counts(films, findings).items() for size in _films_per_patient(rng, count)]
     order = rng.permutation(len(groups))
     sizes = np.array([groups[i][1] for i in order])
@@ -84,7 +93,7 @@ def draw_population(
             "finding": [groups[i][0] for i in order],
             "age": rng.integers(18, 90, len(order)),
             "sex": rng.choice(["F", "M"], len(order)),
-            "hospital": rng.choice(list(HOSPITALS), len(order)),
+            "hospital": rng.choice(list(hospitals or HOSPITALS), len(order)),
             "patient_seed": rng.integers(2**62, size=len(order)),
         }
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hilum.data.burned_in.removal import STILL_FOUND
 from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.decoding import DecodedFilm
-from hilum.data.quality.copies import PROBLEMS
+from hilum.data.quality.alike.copies import PROBLEMS
 from hilum.records import Films
 
 SHOWN = 12  # films whose pixels are kept for the picture

@@ -50,8 +50,8 @@ def read_csv(
     Licence: the column `license`.
 
     root: the folder. table, path: the CSV file below it, and its column with the path, name or name without ending of the film.
-    finding: one column; findings: one column per finding. columns: the names for patient, view, age, sex, license, split, boxes,
-    lung_mask and lesion_mask, each empty if the table has none.
+    finding: one column; findings: one column per finding. columns: the names for patient, site, view, age, sex, license, split,
+    boxes, lung_mask and lesion_mask, each empty if the table has none.
 
     Raises:
         ValueError: no table, no film, missing columns, a cell other than 1, 0, -1 or nothing, or no film left.

@@ -20,7 +20,7 @@ from hilum.data.readers.table_files import read_table
 from hilum.data.readers.tables import NO_FILM, attach_rows
 
 PATH = "path"  # the required column of a side-car table
-KNOWN = {"patient": "patient_id", **{name: name for name in ("view", "age", "sex", "license", "boxes", *MASKS)}}
+KNOWN = {"patient": "patient_id", **{name: name for name in ("site", "view", "age", "sex", "license", "boxes", *MASKS)}}
 CORNERS = ("x", "y", "width", "height")  # instead of `boxes`: one row per box
 
 
@@ -35,8 +35,9 @@ def read_folder(root: Path, pattern: str = "", table: str = "") -> pd.DataFrame:
     Masks: `lung_masks/<path of the film>.png` and `lesion_masks/<path of the film>.png` where present; and folders `masks`,
         `lung_masks` or `lesion_masks` among the class folders, whose files are named after films beside them or in `images`, as
         in the COVID-19 Radiography Database (`COVID/images`, `COVID/masks`). `images` names no class.
-    Side-car: `table` names a CSV file below the root with the column `path` and any of patient, view, age, sex, license, boxes
-        (JSON `[[x, y, width, height], ...]`; or x, y, width, height and one row per box), lung_mask, lesion_mask. Films without
+    Side-car: `table` names a CSV file below the root with the column `path` and any of patient, site, view, age, sex, license,
+        boxes (JSON `[[x, y, width, height], ...]`; or x, y, width, height and one row per box), lung_mask, lesion_mask. Films
+        without
         a row are kept and counted; rows without a film are listed.
 
     Raises:

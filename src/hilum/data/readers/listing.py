@@ -18,6 +18,7 @@ READ_COLUMNS = (
     "image_id",  # path without its ending, until prepare puts the source's name in front
     "path",  # relative to the root, with forward slashes
     "patient_id",
+    "site",
     "official_split",
     "view",
     "finding",

@@ -15,7 +15,7 @@ from hilum.data.readers.tables import count_left_out
 from hilum.results import file_sha256, read_json
 from hilum.settings.params import Params
 from hilum.settings.roots import read_roots
-from hilum.settings.sources import DICOM_SOURCES, NOT_READ, PINNED, PhantomSource
+from hilum.settings.sources import DICOM_SOURCES, NOT_READ, PINNED, PhantomSource, Source
 from hilum.workspace import Workspace
 
 
@@ -24,11 +24,18 @@ def read_source(name: str, params: Params, workspace: Workspace) -> tuple[Path, 
     source = params.acquire.sources[name]
     folder = workspace.raw(name)
     if isinstance(source, PhantomSource):
-        return folder, READERS[source.reader].read(folder)
+        return read_films(source, folder, folder)
     root = workspace.at_home(read_roots(params, workspace.home)[name])
     if source.mode == "reference":
         verify_pinned(read_json(folder / PINNED), root)
         folder = root
+    return read_films(source, folder, root)
+
+
+def read_films(source: Source, folder: Path, root: Path) -> tuple[Path, pd.DataFrame]:
+    """A folder of films, and the reader's table of them. root: of the original films, beside which their salt is."""
+    if isinstance(source, PhantomSource):
+        return folder, READERS[source.reader].read(folder)
     options = source.model_dump(exclude=NOT_READ)
     if isinstance(source, DICOM_SOURCES):
         options["keys"] = root  # the salt is beside the original films, not beside a copy

@@ -13,7 +13,7 @@ from hilum.data.readers.table_files import read_table
 from hilum.data.readers.tables import count_odd
 from hilum.data.readers.values import UNTOLD, make_box, read_age, read_boxes, read_sex, read_view, squeeze
 
-PLAIN = ("patient_id", "license", "lung_mask", "lesion_mask")  # taken unchanged
+PLAIN = ("patient_id", "site", "license", "lung_mask", "lesion_mask")  # taken unchanged
 MASKS = ("lung_mask", "lesion_mask")
 SPLITS = {"train": "train", **dict.fromkeys(("val", "valid", "validation", "dev"), "train"), "test": "test", "": ""}
 Columns = Mapping[str, str | Sequence[str]]  # column of the manifest -> name, or names where it is in several
@@ -22,8 +22,8 @@ Columns = Mapping[str, str | Sequence[str]]  # column of the manifest -> name, o
 def read_sidecar(path: Path, columns: Columns, separators: str = "") -> pd.DataFrame:
     """The rows of a table, as `attach_rows` takes them, without the column finding.
 
-    columns: `film` (the column with the path, name or name without ending) and any of patient_id, view (one column or several,
-    of which the last one with a value counts), age, sex, license, official_split, lung_mask, lesion_mask, boxes (one
+    columns: `film` (the column with the path, name or name without ending) and any of patient_id, site, view (one column or
+    several, of which the last one with a value counts), age, sex, license, official_split, lung_mask, lesion_mask, boxes (one
     column with JSON `[[x, y, width, height], ...]`, or four with one box per row). Notes are in `attrs["notes"]`.
 
     Raises:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
-from hilum.data.quality.near_groups import tell_near_duplicates
+from hilum.data.quality.alike.near_groups import tell_near_duplicates
 from hilum.data.quality.pair_sheet import draw_pairs
 from hilum.pages.data_report.counts import count_films, count_knowledge, count_ways, measure_sizes, warn_of_confounding
 from hilum.pages.data_report.figures import choose_samples, draw_counts, draw_sizes

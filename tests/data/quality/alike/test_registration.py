@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from hilum.data.quality.likeness import CANVAS, Candidates
-from hilum.data.quality.registration import register_pairs
+from hilum.data.quality.alike.likeness import CANVAS, Candidates
+from hilum.data.quality.alike.registration import register_pairs
 
 
 def clouds(count: int, seed: int) -> np.ndarray:

@@ -55,7 +55,12 @@ class _Applied:
 
 
 def map_labels(
-    films: pd.DataFrame, labels: Rules, unmatched: str, unused_rules: str, by_source: Mapping[str, Rules] | None = None
+    films: pd.DataFrame,
+    labels: Rules,
+    unmatched: str,
+    unused_rules: str,
+    by_source: Mapping[str, Rules] | None = None,
+    every_class: bool = True,
 ) -> LabelMapping:
     """Give each film the first class, in the order of its rules, with a rule that covers its findings.
 
@@ -70,7 +75,8 @@ def map_labels(
     films: index image_id; columns finding, source. labels: the rules of every source without rules of its own; its keys but
     EXCLUDED are the classes. by_source: source -> its own rules, instead of `labels`.
     unmatched: what happens to a film with a finding that no rule names: `stop`, or `exclude` (listed; it never becomes a class).
-    unused_rules: what happens where a rule covers no film: `stop`, or `tell`.
+    unused_rules: what happens where a rule covers no film: `stop`, or `tell`. every_class: whether each class must have a film;
+    films that a trained model is only tested on may lack some.
 
     Raises:
         ValueError: all at once: findings that no rule names and rules that cover no film, where `stop` is asked for, classes
@@ -96,7 +102,7 @@ def map_labels(
                 f"{_list_findings(films)}; correct or remove them, or set `prepare.unused_rules: tell`"
             )
     empty = [name for name in labels if name != EXCLUDED and not (label == name).any()]
-    if empty:
+    if empty and every_class:
         faults.append(
             f"every class must have a film, got none for {', '.join(empty)}; the findings are: {_list_findings(films)}; "
             "correct the rules under `prepare.labels`"

@@ -3,7 +3,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hilum.data.labels import LabelMapping, count_findings, map_labels
+from hilum.data.manifest.labels import LabelMapping, count_findings, map_labels
 
 COVID = {"covid": ["COVID-19", "Pneumonia/Viral/COVID-19"], "other": ["Pneumonia"]}
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.quality.likeness import CANVAS, Candidates
+from hilum.data.quality.alike.likeness import CANVAS, Candidates
 from hilum.records import Films
 
 PASS = 0.85  # coarse correlation below which a pair is not refined; the least of 3,000 true copies had 0.946

@@ -6,7 +6,7 @@ from PIL import Image
 
 from hilum.data.burned_in.treatment import Treatment
 from hilum.data.manifest.building import build_manifest
-from hilum.data.quality.copies import PROBLEMS, find_copies
+from hilum.data.quality.alike.copies import PROBLEMS, find_copies
 from hilum.data.readers.folder import read_folder
 
 

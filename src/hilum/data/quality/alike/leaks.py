@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hilum.data.quality.copies import PROBLEMS
-from hilum.data.quality.near_duplicates import find_near_between
+from hilum.data.quality.alike.copies import PROBLEMS
+from hilum.data.quality.alike.near_duplicates import find_near_between
 from hilum.records import Films
 
 LEAK = "shared with the task"  # the problem under which such films are listed

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from hilum.data.quality.leaks import FilmSet, find_leaks
+from hilum.data.quality.alike.leaks import FilmSet, find_leaks
 
 SIZE = 48
 

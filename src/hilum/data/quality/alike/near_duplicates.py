@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from hilum.data.quality.likeness import lay_on_canvas, shortlist
-from hilum.data.quality.near_groups import NEAR
-from hilum.data.quality.registration import register_pairs
+from hilum.data.quality.alike.likeness import lay_on_canvas, shortlist
+from hilum.data.quality.alike.near_groups import NEAR
+from hilum.data.quality.alike.registration import register_pairs
 from hilum.records import Films
 
 # Chosen on the first half of the patients of 1,500 phantoms and of 5,232 pediatric films by benchmarks/near_duplicates.py: of

@@ -11,8 +11,8 @@ from PIL import Image
 from hilum.data.decoding.images import prepare_film
 from hilum.data.phantom.phantom import draw_films
 from hilum.data.phantom.population import draw_population
-from hilum.data.quality.near_duplicates import find_near_duplicates
-from hilum.data.quality.near_groups import NEAR, group_films, link_patients
+from hilum.data.quality.alike.near_duplicates import find_near_duplicates
+from hilum.data.quality.alike.near_groups import NEAR, group_films, link_patients
 from hilum.data.readers.kermany import read_kermany
 from hilum.records import Films
 

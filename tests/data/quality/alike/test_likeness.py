@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from hilum.data.prepared.geometry import resize_film, square_film
-from hilum.data.quality.likeness import CANVAS, change, describe, lay_on_canvas, mirror_descriptions, shortlist
+from hilum.data.quality.alike.likeness import CANVAS, change, describe, lay_on_canvas, mirror_descriptions, shortlist
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from hilum.data.quality.near_groups import (
+from hilum.data.quality.alike.near_groups import (
     NEAR,
     check_groups,
     group_films,

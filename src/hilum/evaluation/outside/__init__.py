@@ -1,0 +1,1 @@
+"""A frozen model on films of another origin than its own."""

@@ -1,0 +1,148 @@
+"""What `evaluate --model` adds on request: maps of some films with their measures, and the audit."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hilum.audit.auditee import Auditee, odds_gradient
+from hilum.audit.drawing import audit_figure
+from hilum.audit.evidence import Surroundings
+from hilum.audit.evidence import measure as measure_evidence
+from hilum.audit.regions import regions_of_rectangle
+from hilum.audit.rule import PROBING, judge
+from hilum.data.annotations import no_annotations
+from hilum.data.prepared.examples import as_images
+from hilum.evaluation.outside.frozen import Grouping
+from hilum.evaluation.scoring.decisions import decide, factors_of
+from hilum.evaluation.style import to_png
+from hilum.explain.drawing.panels import describe_prediction
+from hilum.explain.explained_model import ExplainedModel
+from hilum.explain.maps import explain_films, remake
+from hilum.explain.measures.registry import wanted_measures
+from hilum.explain.measures.summary import summarise_measures
+from hilum.explain.measures.tables import add_references, measure_maps, tune_levels
+from hilum.explain.methods import gradcam
+from hilum.explain.methods.registry import METHODS
+from hilum.explain.outputs import draw_panels
+from hilum.explain.saved_maps import save_arrays
+from hilum.pages.any_evaluation import Section
+from hilum.progress import bar
+from hilum.records import Films, Images, Labels, Maps, Predictions
+from hilum.results import write_json, write_table
+from hilum.serving.opening import choose_methods
+from hilum.serving.predictions import prepare_film
+from hilum.settings.params import Params
+
+PROBING_FILMS = 240  # films of each audit on which the rule was fixed
+SHOWN_PANELS = 6  # on the page; the folder has all
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Films that were evaluated. rows: with image_id, patient_id, label, root and path_file; predictions: of them, by group."""
+
+    rows: pd.DataFrame
+    predictions: Predictions
+    grouping: Grouping
+
+
+Adding = Callable[[Path, Evaluated], Section]  # writes into a folder below the evaluation's, and gives a section of the page
+
+
+def choose_rows(found: Evaluated, most: int, seed: int) -> list[int]:
+    """Films in turn of every class, drawn with the seed, each of another patient as far as there are enough."""
+    order = np.random.default_rng(seed).permutation(len(found.rows))
+    labels, patients = found.predictions.y_true, found.predictions.patient_id
+    times = pd.Series(patients[order]).groupby(patients[order]).cumcount().set_axis(order)  # a patient's first film, then others
+    by_class = [[int(i) for i in order if labels[i] == k] for k in np.unique(labels)]
+    by_class = [sorted(rows, key=lambda i: times[i]) for rows in by_class]
+    turns = [rows[turn] for turn in range(max(map(len, by_class))) for rows in by_class if turn < len(rows)]
+    return turns[:most]
+
+
+def read_chosen(found: Evaluated, rows: Sequence[int], described: Mapping[str, Any]) -> list[Any]:
+    """The prepared films of these rows; each was read before."""
+    chosen = found.rows.iloc[list(rows)]
+    return [prepare_film(Path(root, file), described) for root, file in zip(chosen["root"], chosen["path_file"], strict=True)]
+
+
+def add_maps(asked: str, explained: ExplainedModel, described: Mapping[str, Any], params: Params) -> Adding:
+    """Maps of `split.explain_films` films for their predicted class: arrays, panels and measures.
+
+    Raises: as `choose_methods`.
+    """
+    names, _ = choose_methods("--explain", asked, explained, params.explain, sheets=False)
+    measures = wanted_measures(params.explain.measures)
+    settings = params.explain.model_copy(update={"methods": names, "measures": measures})
+
+    def add(folder: Path, found: Evaluated) -> Section:
+        rows = choose_rows(found, params.split.explain_films, settings.seed)
+        read = read_chosen(found, rows, described)
+        films = np.stack([one.film for one in read])  # (N, H, W)
+        y_prob = explained.predict(as_images(films))
+        said = decide(y_prob, described["threshold"], factors_of(described))
+        ids, patients = found.predictions.image_id[rows], found.predictions.patient_id[rows]
+        true = np.array([found.grouping.members[k][0] for k in found.predictions.y_true[rows]], np.int64)
+        chosen = Predictions(ids, patients, true, y_prob, said, tuple(described["classes"]))
+        maps = explain_films(explained, films, said, settings, settings.seed)
+        save_arrays(folder, maps, list(ids))
+        names_of = [found.predictions.classes[k] for k in found.predictions.y_true[rows]]
+        rule = described["threshold"], factors_of(described)
+        told = [
+            describe_prediction(str(ids[i]), chosen.classes, y_prob[i], int(k), int(k), rule[0], names_of[i], rule[1])
+            for i, k in enumerate(said)
+        ]
+        annotations = [no_annotations(one.geometry) for one in read]
+        draw_panels(folder, films, maps, told, annotations)
+        everything = add_references(maps, said, settings.seed)
+        repeats = {name: remake(settings, name, said[: settings.costly_films]) for name in names}
+        measured = measure_maps(
+            *(explained, as_images(films), everything, repeats, chosen, annotations, tune_levels({}, []), settings),
+            settings.seed,
+            bar("maps measured"),
+        )
+        summary = summarise_measures(measured.films, settings.bootstrap, settings.confidence, settings.seed)
+        write_table(folder / "measures.csv", measured.films)
+        write_table(folder / "summary.csv", summary)
+        pictures = [(path.stem, path.read_bytes()) for path in sorted((folder / "panels").glob("*.png"))[:SHOWN_PANELS]]
+        titles = ", ".join(METHODS[name].title for name in names)
+        text = f"{titles} of {len(rows)} films for the predicted class; nothing here was tested by the sanity gate."
+        return Section("Maps", text, summary.dropna(subset=["value"]), pictures)
+
+    return add
+
+
+def add_audit(explained: ExplainedModel, described: Mapping[str, Any], params: Params) -> Adding:
+    """The audit of the model on at most `audit.films` of the films, with the rectangle `audit.lungs` for the lungs."""
+    settings, size, network = params.audit, int(described["size"]), explained.model
+
+    def heat(images: Images, targets: Labels) -> Maps:
+        return gradcam.explain(explained, images, targets, {"layer": "last"}, 0, lambda done, total: None).values
+
+    def add(folder: Path, found: Evaluated) -> Section:
+        if any(len(part) > 1 for part in found.grouping.members):
+            raise ValueError("--audit must have films of the model's own classes, got joined ones; give each its own --labels")
+        rows = choose_rows(found, settings.films, settings.seed)
+        films: Films = np.stack([one.film for one in read_chosen(found, rows, described)])
+        regions = regions_of_rectangle(**settings.lungs.model_dump(), size=size)
+        surroundings = Surroundings(np.array(["films"] * len(rows)), {"films": regions})
+        rule = described["threshold"], factors_of(described)
+        auditee = Auditee(explained.predict, lambda p: decide(p, *rule), odds_gradient(network), heat)
+        labels = found.predictions.y_true[rows]
+        evidence = measure_evidence(auditee, films, labels, surroundings, PROBING, settings.seed, bar("probes"))
+        verdict, target = judge(evidence.numbers), described["classes"][evidence.ranking.target]
+        numbers = {"says": verdict.says, "probability": verdict.probability, "target": target, "films": len(rows)}
+        write_json(folder / "audit.json", {**numbers, "numbers": evidence.numbers})
+        picture = to_png(audit_figure(films, evidence, regions.around, verdict, target, "Audit"))
+        (folder / "audit.png").write_bytes(picture)
+        text = (
+            f"{verdict.says}, with a probability of a shortcut of {verdict.probability:.2f}, by a rule that was fixed on small "
+            f"networks and {PROBING_FILMS} synthetic films; here {len(rows)} films, and for the lungs the rectangle audit.lungs."
+        )
+        return Section("Audit", text, None, [("audit", picture)])
+
+    return add

@@ -1,0 +1,279 @@
+"""Labelled films outside the pipeline: `--data` as a folder with a folder per class, a table beside films, or a recipe."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from hilum.data.manifest.labels import Rules
+from hilum.data.readers.csv import read_csv
+from hilum.data.readers.dicom_folder import read_dicom_folder
+from hilum.data.readers.dicom_listing import make_dicom_table, read_headers
+from hilum.data.readers.folder import read_folder
+from hilum.data.readers.found_files import TABLE_SUFFIXES, drop_images, find_files
+from hilum.data.readers.identity import hide_patient, read_salt
+from hilum.data.readers.raw_films import escape_names, read_films, tell_unread
+from hilum.data.readers.table_files import read_table
+from hilum.data.readers.values import squeeze
+from hilum.project.overrides import apply_overrides, merge, unshare
+from hilum.settings.meaning import EXCLUDED
+from hilum.settings.params import Params, check_params
+from hilum.settings.roots import read_roots
+from hilum.settings.sources import PhantomSource
+from hilum.settings.yaml_text import read_yaml
+from hilum.workspace import Workspace
+
+Table = tuple[Path, pd.DataFrame]  # root of the films, a reader's table of them
+
+RECIPES = (".yaml", ".yml")
+COLUMNS = {  # what a table must or may say -> names that columns have for it, in any case, with blanks or underscores
+    "path": (
+        "path",
+        "file",
+        "filename",
+        "file name",
+        "filepath",
+        "image",
+        "image id",
+        "image index",
+        "image path",
+        "film",
+        "dicom",
+    ),
+    "finding": ("finding", "findings", "finding labels", "label", "labels", "class", "diagnosis", "target", "category"),
+    "patient": ("patient", "patient id", "patientid", "subject", "subject id", "case id"),
+}
+NEEDED = ("path", "finding")
+JOINTS = "|"  # between findings in a cell
+PATIENT = "name the column of the table with the patient by --columns 'patient=NAME', or a --pattern with (?P<patient>...)"
+
+
+@dataclass(frozen=True)
+class AskedFilms:
+    """The labelled films of a command, as its options say; an empty text is not given.
+
+    data: a folder, a table or a recipe. labels: `class=finding,finding` pairs. columns: of a table, `path=NAME` pairs.
+    pattern: a regular expression with the group `patient`, searched in the files' names.
+    """
+
+    data: str = ""
+    labels: str = ""
+    columns: str = ""
+    pattern: str = ""
+
+
+@dataclass(frozen=True)
+class LabelledFilms:
+    """Films with findings, and the rules that make classes of these.
+
+    tables: source -> root and reader's table. labels: the rules of every source without own ones in by_source.
+    """
+
+    tables: Mapping[str, Table]
+    labels: Rules
+    by_source: Mapping[str, Rules]
+
+
+def read_labels(text: str, classes: Sequence[str]) -> dict[str, list[str]]:
+    """The rules of `--labels`: `ill=PNEUMONIA,COVID-19 normal='No Finding'`; empty: each class is its own finding.
+
+    Raises:
+        ValueError: no pair, or a name that is no class.
+    """
+    if not text.strip():
+        return {name: [name] for name in classes}
+    rules: dict[str, list[str]] = {}
+    for pair in _split(text, "--labels"):
+        name, equals, findings = pair.partition("=")
+        known = next((one for one in (*classes, EXCLUDED) if squeeze(one) == squeeze(name)), "")
+        if not equals or not known:
+            raise ValueError(
+                f"--labels must be class=finding,finding pairs separated by blanks, of the classes {', '.join(classes)} or "
+                f"{EXCLUDED}, got {pair!r}"
+            )
+        rules.setdefault(known, []).extend(part.strip() for part in findings.split(",") if part.strip())
+    return {name: [] for name in classes if name not in rules} | rules
+
+
+def read_data(asked: AskedFilms, classes: Sequence[str], workspace: Workspace) -> LabelledFilms:
+    """The labelled films of a command. classes: of the model.
+
+    A folder has a folder per class, of pictures or of DICOM; a table lies beside or above its films; a recipe is a name in
+    recipes/ or a file like those, whose sources are read where they are.
+
+    Raises:
+        ValueError: there is nothing of that name, or its films or labels cannot be read.
+    """
+    place, rules = Path(asked.data).expanduser(), read_labels(asked.labels, classes)
+    data, columns, pattern = asked.data, asked.columns, asked.pattern
+    if place.is_dir():
+        _refuse_options(columns, "a folder has no table: name the table itself by --data")
+        return LabelledFilms({_name_source(place): _read_folder(place, pattern, workspace)}, rules, {})
+    if place.is_file() and place.suffix.lower() in RECIPES:
+        _refuse_options(columns, "a recipe names its own")
+        return _read_recipe(place, "", classes, asked.labels, workspace)
+    if place.is_file():
+        return LabelledFilms({_name_source(place): _read_sheet(place, columns, pattern, classes, workspace)}, rules, {})
+    known = sorted(path.stem for path in (workspace.root / "recipes").glob("*.yaml"))
+    if data in known:
+        return _read_recipe(workspace.root / "recipes" / f"{data}.yaml", data, classes, asked.labels, workspace)
+    raise ValueError(
+        f"--data must be a folder of films, a table (CSV) or a recipe ({', '.join(known) or 'there is none'}), got {data}, which "
+        "is none of these"
+    )
+
+
+def _refuse_options(columns: str, why: str) -> None:
+    if columns:
+        raise ValueError(f"--columns must belong to a table, got {columns!r}; {why}")
+
+
+def _split(text: str, option: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as fault:
+        raise ValueError(f"{option} must be pairs separated by blanks, got {text!r}: {fault}") from None
+
+
+def _name_source(place: Path) -> str:
+    """The name of the films in lists: that of their folder or table."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", place.resolve().stem).strip("-") or "films"
+
+
+def _read_folder(root: Path, pattern: str, workspace: Workspace) -> Table:
+    found = find_files(root)
+    if found.pictures:
+        tables = [str(path) for path in found.tables if len(path.parts) == 1 and path.suffix.lower() in (".csv", ".tsv")]
+        if all(len(drop_images(path).parts) == 1 for path in found.pictures) and tables:
+            raise ValueError(
+                f"--data must name the table where films lie in no class folders, got the folder {root} with "
+                f"{', '.join(tables)}; pass --data {root / tables[0]}"
+            )
+        table = read_folder(root, pattern)
+        tell_unread(root, table)
+        escape_names(table)
+        return root, table
+    if found.dicoms:
+        return root, _read_dicom_folders(root, pattern, workspace)
+    raise ValueError(f"--data must be a folder with films in a folder per class, got {root}, in which there is no film")
+
+
+def _read_dicom_folders(root: Path, pattern: str, workspace: Workspace) -> pd.DataFrame:
+    """A folder per class, of DICOM films; names of files stay out of every list, as they may name patients."""
+    films, notes = read_headers(root, _keys(workspace), burned_in=True)
+    loose = [film.file for film in films if len(film.file.parts) == 1]
+    if loose:
+        raise ValueError(
+            f"every film must lie in a folder named after its class, or --data must name a table, got {len(loose)} DICOM films "
+            f"directly below {root}"
+        )
+    salt, rows = read_salt(_keys(workspace)), []
+    for film in films:
+        row = {"finding": str(drop_images(film.file.parent))}
+        if pattern and (match := _search(pattern, film.file)):
+            row["patient_id"] = hide_patient(salt, match["patient"])
+        rows.append(row)
+    return make_dicom_table(root, films, rows, notes, PATIENT)
+
+
+def _search(pattern: str, file: PurePosixPath) -> re.Match[str] | None:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as fault:
+        raise ValueError(f"--pattern must be a regular expression, got {pattern!r}: {fault}") from None
+    if "patient" not in compiled.groupindex:
+        raise ValueError(f"--pattern must have a group `patient`, got {pattern!r}; write (?P<patient>...) around it")
+    return compiled.search(file.name)
+
+
+def _keys(workspace: Workspace) -> Path:
+    """The place beside which the salt of films outside the project is: nothing is written beside a stranger's films."""
+    workspace.cache.mkdir(parents=True, exist_ok=True)
+    return workspace.cache / "outside"
+
+
+def _read_sheet(file: Path, columns: str, pattern: str, classes: Sequence[str], workspace: Workspace) -> Table:
+    if file.suffix.lower() not in (*TABLE_SUFFIXES, ".txt"):
+        raise ValueError(f"--data must be a folder, a table (CSV) or a recipe, got the file {file}; name the folder it is in")
+    root, header = file.resolve().parent, [str(name) for name in read_table(file, rows=0).columns]
+    named, marks = _choose_columns(columns, header, classes, file)
+    patient = named.get("patient", "")
+    found = find_files(root)
+    if not found.pictures and found.dicoms:
+        if marks:
+            raise ValueError(f"a table of DICOM films must have one column of findings, got one for each of {', '.join(marks)}")
+        options = {"path": named["path"], "finding": named["finding"], "patient": patient}
+        return root, read_dicom_folder(root, file.name, keys=_keys(workspace), **options)
+    finding = {"findings": marks} if marks else {"finding": named["finding"], "separators": JOINTS}
+    table = read_csv(root, file.name, path=named["path"], pattern=pattern, patient=patient, **finding)
+    tell_unread(root, table)
+    escape_names(table)
+    return root, table
+
+
+def _choose_columns(text: str, header: Sequence[str], classes: Sequence[str], file: Path) -> tuple[dict[str, str], list[str]]:
+    """What a table says by the names of its columns; and a column per finding, where it has one for each class instead.
+
+    Raises:
+        ValueError: a column is missing, or several may be meant; with the option to give.
+    """
+    given = dict(pair.partition("=")[::2] for pair in _split(text, "--columns"))
+    if strange := [name for name in given if name not in COLUMNS]:
+        raise ValueError(f"--columns must name {', '.join(COLUMNS)}, got {', '.join(strange)}; write path=NAME finding=NAME")
+    if absent := [name for name in given.values() if name not in header]:
+        raise ValueError(f"--columns must name columns of {file.name} ({', '.join(header)}), got {', '.join(absent)}")
+    known: dict[str, str] = dict(given)
+    for what, names in COLUMNS.items():
+        fits = [name for name in header if squeeze(name.replace("_", " ").replace("-", " ")) in names]
+        if what not in known and len(fits) == 1:
+            known[what] = fits[0]
+        elif what not in known and len(fits) > 1:
+            raise ValueError(
+                f"one column of {file.name} must be the {what}, got {', '.join(fits)}; name it: --columns '{what}={fits[0]}'"
+            )
+    marks = [name for name in header if squeeze(name) in {squeeze(one) for one in classes}]
+    if "finding" not in known and len(marks) > 1:
+        known["finding"] = ""
+    else:
+        marks = []
+    if missing := [what for what in NEEDED if what not in known]:
+        asked = " ".join(f"{what}=NAME" for what in missing)
+        raise ValueError(
+            f"a table must have a column of {' and of '.join(missing)}, got {', '.join(header)} in {file.name}; name it: "
+            f"--columns '{asked}'"
+        )
+    return known, marks
+
+
+def _read_recipe(file: Path, name: str, classes: Sequence[str], labels: str, workspace: Workspace) -> LabelledFilms:
+    """The sources and rules of a recipe; its classes that the model does not have become findings that no rule names."""
+    written = read_yaml(workspace.params.read_text())
+    read = (
+        apply_overrides(written, workspace.root, name, "", [])
+        if name
+        else merge(unshare(written), unshare(read_yaml(file.read_text())))
+    )
+    chosen = check_params(read)
+    roots = read_roots(chosen, workspace.home)
+    tables = {
+        source: _read_source(source, chosen, workspace.at_home(roots.get(source, "")), workspace)
+        for source in chosen.prepare.sources
+    }
+    if labels:
+        return LabelledFilms(tables, read_labels(labels, classes), {})
+    own = {source: _keep_classes(rules, classes) for source, rules in chosen.prepare.labels_by_source.items()}
+    return LabelledFilms(tables, _keep_classes(chosen.prepare.labels, classes), own)
+
+
+def _keep_classes(rules: Rules, classes: Sequence[str]) -> dict[str, list[str]]:
+    kept = {name: list(findings) for name, findings in rules.items() if name in (*classes, EXCLUDED)}
+    return {name: [] for name in classes if name not in kept} | kept
+
+
+def _read_source(name: str, params: Params, root: Path, workspace: Workspace) -> Table:
+    source = params.acquire.sources[name]
+    folder = workspace.raw(name) if isinstance(source, PhantomSource) else root
+    return read_films(source, folder, folder)

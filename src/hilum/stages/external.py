@@ -1,0 +1,226 @@
+"""external: one frozen arm on films that nothing was trained, tuned or calibrated on, and how far it drops there."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hilum.data.burned_in.treatment import Treatment
+from hilum.data.manifest.building import build_manifest
+from hilum.data.manifest.prepared_set import Prepared, write_prepared
+from hilum.data.phantom.phantom import draw_source
+from hilum.data.prepared.examples import as_images
+from hilum.data.prepared.loading import load_films, read_manifest
+from hilum.data.quality.alike.leaks import FilmSet, find_leaks
+from hilum.data.quality.still_burned_in import stop_where_left
+from hilum.data.readers.raw_films import read_films, read_source
+from hilum.data.same_people import find_same_people
+from hilum.evaluation.outside.external import ExternalResult, flat_external, measure_external, write_external
+from hilum.evaluation.outside.frozen import Grouping, group_classes, group_rules
+from hilum.models.classifier import load_classifier
+from hilum.models.forward import predictor
+from hilum.progress import bar, say
+from hilum.results import flatten, read_json, read_predictions, run_key, write_json, write_table
+from hilum.runs import arm_run, fits, log_results
+from hilum.settings.params import Params, find_arm, read_params
+from hilum.settings.roots import read_external_roots, read_roots
+from hilum.settings.sources import ExternalSource, PhantomSource
+from hilum.tracking.opening import open_store
+from hilum.workspace import Workspace, find_workspace
+
+SOURCES = "sources.json"  # what was tested, by source; {} where external.sources is empty
+NOTES = "notes.txt"
+
+
+def run(arm: str) -> None:
+    workspace = find_workspace(Path.cwd())
+    params = read_params(workspace.params)
+    find_arm(params, arm)
+    folder = workspace.arm(arm, "external")
+    shutil.rmtree(folder, ignore_errors=True)
+    if not params.external.sources:
+        write_json(folder / SOURCES, {})
+        say(f"{arm}: no external test, as external.sources is empty")
+        return
+    training = workspace.arm(arm, "training")
+    trained, described = read_json(training / "settings.json"), read_json(training / "model.json")
+    if not fits(workspace.arm(arm, "evaluation"), trained):
+        raise ValueError(f"{arm} must be evaluated before its external test, but its evaluation is of another training or lost; "
+                         "run `dvc repro`")  # fmt: skip
+    store = open_store(workspace, params.tracking)
+    with arm_run(store, workspace, arm, "external", params.tracking.model) as opened:
+        told: dict[str, Any] = {}
+        flat: dict[str, float] = {}
+        for name, source in params.external.sources.items():
+            told[name], result = test_source(arm, name, source, folder / name, described, params, workspace)
+            flat |= flat_external(name, result)
+            tell_result(arm, name, result)
+        write_json(folder / SOURCES, told)
+        write_json(folder / "metrics.json", flat)
+        made_from = {"arm": arm, "model_sha256": described["model_sha256"], "run_key": run_key(trained)}
+        write_json(folder / "settings.json", {**made_from, "params": flatten(params.external, "external")})
+        log_results(opened, folder, "external")
+
+
+def test_source(
+    arm: str,
+    name: str,
+    source: ExternalSource,
+    folder: Path,
+    described: Mapping[str, Any],
+    params: Params,
+    workspace: Workspace,
+) -> tuple[dict[str, Any], ExternalResult]:
+    """Prepare a source's films, check that the arm has seen none, predict them, and write what came out."""
+    classes = list(described["classes"])
+    rules = dict(source.labels or params.prepare.labels)
+    grouping = group_classes(classes, [rules])
+    prepared = prepare_source(name, source, group_rules(rules, classes, grouping), described, params, workspace)
+    notes = [*check_unseen(arm, name, source, prepared, described, params, workspace), *prepared.notes]
+    predict = predictor(load_classifier(workspace.arm(arm, "training") / "model.keras"))
+    internal = read_predictions(workspace.arm(arm, "evaluation") / "predictions.csv", "test", tuple(classes))
+    y_prob = predict(as_images(prepared.films))
+    report = bar(f"{name}: patients resampled")
+    result = measure_external(y_prob, prepared.manifest, grouping, internal, described, params.evaluate, report)
+    write_external(folder, result, params.evaluate)
+    return describe_source(prepared, grouping, result, described, notes), result
+
+
+def prepare_source(
+    name: str,
+    source: ExternalSource,
+    rules: Mapping[str, list[str]],
+    described: Mapping[str, Any],
+    params: Params,
+    workspace: Workspace,
+) -> Prepared:
+    """The source's films, prepared as the arm's own were, also written below data/external. rules: of the grouped classes."""
+    folder = workspace.external(name)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}.") as temporary:
+        made = Path(temporary) / name
+        treatment = Treatment(described["burned_in"], described["burned_in_reader"], params.prepare.burned_in_left)
+        prepared = build_manifest(
+            {name: gather_films(name, source, made / "raw", params, workspace)},
+            size=described["size"],
+            square=described["square"],
+            labels={label: findings for label, findings in rules.items() if findings},
+            unmatched="exclude",
+            unused_rules="tell",
+            broken_share=params.prepare.broken_share,
+            treatment=treatment,
+            workers=os.cpu_count() or 1,
+            on_film=bar(f"{name}: films prepared"),
+            cache=workspace.decoded_films,
+            on_deep=bar(f"{name}: films of 16 bits measured"),
+            every_class=False,
+        )
+        stop_where_left(prepared.still_burned_in, treatment)
+        write_prepared(prepared, made)
+        write_table(made / "findings.csv", prepared.findings)
+        (made / NOTES).write_text("".join(f"{note}\n" for note in prepared.notes))
+        shutil.rmtree(folder, ignore_errors=True)
+        made.replace(folder)
+    return prepared
+
+
+def gather_films(
+    name: str, source: ExternalSource, drawn: Path, params: Params, workspace: Workspace
+) -> tuple[Path, pd.DataFrame]:
+    """The root of a source's films and the reader's table. drawn: folder for films that are generated."""
+    if isinstance(source.films, PhantomSource):
+        draw_source(drawn, source.films, bar(f"{name}: films drawn"))
+        return read_films(source.films, drawn, drawn)
+    root = workspace.at_home(read_external_roots(params, workspace.home)[name])
+    return read_films(source.films, root, root)
+
+
+def check_unseen(
+    arm: str,
+    name: str,
+    source: ExternalSource,
+    prepared: Prepared,
+    described: Mapping[str, Any],
+    params: Params,
+    workspace: Workspace,
+) -> list[str]:
+    """Notes on which patients cannot be compared.
+
+    Raises:
+        ValueError: films, near duplicates or patients of this source are among the films of the task or of pretraining.
+    """
+    own, square = FilmSet(prepared.films, prepared.manifest), described["square"]
+    task = FilmSet(load_films(workspace.prepared), read_manifest(workspace.prepared / "manifest.csv"))
+    known, roots = params.acquire.sources, read_roots(params, workspace.home)
+    external = read_external_roots(params, workspace.home)
+    others = {one: (known[one], workspace.at_home(roots.get(one, ""))) for one in params.prepare.sources}
+    sets = [("the task", task, list(others))]
+    if params.arms[arm].weights == "pretrained":
+        first = params.pretrain.source
+        others[first] = (known[first], workspace.at_home(roots.get(first, "")))
+        sets.append(("pretraining", prepare_first(first, described, params, workspace), [first]))
+    same, apart = find_same_people(source.films, workspace.at_home(external.get(name, "")), others)
+    for what, films, sources in sets:
+        leaks = find_leaks(own, films, square, True, [one for one in same if one in sources], os.cpu_count() or 1)
+        if len(leaks):
+            example = leaks.iloc[0]
+            raise ValueError(
+                f"external.sources.{name} must hold no film that {arm} has seen, got {len(leaks)} of {len(prepared.manifest)} "
+                f"films that are among those of {what} or of their patients, such as {example['image_id']}: {example['detail']}; "
+                "take them out of this source"
+            )
+    return apart
+
+
+def prepare_first(name: str, described: Mapping[str, Any], params: Params, workspace: Workspace) -> FilmSet:
+    """The films of the source that backbones were pretrained on, as large as those of the task."""
+    root, table = read_source(name, params, workspace)
+    single = table[table["finding"] != ""]
+    prepared = build_manifest(
+        {name: (root, single)},
+        size=described["size"],
+        square=described["square"],
+        labels={finding: [finding] for finding in sorted(set(single["finding"]))},
+        unmatched="exclude",
+        broken_share=params.prepare.broken_share,
+        treatment=Treatment(described["burned_in"], described["burned_in_reader"], "keep"),
+        workers=os.cpu_count() or 1,
+        on_film=bar(f"{name}: films of pretraining prepared"),
+        unused_rules="tell",
+        cache=workspace.decoded_films,
+        every_class=False,
+    )
+    return FilmSet(prepared.films, prepared.manifest)
+
+
+def describe_source(
+    prepared: Prepared, grouping: Grouping, result: ExternalResult, described: Mapping[str, Any], notes: list[str]
+) -> dict[str, Any]:
+    """What sources.json says of one source."""
+    manifest = prepared.manifest
+    sites = manifest["site"][manifest["site"] != ""].value_counts()
+    return {
+        "films": len(manifest),
+        "patients": int(manifest["patient_id"].nunique()),
+        "classes": list(grouping.names),
+        "means_over": result.found.present,
+        "sites": {str(site): int(films) for site, films in sites.items()},
+        "left_out": {str(what): int(films) for what, films in prepared.problems["problem"].value_counts().items()},
+        "threshold": described["threshold"],
+        "notes": notes,
+    }
+
+
+def tell_result(arm: str, name: str, result: ExternalResult) -> None:
+    """The headline of one source on the terminal."""
+    for metric in ("auroc_macro", "balanced_accuracy"):
+        inside, found, drop = result.internal[metric], result.found.intervals[metric], result.drop[metric]
+        if found.value == found.value:
+            say(
+                f"{arm} on {name}: {metric} {found.value:.3f} [{found.low:.3f}, {found.high:.3f}], internal test "
+                f"{inside.value:.3f}: {drop.value:+.3f} [{drop.low:+.3f}, {drop.high:+.3f}]"
+            )
