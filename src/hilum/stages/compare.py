@@ -14,7 +14,8 @@ from hilum.explain.methods.registry import METHODS
 from hilum.pages.arm_results import ArmResults, read_arm
 from hilum.pages.audit import audit_warnings, read_audit, render_audit
 from hilum.pages.chart_script import load_bundle
-from hilum.pages.comparison import PAGE, ComparisonPage, render_comparison
+from hilum.pages.charts import order_runs
+from hilum.pages.comparison import MANY, PAGE, ComparisonPage, render_comparison
 from hilum.pages.headline import flag_warnings, headline
 from hilum.pages.levels import Levels
 from hilum.pages.page_words import (
@@ -40,7 +41,14 @@ from hilum.project.comparison_files import (
     write_repeats,
     write_tables,
 )
-from hilum.project.comparison_parts import compare_all, compare_shortcut_baselines, explanation_table, make_charts, make_room
+from hilum.project.comparison_parts import (
+    compare_all,
+    compare_shortcut_baselines,
+    explanation_table,
+    make_charts,
+    make_room,
+    validation_of,
+)
 from hilum.records import Predictions
 from hilum.results import (
     base_tags,
@@ -83,6 +91,8 @@ def compare_arms_of_project(workspace: Workspace, params: Params, films: bool) -
     versions = read_json(workspace.split / "versions.json")
     store = open_store(workspace, params.tracking)
     arms = {name: read_arm(workspace, name, versions["classes"]) for name in params.arms}
+    if len(arms) > MANY:  # else they are in the order of params.yaml; the best of many on test films is partly luck
+        arms = {name: arms[name] for name in order_runs(validation_of(arms, params.train.select), params.train.select)}
     folder = workspace.comparison
     shutil.rmtree(folder, ignore_errors=True)
     tags = {**base_tags("comparison", versions), **code_tags(workspace), "reference": params.compare.reference}
