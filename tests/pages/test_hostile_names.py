@@ -29,7 +29,7 @@ FILMS = [*HOSTILE, *(f"{name} {i}" for i in range(2) for name in HOSTILE)]
 DRAWN = "[...document.querySelectorAll('.chart')].every((one) => one.dataset.drawn)"
 WIDE = """() => [...document.querySelectorAll('body *')].filter((one) => {
   const box = one.getBoundingClientRect(), end = box.left + Math.max(box.width, one.scrollWidth);
-  if (end <= innerWidth + 1) return false;
+  if (end <= innerWidth + 1 || getComputedStyle(one).visibility === 'hidden') return false;
   for (let up = one; up; up = up.parentElement) if (getComputedStyle(up).overflowX !== 'visible') return false;
   return true;
 }).map((one) => one.outerHTML.slice(0, 120))"""
