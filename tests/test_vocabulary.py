@@ -112,7 +112,7 @@ def test_dvc_calls_the_verb_of_its_stage(stage: str) -> None:
     assert command[:3] == ["python", "src/hilum", stage]
     options = [word.removeprefix("--") for word in command if word.startswith("--")]
     one_film = ["image", "model", "methods", "target", "out", "classes", "size", "square", "scaling", "threshold"]
-    outside = {"explain": one_film, "compare": ["runs", "where", "out", "no_films", "reference"]}  # one film, and runs of any day
+    outside = {"explain": one_film, "compare": ["runs", "where", "reference", "out", "no_films"]}  # one film, and runs of any day
     optional = outside.get(stage, [])
     assert options + optional == [name for name in parameters_of(stage) if name not in HERE_ONLY.get(stage, ())]
     assert ("foreach" in DVC[stage]) == bool(options)

@@ -64,7 +64,7 @@ from hilum.tracking.saved_views import save_views
 from hilum.workspace import Workspace, find_workspace
 
 
-def run(runs: Sequence[str] = (), where: str = "", out: str = "", no_films: bool = False, reference: str = "") -> dict[str, Any]:
+def run(runs: Sequence[str] = (), where: str = "", reference: str = "", out: str = "", no_films: bool = False) -> dict[str, Any]:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
     names = list_names(runs)
