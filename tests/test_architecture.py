@@ -44,6 +44,7 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
         ),
         {"explained_model", "map_layers"},
     ],
+    "pages": [{""}, {"data_report"}, {"chart_script", "film_pictures", "levels", "templates"}, {"numbers"}],
     "settings": [
         *({"roots"}, {"params"}, {"meaning", "training_faults"}, {"training", "explain", "sources", "errors"}, {"schema"}),
         {"search_space", "yaml_text"},
@@ -229,9 +230,10 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "training/learning/test_kept_state.py": ("training/learning/state.py",),
     "pages/test_audit.py": ("audit/drawing.py",),
     "pages/test_comparison.py": ("pages/headline.py",),
-    "pages/test_film_room.py": ("pages/chart_parts.py", "pages/charts.py"),
+    "pages/test_film_room.py": ("pages/chart_parts.py", "pages/chart_script.py", "pages/charts.py"),
+    "pages/data_report/test_film_sheet.py": ("pages/film_pictures.py", "pages/data_report/confounding_charts.py"),
     "project/test_chosen_runs.py": ("project/any_runs.py", "project/comparison_parts.py", "tracking/found_runs.py"),
-    "pages/test_data_report.py": ("data/quality/pair_sheet.py",),
+    "pages/data_report/test_report.py": ("data/quality/pair_sheet.py",),
     "pages/test_page_words.py": ("pages/arm_results.py",),
     "data/manifest/test_building.py": (
         *("data/manifest/film_problems.py", "data/manifest/joined_sources.py", "data/manifest/prepared_set.py"),

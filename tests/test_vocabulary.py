@@ -116,7 +116,7 @@ def test_dvc_calls_the_verb_of_its_stage(stage: str) -> None:
     outside = {  # any films, one film, and runs of any day
         "evaluate": any_films,
         "explain": one_film,
-        "compare": ["runs", "where", "out", "no_films", "reference"],
+        "compare": ["runs", "where", "reference", "out", "no_films"],
     }
     optional = outside.get(stage, [])
     assert options + optional == [name for name in parameters_of(stage) if name not in HERE_ONLY.get(stage, ())]

@@ -27,9 +27,11 @@ HOSTILE = (
 )
 FILMS = [*HOSTILE, *(f"{name} {i}" for i in range(2) for name in HOSTILE)]
 DRAWN = "[...document.querySelectorAll('.chart')].every((one) => one.dataset.drawn)"
-WIDE = """() => [...document.querySelectorAll('main *, dialog[open] *')].filter((one) => {
-  const scrolls = one.closest('.scroll, #room-grid, .chart, .dialog-films, .sheet-films, svg, .unseen, summary, .vega-bindings');
-  return !scrolls && one.getBoundingClientRect().right > innerWidth + 1;
+WIDE = """() => [...document.querySelectorAll('body *')].filter((one) => {
+  const box = one.getBoundingClientRect(), end = box.left + Math.max(box.width, one.scrollWidth);
+  if (end <= innerWidth + 1 || getComputedStyle(one).visibility === 'hidden') return false;
+  for (let up = one; up; up = up.parentElement) if (getComputedStyle(up).overflowX !== 'visible') return false;
+  return true;
 }).map((one) => one.outerHTML.slice(0, 120))"""
 
 

@@ -231,8 +231,9 @@ function startRoom(data) {
     const link = element("a", "", films[film].id), plain = canvas(tile());
     link.href = `#film=${encodeURIComponent(films[film].id)}`;
     const wrong = data.runs.filter((_, run) => !right(run, film)).length;
-    side.append(plain, link, element("span", "", `${data.classes[films[film].label]}; ${wrong ? `wrong in ${wrong} of ${data.runs.length}` : "right in all"}`));
-    side.title = `${films[film].id}, patient ${films[film].patient}`;
+    const name = data.classes[films[film].label], told = wrong ? `wrong in ${wrong} of ${data.runs.length}` : "right in all";
+    side.append(plain, link, element("span", "", innerWidth < 700 ? `${wrong ? `✗ ${wrong}/${data.runs.length}` : "✓ all"} ${name}` : `${name}; ${told}`));
+    side.title = `${films[film].id}, patient ${films[film].patient}; true class ${name}; ${told}`;
     node.append(side);
     body.append(node);
     const row = { node, film, plain, tiles: new Map() };

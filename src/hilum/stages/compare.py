@@ -14,7 +14,8 @@ from hilum.explain.methods.registry import METHODS
 from hilum.pages.arm_results import ArmResults, read_arm
 from hilum.pages.audit import audit_warnings, read_audit, render_audit
 from hilum.pages.chart_script import load_bundle
-from hilum.pages.comparison import PAGE, ComparisonPage, render_comparison
+from hilum.pages.charts import order_runs
+from hilum.pages.comparison import MANY, PAGE, ComparisonPage, render_comparison
 from hilum.pages.external import render_external
 from hilum.pages.headline import flag_warnings, headline
 from hilum.pages.levels import Levels
@@ -43,7 +44,14 @@ from hilum.project.comparison_files import (
     write_repeats,
     write_tables,
 )
-from hilum.project.comparison_parts import compare_all, compare_shortcut_baselines, explanation_table, make_charts, make_room
+from hilum.project.comparison_parts import (
+    compare_all,
+    compare_shortcut_baselines,
+    explanation_table,
+    make_charts,
+    make_room,
+    validation_of,
+)
 from hilum.records import Predictions
 from hilum.results import (
     base_tags,
@@ -59,7 +67,7 @@ from hilum.tracking.saved_views import save_views
 from hilum.workspace import Workspace, find_workspace
 
 
-def run(runs: Sequence[str] = (), where: str = "", out: str = "", no_films: bool = False, reference: str = "") -> dict[str, Any]:
+def run(runs: Sequence[str] = (), where: str = "", reference: str = "", out: str = "", no_films: bool = False) -> dict[str, Any]:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
     names = list_names(runs)
@@ -86,6 +94,8 @@ def compare_arms_of_project(workspace: Workspace, params: Params, films: bool) -
     versions = read_json(workspace.split / "versions.json")
     store = open_store(workspace, params.tracking)
     arms = {name: read_arm(workspace, name, versions["classes"]) for name in params.arms}
+    if len(arms) > MANY:  # else they are in the order of params.yaml; the best of many on test films is partly luck
+        arms = {name: arms[name] for name in order_runs(validation_of(arms, params.train.select), params.train.select)}
     folder = workspace.comparison
     shutil.rmtree(folder, ignore_errors=True)
     tags = {**base_tags("comparison", versions), **code_tags(workspace), "reference": params.compare.reference}

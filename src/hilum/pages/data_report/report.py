@@ -56,12 +56,8 @@ def render_report(
     bundle: of `load_bundle`, for the charts of `confounding`.
     """
     counts, names = count_films(manifest, splits), _name_splits(splits)
-    reasons = collect_reasons(
-        pd.DataFrame() if odd is None else odd,
-        pd.DataFrame() if near is None else near,
-        problems,
-        choose_samples(manifest, classes, per_class, seed),
-    )
+    samples = choose_samples(manifest, classes, per_class, seed)
+    reasons = collect_reasons(_or_empty(odd), _or_empty(near), problems, samples)
     filled = render(
         "data_report.html",
         headline={
@@ -124,3 +120,7 @@ def _widen(counts: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
 def _rarest_first(problems: pd.DataFrame) -> pd.DataFrame:
     """Many unmatched findings must not push one broken film off the page."""
     return problems.iloc[problems["problem"].map(problems["problem"].value_counts()).argsort(kind="stable")]
+
+
+def _or_empty(table: pd.DataFrame | None) -> pd.DataFrame:
+    return pd.DataFrame() if table is None else table
