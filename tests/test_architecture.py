@@ -53,6 +53,9 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
 HOMES = {
     "mlflow": {"tracking"},
     "optuna": {"training"},
+    "dask": {"training"},
+    "distributed": {"training"},
+    "dask_jobqueue": {"training"},
     "imblearn": {"training"},
     "cv2": {"data"},
     "rapidocr": {"data"},

@@ -34,7 +34,7 @@ from hilum.training.trial import TRIAL_CODE, TRIAL_LIBRARIES, train_parts
 from hilum.training.trial_films import make_tasks
 from hilum.workspace import Workspace, find_workspace
 
-DECIDE_NOTHING = {"executor", "workers"}  # of `tune`: who runs the trials
+DECIDE_NOTHING = {"executor", "workers", "dask"}  # of `tune`: who runs the trials
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def search_arm(shared: Shared, watch: Watch) -> Found:
     """Run the trials of an arm's study, or take those that it has."""
     params, arm, tune = shared.params, shared.arm, shared.params.tune
     decides = fixed_part(params, arm, shared.versions, shared.workspace)
-    with EXECUTORS[tune.executor](prepare_trials, shared, tune.workers) as run_batch:
+    with EXECUTORS[tune.executor](prepare_trials, shared, tune.workers, tune.dask) as run_batch:
         return search(
             *(study_name(arm, decides), spaces(params.arms[arm]), tune, sign_metrics(tune)),
             *(shared.workspace.cache / "studies.db", run_batch, watch, study_parts(decides)),
