@@ -31,6 +31,17 @@ ADDED: dict[str, Any] = {  # keys that files of earlier versions lack -> the val
     "train.label_smoothing": 0.0,
     "train.mixup": 0.0,
     "train.averaging": 0.0,
+    "tune.minutes": 0,
+    "tune.sampler": "tpe",
+    "tune.grid": 5,
+    "tune.pruner": "median",
+    "tune.batch": 1,
+    "tune.repeats": 1,
+    "tune.folds": 0,
+    "tune.executor": "serial",
+    "tune.workers": 1,
+    "tune.dask": {"cluster": "local", "memory": "4GB", "job": {}, "tls": {}},
+    "tune.threads": 0,
 }
 OTHERWISE = ("train.calibration",)  # of these, those that give another model than earlier versions
 SPACES = {"range": Range, "list": Choices}
@@ -95,8 +106,7 @@ def _tell_value(path: Sequence[str]) -> str:
     value = {**ADDED, **inside}.get(".".join(path))
     if value is None:
         return "add it (the repository's params.yaml shows its value)"
-    flow = None if isinstance(value, dict) else False  # one line in either case
-    line = yaml.safe_dump({last: value}, default_flow_style=flow, sort_keys=False, width=1000).strip()
+    line = yaml.safe_dump({last: value}, default_flow_style=True, sort_keys=False, width=1000).strip()[1:-1]  # without braces
     said = "paste" if ".".join(path) in OTHERWISE else "to train as before, paste"
     return f"{said} this line below `{section}`:  {line}"
 
