@@ -208,7 +208,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "pages/data_counts.py": {"split", "compare"},
     "pages/templates.py": {"split", "compare"},
     "pages/style.html": {"split", "compare"},
-    "pictures.py": {"prepare", "split", "crossvalidate", *MEASURES},
+    "pictures.py": {"prepare", "split", "tune", "crossvalidate", *MEASURES},
     "serving": set(),
     "project/faults.py": set(),
     "project/publication.py": set(),

@@ -170,7 +170,7 @@ def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: W
         ),
         "settings of tune": params.tune.model_dump(exclude={"trials", "minutes", *DECIDE_NOTHING}),
         "threads": params.tune.threads or usable_processors(),
-        "films or split": [versions, params.split.seed if params.tune.folds else None],
+        "films or split": versions,
         "first weights": weights,
         "code or libraries": made_by(TRIAL_CODE, TRIAL_LIBRARIES),
     }

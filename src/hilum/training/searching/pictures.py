@@ -91,6 +91,7 @@ def _write(drawn: Any, file: Path) -> Path:
 def _study_of(trials: pd.DataFrame, spaces: Spaces, signs: Mapping[str, int]) -> optuna.Study:
     """The trials of a table, each value as it is, whether higher or lower is better."""
     directions = [StudyDirection.MAXIMIZE if sign > 0 else StudyDirection.MINIMIZE for sign in signs.values()]
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=directions)
     for row in trials.to_dict("records"):
         values = {key: _as_drawn(key, space, row[key]) for key, space in spaces.items()}
