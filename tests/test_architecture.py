@@ -54,6 +54,9 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
 HOMES = {
     "mlflow": {"tracking"},
     "optuna": {"training"},
+    "dask": {"training"},
+    "distributed": {"training"},
+    "dask_jobqueue": {"training"},
     "imblearn": {"training"},
     "cv2": {"data"},
     "rapidocr": {"data"},
@@ -212,7 +215,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "pages/chart_script.py": {"split", "compare"},
     "pages/templates.py": {"split", "compare"},
     "pages/style.html": {"split", "compare"},
-    "pictures.py": {"prepare", "split", "crossvalidate", *MEASURES} - {"external"},
+    "pictures.py": {"prepare", "split", "tune", "crossvalidate", *MEASURES} - {"external"},
     "serving": set(),
     "project/faults.py": set(),
     "project/publication.py": set(),
@@ -442,7 +445,7 @@ def test_what_decides_results_does_not_come_from_files_that_re_run_nothing(exemp
 
 
 def test_the_code_that_stages_declare_can_be_read() -> None:
-    assert sum(len(declared_code(verb)) for verb in stage_bodies()) < 250
+    assert sum(len(declared_code(verb)) for verb in stage_bodies()) < 280
 
 
 @pytest.mark.parametrize("place", RERUN)

@@ -1,6 +1,7 @@
 """params.yaml: every fault is told at once, with its key and what is legal there."""
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +118,9 @@ def test_no_value_has_a_second_default_in_the_code(path: tuple[str, ...]) -> Non
 
 def test_what_files_of_earlier_versions_lack_is_refused_with_lines_that_give_what_they_did() -> None:
     """Pasted below the section that is named, the lines are what params.yaml says: nothing else is trained."""
-    train = {f"train__{key.split('.')[1]}": ... for key in ADDED if key.count(".") == 1}
-    values = changed(
-        train__augment__erase=..., external=..., **train, **{f"acquire__sources__{name}__contrast": ... for name in DRAWN}
-    )
+    lacking = {key.replace(".", "__"): ... for key in ADDED if key.count(".") == 1}
+    drawn = {f"acquire__sources__{name}__contrast": ... for name in DRAWN}
+    values = changed(train__augment__erase=..., external=..., **lacking, **drawn)
     lines = [line for line in refusal(values).splitlines() if "paste" in line]
     assert len(lines) == len(ADDED) - 1 + len(DRAWN)
     for line in lines:
@@ -768,3 +768,39 @@ def test_arms_of_one_network_with_other_options_are_pretrained_apart() -> None:
     arms = check_params(changed(arms__other={**WRITTEN["arms"]["finetuned"], "backbone": "mobilenet", **alpha})).arms
     assert pretrained_backbones(arms) == ["mobilenet-alpha=0.5", "mobilenet_025"]
     assert name_network(arms["other"]) == "mobilenet-alpha=0.5"
+
+
+def tuned(**given: Any) -> dict[str, Any]:
+    return changed(**{f"tune__{key}": value for key, value in given.items()})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"metric": ["log_loss", "brier"]}, "tune.pruner must be none for several metrics, got median"),
+        ({"metric": ["log_loss", "brier"], "pruner": "none", "sampler": "cmaes"}, "cmaes searches by one metric, got several"),
+        ({"pruner": "wilcoxon", "repeats": 2}, "tune.folds or tune.repeats must be 3 or more, got 0 and 2"),
+        ({"folds": 3, "repeats": 2}, "tune.folds must be 0 .* with tune.repeats 1, got folds 3 and repeats 2"),
+        ({"workers": 2}, "tune.workers must be 1 for tune.executor serial, got 2"),
+        ({"executor": "processes"}, "tune.threads must be a number for tune.executor processes, got 0"),
+    ],
+)
+def test_settings_of_a_search_that_do_not_go_together_are_refused(given: dict[str, Any], said: str) -> None:
+    assert re.search(said, refusal(tuned(**given)))
+
+
+def test_a_condition_must_name_choices_and_lead_nowhere_in_a_circle() -> None:
+    dropout = {"low": 0.0, "high": 0.5, "start": 0.2}
+    rate = {"choices": [1e-3, 1e-2], "start": 1e-3}
+    for when, said in (
+        ({"head.pooling": ["max"]}, r"`when` of head.dropout must name a space with choices .*got 'head.pooling'"),
+        ({"phases.0.learning_rate": [0.5]}, r"must list choices of phases.0.learning_rate \(0.001, 0.01\), got \[0.5\]"),
+    ):
+        values = changed(arms__finetuned__head__dropout={**dropout, "when": when})
+        values["arms"]["finetuned"]["phases"][0]["learning_rate"] = rate
+        assert re.search(said, refusal(values))
+    values = changed(
+        arms__finetuned__head__dropout={"choices": [0.0, 0.5], "start": 0.0, "when": {"phases.0.learning_rate": [1e-2]}}
+    )
+    values["arms"]["finetuned"]["phases"][0]["learning_rate"] = {**rate, "when": {"head.dropout": [0.5]}}
+    assert "must not lead back to itself" in refusal(values)

@@ -28,10 +28,10 @@ KILLS = 50
 SEED = 11
 
 
-def begin(workspace: Workspace) -> subprocess.Popen[str]:
+def begin(workspace: Workspace, seconds: float = 0.02) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROGRAM.parent), *sys.path])}
     return subprocess.Popen(
-        [sys.executable, str(PROGRAM), str(workspace.root)],
+        [sys.executable, str(PROGRAM), str(workspace.root), str(seconds)],
         **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": environment, "start_new_session": True},
     )
 
@@ -56,7 +56,8 @@ def project(own_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 def forget(workspace: Workspace) -> None:
     """An empty store and no study."""
     shutil.rmtree(workspace.cache / "studies", ignore_errors=True)
-    for file in (workspace.cache / "studies.db", workspace.root / "ran.txt"):
+    left = [*workspace.cache.glob("studies.db*"), *workspace.home.glob("mlflow.db*"), workspace.root / "ran.txt"]
+    for file in left:  # with the journals of killed processes
         file.unlink(missing_ok=True)
     make_store(workspace.home)
 
@@ -76,6 +77,7 @@ def stored(workspace: Workspace) -> tuple[Counter[str], int]:
     """The states of all runs, and how many distinct trials there are."""
     with sqlite3.connect(workspace.home / "mlflow.db") as store:
         runs: list[Any] = store.execute("SELECT name, status FROM runs WHERE lifecycle_stage = 'active'").fetchall()
+    print(sorted(run for run in runs if run[1] != "FINISHED" or not run[0].startswith("trial-")))
     return Counter(status for _, status in runs), len({name for name, _ in runs if name.startswith("trial-")})
 
 
@@ -146,7 +148,7 @@ def test_what_was_finished_does_not_run_again(project: Workspace) -> None:
 
 def test_a_second_process_waits_and_names_the_first(project: Workspace) -> None:
     forget(project)
-    first = begin(project)
+    first = begin(project, seconds=0.5)
     while not (project.root / "ran.txt").is_file():
         assert first.poll() is None
         time.sleep(0.01)

@@ -13,10 +13,12 @@ from killed_processes import Nursery
 from stepping import take_steps
 
 from hilum.ownership import this_process
-from hilum.results import folder_digest
-from hilum.settings.params import Params, check_params
+from hilum.project.publication import publish_search
+from hilum.results import folder_digest, read_json
+from hilum.settings.params import Params, check_params, read_params
 from hilum.settings.training import ArmTrain
 from hilum.stages import check, tune
+from hilum.tracking.opening import open_store
 from hilum.training.learning.fit import begin_training
 from hilum.training.searching.search import study_name
 from hilum.workspace import Workspace
@@ -75,6 +77,18 @@ def test_another_number_of_trials_trains_what_is_missing_and_shows_the_first_so_
     assert len(trained) == 4
     assert again == first, "best.yaml, trials.csv, trial_history.csv and settings.json, byte for byte"
     assert nested_runs(own_copy) == [2, 4, 2]
+
+
+def test_a_search_is_published_with_its_trials_and_pictures(own_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    forget_environment(monkeypatch)
+    tuned(own_copy, 2)
+    shutil.rmtree(own_copy.home / "mlruns")
+    make_store(own_copy.home)
+    params = read_params(own_copy.params)
+    store = open_store(own_copy, params.tracking)
+    assert publish_search(store, own_copy, params, "baseline", read_json(own_copy.split / "versions.json")) == 1
+    assert nested_runs(own_copy) == [2]
+    assert list((own_copy.home / "mlruns").rglob("pictures/history.png"))
 
 
 @pytest.mark.parametrize(

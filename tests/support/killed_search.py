@@ -1,6 +1,6 @@
 """A search in a process of its own, with a store and a study, whose trials cost next to nothing: what kills of it leave.
 
-    python tests/support/killed_search.py ROOT TRIALS BATCH WORKERS
+    python tests/support/killed_search.py ROOT SECONDS_PER_EPOCH
 
 The stage `tune` searches an arm in a project that has no films: what trains a trial is replaced by a formula, and writes down
 into ROOT/ran.txt that it began and that it ended.
@@ -33,7 +33,7 @@ def prepare_formula(shared: Any) -> Callable[[Ask], Outcome]:
             note(root, f"begun {ask.number} {os.getpid()}")
             loss = 0.4 + abs(values["phases.0.learning_rate"] - 3e-3) * 50 + values["head.dropout"] / 10
             for step in range(EPOCHS):
-                time.sleep(0.02)
+                time.sleep(float(sys.argv[2]))
                 reached = loss + 0.1 * (EPOCHS - 1 - step)
                 report(step, {"step": step, "phase": 0, "epoch": step, "val/log_loss": reached, "select": -reached})
             return {"val/log_loss": loss, "select": -loss}

@@ -10,6 +10,7 @@ from hilum.training.searching.search import RunBatch
 USUAL: dict[str, Any] = {
     **{"trials": 5, "minutes": 0, "metric": "auroc", "sampler": "tpe", "sampler_startup": 3, "grid": 3, "pruner": "median"},
     **{"startup_trials": 2, "batch": 1, "repeats": 1, "folds": 0, "executor": "serial", "workers": 1, "threads": 0, "seed": 7},
+    "dask": {"cluster": "local", "memory": "1GB", "job": {}, "tls": {}},
 }
 
 

@@ -14,13 +14,25 @@ import psutil
 import pytest
 from counted_jobs import prepare_counting
 
+from hilum.settings.training import Dask
 from hilum.training.executors import DEATHS, EXECUTORS
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
 
 
-def run(executor: str, jobs: dict[int, Any], folder: Path, workers: int = 2) -> dict[int, Any]:
-    with EXECUTORS[executor](prepare_counting, str(folder), workers if executor != "serial" else 1) as run_jobs:
+LOCAL = Dask(cluster="local", memory="1GB", job={}, tls={})
+PARALLEL = ["processes", pytest.param("dask", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(autouse=True)
+def with_dask(request: pytest.FixtureRequest) -> None:
+    """Dask is an extra: its tests are skipped without it."""
+    if "dask" in request.node.name:
+        pytest.importorskip("distributed")
+
+
+def run(executor: str, jobs: dict[int, Any], folder: Path, workers: int = 2, where: Dask = LOCAL) -> dict[int, Any]:
+    with EXECUTORS[executor](prepare_counting, str(folder), workers if executor != "serial" else 1, where) as run_jobs:
         return dict(run_jobs(jobs))
 
 
@@ -42,7 +54,7 @@ def test_every_job_gives_its_result_once(executor: str, tmp_path: Path) -> None:
 def test_an_error_of_a_job_reaches_the_caller(executor: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="of job 1") as caught:
         run(executor, {number: {"number": number, "fails": number == 1} for number in range(3)}, tmp_path)
-    assert executor == "serial" or "counted_jobs.py" in "".join(getattr(caught.value, "__notes__", []))
+    assert executor != "processes" or "counted_jobs.py" in "".join(getattr(caught.value, "__notes__", []))
 
 
 def test_the_job_of_a_killed_worker_runs_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,11 +64,12 @@ def test_the_job_of_a_killed_worker_runs_again(tmp_path: Path, capsys: pytest.Ca
     assert "a worker ended in number 2 (killed by SIGKILL); it runs again" in capsys.readouterr().out
 
 
-def test_workers_that_are_killed_at_random_instants_change_no_result(tmp_path: Path) -> None:
+@pytest.mark.parametrize("executor", PARALLEL)
+def test_workers_that_are_killed_at_random_instants_change_no_result(executor: str, tmp_path: Path) -> None:
     rng, killed = np.random.default_rng(5), 0
     jobs = {number: {"number": number, "seconds": 0.1} for number in range(60)}
     found = {}
-    with EXECUTORS["processes"](prepare_counting, str(tmp_path), 2) as run_jobs:
+    with EXECUTORS[executor](prepare_counting, str(tmp_path), 2, LOCAL) as run_jobs:
         for number, result in run_jobs(jobs):
             found[number] = result
             if number % 3 == 0 and killed < 20:
@@ -88,7 +101,7 @@ def test_workers_end_with_the_process_that_started_them(number: signal.Signals, 
     code = (
         "from counted_jobs import prepare_counting; from hilum.training.executors import EXECUTORS\n"
         "if __name__ == '__main__':\n"
-        f"    with EXECUTORS['processes'](prepare_counting, {str(tmp_path)!r}, 2) as run:\n"
+        f"    with EXECUTORS['processes'](prepare_counting, {str(tmp_path)!r}, 2, None) as run:\n"
         "        list(run({i: {'number': i, 'seconds': 600} for i in range(2)}))\n"
     )
     (tmp_path / "driver.py").write_text(code)

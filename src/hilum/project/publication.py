@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hilum.addresses import mask
+from hilum.evaluation.scoring.metrics import higher_is_better
 from hilum.pages.arm_results import read_arm
 from hilum.pages.levels import read_setting
 from hilum.progress import bar, say
@@ -113,6 +114,8 @@ def describe_project(store: Store, workspace: Workspace) -> None:
 
 def publish_search(store: Store, workspace: Workspace, params: Params, arm: str, versions: dict[str, Any]) -> int:
     """The parent run of a search and its trials."""
+    from hilum.training.searching.pictures import log_pictures
+
     folder = workspace.arm(arm, "tuning")
     trials = read_table(folder / "trials.csv")
     if not len(trials):
@@ -122,15 +125,18 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
         store.link(known[0].info.run_id)
         return 0
     searched = spaces(params.arms[arm])
+    metrics = _names(read_json(folder / "settings.json")["params"]["tune.metric"])
     tags = {
         **base_tags("tune", versions),
         "arm": arm,
         "backbone": params.arms[arm].backbone,
-        "metric": _names(read_json(folder / "settings.json")["params"]["tune.metric"]),
+        "metric": ", ".join(metrics),
     }
     history = read_table(folder / "trial_history.csv")
     with store.start(f"tune-{arm}", tags) as parent:
         log_search(parent, folder, params, arm)
+        signs = {metric: 1 if higher_is_better(metric) else -1 for metric in metrics}
+        log_pictures(parent.log_folder, trials, searched, signs)
         for row in trials.to_dict("records"):
             trial_tags = {**tags, "role": "trial", "mlflow.note.content": "", "state": row["state"]}
             with store.start(f"trial-{row['number']:03d}", trial_tags, parent=parent.id) as trial:
@@ -140,8 +146,8 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
     return 1
 
 
-def _names(metric: str | list[str]) -> str:
-    return metric if isinstance(metric, str) else ", ".join(metric)
+def _names(metric: str | list[str]) -> list[str]:
+    return [metric] if isinstance(metric, str) else metric
 
 
 def finished(store: Store, tags: dict[str, str]) -> list[Any]:

@@ -33,6 +33,17 @@ ADDED: dict[str, Any] = {  # keys that files of earlier versions lack -> the val
     "train.mixup": 0.0,
     "train.averaging": 0.0,
     "external": {"sources": {}},
+    "tune.minutes": 0,
+    "tune.sampler": "tpe",
+    "tune.grid": 5,
+    "tune.pruner": "median",
+    "tune.batch": 1,
+    "tune.repeats": 1,
+    "tune.folds": 0,
+    "tune.executor": "serial",
+    "tune.workers": 1,
+    "tune.dask": {"cluster": "local", "memory": "4GB", "job": {}, "tls": {}},
+    "tune.threads": 0,
 }
 OTHERWISE = ("train.calibration",)  # of these, those that give another model than earlier versions
 SPACES = {"range": Range, "list": Choices}
@@ -98,12 +109,11 @@ def _tell_value(path: Sequence[str]) -> str:
     value = {**ADDED, **inside}.get(".".join(of_any))
     if value is None:
         return "add it (the repository's params.yaml shows its value)"
-    inner = isinstance(value, dict)  # one line in either case
-    written = yaml.safe_dump(value if inner else {last: value}, default_flow_style=inner, sort_keys=False, width=1000).strip()
-    does = {"train": "train", "acquire": "draw"}.get(path[0], "")
+    line = yaml.safe_dump({last: value}, default_flow_style=True, sort_keys=False, width=1000).strip()[1:-1]  # without braces
+    does = {"train": "train", "tune": "search", "acquire": "draw"}.get(path[0], "")
     said = f"to {does} as before, paste" if does and ".".join(path) not in OTHERWISE else "paste"
     place = f"below `{section}`" if section else "at the end, as a section of its own"
-    return f"{said} this line {place}:  {f'{last}: ' if inner else ''}{written}"
+    return f"{said} this line {place}:  {line}"
 
 
 def _tell_unknown_key(key: str, path: list[str], values: Any, whole: type[Section]) -> str:

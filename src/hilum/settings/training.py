@@ -1,12 +1,15 @@
 """The sections of params.yaml for networks: pretraining, search, training, and the arms with their spaces."""
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from hilum.settings.schema import kind_of_phase
 from hilum.settings.search_space import Count, Name, Positive, Searched, Section, Seed, Share
 
+QUEUES = ("local", "slurm", "pbs", "lsf", "sge")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 Extent = Annotated[int, Field(ge=1)] | str
 SOLVERS = ("gradient", "convex")  # of a phase
 Amount = Annotated[float, Field(ge=0)]
@@ -28,6 +31,30 @@ class Pretrain(Section):
     validation: Annotated[float, Field(gt=0, lt=1)]
 
 
+class Dask(Section):
+    """Where Dask's workers run. memory: of each; job: what dask-jobqueue takes besides; tls: files of the site's own keys."""
+
+    cluster: str
+    memory: str
+    job: dict[str, bool | int | float | str | list[str]]
+    tls: dict[Literal["ca", "certificate", "key"], str]
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "Dask":
+        address = self.cluster if "://" in self.cluster else ""
+        if not address and self.cluster not in QUEUES:
+            raise ValueError(
+                f"cluster must be one of {', '.join(QUEUES)} or the address of a scheduler such as tls://host:8786, got "
+                f"{self.cluster!r}"
+            )
+        if address and urlsplit(address).hostname not in LOOPBACK and (not address.startswith("tls://") or len(self.tls) < 3):
+            raise ValueError(
+                f"a scheduler of another machine must be reached by TLS, got {address} and tls with "
+                f"{', '.join(self.tls) or 'nothing'}; write tls://host:port, and tls: {{ca: FILE, certificate: FILE, key: FILE}}"
+            )
+        return self
+
+
 class Tune(Section):
     """A search. executor, workers: who runs it, which decides no result. threads: of each worker, which decide the last bits."""
 
@@ -42,7 +69,8 @@ class Tune(Section):
     batch: Count
     repeats: Repeats
     folds: Annotated[int, Field(ge=0, le=20)]
-    executor: Literal["serial", "processes"]
+    executor: Literal["serial", "processes", "dask"]
+    dask: Dask
     workers: Annotated[int, Field(ge=1, le=1000)]
     threads: Annotated[int, Field(ge=0)]
     seed: Seed
@@ -77,7 +105,7 @@ class Tune(Section):
                 f"or more, got {self.folds} and {self.repeats}; raise one, or choose median"
             )
         if self.executor == "serial" and self.workers > 1:
-            faults.append(f"tune.workers must be 1 for tune.executor serial, got {self.workers}; choose executor processes")
+            faults.append(f"tune.workers must be 1 for tune.executor serial, got {self.workers}; choose processes or dask")
         if self.executor != "serial" and not self.threads:
             faults.append(
                 f"tune.threads must be a number for tune.executor {self.executor}, got 0, one for each processor, which would "

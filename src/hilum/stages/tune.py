@@ -26,6 +26,7 @@ from hilum.tracking.opening import open_store
 from hilum.tracking.store import Store
 from hilum.training.executors import EXECUTORS
 from hilum.training.learning.fit import begin_training
+from hilum.training.searching.pictures import log_pictures
 from hilum.training.searching.pruning import Ask, Outcome, Values, run_trial
 from hilum.training.searching.search import Found, Watch, search, study_name, study_parts
 from hilum.training.task import weights_digest
@@ -33,7 +34,7 @@ from hilum.training.trial import TRIAL_CODE, TRIAL_LIBRARIES, train_parts
 from hilum.training.trial_films import make_tasks
 from hilum.workspace import Workspace, find_workspace
 
-DECIDE_NOTHING = {"executor", "workers"}  # of `tune`: who runs the trials
+DECIDE_NOTHING = {"executor", "workers", "dask"}  # of `tune`: who runs the trials
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def run(arm: str) -> None:
         found = search_arm(Shared(params, arm, workspace, versions), Trials(store, parent, tune.trials, tags, report).watch())
         write_found(folder, found, params, arm)
         log_search(parent, folder, params, arm)
+        log_pictures(parent.log_folder, found.trials, searched, sign_metrics(tune))
     say(f"{arm}: best {', '.join(f'{key} = {tell_value(value)}' for key, value in found.best.items())}")
 
 
@@ -82,12 +84,16 @@ def search_arm(shared: Shared, watch: Watch) -> Found:
     """Run the trials of an arm's study, or take those that it has."""
     params, arm, tune = shared.params, shared.arm, shared.params.tune
     decides = fixed_part(params, arm, shared.versions, shared.workspace)
-    signs = {metric: 1 if higher_is_better(metric) else -1 for metric in tune.metrics}
-    with EXECUTORS[tune.executor](prepare_trials, shared, tune.workers) as run_batch:
+    with EXECUTORS[tune.executor](prepare_trials, shared, tune.workers, tune.dask) as run_batch:
         return search(
-            *(study_name(arm, decides), spaces(params.arms[arm]), tune, signs),
+            *(study_name(arm, decides), spaces(params.arms[arm]), tune, sign_metrics(tune)),
             *(shared.workspace.cache / "studies.db", run_batch, watch, study_parts(decides)),
         )
+
+
+def sign_metrics(tune: Tune) -> dict[str, int]:
+    """Metric that is searched by -> 1 where higher is better, else -1."""
+    return {metric: 1 if higher_is_better(metric) else -1 for metric in tune.metrics}
 
 
 def prepare_trials(shared: Shared) -> Callable[[Ask], Outcome]:
@@ -165,7 +171,7 @@ def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: W
         ),
         "settings of tune": params.tune.model_dump(exclude={"trials", "minutes", *DECIDE_NOTHING}),
         "threads": params.tune.threads or usable_processors(),
-        "films or split": [versions, params.split.seed if params.tune.folds else None],
+        "films or split": versions,
         "first weights": weights,
         "code or libraries": made_by(TRIAL_CODE, TRIAL_LIBRARIES),
     }

@@ -1,4 +1,4 @@
-"""Who runs jobs: this process, or processes of this machine. A worker that is killed loses nothing: its job runs again.
+"""Who runs jobs: this process, processes of this machine, or workers of Dask. The job of a worker that is killed runs again.
 
 A job is plain values. A worker is made ready once, by a function that returns what runs one job; both are found by their names.
 """
@@ -8,23 +8,28 @@ import os
 import signal
 import threading
 import traceback
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from hilum.progress import lines_to, say
+from hilum.settings.training import Dask
 
 Work = Callable[[Any], Any]  # job -> result
 Prepare = Callable[[Any], Work]  # called in a worker with what all jobs share
 RunJobs = Callable[[Mapping[int, Any]], Iterator[tuple[int, Any]]]  # number -> job; results in the order in which they come
+WAIT = 600  # seconds until a queue must have started a worker
+_ready: dict[str, Work] = {}  # of a worker of Dask: what it was made ready for
 DEATHS = 5  # workers that one job may end before it is given up
 
 
 @contextmanager
-def serial(prepare: Prepare, shared: Any, workers: int) -> Iterator[RunJobs]:
+def serial(prepare: Prepare, shared: Any, workers: int, where: Dask) -> Iterator[RunJobs]:
     """Run jobs in this process, one after another."""
     ready: list[Work] = []
 
@@ -38,7 +43,7 @@ def serial(prepare: Prepare, shared: Any, workers: int) -> Iterator[RunJobs]:
 
 
 @contextmanager
-def processes(prepare: Prepare, shared: Any, workers: int) -> Iterator[RunJobs]:
+def processes(prepare: Prepare, shared: Any, workers: int, where: Dask) -> Iterator[RunJobs]:
     """Run jobs in that many processes, which start when they are needed first and end with this one.
 
     Raises:
@@ -51,9 +56,90 @@ def processes(prepare: Prepare, shared: Any, workers: int) -> Iterator[RunJobs]:
         pool.close()
 
 
-EXECUTORS: dict[str, Callable[[Prepare, Any, int], AbstractContextManager[RunJobs]]] = {
+@contextmanager
+def dask(prepare: Prepare, shared: Any, workers: int, where: Dask) -> Iterator[RunJobs]:
+    """Run jobs on Dask's workers of one thread each: of this machine, of a queue, or of a scheduler that runs already.
+
+    Raises:
+        ValueError: several workers in a row ended without a result for the same job, or workers have several threads.
+    """
+    from distributed import as_completed
+    from distributed.scheduler import KilledWorker
+
+    name = uuid.uuid4().hex
+    with _open_client(workers, where) as client:
+
+        def run(jobs: Mapping[int, Any]) -> Iterator[tuple[int, Any]]:
+            several = {address: count for address, count in client.nthreads().items() if count != 1}
+            if several:
+                raise ValueError(f"workers must have one thread each, got {several}; start them with --nthreads 1")
+            sent = {
+                client.submit(_run_job, name, prepare, shared, job, key=f"{name}-{uuid.uuid4().hex}", pure=False): number
+                for number, job in jobs.items()
+            }
+            for future in as_completed(list(sent)):
+                try:
+                    yield sent[future], future.result()
+                except KilledWorker as error:
+                    raise ValueError(
+                        f"a worker must finish its job, but {DEATHS} in a row ended in number {sent[future]} ({error}); raise "
+                        "memory, or use fewer workers"
+                    ) from None
+
+        yield run
+
+
+@contextmanager
+def _open_client(workers: int, where: Dask) -> Iterator[Any]:
+    """Loopback without keys; beyond it TLS, with keys made for this call or the site's own. The dashboard is on loopback."""
+    import dask
+    from distributed import Client, LocalCluster
+    from distributed.security import Security
+
+    board = "127.0.0.1:0"
+    keys = [where.tls.get(name, "") for name in ("ca", "certificate", "key")]
+    roles = {f"tls_{role}_{part}": keys[i] for role in ("client", "scheduler", "worker") for i, part in ((1, "cert"), (2, "key"))}
+    own = Security(tls_ca_file=keys[0], require_encryption=True, **roles) if where.tls else None
+    with dask.config.set({"distributed.scheduler.allowed-failures": DEATHS - 1, "distributed.worker.daemon": True}):
+        if "://" in where.cluster:
+            with Client(where.cluster, security=own) as client:
+                client.wait_for_workers(1, timeout=WAIT)
+                yield client
+            return
+        if where.cluster == "local":
+            made = LocalCluster(
+                **{"n_workers": workers, "threads_per_worker": 1, "processes": True, "memory_limit": where.memory},
+                **{"host": "127.0.0.1", "dashboard_address": board, "silence_logs": 50},
+            )
+        else:
+            import dask_jobqueue
+
+            place = Path.cwd() / ".hilum" / "dask"
+            place.mkdir(parents=True, exist_ok=True)
+            made = getattr(dask_jobqueue, f"{where.cluster.upper()}Cluster")(
+                **{"n_workers": workers, "cores": 1, "processes": 1, "memory": where.memory, "protocol": "tls://"},
+                **{"security": own or Security.temporary(), "shared_temp_directory": str(place)},
+                **{"scheduler_options": {"dashboard_address": board}, "worker_extra_args": ["--no-dashboard"]},
+                **{"local_directory": str(place), "log_directory": str(place), **where.job},
+            )
+        with made, Client(made) as client:
+            client.wait_for_workers(1, timeout=WAIT)
+            yield client
+
+
+def _run_job(name: str, prepare: Prepare, shared: Any, job: Any) -> Any:
+    """In a worker of Dask, which is made ready once."""
+    with lines_to(None):
+        if name not in _ready:
+            _ready.clear()
+            _ready[name] = prepare(shared)
+        return _ready[name](job)
+
+
+EXECUTORS: dict[str, Callable[[Prepare, Any, int, Dask], AbstractContextManager[RunJobs]]] = {
     "serial": serial,
     "processes": processes,
+    "dask": dask,
 }
 
 

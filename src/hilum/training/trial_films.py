@@ -35,7 +35,7 @@ def make_tasks(params: Params, arm: Arm, workspace: Workspace, versions: dict[st
 
 def _of_fold(params: Params, arm: Arm, workspace: Workspace, versions: dict[str, Any], fold: int) -> Task:
     films = _join(*(load_split(workspace.prepared, workspace.split, part, versions["classes"]) for part in ("train", "val")))
-    held_out = draw_trial_folds(films.table, params.tune.folds, params.split.seed)[fold]
+    held_out = draw_trial_folds(films.table, params.tune.folds, params.tune.seed)[fold]
     train, val = (films.take(np.flatnonzero(rows)) for rows in (~held_out, held_out))
     return make_task(train, val, arm, params, workspace, versions)
 

@@ -22,6 +22,7 @@ class Proposals:
     """
 
     def __init__(self, name: str, spaces: Spaces, tune: Tune, signs: Mapping[str, int]) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.name, self.spaces, self.tune, self.signs = name, spaces, tune, signs
         self.storage = InMemoryStorage()
         pruner = make_pruner(tune)  # some share their trials out, which the sampler must know

@@ -85,6 +85,7 @@ class _Pruner:
     """Optuna's pruner over a study in memory: finished trials under their numbers, others as failed ones, which it skips."""
 
     def __init__(self, ask: Ask, tune: Tune) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # in a worker
         self.study = optuna.create_study(study_name=ask.study, direction="maximize", pruner=make_pruner(tune))
         known = {past.number: past for past in ask.past}
         self.study.add_trials([_frozen(known.get(number)) for number in range(ask.number)])

@@ -1,0 +1,56 @@
+"""The executor dask on a queue: a stub of `sbatch` runs the job script that dask-jobqueue writes, and TLS is required."""
+
+import os
+import signal
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from counted_jobs import prepare_counting
+from pydantic import ValidationError
+
+from hilum.settings.training import Dask
+from hilum.training.executors import EXECUTORS
+
+SBATCH = """#!/bin/bash
+cp "${@: -1}" {folder}/job.sh
+setsid bash {folder}/job.sh > {folder}/job.log 2>&1 &
+echo $! >> {folder}/jobs.txt
+echo "Submitted batch job $!"
+"""
+
+
+@pytest.fixture
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in which the stub writes what it was given; its jobs end with the test."""
+    pytest.importorskip("dask_jobqueue")
+    for name, text in (("sbatch", SBATCH.replace("{folder}", str(tmp_path))), ("scancel", "#!/bin/bash\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    support = Path(__file__).resolve().parents[1] / "support"
+    monkeypatch.setenv("PYTHONPATH", f"{support}:{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    for job in (tmp_path / "jobs.txt").read_text().split():
+        if psutil.pid_exists(int(job)):
+            os.killpg(int(job), signal.SIGKILL)
+
+
+def test_jobs_run_in_the_script_that_sbatch_gets(queue: Path) -> None:
+    where = Dask(cluster="slurm", memory="1GB", job={"queue": "films", "walltime": "00:10:00", "interface": "lo"}, tls={})
+    with EXECUTORS["dask"](prepare_counting, str(queue), 1, where) as run_jobs:
+        assert dict(run_jobs({number: {"number": number} for number in range(4)})) == {0: 0, 1: 1, 2: 4, 3: 9}
+    script = (queue / "job.sh").read_text()
+    assert "#SBATCH -p films" in script and "#SBATCH -t 00:10:00" in script
+    assert "tls://127.0.0.1" in script and "--tls-cert" in script and "--nthreads 1" in script and "--no-dashboard" in script
+
+
+@pytest.mark.parametrize("cluster", ["tcp://cluster:8786", "tls://cluster:8786", "10.0.0.1", "kubernetes"])
+def test_a_scheduler_elsewhere_needs_keys(cluster: str) -> None:
+    with pytest.raises(ValidationError, match=r"by TLS|must be one of local, slurm"):
+        Dask(cluster=cluster, memory="1GB", job={}, tls={})
+    Dask(cluster="tcp://127.0.0.1:8786", memory="1GB", job={}, tls={})
+    Dask(cluster="tls://cluster:8786", memory="1GB", job={}, tls={"ca": "a", "certificate": "b", "key": "c"})
