@@ -14,7 +14,8 @@ from hilum.evaluation.scoring.metrics import METRICS, metric_title
 from hilum.evaluation.shortcut_baselines import SEES, SHORTCUT_BASELINES
 from hilum.evaluation.simultaneous import COLUMNS
 from hilum.evaluation.tables import confusion_matrix
-from hilum.pages.charts import ChartRuns, draw_charts, load_bundle
+from hilum.pages.chart_script import load_bundle
+from hilum.pages.charts import ChartRuns, draw_charts
 from hilum.pages.levels import interval_name, tell_resamples
 from hilum.pages.templates import read_script, render
 from hilum.settings.params import Evaluate
