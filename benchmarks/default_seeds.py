@@ -9,6 +9,7 @@ Markdown: each arm over the seeds; the paired differences in AUROC with their 95
 """
 
 import argparse
+import json
 import multiprocessing
 import os
 import shutil
@@ -155,7 +156,9 @@ def prepare_films(work: Path, params: Params) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "dvc.yaml", folder)
-    write_json(folder / "params.yaml", params.model_dump(exclude_none=True))  # JSON is YAML with all texts in quotes
+    (folder / "params.yaml").write_text(
+        json.dumps(params.model_dump(exclude_none=True))
+    )  # YAML with all texts in quotes, in order
     sources = [["acquire", "--source", source] for source in params.acquire.sources]
     for stage in (*sources, ["check"], ["prepare"], ["split"]):
         subprocess.run([sys.executable, ROOT / "src" / "hilum", *stage], cwd=folder, check=True)

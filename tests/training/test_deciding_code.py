@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from architecture import PACKAGE, files_behind, imports_of
+from stepping import shrink_arms
 
 from hilum import code_version
 from hilum.code_version import made_by
-from hilum.settings.params import Params, read_params
+from hilum.settings.params import Params, check_params
 from hilum.stages.tune import fixed_part
 from hilum.training.kept_folds import FOLD_CODE, FOLD_LIBRARIES, keep_folds
 from hilum.training.kept_repeats import REPEAT_CODE, keep_repeats
@@ -165,7 +167,8 @@ def test_another_version_of_a_library_is_another_maker(monkeypatch: pytest.Monke
 def test_an_edit_discards_what_the_file_decides_and_nothing_else(
     file: str, discarded: set[str], root: Path, tmp_path: Path, edit_code: Callable[[str], None]
 ) -> None:
-    params, workspace = read_params(root / "params.yaml"), Workspace(tmp_path, tmp_path)
+    params = check_params(shrink_arms(yaml.safe_load((root / "params.yaml").read_text())))
+    workspace = Workspace(tmp_path, tmp_path)
     workspace.pretrained.mkdir(parents=True)
     (workspace.pretrained / f"{params.arms['baseline'].backbone}.weights.h5").write_bytes(b"weights")
     before = names(params, workspace)
