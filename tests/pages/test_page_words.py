@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from hilum.data.prepared.loading import read_manifest
-from hilum.pages.page_words import find_warnings, read_calibration
+from hilum.pages.page_words import find_warnings, read_calibration, what_differs
 from hilum.results import write_json
 from hilum.settings.params import read_params
 from hilum.workspace import Workspace
@@ -43,3 +43,23 @@ def test_a_class_of_one_source_is_warned_of_beside_the_comparison(own_copy: Work
         "The class normal comes from the source phantom o",
         "The class viral comes from the source elsewhere ",
     ]
+
+
+def test_what_a_solved_head_does_not_use_is_no_difference_from_it() -> None:
+    steps = {"train.averaging": 0.0, "train.optimizer.name": "adam", "train.calibration": "temperature", "backbone": "vgg16"}
+    solved = {**steps, "phases.0.unfreeze": "head", "phases.0.solver": "convex"}
+    own = {
+        **steps,
+        "train.averaging": 0.98,
+        "train.optimizer.name": "adamw",
+        "phases.0.unfreeze": "head",
+        "phases.0.solver": "gradient",
+    }
+    assert what_differs(solved, own) == []
+    assert what_differs(solved, {**own, "train.calibration": "none", "backbone": "mobilenet"}) == [
+        "backbone",
+        "train.calibration",
+    ]
+    assert what_differs({**solved, "phases.0.solver": "gradient"}, own) == ["train.averaging", "train.optimizer.name"]
+    assert what_differs({**solved, "phases.1.solver": "gradient"}, own) == ["train.averaging", "train.optimizer.name"]
+    assert what_differs(solved, {**own, "phases.0.unfreeze": "all"}) == ["phases.0.unfreeze"]

@@ -8,7 +8,7 @@ import pandas as pd
 from compared_runs import CLASSES, draw_films
 
 from hilum.data.confounding import measure_confounding, name_factors
-from hilum.data.quality.near_groups import NEAR
+from hilum.data.quality.alike.near_groups import NEAR
 from hilum.pages.chart_script import load_bundle
 from hilum.pages.data_report.confounding import render_confounding
 from hilum.pages.data_report.report import Sheet, render_report

@@ -161,6 +161,17 @@ def _or_nan(value: float | None) -> float:
 
 
 HOW = ("phases.0.solver", "phases.0.penalty")  # how the same head is fitted on the same features: by steps or solved
+OF_STEPS = ("batch_size", "patience", "optimizer.", "schedule.", "label_smoothing", "mixup", "averaging")  # below `train`
+
+
+def what_differs(reference: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
+    """The parameters of both arms that differ: not how a head is fitted on one set of features, nor what a solved head does not use."""
+    solvers = {value for key, value in reference.items() if key.startswith("phases.") and key.endswith(".solver")}
+    idle = tuple(f"train.{key}" for key in OF_STEPS) if solvers == {"convex"} else ()
+    differ = [key for key in set(own) & set(reference) if own[key] != reference[key] and key not in HOW]
+    return sorted(
+        (key for key in differ if not (idle and key.startswith(idle))), key=lambda key: (key.startswith("phases."), key)
+    )
 
 
 def find_warnings(arms: dict[str, ArmResults], params: Params, workspace: Workspace) -> list[str]:
@@ -168,13 +179,8 @@ def find_warnings(arms: dict[str, ArmResults], params: Params, workspace: Worksp
     warnings = []
     reference = arms[params.compare.reference].settings["params"]
     for name, arm in arms.items():
-        own = arm.settings["params"]
-        shared = sorted(k for k in set(own) & set(reference) if own[k] != reference[k] and not k.startswith("phases."))
-        first = sorted(
-            k for k in set(own) & set(reference) if own[k] != reference[k] and k.startswith("phases.") and k not in HOW
-        )
-        if shared or first:
-            listed = ", ".join(f"{k} ({reference[k]} and {own[k]})" for k in (shared + first)[:5])
+        if differ := what_differs(reference, arm.settings["params"]):
+            listed = ", ".join(f"{key} ({reference[key]} and {arm.settings['params'][key]})" for key in differ[:5])
             warnings.append(f"{name} differs from {params.compare.reference} in more than further phases: {listed}")
     manifest = read_manifest(workspace.prepared / "manifest.csv")
     if manifest["source"].nunique() > 1:
