@@ -31,7 +31,9 @@ def test_calibration_is_told_in_words(tmp_path: Path) -> None:
 
 def test_a_class_of_one_source_is_warned_of_beside_the_comparison(own_copy: Workspace) -> None:
     params = read_params(own_copy.params)
-    arms = cast(Any, {params.compare.reference: SimpleNamespace(settings={"params": {}})})
+    arms = cast(
+        Any, {params.compare.reference: SimpleNamespace(settings={"params": {}}, folder={"evaluation": own_copy.root / "none"})}
+    )
     (own_copy.prepared / "notes.txt").write_text("a note\n")
     assert find_warnings(arms, params, own_copy) == ["a note"], "of one source, no class can be told by it"
     manifest = read_manifest(own_copy.prepared / "manifest.csv")
@@ -48,18 +50,12 @@ def test_a_class_of_one_source_is_warned_of_beside_the_comparison(own_copy: Work
 def test_what_a_solved_head_does_not_use_is_no_difference_from_it() -> None:
     steps = {"train.averaging": 0.0, "train.optimizer.name": "adam", "train.calibration": "temperature", "backbone": "vgg16"}
     solved = {**steps, "phases.0.unfreeze": "head", "phases.0.solver": "convex"}
-    own = {
-        **steps,
-        "train.averaging": 0.98,
-        "train.optimizer.name": "adamw",
-        "phases.0.unfreeze": "head",
-        "phases.0.solver": "gradient",
-    }
+    phase = {"phases.0.unfreeze": "head", "phases.0.solver": "gradient"}
+    own = {**steps, "train.averaging": 0.98, "train.optimizer.name": "adamw", **phase}
+    others = {"train.calibration": "none", "backbone": "mobilenet"}
     assert what_differs(solved, own) == []
-    assert what_differs(solved, {**own, "train.calibration": "none", "backbone": "mobilenet"}) == [
-        "backbone",
-        "train.calibration",
-    ]
-    assert what_differs({**solved, "phases.0.solver": "gradient"}, own) == ["train.averaging", "train.optimizer.name"]
-    assert what_differs({**solved, "phases.1.solver": "gradient"}, own) == ["train.averaging", "train.optimizer.name"]
+    assert what_differs(solved, {**own, **others}) == ["backbone", "train.calibration"]
+    both = ["train.averaging", "train.optimizer.name"]
+    assert what_differs({**solved, "phases.0.solver": "gradient"}, own) == both
+    assert what_differs({**solved, "phases.1.solver": "gradient"}, own) == both
     assert what_differs(solved, {**own, "phases.0.unfreeze": "all"}) == ["phases.0.unfreeze"]

@@ -165,7 +165,7 @@ OF_STEPS = ("batch_size", "patience", "optimizer.", "schedule.", "label_smoothin
 
 
 def what_differs(reference: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
-    """The parameters of both arms that differ: not how a head is fitted on one set of features, nor what a solved head does not use."""
+    """Parameters of both that differ, without how a head is fitted on the same features and what a solved one ignores."""
     solvers = {value for key, value in reference.items() if key.startswith("phases.") and key.endswith(".solver")}
     idle = tuple(f"train.{key}" for key in OF_STEPS) if solvers == {"convex"} else ()
     differ = [key for key in set(own) & set(reference) if own[key] != reference[key] and key not in HOW]
