@@ -59,7 +59,8 @@ SMALL = {"backbone": "mobilenet_025", "weights": "pretrained"}
 LITE = {"backbone": "efficientnet_lite0", "weights": "imagenet"}
 CUT = {**LITE, "options": {"blocks": 11}}
 CAREFUL = {"optimizer": {"name": "adamw", "weight_decay": 1e-4}, "schedule": {"warmup": 1.0}, "batch_size": 16, "averaging": 0.98}
-WHOLE = {"unfreeze": "all", "epochs": 6, "learning_rate": 2e-4, "decay": "cosine", "batch_norm": "auto"}
+WHOLE = {"unfreeze": "all", "epochs": 8, "learning_rate": 4e-4, "decay": "cosine", "batch_norm": "auto"}
+SHORT = {**WHOLE, "epochs": 6, "learning_rate": 2e-4}
 ARMS: dict[str, dict[str, Any]] = {
     "steps": {**SMALL, "head": SEARCHED, "phases": [STEPS]},
     "solved": {**SMALL, "phases": [SOLVED]},
@@ -72,10 +73,11 @@ ARMS: dict[str, dict[str, Any]] = {
     "lite0_cut_solved": {**CUT, "phases": [SOLVED]},
     "lite0_cut_whole": {**CUT, "head": FIXED, "phases": [SOLVED, WHOLE], "train": CAREFUL},
     "lite0_cut_steps_whole": {**CUT, "head": SEARCHED, "phases": [STEPS, WHOLE], "train": CAREFUL},
+    "lite0_cut_steps_short": {**CUT, "head": SEARCHED, "phases": [STEPS, SHORT], "train": CAREFUL},
 }
 SMALL_ARMS = tuple(name for name, arm in ARMS.items() if arm["backbone"] == "mobilenet_025")
 LITE_ARMS = ("lite0_solved", "lite0_solved_all")
-CUT_ARMS = ("lite0_cut_solved", "lite0_cut_whole", "lite0_cut_steps_whole")
+CUT_ARMS = ("lite0_cut_solved", "lite0_cut_whole", "lite0_cut_steps_whole", "lite0_cut_steps_short")
 
 
 def faint(contrast: float) -> dict[str, Any]:
@@ -104,6 +106,7 @@ PAIRS = (  # reference, arm
     ("lite0_solved", "lite0_whole"),
     ("lite0_cut_solved", "lite0_cut_whole"),
     ("lite0_cut_solved", "lite0_cut_steps_whole"),
+    ("lite0_cut_solved", "lite0_cut_steps_short"),
 )
 
 

@@ -594,7 +594,7 @@ def test_the_door_starts_without_tensorflow_and_mlflow() -> None:
 
 def test_the_recipe_that_the_readme_shows_holds() -> None:
     shown = (ROOT / "README.md").read_text().split("```yaml\n")[1].split("```")[0]
-    params = check_params(merge(WRITTEN, yaml.safe_load(shown)))
+    params = check_params(merge(yaml.safe_load((ROOT / "params.yaml").read_text()), yaml.safe_load(shown)))
     assert list(params.acquire.sources) == params.prepare.sources == ["covid", "clinic"]
     assert list(class_names(params.prepare.labels)) == ["covid", "other"]
 
