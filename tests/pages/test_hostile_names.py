@@ -41,7 +41,7 @@ def make_comparison(folder: Path) -> str:
 
     def spoil(arm: ArmSummary) -> ArmSummary:
         values = [(name, name, "params") for name in HOSTILE]
-        words = dict.fromkeys(("backbone", "weights", "best_epoch", "decision"), HOSTILE[1])
+        words = dict.fromkeys(("backbone", "weights", "kept", "decision"), HOSTILE[1])
         return dataclasses.replace(arm, values=values, notes=list(HOSTILE), phases=list(HOSTILE), **words)
 
     facts = [(name, name) for name in HOSTILE]

@@ -42,6 +42,7 @@ SOUTH = {
     "size": 64,
     "seed": 77,
     "findings": FINDINGS,
+    "contrast": 1.0,
     "shortcut": SHORTCUT,
     "hospitals": ["south"],
 }
