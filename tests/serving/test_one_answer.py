@@ -194,4 +194,4 @@ def test_a_registered_model_of_bytes_has_the_tags_and_the_alias_of_the_other(tra
     one, other = (client.get_model_version_by_alias(name, "baseline") for name in ("hilum", "hilum-films"))
     assert one.run_id == other.run_id and one.tags == other.tags
     outputs = client.get_run(one.run_id).outputs.model_outputs
-    assert [client.get_logged_model(output.model_id).name for output in outputs] == ["model"]
+    assert [client.get_logged_model(output.model_id).name for output in outputs] == ["baseline"]
