@@ -121,7 +121,7 @@ def test_every_interval_says_its_own_level_and_the_commit_what_was_changed(proje
     told = {name: set(re.findall(r"[\d.]+ % interval", part)) for name, part in parts.items() if "% interval" in part}
     assert told.pop("conclusion") == {"90 % interval"}
     assert told.pop("metrics") == {"95 % interval", "90 % interval"} == told.pop("shortcut_baselines")
-    assert told.pop("classes") == {"95 % interval"} == told.pop("chart-metrics")
+    assert told.pop("classes") == {"95 % interval"} == told.pop("chart-metrics") == told.pop("subgroups")
     assert told.pop("chart-differences") == {"90 % interval"}
     assert told.pop("explanations") == {"99 % interval"} == told.pop("sanity")
     assert told.pop("data") == {"95 % interval", "90 % interval", "99 % interval"} and not told
@@ -156,13 +156,13 @@ def test_nothing_changed_runs_nothing_but_check(project: Project) -> None:
     ("key", "value", "wanted"),
     [
         ("explain.steps", 5, {*(f"{verb}@{arm}" for verb in ("explain", "audit") for arm in ARMS), "compare"}),
-        ("evaluate.bootstrap", 70, {*(f"evaluate@{arm}" for arm in ARMS), "compare"}),
+        ("evaluate.bootstrap", 70, {*(f"{verb}@{arm}" for verb in ("evaluate", "external") for arm in ARMS), "compare"}),
         ("compare.bootstrap", 70, {"compare"}),
         ("tracking.experiment", "elsewhere", set()),
         (
             "arms.finetuned.phases.1.learning_rate",
             5e-4,
-            {*(f"{verb}@finetuned" for verb in ("tune", "train", "evaluate", "explain", "audit")), "compare"},
+            {*(f"{verb}@finetuned" for verb in ("tune", "train", "evaluate", "explain", "audit", "external")), "compare"},
         ),
     ],
 )
