@@ -1,5 +1,6 @@
 """Executors on jobs that cost nothing: the same results in every one, whatever happens to workers."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from counted_jobs import prepare_counting
 
 from hilum.settings.training import Dask
+from hilum.training import executors
 from hilum.training.executors import DEATHS, EXECUTORS
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
@@ -81,6 +83,30 @@ def test_workers_that_are_killed_at_random_instants_change_no_result(executor: s
                     killed += 1
     assert killed == 20
     assert found == {number: number**2 for number in jobs}
+
+
+@pytest.mark.slow
+def test_workers_of_dask_that_are_killed_while_they_start_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dask gives up a worker that ends before it has registered; killed for some seconds, none is left."""
+    monkeypatch.setattr(executors, "SILENCE", 2)
+    jobs, found = {number: {"number": number, "seconds": 0.1} for number in range(12)}, {}
+    with EXECUTORS["dask"](prepare_counting, str(tmp_path), 2, LOCAL) as run_jobs:
+        for number, result in run_jobs(jobs):
+            found[number] = result
+            if len(found) == 2:
+                kill_all(4)
+    assert found == {number: number**2 for number in jobs}
+
+
+def kill_all(seconds: float) -> None:
+    """Kill every worker as it comes, for so long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for child in psutil.Process().children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "spawn_main" in " ".join(child.cmdline()):
+                    child.kill()
+        time.sleep(0.05)
 
 
 def test_a_job_that_ends_every_worker_is_given_up(tmp_path: Path) -> None:

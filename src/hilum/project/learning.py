@@ -42,9 +42,9 @@ def _edge_values(arm: Arm) -> list[dict[str, Any]]:
 def _phase_faults(name: str, number: int, phase: Phase, train: Train) -> list[str]:
     """Faults where a phase ends before its schedule of learning rates does."""
     place, schedule, faults = f"arms.{name}.phases.{number}", train.schedule, []
-    if schedule.warmup and schedule.warmup >= int(phase.epochs):  # type: ignore[arg-type]
+    if schedule.warmup > int(phase.epochs):  # type: ignore[arg-type]
         faults.append(
-            f"schedule.warmup must end within each phase, got {schedule.warmup:g} epochs for {place} of {phase.epochs}; lower it "
+            f"schedule.warmup must be over when a phase ends, got {schedule.warmup:g} epochs for {place} of {phase.epochs}; lower it "
             f"under train or arms.{name}.train, or give the phase more epochs"
         )
     if phase.decay == "plateau" and schedule.plateau_patience >= train.patience:

@@ -24,6 +24,7 @@ Work = Callable[[Any], Any]  # job -> result
 Prepare = Callable[[Any], Work]  # called in a worker with what all jobs share
 RunJobs = Callable[[Mapping[int, Any]], Iterator[tuple[int, Any]]]  # number -> job; results in the order in which they come
 WAIT = 600  # seconds until a queue must have started a worker
+SILENCE = 30  # seconds without a result after which it is asked whether Dask has a worker left
 _ready: dict[str, Work] = {}  # of a worker of Dask: what it was made ready for
 DEATHS = 5  # workers that one job may end before it is given up
 
@@ -63,11 +64,11 @@ def dask(prepare: Prepare, shared: Any, workers: int, where: Dask) -> Iterator[R
     Raises:
         ValueError: several workers in a row ended without a result for the same job, or workers have several threads.
     """
-    from distributed import as_completed
+    from distributed import wait as wait_for
     from distributed.scheduler import KilledWorker
 
     name = uuid.uuid4().hex
-    with _open_client(workers, where) as client:
+    with _open_client(workers, where) as (client, renew):
 
         def run(jobs: Mapping[int, Any]) -> Iterator[tuple[int, Any]]:
             several = {address: count for address, count in client.nthreads().items() if count != 1}
@@ -77,21 +78,31 @@ def dask(prepare: Prepare, shared: Any, workers: int, where: Dask) -> Iterator[R
                 client.submit(_run_job, name, prepare, shared, job, key=f"{name}-{uuid.uuid4().hex}", pure=False): number
                 for number, job in jobs.items()
             }
-            for future in as_completed(list(sent)):
+            left = list(sent)
+            while left:
                 try:
-                    yield sent[future], future.result()
-                except KilledWorker as error:
-                    raise ValueError(
-                        f"a worker must finish its job, but {DEATHS} in a row ended in number {sent[future]} ({error}); raise "
-                        "memory, or use fewer workers"
-                    ) from None
+                    done, others = wait_for(left, timeout=SILENCE, return_when="FIRST_COMPLETED")
+                except TimeoutError:
+                    if not client.nthreads():
+                        renew()
+                    continue
+                left = list(others)
+                for future in done:
+                    try:
+                        yield sent[future], future.result()
+                    except KilledWorker as error:
+                        told = f"a worker must finish its job, but {DEATHS} in a row ended in number {sent[future]} ({error})"
+                        raise ValueError(f"{told}; raise memory, or use fewer workers") from None
 
         yield run
 
 
 @contextmanager
-def _open_client(workers: int, where: Dask) -> Iterator[Any]:
-    """Loopback without keys; beyond it TLS, with keys made for this call or the site's own. The dashboard is on loopback."""
+def _open_client(workers: int, where: Dask) -> Iterator[tuple[Any, Callable[[], None]]]:
+    """A client, and what to call when no worker is left: Dask does not replace one that is killed while it starts.
+
+    Loopback without keys; beyond it TLS, with keys made for this call or the site's own. The dashboard is on loopback.
+    """
     import dask
     from distributed import Client, LocalCluster
     from distributed.security import Security
@@ -104,7 +115,7 @@ def _open_client(workers: int, where: Dask) -> Iterator[Any]:
         if "://" in where.cluster:
             with Client(where.cluster, security=own) as client:
                 client.wait_for_workers(1, timeout=WAIT)
-                yield client
+                yield client, lambda: client.wait_for_workers(1, timeout=WAIT)
             return
         if where.cluster == "local":
             made = LocalCluster(
@@ -124,7 +135,13 @@ def _open_client(workers: int, where: Dask) -> Iterator[Any]:
             )
         with made, Client(made) as client:
             client.wait_for_workers(1, timeout=WAIT)
-            yield client
+
+            def renew() -> None:
+                made.scale(0)
+                made.scale(workers)
+                client.wait_for_workers(1, timeout=WAIT)
+
+            yield client, renew
 
 
 def _run_job(name: str, prepare: Prepare, shared: Any, job: Any) -> Any:

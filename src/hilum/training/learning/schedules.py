@@ -16,8 +16,8 @@ def epoch_rate(phase: Phase, warmup: float, epoch: int) -> float:
     Source: Loshchilov and Hutter 2017, arXiv 1608.03983, without restarts.
     """
     whole = 1.0
-    if phase.decay == "cosine":
-        whole = 0.5 * (1 + math.cos(math.pi * max(0.0, epoch - warmup) / (int(phase.epochs) - warmup)))  # type: ignore[arg-type]
+    if phase.decay == "cosine" and epoch > warmup:
+        whole = 0.5 * (1 + math.cos(math.pi * (epoch - warmup) / (int(phase.epochs) - warmup)))  # type: ignore[arg-type]
     return float(phase.learning_rate) * whole  # type: ignore[arg-type]
 
 
