@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from stepping import NETWORK, SOLVED
 
 from project import SMALL, Project, make_project
 
@@ -58,7 +59,7 @@ def real(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
             "prepare.sources": ["kermany"],
             "prepare.labels": CLASSES,
             "pretrain.source": "kermany",
-            "arms.baseline.weights": weights,
+            "arms.baseline": {**NETWORK, "weights": weights, "phases": [SOLVED]},
             "arms.finetuned.weights": weights,
         }
     )

@@ -48,7 +48,7 @@ def test_a_warm_up_must_end_within_each_phase() -> None:
     assert faults(schedule={"warmup": 12}) == [], "it ends with the phase"
     (told,) = faults(schedule={"warmup": 12.5})
     assert told.startswith("schedule.warmup must be over when a phase ends, got 12.5 epochs for arms.finetuned.phases.1 of 12;")
-    longer = faults(schedule={"warmup": {"low": 0, "high": 15, "start": 1}})
+    longer = faults(schedule={"warmup": {"low": 0, "high": 16, "start": 1}})
     assert len(longer) == 2, "of both phases, at the end of the space"
 
 
