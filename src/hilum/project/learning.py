@@ -44,8 +44,8 @@ def _phase_faults(name: str, number: int, phase: Phase, train: Train) -> list[st
     place, schedule, faults = f"arms.{name}.phases.{number}", train.schedule, []
     if schedule.warmup > int(phase.epochs):  # type: ignore[arg-type]
         faults.append(
-            f"schedule.warmup must be over when a phase ends, got {schedule.warmup:g} epochs for {place} of {phase.epochs}; lower it "
-            f"under train or arms.{name}.train, or give the phase more epochs"
+            f"schedule.warmup must be over when a phase ends, got {schedule.warmup:g} epochs for {place} of {phase.epochs}; "
+            f"lower it under train or arms.{name}.train, or give the phase more epochs"
         )
     if phase.decay == "plateau" and schedule.plateau_patience >= train.patience:
         faults.append(
