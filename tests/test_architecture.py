@@ -46,7 +46,8 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
     ],
     "pages": [{""}, {"data_report"}, {"chart_script", "film_pictures", "levels", "templates"}, {"numbers"}],
     "settings": [
-        *({"roots"}, {"params"}, {"meaning", "training_faults"}, {"training", "explain", "sources", "errors"}, {"schema"}),
+        *({"roots"}, {"params"}, {"meaning", "training_faults"}, {"tune"}, {"training", "explain", "sources", "errors"}),
+        {"schema"},
         {"search_space", "yaml_text"},
     ],
     "training": [{""}, {"searching", "learning"}],
@@ -78,7 +79,14 @@ NOT_IN_TRAINING = (  # what no edit of may train a model anew
     "project",
 )
 EXEMPT = {  # decide no result, so an edit re-runs nothing
-    *("settings/params.py", "settings/training.py", "settings/explain.py", "settings/sources.py", "settings/errors.py"),
+    *(
+        "settings/params.py",
+        "settings/training.py",
+        "settings/tune.py",
+        "settings/explain.py",
+        "settings/sources.py",
+        "settings/errors.py",
+    ),
     *("settings/roots.py", "settings/schema.py", "settings/training_faults.py", "settings/yaml_text.py"),
     *("settings/search_space.py", "workspace.py", "cli.py", "runs.py", "progress.py"),
     *(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "tracking").glob("*.py")),
@@ -277,7 +285,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     ),
     "settings/test_params.py": (
         *("settings/errors.py", "settings/meaning.py", "settings/search_space.py", "settings/sources.py"),
-        *("settings/training.py", "settings/training_faults.py"),
+        *("settings/training.py", "settings/training_faults.py", "settings/tune.py"),
     ),
     "doctor/test_registry.py": (
         *("doctor/environment.py", "doctor/finding.py", "doctor/inputs.py", "doctor/interruptions.py", "doctor/machine.py"),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from hilum.settings.training import Tune
+from hilum.settings.tune import Tune
 from hilum.training.searching.pruning import Ask, Outcome, run_trial
 from hilum.training.searching.search import RunBatch
 

@@ -11,7 +11,7 @@ import pytest
 from counted_jobs import prepare_counting
 from pydantic import ValidationError
 
-from hilum.settings.training import Dask
+from hilum.settings.tune import Dask
 from hilum.training.executors import EXECUTORS
 
 SBATCH = """#!/bin/bash

@@ -67,6 +67,7 @@ DECIDE_NOTHING = {  # imported by what makes them, and in no list -> why
     "data/splits.py": "draws parts and folds, which the keys hold as they were drawn",
     "settings/params.py": "which values are legal; the keys hold the values",
     "settings/training.py": "the same",
+    "settings/tune.py": "the same",
     "settings/training_faults.py": "the same",
     "settings/sources.py": "the same",
     "settings/explain.py": "the same",

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from counted_jobs import prepare_counting
 
-from hilum.settings.training import Dask
+from hilum.settings.tune import Dask
 from hilum.training import executors
 from hilum.training.executors import DEATHS, EXECUTORS
 

@@ -12,8 +12,9 @@ from hilum.settings.explain import PREDICTED, TRUE, Explain
 from hilum.settings.meaning import EXCLUDED, check_spaces, class_names, pretrained_backbones
 from hilum.settings.search_space import Count, Name, Section, Seed, Share
 from hilum.settings.sources import ExternalSource, Source
-from hilum.settings.training import Arm, Pretrain, Train, Tune
+from hilum.settings.training import Arm, Pretrain, Train
 from hilum.settings.training_faults import find_imbalance_faults, find_output_faults, find_stepping_faults
+from hilum.settings.tune import Tune
 from hilum.settings.yaml_text import read_yaml
 
 

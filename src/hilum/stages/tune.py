@@ -20,7 +20,8 @@ from hilum.runs import code_tags, log_search
 from hilum.settings.meaning import name_weights, spaces
 from hilum.settings.params import Params, find_arm, read_params
 from hilum.settings.search_space import Choices, Range
-from hilum.settings.training import Arm, Phase, Tune
+from hilum.settings.training import Arm, Phase
+from hilum.settings.tune import Tune
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
 from hilum.tracking.store import Store

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hilum.progress import lines_to, say
-from hilum.settings.training import Dask
+from hilum.settings.tune import Dask
 
 Work = Callable[[Any], Any]  # job -> result
 Prepare = Callable[[Any], Work]  # called in a worker with what all jobs share

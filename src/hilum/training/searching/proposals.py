@@ -8,7 +8,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hilum.settings.meaning import draw_order, is_searched
-from hilum.settings.training import Tune
+from hilum.settings.tune import Tune
 from hilum.training.searching.pruning import Ask, Outcome, Past, Values
 from hilum.training.searching.samplers import EXHAUSTIVE, Spaces, make_pruner, make_sampler, suggest
 

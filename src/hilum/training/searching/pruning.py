@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState, create_trial
 
-from hilum.settings.training import Tune
+from hilum.settings.tune import Tune
 from hilum.training.searching.samplers import make_pruner
 
 Values = dict[str, Any]

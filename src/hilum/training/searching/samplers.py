@@ -14,7 +14,7 @@ from optuna.samplers import BaseSampler
 
 from hilum.settings.meaning import is_whole
 from hilum.settings.search_space import Choices, Range
-from hilum.settings.training import Tune
+from hilum.settings.tune import Tune
 
 Spaces = Mapping[str, Range | Choices]
 

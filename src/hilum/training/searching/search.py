@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hilum.ownership import Owner
 from hilum.settings.search_space import Choices, Range
-from hilum.settings.training import Tune
+from hilum.settings.tune import Tune
 from hilum.training.searching.proposals import HISTORY, METRICS, NUMBER, Proposals, find_front, pick_from_front
 from hilum.training.searching.pruning import Ask, Outcome, Values
 from hilum.training.searching.samplers import most_trials

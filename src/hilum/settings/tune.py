@@ -1,0 +1,97 @@
+"""The section `tune` of params.yaml: how a search draws, judges and runs its trials."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+
+from hilum.settings.search_space import Count, Section, Seed
+from hilum.settings.training import Amount, Repeats
+
+QUEUES = ("local", "slurm", "pbs", "lsf", "sge")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Dask(Section):
+    """Where Dask's workers run. memory: of each; job: what dask-jobqueue takes besides; tls: files of the site's own keys."""
+
+    cluster: str
+    memory: str
+    job: dict[str, bool | int | float | str | list[str]]
+    tls: dict[Literal["ca", "certificate", "key"], str]
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "Dask":
+        address = self.cluster if "://" in self.cluster else ""
+        if not address and self.cluster not in QUEUES:
+            raise ValueError(
+                f"cluster must be one of {', '.join(QUEUES)} or the address of a scheduler such as tls://host:8786, got "
+                f"{self.cluster!r}"
+            )
+        if address and urlsplit(address).hostname not in LOOPBACK and (not address.startswith("tls://") or len(self.tls) < 3):
+            raise ValueError(
+                f"a scheduler of another machine must be reached by TLS, got {address} and tls with "
+                f"{', '.join(self.tls) or 'nothing'}; write tls://host:port, and tls: {{ca: FILE, certificate: FILE, key: FILE}}"
+            )
+        return self
+
+
+class Tune(Section):
+    """A search. executor, workers: who runs it, which decides no result. threads: of each worker, which decide the last bits."""
+
+    trials: Annotated[int, Field(ge=0)]
+    minutes: Amount
+    metric: str | Annotated[list[str], Field(min_length=1)]
+    sampler: Literal["tpe", "cmaes", "random", "grid", "brute_force", "gp"]
+    sampler_startup: Annotated[int, Field(ge=1)]
+    grid: Annotated[int, Field(ge=2, le=1000)]
+    pruner: Literal["none", "median", "hyperband", "wilcoxon"]
+    startup_trials: Annotated[int, Field(ge=1)]
+    batch: Count
+    repeats: Repeats
+    folds: Annotated[int, Field(ge=0, le=20)]
+    executor: Literal["serial", "processes", "dask"]
+    dask: Dask
+    workers: Annotated[int, Field(ge=1, le=1000)]
+    threads: Annotated[int, Field(ge=0)]
+    seed: Seed
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that are searched by; the first one selects the epoch of a trial."""
+        return [self.metric] if isinstance(self.metric, str) else self.metric
+
+    @property
+    def parts(self) -> int:
+        """How many trainings a trial consists of."""
+        return max(self.repeats, self.folds)
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "Tune":
+        faults, many = [], len(self.metrics) > 1
+        if len(set(self.metrics)) < len(self.metrics):
+            faults.append(f"tune.metric must name each metric once, got {self.metrics}")
+        if many and self.pruner != "none":
+            faults.append(f"tune.pruner must be none for several metrics, got {self.pruner}: none of them alone ends a trial")
+        if many and self.sampler == "cmaes":
+            faults.append("tune.sampler cmaes searches by one metric, got several; name one, or choose tpe, random or gp")
+        if self.folds == 1 or (self.folds and self.repeats > 1):
+            faults.append(
+                f"tune.folds must be 0 (the validation part) or 2 and more with tune.repeats 1, got folds {self.folds} and "
+                f"repeats {self.repeats}; choose one of the two"
+            )
+        if self.pruner == "wilcoxon" and self.parts < 3:
+            faults.append(
+                "tune.pruner wilcoxon compares trials fold by fold or repeat by repeat, so tune.folds or tune.repeats must be 3 "
+                f"or more, got {self.folds} and {self.repeats}; raise one, or choose median"
+            )
+        if self.executor == "serial" and self.workers > 1:
+            faults.append(f"tune.workers must be 1 for tune.executor serial, got {self.workers}; choose processes or dask")
+        if self.executor != "serial" and not self.threads:
+            faults.append(
+                f"tune.threads must be a number for tune.executor {self.executor}, got 0, one for each processor, which would "
+                "depend on the worker's machine; write 1"
+            )
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
