@@ -143,7 +143,7 @@ def test_each_reason_is_told_with_both_values(ran: Project, tmp_path: Path) -> N
     write(made, {**VALUES, "train": {"seed": 1, "epochs": 3}}, {"sources": {"phantom": "c", "other": "b"}})
     why = {one.words: one.why for one in plan(made)}
     assert why["acquire phantom"] == ("films.txt changed", "data/facts.json: sources.phantom a -> c")
-    assert why["train"] == ("train .epochs 2 -> 3",)
+    assert why["train"] == ("train.epochs 2 -> 3",)
     assert why["split"] == ("if the results of acquire phantom, acquire other come out different",)
 
 
@@ -177,3 +177,9 @@ def test_a_dry_run_of_the_real_pipeline_writes_nothing(tmp_path: Path) -> None:
     assert state_of(made.root) == before, "and nothing below .dvc, .git and .hilum"
     assert "acquire phantom-findings" not in lines and "  acquire phantom runs: it has not run yet" in lines
     assert "stages would run besides check" in lines
+    made.run(sys.executable, "-m", "dvc", "repro", "-q", "acquire@phantom")
+    made.set({"acquire.sources.phantom.seed": 5})
+    lines = made.hilum("check", "--dry-run").stdout
+    told = " ".join(lines.split())
+    assert re.search(r"acquire phantom runs: .*seed 1 -> 5 \(last time \d+ s, 150 rows, [\d.]+ [kM]B\)", told), told
+    assert re.search(r"\d+ stages would run besides check, about \d+ s and [\d.]+ [kM]B; \d+ have no earlier run", told), told

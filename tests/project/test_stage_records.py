@@ -27,11 +27,11 @@ def test_a_stage_tells_what_it_read_and_wrote_and_how_long_it_took(
     assert main(["acquire", "--source", "phantom"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"  check: wrote data/facts\.json \(1 file, \d+ B\) in \d+ s", lines[1])
-    assert re.fullmatch(r"  acquire phantom: wrote data/raw/phantom \(\d+ files, [\d.]+ [kM]B\) in \d+ s", lines[-1])
+    assert re.fullmatch(r"  acquire phantom: wrote data/raw/phantom \(\d+ files, 60 rows, [\d.]+ [kM]B\) in \d+ s", lines[-1])
     record = read_record(project, "acquire", "phantom")
     assert record is not None and not record.of_copy
     files = [path for path in project.raw("phantom").rglob("*") if path.is_file()]
-    assert (record.files, record.size) == (len(files), sum(path.stat().st_size for path in files))
+    assert (record.files, record.size, record.rows) == (len(files), sum(path.stat().st_size for path in files), 60)
     told = keep_record("split", {}, 75.4)
     assert re.fullmatch(r"split: read \d+ files \(.*\), wrote data/split \(0 files, 0 B\) in 1 min 15 s", told[0])
 

@@ -124,7 +124,8 @@ def _changed_params(dep: Any, facts: Mapping[str, Any]) -> Iterator[str]:
         now, told = {key: _look_up(values, key) for key in dep.params}, str
     for key in dep.params:
         if before.get(key) != now[key]:
-            yield f"{told(key)} {_difference(before.get(key), now[key])}"
+            difference = _difference(before.get(key), now[key])
+            yield f"{told(key)}{'' if difference.startswith('.') else ' '}{difference}"
 
 
 def _difference(before: Any, now: Any) -> str:

@@ -1,5 +1,6 @@
 """What each stage of the pipeline read and wrote, and how long it took: a line at its end, and a record for later estimates."""
 
+import csv
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -19,13 +20,19 @@ FOLDER = "stages"  # below .hilum: a small file per stage, of its last run
 @dataclass(frozen=True)
 class StageRecord:
     """The last run of a stage. seconds: from its start to its end; files, size: what it wrote, in bytes; of_copy: in a copy of
-    the project with other parameters."""
+    the project with other parameters; rows: of all tables among what it wrote."""
 
     seconds: float
     files: int
     size: int
     ended: str
     of_copy: bool = False
+    rows: int = 0
+
+    @property
+    def wrote(self) -> str:
+        """`1,500 rows, 24 MB`; without rows where it wrote no table."""
+        return f"{tell_rows(self.rows)}{tell_bytes(self.size)}"
 
 
 def keep_record(verb: str, chosen: Mapping[str, Any], seconds: float) -> list[str]:
@@ -71,17 +78,32 @@ def measure(paths: Iterable[Path]) -> tuple[int, int]:
     return files, size
 
 
+def count_rows(paths: Iterable[Path]) -> int:
+    """The rows of all tables (CSV) at and below these paths, without headers."""
+    rows = 0
+    for path in paths:
+        for table in sorted(path.rglob("*.csv")) if path.is_dir() else [path] if path.suffix == ".csv" else []:
+            with suppress(OSError, ValueError, csv.Error), table.open(newline="", encoding="utf-8") as stream:
+                rows += max(0, sum(1 for _ in csv.reader(stream)) - 1)
+    return rows
+
+
+def tell_rows(rows: int) -> str:
+    return f"{rows:,} row{'s' * (rows != 1)}, " if rows else ""
+
+
 def _measure(one: Making, workspace: Workspace, seconds: float) -> StageRecord:
     files, size = measure(workspace.root / out for out in one.outs)
     now = datetime.now().astimezone().isoformat(" ", "seconds")
-    return StageRecord(round(seconds, 1), files, size, now, workspace.root != workspace.home)
+    rows = count_rows(workspace.root / out for out in one.outs)
+    return StageRecord(round(seconds, 1), files, size, now, workspace.root != workspace.home, rows)
 
 
 def _tell(one: Making, record: StageRecord, workspace: Workspace) -> str:
     read, read_size = measure(workspace.root / dep for dep in one.deps)
     inputs = f"read {read} files ({tell_bytes(read_size)}), " if one.deps else ""
     files = "1 file" if record.files == 1 else f"{record.files} files"
-    wrote = f"wrote {', '.join(one.outs)} ({files}, {tell_bytes(record.size)})"
+    wrote = f"wrote {', '.join(one.outs)} ({files}, {record.wrote})"
     return f"{' '.join((one.stage, one.item)).strip()}: {inputs}{wrote} in {tell_seconds(record.seconds)}"
 
 

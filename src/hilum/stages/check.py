@@ -47,7 +47,7 @@ def plan(params: Params, workspace: Workspace) -> dict[str, Any]:
         planned = plan_stages(workspace, gather_facts(params, workspace, memory))
     later = [one for one in planned if one.kind in (RUNS, MAY)]
     for one in planned:
-        last = f" (last time {tell_seconds(one.record.seconds)}, {tell_bytes(one.record.size)})" if one.record else ""
+        last = f" (last time {tell_seconds(one.record.seconds)}, {one.record.wrote})" if one.record else ""
         more = f"; and {len(one.why) - SHOWN} more reasons" if len(one.why) > SHOWN else ""
         say_wrapped(f"{one.words} {one.kind}: ", f"{'; '.join(one.why[:SHOWN])}{more}{last}")
     count = f"{len(later)} stage{'s' * (len(later) > 1)} would run besides check"
