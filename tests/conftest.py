@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,27 @@ def shared() -> Path:
 @pytest.fixture(autouse=True)
 def same_environment() -> Iterator[None]:
     """What a test, or MLflow in it, writes into the environment ends with the test."""
+    with _kept_environment():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+    """What the making of a module's or the session's fixture writes there ends with the making: MLflow names its last store."""
+    if fixturedef.scope == "function":
+        return (yield)
+    with _kept_environment():
+        return (yield)
+
+
+@contextlib.contextmanager
+def _kept_environment() -> Iterator[None]:
     before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @pytest.fixture(scope="session")
