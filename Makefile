@@ -18,7 +18,7 @@ test: $(VENV)/dev
 	ruff check
 	ruff format --check
 	mypy
-	python -m pytest
+	python -m pytest -n 2 --dist loadfile  # all tests of a file in one process
 
 ui: $(VENV)/ready
 	python src/hilum ui

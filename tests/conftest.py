@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,14 @@ from hilum.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
 FILMS = 60
+
+
+def pytest_collection_finish() -> None:
+    """TensorFlow's threads are set once, before any test starts it; tests without TensorFlow do not import it for that."""
+    if "tensorflow" in sys.modules:
+        from hilum.training.learning.fit import begin_training
+
+        begin_training(0)
 
 
 @pytest.fixture(scope="session")

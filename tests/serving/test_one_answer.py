@@ -28,10 +28,7 @@ from hilum.results import read_json
 from hilum.settings.params import read_params
 from hilum.stages import acquire, check, evaluate, prepare, split, train, tune
 from hilum.tracking.opening import open_store
-from hilum.training.learning.fit import begin_training
 from hilum.workspace import Workspace
-
-begin_training(0)  # while tests are collected, before any of them starts TensorFlow: its threads are set once
 
 CLASSES = ("normal", "ill")
 IN_PROCESS, EXPORTED = 1e-5, 1e-4

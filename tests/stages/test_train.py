@@ -29,13 +29,11 @@ from hilum.stages.train import answer_prevalence, tell_balance, write_training
 from hilum.stages.tune import fixed_part
 from hilum.training.learning.arms import read_logits, scale_logits
 from hilum.training.learning.convex import PENALTIES
-from hilum.training.learning.fit import Fitted, begin_training
+from hilum.training.learning.fit import Fitted
 from hilum.training.learning.imbalance import STRATEGIES
 from hilum.training.searching.search import study_name
 from hilum.training.task import file_digest, logged_params, origins, params_of
 from hilum.workspace import Workspace
-
-begin_training(0)  # while tests are collected, before any of them starts TensorFlow: its threads are set once
 
 CLASSES = ["normal", "viral"]
 CLASSES3 = ["normal", "bacterial", "viral"]

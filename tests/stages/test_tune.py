@@ -19,11 +19,8 @@ from hilum.settings.params import Params, check_params, read_params
 from hilum.settings.training import ArmTrain
 from hilum.stages import check, tune
 from hilum.tracking.opening import open_store
-from hilum.training.learning.fit import begin_training
 from hilum.training.searching.search import study_name
 from hilum.workspace import Workspace
-
-begin_training(0)  # while tests are collected, before any of them starts TensorFlow: its threads are set once
 
 VERSIONS = {"data": "a", "split": "b"}
 

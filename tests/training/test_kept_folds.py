@@ -14,10 +14,7 @@ from hilum.records import Predictions
 from hilum.results import folder_digest
 from hilum.stages import check, crossvalidate, split, tune
 from hilum.training.kept_folds import KeptFolds, keep_folds
-from hilum.training.learning.fit import begin_training
 from hilum.workspace import Workspace
-
-begin_training(0)  # while tests are collected, before any of them starts TensorFlow: its threads are set once
 
 CLASSES = ("normal", "viral")
 PREDICTIONS = Predictions(

@@ -20,10 +20,7 @@ from hilum.results import file_sha256, folder_digest, read_json, read_prediction
 from hilum.settings.params import read_params
 from hilum.stages import check, evaluate, train, tune
 from hilum.training.kept_repeats import keep_repeats
-from hilum.training.learning.fit import begin_training
 from hilum.workspace import Workspace
-
-begin_training(0)  # while tests are collected, before any of them starts TensorFlow: its threads are set once
 
 CLASSES = ("normal", "bacterial", "viral")
 PHASE = {"unfreeze": "head", "epochs": 2, "learning_rate": 0.01, "decay": "none", "batch_norm": "auto"}
