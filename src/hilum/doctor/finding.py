@@ -10,8 +10,6 @@ from hilum.doctor.processes import Process, list_processes, runs
 from hilum.settings.params import Params, read_params
 from hilum.workspace import Workspace
 
-JOURNALS = ("-journal", "-wal", "-shm")
-
 
 def remove(path: Path) -> str:
     """Delete a file or a folder; returns what was done, in words."""
@@ -66,17 +64,3 @@ class Project:
         """Living processes in this project's folder that run one of these programs; those that look only are left out."""
         here = [one for one in self.processes if one.is_in(self.workspace.home) and "doctor" not in one.command.split()]
         return [one for one in here if runs(one.command, *programs)]
-
-    def set_aside(self, path: Path) -> Path:
-        """Move a file below `.hilum/set_aside`, under its name and the first free number; returns its new path.
-
-        The journals of a database go along: SQLite would play them into another database of that name.
-        """
-        room, number = self.workspace.cache / "set_aside", 1
-        room.mkdir(parents=True, exist_ok=True)
-        while (kept := room / f"{path.name}-{number}").exists():
-            number += 1
-        for journal in JOURNALS:
-            if (beside := path.with_name(path.name + journal)).is_file():
-                beside.rename(kept.with_name(kept.name + journal))
-        return path.rename(kept)

@@ -1,19 +1,12 @@
 """What DVC keeps: dvc.yaml, dvc.lock, its settings and its cache."""
 
 import configparser
-import re
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from hilum.doctor.finding import Examined, Project
-
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
-CONFLICT = ("<<<<<<< ", ">>>>>>> ")  # what git leaves of two versions that it cannot join
+from hilum.project.dvc_lock import LOADER, find_lock_fault, find_whole_lock, is_conflict, restore_lock
 
 
 def examine_pipeline(project: Project) -> Examined:
@@ -43,65 +36,20 @@ def _examine_lock(project: Project, found: Examined) -> None:
         found.facts.append("no dvc.lock: nothing has run yet")
         return
     text = file.read_text(errors="replace")
-    if any(line.startswith(CONFLICT) for line in text.splitlines()):
+    if is_conflict(text):
         found.add(
             "dvc.lock holds two versions that git could not join",
             "take one, then let DVC run what differs: git checkout --ours dvc.lock && dvc repro",
         )
     elif fault := find_lock_fault(text):
-        kept = _committed_lock(project)
-        source = "git checkout dvc.lock" if kept else "mv dvc.lock dvc.lock.broken"
+        whole, _ = find_whole_lock(project.workspace)
         found.add(
             f"dvc.lock must be what DVC wrote, got a file that {fault}: a run was ended while DVC wrote it, and "
             "every call of DVC fails",
-            f"{source} && dvc repro (what has run before comes from DVC's cache)",
-            lambda: _restore_lock(project, file, kept),
+            f"hilum check ({f'puts {whole} in its place' if whole else 'sets it aside'}) && dvc repro (what has run before comes "
+            "from DVC's cache)",
+            lambda: f"dvc.lock: {restore_lock(project.workspace)}: run `dvc repro`",
         )
-
-
-def find_lock_fault(text: str) -> str:
-    """What keeps DVC from reading a dvc.lock, or shows that it was cut; empty where nothing does."""
-    if not text.strip():
-        return "is empty"
-    try:
-        written = yaml.load(text, LOADER)
-    except yaml.YAMLError as error:
-        return f"is no YAML ({' '.join(str(error).split())[:120]})"
-    if not isinstance(written, dict) or not isinstance(written.get("stages"), dict) or str(written.get("schema")) != "2.0":
-        return "holds no stages"
-    for name, stage in written["stages"].items():
-        if not isinstance(stage, dict) or not isinstance(stage.get("cmd"), str | list):
-            return f"holds no command of {name}"
-        for entry in _entries(stage):
-            if not isinstance(entry, dict) or not isinstance(entry.get("path"), str) or None in entry.values():
-                return f"holds an incomplete entry of {name}"
-            if not MD5.fullmatch(str(entry.get("md5"))):
-                return f"holds an entry of {name} without its hash"
-        params = stage.get("params", {})
-        if not isinstance(params, dict) or not all(isinstance(values, dict) for values in params.values()):
-            return f"holds no values of {name}"
-    return ""
-
-
-def _entries(stage: dict[str, Any]) -> Iterator[Any]:
-    for part in ("deps", "outs"):
-        listed = stage.get(part, [])
-        yield from listed if isinstance(listed, list) else [None]
-
-
-def _committed_lock(project: Project) -> str:
-    """The last commit's dvc.lock if it can be read, else an empty text."""
-    command = ["git", "-C", str(project.workspace.root), "show", "HEAD:./dvc.lock"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return answer.stdout if answer.returncode == 0 and not find_lock_fault(answer.stdout) else ""
-
-
-def _restore_lock(project: Project, file: Path, kept: str) -> str:
-    broken = project.set_aside(file)
-    if kept:
-        file.write_text(kept)
-    what = "that of the last commit is back" if kept else "DVC writes a new one"
-    return f"the broken dvc.lock is {broken}; {what}: run `dvc repro`"
 
 
 def _examine_settings(project: Project, found: Examined) -> None:

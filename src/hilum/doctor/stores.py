@@ -9,6 +9,7 @@ from hilum.addresses import mask
 from hilum.doctor.finding import Examined, Project
 from hilum.doctor.processes import has_open
 from hilum.ownership import has_ended
+from hilum.project.set_aside import set_aside
 from hilum.settings.params import Tracking
 from hilum.tracking.left_runs import OTHER_VERSION, LeftRun, database_of, end_runs, find_store_fault, list_running
 from hilum.tracking.opening import store_uri
@@ -37,7 +38,7 @@ def examine_store(project: Project) -> Examined:
         found.add(
             f"the tracking store {file} must be a database of MLflow, but it {fault}",
             f"mkdir broken && mv {file}* broken/ && hilum publish (which adds every run that results/ holds)",
-            lambda: f"{file} is moved to {project.set_aside(file)}: run `hilum publish`",
+            lambda: f"{file} is moved to {set_aside(file, project.workspace.cache)}: run `hilum publish`",
         )
     elif fault:
         found.add(
@@ -86,7 +87,7 @@ def examine_studies(project: Project) -> Examined:
         found.add(
             f"{file} must hold Optuna's studies, got what cannot be read ({error})",
             f"mkdir broken && mv {file}* broken/ (searches begin anew)",
-            lambda: f"{file} is moved to {project.set_aside(file)}: searches begin anew",
+            lambda: f"{file} is moved to {set_aside(file, project.workspace.cache)}: searches begin anew",
         )
         return found
     if left:

@@ -10,6 +10,7 @@ from typing import Any
 from hilum.data.fingerprints import fingerprint, hash_files
 from hilum.models.packaged_weights import hash_packaged
 from hilum.progress import bar, say, say_wrapped, tell_bytes, tell_seconds
+from hilum.project.dvc_lock import keep_lock
 from hilum.project.faults import KNOWN_WEIGHTS, find_faults, find_missing, packaged_weights
 from hilum.project.plan import MAY, RUNS, Planned, plan_stages
 from hilum.results import file_sha256, folder_digest, write_json
@@ -32,6 +33,7 @@ def run(dry_run: bool = False) -> dict[str, Any]:
     tell_equal_repeats(params)
     if dry_run:
         return plan(params, workspace)
+    keep_lock(workspace)
     set_unlisted_folds_aside(params, workspace)
     facts = gather_facts(params, workspace, workspace.hashes)
     write_json(workspace.facts, facts)

@@ -16,6 +16,7 @@ from typing import Any
 from hilum.masked_output import MaskedProgram
 from hilum.progress import say
 from hilum.project.clone import check_store_place, complete_history, fetched_from, is_fetched
+from hilum.project.dvc_lock import keep_lock
 from hilum.project.faults import find_faults, find_missing
 from hilum.project.overrides import apply_overrides, choose_roots, list_changes
 from hilum.project.publication import print_headline, publish
@@ -49,12 +50,14 @@ def run_pipeline(workspace: Workspace, recipe: str, set: str, named: list[str]) 
         told = "\n".join(f"  {fault}" for fault in faults)
         hint = f"\n{workspace.root} is a copy for this run only: name films and weights by full paths" if fetched else ""
         raise ValueError(f"params.yaml with the overrides is not valid:\n{told}{hint}")
+    keep_lock(workspace)
     changes = list_changes(written, wanted)
     address, commit = fetched_from(workspace.root) if fetched else ("", "")
     if changes or roots or address:  # else `dvc repro`, which the descriptions of runs name by default
         os.environ[COMMAND] = command_of(recipe, set, named, address, commit, params.tracking.experiment)
     if not changes and not roots:
         call_dvc(["repro"], workspace)
+        keep_lock(workspace)
         publish(workspace, params)
         print_headline(workspace, params)
         return

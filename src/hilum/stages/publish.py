@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hilum.project.dvc_lock import keep_lock
 from hilum.project.publication import print_headline, publish
 from hilum.settings.params import read_params
 from hilum.workspace import find_workspace
@@ -10,5 +11,6 @@ from hilum.workspace import find_workspace
 def run() -> None:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
+    keep_lock(workspace)
     publish(workspace, params)
     print_headline(workspace, params)
