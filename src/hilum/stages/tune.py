@@ -15,7 +15,7 @@ from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.evaluation.scoring.metrics import higher_is_better
 from hilum.ownership import Owner
 from hilum.progress import bar, say, steps
-from hilum.results import base_tags, digest, epoch_metrics, flatten, read_json, write_json, write_table
+from hilum.results import base_tags, digest, epoch_metrics, file_sha256, flatten, read_json, write_json, write_table
 from hilum.runs import code_tags, log_search
 from hilum.settings.meaning import name_weights, spaces
 from hilum.settings.params import Params, find_arm, read_params
@@ -160,6 +160,7 @@ def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: W
     """All that decides the result of a trial of the arm of that name with given values."""
     arm, weights = params.arms[name], weights_digest(params, name, workspace)
     own = arm.train.model_dump(exclude={"repeats"}) if arm.train else {}  # a trial is not repeated
+    linked = {"linked_patients": file_sha256(workspace.prepared / "linked_patients.csv")} if params.tune.folds else {}
     return {
         "arm or its spaces": {
             **arm.model_dump(),
@@ -172,7 +173,7 @@ def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: W
         ),
         "settings of tune": params.tune.model_dump(exclude={"trials", "minutes", *DECIDE_NOTHING}),
         "threads": params.tune.threads or usable_processors(),
-        "films or split": versions,
+        "films or split": {**versions, **linked},
         "first weights": weights,
         "code or libraries": made_by(TRIAL_CODE, TRIAL_LIBRARIES),
     }
