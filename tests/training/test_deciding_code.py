@@ -58,6 +58,7 @@ DECIDE_NOTHING = {  # imported by what makes them, and in no list -> why
     "records.py": "names of columns, types of arrays",
     "progress.py": "what a person sees meanwhile",
     "workspace.py": "where files lie",
+    "processors.py": "the keys hold what it finds",
     "ownership.py": "which process searches; the trials are the same",
     "addresses.py": "keeps passwords out of lines",
     "cells.py": "texts of tables as they were before they were written; the keys hold the films, labels and parts that they name",
