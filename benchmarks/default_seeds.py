@@ -52,7 +52,6 @@ STEPS = {
 }
 UPPER = {"unfreeze": 6, "epochs": 12, "learning_rate": 1e-3, "decay": "cosine", "batch_norm": "auto"}
 RATES = {"low": 3e-4, "high": 3e-3, "log": True, "start": 1e-3}
-ALL = {**UPPER, "unfreeze": "all", "epochs": 3, "learning_rate": 4e-4}
 SEARCHED = {"dropout": {"low": 0.0, "high": 0.5, "start": 0.2}, "weight_decay": 1e-4}
 FIXED = {"dropout": 0.2, "weight_decay": 1e-4}
 SMALL = {"backbone": "mobilenet_025", "weights": "pretrained"}
@@ -68,7 +67,6 @@ ARMS: dict[str, dict[str, Any]] = {
     "solved_upper": {**SMALL, "head": FIXED, "phases": [SOLVED, UPPER]},
     "solved_upper_searched": {**SMALL, "head": SEARCHED, "phases": [SOLVED, {**UPPER, "learning_rate": RATES}]},
     "lite0_solved": {**LITE, "phases": [SOLVED]},
-    "lite0_solved_all": {**LITE, "head": FIXED, "phases": [SOLVED, ALL]},
     "lite0_whole": {**LITE, "head": FIXED, "phases": [SOLVED, WHOLE], "train": CAREFUL},
     "lite0_cut_solved": {**CUT, "phases": [SOLVED]},
     "lite0_cut_whole": {**CUT, "head": FIXED, "phases": [SOLVED, WHOLE], "train": CAREFUL},
@@ -76,7 +74,6 @@ ARMS: dict[str, dict[str, Any]] = {
     "lite0_cut_steps_short": {**CUT, "head": SEARCHED, "phases": [STEPS, SHORT], "train": CAREFUL},
 }
 SMALL_ARMS = tuple(name for name, arm in ARMS.items() if arm["backbone"] == "mobilenet_025")
-LITE_ARMS = ("lite0_solved", "lite0_solved_all")
 CUT_ARMS = ("lite0_cut_solved", "lite0_cut_whole", "lite0_cut_steps_whole", "lite0_cut_steps_short")
 
 
@@ -85,16 +82,17 @@ def faint(contrast: float) -> dict[str, Any]:
     return {"acquire": {"sources": {"phantom": {"contrast": contrast}}}, "prepare": {"size": 96}}
 
 
+def pretrained(epochs: int, learning_rate: float, decay: str) -> dict[str, Any]:
+    """The films of the earlier default, 128 px with all of their contrast, and a pretraining."""
+    films = {"acquire": {"sources": {"phantom": {"contrast": 1.0}}}, "prepare": {"size": 128}}
+    return {**films, "pretrain": {"epochs": epochs, "learning_rate": learning_rate, "decay": decay}}
+
+
 CANDIDATES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {  # what differs from params.yaml, and the arms
-    "16 epochs, 2e-3": ({"pretrain": {"epochs": 16, "learning_rate": 2e-3, "decay": "none"}}, SMALL_ARMS),
-    "16 epochs, 2e-3, cosine": ({"pretrain": {"epochs": 16, "learning_rate": 2e-3, "decay": "cosine"}}, SMALL_ARMS),
-    "24 epochs, 5e-3, cosine": ({"pretrain": {"epochs": 24, "learning_rate": 5e-3, "decay": "cosine"}}, SMALL_ARMS),
-    "32 epochs, 5e-3, cosine": ({"pretrain": {"epochs": 32, "learning_rate": 5e-3, "decay": "cosine"}}, SMALL_ARMS),
-    "ImageNet, 64 px": ({"prepare": {"size": 64}}, LITE_ARMS),
-    "ImageNet, drawn at 64 px": (
-        {"acquire": {"sources": {"phantom": {"size": 64}, "phantom-findings": {"size": 64}}}, "prepare": {"size": 64}},
-        LITE_ARMS,
-    ),
+    "16 epochs, 2e-3": (pretrained(16, 2e-3, "none"), SMALL_ARMS),
+    "16 epochs, 2e-3, cosine": (pretrained(16, 2e-3, "cosine"), SMALL_ARMS),
+    "24 epochs, 5e-3, cosine": (pretrained(24, 5e-3, "cosine"), SMALL_ARMS),
+    "32 epochs, 5e-3, cosine": (pretrained(32, 5e-3, "cosine"), SMALL_ARMS),
     **{f"ImageNet, contrast {share}": (faint(share), ("lite0_solved", "lite0_whole", *CUT_ARMS)) for share in (0.6, 0.5, 0.4)},
 }
 PAIRS = (  # reference, arm
@@ -102,7 +100,6 @@ PAIRS = (  # reference, arm
     ("solved", "steps_upper"),
     ("solved", "solved_upper"),
     ("solved", "solved_upper_searched"),
-    ("lite0_solved", "lite0_solved_all"),
     ("lite0_solved", "lite0_whole"),
     ("lite0_cut_solved", "lite0_cut_whole"),
     ("lite0_cut_solved", "lite0_cut_steps_whole"),
@@ -204,7 +201,7 @@ def train_arm_alone(arm: str, params: Params, workspace: Workspace) -> None:
     from hilum.settings.meaning import settle, spaces
     from hilum.stages.evaluate import prediction
     from hilum.stages.train import describe_model, finish_model
-    from hilum.stages.tune import Shared, search_arm
+    from hilum.stages.tune import Shared, fixed_part, search_arm
     from hilum.training.learning.arms import train_arm
     from hilum.training.searching.search import Watch
     from hilum.training.task import load_task
@@ -213,7 +210,8 @@ def train_arm_alone(arm: str, params: Params, workspace: Workspace) -> None:
     task = load_task(params, wanted, workspace, versions)
     best: dict[str, Any] = {}
     if spaces(wanted):
-        best = search_arm(Shared(params, arm, workspace, versions), Watch(quiet, quiet, quiet)).best
+        decides = fixed_part(params, arm, versions, workspace)
+        best = search_arm(Shared(params, arm, workspace, versions), decides, Watch(quiet, quiet, quiet)).best
     settled = settle(wanted, best)
     score = score_epoch(params.train.select)
     model, fitted = train_arm(settled, task, len(settled.phases), score, quiet, quiet)

@@ -26,7 +26,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"data"},
     {"tracking"},
     {"results", "commit", "progress", "pictures", "code_version", "ownership", "packages", "masked_output"},
-    {"workspace", "addresses", "cells", "exits", "loading"},
+    {"workspace", "addresses", "cells", "exits", "loading", "processors"},
     {"settings", "records"},
 ]
 ROOMS = {  # the floors inside a part; "": the files that stand in no room of their own
@@ -156,8 +156,8 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "evaluation/outside": {"external", "compare"},
     "data/fingerprints.py": {"acquire"},
     "data/readers/system_files.py": {"acquire", *PREPARES},
-    "data/splits.py": {"split", "pretrain", "crossvalidate"},
-    "data/folds.py": {"split", "crossvalidate"},
+    "data/splits.py": {"split", "pretrain", "tune", "crossvalidate"},
+    "data/folds.py": {"split", "tune", "crossvalidate"},
     "data/sheets.py": {"prepare"},
     "data/annotations.py": {"explain", "compare"},
     "data/prepared": {"prepare", "split", *TRAINS, *MEASURES},

@@ -15,6 +15,7 @@ from hilum.commit import find_commit
 from hilum.results import REPEATED, REPEATS, epoch_metrics, file_sha256, folder_digest, read_json, read_table, run_key
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
+from hilum.settings.tune import list_metrics
 from hilum.tracking.logged_metrics import logged
 from hilum.tracking.open_run import Run
 from hilum.tracking.run_notes import MAPS, arm_note, comparison_note, headline, sanity_verdicts, search_note
@@ -304,7 +305,7 @@ def log_search(parent: Run, folder: Path, params: Params, arm: str) -> None:
     complete = read_table(folder / "trials.csv").query("state == 'COMPLETE'")
     # Tables of earlier versions do not mark the best trial; their higher value was always better.
     best = complete["best"] if "best" in complete else complete["value"] == complete["value"].max()
-    metrics = [told["tune.metric"]] if isinstance(told["tune.metric"], str) else told["tune.metric"]
+    metrics = list_metrics(told["tune.metric"])
     parent.log_metrics({f"val/{name}": complete.loc[best.astype(bool), f"val/{name}"].iloc[0] for name in metrics})
     parent.tag({"digest.tuning": folder_digest(folder)})
     parent.describe(search_note(folder, parent.tags()))

@@ -266,8 +266,8 @@ def test_an_unknown_key_of_a_space_is_told_the_keys_of_a_space() -> None:
 def test_a_space_that_is_two_at_once_is_told_in_one_line_that_names_the_way_out() -> None:
     told = refusal(changed(arms__baseline__head__dropout__choices=[0.0, 0.2]))
     assert told.splitlines()[1:] == [
-        "  arms.baseline.head.dropout must be one space, {low, high, log, start} or {choices, start}, got keys of both: low, "
-        "high, start, choices; remove choices, or remove low and high (a recipe removes a key with `null`)"
+        "  arms.baseline.head.dropout must be one space, {low, high, log, start, step, when} or {choices, start, when}, got keys "
+        "of both: low, high, start, choices; remove choices, or remove low and high (a recipe removes a key with `null`)"
     ]
     told = refusal(changed(arms__baseline__head__dropout={"low": 0.1, "choices": [1, 2]}))
     assert len(told.splitlines()) == 2 and "got keys of both: low, choices; remove choices, or remove low" in told
@@ -319,8 +319,8 @@ CSV = {"reader": "csv", "root": "films", "mode": "copy", "table": "t.csv", "path
         ),
         (
             {"arms__baseline__head__dropout": {"start": 0.2}},
-            "arms.baseline.head.dropout: Input should be a valid number, or a space, {low, high, log, start} or "
-            "{choices, start}, got {'start': 0.2}",
+            "arms.baseline.head.dropout: Input should be a valid number, or a space, {low, high, log, start, step, when} or "
+            "{choices, start, when}, got {'start': 0.2}",
         ),
         (
             {"acquire__sources__c": {**CSV, "reader": "folders"}},

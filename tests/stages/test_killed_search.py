@@ -78,7 +78,6 @@ def stored(workspace: Workspace) -> tuple[Counter[str], int]:
     """The states of all runs, and how many distinct trials there are."""
     with sqlite3.connect(workspace.home / "mlflow.db") as store:
         runs: list[Any] = store.execute("SELECT name, status FROM runs WHERE lifecycle_stage = 'active'").fetchall()
-    print(sorted(run for run in runs if run[1] != "FINISHED" or not run[0].startswith("trial-")))
     return Counter(status for _, status in runs), len({name for name, _ in runs if name.startswith("trial-")})
 
 

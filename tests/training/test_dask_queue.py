@@ -5,6 +5,7 @@ import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -54,3 +55,18 @@ def test_a_scheduler_elsewhere_needs_keys(cluster: str) -> None:
         Dask(cluster=cluster, memory="1GB", job={}, tls={})
     Dask(cluster="tcp://127.0.0.1:8786", memory="1GB", job={}, tls={})
     Dask(cluster="tls://cluster:8786", memory="1GB", job={}, tls={"ca": "a", "certificate": "b", "key": "c"})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"tls": {"ca": "a", "key": "c"}}, r"tls must have all of ca, certificate, key, or none, got ca, key"),
+        ({"cluster": "slurm", "tls": {"key": "c"}}, r"tls must have all of ca, certificate, key, or none, got key"),
+        ({"tls": {"ca": "a", "certificate": "b", "key": "c"}}, r"tls must be empty for cluster local, .* got ca, "),
+        ({"job": {"queue": "films"}}, r"job must be empty for cluster local, .* got queue"),
+        ({"cluster": "tcp://127.0.0.1:8786", "job": {"queue": "films"}}, r"job must be empty for the address .*:8786, .* queue"),
+    ],
+)
+def test_settings_that_would_be_ignored_are_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Dask(**{"cluster": "local", "memory": "1GB", "job": {}, "tls": {}, **given})

@@ -58,13 +58,13 @@ DECIDE_NOTHING = {  # imported by what makes them, and in no list -> why
     "records.py": "names of columns, types of arrays",
     "progress.py": "what a person sees meanwhile",
     "workspace.py": "where files lie",
+    "processors.py": "the keys hold what it finds",
     "ownership.py": "which process searches; the trials are the same",
     "addresses.py": "keeps passwords out of lines",
     "cells.py": "texts of tables as they were before they were written; the keys hold the films, labels and parts that they name",
     "models/declared_size.py": "refuses a stranger's file; a model that is loaded is the same",
     "data/prepared/geometry.py": "where a raw film lies in its prepared one: for masks, which no training reads",
     "data/prepared/whole_masks.py": "masks as they were drawn, which no training reads",
-    "data/splits.py": "draws parts and folds, which the keys hold as they were drawn",
     "settings/params.py": "which values are legal; the keys hold the values",
     "settings/training.py": "the same",
     "settings/tune.py": "the same",
@@ -77,6 +77,7 @@ DECIDE_NOTHING = {  # imported by what makes them, and in no list -> why
     "settings/errors.py": "how a fault in them is told",
 }
 IN_KEYS_ALONE = {"results.py": "hashes what keys of studies and trainings hold; a fold is read and written by it"}
+NOT_OF_STUDIES = {"data/splits.py": "draws parts and folds, which the keys hold as they were drawn; a trial draws its own"}
 PACKAGES = {"PIL": "pillow", "imblearn": "imbalanced-learn", "sklearn": "scikit-learn"}
 OTHERS = {  # libraries that these files import and no list has -> why
     "h5py": "names the layer that a file of weights does not fit; Keras reads the file",
@@ -91,6 +92,7 @@ def test_a_list_holds_what_its_makers_import_but_what_decides_nothing(kept: str)
     listed, _, makers = LISTS[kept]
     behind = set().union(*(files_behind(maker) for maker in makers))
     left_out = {*DECIDE_NOTHING, *(IN_KEYS_ALONE if kept in ("study", "training") else {})}
+    left_out |= set() if kept == "study" else {*NOT_OF_STUDIES}
     assert set(listed) - STAGES.get(kept, set()) == behind - left_out
     assert len(set(listed)) == len(listed)
 
@@ -146,7 +148,8 @@ def test_another_version_of_a_library_is_another_maker(monkeypatch: pytest.Monke
         ("training/sealed_folders.py", {"fold", "repeat"}),
         ("training/kept_repeats.py", {"repeat"}),
         ("stages/train.py", {"repeat"}),
-        ("data/folds.py", {"fold"}),
+        ("data/folds.py", {"study", "fold"}),
+        ("data/splits.py", {"study"}),
         ("evaluation/scoring/decisions.py", {"fold", "repeat"}),
         ("evaluation/scoring/calibration.py", {"fold", "repeat"}),
         ("evaluation/scoring/scaling.py", {"fold", "repeat"}),

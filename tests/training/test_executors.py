@@ -53,6 +53,14 @@ def test_every_job_gives_its_result_once(executor: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
+def test_no_worker_starts_while_nothing_must_run(executor: str, tmp_path: Path) -> None:
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    with EXECUTORS[executor](prepare_counting, str(tmp_path), 1, LOCAL) as run_jobs:
+        assert dict(run_jobs({})) == {}
+        assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
 def test_an_error_of_a_job_reaches_the_caller(executor: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="of job 1") as caught:
         run(executor, {number: {"number": number, "fails": number == 1} for number in range(3)}, tmp_path)

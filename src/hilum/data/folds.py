@@ -1,6 +1,7 @@
 """Which film is held out in which fold: by patient or by source, out of the films that are not in the test part."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -54,14 +55,21 @@ def rows_of_fold(table: pd.DataFrame, name: str, part: str) -> np.ndarray:
     return np.flatnonzero((table[PREFIX + name] == part).to_numpy())
 
 
-def _by_patient(films: pd.DataFrame, folds: int, seed: int) -> Mapping[str, pd.Series]:
+def hold_out_patients(films: pd.DataFrame, folds: int, seed: int, setting: str) -> Mapping[str, pd.Series]:
+    """Fold -> which films it holds out: each film once, all of a group together, classes in proportion; index as films'.
+
+    films: columns label, group, in an order that decides the draw. setting: the key of params.yaml that says how many.
+
+    Raises:
+        ValueError: fewer than two folds, or fewer groups of a class than folds.
+    """
     groups = films.groupby("label")["group"].nunique()
     scarce = groups[groups < folds]
     if folds < 2 or len(scarce):
         few = ", ".join(f"{label} {count}" for label, count in scarce.items()) or "no class with too few"
         raise ValueError(
             f"there must be two folds or more and a patient of every class for each, got {folds} folds and {few} (patients who "
-            "share a film count once, those of the test part do not count); lower `split.folds`"
+            f"share a film count once, those of the test part do not count); lower `{setting}`"
         )
     drawing = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     held_out = {}
@@ -80,7 +88,10 @@ def _by_source(films: pd.DataFrame, folds: int, seed: int) -> Mapping[str, pd.Se
     return {source: films["source"] == source for source in sources}
 
 
-FOLD_BY = {"patient": _by_patient, "source": _by_source}
+FOLD_BY: dict[str, Callable[[pd.DataFrame, int, int], Mapping[str, pd.Series]]] = {
+    "patient": partial(hold_out_patients, setting="split.folds"),
+    "source": _by_source,
+}
 
 
 def _find_faults(name: str, part: pd.Series, label: pd.Series) -> list[str]:

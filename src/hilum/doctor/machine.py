@@ -1,7 +1,6 @@
 """The machine: disk, processors, memory, GPU."""
 
 import json
-import os
 import shutil
 import subprocess
 from contextlib import suppress
@@ -9,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from hilum.doctor.finding import Examined, Project
+from hilum.processors import usable_processors
 from hilum.progress import tell_bytes
 from hilum.project.stage_records import FOLDER
 
@@ -21,7 +21,7 @@ def examine_machine(project: Project) -> Examined:
     """Free disk against what earlier runs wrote, processors, memory, and whether a GPU is used."""
     home = project.workspace.home
     free, written = shutil.disk_usage(home).free, written_before(project)
-    memory, cores = free_memory(), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory, cores = free_memory(), usable_processors()
     found = Examined([f"{tell_bytes(free)} free on the disk of {home}", f"{cores} processors{_quota()}"])
     if free < max(LEAST_DISK, written):
         why = f"earlier runs of all stages wrote {tell_bytes(written)}" if written > LEAST_DISK else "a run needs about 1 GB"

@@ -94,7 +94,7 @@ def examine_studies(project: Project) -> Examined:
         names = ", ".join(f"{trial.number} of {trial.study}" for trial in left[:4])
         found.add(
             f"trials are RUNNING in {file.name}, but no living process searches their study: {names}",
-            "hilum doctor --mend (marks them as failed, as the next `hilum tune` does)",
+            "hilum doctor --mend (marks them as failed)",
             partial(fail_trials, file, left),
         )
     for lock, owner in find_strange_locks(file, socket.gethostname()):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.evaluation.scoring.metrics import higher_is_better
+from hilum.evaluation.scoring.metrics import sign_of
 from hilum.evaluation.statistics import Draws
 
 COLUMNS = ("reference", "arm", "metric", "difference", "low", "high", "judgement")
@@ -27,7 +27,7 @@ def compare_at_once(
             place = draws[reference].names.index(metric)
             drawn = np.array([draws[arm].drawn[:, place] for arm in others]) - draws[reference].drawn[:, place]  # (R, B)
             found = simultaneous_intervals(drawn, confidence)
-            better = 1 if higher_is_better(metric) else -1
+            better = sign_of(metric)
             for arm, (low, high) in zip(others, found, strict=True):
                 side = better * (int(low > 0) - int(high < 0))
                 judgement = {1: "better", -1: "worse", 0: "not distinguishable"}[side]

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hilum.evaluation.scoring.metrics import higher_is_better
 from hilum.evaluation.style import ARM_COLOURS
 
 if TYPE_CHECKING:
@@ -87,11 +86,6 @@ def finish(chart: Any, rows: list[dict[str, Any]], runs: int = 0) -> dict[str, A
     """The specification with its data; as wide as its place in the page. runs: on the vertical axis, 0 for a square chart."""
     sized = chart.properties(width="container", height=max(60, 22 * runs) if runs else HEIGHT)
     return {**sized.to_dict(), "datasets": {ROWS: rows}}
-
-
-def sign(metric: str) -> int:
-    """1 where more is better, else -1."""
-    return 1 if higher_is_better(metric) else -1
 
 
 def finite(value: float) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hilum.evaluation.scoring.metrics import higher_is_better, metric_title
+from hilum.evaluation.scoring.metrics import metric_title, sign_of
 from hilum.evaluation.statistics import Interval
 from hilum.evaluation.style import ARM_COLOURS
 from hilum.evaluation.tables import confusion_matrix, pr_by_class, reliability_table, roc_by_class
@@ -22,7 +22,6 @@ from hilum.pages.chart_parts import (
     finite,
     run_axis,
     run_scale,
-    sign,
     sorted_rows,
     sorting,
     tips,
@@ -80,8 +79,7 @@ def draw_charts(runs: ChartRuns, interval: str, simultaneous: str) -> list[Chart
 
 def order_runs(validation: Mapping[str, float], select: str) -> list[str]:
     """The runs by their validation metric, the best first; those without a value last, in their own order."""
-    sign = -1 if higher_is_better(select) else 1
-    return sorted(validation, key=lambda run: (np.isnan(validation[run]), sign * np.nan_to_num(validation[run])))
+    return sorted(validation, key=lambda run: (np.isnan(validation[run]), -sign_of(select) * np.nan_to_num(validation[run])))
 
 
 def _metrics(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
@@ -95,7 +93,7 @@ def _metrics(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
             "value": finite(one.value),
             "low": finite(one.low),
             "high": finite(one.high),
-            "sign": sign(metric),
+            "sign": sign_of(metric),
             "chosen": run == runs.reference,
         }
         for i, run in enumerate(order)
@@ -120,7 +118,7 @@ def _repeats(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
     import altair as alt
 
     rows = [
-        {"run": run, "order": i, "metric": metric, "training": k + 1, "value": finite(value), "sign": sign(metric)}
+        {"run": run, "order": i, "metric": metric, "training": k + 1, "value": finite(value), "sign": sign_of(metric)}
         for i, run in enumerate(run for run in order if run in runs.repeats)
         for metric in runs.metrics
         for k, value in enumerate(runs.repeats[run][metric])
@@ -152,7 +150,7 @@ def _differences(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
             "low": finite(row["low"]),
             "high": finite(row["high"]),
             "judgement": row["judgement"],
-            "sign": sign(row["metric"]),
+            "sign": sign_of(row["metric"]),
         }
         for row in runs.differences.to_dict("records")
     ]

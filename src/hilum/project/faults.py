@@ -48,7 +48,7 @@ def _metric_faults(params: Params) -> list[str]:
 
 def _search_faults(params: Params) -> list[str]:
     """A sampler that is not installed, or that cannot search the spaces of an arm."""
-    needs, faults = {"gp": "torch", "cmaes": "cmaes"}.get(params.tune.sampler), []
+    needs, faults = {"gp": "torch"}.get(params.tune.sampler), []
     if needs and importlib.util.find_spec(needs) is None:
         faults.append(f"tune.sampler {params.tune.sampler} cannot be used: {tell_missing(needs)}; or choose tpe")
     for name, arm in params.arms.items():

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hilum.addresses import mask
-from hilum.evaluation.scoring.metrics import higher_is_better
+from hilum.evaluation.scoring.metrics import sign_of
 from hilum.pages.arm_results import read_arm
 from hilum.pages.levels import read_setting
 from hilum.progress import bar, say
@@ -16,6 +16,7 @@ from hilum.results import base_tags, epoch_metrics, folder_digest, read_json, re
 from hilum.runs import MEASURED, fits, fold_metrics, log_history, log_measured, log_repeats, log_results, log_search, log_training
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
+from hilum.settings.tune import list_metrics
 from hilum.tracking.connection import is_server
 from hilum.tracking.links import compare_link, page_address
 from hilum.tracking.moved_store import local_folder
@@ -125,7 +126,7 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
         store.link(known[0].info.run_id)
         return 0
     searched = spaces(params.arms[arm])
-    metrics = _names(read_json(folder / "settings.json")["params"]["tune.metric"])
+    metrics = list_metrics(read_json(folder / "settings.json")["params"]["tune.metric"])
     tags = {
         **base_tags("tune", versions),
         "arm": arm,
@@ -135,8 +136,7 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
     history = read_table(folder / "trial_history.csv")
     with store.start(f"tune-{arm}", tags) as parent:
         log_search(parent, folder, params, arm)
-        signs = {metric: 1 if higher_is_better(metric) else -1 for metric in metrics}
-        log_pictures(parent.log_folder, trials, searched, signs)
+        log_pictures(parent.log_folder, trials, searched, {metric: sign_of(metric) for metric in metrics})
         for row in trials.to_dict("records"):
             trial_tags = {**tags, "role": "trial", "mlflow.note.content": "", "state": row["state"]}
             with store.start(f"trial-{row['number']:03d}", trial_tags, parent=parent.id) as trial:
@@ -144,10 +144,6 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
                 trial.log_history(epoch_metrics(history[history["trial"] == row["number"]]))
                 trial.log_metrics({f"best/{key}": row[key] for key in trials.columns if key.startswith("val/")})
     return 1
-
-
-def _names(metric: str | list[str]) -> list[str]:
-    return [metric] if isinstance(metric, str) else metric
 
 
 def finished(store: Store, tags: dict[str, str]) -> list[Any]:

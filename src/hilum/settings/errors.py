@@ -47,7 +47,7 @@ ADDED: dict[str, Any] = {  # keys that files of earlier versions lack -> the val
 }
 OTHERWISE = ("train.calibration",)  # of these, those that give another model than earlier versions
 SPACES = {"range": Range, "list": Choices}
-SPACE_FORMS = "{low, high, log, start} or {choices, start}"
+SPACE_FORMS = "{low, high, log, start, step, when} or {choices, start, when}"
 
 Fault = Mapping[str, Any]  # one of ValidationError.errors()
 

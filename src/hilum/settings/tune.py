@@ -9,7 +9,13 @@ from hilum.settings.search_space import Count, Section, Seed
 from hilum.settings.training import Amount, Repeats
 
 QUEUES = ("local", "slurm", "pbs", "lsf", "sge")
+KEYS = ("ca", "certificate", "key")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def list_metrics(metric: str | list[str]) -> list[str]:
+    """The metrics of `tune.metric`, which names one or lists several."""
+    return [metric] if isinstance(metric, str) else metric
 
 
 class Dask(Section):
@@ -33,6 +39,22 @@ class Dask(Section):
                 f"a scheduler of another machine must be reached by TLS, got {address} and tls with "
                 f"{', '.join(self.tls) or 'nothing'}; write tls://host:port, and tls: {{ca: FILE, certificate: FILE, key: FILE}}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _all_used(self) -> "Dask":
+        faults, local, address = [], self.cluster == "local", "://" in self.cluster
+        if self.tls and len(self.tls) < len(KEYS):
+            faults.append(f"tls must have all of {', '.join(KEYS)}, or none, got {', '.join(self.tls)}; add or remove keys")
+        if local and self.tls:
+            faults.append(f"tls must be empty for cluster local, which is on loopback, got {', '.join(self.tls)}; write {{}}")
+        if self.job and (local or address):
+            where = "cluster local" if local else f"the address {self.cluster}"
+            faults.append(
+                f"job must be empty for {where}, which submits nothing to a queue, got {', '.join(self.job)}; write {{}}"
+            )
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
 
@@ -59,7 +81,7 @@ class Tune(Section):
     @property
     def metrics(self) -> list[str]:
         """The metrics that are searched by; the first one selects the epoch of a trial."""
-        return [self.metric] if isinstance(self.metric, str) else self.metric
+        return list_metrics(self.metric)
 
     @property
     def parts(self) -> int:

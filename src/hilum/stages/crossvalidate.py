@@ -15,7 +15,7 @@ from hilum.data.prepared.loading import SplitFilms, load_split
 from hilum.evaluation.contradictions import contradiction_sheet, find_contradictions
 from hilum.evaluation.scoring.calibration import Prior, find_scaling
 from hilum.evaluation.scoring.decisions import decide, factors_of, find_factors, find_threshold
-from hilum.evaluation.scoring.epochs import count_done, epoch_line, is_solution, score_epoch
+from hilum.evaluation.scoring.epochs import score_epoch, watch_epochs
 from hilum.evaluation.scoring.metrics import METRICS, evaluate_all, with_bins
 from hilum.evaluation.scoring.scaling import Logits
 from hilum.evaluation.statistics import flat_metrics, patient_bootstrap
@@ -185,11 +185,7 @@ def run_fold(
     judging = judge_fold(params, versions["classes"])
     on_film = bar(f"{title}: activations")
     with steps(title, sum(counts)) as report:
-
-        def on_epoch(step: int, metrics: dict[str, float]) -> None:
-            run.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
-            report(count_done(metrics, counts), epoch_line(metrics, params.train.select), quick=is_solution(metrics))
-
+        on_epoch = watch_epochs(run.log_metrics, report, counts, params.train.select)
         predictions, history = predict_fold(name, films, arm, params, workspace, versions, judging, on_epoch, on_film, before)
     return _Fold(name, predictions, history, measure_fold(name, predictions, params.evaluate))
 

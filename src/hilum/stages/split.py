@@ -8,7 +8,14 @@ import pandas as pd
 from hilum.data.burned_in.removal import STILL_FOUND, count_burned_in
 from hilum.data.confounding import Confounding, measure_confounding, name_factors, tell_confounding
 from hilum.data.folds import draw_folds
-from hilum.data.prepared.loading import LISTED, find_burned_in_table, load_films, read_burned_in, read_manifest
+from hilum.data.prepared.loading import (
+    LISTED,
+    find_burned_in_table,
+    load_films,
+    read_burned_in,
+    read_linked_patients,
+    read_manifest,
+)
 from hilum.data.quality.pair_sheet import draw_pairs
 from hilum.data.splits import (
     Splits,
@@ -43,7 +50,7 @@ def run() -> None:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
     manifest = read_manifest(workspace.prepared / "manifest.csv")
-    linked = pd.read_csv(workspace.prepared / "linked_patients.csv", dtype=str)
+    linked = read_linked_patients(workspace.prepared)
     splits = split_by_patient(manifest, params.split.validation, params.split.test, params.split.seed, linked)
     near = read_table(workspace.prepared / "near_duplicates.csv")
     show_parted(near, splits, manifest, workspace)

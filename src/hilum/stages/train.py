@@ -26,7 +26,7 @@ from hilum.evaluation.scoring.calibration import (
     tell_calibration,
 )
 from hilum.evaluation.scoring.decisions import find_factors, find_threshold
-from hilum.evaluation.scoring.epochs import count_done, epoch_line, is_solution, median_repeat, score_epoch, tell_epoch
+from hilum.evaluation.scoring.epochs import median_repeat, score_epoch, tell_epoch, watch_epochs
 from hilum.evaluation.scoring.metrics import score
 from hilum.models.classifier import model_sha256, save_classifier
 from hilum.models.forward import predictor
@@ -216,11 +216,7 @@ def train_model(plan: _Plan, number: int, run: Run, before: KeptState | None) ->
     if before:
         run.log_history(epoch_metrics(before.history))
     with steps(title(plan, number), sum(counts)) as report:
-
-        def on_epoch(step: int, metrics: dict[str, float]) -> None:
-            run.log_metrics({k: v for k, v in metrics.items() if k not in ("select", "phase", "epoch", "step")}, step)
-            report(count_done(metrics, counts), epoch_line(metrics, select), quick=is_solution(metrics))
-
+        on_epoch = watch_epochs(run.log_metrics, report, counts, select)
         model, fitted = train_arm(plan.settled, task, len(counts), score_epoch(select), on_epoch, on_film, before)
     return _Trained(model, fitted, task)
 

@@ -1,8 +1,7 @@
 """tune: search one arm's spaces; one parent run per study, a nested run per trial."""
 
-import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ import yaml
 
 from hilum.code_version import made_by
 from hilum.evaluation.scoring.epochs import score_epoch
-from hilum.evaluation.scoring.metrics import higher_is_better
+from hilum.evaluation.scoring.metrics import sign_of
 from hilum.ownership import Owner
+from hilum.processors import usable_processors
 from hilum.progress import bar, say, steps
-from hilum.results import base_tags, digest, epoch_metrics, flatten, read_json, write_json, write_table
+from hilum.results import base_tags, digest, epoch_metrics, file_sha256, flatten, read_json, write_json, write_table
 from hilum.runs import code_tags, log_search
 from hilum.settings.meaning import name_weights, spaces
 from hilum.settings.params import Params, find_arm, read_params
@@ -68,23 +68,23 @@ def run(arm: str) -> None:
         "backbone": settings.backbone,
         "metric": ", ".join(tune.metrics),
     }
-    name = study_name(arm, fixed_part(params, arm, versions, workspace))
+    decides = fixed_part(params, arm, versions, workspace)
     tell_search(arm, searched, tune)
-    key = digest([name, *decided_by(tune).items()])
+    key = digest([study_name(arm, decides), *decided_by(tune).items()])
     with store.start(f"tune-{arm}", tags, key=key) as parent, steps(arm, tune.trials) as report:
         parent.log_params({f"space.{key}": space.model_dump(exclude_defaults=True) for key, space in searched.items()})
         parent.log_params(flatten(decided_by(tune), "tune"))
-        found = search_arm(Shared(params, arm, workspace, versions), Trials(store, parent, tune.trials, tags, report).watch())
+        watch = Trials(store, parent, tune.trials, tags, report).watch()
+        found = search_arm(Shared(params, arm, workspace, versions), decides, watch)
         write_found(folder, found, params, arm)
         log_search(parent, folder, params, arm)
         log_pictures(parent.log_folder, found.trials, searched, sign_metrics(tune))
     say(f"{arm}: best {', '.join(f'{key} = {tell_value(value)}' for key, value in found.best.items())}")
 
 
-def search_arm(shared: Shared, watch: Watch) -> Found:
-    """Run the trials of an arm's study, or take those that it has."""
+def search_arm(shared: Shared, decides: Mapping[str, Any], watch: Watch) -> Found:
+    """Run the trials of an arm's study, or take those that it has. decides: from `fixed_part`."""
     params, arm, tune = shared.params, shared.arm, shared.params.tune
-    decides = fixed_part(params, arm, shared.versions, shared.workspace)
     with EXECUTORS[tune.executor](prepare_trials, shared, tune.workers, tune.dask) as run_batch:
         return search(
             *(study_name(arm, decides), spaces(params.arms[arm]), tune, sign_metrics(tune)),
@@ -94,7 +94,7 @@ def search_arm(shared: Shared, watch: Watch) -> Found:
 
 def sign_metrics(tune: Tune) -> dict[str, int]:
     """Metric that is searched by -> 1 where higher is better, else -1."""
-    return {metric: 1 if higher_is_better(metric) else -1 for metric in tune.metrics}
+    return {metric: sign_of(metric) for metric in tune.metrics}
 
 
 def prepare_trials(shared: Shared) -> Callable[[Ask], Outcome]:
@@ -160,6 +160,7 @@ def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: W
     """All that decides the result of a trial of the arm of that name with given values."""
     arm, weights = params.arms[name], weights_digest(params, name, workspace)
     own = arm.train.model_dump(exclude={"repeats"}) if arm.train else {}  # a trial is not repeated
+    linked = {"linked_patients": file_sha256(workspace.prepared / "linked_patients.csv")} if params.tune.folds else {}
     return {
         "arm or its spaces": {
             **arm.model_dump(),
@@ -172,14 +173,10 @@ def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: W
         ),
         "settings of tune": params.tune.model_dump(exclude={"trials", "minutes", *DECIDE_NOTHING}),
         "threads": params.tune.threads or usable_processors(),
-        "films or split": versions,
+        "films or split": {**versions, **linked},
         "first weights": weights,
         "code or libraries": made_by(TRIAL_CODE, TRIAL_LIBRARIES),
     }
-
-
-def usable_processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # not on a Mac
 
 
 class Trials:

@@ -10,7 +10,7 @@ import threading
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -61,6 +61,8 @@ def processes(prepare: Prepare, shared: Any, workers: int, where: Dask) -> Itera
 def dask(prepare: Prepare, shared: Any, workers: int, where: Dask) -> Iterator[RunJobs]:
     """Run jobs on Dask's workers of one thread each: of this machine, of a queue, or of a scheduler that runs already.
 
+    Workers start with the first jobs.
+
     Raises:
         ValueError: several workers in a row ended without a result for the same job, or workers have several threads.
     """
@@ -68,9 +70,15 @@ def dask(prepare: Prepare, shared: Any, workers: int, where: Dask) -> Iterator[R
     from distributed.scheduler import KilledWorker
 
     name = uuid.uuid4().hex
-    with _open_client(workers, where) as (client, renew):
+    opened: list[tuple[Any, Callable[[], None]]] = []  # with the first jobs
+    with ExitStack() as held:
 
         def run(jobs: Mapping[int, Any]) -> Iterator[tuple[int, Any]]:
+            if not jobs:
+                return
+            if not opened:
+                opened.append(held.enter_context(_open_client(workers, where)))
+            client, renew = opened[0]
             several = {address: count for address, count in client.nthreads().items() if count != 1}
             if several:
                 raise ValueError(f"workers must have one thread each, got {several}; start them with --nthreads 1")

@@ -6,7 +6,6 @@ and the processor included. One process at a time works on a key; others wait.
 
 import json
 import os
-import platform
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,6 +17,7 @@ import tensorflow as tf
 
 from hilum.code_version import made_by
 from hilum.ownership import Owner, hold
+from hilum.processors import processor_name, usable_processors
 from hilum.progress import say
 from hilum.results import digest
 from hilum.training.learning.kept_state import KeptState, read_decides
@@ -92,17 +92,9 @@ def keep_trainings(cache: Path, stage: str) -> Iterator[KeptTrainings]:
 
 def machine() -> str:
     """What else decides the last bits of a sum: threads of an operation, devices, instructions and caches of the processor."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # not on a Mac
-    threads = tf.config.threading.get_intra_op_parallelism_threads() or usable
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or usable_processors()
     devices = [device.device_type for device in tf.config.list_physical_devices()]
-    return json.dumps([threads, devices, _processor(), os.environ.get("TF_ENABLE_ONEDNN_OPTS", "")])
-
-
-def _processor() -> str:
-    with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next((line for line in lines if line.startswith("model name")), platform.processor())
-    return platform.processor()
+    return json.dumps([threads, devices, processor_name(), os.environ.get("TF_ENABLE_ONEDNN_OPTS", "")])
 
 
 def _tell_other(name: str, own: Path, digests: dict[str, str]) -> None:

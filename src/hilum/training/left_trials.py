@@ -66,7 +66,7 @@ def find_strange_locks(database: Path, host: str) -> list[tuple[Path, Owner | No
 
 
 def fail_trials(database: Path, left: Sequence[LeftTrial]) -> str:
-    """Mark trials as failed, as the next search of their study would; returns what was done, in words."""
+    """Mark trials as failed, which earlier versions stored when they began; returns what was done, in words."""
     from optuna.storages import RDBStorage
     from optuna.trial import TrialState
 

@@ -16,7 +16,7 @@ from hilum.training.task import FIT_CODE, FIT_LIBRARIES
 TRIAL_CODE = (
     *FIT_CODE,
     *(f"training/searching/{name}.py" for name in ("proposals", "pruning", "samplers", "search", "studies")),
-    *("training/trial.py", "training/trial_films.py"),
+    *("training/trial.py", "training/trial_films.py", "data/folds.py", "data/splits.py"),
 )
 TRIAL_LIBRARIES = (*FIT_LIBRARIES, "optuna")
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold
 
-from hilum.data.prepared.loading import SplitFilms, load_split
+from hilum.data.folds import hold_out_patients
+from hilum.data.prepared.loading import SplitFilms, load_split, read_linked_patients, read_manifest
+from hilum.data.splits import group_patients
 from hilum.settings.meaning import seeds_of
 from hilum.settings.params import Params
 from hilum.settings.training import Arm
@@ -23,48 +22,34 @@ from hilum.workspace import Workspace
 def make_tasks(params: Params, arm: Arm, workspace: Workspace, versions: dict[str, Any]) -> list[Callable[[], Task]]:
     """One function for each training of a trial, which reads its films. The test films are not read.
 
+    Folds are of patients: those who share a film or are linked are in the same fold, as `split` keeps them in the same part.
+
     Raises:
         ValueError: too few patients of a class for `tune.folds`.
     """
     if params.tune.folds:
-        return [partial(_of_fold, params, arm, workspace, versions, fold) for fold in range(params.tune.folds)]
+        films = _join(*(load_split(workspace.prepared, workspace.split, part, versions["classes"]) for part in ("train", "val")))
+        grouped = films.table.assign(group=_group(films.table, workspace))
+        drawn = hold_out_patients(grouped, params.tune.folds, params.tune.seed, "tune.folds").values()
+        return [partial(_of_fold, films, out.to_numpy(), params, arm, workspace, versions) for out in drawn]
     task = load_task(params, arm, workspace, versions)
     seeds = seeds_of(params.train.model_copy(update={"repeats": params.tune.repeats}))
     return [partial(replace, task, seed=seed) for seed in seeds]
 
 
-def _of_fold(params: Params, arm: Arm, workspace: Workspace, versions: dict[str, Any], fold: int) -> Task:
-    films = _join(*(load_split(workspace.prepared, workspace.split, part, versions["classes"]) for part in ("train", "val")))
-    held_out = draw_trial_folds(films.table, params.tune.folds, params.tune.seed)[fold]
+def _of_fold(
+    films: SplitFilms, held_out: np.ndarray, params: Params, arm: Arm, workspace: Workspace, versions: dict[str, Any]
+) -> Task:
+    """held_out: (N,) which films the fold validates on."""
     train, val = (films.take(np.flatnonzero(rows)) for rows in (~held_out, held_out))
     return make_task(train, val, arm, params, workspace, versions)
 
 
-def draw_trial_folds(table: pd.DataFrame, folds: int, seed: int) -> list[np.ndarray]:
-    """The films (N,) that each fold validates on: each film once, patients and equal films together, classes in proportion.
-
-    table: columns patient_id, pixel_sha256, label.
-
-    Raises:
-        ValueError: fewer patients of a class than folds.
-    """
-    groups = _group(table)
-    counts = pd.Series(groups).groupby(table["label"].to_numpy()).nunique()
-    if (scarce := counts[counts < folds]).size:
-        few = ", ".join(f"{label} {count}" for label, count in scarce.items())
-        raise ValueError(f"tune.folds must not exceed the patients of a class, got {folds} folds and {few}; lower it")
-    drawing = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    return [np.isin(np.arange(len(table)), out) for _, out in drawing.split(table, table["label"], groups)]
-
-
-def _group(table: pd.DataFrame) -> np.ndarray:
-    """A number per film (N,), the same for films of one patient and of patients who share a film."""
-    patients, films = (pd.factorize(table[key])[0] for key in ("patient_id", "pixel_sha256"))
-    size = int(patients.max()) + 1
-    edges = (np.ones(len(table)), (patients, size + films))
-    total = size + int(films.max()) + 1
-    linked = connected_components(coo_matrix(edges, shape=(total, total)), directed=False)[1]
-    return np.asarray(linked[patients])
+def _group(table: pd.DataFrame, workspace: Workspace) -> np.ndarray:
+    """A number per film (N,), the same for films that `split` keeps in one part."""
+    manifest = read_manifest(workspace.prepared / "manifest.csv")
+    groups = group_patients(manifest, read_linked_patients(workspace.prepared))
+    return groups[pd.Index(manifest["image_id"]).get_indexer(pd.Index(table["image_id"]))]
 
 
 def _join(one: SplitFilms, other: SplitFilms) -> SplitFilms:

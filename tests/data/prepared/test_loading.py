@@ -20,6 +20,7 @@ from hilum.data.prepared.loading import (
     load_whole_masks,
     read_burned_in,
     read_grey_bits,
+    read_linked_patients,
 )
 from hilum.data.prepared.whole_masks import decode_mask, encode_mask
 from hilum.data.quality.alike.copies import PROBLEMS
@@ -84,6 +85,12 @@ def test_films_and_tables_come_back_as_they_were(folder: Path) -> None:
     assert pd.read_csv(folder / "manifest.csv")["image_id"].tolist() == make_prepared().manifest["image_id"].tolist()
     assert pd.read_csv(folder / "problems.csv")["detail"].tolist() == ["a comma, and a line"]
     assert pd.read_csv(folder / "linked_patients.csv").to_numpy().tolist() == [["clinic/0", "clinic/1"]]
+
+
+def test_linked_patients_come_back_under_the_names_of_the_manifest(tmp_path: Path) -> None:
+    linked = pd.DataFrame([("=clinic/0", "None"), ("'-1a", "-2")], columns=["patient_id", "other"])
+    write_prepared(replace(make_prepared(), linked_patients=linked), tmp_path / "other")
+    pd.testing.assert_frame_equal(read_linked_patients(tmp_path / "other"), linked, check_dtype=False)
 
 
 def test_every_film_keeps_the_geometry_that_prepared_it(folder: Path) -> None:

@@ -46,13 +46,10 @@ def run(folder: Path, spaces: Mapping[str, Range | Choices], backwards: bool = F
     return search("arm-1", spaces, tune, signs, folder / "studies.db", batch, watch, {"code": "1"})
 
 
-def available(sampler: str) -> bool:
-    return sampler not in ("gp", "cmaes") or bool(pytest.importorskip({"gp": "torch", "cmaes": "cmaes"}[sampler]))
-
-
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_search_is_the_same_cut_in_two_and_finished_in_any_order(sampler: str, tmp_path: Path) -> None:
-    assert available(sampler)
+    if sampler == "gp":
+        pytest.importorskip("torch")
     spaces = {**NUMBERS, "rate": Range(low=0.001, high=0.01, start=0.001, step=0.001)} if sampler == "brute_force" else NUMBERS
     given = {"sampler": sampler, "trials": 14, "batch": 4, "spaces": spaces}
     whole = run(tmp_path / "one", **given)

@@ -308,6 +308,22 @@ def test_a_trial_that_diverges_is_recorded_and_does_not_end_the_search(tmp_path:
     assert found.best == {key: diary.asked[found.trials["value"].idxmax()][key] for key in SPACES}
 
 
+@pytest.mark.parametrize("undefined", ["val/auroc", "val/log_loss"])
+def test_a_trial_without_one_of_several_metrics_is_recorded_and_does_not_end_the_search(undefined: str, tmp_path: Path) -> None:
+    diary, signs = Diary(), {"auroc": 1, "log_loss": -1}
+
+    def train(values: Values, report: Report) -> dict[str, float]:
+        reached = {**diary.train(values, lambda *_: None), "val/log_loss": 0.5}
+        reached |= {undefined: math.nan} if len(diary.asked) in (1, 4) else {}
+        metrics = {**reached, "select": reached["val/auroc"]}
+        report(0, metrics)
+        return metrics
+
+    found = run(tmp_path, 6, diary, train=train, metric=list(signs), signs=signs, pruner="none")
+    assert (found.trials["state"] == "COMPLETE").tolist() == [False, True, True, False, True, True]
+    assert not found.trials["best"][[0, 3]].any() and found.trials["best"].sum() == 1
+
+
 def test_another_study_of_the_same_database_starts_anew(tmp_path: Path) -> None:
     run(tmp_path, 3, Diary())
     other = Diary()

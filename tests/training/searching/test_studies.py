@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from fake_search import asked, begin_at_once, begin_search, wait_for_trials
+from optuna.trial import create_trial
 from sqlalchemy import Engine, event
 
 from hilum.ownership import Owner
@@ -108,12 +109,10 @@ def never(owner: Owner) -> None:
 
 
 def add_trials(folder: Path, count: int) -> int:
-    """Finish more trials with a long history each; returns how many there are then."""
+    """Store more finished trials, each at once as a search does, with a long history; returns how many there are then."""
     with open_study("one", folder / "studies.db", 1, never, PARTS, never) as study:
         for _ in range(count):
-            trial = study.ask()
-            trial.set_user_attr("history", "x" * 1500)
-            study.tell(trial, trial.suggest_float("rate", 0, 1))
+            study.add_trial(create_trial(value=0.5, user_attrs={"history": "x" * 1500}))
         return len(finished(study))
 
 

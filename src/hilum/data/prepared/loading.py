@@ -109,6 +109,11 @@ def load_split(prepared: Path, split: Path, name: str, classes: list[str]) -> Sp
     return SplitFilms(table, np.array(table["label"].map(index), np.int64), load_films(prepared))
 
 
+def read_linked_patients(folder: Path) -> pd.DataFrame:
+    """The patients who share a film and belong in the same part, in pairs: columns patient_id, other."""
+    return read_cells(pd.read_csv(folder / "linked_patients.csv", dtype=str, keep_default_na=False))
+
+
 def read_manifest(path: Path) -> pd.DataFrame:
     """A manifest from its CSV file: all columns strings, empty for no information, but width and height integers."""
     return read_cells(pd.read_csv(path, dtype=str, keep_default_na=False)).astype({"width": int, "height": int})

@@ -1,10 +1,10 @@
 """The validation metrics of one epoch, and its line in the output."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from hilum.evaluation.scoring.metrics import higher_is_better, score
+from hilum.evaluation.scoring.metrics import score, sign_of
 from hilum.records import Labels, Probabilities, Score
 
 WATCHED = ("auroc_macro", "balanced_accuracy", "log_loss")
@@ -15,8 +15,7 @@ def score_epoch(select: str, *more: str) -> Score:
 
     def measure(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
         metrics = {f"val/{name}": score(name, labels, probabilities) for name in dict.fromkeys((*WATCHED, select, *more))}
-        value = metrics[f"val/{select}"]
-        return {**metrics, "select": value if higher_is_better(select) else -value}
+        return {**metrics, "select": sign_of(select) * metrics[f"val/{select}"]}
 
     return measure
 
@@ -36,6 +35,21 @@ def tell_epoch(row: Mapping[str, float]) -> str:
 def is_solution(row: Mapping[str, float]) -> bool:
     """Whether a row of a history is a solved head's, of one penalty, and not an epoch's."""
     return bool(np.isfinite(row.get("train/penalty", np.nan)))
+
+
+def watch_epochs(
+    log: Callable[[dict[str, float], int], None], report: Callable[..., None], counts: Sequence[int], select: str
+) -> Callable[[int, dict[str, float]], None]:
+    """What a training calls with the step and the row of each epoch: the row is logged, and reported as a line.
+
+    log: of metrics and step. report: of the number of epochs done, the line and `quick`. counts: as in `count_done`.
+    """
+
+    def on_epoch(step: int, metrics: dict[str, float]) -> None:
+        log({key: value for key, value in metrics.items() if key not in ("select", "phase", "epoch", "step")}, step)
+        report(count_done(metrics, counts), epoch_line(metrics, select), quick=is_solution(metrics))
+
+    return on_epoch
 
 
 def count_done(row: Mapping[str, float], counts: Sequence[int]) -> int:

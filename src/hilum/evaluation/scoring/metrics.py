@@ -249,6 +249,15 @@ def higher_is_better(name: str, metrics: Mapping[str, Metric] = METRICS) -> bool
     return _by_flat_name(name, metrics).better == "higher"
 
 
+def sign_of(name: str, metrics: Mapping[str, Metric] = METRICS) -> int:
+    """1 where a higher value of the metric is better, else -1.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    return 1 if higher_is_better(name, metrics) else -1
+
+
 def metric_title(name: str, metrics: Mapping[str, Metric] = METRICS) -> str:
     """The title of a flat name in figures and pages: `AUROC, mean of classes`, `sensitivity, viral`.
 

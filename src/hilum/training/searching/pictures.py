@@ -8,7 +8,6 @@ from typing import Any
 
 import optuna
 import pandas as pd
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
@@ -16,8 +15,8 @@ from optuna.trial import TrialState, create_trial
 from hilum.pictures import encode_png, plain
 from hilum.settings.meaning import is_searched, is_whole
 from hilum.settings.search_space import Choices, Range
+from hilum.training.searching.samplers import Spaces, distribution_of
 
-Spaces = Mapping[str, Range | Choices]
 SEED = 0  # of the forest that measures importance
 
 
@@ -102,7 +101,7 @@ def _study_of(trials: pd.DataFrame, spaces: Spaces, signs: Mapping[str, int]) ->
                 state=TrialState.COMPLETE if complete else TrialState.PRUNED,
                 values=[row[f"val/{metric}"] for metric in signs] if complete else None,
                 params=searched,
-                distributions={key: _distribution(key, spaces[key]) for key in searched},
+                distributions={key: distribution_of(key, spaces[key]) for key in searched},
             )
         )
     return study
@@ -113,11 +112,3 @@ def _as_drawn(key: str, space: Range | Choices, value: Any) -> Any:
     if isinstance(space, Choices):
         return next(choice for choice in space.choices if choice == value or str(choice) == str(value))
     return int(value) if is_whole(key) else float(value)
-
-
-def _distribution(key: str, space: Range | Choices) -> BaseDistribution:
-    if isinstance(space, Choices):
-        return CategoricalDistribution(space.choices)
-    if is_whole(key):
-        return IntDistribution(int(space.low), int(space.high), log=space.log, step=int(space.step or 1))
-    return FloatDistribution(space.low, space.high, log=space.log, step=space.step)

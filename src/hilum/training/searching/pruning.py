@@ -74,8 +74,8 @@ def run_trial(ask: Ask, tune: Tune, train: Callable[[Values, Report], dict[str, 
 
     try:
         metrics = train(ask.values, report)
-        # A training that diverged has no value to compare, which Optuna's database allows for pruned trials only.
-        state = "COMPLETE" if math.isfinite(metrics["select"]) else "PRUNED"
+        # A trial without a value of each metric cannot be compared, which Optuna's database allows for pruned trials only.
+        state = "COMPLETE" if all(math.isfinite(metrics[f"val/{metric}"]) for metric in tune.metrics) else "PRUNED"
     except Pruned:
         metrics, state = {key: value for key, value in history[-1].items() if key != "step"}, "PRUNED"
     return Outcome(state, metrics, history, pruner.notes() if pruner else {})

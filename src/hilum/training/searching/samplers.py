@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
@@ -26,6 +27,15 @@ def suggest(trial: optuna.Trial, key: str, space: Range | Choices) -> Any:
     if is_whole(key):
         return trial.suggest_int(key, int(space.low), int(space.high), log=space.log, step=int(space.step or 1))
     return trial.suggest_float(key, space.low, space.high, log=space.log, step=space.step)
+
+
+def distribution_of(key: str, space: Range | Choices) -> BaseDistribution:
+    """What `suggest` draws from, for a trial that is made from a table."""
+    if isinstance(space, Choices):
+        return CategoricalDistribution(space.choices)
+    if is_whole(key):
+        return IntDistribution(int(space.low), int(space.high), log=space.log, step=int(space.step or 1))
+    return FloatDistribution(space.low, space.high, log=space.log, step=space.step)
 
 
 def grid_points(key: str, space: Range | Choices, count: int) -> list[Any]:

@@ -45,10 +45,9 @@ def open_study(
 ) -> Iterator[optuna.Study]:
     """The study of that name, created if it is new; this process owns it while it is open. Higher values are better.
 
-    Trials that an owner of an earlier version left unfinished are marked as failed; several processes can have studies of one
-    database open. objectives: how many values a trial has. waits: called with each process that has the study open and is waited
-    for. parts: part -> hash of what decides its trials. differs: called for a new study with what distinguishes it from the
-    newest one of the same arm, if there is one.
+    Several processes can have studies of one database open. objectives: how many values a trial has. waits: called with each
+    process that has the study open and is waited for. parts: part -> hash of what decides its trials. differs: called for a new
+    study with what distinguishes it from the newest one of the same arm, if there is one.
 
     Raises:
         ValueError: the study's owner may run on another host, or the database is busy, full, not writable or not readable.
@@ -67,8 +66,6 @@ def open_study(
         try:
             for part in parts.keys() - study.user_attrs.keys():
                 study.set_user_attr(part, parts[part])
-            for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-                study.tell(trial.number, state=TrialState.FAIL)
             yield study
         finally:
             storage.engine.dispose()
