@@ -54,7 +54,7 @@ def run(
     labels: str = "",
     columns: str = "",
     pattern: str = "",
-    out: str = "evaluated",
+    out: str = "",
     explain: str = "",
     audit: bool = False,
     classes: str = "",
@@ -69,11 +69,11 @@ def run(
         raise ValueError("evaluate takes either --arm (validation and test films of one arm) or --model with --data (any films)")
     asked = AskedFilms(data, labels, columns, pattern)
     told = {"classes": classes, "size": size, "square": square, "scaling": scaling, "threshold": threshold}
-    if arm and (any(told.values()) or asked != AskedFilms() or explain or audit):
-        raise ValueError("the options of films, maps, audit and an own model belong to --model with --data, not to --arm")
+    if arm and (any(told.values()) or asked != AskedFilms() or out or explain or audit):
+        raise ValueError("the options of films, maps, audit, an own model and --out belong to --model with --data, not to --arm")
     if arm:
         return evaluate_arm(arm, workspace, params)
-    return evaluate_films(model, told, asked, Path(out), explain, audit, workspace, params)
+    return evaluate_films(model, told, asked, Path(out or "evaluated"), explain, audit, workspace, params)
 
 
 def evaluate_arm(arm: str, workspace: Workspace, params: Params) -> dict[str, Any]:
