@@ -114,7 +114,7 @@ def evaluate_any(
         write_frozen(folder, measured, settings)
         write_table(folder / "left_out.csv", left_out[list(PROBLEMS)])
         write_json(folder / MADE, facts)
-        evaluated, sections = Evaluated(read.rows, predictions, grouping), []
+        evaluated, sections = Evaluated(read.rows, read.y_prob, predictions, grouping), []
         for name, add in (additions or {}).items():
             (folder / name).mkdir()
             sections.append(add(folder / name, evaluated))
