@@ -8,13 +8,12 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.burned_in.treatment import Treatment
+from hilum.data.burned_in.treatment import read_treatment
 from hilum.data.decoding.covered_film import CoveredFilm, prepare_covered
 from hilum.data.decoding.depth import GREY_BITS, tell_outside
 from hilum.data.prepared.examples import as_images
 from hilum.evaluation.scoring.decisions import decide, factors_of
 from hilum.explain.explained_model import Predict
-from hilum.records import FORMER
 from hilum.serving.prediction_table import Cells
 
 Key = TypeVar("Key", bound=Hashable)  # what names a film: its place or its name
@@ -31,16 +30,6 @@ def prepare_film(film: Path | BinaryIO, described: Mapping[str, Any]) -> Covered
     ready = prepare_covered(film, described["size"], described["square"], read_treatment(described), bits)
     told = [_tell_depth(ready.bits, described.get("grey_bits")), _tell_left(ready)]
     return replace(ready, remarks=(*ready.remarks, *filter(None, told)))
-
-
-def read_treatment(described: Mapping[str, Any]) -> Treatment:
-    """The treatment of what is burned into the model's own films; models of earlier versions inpainted single letters.
-
-    Raises:
-        ValueError: an unknown word, or a reader whose packages are not installed.
-    """
-    do = described.get("burned_in", described.get(FORMER["burned_in"], "keep"))
-    return Treatment(do, described.get("burned_in_reader", "letters"))
 
 
 def _tell_left(ready: CoveredFilm) -> str:
