@@ -18,6 +18,7 @@ from hilum.data.quality.alike.copies import PROBLEMS
 from hilum.evaluation.outside.frozen import Grouping
 from hilum.explain import outputs
 from hilum.project.any_maps import name_truths
+from hilum.project.labelled_films import AskedFilms, read_data
 from hilum.results import read_json, read_table
 from hilum.stages import evaluate as stage
 from hilum.workspace import Workspace
@@ -304,6 +305,34 @@ def test_a_recipe_gives_sources_rules_and_roots(project: Workspace, capsys: pyte
     assert status == 0 and found["films"] == 24 and found["metrics"]["accuracy"] == pytest.approx(20 / 24)
     status, found = evaluate(capsys, *TWO, "--data", "nothing")
     assert status == 1 and "folder of films, a table (CSV) or a recipe" in found["refused"]
+
+
+def test_a_pattern_is_refused_where_nothing_is_searched_by_it(project: Workspace) -> None:
+    pattern, classes = r"(?P<patient>p\d)", ["dark", "bright"]
+    Path("site.yaml").write_text("acquire: {}\n")
+    with pytest.raises(ValueError, match=r"--pattern must .* a recipe names its own"):
+        read_data(AskedFilms("site.yaml", pattern=pattern), classes, project)
+    dicoms(project.root / "study", ["dark/p0.dcm", "bright/p1.dcm"])
+    Path("study/labels.csv").write_text("file,label\ndark/p0.dcm,dark\nbright/p1.dcm,bright\n")
+    with pytest.raises(ValueError, match=r"--pattern must .* --columns 'patient=NAME'"):
+        read_data(AskedFilms("study/labels.csv", pattern=pattern), classes, project)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        (r"(?P<patient>p\d)", "a patient in every file name, got 1 of 3 without one"),
+        (r"film(?P<patient>p\d)?", "a patient in every file name, got 3 of 3 without one"),
+        (r"(?P<patient>p\d)?film", "a patient in every file name, got 1 of 3 without one"),
+        ("p", "group named patient"),
+        ("(", "must be a regular expression"),
+    ],
+)
+def test_a_pattern_must_name_the_patient_of_every_dicom_film(project: Workspace, pattern: str, said: str) -> None:
+    dicoms(project.root / "study", ["dark/p0film.dcm", "bright/p1film.dcm", "bright/film.dcm"])
+    with pytest.raises(ValueError, match=said) as raised:
+        read_data(AskedFilms("study", pattern=pattern), ["dark", "bright"], project)
+    assert "film.dcm" not in str(raised.value), "names of DICOM files may name patients"
 
 
 @pytest.mark.parametrize(
