@@ -16,6 +16,7 @@ from hilum.evaluation.scoring.decisions import decide, factors_of
 from hilum.explain.explained_model import Predict
 from hilum.serving.prediction_table import Cells
 
+BATCH = 64  # films prepared and predicted before the next are read
 Key = TypeVar("Key", bound=Hashable)  # what names a film: its place or its name
 
 
@@ -52,11 +53,20 @@ def prepare_films(files: Mapping[str, Path], described: Mapping[str, Any]) -> tu
     films: dict[str, CoveredFilm] = {}
     faults: dict[str, str] = {}
     for name, file in files.items():
-        try:
-            films[name] = prepare_film(file, described)
-        except (ValueError, OSError) as fault:  # OSError: a file that was removed meanwhile, or may not be read
-            faults[name] = str(fault)
+        film = prepare_or_tell(file, described)
+        if isinstance(film, str):
+            faults[name] = film
+        else:
+            films[name] = film
     return films, faults
+
+
+def prepare_or_tell(file: Path, described: Mapping[str, Any]) -> CoveredFilm | str:
+    """A film as `prepare_film` gives it, or why it cannot be read."""
+    try:
+        return prepare_film(file, described)
+    except (ValueError, OSError) as fault:  # OSError: a file that was removed meanwhile, or may not be read
+        return str(fault)
 
 
 def predict_films(
