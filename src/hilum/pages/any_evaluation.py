@@ -68,12 +68,7 @@ def render_any_evaluation(
         resamples=tell_resamples(settings.confidence, settings.bootstrap),
         headline=[(metric_title(name), values.loc[name]) for name in HEADLINE],
         baselines=[
-            (
-                SHORTCUT_BASELINES[name],
-                SEES[name][0],
-                both,
-                both is not None and flag(both[1].low, margin) == 1,
-            )
+            (SHORTCUT_BASELINES[name], SEES[name][0], both, both is not None and flag(both[1].low, margin) == 1)
             for name, both in found.baselines.items()
         ],
         margin=margin,
