@@ -146,8 +146,10 @@ def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
     evaluate.add_argument(
         "--columns", default="", help="of a table: path=NAME finding=NAME patient=NAME, where the names are not the usual ones"
     )
-    evaluate.add_argument("--pattern", default="", help="regular expression with (?P<patient>...) for the names of files")
-    evaluate.add_argument("--out", default="evaluated", help="folder for tables and page (evaluated)")
+    evaluate.add_argument(
+        "--pattern", default="", help="regular expression with (?P<patient>...) for names of files or a table's paths"
+    )
+    evaluate.add_argument("--out", default="", help="folder for tables and page (evaluated)")
     evaluate.add_argument(
         "--explain", default="", metavar="METHODS", help="all, or methods separated by commas: maps of some films"
     )

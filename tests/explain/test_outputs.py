@@ -83,8 +83,9 @@ def test_the_stage_tells_of_them_in_its_results(
     settings = read_params(root / "params.yaml").explain.model_copy(update={"sheets": []})
     few = replace(shown, predictions=shown.predictions[:2])
     monkeypatch.setattr(outputs, "png_bytes", refuse)
-    assert list(explain.draw_films(tmp_path, few, settings)) == NAMES[:2]
-    assert read_table(tmp_path / explain.NOT_DRAWN)["fault"].tolist() == ["no glyph"] * 2
+    assert f"could not be drawn: 2, such as {NAMES[0]}: no glyph" in explain.draw_films(tmp_path, few, settings)
+    table = read_table(tmp_path / outputs.NOT_DRAWN)
+    assert table["image_id"].tolist() == NAMES[:2] and table["fault"].tolist() == ["no glyph"] * 2
 
 
 def test_every_film_has_its_sheets(shown: SheetFilms, root: Path, tmp_path: Path) -> None:

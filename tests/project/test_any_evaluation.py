@@ -15,6 +15,10 @@ from PIL import Image
 
 from hilum.cli import main
 from hilum.data.quality.alike.copies import PROBLEMS
+from hilum.evaluation.outside.frozen import Grouping
+from hilum.explain import outputs
+from hilum.project.any_maps import name_truths
+from hilum.project.labelled_films import AskedFilms, read_data
 from hilum.results import read_json, read_table
 from hilum.stages import evaluate as stage
 from hilum.workspace import Workspace
@@ -218,6 +222,37 @@ def test_one_finding_for_two_classes_joins_them(project: Workspace, capsys: pyte
     assert found["metrics"]["accuracy"] == pytest.approx(20 / 24)
 
 
+def test_a_right_prediction_of_a_joined_class_is_not_called_wrong(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    reader([60, 130, 200]).save("three.keras")
+    for i in range(4):
+        draw(project.root / "films" / "high" / f"{i}.png", 200, seed=i)
+    named = ("--labels", "dark=low middle=high bright=high", "--explain", "saliency")
+    status, _ = evaluate(capsys, "--classes", "dark,middle,bright", *FACTS, "--data", "films", *named, model="three.keras")
+    assert status == 0
+    keys = Path("evaluated/explanations/keys")
+    assert [file.name for file in keys.iterdir()] == ["saliency__bright.png"], "named after the true class of the film"
+
+
+def test_the_true_class_of_a_joined_group() -> None:
+    grouping = Grouping(("dark", "middle+bright"), ((0,), (1, 2)))
+    told = name_truths(np.array([2, 1, 0, 0, 2]), np.array([1, 1, 1, 0, 0]), ("dark", "middle", "bright"), grouping)
+    assert told == ["bright", "middle", "middle+bright", "dark", "dark"]
+
+
+def test_films_whose_panels_cannot_be_drawn_are_written_down_and_told(
+    project: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(figure: Any) -> bytes:
+        raise ValueError("no glyph")
+
+    monkeypatch.setattr(outputs, "png_bytes", refuse)
+    draw_classes(project.root / "films", {"dark": 60, "bright": 200}, films=1)
+    assert main(["evaluate", "--model", "model.keras", *TWO, "--data", "films", "--explain", "saliency"]) == 0
+    assert "films whose pictures could not be drawn: 2" in "".join(capsys.readouterr())
+    table = read_table(Path("evaluated/explanations") / outputs.NOT_DRAWN)
+    assert table["fault"].tolist() == ["no glyph"] * 2
+
+
 def test_a_sigmoid_with_its_threshold(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     reader([60, 200], sigmoid=True).save("one.keras")
     draw_classes(project.root / "films", {"dark": 60, "bright": 200})
@@ -272,6 +307,34 @@ def test_a_recipe_gives_sources_rules_and_roots(project: Workspace, capsys: pyte
     assert status == 1 and "folder of films, a table (CSV) or a recipe" in found["refused"]
 
 
+def test_a_pattern_is_refused_where_nothing_is_searched_by_it(project: Workspace) -> None:
+    pattern, classes = r"(?P<patient>p\d)", ["dark", "bright"]
+    Path("site.yaml").write_text("acquire: {}\n")
+    with pytest.raises(ValueError, match=r"--pattern must .* a recipe names its own"):
+        read_data(AskedFilms("site.yaml", pattern=pattern), classes, project)
+    dicoms(project.root / "study", ["dark/p0.dcm", "bright/p1.dcm"])
+    Path("study/labels.csv").write_text("file,label\ndark/p0.dcm,dark\nbright/p1.dcm,bright\n")
+    with pytest.raises(ValueError, match=r"--pattern must .* --columns 'patient=NAME'"):
+        read_data(AskedFilms("study/labels.csv", pattern=pattern), classes, project)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        (r"(?P<patient>p\d)", "a patient in every file name, got 1 of 3 without one"),
+        (r"film(?P<patient>p\d)?", "a patient in every file name, got 3 of 3 without one"),
+        (r"(?P<patient>p\d)?film", "a patient in every file name, got 1 of 3 without one"),
+        ("p", "group named patient"),
+        ("(", "must be a regular expression"),
+    ],
+)
+def test_a_pattern_must_name_the_patient_of_every_dicom_film(project: Workspace, pattern: str, said: str) -> None:
+    dicoms(project.root / "study", ["dark/p0film.dcm", "bright/p1film.dcm", "bright/film.dcm"])
+    with pytest.raises(ValueError, match=said) as raised:
+        read_data(AskedFilms("study", pattern=pattern), ["dark", "bright"], project)
+    assert "film.dcm" not in str(raised.value), "names of DICOM files may name patients"
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -279,6 +342,7 @@ def test_a_recipe_gives_sources_rules_and_roots(project: Workspace, capsys: pyte
         ({"model": "model.keras"}, "either --arm"),
         ({"arm": "baseline", "model": "model.keras", "data": "films"}, "either --arm"),
         ({"arm": "baseline", "labels": "a=b"}, "belong to --model"),
+        ({"arm": "baseline", "out": "mine"}, "belong to --model"),
     ],
 )
 def test_the_two_ways_are_not_mixed(project: Workspace, options: dict[str, str], said: str) -> None:

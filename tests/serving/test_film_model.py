@@ -37,7 +37,7 @@ def by_brightness(images: np.ndarray) -> np.ndarray:
 
 
 def test_rows_come_in_the_order_of_the_request_whatever_is_refused_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(film_model, "ROWS", 2)
+    monkeypatch.setattr(film_model, "BATCH", 2)
     asked = pd.DataFrame({"film": [write_film(30), "no base64!", write_film(200), write_film(230), write_film(100)]})
     rows = FilmModel(by_brightness, FACTS).predict(asked).to_dict("records")
     assert [row["predicted"] for row in rows] == ["normal", None, "ill", None, "normal"]

@@ -20,7 +20,7 @@ from dvc.utils.serialize import load_yaml
 from small_films import write_films
 from stepping import take_steps
 
-from hilum.project.overrides import NAMED, apply_overrides, choose_roots, list_changes, merge, put
+from hilum.project.overrides import NAMED, apply_overrides, apply_recipe, choose_roots, list_changes, merge, put
 from hilum.results import flatten
 from hilum.settings.meaning import class_names
 from hilum.settings.params import check_params
@@ -99,6 +99,7 @@ def test_another_backbone_takes_the_place_of_the_options_of_the_last_one(project
         apply_overrides(default, project, "", "", ["backbone=mobilenet_025"]),
         apply_overrides(default, project, "", "arms.baseline.backbone=vgg16", []),
         apply_overrides(default, project, "small", "", []),
+        apply_recipe(default, yaml.safe_load((project / "recipes" / "small.yaml").read_text())),
         apply_overrides(default, project, "", "'arms.baseline.options={alpha: 0.5}'", ["backbone=mobilenetv2"]),
         apply_overrides(default, project, "", "'arms.baseline.options={blocks: 9}'", ["backbone=efficientnet_lite1"]),
         apply_overrides(default, project, "", "arms.baseline.options.blocks=9", []),
@@ -109,6 +110,7 @@ def test_another_backbone_takes_the_place_of_the_options_of_the_last_one(project
     assert options == [
         (None, None),
         (None, cut),
+        (None, {"alpha": 0.35}),
         (None, {"alpha": 0.35}),
         ({"alpha": 0.5}, None),
         ({"blocks": 9}, None),

@@ -15,11 +15,7 @@ from PIL import Image
 from hilum.data.annotations import load_annotations
 from hilum.data.prepared.loading import load_films, read_manifest
 from hilum.evaluation.scoring.metrics import auroc
-from hilum.explain.explained_model import ExplainedModel
-from hilum.explain.measures.localization import hit_rate
-from hilum.explain.methods import gradcam
 from hilum.models.classifier import load_classifier
-from hilum.models.forward import predictor
 from hilum.pages.external import OF_CLASSES, render_external
 from hilum.results import read_json, read_predictions, read_table
 from hilum.runs import measured_rows
@@ -163,8 +159,8 @@ def test_one_finding_of_the_source_for_two_classes(north: Workspace) -> None:
     assert drop.at["auroc/bacterial+viral", "internal"] == pytest.approx(auroc(ill, 1 - inside.y_prob[:, 0], ill))
 
 
-def copy_films(workspace: Workspace, part: str, change: Callable[[np.ndarray], np.ndarray]) -> str:
-    """A folder with some films of the task, changed, beside films of others; returns the name of one."""
+def copy_films(workspace: Workspace, part: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """A folder with some films of the task, changed."""
     rows = read_table(workspace.split / f"{part}.csv")
     manifest = read_manifest(workspace.prepared / "manifest.csv").set_index("image_id")
     for i, row in enumerate(rows.itertuples()):
@@ -172,9 +168,7 @@ def copy_films(workspace: Workspace, part: str, change: Callable[[np.ndarray], n
             raw = workspace.root / "data" / "raw" / manifest.at[str(row.image_id), "path"]
             there = workspace.root / "films" / "site" / str(row.label) / f"{i}.png"
             there.parent.mkdir(parents=True, exist_ok=True)
-            if change is not None:
-                Image.fromarray(change(np.asarray(Image.open(raw)))).save(there)
-    return str(rows["image_id"].iloc[0])
+            Image.fromarray(change(np.asarray(Image.open(raw)))).save(there)
 
 
 CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -197,7 +191,6 @@ def test_films_that_the_arm_has_seen_stop_it(north: Workspace, part: str, change
 def test_patients_are_compared_where_both_sides_name_them_alike(north: Workspace, tmp_path: Path) -> None:
     from hilum.data.same_people import find_same_people
 
-    params = read_params(north.params)
     nih = {"reader": "nih", "root": "a"}
     dicom = {"reader": "dicom", "root": "a", "table": "t.csv", "path": "p", "finding": "f"}
     values = yaml.safe_load(north.params.read_text())
@@ -209,7 +202,11 @@ def test_patients_are_compared_where_both_sides_name_them_alike(north: Workspace
     same, apart = find_same_people(params.external.sources["new"].films, tmp_path / "new", others)
     assert same == ["old"] and len(apart) == 2
     assert find_same_people(params.external.sources["ward"].films, tmp_path / "ward", others)[0] == []
-    shutil.copy(tmp_path / "clinic.hilum-salt", tmp_path / "ward.hilum-salt")
+    assert not list(tmp_path.glob("*.hilum-salt")), "a question makes no salt"
+    for name, digit in (("clinic", "0"), ("ward", "1")):
+        (tmp_path / f"{name}.hilum-salt").write_text(digit * 64)
+    assert find_same_people(params.external.sources["ward"].films, tmp_path / "ward", others)[0] == []
+    (tmp_path / "ward.hilum-salt").write_text("0" * 64)
     assert find_same_people(params.external.sources["ward"].films, tmp_path / "ward", others)[0] == ["clinic"]
 
 
@@ -258,27 +255,9 @@ def test_a_wrong_source_is_refused_by_check(north: Workspace, source: dict[str, 
         check.run()
 
 
-def hit_rate_of_boxes(workspace: Workspace, source: str) -> tuple[float, int]:
-    """The share of boxed films whose Grad-CAM of the predicted class has its maximum in a box, and their number."""
-    prepared, training = workspace.external(source), workspace.arm("baseline", "training")
-    manifest, films = read_manifest(prepared / "manifest.csv"), np.asarray(load_films(prepared))
-    explained = ExplainedModel(predictor(load_classifier(training / "model.keras")), load_classifier(training / "model.keras"))
-    images = films.astype(np.float32)[..., None]
-    maps = gradcam.explain(explained, images, explained.predict(images).argmax(axis=1), {"layer": "last"}, 0, lambda d, t: None)
-    found = []
-    for heat, notes in zip(maps.values, load_annotations(prepared, manifest["image_id"].tolist()), strict=True):
-        boxed = np.zeros(heat.shape, bool)
-        for x, y, width, height in notes.boxes:
-            (left, top), (right, bottom) = notes.geometry.to_prepared(np.array([[x, y], [x + width, y + height]]))
-            boxed[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = True
-        if boxed.any():
-            found.append(hit_rate(heat, boxed))
-    return float(np.mean(found)), len(found)
-
-
-def test_the_small_real_sets_run_and_have_a_hit_rate(north: Workspace, shared: Path) -> None:
-    """Films of two public sets through a network of 150 phantoms: that it runs, the share of right predictions, the hit rate of
-    Grad-CAM in boxes. Eighteen films of one site and one finding say nothing on an AUROC, and none is asserted."""
+def test_the_small_real_sets_run_and_keep_their_boxes(north: Workspace, shared: Path) -> None:
+    """Films of two public sets through a network of 150 phantoms: that it runs, the share of right predictions, a box on every
+    film that the table boxes. Eighteen films of one site and one finding say nothing on an AUROC, and none is asserted."""
     nih, covid = shared / "data" / "nih-boxes", shared / "data" / "covid-chestxray"
     (north.root / "roots.yaml").write_text(f"nih: {nih}\ncovid: {covid}\n")
     rules = {"normal": ["No Finding"], "bacterial": ["Pneumonia", "Infiltration"], "viral": ["Pneumonia", "Infiltration"]}
@@ -299,9 +278,9 @@ def test_the_small_real_sets_run_and_have_a_hit_rate(north: Workspace, shared: P
     folder = north.arm("baseline", "external")
     told = read_json(folder / "sources.json")
     assert set(told) == {"nih", "covid"}
-    hits_in_boxes, boxed = hit_rate_of_boxes(north, "nih")
-    assert boxed == told["nih"]["films"] and 0 <= hits_in_boxes <= 1
-    print(f"nih: Grad-CAM hits a box on {hits_in_boxes:.2f} of {boxed} films")
+    names = read_manifest(north.external("nih") / "manifest.csv")["image_id"].tolist()
+    boxed = [notes for notes in load_annotations(north.external("nih"), names) if len(notes.boxes)]
+    assert len(boxed) == told["nih"]["films"]
     for name, one in told.items():
         table = read_table(folder / name / "predictions.csv")
         hits = float((table["label"] == table["predicted"]).mean())
@@ -345,6 +324,18 @@ def test_one_film_of_each_class(north: Workspace) -> None:
     external.run(arm="baseline")
     table = read_table(north.arm("baseline", "external") / "site" / "classes.csv")
     assert table["films"].tolist() == [1, 1, 1] and table["note"].str.contains("only 1 patients").all()
+
+
+def test_a_model_of_an_earlier_version_says_nothing_on_what_is_burned_in(north: Workspace) -> None:
+    file = north.arm("baseline", "training") / "model.json"
+    described = read_json(file)
+    assert described.pop("burned_in") == "keep" and described.pop("burned_in_reader")
+    file.write_text(json.dumps(described))
+    draw(north, "normal", 3, 1)
+    set_sources(north, site=SITE)
+    check.run()
+    external.run(arm="baseline")
+    assert read_json(north.arm("baseline", "external") / "sources.json")["site"]["films"] == 3
 
 
 def test_films_of_no_class_and_broken_films_are_refused(north: Workspace) -> None:

@@ -1,6 +1,6 @@
 """A trained model as the audit uses it: probabilities, predictions, and each pixel's effect on the odds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.data.prepared.examples import as_images
+from hilum.evaluation.scoring.decisions import decide, factors_of
+from hilum.explain.explained_model import ExplainedModel
+from hilum.explain.methods import gradcam
 from hilum.records import Films, Images, Labels, Maps, Probabilities
 
 if TYPE_CHECKING:
@@ -28,6 +31,16 @@ class Auditee:
     decide: Callable[[Probabilities], Labels]
     gradient: Callable[[Images, int], NDArray[np.float32]]
     heat: Callable[[Images, Labels], Maps]
+
+
+def audit_model(explained: ExplainedModel, described: Mapping[str, Any]) -> Auditee:
+    """A model with its own decision rule, which model.json describes, and Grad-CAM heat maps."""
+
+    def heat(images: Images, targets: Labels) -> Maps:
+        return gradcam.explain(explained, images, targets, {"layer": "last"}, 0, lambda done, total: None).values
+
+    rule = described["threshold"], factors_of(described)
+    return Auditee(explained.predict, lambda p: decide(p, *rule), odds_gradient(explained.model), heat)
 
 
 def log_odds(probabilities: Probabilities) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ def find_changed(root: Path, lock: Mapping[str, Any], cache: Path, on_file: Call
     root: the project. lock: dvc.lock as read. cache: DVC's cache folder, as `dvc cache dir` prints it. Missing files
     are no fault: DVC restores them. Cost: every byte is read once in each place.
     """
-    wanted = dict(_files_of(lock, cache))
+    wanted = {path: of for out in list_outputs(lock) for path, of in _files_of(out, cache)}
     faults = []
     for done, (path, (md5, out)) in enumerate(wanted.items(), 1):
         stored = _object(cache, md5)
@@ -38,7 +38,7 @@ def list_outputs(lock: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _is_here(root: Path, out: Mapping[str, Any], cache: Path) -> bool:
-    files = list(_files_of({"stages": {"": {"outs": [out]}}}, cache))
+    files = list(_files_of(out, cache))
     empty = str(out["md5"]).endswith(".dir") and not files and _object(cache, out["md5"]).is_file()
     return empty or any((root / path).is_file() or _object(cache, md5).is_file() for path, (md5, _) in files)
 
@@ -49,15 +49,13 @@ def file_md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _files_of(lock: Mapping[str, Any], cache: Path) -> Iterator[tuple[str, tuple[str, str]]]:
-    """(path, (MD5, output)) of every file of every output; none for a folder whose list is not in the cache."""
-    for stage in lock.get("stages", {}).values():
-        for out in stage.get("outs", []):
-            if not str(out["md5"]).endswith(".dir"):
-                yield out["path"], (out["md5"], out["path"])
-            elif (listing := _object(cache, out["md5"])).is_file():
-                for entry in json.loads(listing.read_text()):
-                    yield f"{out['path']}/{entry['relpath']}", (entry["md5"], out["path"])
+def _files_of(out: Mapping[str, Any], cache: Path) -> Iterator[tuple[str, tuple[str, str]]]:
+    """(path, (MD5, output)) of every file of an output; none for a folder whose list is not in the cache."""
+    if not str(out["md5"]).endswith(".dir"):
+        yield out["path"], (out["md5"], out["path"])
+    elif (listing := _object(cache, out["md5"])).is_file():
+        for entry in json.loads(listing.read_text()):
+            yield f"{out['path']}/{entry['relpath']}", (entry["md5"], out["path"])
 
 
 def _object(cache: Path, md5: str) -> Path:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from hilum.data.readers.identity import read_salt
+from hilum.data.readers.identity import read_salt, salt_file
 from hilum.data.readers.registry import READERS
 from hilum.settings.sources import DICOM_SOURCES, Source
 
@@ -28,4 +28,5 @@ def find_same_people(source: Source, root: Path, others: Mapping[str, tuple[Sour
 
 
 def _one_salt(root: Path, other: Path) -> bool:
-    return read_salt(root) == read_salt(other)
+    """Whether both have one salt; it is made where films are read, not where it is asked for."""
+    return salt_file(root).is_file() and salt_file(other).is_file() and read_salt(root) == read_salt(other)

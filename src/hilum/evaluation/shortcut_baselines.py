@@ -42,8 +42,8 @@ def measure_shortcut_baselines(
             continue
         flat |= {f"{name}/{metric}": value for metric, value in evaluate_all(predictions).items() if "/" not in metric}
         own = patient_bootstrap(predictions, resamples, confidence, seed, auroc)[MEASURED]
-        flat |= _bounds(f"{name}/{MEASURED}", own)
-        flat |= _bounds(
+        flat |= flat_bounds(f"{name}/{MEASURED}", own)
+        flat |= flat_bounds(
             f"above_{name}/{MEASURED}", paired_bootstrap(predictions, model, resamples, confidence, seed, auroc)[MEASURED]
         )
     flat |= {f"flagged/{name}": flag(flat.get(f"above_{name}/{MEASURED}.low", np.nan), margin) for name in baselines}
@@ -60,5 +60,6 @@ def tell_flag(flagged: float | None) -> str:
     return "undefined" if flagged is None or np.isnan(flagged) else "flagged" if flagged else "not flagged"
 
 
-def _bounds(key: str, found: Interval | Difference) -> dict[str, float]:
+def flat_bounds(key: str, found: Interval | Difference) -> dict[str, float]:
+    """An interval by its key, with `.low` and `.high`."""
     return {key: found.value, f"{key}.low": found.low, f"{key}.high": found.high}

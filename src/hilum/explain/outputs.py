@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from hilum.data.annotations import FilmAnnotations, load_annotations
@@ -20,8 +21,11 @@ from hilum.explain.saved_maps import save_arrays
 from hilum.explain.sheets.registry import SHEETS, SheetFilms
 from hilum.progress import bar
 from hilum.records import Attribution, Films, Predictions
+from hilum.results import write_table
 from hilum.settings.explain import Explain
 from hilum.workspace import Workspace
+
+NOT_DRAWN = "not_drawn.csv"  # films whose pictures could not be drawn or written: image_id, fault; only if there are any
 
 
 def draw_panels(
@@ -51,6 +55,15 @@ def draw_panels(
                 seen.add(prediction.true)
         report(row + 1, len(predictions))
     return faults
+
+
+def write_undrawn(folder: Path, faults: Mapping[str, str]) -> str:
+    """Write NOT_DRAWN where there are faults, by film, and say so in a sentence; empty where every film was drawn."""
+    if not faults:
+        return ""
+    write_table(folder / NOT_DRAWN, pd.DataFrame({"image_id": list(faults), "fault": list(faults.values())}))
+    film, fault = next(iter(faults.items()))
+    return f"films whose pictures could not be drawn: {len(faults)}, such as {film}: {fault}"
 
 
 def draw_sheets(

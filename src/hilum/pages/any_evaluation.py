@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from hilum.evaluation.outside.frozen_tables import FrozenResult, list_classes, list_errors, list_intervals
 from hilum.evaluation.scoring.metrics import METRICS, metric_title
-from hilum.evaluation.shortcut_baselines import SEES, SHORTCUT_BASELINES
+from hilum.evaluation.shortcut_baselines import SEES, SHORTCUT_BASELINES, flag
 from hilum.evaluation.simultaneous import COLUMNS
 from hilum.evaluation.tables import confusion_matrix
 from hilum.pages.chart_script import load_bundle
@@ -60,7 +60,7 @@ def render_any_evaluation(
         {RUN: float("nan")},
         "log_loss",
     )
-    level = interval_name(settings.confidence)
+    level, margin = interval_name(settings.confidence), settings.acquisition.margin
     page = render(
         "any_evaluation.html",
         asked=asked,
@@ -68,17 +68,16 @@ def render_any_evaluation(
         resamples=tell_resamples(settings.confidence, settings.bootstrap),
         headline=[(metric_title(name), values.loc[name]) for name in HEADLINE],
         baselines=[
-            (SHORTCUT_BASELINES[name], SEES[name][0], both, both is not None and both[1].low < settings.acquisition.margin)
+            (SHORTCUT_BASELINES[name], SEES[name][0], both, both is not None and flag(both[1].low, margin) == 1)
             for name, both in found.baselines.items()
         ],
-        margin=settings.acquisition.margin,
+        margin=margin,
         class_metrics=[(name, one.title) for name, one in METRICS.items() if one.kind == "per_class"],
         classes=list_classes(found, settings).to_dict("records"),
         names=list(found.predictions.classes),
         matrix=confusion_matrix(found.predictions).tolist(),
         errors=list_errors(found.predictions, SHOWN_ERRORS).to_dict("records"),
         left_out=left_out.head(SHOWN_LEFT_OUT).to_dict("records"),
-        all_left_out=len(left_out),
         charts=[
             replace(one, says=f"Value and {level}.") if one.name == "metrics" else one
             for one in draw_charts(charts, level, level)

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from hilum.evaluation.outside.external import SOURCES
 from hilum.evaluation.scoring.metrics import metric_title
 from hilum.evaluation.style import arm_colour
-from hilum.pages.levels import interval_name, read_setting
+from hilum.pages.levels import name_intervals
 from hilum.pages.templates import render
 from hilum.results import read_json, read_table
 
-SOURCES = "sources.json"
 HEADLINE = ("auroc_macro", "balanced_accuracy", "brier", "ece")
 OF_CLASSES = ("sensitivity", "specificity")  # where the frozen decision rule lands
 
@@ -29,11 +29,10 @@ def render_external(folders: Mapping[str, Path]) -> Markup:
     if not sources:
         return Markup("")
     tested = {name: {arm: folders[arm] / name for arm, one in told.items() if name in one} for name in sources}
-    confidence = {arm: read_setting(folder.parent / "evaluation", "evaluate.confidence") for arm, folder in folders.items()}
     return render(
         "external.html",
         sources=[_describe(name, by_arm, told) for name, by_arm in tested.items()],
-        level=" and ".join(sorted({interval_name(one) for one in confidence.values()})),
+        level=name_intervals({arm: folder.parent / "evaluation" for arm, folder in folders.items()}, "evaluate"),
         colour={arm: arm_colour(arm, list(folders)) for arm in folders},
     )
 
@@ -42,13 +41,18 @@ def _describe(name: str, by_arm: Mapping[str, Path], told: Mapping[str, Any]) ->
     first = next(iter(by_arm))
     facts = told[first][name]
     drops = {arm: read_table(folder / "drop.csv").set_index("metric") for arm, folder in by_arm.items()}
+    shares = {arm: read_table(folder / "shares.csv") for arm, folder in by_arm.items()}
     shown = [*HEADLINE, *(f"{metric}/{one}" for metric in OF_CLASSES for one in facts["means_over"])]
     return {
         "name": name,
         "facts": facts,
         "arms": list(by_arm),
         "rows": [(metric_title(metric), {arm: _cells(table, metric) for arm, table in drops.items()}) for metric in shown],
-        "shares": read_table(by_arm[first] / "shares.csv").to_dict("records"),
+        "notes": list(dict.fromkeys(note for arm in by_arm for note in told[arm][name]["notes"])),
+        "shares": [
+            {**row, "prior": {arm: table["prior"].iloc[k] for arm, table in shares.items()}}
+            for k, row in enumerate(shares[first].to_dict("records"))
+        ],
         "prior": {
             arm: [{**row, "title": metric_title(row["metric"])} for row in read_table(folder / "prior.csv").to_dict("records")]
             for arm, folder in by_arm.items()

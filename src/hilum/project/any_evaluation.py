@@ -76,7 +76,7 @@ def evaluate_any(
     settings: Evaluate,
     asked: Mapping[str, str],
     workspace: Workspace,
-    additions: Mapping[str, Adding] | None = None,
+    additions: Mapping[str, Adding],
 ) -> dict[str, Any]:
     """Predict and measure labelled films, and write the folder `out`: tables, metrics.json and the page.
 
@@ -84,9 +84,8 @@ def evaluate_any(
     additions: folder below `out` -> what fills it.
 
     Raises:
-        ValueError: no film of a class is left, or `out` holds other files.
+        ValueError: no film of a class is left.
     """
-    check_out(out)
     classes = list(described["classes"])
     grouping = group_classes(classes, [films.labels, *films.by_source.values()])
     rows, problems, notes = label_films(films, classes, grouping)
@@ -114,8 +113,8 @@ def evaluate_any(
         write_frozen(folder, measured, settings)
         write_table(folder / "left_out.csv", left_out[list(PROBLEMS)])
         write_json(folder / MADE, facts)
-        evaluated, sections = Evaluated(read.rows, predictions, grouping), []
-        for name, add in (additions or {}).items():
+        evaluated, sections = Evaluated(read.rows, read.y_prob, predictions, grouping), []
+        for name, add in additions.items():
             (folder / name).mkdir()
             sections.append(add(folder / name, evaluated))
         page = render_any_evaluation(measured, facts, left_out, settings, asked, workspace.cache, sections)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hilum.audit.auditee import Auditee, odds_gradient
+from hilum.audit.auditee import audit_model
 from hilum.audit.drawing import audit_figure
 from hilum.audit.evidence import Surroundings
 from hilum.audit.evidence import measure as measure_evidence
 from hilum.audit.regions import regions_of_rectangle
-from hilum.audit.rule import PROBING, judge
+from hilum.audit.rule import FILMS, PROBING, judge
 from hilum.data.annotations import no_annotations
 from hilum.data.prepared.examples import as_images
 from hilum.evaluation.outside.frozen import Grouping
@@ -25,27 +25,29 @@ from hilum.explain.maps import explain_films, remake
 from hilum.explain.measures.registry import wanted_measures
 from hilum.explain.measures.summary import summarise_measures
 from hilum.explain.measures.tables import add_references, measure_maps, tune_levels
-from hilum.explain.methods import gradcam
 from hilum.explain.methods.registry import METHODS
-from hilum.explain.outputs import draw_panels
+from hilum.explain.outputs import NOT_DRAWN, draw_panels, write_undrawn
 from hilum.explain.saved_maps import save_arrays
 from hilum.pages.any_evaluation import Section
-from hilum.progress import bar
-from hilum.records import Films, Images, Labels, Maps, Predictions
+from hilum.progress import bar, say
+from hilum.records import Films, Labels, Predictions, Probabilities
 from hilum.results import write_json, write_table
 from hilum.serving.opening import choose_methods
 from hilum.serving.predictions import prepare_film
 from hilum.settings.params import Params
 
-PROBING_FILMS = 240  # films of each audit on which the rule was fixed
 SHOWN_PANELS = 6  # on the page; the folder has all
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Films that were evaluated. rows: with image_id, patient_id, label, root and path_file; predictions: of them, by group."""
+    """Films that were evaluated. rows: with image_id, patient_id, label, root and path_file; predictions: of them, by group.
+
+    y_prob: (N, K) of the model's own classes.
+    """
 
     rows: pd.DataFrame
+    y_prob: Probabilities
     predictions: Predictions
     grouping: Grouping
 
@@ -70,6 +72,15 @@ def read_chosen(found: Evaluated, rows: Sequence[int], described: Mapping[str, A
     return [prepare_film(Path(root, file), described) for root, file in zip(chosen["root"], chosen["path_file"], strict=True)]
 
 
+def name_truths(predicted: Labels, true: Labels, classes: Sequence[str], grouping: Grouping) -> list[str]:
+    """The name of each film's true class, beside which the predicted one is right or wrong.
+
+    That is the predicted class where the true group contains it, else the group. predicted: (N,) classes. true: (N,) groups.
+    """
+    pairs = zip(predicted.tolist(), true.tolist(), strict=True)
+    return [classes[k] if k in grouping.members[group] else grouping.names[group] for k, group in pairs]
+
+
 def add_maps(asked: str, explained: ExplainedModel, described: Mapping[str, Any], params: Params) -> Adding:
     """Maps of `split.explain_films` films for their predicted class: arrays, panels and measures.
 
@@ -83,21 +94,23 @@ def add_maps(asked: str, explained: ExplainedModel, described: Mapping[str, Any]
         rows = choose_rows(found, params.split.explain_films, settings.seed)
         read = read_chosen(found, rows, described)
         films = np.stack([one.film for one in read])  # (N, H, W)
-        y_prob = explained.predict(as_images(films))
+        y_prob = found.y_prob[rows]
         said = decide(y_prob, described["threshold"], factors_of(described))
         ids, patients = found.predictions.image_id[rows], found.predictions.patient_id[rows]
-        true = np.array([found.grouping.members[k][0] for k in found.predictions.y_true[rows]], np.int64)
+        groups = [found.grouping.members[k] for k in found.predictions.y_true[rows]]
+        true = np.array([k if k in group else group[0] for k, group in zip(said, groups, strict=True)], np.int64)
         chosen = Predictions(ids, patients, true, y_prob, said, tuple(described["classes"]))
         maps = explain_films(explained, films, said, settings, settings.seed)
         save_arrays(folder, maps, list(ids))
-        names_of = [found.predictions.classes[k] for k in found.predictions.y_true[rows]]
+        names_of = name_truths(said, found.predictions.y_true[rows], chosen.classes, found.grouping)
         rule = described["threshold"], factors_of(described)
         told = [
             describe_prediction(str(ids[i]), chosen.classes, y_prob[i], int(k), int(k), rule[0], names_of[i], rule[1])
             for i, k in enumerate(said)
         ]
         annotations = [no_annotations(one.geometry) for one in read]
-        draw_panels(folder, films, maps, told, annotations)
+        if undrawn := write_undrawn(folder, draw_panels(folder, films, maps, told, annotations)):
+            say(f"{undrawn} ({folder.name}/{NOT_DRAWN})")
         everything = add_references(maps, said, settings.seed)
         repeats = {name: remake(settings, name, said[: settings.costly_films]) for name in names}
         measured = measure_maps(
@@ -118,10 +131,7 @@ def add_maps(asked: str, explained: ExplainedModel, described: Mapping[str, Any]
 
 def add_audit(explained: ExplainedModel, described: Mapping[str, Any], params: Params) -> Adding:
     """The audit of the model on at most `audit.films` of the films, with the rectangle `audit.lungs` for the lungs."""
-    settings, size, network = params.audit, int(described["size"]), explained.model
-
-    def heat(images: Images, targets: Labels) -> Maps:
-        return gradcam.explain(explained, images, targets, {"layer": "last"}, 0, lambda done, total: None).values
+    settings, size = params.audit, int(described["size"])
 
     def add(folder: Path, found: Evaluated) -> Section:
         if any(len(part) > 1 for part in found.grouping.members):
@@ -130,9 +140,7 @@ def add_audit(explained: ExplainedModel, described: Mapping[str, Any], params: P
         films: Films = np.stack([one.film for one in read_chosen(found, rows, described)])
         regions = regions_of_rectangle(**settings.lungs.model_dump(), size=size)
         surroundings = Surroundings(np.array(["films"] * len(rows)), {"films": regions})
-        rule = described["threshold"], factors_of(described)
-        auditee = Auditee(explained.predict, lambda p: decide(p, *rule), odds_gradient(network), heat)
-        labels = found.predictions.y_true[rows]
+        auditee, labels = audit_model(explained, described), found.predictions.y_true[rows]
         evidence = measure_evidence(auditee, films, labels, surroundings, PROBING, settings.seed, bar("probes"))
         verdict, target = judge(evidence.numbers), described["classes"][evidence.ranking.target]
         numbers = {"says": verdict.says, "probability": verdict.probability, "target": target, "films": len(rows)}
@@ -141,7 +149,7 @@ def add_audit(explained: ExplainedModel, described: Mapping[str, Any], params: P
         (folder / "audit.png").write_bytes(picture)
         text = (
             f"{verdict.says}, with a probability of a shortcut of {verdict.probability:.2f}, by a rule that was fixed on small "
-            f"networks and {PROBING_FILMS} synthetic films; here {len(rows)} films, and for the lungs the rectangle audit.lungs."
+            f"networks and {FILMS} synthetic films; here {len(rows)} films, and for the lungs the rectangle audit.lungs."
         )
         return Section("Audit", text, None, [("audit", picture)])
 

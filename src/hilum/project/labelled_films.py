@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
@@ -16,9 +16,10 @@ from hilum.data.readers.folder import read_folder
 from hilum.data.readers.found_files import TABLE_SUFFIXES, drop_images, find_files
 from hilum.data.readers.identity import hide_patient, read_salt
 from hilum.data.readers.raw_films import escape_names, read_films, tell_unread
+from hilum.data.readers.sidecar import compile_patient
 from hilum.data.readers.table_files import read_table
 from hilum.data.readers.values import squeeze
-from hilum.project.overrides import apply_overrides, merge, unshare
+from hilum.project.overrides import apply_recipe, name_fold_arms
 from hilum.settings.meaning import EXCLUDED
 from hilum.settings.params import Params, check_params
 from hilum.settings.roots import read_roots
@@ -56,7 +57,8 @@ class AskedFilms:
     """The labelled films of a command, as its options say; an empty text is not given.
 
     data: a folder, a table or a recipe. labels: `class=finding,finding` pairs. columns: of a table, `path=NAME` pairs.
-    pattern: a regular expression with the group `patient`, searched in the files' names.
+    pattern: a regular expression with the group `patient`, searched in the names of a folder's files, and in the paths of a
+    table's films where no column names the patient.
     """
 
     data: str = ""
@@ -110,25 +112,29 @@ def read_data(asked: AskedFilms, classes: Sequence[str], workspace: Workspace) -
     place, rules = Path(asked.data).expanduser(), read_labels(asked.labels, classes)
     data, columns, pattern = asked.data, asked.columns, asked.pattern
     if place.is_dir():
-        _refuse_options(columns, "a folder has no table: name the table itself by --data")
+        _refuse_columns(columns, "a folder has no table: name the table itself by --data")
         return LabelledFilms({_name_source(place): _read_folder(place, pattern, workspace)}, rules, {})
     if place.is_file() and place.suffix.lower() in RECIPES:
-        _refuse_options(columns, "a recipe names its own")
-        return _read_recipe(place, "", classes, asked.labels, workspace)
+        return _read_recipe(place, asked, classes, workspace)
     if place.is_file():
         return LabelledFilms({_name_source(place): _read_sheet(place, columns, pattern, classes, workspace)}, rules, {})
     known = sorted(path.stem for path in (workspace.root / "recipes").glob("*.yaml"))
     if data in known:
-        return _read_recipe(workspace.root / "recipes" / f"{data}.yaml", data, classes, asked.labels, workspace)
+        return _read_recipe(workspace.root / "recipes" / f"{data}.yaml", asked, classes, workspace)
     raise ValueError(
         f"--data must be a folder of films, a table (CSV) or a recipe ({', '.join(known) or 'there is none'}), got {data}, which "
         "is none of these"
     )
 
 
-def _refuse_options(columns: str, why: str) -> None:
+def _refuse_columns(columns: str, why: str) -> None:
     if columns:
         raise ValueError(f"--columns must belong to a table, got {columns!r}; {why}")
+
+
+def _refuse_pattern(pattern: str, why: str) -> None:
+    if pattern:
+        raise ValueError(f"--pattern must belong to a folder, or to a table of pictures, got {pattern!r}; {why}")
 
 
 def _split(text: str, option: str) -> list[str]:
@@ -170,23 +176,18 @@ def _read_dicom_folders(root: Path, pattern: str, workspace: Workspace) -> pd.Da
             f"every film must lie in a folder named after its class, or --data must name a table, got {len(loose)} DICOM films "
             f"directly below {root}"
         )
-    salt, rows = read_salt(_keys(workspace)), []
-    for film in films:
-        row = {"finding": str(drop_images(film.file.parent))}
-        if pattern and (match := _search(pattern, film.file)):
-            row["patient_id"] = hide_patient(salt, match["patient"])
-        rows.append(row)
+    salt, expression = read_salt(_keys(workspace)), compile_patient(pattern)
+    rows = [{"finding": str(drop_images(film.file.parent))} for film in films]
+    if expression:
+        found = [expression.search(film.file.name) for film in films]
+        patients = [(match and match["patient"]) or "" for match in found]
+        if missed := patients.count(""):
+            raise ValueError(
+                f"the pattern {pattern!r} must find a patient in every file name, got {missed} of {len(films)} without one; "
+                "widen it, or leave it out: each film's header then names its patient"
+            )
+        rows = [{**row, "patient_id": hide_patient(salt, one)} for row, one in zip(rows, patients, strict=True)]
     return make_dicom_table(root, films, rows, notes, PATIENT)
-
-
-def _search(pattern: str, file: PurePosixPath) -> re.Match[str] | None:
-    try:
-        compiled = re.compile(pattern)
-    except re.error as fault:
-        raise ValueError(f"--pattern must be a regular expression, got {pattern!r}: {fault}") from None
-    if "patient" not in compiled.groupindex:
-        raise ValueError(f"--pattern must have a group `patient`, got {pattern!r}; write (?P<patient>...) around it")
-    return compiled.search(file.name)
 
 
 def _keys(workspace: Workspace) -> Path:
@@ -203,6 +204,7 @@ def _read_sheet(file: Path, columns: str, pattern: str, classes: Sequence[str], 
     patient = named.get("patient", "")
     found = find_files(root)
     if not found.pictures and found.dicoms:
+        _refuse_pattern(pattern, "of a table of DICOM films, name the column with the patient by --columns 'patient=NAME'")
         if marks:
             raise ValueError(f"a table of DICOM films must have one column of findings, got one for each of {', '.join(marks)}")
         options = {"path": named["path"], "finding": named["finding"], "patient": patient}
@@ -248,22 +250,19 @@ def _choose_columns(text: str, header: Sequence[str], classes: Sequence[str], fi
     return known, marks
 
 
-def _read_recipe(file: Path, name: str, classes: Sequence[str], labels: str, workspace: Workspace) -> LabelledFilms:
+def _read_recipe(file: Path, asked: AskedFilms, classes: Sequence[str], workspace: Workspace) -> LabelledFilms:
     """The sources and rules of a recipe; its classes that the model does not have become findings that no rule names."""
+    _refuse_columns(asked.columns, "a recipe names its own")
+    _refuse_pattern(asked.pattern, "a recipe names its own")
     written = read_yaml(workspace.params.read_text())
-    read = (
-        apply_overrides(written, workspace.root, name, "", [])
-        if name
-        else merge(unshare(written), unshare(read_yaml(file.read_text())))
-    )
-    chosen = check_params(read)
+    chosen = check_params(name_fold_arms(written, apply_recipe(written, read_yaml(file.read_text()))))
     roots = read_roots(chosen, workspace.home)
     tables = {
         source: _read_source(source, chosen, workspace.at_home(roots.get(source, "")), workspace)
         for source in chosen.prepare.sources
     }
-    if labels:
-        return LabelledFilms(tables, read_labels(labels, classes), {})
+    if asked.labels:
+        return LabelledFilms(tables, read_labels(asked.labels, classes), {})
     own = {source: _keep_classes(rules, classes) for source, rules in chosen.prepare.labels_by_source.items()}
     return LabelledFilms(tables, _keep_classes(chosen.prepare.labels, classes), own)
 

@@ -46,9 +46,7 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
         if not file.is_file():
             known = ", ".join(sorted(path.stem for path in (root / "recipes").glob("*.yaml")))
             raise ValueError(f"recipe must be one of {known}, got {recipe!r}")
-        changes = unshare(read_yaml(file.read_text()))
-        shed_options(values, {name: arm["backbone"] for name, arm in _arms_of(changes).items() if "backbone" in arm})
-        values = merge(values, changes)
+        values = apply_recipe(values, read_yaml(file.read_text()))
     for pair in named:
         key, _, text = pair.partition("=")
         if key not in NAMED:
@@ -70,6 +68,13 @@ def apply_overrides(written: Any, root: Path, recipe: str, pairs: str, named: li
             continue
         put(values, key, read_value(pair, key, text, values))
     return name_fold_arms(written, values)
+
+
+def apply_recipe(values: Any, changes: Any) -> Any:
+    """A copy of the values with a recipe over them, in which an arm sheds the options of a backbone that the recipe replaces."""
+    values, changes = unshare(values), unshare(changes)
+    shed_options(values, {name: arm["backbone"] for name, arm in _arms_of(changes).items() if "backbone" in arm})
+    return merge(values, changes)
 
 
 def shed_options(values: Any, backbones: Mapping[str, Any]) -> None:

@@ -13,16 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilum.data.decoding.covered_film import CoveredFilm
-from hilum.data.prepared.examples import as_images
 from hilum.evaluation.acquisition import acquisition_features
 from hilum.explain.explained_model import Predict
 from hilum.progress import bar
 from hilum.records import Probabilities
 from hilum.results import file_sha256
-from hilum.serving.predictions import prepare_film, tell_fault
+from hilum.serving.predictions import BATCH, prepare_or_tell, probabilities_of
 from hilum.settings.params import Evaluate
-
-BATCH = 64  # films read and predicted before the next are read
 
 
 @dataclass(frozen=True)
@@ -53,22 +50,20 @@ def read_and_predict(predict: Predict, described: Mapping[str, Any], rows: pd.Da
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(files), BATCH):
             there = range(start, min(start + BATCH, len(files)))
-            read = dict(zip(there, pool.map(lambda i: _read(files[i], described), there), strict=True))
+            read = dict(zip(there, pool.map(lambda i: prepare_or_tell(files[i], described), there), strict=True))
             faults |= {i: film for i, film in read.items() if isinstance(film, str)}
             films = {i: film for i, film in read.items() if not isinstance(film, str)}
-            if films:
-                stacked = np.stack([one.film for one in films.values()])  # (B, S, S)
-                y_prob = predict(as_images(stacked))
-                bad = {i: fault for i, row in zip(films, y_prob, strict=True) if (fault := tell_fault(row))}
-                faults |= bad
-                good = np.array([i not in bad for i in films])
-                sides = [(one.geometry.width, one.geometry.height) for one in films.values()]
-                taken = describe_acquisition(stacked, sides, described["square"], settings)
-                kept += [i for i in films if i not in bad]
-                facts += [_describe(files[i], film) for i, film in films.items() if i not in bad]
-                found.append(y_prob[good])
-                features.append(taken[good])
-                odd |= {rows["image_id"][i]: "; ".join(one.remarks) for i, one in films.items() if one.remarks}
+            predicted, bad = probabilities_of(predict, described, films)
+            faults |= bad
+            odd |= {rows["image_id"][i]: "; ".join(one.remarks) for i, one in films.items() if one.remarks}
+            if predicted:
+                good = [films[i] for i in predicted]
+                sides = [(one.geometry.width, one.geometry.height) for one in good]
+                stacked = np.stack([one.film for one in good])  # (B, S, S)
+                features.append(describe_acquisition(stacked, sides, described["square"], settings))
+                kept += list(predicted)
+                facts += [_describe(files[i], films[i]) for i in predicted]
+                found.append(np.array([row for _, row in predicted.values()]))
             report(there.stop, len(files))
     broken = rows.iloc[list(faults)][["image_id", "path"]].assign(problem="no prediction", detail=list(faults.values()))
     if not kept:
@@ -78,14 +73,6 @@ def read_and_predict(predict: Predict, described: Mapping[str, Any], rows: pd.Da
         )
     noted = rows.iloc[kept].reset_index(drop=True).assign(**{key: [fact[key] for fact in facts] for key in facts[0]})
     return ReadFilms(noted, np.concatenate(found), np.concatenate(features), broken, odd)
-
-
-def _read(file: Path, described: Mapping[str, Any]) -> CoveredFilm | str:
-    """A film as the model's own were prepared, or why it cannot be read."""
-    try:
-        return prepare_film(file, described)
-    except (ValueError, OSError) as fault:
-        return str(fault)
 
 
 def _describe(file: Path, film: CoveredFilm) -> dict[str, Any]:

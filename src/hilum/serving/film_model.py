@@ -13,10 +13,9 @@ from hilum.data.decoding.covered_film import CoveredFilm
 from hilum.data.decoding.limits import check_file
 from hilum.explain.explained_model import Predict
 from hilum.serving.model_facts import Told, gather_facts
-from hilum.serving.predictions import prepare_film, probabilities_of
+from hilum.serving.predictions import BATCH, prepare_film, probabilities_of
 
 FILM = "film"  # the column of a request: the content of a film's file, PNG, JPEG, DICOM or another kind, in base64
-ROWS = 64  # films prepared before they are predicted
 
 
 class FilmModel:
@@ -34,7 +33,7 @@ class FilmModel:
         model_input: column FILM. params: none are known. What is not there is None, which JSON has and NaN is not.
         """
         texts = list(model_input[FILM])
-        rows = [row for start in range(0, len(texts), ROWS) for row in self._rows(texts[start : start + ROWS])]
+        rows = [row for start in range(0, len(texts), BATCH) for row in self._rows(texts[start : start + BATCH])]
         probabilities = [f"p_{name}" for name in self._described["classes"]]
         columns = ["predicted", *probabilities, "error", "remarks", "model_sha256"]
         return pd.DataFrame(rows, columns=columns, dtype=object)

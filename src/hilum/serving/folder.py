@@ -10,9 +10,7 @@ from hilum.data.readers.found_files import find_files, name_some
 from hilum.explain.explained_model import Predict
 from hilum.progress import bar, say
 from hilum.serving.prediction_table import Cells, open_table
-from hilum.serving.predictions import predict_films, prepare_films
-
-BATCH = 64  # films read and predicted before their rows are written
+from hilum.serving.predictions import BATCH, predict_films, prepare_films
 
 
 class FilmPanels(Protocol):

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from hilum.data.annotations import no_annotations
+from hilum.data.burned_in.treatment import read_treatment
 from hilum.data.decoding.covered_film import CoveredFilm
 from hilum.data.prepared.examples import as_images
 from hilum.evaluation.scoring.decisions import factors_of
@@ -23,7 +24,6 @@ from hilum.explain.methods.shap_gradients import hash_films
 from hilum.progress import bar
 from hilum.results import digest
 from hilum.serving.prediction_table import Cells
-from hilum.serving.predictions import read_treatment
 from hilum.settings.explain import Explain
 
 SEAL = "hilum-panel"  # keyword of the text in a PNG that says what the panel shows

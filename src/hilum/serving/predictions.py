@@ -8,15 +8,15 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.burned_in.treatment import Treatment
+from hilum.data.burned_in.treatment import read_treatment
 from hilum.data.decoding.covered_film import CoveredFilm, prepare_covered
 from hilum.data.decoding.depth import GREY_BITS, tell_outside
 from hilum.data.prepared.examples import as_images
 from hilum.evaluation.scoring.decisions import decide, factors_of
 from hilum.explain.explained_model import Predict
-from hilum.records import FORMER
 from hilum.serving.prediction_table import Cells
 
+BATCH = 64  # films prepared and predicted before the next are read
 Key = TypeVar("Key", bound=Hashable)  # what names a film: its place or its name
 
 
@@ -31,16 +31,6 @@ def prepare_film(film: Path | BinaryIO, described: Mapping[str, Any]) -> Covered
     ready = prepare_covered(film, described["size"], described["square"], read_treatment(described), bits)
     told = [_tell_depth(ready.bits, described.get("grey_bits")), _tell_left(ready)]
     return replace(ready, remarks=(*ready.remarks, *filter(None, told)))
-
-
-def read_treatment(described: Mapping[str, Any]) -> Treatment:
-    """The treatment of what is burned into the model's own films; models of earlier versions inpainted single letters.
-
-    Raises:
-        ValueError: an unknown word, or a reader whose packages are not installed.
-    """
-    do = described.get("burned_in", described.get(FORMER["burned_in"], "keep"))
-    return Treatment(do, described.get("burned_in_reader", "letters"))
 
 
 def _tell_left(ready: CoveredFilm) -> str:
@@ -63,11 +53,20 @@ def prepare_films(files: Mapping[str, Path], described: Mapping[str, Any]) -> tu
     films: dict[str, CoveredFilm] = {}
     faults: dict[str, str] = {}
     for name, file in files.items():
-        try:
-            films[name] = prepare_film(file, described)
-        except (ValueError, OSError) as fault:  # OSError: a file that was removed meanwhile, or may not be read
-            faults[name] = str(fault)
+        film = prepare_or_tell(file, described)
+        if isinstance(film, str):
+            faults[name] = film
+        else:
+            films[name] = film
     return films, faults
+
+
+def prepare_or_tell(file: Path, described: Mapping[str, Any]) -> CoveredFilm | str:
+    """A film as `prepare_film` gives it, or why it cannot be read."""
+    try:
+        return prepare_film(file, described)
+    except (ValueError, OSError) as fault:  # OSError: a file that was removed meanwhile, or may not be read
+        return str(fault)
 
 
 def predict_films(

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from hilum.settings.params import Params
-from hilum.settings.sources import PhantomSource
+from hilum.settings.sources import PhantomSource, Source
 from hilum.settings.yaml_text import read_yaml
 
 FILE = "roots.yaml"  # source -> folder
@@ -28,25 +28,32 @@ def read_roots(params: Params, home: Path, given: Mapping[str, str] | None = Non
     Raises:
         ValueError: the file or the variable is not a mapping from known sources to folders.
     """
-    own = {name: source.root for name, source in params.acquire.sources.items() if not isinstance(source, PhantomSource)}
-    return _choose(own, params, home, given)
+    return _choose(params.acquire.sources, params, home, given or {})
 
 
 def read_external_roots(params: Params, home: Path) -> dict[str, str]:
     """The same of the sources in `external.sources`."""
-    films = {name: source.films for name, source in params.external.sources.items()}
-    return _choose({name: one.root for name, one in films.items() if not isinstance(one, PhantomSource)}, params, home, None)
+    return _choose(_external_films(params), params, home, {})
 
 
-def _choose(wanted: Mapping[str, str], params: Params, home: Path, given: Mapping[str, str] | None) -> dict[str, str]:
+def _choose(wanted: Mapping[str, Source], params: Params, home: Path, given: Mapping[str, str]) -> dict[str, str]:
     """These sources' folders; the file and the variable may name those of all sources."""
-    films = {**params.acquire.sources, **{name: source.films for name, source in params.external.sources.items()}}
-    every = {name: source.root for name, source in films.items() if not isinstance(source, PhantomSource)}
+    every = list(_own_roots({**params.acquire.sources, **_external_films(params)}))
     chosen: dict[str, str] = {}
     for place, values in ((FILE, _read_file(home / FILE)), (VARIABLE, _read_variable())):
         check_roots(values, _legal(every, values, home), place)
         chosen |= values
-    return {name: {**chosen, **(given or {})}.get(name, root) for name, root in wanted.items()}
+    chosen |= given
+    return {name: chosen.get(name, root) for name, root in _own_roots(wanted).items()}
+
+
+def _external_films(params: Params) -> dict[str, Source]:
+    return {name: source.films for name, source in params.external.sources.items()}
+
+
+def _own_roots(sources: Mapping[str, Source]) -> dict[str, str]:
+    """The folders that params.yaml gives; films that are drawn have none."""
+    return {name: source.root for name, source in sources.items() if not isinstance(source, PhantomSource)}
 
 
 def check_roots(values: Any, legal: Collection[str], place: str) -> None:
@@ -64,7 +71,7 @@ def check_roots(values: Any, legal: Collection[str], place: str) -> None:
             raise ValueError(f"{place}: {name} must be a folder, got {folder!r}; write its path")
 
 
-def _legal(own: Mapping[str, str], values: Any, home: Path) -> list[str]:
+def _legal(own: Collection[str], values: Any, home: Path) -> list[str]:
     """The sources that may have a folder: those of params.yaml, and those that a recipe would replace them by."""
     legal = list(own)
     if not isinstance(values, Mapping) or set(values) <= set(own):

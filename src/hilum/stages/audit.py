@@ -1,7 +1,6 @@
 """audit: does one arm rely on something outside the lungs, and where?"""
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.audit.auditee import Auditee, odds_gradient
+from hilum.audit.auditee import audit_model
 from hilum.audit.drawing import audit_figure
 from hilum.audit.evidence import Evidence, Surroundings, measure
 from hilum.audit.outlines import answer_by_outlines
@@ -17,15 +16,13 @@ from hilum.audit.regions import Region, Regions, join_regions, regions_of_masks,
 from hilum.audit.rule import PROBING, Verdict, judge
 from hilum.data.masks import load_masks
 from hilum.data.prepared.loading import SplitFilms, load_split, read_manifest
-from hilum.evaluation.scoring.decisions import decide, factors_of
 from hilum.evaluation.scoring.metrics import evaluate_all
 from hilum.evaluation.style import to_png
 from hilum.explain.explained_model import ExplainedModel
-from hilum.explain.methods import gradcam
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
-from hilum.records import Films, Images, Labels, Maps, Predictions
+from hilum.records import Films, Predictions
 from hilum.results import flatten, read_json, run_key, write_json
 from hilum.runs import arm_run, log_results
 from hilum.settings.params import Audit, read_params
@@ -53,7 +50,8 @@ def run(arm: str) -> None:
         audited = test.take(rows)
         films, labels = audited.films, audited.labels  # (N, H, W), (N,)
         surroundings, told = find_surroundings(test.table.iloc[rows], workspace, settings, params.audit.seed)
-        auditee = open_auditee(training / "model.keras", description)
+        network = load_classifier(training / "model.keras")
+        auditee = audit_model(ExplainedModel(predictor(network), network), description)
         evidence = measure(auditee, films, labels, surroundings, PROBING, params.audit.seed, bar("probes"))
         found = judge(evidence.numbers)
         outlines = outlines_auroc(test, workspace, classes)
@@ -98,18 +96,6 @@ def draw_audit(
     np.savez_compressed(folder / "blame.npz", blame=evidence.blame, blamed=evidence.blamed, around=around)
     figure = audit_figure(films, evidence, around, found, classes[evidence.ranking.target], f"Audit of {arm}")
     (folder / "keys" / "audit.png").write_bytes(to_png(figure))
-
-
-def open_auditee(model: Path, described: Mapping[str, Any]) -> Auditee:
-    """A trained arm with its own decision rule and Grad-CAM heat maps."""
-    network = load_classifier(model)
-    predict = predictor(network)
-    explained = ExplainedModel(predict, network)
-
-    def heat(images: Images, targets: Labels) -> Maps:
-        return gradcam.explain(explained, images, targets, {"layer": "last"}, 0, lambda done, total: None).values
-
-    return Auditee(predict, lambda p: decide(p, described["threshold"], factors_of(described)), odds_gradient(network), heat)
 
 
 def find_surroundings(

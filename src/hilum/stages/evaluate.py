@@ -16,18 +16,18 @@ from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.prepared.loading import SplitFilms, load_films, load_split, read_burned_in, read_manifest
 from hilum.evaluation.acquisition import acquisition_features, answer_by_features, source_features
 from hilum.evaluation.contact_sheet import draw_contact_sheet
-from hilum.evaluation.figures import calibration_figure, confusion_figure, learning_figure, pr_figure, roc_figure, scaling_figure
+from hilum.evaluation.figures import confusion_figure
 from hilum.evaluation.repeat_figures import repeats_figure
 from hilum.evaluation.repeat_tables import flat_repeats, repeat_interval_table, repeat_table
 from hilum.evaluation.repeats import repeat_intervals, resample_repeats
 from hilum.evaluation.scoring.decisions import decide, factors_of, majority_baseline, one_vs_rest_thresholds
-from hilum.evaluation.scoring.epochs import is_solution, tell_epoch
 from hilum.evaluation.scoring.metrics import evaluate_all, with_bins
 from hilum.evaluation.shortcut_baselines import SEES, SHORTCUT_BASELINES, measure_shortcut_baselines, tell_flag
-from hilum.evaluation.statistics import Interval, flat_metrics, patient_bootstrap
+from hilum.evaluation.statistics import flat_metrics, patient_bootstrap
 from hilum.evaluation.style import to_png
 from hilum.evaluation.subgroups import SUBGROUPS, flat_subgroups, measure_subgroups, name_groups, tell_subgroups
-from hilum.evaluation.tables import class_table, confusion_matrix, interval_table, pr_by_class, reliability_table, roc_by_class
+from hilum.evaluation.tables import class_table, confusion_matrix, interval_table
+from hilum.evaluation.written_figures import draw_curves, draw_learning, draw_scaling
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.pictures import save_png
@@ -54,7 +54,7 @@ def run(
     labels: str = "",
     columns: str = "",
     pattern: str = "",
-    out: str = "evaluated",
+    out: str = "",
     explain: str = "",
     audit: bool = False,
     classes: str = "",
@@ -69,11 +69,11 @@ def run(
         raise ValueError("evaluate takes either --arm (validation and test films of one arm) or --model with --data (any films)")
     asked = AskedFilms(data, labels, columns, pattern)
     told = {"classes": classes, "size": size, "square": square, "scaling": scaling, "threshold": threshold}
-    if arm and (any(told.values()) or asked != AskedFilms() or explain or audit):
-        raise ValueError("the options of films, maps, audit and an own model belong to --model with --data, not to --arm")
+    if arm and (any(told.values()) or asked != AskedFilms() or out or explain or audit):
+        raise ValueError("the options of films, maps, audit, an own model and --out belong to --model with --data, not to --arm")
     if arm:
         return evaluate_arm(arm, workspace, params)
-    return evaluate_films(model, told, asked, Path(out), explain, audit, workspace, params)
+    return evaluate_films(model, told, asked, Path(out or "evaluated"), explain, audit, workspace, params)
 
 
 def evaluate_arm(arm: str, workspace: Workspace, params: Params) -> dict[str, Any]:
@@ -267,46 +267,6 @@ def predict_shortcut_baselines(
         return replace(model, y_prob=found, y_pred=decide(found, None))
 
     return {"acquisition_only": prediction(taken), "source_only": prediction(sources) if len(known) > 1 else None}
-
-
-def draw_curves(folder: Path, predictions: Predictions, found: dict[str, Interval], settings: Evaluate, arm: str) -> None:
-    """ROC, precision-recall and calibration of the test films, as pictures and as points."""
-    roc, pr = roc_by_class(predictions, found), pr_by_class(predictions, found)
-    (folder / "roc.png").write_bytes(to_png(roc_figure(roc, settings.confidence, f"{arm}: ROC, test films")))
-    (folder / "pr.png").write_bytes(to_png(pr_figure(pr, settings.confidence, f"{arm}: precision and recall, test films")))
-    table = reliability_table(predictions, settings.calibration_bins)
-    write_table(folder / "calibration.csv", table)
-    (folder / "calibration.png").write_bytes(
-        to_png(calibration_figure(table, found["ece"].value, f"{arm}: calibration, test films"))
-    )
-    points = [
-        pd.DataFrame({"class": name, "false_positive_rate": curve.x, "sensitivity": curve.y}) for name, curve in roc.items()
-    ]
-    write_table(folder / "roc.csv", pd.concat(points))
-
-
-def draw_learning(folder: Path, history: pd.DataFrame, settings: dict[str, Any], arm: str) -> None:
-    """The training's curves with the kept epoch marked, or the kept penalty of a solved head."""
-    select = f"val/{settings['params']['train.select']}"
-    shown = history.assign(phase=history["phase"] + 1, epoch=history["step"] + 1)
-    losses = ["train/loss", "val/log_loss"]
-    metrics = list(dict.fromkeys(["val/auroc_macro" if select in losses else select, "val/balanced_accuracy"]))
-    solved = [is_solution({"train/penalty": one}) for one in history.get("train/penalty", [np.nan] * len(history))]
-    axis = "penalties tried, the largest first" if all(solved) else "penalty or epoch" if any(solved) else "epoch"
-    title = f"{arm}: the solved head under each penalty" if all(solved) else f"{arm}: learning curves"
-    kept = tell_epoch(history.set_index("step", drop=False).loc[settings["best_step"]])
-    figure = learning_figure(shown, losses, metrics, settings["best_step"] + 1, title, axis, kept)
-    (folder / "curves.png").write_bytes(to_png(figure))
-
-
-def draw_scaling(folder: Path, training: Path, arm: str) -> None:
-    """Validation films before and after calibration, where one was fitted; trainings of earlier versions hold no points."""
-    if not (training / "calibration.csv").is_file() or (points := read_table(training / "calibration.csv")).empty:
-        return
-    told = read_json(training / "calibration.json")
-    errors = {state: told[state]["ece"] for state in ("before", "after")}
-    save = to_png(scaling_figure(points, errors, f"{arm}: calibration, validation films, cross-fitted"))
-    (folder / "scaling.png").write_bytes(save)
 
 
 def draw_augmented(folder: Path, train: SplitFilms, classes: list[str], trained: Mapping[str, Any]) -> None:

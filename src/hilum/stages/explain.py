@@ -24,7 +24,7 @@ from hilum.explain.measures.registry import wanted_measures
 from hilum.explain.measures.summary import summarise_measures, summarise_pairs
 from hilum.explain.measures.tables import add_references, measure_maps, tune_levels
 from hilum.explain.methods.shap_gradients import hash_films
-from hilum.explain.outputs import draw_grids, draw_panels, draw_sheets
+from hilum.explain.outputs import NOT_DRAWN, draw_grids, draw_panels, draw_sheets, write_undrawn
 from hilum.explain.sanity.gate import correlate_permuted, flat_sanity, judge
 from hilum.explain.sanity.verdicts import stamp_sanity, verdicts_of
 from hilum.explain.saved_maps import save_arrays
@@ -44,7 +44,6 @@ from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace, find_workspace
 
 SECONDS = "config/seconds.json"  # artifact of the run: what each method took
-NOT_DRAWN = "not_drawn.csv"  # films whose pictures could not be drawn or written: image_id, fault; only if there are any
 
 
 def run(
@@ -124,8 +123,7 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         opened.log_dict(seconds, SECONDS)
     say(f"{arm}: {len(chosen.image_id)} films explained by {', '.join(settings.methods)}")
     if undrawn:
-        film, fault = next(iter(undrawn.items()))
-        say(f"{arm}: films whose pictures could not be drawn: {len(undrawn)}, such as {film}: {fault} ({folder / NOT_DRAWN})")
+        say(f"{arm}: {undrawn} ({folder / NOT_DRAWN})")
     say(f"{arm}: sanity gate: {', '.join(f'{name} {told}' for name, told in verdicts.items())}")
 
 
@@ -144,14 +142,12 @@ def check_evaluated(arm: str, workspace: Workspace, trained: Mapping[str, Any]) 
         )
 
 
-def draw_films(folder: Path, shown: SheetFilms, settings: Explain) -> dict[str, str]:
-    """A panel per film, and the sheets of the first of them; why some could not be drawn, by film, is in NOT_DRAWN too."""
+def draw_films(folder: Path, shown: SheetFilms, settings: Explain) -> str:
+    """A panel per film, and the sheets of the first of them; which could not be drawn, as `write_undrawn` says."""
     faults = draw_panels(folder, shown.films, shown.found, shown.predictions, shown.annotations)
     few = first_films(shown, settings.sheet_films)
     faults = draw_sheets(folder, few, [one.film for one in few.predictions], settings.sheets, settings, settings.seed) | faults
-    if faults:
-        write_table(folder / NOT_DRAWN, pd.DataFrame({"image_id": list(faults), "fault": list(faults.values())}))
-    return faults
+    return write_undrawn(folder, faults)
 
 
 def choose_targets(target: str, chosen: Predictions) -> Labels:

@@ -3,13 +3,14 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from hilum.data.burned_in.treatment import Treatment
+from hilum.data.burned_in.treatment import read_treatment
 from hilum.data.manifest.building import build_manifest
 from hilum.data.manifest.prepared_set import Prepared, write_prepared
 from hilum.data.phantom.phantom import draw_source
@@ -19,21 +20,40 @@ from hilum.data.quality.alike.leaks import FilmSet, find_leaks
 from hilum.data.quality.still_burned_in import stop_where_left
 from hilum.data.readers.raw_films import read_films, read_source
 from hilum.data.same_people import find_same_people
-from hilum.evaluation.outside.external import ExternalResult, flat_external, measure_external, write_external
+from hilum.evaluation.outside.external import SOURCES, ExternalResult, flat_external, measure_external, write_external
 from hilum.evaluation.outside.frozen import Grouping, group_classes, group_rules
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
+from hilum.records import Images, Predictions, Probabilities
 from hilum.results import flatten, read_json, read_predictions, run_key, write_json, write_table
 from hilum.runs import arm_run, fits, log_results
 from hilum.settings.params import Params, find_arm, read_params
 from hilum.settings.roots import read_external_roots, read_roots
-from hilum.settings.sources import ExternalSource, PhantomSource
+from hilum.settings.sources import ExternalSource, PhantomSource, Source
 from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace, find_workspace
 
-SOURCES = "sources.json"  # what was tested, by source; {} where external.sources is empty
 NOTES = "notes.txt"
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """An arm as it is tested. described: its model.json; internal: its predictions on the internal test films."""
+
+    arm: str
+    described: Mapping[str, Any]
+    predict: Callable[[Images], Probabilities]
+    internal: Predictions
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Films that an arm has seen. what: whose they are, in words; sources: name -> settings and root."""
+
+    what: str
+    films: FilmSet
+    sources: Mapping[str, tuple[Source, Path]]
 
 
 def run(arm: str) -> None:
@@ -53,10 +73,14 @@ def run(arm: str) -> None:
                          "run `dvc repro`")  # fmt: skip
     store = open_store(workspace, params.tracking)
     with arm_run(store, workspace, arm, "external", params.tracking.model) as opened:
+        predict = predictor(load_classifier(training / "model.keras"))
+        predictions = workspace.arm(arm, "evaluation") / "predictions.csv"
+        frozen = Frozen(arm, described, predict, read_predictions(predictions, "test", tuple(described["classes"])))
+        seen = list_seen(arm, described, params, workspace)
         told: dict[str, Any] = {}
         flat: dict[str, float] = {}
         for name, source in params.external.sources.items():
-            told[name], result = test_source(arm, name, source, folder / name, described, params, workspace)
+            told[name], result = test_source(frozen, seen, name, source, folder / name, params, workspace)
             flat |= flat_external(name, result)
             tell_result(arm, name, result)
         write_json(folder / SOURCES, told)
@@ -67,25 +91,23 @@ def run(arm: str) -> None:
 
 
 def test_source(
-    arm: str,
+    frozen: Frozen,
+    seen: Sequence[Seen],
     name: str,
     source: ExternalSource,
     folder: Path,
-    described: Mapping[str, Any],
     params: Params,
     workspace: Workspace,
 ) -> tuple[dict[str, Any], ExternalResult]:
     """Prepare a source's films, check that the arm has seen none, predict them, and write what came out."""
-    classes = list(described["classes"])
+    described, classes = frozen.described, list(frozen.described["classes"])
     rules = dict(source.labels or params.prepare.labels)
     grouping = group_classes(classes, [rules])
     prepared = prepare_source(name, source, group_rules(rules, classes, grouping), described, params, workspace)
-    notes = [*check_unseen(arm, name, source, prepared, described, params, workspace), *prepared.notes]
-    predict = predictor(load_classifier(workspace.arm(arm, "training") / "model.keras"))
-    internal = read_predictions(workspace.arm(arm, "evaluation") / "predictions.csv", "test", tuple(classes))
-    y_prob = predict(as_images(prepared.films))
+    notes = [*check_unseen(frozen, seen, name, source, prepared, params, workspace), *prepared.notes]
+    y_prob = frozen.predict(as_images(prepared.films))
     report = bar(f"{name}: patients resampled")
-    result = measure_external(y_prob, prepared.manifest, grouping, internal, described, params.evaluate, report)
+    result = measure_external(y_prob, prepared.manifest, grouping, frozen.internal, described, params.evaluate, report)
     write_external(folder, result, params.evaluate)
     return describe_source(prepared, grouping, result, described, notes), result
 
@@ -103,7 +125,7 @@ def prepare_source(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}.") as temporary:
         made = Path(temporary) / name
-        treatment = Treatment(described["burned_in"], described["burned_in_reader"], params.prepare.burned_in_left)
+        treatment = read_treatment(described, params.prepare.burned_in_left)
         prepared = build_manifest(
             {name: gather_films(name, source, made / "raw", params, workspace)},
             size=described["size"],
@@ -139,12 +161,24 @@ def gather_films(
     return read_films(source.films, root, root)
 
 
+def list_seen(arm: str, described: Mapping[str, Any], params: Params, workspace: Workspace) -> list[Seen]:
+    """The films of the task, and those of pretraining where the arm starts from them."""
+    known, roots = params.acquire.sources, read_roots(params, workspace.home)
+    places = {name: (known[name], workspace.at_home(roots.get(name, ""))) for name in known}
+    task = FilmSet(load_films(workspace.prepared), read_manifest(workspace.prepared / "manifest.csv"))
+    seen = [Seen("the task", task, {name: places[name] for name in params.prepare.sources})]
+    if params.arms[arm].weights == "pretrained":
+        first = params.pretrain.source
+        seen.append(Seen("pretraining", prepare_first(first, described, params, workspace), {first: places[first]}))
+    return seen
+
+
 def check_unseen(
-    arm: str,
+    frozen: Frozen,
+    seen: Sequence[Seen],
     name: str,
     source: ExternalSource,
     prepared: Prepared,
-    described: Mapping[str, Any],
     params: Params,
     workspace: Workspace,
 ) -> list[str]:
@@ -153,25 +187,19 @@ def check_unseen(
     Raises:
         ValueError: films, near duplicates or patients of this source are among the films of the task or of pretraining.
     """
-    own, square = FilmSet(prepared.films, prepared.manifest), described["square"]
-    task = FilmSet(load_films(workspace.prepared), read_manifest(workspace.prepared / "manifest.csv"))
-    known, roots = params.acquire.sources, read_roots(params, workspace.home)
-    external = read_external_roots(params, workspace.home)
-    others = {one: (known[one], workspace.at_home(roots.get(one, ""))) for one in params.prepare.sources}
-    sets = [("the task", task, list(others))]
-    if params.arms[arm].weights == "pretrained":
-        first = params.pretrain.source
-        others[first] = (known[first], workspace.at_home(roots.get(first, "")))
-        sets.append(("pretraining", prepare_first(first, described, params, workspace), [first]))
-    same, apart = find_same_people(source.films, workspace.at_home(external.get(name, "")), others)
-    for what, films, sources in sets:
-        leaks = find_leaks(own, films, square, True, [one for one in same if one in sources], os.cpu_count() or 1)
+    own, square = FilmSet(prepared.films, prepared.manifest), frozen.described["square"]
+    root = workspace.at_home(read_external_roots(params, workspace.home).get(name, ""))
+    others = {one: both for there in seen for one, both in there.sources.items()}
+    same, apart = find_same_people(source.films, root, others)
+    for there in seen:
+        people = [one for one in same if one in there.sources]
+        leaks = find_leaks(own, there.films, square, True, people, os.cpu_count() or 1, there.what)
         if len(leaks):
             example = leaks.iloc[0]
             raise ValueError(
-                f"external.sources.{name} must hold no film that {arm} has seen, got {len(leaks)} of {len(prepared.manifest)} "
-                f"films that are among those of {what} or of their patients, such as {example['image_id']}: {example['detail']}; "
-                "take them out of this source"
+                f"external.sources.{name} must hold no film that {frozen.arm} has seen, got {len(leaks)} of "
+                f"{len(prepared.manifest)} films that are among those of {there.what} or of their patients, such as "
+                f"{example['image_id']}: {example['detail']}; take them out of this source"
             )
     return apart
 
@@ -187,7 +215,7 @@ def prepare_first(name: str, described: Mapping[str, Any], params: Params, works
         labels={finding: [finding] for finding in sorted(set(single["finding"]))},
         unmatched="exclude",
         broken_share=params.prepare.broken_share,
-        treatment=Treatment(described["burned_in"], described["burned_in_reader"], "keep"),
+        treatment=read_treatment(described),
         workers=os.cpu_count() or 1,
         on_film=bar(f"{name}: films of pretraining prepared"),
         unused_rules="tell",

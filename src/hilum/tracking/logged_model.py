@@ -43,9 +43,8 @@ def log_model(
     import keras
     import mlflow.keras
     from mlflow.entities import LoggedModelOutput
-    from mlflow.models import Model, infer_signature
+    from mlflow.models import infer_signature
 
-    run = client.get_run(run_id)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "model"
         place.mkdir()  # mlflow.keras 3.17 writes the example before it makes the folder
@@ -56,22 +55,15 @@ def log_model(
         mlflow.keras.save_model(
             model, str(place), input_example=example, signature=signature, pip_requirements=needs, metadata=dict(metadata)
         )
-        logged = client.create_logged_model(
-            run.info.experiment_id,
+        shutil.copy(beside, place / beside.name)
+        model_id = _log_folder(
+            *(client, run_id, place),
             name=model_name(metadata["arm"]),
-            source_run_id=run_id,
             params={key: str(metadata[key]) for key in ("backbone", "size") if key in metadata},
             model_type="classifier",
         )
-        description = Model.load(str(place))
-        description.run_id, description.model_id = run_id, logged.model_id
-        description.artifact_path = logged.artifact_location
-        description.save(str(place / "MLmodel"))
-        shutil.copy(beside, place / beside.name)
-        client.log_model_artifacts(logged.model_id, str(place))
-    client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
-    return _register(client, run_id, logged.model_id, metadata, name)
+    client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+    return _register(client, run_id, model_id, metadata, name)
 
 
 def log_film_model(client: Any, run_id: str, file: Path, facts: Mapping[str, Any], metadata: Mapping[str, Any], name: str) -> str:
@@ -80,7 +72,7 @@ def log_film_model(client: Any, run_id: str, file: Path, facts: Mapping[str, Any
     facts: of model.json. It is no output of the run: a run has one model, that its metrics are linked to.
     """
     import mlflow.pyfunc
-    from mlflow.models import Model, ModelSignature
+    from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
     columns = [("string", "predicted"), *(("double", f"p_{name}") for name in facts["classes"])]
@@ -88,7 +80,6 @@ def log_film_model(client: Any, run_id: str, file: Path, facts: Mapping[str, Any
     signature = ModelSignature(
         Schema([ColSpec("string", "film")]), Schema([ColSpec(kind, key, required=False) for kind, key in columns])
     )
-    run = client.get_run(run_id)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "model"
         mlflow.pyfunc.save_model(
@@ -99,15 +90,27 @@ def log_film_model(client: Any, run_id: str, file: Path, facts: Mapping[str, Any
             metadata=dict(metadata),
         )
         (place / "data" / "model.json").write_text(json.dumps(dict(facts)))
-        logged = client.create_logged_model(run.info.experiment_id, name="films", source_run_id=run_id)
-        description = Model.load(str(place))
-        description.signature = signature  # here, because save_model warns of a signature without an example
-        description.run_id, description.model_id = run_id, logged.model_id
-        description.artifact_path = logged.artifact_location
-        description.save(str(place / "MLmodel"))
-        client.log_model_artifacts(logged.model_id, str(place))
+        model_id = _log_folder(client, run_id, place, signature, name="films")
+    return _register(client, run_id, model_id, metadata, f"{name}{FILMS}", REGISTERED_FILMS)
+
+
+def _log_folder(client: Any, run_id: str, place: Path, signature: Any = None, **named: Any) -> str:
+    """Log a folder that MLflow saved a model in with a run; returns the logged model's id.
+
+    signature: where the folder has none yet, as `save_model` warns of one without an example. named: of `create_logged_model`.
+    """
+    from mlflow.models import Model
+
+    logged = client.create_logged_model(client.get_run(run_id).info.experiment_id, source_run_id=run_id, **named)
+    description = Model.load(str(place))
+    if signature is not None:
+        description.signature = signature
+    description.run_id, description.model_id = run_id, logged.model_id
+    description.artifact_path = logged.artifact_location
+    description.save(str(place / "MLmodel"))
+    client.log_model_artifacts(logged.model_id, str(place))
     client.finalize_logged_model(logged.model_id, "READY")
-    return _register(client, run_id, logged.model_id, metadata, f"{name}{FILMS}", REGISTERED_FILMS)
+    return str(logged.model_id)
 
 
 def model_name(arm: str) -> str:

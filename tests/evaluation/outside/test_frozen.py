@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from hilum.evaluation.outside.frozen import (
-    class_shares,
     draw_present,
     find_present,
     group_classes,
@@ -101,4 +100,3 @@ def test_a_corrected_prior_gives_bayes_rule() -> None:
 
     first, second = np.array([0.5, 0.5]), np.array([0.9, 0.1])
     np.testing.assert_allclose(shift_prior(posterior(first), first, second), posterior(second), atol=1e-12)
-    np.testing.assert_allclose(class_shares(np.array([0, 0, 2]), 3), [2 / 3, 0, 1 / 3])

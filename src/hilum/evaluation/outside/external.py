@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hilum.evaluation.group_measures import count_shares
 from hilum.evaluation.outside.frozen import (
     Grouping,
-    class_shares,
     draw_present,
     measure_drop,
     predict_groups,
@@ -21,11 +21,12 @@ from hilum.evaluation.outside.frozen import (
 from hilum.evaluation.outside.frozen_tables import FrozenResult, measure_frozen, write_frozen
 from hilum.evaluation.scoring.decisions import decide, factors_of
 from hilum.evaluation.scoring.metrics import with_bins
-from hilum.evaluation.statistics import Interval, OnResample, pair_draws
+from hilum.evaluation.statistics import Interval, OnResample, flat_metrics, pair_draws
 from hilum.records import Predictions, Probabilities
 from hilum.results import write_table
 from hilum.settings.params import Evaluate
 
+SOURCES = "sources.json"  # what was tested, by source; {} where external.sources is empty
 OF_PRIOR = ("log_loss", "brier", "ece", "accuracy", "balanced_accuracy")  # metrics before and after the correction
 
 
@@ -70,7 +71,7 @@ def measure_external(
     drawn = draw_present(inside, found.present, settings.bootstrap, settings.seed, metrics)
     drop = measure_drop(drawn, found.draws, settings.confidence)
     prior = _prior_of(described, grouping)
-    shares = {"prior": prior, "internal": class_shares(inside.y_true, len(place)), "external": class_shares(y_true, len(place))}
+    shares = {"prior": prior, "internal": count_shares(inside), "external": count_shares(external)}
     corrected = _correct(found, prior, shares["external"], described, settings) if np.isfinite(prior).all() else pd.DataFrame()
     table = pd.DataFrame({"class": grouping.names, **shares})
     return ExternalResult(found, drawn.intervals(settings.confidence), drop, table, corrected)
@@ -110,10 +111,7 @@ def _correct(
 def flat_external(source: str, result: ExternalResult) -> dict[str, float]:
     """`external/<source>/<metric>` and `external/<source>/drop_<metric>`, each with .low and .high."""
     flat = {f"external/{source}/{name}": value for name, value in result.found.flat.items()}
-    for name, drop in result.drop.items():
-        key = f"external/{source}/drop_{name}"
-        flat |= {key: drop.value, f"{key}.low": drop.low, f"{key}.high": drop.high}
-    return flat
+    return flat | flat_metrics({f"drop_{name}": drop for name, drop in result.drop.items()}, f"external/{source}")
 
 
 def list_drop(result: ExternalResult) -> pd.DataFrame:

@@ -127,8 +127,3 @@ def shift_prior(y_prob: Probabilities, prior: NDArray[np.float64], target: NDArr
     """
     weighed = y_prob * (target / prior)
     return weighed / weighed.sum(axis=1, keepdims=True)
-
-
-def class_shares(labels: Labels, classes: int) -> NDArray[np.float64]:
-    """(K,) the share of each class among films."""
-    return np.bincount(labels, minlength=classes) / len(labels)

@@ -9,13 +9,13 @@ import pandas as pd
 
 from hilum.evaluation.outside.frozen import draw_present, find_present
 from hilum.evaluation.scoring.metrics import METRICS, with_bins
+from hilum.evaluation.shortcut_baselines import MEASURED, flat_bounds
 from hilum.evaluation.statistics import Draws, Interval, OnResample, pair_draws
 from hilum.evaluation.tables import class_table, confusion_matrix, interval_table, reliability_table
 from hilum.records import Predictions, Probabilities
 from hilum.results import table_of, write_json, write_table
 from hilum.settings.params import Evaluate
 
-MEASURED = "auroc_macro"  # in which a model must be above a shortcut baseline
 PART = "external"  # in the column `split` of predictions.csv
 
 
@@ -55,10 +55,10 @@ def measure_frozen(
     }
     flat: dict[str, float] = {}
     for name, found in intervals.items():
-        flat |= _bounds(name, found)
+        flat |= flat_bounds(name, found)
     for name, both in beside.items():
         if both is not None:
-            flat |= _bounds(f"{name}/{MEASURED}", both[0]) | _bounds(f"above_{name}/{MEASURED}", both[1])
+            flat |= flat_bounds(f"{name}/{MEASURED}", both[0]) | flat_bounds(f"above_{name}/{MEASURED}", both[1])
     return FrozenResult(predictions, present, draws, intervals, beside, flat)
 
 
@@ -72,10 +72,6 @@ def _compare(
     own = drawn[0].intervals(settings.confidence)[MEASURED]
     above = pair_draws(drawn[0], drawn[1], settings.confidence)[MEASURED]
     return own, Interval(above.value, above.low, above.high, above.undefined)
-
-
-def _bounds(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.value, f"{name}.low": found.low, f"{name}.high": found.high}
 
 
 def write_frozen(folder: Path, found: FrozenResult, settings: Evaluate) -> None:

@@ -43,6 +43,17 @@ def test_patients_count_as_the_same_only_where_their_names_mean_the_same() -> No
     assert leaks(own, task, same_people=("task",)) == {"own/1": told, "own/2": told}
 
 
+def test_the_details_name_the_other_set() -> None:
+    own, first = make_set("own", ["1", "1"], 1), make_set("first", ["7"], 2)
+    own.manifest.loc[0, "sha256"] = first.manifest.loc[0, "sha256"]
+    table = find_leaks(own, first, "pad", False, (), workers=1, whose="pretraining")
+    assert table["problem"].tolist() == ["shared with pretraining"] * 2
+    assert table["detail"].tolist() == [
+        "the same bytes as first/0 of pretraining",
+        "its patient is one of pretraining, as own/0 shows",
+    ]
+
+
 def test_equal_pixels_count_at_one_size_and_equal_bytes_at_any() -> None:
     own, task = make_set("own", ["1", "2"], 1), make_set("task", ["7", "8"], 2)
     own.manifest.loc[0, "pixel_sha256"] = task.manifest.loc[1, "pixel_sha256"]
