@@ -19,7 +19,7 @@ from hilum.pages.headline import HEADLINE
 
 EVIL = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 FILMS = [f"source/film {i}" for i in range(39)] + [EVIL]
-RUNS = ["first", "second", EVIL]
+RUNS = ["first", "second  one", EVIL]  # with two blanks, which a list shows as one
 NAMES = (*CLASSES[:2], EVIL)  # of the classes
 DRAWN = "[...document.querySelectorAll('.chart')].every((one) => one.dataset.drawn)"
 
@@ -180,18 +180,17 @@ def test_map_contour_opacity_and_annotations_change_what_is_drawn(page: Page) ->
 
 def test_any_run_can_be_the_reference_of_chart_table_and_film_room(page: Page) -> None:
     found = compare_at_once(draw_arms(dict(zip(RUNS, answers(), strict=True)), RUNS[0], 20, 1), RUNS, HEADLINE, 0.95)
-    page.select_option("#reference", "second")
+    page.select_option("#reference", RUNS[1])
     drawn = "document.querySelector('.chart[data-spec=\"spec-differences\"] svg').textContent"
     page.wait_for_function(f"{drawn}.includes('first') && !{drawn}.includes('second')")
     assert page.input_value("#room-against") == "1"
     told = page.eval_on_selector_all("#against tbody tr", "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))")
     assert sorted(row[0] for row in told) == sorted([RUNS[0], EVIL])
-    own = found[(found["reference"] == "second") & (found["metric"] == HEADLINE[0])].set_index("arm")
+    own = found[(found["reference"] == RUNS[1]) & (found["metric"] == HEADLINE[0])].set_index("arm")
     for name, cell, *_ in told:
         row = own.loc[name]
         numbers = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] {row['judgement']}"
         assert cell == numbers.replace("-", "−")
-    assert {row["judgement"] for _, row in own.iterrows()} <= {"not distinguishable", "better", "worse"}
     page.select_option("#reference", "first")
 
 

@@ -18,7 +18,7 @@ ENDS = ("", ".low", ".high", ".films", ".empty")
 
 
 def everything() -> dict[str, dict[str, float]]:
-    """Every metric that an arm's folders may hold: three classes, all methods and measures, all annotations, an external source."""
+    """Every metric that an arm's folders may hold: three classes, all methods, measures and annotations, an external source."""
     names = metric_names(CLASSES, METRICS)
     measures = [*MEASURES, "sanity_spearman", *(column(name, kind) for name in MEASURES for kind in ("lesion", "box", "lungs"))]
     maps = [f"explain/{measure}/{method}{end}" for measure, method, end in product(measures, [*METHODS, *REFERENCES], ENDS)]
