@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from compared_runs import CLASSES, draw_maps, make_page, predict
 from playwright.sync_api import Browser, Page
+from real_browser import wait_for_charts
 
 from hilum.evaluation.comparison import draw_arms
 from hilum.evaluation.simultaneous import compare_at_once
@@ -21,7 +22,6 @@ EVIL = "</script><script>window.hacked = 1</script><img src=x onerror='window.ha
 FILMS = [f"source/film {i}" for i in range(39)] + [EVIL]
 RUNS = ["first", "second  one", EVIL]  # with two blanks, which a list shows as one
 NAMES = (*CLASSES[:2], EVIL)  # of the classes
-DRAWN = "[...document.querySelectorAll('.chart')].every((one) => one.dataset.drawn)"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def opened(browser: Browser, file: Path) -> Iterator[tuple[Page, list[str]]]:
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda request: wrong.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
     page.goto(file.as_uri())
-    page.wait_for_function(DRAWN, timeout=120_000)
+    wait_for_charts(page)
     yield page, wrong
     page.close()
 
@@ -245,7 +245,7 @@ def luminance(colour: str) -> float:
 def test_a_phone_shows_all_without_scrolling_sideways_and_paper_has_no_controls(browser: Browser, file: Path) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 844})
     page.goto(file.as_uri())
-    page.wait_for_function(DRAWN, timeout=120_000)
+    wait_for_charts(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.emulate_media(media="print")
     assert not page.is_visible("#room-filter") and not page.is_visible("#room-grid") and page.is_visible("p.paper")
