@@ -12,7 +12,7 @@ from PIL import Image
 
 from hilum.data.prepared.geometry import fit_square
 from hilum.data.quality.pair_sheet import draw_pairs
-from hilum.data.sheets import draw_annotated, draw_burned_in, draw_odd
+from hilum.data.sheets import draw_annotated, draw_burned_in
 from hilum.evaluation.figures import confusion_figure
 from hilum.evaluation.style import STYLE
 from hilum.explain.drawing.cells import draw_grid
@@ -29,7 +29,6 @@ NEAR = pd.DataFrame({"image_id": ["s/$a$"], "other": ["s/$a$"], "score": [0.97],
 FIGURES: dict[str, Callable[[], Figure]] = {
     "pair_sheet": lambda: draw_pairs(NEAR, TABLE, np.stack(list(FILMS.values()))),
     "sheets, burned in": lambda: draw_burned_in(FILMS, {"s/$a$": np.array([[2.0, 2.0, 4.0, 4.0]])}, PLACE),
-    "sheets, odd": lambda: draw_odd(FILMS, pd.DataFrame({"image_id": ["s/$a$"], "reason": ["inverted"]})),
     "sheets, boxes": lambda: draw_annotated(FILMS, {"s/$a$": "[[0, 0, 8, 8]]"}, PLACE, {}),
     "data_figures, counts": lambda: draw_counts(TABLE.assign(split="train", films=1, patients=1), ["ill"]),
     "data_figures, sizes": lambda: draw_sizes(TABLE),

@@ -23,6 +23,7 @@ from hilum.ownership import this_process
 from hilum.results import base_tags, epoch_metrics, folder_digest, run_key, write_json, write_table
 from hilum.runs import arm_run, code_tags, find_arm_run, fits, log_results, log_search
 from hilum.settings.params import Params, Tracking, check_params
+from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
 from hilum.tracking.store import Store
 from hilum.workspace import Workspace
@@ -241,6 +242,22 @@ def test_the_picture_of_a_description_is_narrow_whatever_the_panel(workspace: Wo
     (shown,) = re.findall(r"get-artifact\?path=([^&]+)&", note)
     picture = Image.open(store.client.download_artifacts(run.id, shown, str(tmp_path)))
     assert picture.size == (runs.NARROW, round(520 * runs.NARROW / 1532))
+
+
+def test_the_picture_of_a_description_is_sent_once(workspace: Workspace, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.write_training(workspace, "baseline")
+    sent: list[str] = []
+    send = Run.log_file
+    monkeypatch.setattr(Run, "log_file", lambda run, file, place: (sent.append(place), send(run, file, place)))
+    with store.start("baseline", {"role": "arm"}) as run:
+        for name in runs.MEASURED:
+            folder = fake.write_measured(workspace, "baseline", name, {})
+            if name == "explanations":
+                (folder / "panels").mkdir()
+                Image.new("RGB", (1532, 520)).save(folder / "panels" / "p1.png")
+            runs.log_results(run, folder, name)
+    assert sent.count("note") == 1
+    assert "get-artifact?path=note/maps.png" in store.client.get_run(run.id).data.tags["mlflow.note.content"]
 
 
 def test_a_run_that_was_used_again_is_noted_in_the_project_run(

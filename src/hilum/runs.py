@@ -90,7 +90,7 @@ def describe(run: Run, folder: Path, name: str) -> None:
     """The description of the run on its page, and of its registered version, with all that it holds by now."""
     tags = run.tags()
     if name in MEASURED:
-        if "digest.explanations" in tags:
+        if name == "explanations":  # which the notes of later folders show too
             log_panel(run, folder.parent / "explanations")
         run.describe(arm_note(folder.parent, run.id, tags))
         if name == "evaluation":

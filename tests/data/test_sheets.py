@@ -9,7 +9,6 @@ from hilum.data.sheets import (
     choose_burned_in,
     draw_annotated,
     draw_burned_in,
-    draw_odd,
     gather,
 )
 from hilum.pictures import encode_png
@@ -58,12 +57,6 @@ def test_removal_is_shown_below_the_film() -> None:
     below = figure.axes[COLUMNS]
     np.testing.assert_array_equal(below.images[0].get_array(), FILMS[0] // 2)
     assert not below.patches
-
-
-def test_odd_films_carry_their_reason() -> None:
-    odd = pd.DataFrame({"image_id": ["s/3", "s/5"], "reason": ["inverted", "unlike the others"]})
-    cells = shown(draw_odd(gather(FILMS, NAMES, ["s/5", "s/3"]), odd))
-    assert [cell.get_title() for cell in cells] == ["unlike the others", "inverted"]
 
 
 def test_boxes_and_masks_lie_on_their_films_and_the_bytes_are_the_same_twice() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from compared_runs import CLASSES, draw_maps, make_page, predict
 from playwright.sync_api import Browser, Page
+from real_browser import wait_for_charts
 
 from hilum.evaluation.comparison import draw_arms
 from hilum.evaluation.simultaneous import compare_at_once
@@ -19,9 +20,8 @@ from hilum.pages.headline import HEADLINE
 
 EVIL = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 FILMS = [f"source/film {i}" for i in range(39)] + [EVIL]
-RUNS = ["first", "second", EVIL]
+RUNS = ["first", "second  one", EVIL]  # with two blanks, which a list shows as one
 NAMES = (*CLASSES[:2], EVIL)  # of the classes
-DRAWN = "[...document.querySelectorAll('.chart')].every((one) => one.dataset.drawn)"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def opened(browser: Browser, file: Path) -> Iterator[tuple[Page, list[str]]]:
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda request: wrong.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
     page.goto(file.as_uri())
-    page.wait_for_function(DRAWN, timeout=120_000)
+    wait_for_charts(page)
     yield page, wrong
     page.close()
 
@@ -180,18 +180,17 @@ def test_map_contour_opacity_and_annotations_change_what_is_drawn(page: Page) ->
 
 def test_any_run_can_be_the_reference_of_chart_table_and_film_room(page: Page) -> None:
     found = compare_at_once(draw_arms(dict(zip(RUNS, answers(), strict=True)), RUNS[0], 20, 1), RUNS, HEADLINE, 0.95)
-    page.select_option("#reference", "second")
+    page.select_option("#reference", RUNS[1])
     drawn = "document.querySelector('.chart[data-spec=\"spec-differences\"] svg').textContent"
     page.wait_for_function(f"{drawn}.includes('first') && !{drawn}.includes('second')")
     assert page.input_value("#room-against") == "1"
     told = page.eval_on_selector_all("#against tbody tr", "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))")
     assert sorted(row[0] for row in told) == sorted([RUNS[0], EVIL])
-    own = found[(found["reference"] == "second") & (found["metric"] == HEADLINE[0])].set_index("arm")
+    own = found[(found["reference"] == RUNS[1]) & (found["metric"] == HEADLINE[0])].set_index("arm")
     for name, cell, *_ in told:
         row = own.loc[name]
         numbers = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] {row['judgement']}"
         assert cell == numbers.replace("-", "−")
-    assert {row["judgement"] for _, row in own.iterrows()} <= {"not distinguishable", "better", "worse"}
     page.select_option("#reference", "first")
 
 
@@ -246,7 +245,7 @@ def luminance(colour: str) -> float:
 def test_a_phone_shows_all_without_scrolling_sideways_and_paper_has_no_controls(browser: Browser, file: Path) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 844})
     page.goto(file.as_uri())
-    page.wait_for_function(DRAWN, timeout=120_000)
+    wait_for_charts(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.emulate_media(media="print")
     assert not page.is_visible("#room-filter") and not page.is_visible("#room-grid") and page.is_visible("p.paper")

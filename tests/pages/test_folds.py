@@ -3,38 +3,15 @@
 import re
 from dataclasses import replace
 
-import numpy as np
-import pandas as pd
+from page_sections import KEY, fold_results
 
 from hilum.evaluation.comparison import compare_arms
-from hilum.evaluation.statistics import patient_bootstrap
 from hilum.evaluation.style import arm_colour
-from hilum.pages.folds import FoldResults, render_folds
-from hilum.records import Predictions
-
-KEY = ("auroc_macro", "brier")
-
-
-def results(skill: float) -> FoldResults:
-    rng = np.random.default_rng(0)
-    y_true = np.arange(80) % 2
-    p = 1 / (1 + np.exp(-(rng.normal(size=80) + skill * (2 * y_true - 1))))
-    names = np.array([f"film{i}" for i in range(80)])
-    answers = Predictions(names, names, y_true, np.column_stack([1 - p, p]), (p > 0.5).astype(np.int64), ("normal", "ill"))
-    metrics = {"out_of_fold/contradicted_labels": 7.0}
-    for name, found in patient_bootstrap(answers, 20, 0.95, 1).items():
-        metrics |= {
-            f"out_of_fold/{name}": found.value,
-            f"out_of_fold/{name}.low": found.low,
-            f"out_of_fold/{name}.high": found.high,
-        }
-    folds = {"fold": [1, "<b>"], "films": 40, "patients": 40, "auroc_macro": [0.7, np.nan]}
-    bounds = {"auroc_macro.low": [0.6, np.nan], "auroc_macro.high": [0.8, np.nan]}
-    return FoldResults(metrics, answers, pd.DataFrame({**folds, **bounds}), b"png", 0.95)
+from hilum.pages.folds import render_folds
 
 
 def test_everything_stands_in_the_section() -> None:
-    found = {"baseline": results(0.2), "finetuned": results(2.0)}
+    found = {"baseline": fold_results(0.2), "finetuned": fold_results(2.0)}
     differences = compare_arms({arm: one.predictions for arm, one in found.items()}, "baseline", 20, 0.95, 1)
     page = str(render_folds(found, list(found), "baseline", differences, KEY, "patient", 0.9))
     for arm, one in found.items():
@@ -52,7 +29,7 @@ def test_everything_stands_in_the_section() -> None:
 
 
 def test_folds_of_two_levels_say_each_its_own() -> None:
-    found = {"baseline": results(0.2), "finetuned": replace(results(2.0), confidence=0.8)}
+    found = {"baseline": fold_results(0.2), "finetuned": replace(fold_results(2.0), confidence=0.8)}
     differences = compare_arms({arm: one.predictions for arm, one in found.items()}, "baseline", 20, 0.9, 1)
     page = str(render_folds(found, list(found), "baseline", differences, KEY, "patient", 0.9))
     assert "The 95 % interval (baseline) and 80 % interval (finetuned) of a value, and the 90 % interval of a difference" in page
@@ -61,7 +38,7 @@ def test_folds_of_two_levels_say_each_its_own() -> None:
 
 
 def test_an_arm_has_its_colour_of_the_page_where_others_have_no_folds() -> None:
-    found = {"baseline": results(0.2), "third": results(2.0)}
+    found = {"baseline": fold_results(0.2), "third": fold_results(2.0)}
     differences = compare_arms({arm: one.predictions for arm, one in found.items()}, "baseline", 20, 0.95, 1)
     arms = ["baseline", "finetuned", "third"]
     page = str(render_folds(found, arms, "baseline", differences, KEY, "patient", 0.9))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from compared_runs import make_page
 from playwright.sync_api import Browser, Page
+from real_browser import wait_for_charts
 from reported_films import make_report
 
 from hilum.pages.comparison import ArmSummary, render_comparison
@@ -26,7 +27,6 @@ HOSTILE = (
     "back\\slash\nline\ttab\u2028end &amp; &lt;",
 )
 FILMS = [*HOSTILE, *(f"{name} {i}" for i in range(2) for name in HOSTILE)]
-DRAWN = "[...document.querySelectorAll('.chart')].every((one) => one.dataset.drawn)"
 WIDE = """() => [...document.querySelectorAll('body *')].filter((one) => {
   const box = one.getBoundingClientRect(), end = box.left + Math.max(box.width, one.scrollWidth);
   if (end <= innerWidth + 1 || getComputedStyle(one).visibility === 'hidden') return false;
@@ -73,7 +73,7 @@ def opened(request: pytest.FixtureRequest, browser: Browser, files: dict[str, Pa
     page.on("dialog", lambda dialog: wrong.append(dialog.message))
     page.on("request", lambda one: wrong.append(one.url) if not one.url.startswith(("file:", "data:")) else None)
     page.goto(files[request.param].as_uri())
-    page.wait_for_function(DRAWN, timeout=120_000)
+    wait_for_charts(page)
     yield page, wrong, request.param
     page.close()
 

@@ -129,6 +129,33 @@ def test_a_run_is_found_by_the_start_of_its_id_or_its_name(project: Workspace, t
         assert [run.name for run in chosen] == ["mine", "stored"] and told == []
 
 
+def test_a_deleted_run_hides_no_living_one_of_its_name(project: Workspace, tmp_path: Path) -> None:
+    folder, client = (
+        write_run(tmp_path / "mine", 0.9),
+        open_store(project, Tracking(experiment="last year", model="hilum")).client,
+    )
+    experiment = client.get_experiment_by_name("last year").experiment_id
+    client.delete_run(client.create_run(experiment, tags={"role": "arm"}, run_name="stored").info.run_id)
+    chosen, _ = choose_runs([str(folder), "stored"], "", project, tmp_path / "fetched")
+    assert [run.name for run in chosen] == ["mine", "stored"]
+
+
+def test_how_many_runs_have_a_name_is_told_as_far_as_they_were_counted(project: Workspace, tmp_path: Path) -> None:
+    client = open_store(project, Tracking(experiment="last year", model="hilum")).client
+    experiment = client.get_experiment_by_name("last year").experiment_id
+    for _ in range(6):
+        client.create_run(experiment, tags={"role": "arm"}, run_name="often")
+    with pytest.raises(ValueError, match="'often' is at least 5 of the store: "):
+        choose_runs([str(write_run(tmp_path / "mine", 0.9)), "often"], "", project, tmp_path)
+
+
+def test_only_an_id_may_be_shortened_to_name_the_reference(project: Workspace, tmp_path: Path) -> None:
+    folder = write_run(project.root / "results" / "arms" / "baseline", 0.9)
+    for called in ("base", str(folder)[:-4]):
+        with pytest.raises(ValueError, match="--reference must be one of the compared runs baseline, stored, got"):
+            choose_runs(["baseline", run_id(project, "stored")], "", project, tmp_path / "fetched", called)
+
+
 def test_any_of_the_runs_can_be_the_reference(project: Workspace, tmp_path: Path) -> None:
     folder, known = write_run(tmp_path / "mine", 0.9), run_id(project, "stored")
     for called in (known, known[:8], "stored"):

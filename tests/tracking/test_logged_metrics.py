@@ -1,4 +1,4 @@
-"""Which metrics MLflow gets: for three classes at most 80 on an arm's run."""
+"""Which metrics MLflow gets: for three classes and one external source at most 80 on an arm's run."""
 
 from itertools import product
 
@@ -18,7 +18,7 @@ ENDS = ("", ".low", ".high", ".films", ".empty")
 
 
 def everything() -> dict[str, dict[str, float]]:
-    """Every metric that an arm's folders may hold, for three classes, all methods, all measures, all kinds of annotations."""
+    """Every metric that an arm's folders may hold: three classes, all methods, measures and annotations, an external source."""
     names = metric_names(CLASSES, METRICS)
     measures = [*MEASURES, "sanity_spearman", *(column(name, kind) for name in MEASURES for kind in ("lesion", "box", "lungs"))]
     maps = [f"explain/{measure}/{method}{end}" for measure, method, end in product(measures, [*METHODS, *REFERENCES], ENDS)]
@@ -31,8 +31,10 @@ def everything() -> dict[str, dict[str, float]]:
     training += [f"imbalance/weight/{name}" for name in CLASSES] + ["penalty/phases.0", "best/val/log_loss"]
     evaluation = [f"{part}/{name}{end}" for part, name, end in product(("val", "test"), names, ENDS)]
     evaluation += ["subgroups/served_worse", "subgroups/measured"]
+    external = [f"external/south/{part}{name}{end}" for part, name, end in product(("", "drop_"), names, ENDS)]
     found = {"training": training, "evaluation": [*evaluation, *baselines, "flagged/acquisition_only", "majority/accuracy"]}
     found |= {"explanations": [*maps, *pairs], "audit": [f"audit/{name}" for name in audited], "tuning": []}
+    found |= {"external": external}
     return {folder: dict.fromkeys(keys, 0.5) for folder, keys in found.items()}
 
 

@@ -32,6 +32,16 @@ def test_a_fault_is_told_and_still_raised(
     assert ("status 1" in note) == isinstance(fault, ValueError)
 
 
+def test_telling_a_fault_makes_no_experiment(either: Store, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = either.client.create_run(either.experiment, run_name="swan").info.run_id
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "never seen")
+    monkeypatch.setenv("MLFLOW_RUN_ID", run)
+    with pytest.raises(ValueError, match="no films"), project_run(workspace):
+        raise ValueError("no films")
+    assert either.client.get_experiment_by_name("never seen") is None
+    assert either.client.get_run(run).info.run_name == "swan, failed"
+
+
 def test_without_such_a_run_nothing_is_written(store: Store, workspace: Workspace) -> None:
     with pytest.raises(ValueError, match="films"), project_run(workspace):
         raise ValueError("no films")

@@ -1,4 +1,4 @@
-"""Contact sheets of prepared films: what is burned in, odd films, boxes and masks."""
+"""Contact sheets of prepared films: what is burned in, boxes and masks."""
 
 import json
 import textwrap
@@ -71,18 +71,6 @@ def draw_crops(films: Mapping[str, NDArray[np.uint8]], boxes: Mapping[str, NDArr
 
 
 @plain
-def draw_odd(films: Mapping[str, NDArray[np.uint8]], odd: pd.DataFrame) -> Figure:
-    """Films with the reason why each is listed. odd: columns image_id, reason."""
-    reasons = odd.groupby("image_id")["reason"].first()
-    figure, rows = _start(len(films), 1, inches=2.35)
-    for place, (name, film) in enumerate(films.items()):
-        cell = rows[place // COLUMNS][0][place % COLUMNS]
-        _show(cell, film, name)
-        cell.set_title(textwrap.fill(reasons[name], 26), fontsize=7.5)
-    return figure
-
-
-@plain
 def draw_annotated(
     films: Mapping[str, NDArray[np.uint8]],
     boxes: Mapping[str, str],
@@ -117,10 +105,10 @@ def _spread(names: Sequence[str], most: int) -> list[str]:
     return [names[i] for i in np.linspace(0, len(names) - 1, most).round().astype(int)] if most > 0 else []
 
 
-def _start(films: int, high: int, inches: float = 2.0) -> tuple[Figure, list[list[list[Axes]]]]:
+def _start(films: int, high: int) -> tuple[Figure, list[list[list[Axes]]]]:
     """A figure with cells [row of films][line of the row][column]; cells without a film are empty."""
     rows = max(1, -(-films // COLUMNS))
-    figure = Figure(figsize=(1.72 * COLUMNS, inches * rows * high), dpi=110, layout="constrained")
+    figure = Figure(figsize=(1.72 * COLUMNS, 2.0 * rows * high), dpi=110, layout="constrained")
     cells = figure.subplots(rows * high, COLUMNS, squeeze=False)
     for cell in cells.ravel():
         cell.set_axis_off()

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 ROWS = "rows"  # name of a chart's data, which is put in afterwards: Altair checks every value it is given, which takes minutes
 FEW = 8  # runs; with more, colours repeat and one run is chosen from a list
-LINES = (*ARM_COLOURS[:-1], "#808890")  # no black: a page may be dark
+GREY = "#808890"
+LINES = (*ARM_COLOURS[:-1], GREY)  # no black: a page may be dark
+JUDGED = {"better": (ARM_COLOURS[2], "triangle-up"), "worse": (ARM_COLOURS[1], "triangle-down")}
 HEIGHT = 300
 
 
@@ -93,9 +95,28 @@ def finite(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 4)
 
 
+def judged(neither: str) -> tuple["alt.Color", "alt.Shape"]:
+    """Colour and shape of a mark by its judgement: better, worse, or `neither`."""
+    import altair as alt
+
+    marks = {**JUDGED, neither: (GREY, "circle")}
+    colours, shapes = ([mark[k] for mark in marks.values()] for k in range(2))
+    colour = alt.Color(
+        "judgement:N", title=None, scale=alt.Scale(domain=list(marks), range=colours), legend=alt.Legend(orient="top")
+    )
+    return colour, alt.Shape("judgement:N", title=None, scale=alt.Scale(domain=list(marks), range=shapes))
+
+
+def zero_line() -> "alt.Chart":
+    """The dashed line at no difference."""
+    import altair as alt
+
+    return alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=GREY, strokeDash=[4, 3]).encode(x="zero:Q")
+
+
 def diagonal() -> "alt.Chart":
     """The dashed line from (0, 0) to (1, 1)."""
     import altair as alt
 
     ends = alt.Data(values=[{"x": 0, "y": 0}, {"x": 1, "y": 1}])
-    return alt.Chart(ends).mark_line(color="#808890", strokeDash=[4, 3], strokeWidth=1).encode(x="x:Q", y="y:Q")
+    return alt.Chart(ends).mark_line(color=GREY, strokeDash=[4, 3], strokeWidth=1).encode(x="x:Q", y="y:Q")

@@ -8,12 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ChartPart:
-    """One chart: id of its specification in the page, title, a sentence about it, and the specification as JSON."""
+    """One chart: id of its specification in the page, title, a sentence about it, the specification as JSON, and whether it
+    takes the page's whole width."""
 
     name: str
     title: str
     says: str
     spec: dict[str, Any]
+    wide: bool = False
 
 
 def load_bundle(cache: Path) -> str:

@@ -20,19 +20,19 @@ from hilum.pages.chart_parts import (
     diagonal,
     finish,
     finite,
+    judged,
     run_axis,
     run_scale,
     sorted_rows,
     sorting,
     tips,
+    zero_line,
 )
 from hilum.pages.chart_script import ChartPart
 from hilum.records import Predictions
 
 POINTS = 60  # of one curve at most
 BINS = 10  # of the calibration chart
-JUDGED = {"better": ARM_COLOURS[2], "worse": ARM_COLOURS[1], "not distinguishable": "#808890"}
-SHAPES = {"better": "triangle-up", "worse": "triangle-down", "not distinguishable": "circle"}
 NOWHERE = Interval(float("nan"), float("nan"), float("nan"), 0.0)
 
 
@@ -61,19 +61,19 @@ def draw_charts(runs: ChartRuns, interval: str, simultaneous: str) -> list[Chart
     order = order_runs(runs.validation, runs.select)
     of_class = f"{next(iter(runs.predictions.values())).classes[0]} against the rest; other classes by the list below it."
     parts = [
-        ChartPart("metrics", "Metrics", f"Test films; value and {interval}. Sorted by validation.", _metrics(runs, order)),
+        ChartPart("metrics", "Metrics", f"Test films; value and {interval}. Sorted by validation.", _metrics(runs, order), True),
         ChartPart("roc", "ROC", of_class, _curves(runs, order, "roc")),
         ChartPart("pr", "Precision and recall", of_class, _curves(runs, order, "pr")),
         ChartPart("calibration", "Calibration", "Share of right predictions by their probability.", _calibration(runs, order)),
-        ChartPart("confusion", "Confusion matrices", "Share of the true class; films as numbers.", _confusion(runs, order)),
+        ChartPart("confusion", "Confusion matrices", "Share of the true class; films as numbers.", _confusion(runs, order), True),
     ]
     if runs.repeats:
         says = "Test films; a point is one training, the line their mean. Runs trained once are left out."
-        parts.insert(1, ChartPart("repeats", "Trainings with other seeds", says, _repeats(runs, order)))
+        parts.insert(1, ChartPart("repeats", "Trainings with other seeds", says, _repeats(runs, order), wide=True))
     if len(runs.differences):
         together = ", which hold for all runs at once" if len(order) > 2 else ""
         says = f"Run minus reference with {simultaneous}{together}; grey: not distinguishable."
-        parts.insert(1, ChartPart("differences", "Differences", says, _differences(runs, order)))
+        parts.insert(1, ChartPart("differences", "Differences", says, _differences(runs, order), wide=True))
     return parts
 
 
@@ -157,18 +157,13 @@ def _differences(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
     shown, by = choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), sorting()
     against = alt.param(name="reference", value=runs.reference)  # set by the list of the page, which its table follows too
     base = sorted_rows(alt.Chart(alt.NamedData(ROWS)), shown, by, "difference").transform_filter("datum.reference == reference")
-    names = list(JUDGED)
-    colour = alt.Color(
-        "judgement:N", title=None, scale=alt.Scale(domain=names, range=list(JUDGED.values())), legend=alt.Legend(orient="top")
-    )
-    shape = alt.Shape("judgement:N", title=None, scale=alt.Scale(domain=names, range=list(SHAPES.values())))
+    colour, shape = judged("not distinguishable")
     y = run_axis()
     bars = base.mark_rule(strokeWidth=2).encode(y=y, x=alt.X("low:Q", title="run minus reference"), x2="high:Q", color=colour)
     points = base.mark_point(filled=True, size=80, opacity=1).encode(
         y=y, x="difference:Q", color=colour, shape=shape, **tips("difference", "judgement")
     )
-    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color="#808890", strokeDash=[4, 3]).encode(x="zero:Q")
-    return finish(alt.layer(zero, bars, points).add_params(shown, against, by), rows, len(order) - 1)
+    return finish(alt.layer(zero_line(), bars, points).add_params(shown, against, by), rows, len(order) - 1)
 
 
 def _curves(runs: ChartRuns, order: Sequence[str], kind: str) -> dict[str, Any]:

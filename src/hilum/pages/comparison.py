@@ -22,7 +22,7 @@ PAGE = "comparison.html"  # its name in the folder of the comparison
 SHOWN_CHANGES = 100  # rows of a list of changed predictions on the page
 SHOWN_OF_MANY = 20  # the same where there is a list for each of many arms
 MANY = 6  # arms; with more, the key metrics have a row for each, and conclusions are counted before they are listed
-ARM_FIGURES = {"learning": "Learning curves", "scaling": "Calibration before and after"}
+ARM_FIGURES = ("learning", "scaling")  # kinds
 
 
 class CalibrationRow(TypedDict):
@@ -240,7 +240,6 @@ def render_comparison(page: ComparisonPage) -> str:
         shortcut_baseline_names=list(page.headline[0]["shortcut_baselines"]),
         figures=page.figures,
         arm_figures={kind: [a for a in arms if f"{kind}/{a}" in page.figures] for kind in ARM_FIGURES},
-        figure_titles=ARM_FIGURES,
         key_metrics=[(row["metric"], row["name"], not higher_is_better(row["metric"])) for row in page.headline],
         class_metrics=[(name, row.title) for name, row in METRICS.items() if row.kind == "per_class"],
         class_rows=_class_rows(page, arms),

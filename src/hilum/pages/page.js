@@ -77,8 +77,8 @@ function startReference() {
   list.addEventListener("change", () => {
     show();
     views.get("spec-differences")?.signal("reference", list.value).runAsync();
-    const against = byId("room-against"), same = against && [...against.options].find((one) => one.label === list.value);
-    if (same) { against.value = same.value; against.dispatchEvent(new Event("change")); }
+    const against = byId("room-against"); // lists the same runs in the same order
+    if (against) { against.selectedIndex = list.selectedIndex; against.dispatchEvent(new Event("change")); }
   });
   show();
 }

@@ -8,18 +8,15 @@ import pandas as pd
 from markupsafe import Markup
 
 from hilum.evaluation.group_measures import MEASURES
-from hilum.evaluation.style import ARM_COLOURS, arm_colour
-from hilum.evaluation.subgroups import BETTER, NOT_SHOWN, POWER, SUBGROUPS, TOO_SMALL, WORSE, tell_subgroups
+from hilum.evaluation.style import arm_colour
+from hilum.evaluation.subgroups import NOT_SHOWN, POWER, SUBGROUPS, TOO_SMALL, WORSE, tell_subgroups
 from hilum.evaluation.tables import FEW_PATIENTS
-from hilum.pages.chart_parts import LINES, ROWS, choice, finish, finite
-from hilum.pages.charts import ChartPart
+from hilum.pages.chart_parts import ROWS, by_place, choice, finish, finite, judged, zero_line
+from hilum.pages.chart_script import ChartPart
 from hilum.pages.headline import difference_text
 from hilum.pages.numbers import number
 from hilum.pages.templates import render
 from hilum.results import read_table
-
-COLOURS = {WORSE: ARM_COLOURS[1], BETTER: ARM_COLOURS[2], NOT_SHOWN: "#808890"}
-SHAPES = {WORSE: "triangle-down", BETTER: "triangle-up", NOT_SHOWN: "circle"}
 
 
 def read_subgroups(folders: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
@@ -111,7 +108,7 @@ def subgroup_charts(tables: Mapping[str, pd.DataFrame], level: str) -> list[Char
         return []
     says = f"Group minus all other films with {level}s that hold for all groups, columns and measures of an arm at once."
     most = max(len({row["group"] for row in rows if row["run"] == arm}) for arm in tables)
-    return [ChartPart("subgroups", "Subgroups", says, finish(_layers(list(tables)), rows, most))]
+    return [ChartPart("subgroups", "Subgroups", says, finish(_layers(list(tables)), rows, most), wide=True)]
 
 
 def _layers(arms: list[str]) -> Any:
@@ -120,20 +117,12 @@ def _layers(arms: list[str]) -> Any:
     run = choice("arm", arms, arms)
     shown = choice("measure", list(MEASURES), list(MEASURES.values()))
     base = alt.Chart(alt.NamedData(ROWS)).transform_filter("datum.run == arm && datum.measure == measure")
-    names = list(COLOURS)
-    y = alt.Y("group:N", title=None, sort=alt.EncodingSortField(field="place", op="min", order="ascending"))
-    colour = alt.Color(
-        "judgement:N",
-        title=None,
-        scale=alt.Scale(domain=names, range=list(COLOURS.values())),
-        legend=alt.Legend(orient="top"),
-    )
-    shape = alt.Shape("judgement:N", title=None, scale=alt.Scale(domain=names, range=list(SHAPES.values())))
+    y = alt.Y("group:N", title=None, sort=by_place("place"))
+    colour, shape = judged(NOT_SHOWN)
     numbers = [alt.Tooltip(f"{name}:Q", format=".3f") for name in ("value", "rest", "gap", "gap_low", "gap_high", "detectable")]
     tips = [alt.Tooltip("group:N"), *numbers, alt.Tooltip("films:Q"), alt.Tooltip("judgement:N")]
     bars = base.mark_rule(strokeWidth=2).encode(
         y=y, x=alt.X("gap_low:Q", title="group minus all other films"), x2="gap_high:Q", color=colour
     )
     points = base.mark_point(filled=True, size=80, opacity=1).encode(y=y, x="gap:Q", color=colour, shape=shape, tooltip=tips)
-    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=LINES[-1], strokeDash=[4, 3]).encode(x="zero:Q")
-    return alt.layer(zero, bars, points).add_params(run, shown)
+    return alt.layer(zero_line(), bars, points).add_params(run, shown)

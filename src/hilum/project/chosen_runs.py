@@ -12,7 +12,7 @@ from hilum.evaluation.shared_films import RunFilms, SharedFilms, share_films
 from hilum.explain.shown_films import ShownFilms, find_shown_films, load_shown_films
 from hilum.pages.arm_results import FOLDERS, ArmResults, read_folders
 from hilum.results import read_json, read_table
-from hilum.tracking.found_runs import FoundRun, fetch_results, look_up_run, search_arms
+from hilum.tracking.found_runs import START_OF_ID, WHOLE_ID, FoundRun, fetch_results, look_up_run, search_arms
 from hilum.workspace import Workspace
 
 MOST = 50  # runs on one page
@@ -61,8 +61,9 @@ def choose_runs(
         ValueError: a named run does not exist or lacks results; fewer than 2 runs, or more than MOST; the reference is none.
     """
     searched = search_arms(workspace, where, MOST) if where else []
-    if max(len(set(names)), len(searched)) > MOST:  # before anything is fetched
-        _check_count(max(len(set(names)), len(searched)), len(searched) > MOST, ())
+    asked = max(len(set(names)), len(searched))
+    if asked > MOST:  # before anything is fetched
+        _check_count(asked, (), more=len(searched) > MOST)
     found = [_find(name, workspace, into) for name in names]
     found += [_fetch(run, "", workspace, into) for run in searched]
     told: list[str] = []
@@ -84,13 +85,13 @@ def choose_runs(
             )
         else:
             told.append(f"{place.name} ({place.origin}{place.note}): it lacks {lacking[0]}.")
-    _check_count(len(whole), len(searched) > MOST, told)
+    _check_count(len(whole), told)
     titles = _distinct([place.name for place in whole], [place.origin for place in whole])
     runs = [_read(title, place) for title, place in zip(titles, whole, strict=True)]
     return _reference_first(runs, reference), told
 
 
-def _check_count(count: int, more: bool, told: Sequence[str]) -> None:
+def _check_count(count: int, told: Sequence[str], more: bool = False) -> None:
     if not 2 <= count <= MOST:
         raise ValueError(
             f"a comparison takes 2 to {MOST} runs, got {count}{' or more' if more else ''}"
@@ -105,7 +106,8 @@ def _reference_first(runs: list[ChosenRun], reference: str) -> list[ChosenRun]:
     wanted = reference.removeprefix("runs:/").strip("/")
     meant = [run for run in runs if run.name == reference]
     meant = meant or [run for run in runs if {wanted, reference} & set(run.called)]
-    meant = meant or [run for run in runs if len(wanted) >= 4 and any(one.startswith(wanted) for one in run.called)]
+    if not meant and START_OF_ID.fullmatch(wanted):
+        meant = [run for run in runs if any(WHOLE_ID.fullmatch(one) and one.startswith(wanted) for one in run.called)]
     if len(meant) != 1:
         raise ValueError(
             f"--reference must be one of the compared runs {', '.join(run.name for run in runs)}, got {reference!r}"

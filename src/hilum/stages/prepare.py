@@ -19,11 +19,11 @@ from hilum.data.masks import MASK_KINDS, load_masks
 from hilum.data.prepared.loading import load_geometry
 from hilum.data.quality.alike.near_duplicates import find_near_duplicates
 from hilum.data.quality.alike.near_groups import NEAR, check_groups, link_patients, tell_near_duplicates, warn_of_near_duplicates
-from hilum.data.quality.oddities import choose_shown, list_odd_films
+from hilum.data.quality.oddities import list_odd_films
 from hilum.data.quality.pair_sheet import draw_pairs
 from hilum.data.quality.still_burned_in import StillBurnedIn, stop_where_left
 from hilum.data.readers.raw_films import read_source
-from hilum.data.sheets import choose_annotated, choose_burned_in, draw_annotated, draw_burned_in, draw_crops, draw_odd, gather
+from hilum.data.sheets import choose_annotated, choose_burned_in, draw_annotated, draw_burned_in, draw_crops, gather
 from hilum.pictures import encode_png
 from hilum.progress import bar, say
 from hilum.results import write_table
@@ -114,14 +114,12 @@ def find_near(prepared: Prepared, params: Params, workspace: Workspace) -> pd.Da
 
 
 def look_at_films(prepared: Prepared, params: Params, workspace: Workspace) -> None:
-    """Write odd_films.csv and the contact sheets of what is burned in, odd films, boxes and masks, for a person to check."""
+    """Write odd_films.csv and the contact sheets of what is burned in, boxes and masks, for a person to check."""
     manifest, ids = prepared.manifest, prepared.manifest["image_id"].tolist()
     geometry = load_geometry(workspace.prepared)
     odd = list_odd_films(manifest, prepared.films, geometry)
     write_table(workspace.prepared / "odd_films.csv", odd)
     sheets: dict[str, Figure] = {}
-    if shown := choose_shown(odd, SHOWN):
-        sheets["odd_films"] = draw_odd(gather(prepared.films, ids, shown), odd)
     if shown := choose_burned_in(prepared.burned_in, SHOWN):
         boxes = prepared.burned_in.set_index("image_id")["boxes"]
         raw = {name: np.array(json.loads(boxes[name])) for name in shown}  # (M, 4) each

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ def look_up_run(workspace: Workspace, name: str) -> FoundRun:
         )
     if len(found) > 1:
         several = ", ".join(f"{one.run_id[:8]} ({one.name}, {one.started})" for one in (_describe(client, one) for one in found))
-        raise ValueError(f"RUN must name one run, but {name!r} is {len(found)} of the store: {several}; give more of the id")
+        count = f"at least {SEVERAL}" if len(found) == SEVERAL else str(len(found))
+        raise ValueError(f"RUN must name one run, but {name!r} is {count} of the store: {several}; give more of the id")
     info = found[0].info
     if info.lifecycle_stage == "deleted":
         raise ValueError(
@@ -73,13 +75,15 @@ def look_up_run(workspace: Workspace, name: str) -> FoundRun:
 
 
 def _find_alike(client: Any, wanted: str) -> list[Any]:
-    """Runs whose id starts like this, deleted ones too; else runs of arms with this name. SEVERAL at most."""
+    """Runs whose id starts like this, else runs of arms with this name; deleted ones if no other is. SEVERAL at most."""
+    from mlflow.entities import ViewType
+
     experiments = [one.experiment_id for one in client.search_experiments()]
     questions = [f"attributes.run_id LIKE '{wanted}%'"] if START_OF_ID.fullmatch(wanted) else []
     if "'" not in wanted and "\\" not in wanted:  # which MLflow's search cannot quote
         questions.append(f"attributes.run_name = '{wanted}' and tags.role = 'arm'")
-    for question in questions:
-        if found := client.search_runs(experiments, question, run_view_type=3, max_results=SEVERAL):
+    for view, question in product((ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY), questions):
+        if found := client.search_runs(experiments, question, run_view_type=view, max_results=SEVERAL):
             return list(found)
     return []
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from hilum.addresses import mask
-from hilum.settings.params import Tracking
-from hilum.tracking.opening import open_store
+from hilum.tracking.connection import connect
+from hilum.tracking.contact import Contact
+from hilum.tracking.opening import store_uri
 from hilum.tracking.run_notes import ended_note
 from hilum.tracking.run_tags import NOTE
 from hilum.tracking.store import Store, ended_name
@@ -32,18 +33,17 @@ def project_run(workspace: Workspace) -> Iterator[None]:
         yield
     except (Exception, KeyboardInterrupt) as fault:
         if run_id:
-            os.environ[VARIABLE] = run_id  # which whoever opened the store before has taken
             with suppress(ValueError):  # of a store that is away; the fault itself is reported
-                _tell_end(open_store(workspace, Tracking(experiment="hilum", model="hilum")), fault)
+                _tell_end(store_uri(workspace), run_id, fault)
         raise
 
 
-def _tell_end(store: Store, fault: BaseException) -> None:
+def _tell_end(uri: str, run_id: str, fault: BaseException) -> None:
     status, reason = (
         ("KILLED", "") if isinstance(fault, KeyboardInterrupt) else ("FAILED", " ".join(str(fault).split())[:LONGEST])
     )
-    with store.contact.while_answered(), store.contact.asking(f"run {store.parent}"):
-        run = store.client.get_run(store.parent)
-        note = ended_note(status, mask(reason), "", run.data.tags.get(NOTE, ""))
-        store.client.set_tag(store.parent, NOTE, note.replace("Call the stage again", "Type the command again"))
-        store.client.update_run(store.parent, name=ended_name(run.info.run_name, status))
+    client, contact = connect(uri), Contact(mask(uri), goes_on=True)
+    with contact.while_answered(), contact.asking(f"run {run_id}"):
+        run = client.get_run(run_id)
+        client.set_tag(run_id, NOTE, ended_note(status, mask(reason), "", run.data.tags.get(NOTE, ""), "Type the command again"))
+        client.update_run(run_id, name=ended_name(run.info.run_name, status))

@@ -111,12 +111,13 @@ def _picture(title: str, place: str, run_id: str) -> str:
     return f"![{title}](get-artifact?path={quote(place)}&run_uuid={run_id})"
 
 
-def ended_note(status: str, reason: str, adding: str, before: str) -> str:
+def ended_note(status: str, reason: str, adding: str, before: str, again: str = "Call the stage again") -> str:
     """Description of a run that did not finish, or to which a folder was not added whole.
 
     status: KILLED or FAILED; reason: message of the error, or empty; adding: the folder; before: the description so far.
+    again: what makes it go on.
     """
     when, why = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", f": `{reason}`" if reason else ""
     told = f"**Adding {adding} to this run {ENDED[status]}**" if adding else f"**This run {ENDED[status]}**"
     partly = f"Files of {adding} may be missing here. " if adding else ""
-    return f"{told} at {when}{why}. {partly}Call the stage again to go on.\n\n{before}".strip()
+    return f"{told} at {when}{why}. {partly}{again} to go on.\n\n{before}".strip()

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 import pytest
 from spoilt_films import CHANGES, NO_CHEST, list_odd, paint_lateral, spoil
 
@@ -12,7 +11,7 @@ from hilum.data.decoding.images import prepare_film
 from hilum.data.phantom.phantom import draw_films
 from hilum.data.phantom.population import draw_population
 from hilum.data.prepared.geometry import fit_square
-from hilum.data.quality.oddities import ODD, choose_shown
+from hilum.data.quality.oddities import ODD
 
 SIZE = 96
 
@@ -125,14 +124,3 @@ def test_few_films_are_checked_only_for_what_needs_no_others(chests: np.ndarray)
     odd = list_odd(films)
     assert list(odd.columns) == list(ODD)
     assert odd[["image_id", "reason", "score"]].to_numpy().tolist() == [["s/0002", "blank", 1.0]]
-
-
-def test_the_shown_films_take_every_reason_in_turn() -> None:
-    odd = pd.DataFrame(
-        {
-            "image_id": list("abcde"),
-            "reason": ["blank", "blank", "blank", "inverted", "lateral"],
-            "score": [1, 0.9, 0.8, 0.7, 0.6],
-        }
-    )
-    assert choose_shown(odd, 4) == ["a", "d", "e", "b"]

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page
+from real_browser import wait_for_charts
 from reported_films import ODD, make_report
 
 from hilum.pages.data_report.film_sheet import MOST, NEAR, SAMPLE, collect_reasons, render_sheet
 
 NAMES = [f"source/film {i}" for i in range(36)]
-DRAWN = "[...document.querySelectorAll('.chart')].every((one) => one.dataset.drawn)"
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     file.write_text(make_report(NAMES, file.parent))
     shown = browser.new_page(viewport={"width": 1200, "height": 900})
     shown.goto(file.as_uri())
-    shown.wait_for_function(DRAWN, timeout=120_000)
+    wait_for_charts(shown)
     yield shown
     shown.close()
 

@@ -1,6 +1,6 @@
 """Films to review: blank, inverted, turned, lateral, or unlike the other films of their source."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -168,9 +168,3 @@ def _compare(films: Thumbnails, halves: Halves) -> tuple[NDArray[np.float64], ND
 def _spread_of(values: NDArray[np.float64]) -> float:
     """Standard deviation estimated from the median absolute deviation."""
     return 1.4826 * float(np.median(np.abs(values - np.median(values)))) + 1e-9
-
-
-def choose_shown(odd: pd.DataFrame, most: int) -> Sequence[str]:
-    """The image_ids of the `most` odd films to show: every reason in turn, the most striking first."""
-    turn = odd.groupby("reason").cumcount()
-    return odd.assign(turn=turn).sort_values(["turn", "score"], ascending=[True, False])["image_id"].head(most).tolist()
