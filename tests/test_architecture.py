@@ -101,7 +101,7 @@ ONLY_HERE = {  # what one file does for the whole house, by the words that would
 FROM_EXEMPT = {  # all that other files take from exempt ones that do more than check values: none of it is written into an output
     "runs": {
         *("MEASURED", "arm_run", "code_tags", "fits", "fold_metrics", "log_films", "log_history", "log_measured", "log_results"),
-        *("log_measured_repeats", "log_repeat", "log_repeats", "log_search", "log_training", "repeat_tags"),
+        *("log_search", "log_training"),
     },
     "tracking.connection": {"is_server"},
     "tracking.links": {"PORT", "compare_link", "page_address", "view_link"},
@@ -109,6 +109,7 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     "tracking.open_run": {"Run"},
     "tracking.opening": {"open_store", "read_store", "store_uri"},  # store_uri: for a line on the terminal
     "tracking.project_run": {"describe_project_run", "project_run"},
+    "tracking.repeat_runs": {"log_measured_repeats", "log_repeat", "log_repeats", "repeat_tags"},
     "tracking.run_notes": {"COMMAND", "comparison_note"},  # the latter for a run's description
     "tracking.saved_views": {"link_views", "save_views"},
     "tracking.store": {"Store"},
@@ -184,6 +185,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "training/kept_trainings.py": TRAINS - {"tune"},
     "training/task.py": TRAINS,
     "training/kept_repeats.py": {"train"},
+    "training/plan.py": {"train"},
     "training/sealed_folders.py": {"train", "crossvalidate"},
     "evaluation/repeats.py": {"evaluate", "compare"},
     "pages/repeats.py": {"compare"},
@@ -307,11 +309,12 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     ),
     "stages/test_acquire.py": ("data/links.py",),
     "stages/test_prepare.py": ("data/readers/raw_films.py",),
-    "stages/test_train.py": ("training/task.py",),
+    "stages/test_train.py": ("training/plan.py", "training/task.py"),
     "stages/test_ui.py": ("project/desktop.py", "tracking/ui_server.py"),
     "tracking/test_contact.py": ("tracking/connection.py",),
     "training/searching/test_search.py": ("training/searching/proposals.py", "training/searching/pruning.py"),
     "training/test_kept_folds.py": ("training/sealed_folders.py",),
+    "training/test_kept_repeats.py": ("tracking/repeat_runs.py",),
     "training/learning/test_fit.py": ("training/learning/feed.py", "data/prepared/examples.py"),
     "evaluation/test_statistics.py": ("records.py",),
     "test_pipeline.py": ("stages/publish.py",),

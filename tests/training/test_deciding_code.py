@@ -42,6 +42,7 @@ LISTS = {  # what is kept -> its list, its libraries, and the modules that make 
         *(REPEAT_CODE, FIT_LIBRARIES),
         [
             "hilum.training.kept_repeats",
+            "hilum.training.plan",
             f"{SCORING}.epochs",
             f"{SCORING}.decisions",
             f"{SCORING}.calibration",
@@ -148,6 +149,7 @@ def test_another_version_of_a_library_is_another_maker(monkeypatch: pytest.Monke
         ("training/sealed_folders.py", {"fold", "repeat"}),
         ("training/kept_repeats.py", {"repeat"}),
         ("stages/train.py", {"repeat"}),
+        ("training/plan.py", {"repeat"}),
         ("data/folds.py", {"study", "fold"}),
         ("data/splits.py", {"study"}),
         ("evaluation/scoring/decisions.py", {"fold", "repeat"}),

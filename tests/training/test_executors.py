@@ -106,6 +106,22 @@ def test_workers_of_dask_that_are_killed_while_they_start_are_replaced(tmp_path:
     assert found == {number: number**2 for number in jobs}
 
 
+@pytest.mark.slow
+def test_results_that_end_with_their_workers_of_dask_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers hold results until they are fetched; killed for some seconds, none is left that has them or makes them."""
+    monkeypatch.setattr(executors, "SILENCE", 2)
+    jobs, found = {number: {"number": number} for number in range(6)}, {}
+    with EXECUTORS["dask"](prepare_counting, str(tmp_path), 2, LOCAL) as run_jobs:
+        for number, result in run_jobs(jobs):
+            found[number] = result
+            if len(found) == 1:
+                wait_until(lambda: len(begun(tmp_path)) == len(jobs))
+                time.sleep(1)  # the rest is finished at once
+            if len(found) == 2:
+                kill_all(10)
+    assert found == {number: number**2 for number in jobs}
+
+
 def kill_all(seconds: float) -> None:
     """Kill every worker as it comes, for so long."""
     end = time.monotonic() + seconds

@@ -13,7 +13,7 @@ from hilum.progress import bar, say
 from hilum.project.champion import crown
 from hilum.project.clone import is_fetched
 from hilum.results import base_tags, epoch_metrics, folder_digest, read_json, read_table, run_key
-from hilum.runs import MEASURED, fits, fold_metrics, log_history, log_measured, log_repeats, log_results, log_search, log_training
+from hilum.runs import MEASURED, fits, fold_metrics, log_history, log_measured, log_results, log_search, log_training
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
 from hilum.settings.tune import list_metrics
@@ -22,6 +22,7 @@ from hilum.tracking.links import compare_link, page_address
 from hilum.tracking.moved_store import local_folder
 from hilum.tracking.opening import open_store, store_uri
 from hilum.tracking.project_run import describe_project_run
+from hilum.tracking.repeat_runs import log_repeats
 from hilum.tracking.run_notes import comparison_note
 from hilum.tracking.saved_views import link_views, save_views
 from hilum.tracking.store import Store

@@ -36,10 +36,11 @@ from hilum.project.any_evaluation import evaluate_films
 from hilum.project.labelled_films import AskedFilms
 from hilum.records import Films, Predictions
 from hilum.results import REPEATED, REPEATS, flatten, read_json, read_table, run_key, table_of, write_json, write_table
-from hilum.runs import arm_run, log_films, log_measured_repeats, log_results
+from hilum.runs import arm_run, log_films, log_results
 from hilum.settings.params import Evaluate, Params, read_params
 from hilum.settings.training import Augment
 from hilum.tracking.opening import open_store
+from hilum.tracking.repeat_runs import log_measured_repeats
 from hilum.training.learning.augmentation import Changes, draw_views
 from hilum.workspace import Workspace, find_workspace
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
 from hilum.data.prepared.examples import Examples, as_images
@@ -34,10 +33,8 @@ from hilum.progress import bar, say, steps, tell_time_left
 from hilum.records import Labels
 from hilum.results import (
     REPEATS,
-    base_tags,
     digest,
     epoch_metrics,
-    file_sha256,
     folder_digest,
     read_json,
     read_table,
@@ -45,12 +42,10 @@ from hilum.results import (
     write_json,
     write_table,
 )
-from hilum.runs import code_tags, log_history, log_repeat, log_training, repeat_tags
-from hilum.settings.meaning import seeds_of, settle
-from hilum.settings.params import Params, find_arm, read_params
-from hilum.settings.training import Arm
+from hilum.runs import code_tags, log_history, log_training
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
+from hilum.tracking.repeat_runs import log_repeat, repeat_tags
 from hilum.tracking.store import Store
 from hilum.training.kept_repeats import KeptRepeats, keep_repeats
 from hilum.training.kept_trainings import keep_trainings
@@ -58,36 +53,11 @@ from hilum.training.learning.arms import Task, correct_prior, count_steps, read_
 from hilum.training.learning.fit import Fitted, begin_training
 from hilum.training.learning.imbalance import copies_per_film, prior_shift, shown_prior
 from hilum.training.learning.kept_state import KeptState
-from hilum.training.task import file_digest, load_task, logged_params, origins, params_of, weights_digest
-from hilum.workspace import Workspace, find_workspace
+from hilum.training.plan import Plan, decides, make_plan, title
+from hilum.training.task import load_task, origins
+from hilum.workspace import Workspace
 
 REPEAT_LOSS = "repeat/val/log_loss"  # of the finished model: what the median is taken of
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What the repeats of an arm's training share.
-
-    wanted: the arm as written; settled: without spaces. params: with the arm's own values of `train`. logged: parameters of the
-    run; tags: of the run and of its folder.
-    """
-
-    arm: str
-    wanted: Arm
-    settled: Arm
-    params: Params
-    workspace: Workspace
-    versions: dict[str, Any]
-    logged: dict[str, Any]
-    tags: dict[str, str]
-
-    @property
-    def seeds(self) -> list[int]:
-        return seeds_of(self.params.train)
-
-    @property
-    def folder(self) -> Path:
-        return self.workspace.arm(self.arm, "training")
 
 
 @dataclass(frozen=True)
@@ -123,34 +93,7 @@ def run(arm: str) -> None:
         kept.forget()
 
 
-def make_plan(arm: str) -> _Plan:
-    """Read what the training of an arm needs, except the films."""
-    workspace = find_workspace(Path.cwd())
-    params = read_params(workspace.params)
-    wanted = find_arm(params, arm)
-    best = yaml.safe_load((workspace.arm(arm, "tuning") / "best.yaml").read_text()) or {}
-    settled = settle(wanted, best)
-    params = params_of(params, settled)
-    versions = read_json(workspace.split / "versions.json")
-    logged = logged_params(params, settled, file_digest(params, arm, workspace))
-    selected_by = {"selected_by": f"val/{params.train.select}"}
-    tags = {**base_tags("arm", versions), "arm": arm, "backbone": settled.backbone, **selected_by}
-    return _Plan(arm, wanted, settled, params, workspace, versions, logged, tags)
-
-
-def decides(plan: _Plan) -> dict[str, Any]:
-    """Everything that determines the repeats, except the code."""
-    workspace = plan.workspace
-    return {
-        "params": plan.logged,
-        "versions": plan.versions,
-        "films": [file_sha256(workspace.split / f"{part}.csv") for part in ("train", "val")],
-        "grey_bits": read_grey_bits(workspace.prepared),
-        "weights": weights_digest(plan.params, plan.arm, workspace),
-    }
-
-
-def train_repeats(plan: _Plan, kept: KeptRepeats, store: Store, parent: Run, key: str) -> None:
+def train_repeats(plan: Plan, kept: KeptRepeats, store: Store, parent: Run, key: str) -> None:
     """Train the arm with each of its seeds as a nested run, and serve the repeat of median log loss on validation.
 
     Finished repeats of an interrupted training are taken as they are. key: of the run, under which those below are continued.
@@ -182,7 +125,7 @@ def train_repeats(plan: _Plan, kept: KeptRepeats, store: Store, parent: Run, key
     serve_median(plan)
 
 
-def serve_median(plan: _Plan) -> None:
+def serve_median(plan: Plan) -> None:
     """Copy the repeat of median log loss to where the arm's model is expected, and list all repeats in repeats.csv."""
     places = [plan.folder / REPEATS / str(number) for number in range(1, len(plan.seeds) + 1)]
     losses = [read_json(place / "metrics.json")[REPEAT_LOSS] for place in places]
@@ -197,12 +140,7 @@ def serve_median(plan: _Plan) -> None:
     )
 
 
-def title(plan: _Plan, number: int) -> str:
-    """`finetuned`, or `finetuned, repeat 2 of 5`."""
-    return plan.arm if len(plan.seeds) == 1 else f"{plan.arm}, repeat {number} of {len(plan.seeds)}"
-
-
-def train_model(plan: _Plan, number: int, run: Run, before: KeptState | None) -> _Trained:
+def train_model(plan: Plan, number: int, run: Run, before: KeptState | None) -> _Trained:
     """Train the arm with the seed of a repeat, counted from 1; each epoch goes into the run. Nothing but its state is written.
 
     before: where an interrupted training is continued from.
@@ -221,7 +159,7 @@ def train_model(plan: _Plan, number: int, run: Run, before: KeptState | None) ->
     return _Trained(model, fitted, task)
 
 
-def write_model(folder: Path, plan: _Plan, number: int, trained: _Trained) -> None:
+def write_model(folder: Path, plan: Plan, number: int, trained: _Trained) -> None:
     """Calibrate a trained model and write it with all that is known about it. number: of the repeat, counted from 1."""
     model, fitted, task = trained.model, trained.fitted, trained.task
     classes, select = plan.versions["classes"], plan.params.train.select

@@ -97,10 +97,16 @@ def dask(prepare: Prepare, shared: Any, workers: int, where: Dask) -> Iterator[R
                 left = list(others)
                 for future in done:
                     try:
-                        yield sent[future], future.result()
+                        result = future.result(timeout=SILENCE)
                     except KilledWorker as error:
                         told = f"a worker must finish its job, but {DEATHS} in a row ended in number {sent[future]} ({error})"
                         raise ValueError(f"{told}; raise memory, or use fewer workers") from None
+                    except TimeoutError:
+                        if future.status == "error":  # of the job itself
+                            raise
+                        left.append(future)  # its worker ended with the result: it is waited for again
+                    else:
+                        yield sent[future], result
 
         yield run
 

@@ -13,7 +13,7 @@ from hilum.training.sealed_folders import find_sealed, sealed_folder
 from hilum.training.task import FIT_CODE, FIT_LIBRARIES
 
 REPEAT_CODE = (  # what decides the files of a repeat
-    *(*FIT_CODE, "results.py", "stages/train.py", "training/kept_repeats.py", "training/sealed_folders.py"),
+    *(*FIT_CODE, "results.py", "stages/train.py", "training/plan.py", "training/kept_repeats.py", "training/sealed_folders.py"),
     *("evaluation/scoring/calibration.py", "evaluation/scoring/decisions.py", "evaluation/scoring/scaling.py"),
 )
 
