@@ -110,7 +110,7 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     "tracking.opening": {"open_store", "read_store", "store_uri"},  # store_uri: for a line on the terminal
     "tracking.project_run": {"describe_project_run", "project_run"},
     "tracking.run_notes": {"COMMAND", "comparison_note"},  # the latter for a run's description
-    "tracking.saved_views": {"link_views", "save_views"},
+    "tracking.saved_views": {"find_views", "link_views", "save_views"},
     "tracking.store": {"Store"},
     "tracking.stored_models": {"fetch_model", "find_model"},
     "tracking.ui_server": {"check_port", "serve"},
