@@ -159,7 +159,6 @@ def write_comparison(
         audit=render_audit(audits),
         external=render_external({name: workspace.arm(name, "external") for name in arms}),
         sanity=render_sanity({name: read_sanity(arm) for name, arm in arms.items()}, titles),
-        subgroups=render_subgroups(subgroups, levels.arms),
         **draw_in_browser(arms, simultaneous, subgroups, params, workspace, levels, films),
     )
     (folder / PAGE).write_text(render_comparison(page))
@@ -177,12 +176,13 @@ def draw_in_browser(
     levels: Levels,
     films: bool,
 ) -> dict[str, Any]:
-    """The fields of the page that a browser draws: charts and film room."""
+    """The fields of the page that a browser draws, charts and film room, and the subgroups beside their chart."""
     shown = {name: find_films(arm, workspace, {}) if films else None for name, arm in arms.items()}
     room, without = make_room(arms, params.compare.reference, shown, films)
     charts = make_charts(arms, simultaneous, params.compare.reference, params.train.select, levels)
     return {
         "simultaneous": simultaneous,
+        "subgroups": render_subgroups(subgroups, levels.arms),
         "charts": [*charts, *subgroup_charts(subgroups, levels.arms)],
         "bundle": load_bundle(workspace.cache),
         "room": room,
