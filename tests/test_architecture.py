@@ -104,14 +104,15 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
         *("log_search", "log_training"),
     },
     "tracking.connection": {"is_server"},
-    "tracking.links": {"PORT", "compare_link", "page_address", "view_link"},
-    "tracking.found_runs": {"FoundRun", "fetch_results", "look_up_run", "search_arms"},  # what pages of any runs are made from
+    "tracking.links": {"PORT", "compare_link", "page_address"},
+    # what pages of any runs are made from
+    "tracking.found_runs": {"FoundRun", "START_OF_ID", "WHOLE_ID", "fetch_results", "look_up_run", "search_arms"},
     "tracking.open_run": {"Run"},
     "tracking.opening": {"open_store", "read_store", "store_uri"},  # store_uri: for a line on the terminal
     "tracking.project_run": {"describe_project_run", "project_run"},
     "tracking.repeat_runs": {"log_measured_repeats", "log_repeat", "log_repeats", "repeat_tags"},
     "tracking.run_notes": {"COMMAND", "comparison_note"},  # the latter for a run's description
-    "tracking.saved_views": {"link_views", "save_views"},
+    "tracking.saved_views": {"find_views", "link_views", "save_views"},
     "tracking.store": {"Store"},
     "tracking.stored_models": {"fetch_model", "find_model"},
     "tracking.ui_server": {"check_port", "serve"},
@@ -309,7 +310,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     ),
     "stages/test_acquire.py": ("data/links.py",),
     "stages/test_prepare.py": ("data/readers/raw_films.py",),
-    "stages/test_train.py": ("training/plan.py", "training/task.py"),
+    "stages/test_train.py": ("training/plan.py",),
     "stages/test_ui.py": ("project/desktop.py", "tracking/ui_server.py"),
     "tracking/test_contact.py": ("tracking/connection.py",),
     "training/searching/test_search.py": ("training/searching/proposals.py", "training/searching/pruning.py"),

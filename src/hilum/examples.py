@@ -19,7 +19,11 @@ EXAMPLES = {
     "explain": ("hilum explain --arm baseline", "hilum explain --image film.png --methods gradcam,lime --out explained"),
     "audit": ("hilum audit --arm baseline",),
     "external": ("hilum external --arm baseline",),
-    "compare": ("hilum compare",),
+    "compare": (
+        "hilum compare",
+        "hilum compare baseline 1f3a9c02 --reference baseline",
+        "hilum compare --where \"params.backbone = 'mobilenet'\" --out nets.html",
+    ),
     "publish": ("MLFLOW_TRACKING_URI=http://localhost:5000 hilum publish",),
     "verify": ("hilum verify", "hilum verify --quiet && echo 'no byte differs from dvc.lock'"),
     "ui": ("hilum ui", "hilum ui --port 5001"),

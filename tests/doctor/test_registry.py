@@ -236,15 +236,6 @@ FAULTS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def environment() -> Iterator[None]:
-    """MLflow puts the address of a store that it opens into the environment."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-
-
 @pytest.fixture
 def planted(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Fault, Made]]:
     """A copy of the project with one fault in it."""

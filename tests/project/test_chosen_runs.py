@@ -130,10 +130,8 @@ def test_a_run_is_found_by_the_start_of_its_id_or_its_name(project: Workspace, t
 
 
 def test_a_deleted_run_hides_no_living_one_of_its_name(project: Workspace, tmp_path: Path) -> None:
-    folder, client = (
-        write_run(tmp_path / "mine", 0.9),
-        open_store(project, Tracking(experiment="last year", model="hilum")).client,
-    )
+    folder = write_run(tmp_path / "mine", 0.9)
+    client = open_store(project, Tracking(experiment="last year", model="hilum")).client
     experiment = client.get_experiment_by_name("last year").experiment_id
     client.delete_run(client.create_run(experiment, tags={"role": "arm"}, run_name="stored").info.run_id)
     chosen, _ = choose_runs([str(folder), "stored"], "", project, tmp_path / "fetched")

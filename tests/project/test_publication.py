@@ -241,7 +241,7 @@ def test_the_page_of_results_that_go_away_is_named_among_the_artifacts(
     workspace: Workspace, params: Params, tmp_path: Path
 ) -> None:
     publish(workspace, params)
-    told = Path(find_page(workspace, params, "settings.json"))  # the stand-ins draw no page
+    told = Path(find_page(workspace, open_store(workspace, params.tracking), "settings.json"))  # the stand-ins draw no page
     assert told.is_relative_to(workspace.home / "mlruns")
     assert told.read_bytes() == (workspace.comparison / "settings.json").read_bytes()
 

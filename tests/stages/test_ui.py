@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,11 +34,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def started(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
+def started(command: list[str], folder: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """A process that heeds Ctrl-C, which a shell's background jobs and their children ignore, and that ends with the test."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        child = subprocess.Popen(command, cwd=folder, env=clean_environment(), stdout=subprocess.PIPE, text=True)
+        child = subprocess.Popen(command, cwd=folder, env=clean_environment(**environment), stdout=subprocess.PIPE, text=True)
     finally:
         signal.signal(signal.SIGINT, before)
     try:
@@ -47,11 +48,23 @@ def started(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]
         child.communicate(timeout=60)
 
 
-def test_the_server_answers_on_loopback_at_the_links_that_are_printed_and_ends_with_ctrl_c(project: Workspace) -> None:
+def stand_in_browser(folder: Path) -> tuple[str, Path]:
+    """A command for the variable BROWSER, and the file into which it writes the address that it is given."""
+    program, opened = folder / "browser", folder / "opened.txt"
+    program.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')
+    program.chmod(0o755)
+    return f"{program} %s", opened
+
+
+def test_the_server_answers_on_loopback_at_the_links_that_are_printed_and_ends_with_ctrl_c(
+    project: Workspace, tmp_path: Path
+) -> None:
+    """Here on a desktop, where the first link is opened."""
     make_store(project.home)
     port = free_port()
     command = [sys.executable, str(ROOT / "src" / "hilum"), "ui", "--port", str(port)]
-    with started(command, project.root) as child:
+    browser, opened = stand_in_browser(tmp_path)
+    with started(command, project.root, BROWSER=browser, DISPLAY=":0", SSH_CONNECTION="") as child:
         assert child.stdout is not None
         lines = []
         for line in child.stdout:
@@ -63,6 +76,10 @@ def test_the_server_answers_on_loopback_at_the_links_that_are_printed_and_ends_w
         assert all(link.startswith(f"http://127.0.0.1:{port}/#/experiments/") for link in links.values())
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as answer:
             assert answer.status == 200
+        end = time.monotonic() + 60
+        while not opened.is_file() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert opened.read_text() == links["Arms"], "the first one"
         child.send_signal(signal.SIGINT)
         assert child.wait(timeout=120) == 0
     with pytest.raises(OSError, match="refused"):

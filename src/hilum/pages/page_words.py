@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from hilum.commit import describe_commit, find_commit
 from hilum.data.annotations import KINDS
 from hilum.data.prepared.loading import read_manifest
@@ -18,7 +20,7 @@ from hilum.pages.explanations import Agreement, MeasureNote, agree
 from hilum.pages.levels import Levels, interval_name, name_intervals, name_resamples, read_setting, tell_resamples
 from hilum.pages.numbers import number
 from hilum.pages.sanity import SanityResults
-from hilum.pages.subgroups import read_subgroups, warn_of_subgroups
+from hilum.pages.subgroups import warn_of_subgroups
 from hilum.results import read_json, read_table
 from hilum.settings.params import Params
 from hilum.workspace import Workspace
@@ -174,8 +176,10 @@ def what_differs(reference: Mapping[str, Any], own: Mapping[str, Any]) -> list[s
     )
 
 
-def find_warnings(arms: dict[str, ArmResults], params: Params, workspace: Workspace) -> list[str]:
-    """What a reader must know before relying on the page."""
+def find_warnings(
+    arms: dict[str, ArmResults], params: Params, workspace: Workspace, subgroups: Mapping[str, pd.DataFrame]
+) -> list[str]:
+    """What a reader must know before relying on the page. subgroups: as `read_subgroups` gives them."""
     warnings = []
     reference = arms[params.compare.reference].settings["params"]
     for name, arm in arms.items():
@@ -185,6 +189,6 @@ def find_warnings(arms: dict[str, ArmResults], params: Params, workspace: Worksp
     manifest = read_manifest(workspace.prepared / "manifest.csv")
     if manifest["source"].nunique() > 1:
         warnings += warn_of_confounding(manifest)
-    warnings += warn_of_subgroups(read_subgroups(folders(arms, "evaluation")))
+    warnings += warn_of_subgroups(subgroups)
     notes = workspace.prepared / "notes.txt"
     return warnings + [line for line in notes.read_text().splitlines() if line]

@@ -102,10 +102,10 @@ def _make_page(
     simultaneous, explained = compare_all({name: draws[name] for name in arms}, settings.confidence), explained_arms(arms)
     titles = {name: method.title for name, method in METHODS.items()}
     levels = _levels(explained, settings.confidence)
-    shown = {name: find_films(arm, workspace, shared.names[name]) for name, arm in arms.items()} if films else {}
-    room, without = make_room(arms, reference, {name: shown.get(name) for name in arms}, films)
-    audited = {name: arm.folder["audit"] for name, arm in arms.items() if (arm.folder["audit"] / "audit.json").is_file()}
-    audits = {name: read_audit(folder) for name, folder in audited.items()}
+    shown = {name: find_films(arm, workspace, shared.names[name]) if films else None for name, arm in arms.items()}
+    room, without = make_room(arms, reference, shown, films)
+    audited = {name: arm.folder["audit"] for name, arm in arms.items()}
+    audits = {name: read_audit(folder) for name, folder in audited.items() if (folder / "audit.json").is_file()}
     table = explanation_table(arms)
     return ComparisonPage(
         title=f"hilum: {len(arms)} runs compared",

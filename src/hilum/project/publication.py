@@ -24,7 +24,7 @@ from hilum.tracking.opening import open_store, store_uri
 from hilum.tracking.project_run import describe_project_run
 from hilum.tracking.repeat_runs import log_repeats
 from hilum.tracking.run_notes import comparison_note
-from hilum.tracking.saved_views import link_views, save_views
+from hilum.tracking.saved_views import find_views, link_views, save_views
 from hilum.tracking.store import Store
 from hilum.workspace import Workspace
 
@@ -48,29 +48,28 @@ def print_headline(workspace: Workspace, params: Params) -> None:
 
 def tell_places(workspace: Workspace, params: Params, page: str) -> None:
     """Print where the page is, how the runs are opened from where the command was typed, and the links to click then."""
-    here = workspace.root == workspace.home and not is_fetched(workspace.root)
-    say(f"the comparison: {workspace.comparison / page if here else find_page(workspace, params, page)}")
+    here, store = workspace.root == workspace.home and not is_fetched(workspace.root), open_store(workspace, params.tracking)
+    say(f"the comparison: {workspace.comparison / page if here else find_page(workspace, store, page)}")
     opens = tell_store(workspace)
     say(f"the runs, each with its results as artifacts: {opens}")
     base, once = page_address(store_uri(workspace)), "" if opens.startswith("http") else ", once that is open"
     if opens != LOCAL:  # `make ui` prints them itself
-        for title, link in link_views(open_store(workspace, params.tracking), base).items():
+        for title, link in link_views(find_views(store), store.experiment, base).items():
             say(f"the view {title}{once}: {link}")
-    if link := link_of(workspace, params, base):
+    if link := link_of(workspace, store, params, base):
         say(f"the arms of this comparison side by side{once}: {link}")
 
 
-def find_page(workspace: Workspace, params: Params, page: str) -> str:
+def find_page(workspace: Workspace, store: Store, page: str) -> str:
     """Where to find the comparison when the workspace is gone: among the artifacts of its run."""
     digest = folder_digest(workspace.comparison)
-    run = finished(open_store(workspace, params.tracking), {"role": "comparison", "digest.comparison": digest})[0]
+    run = finished(store, {"role": "comparison", "digest.comparison": digest})[0]
     folder = local_folder(run.info.artifact_uri)
     return str(folder / "comparison" / page) if folder else f"comparison/{page} in the artifacts of run {run.info.run_id}"
 
 
-def link_of(workspace: Workspace, params: Params, base: str) -> str:
+def link_of(workspace: Workspace, store: Store, params: Params, base: str) -> str:
     """The address below `base` that compares the runs of these very results; empty where the store has fewer than two of them."""
-    store = open_store(workspace, params.tracking)
     settings = [read_json(workspace.arm(arm, "training") / "settings.json") for arm in params.arms]
     runs = [found[0].info.run_id for one in settings if (found := finished(store, {"run_key": run_key(one)}))]
     return compare_link(base, store.experiment, runs) if len(runs) > 1 else ""

@@ -129,7 +129,7 @@ def write_comparison(
     write_tables(folder, arms, {**tables, "explanations": explanation, **{f"changes_{n}": one for n, one in changes.items()}})
     audits = {name: read_audit(arm.folder["audit"]) for name, arm in arms.items()}
     titles = {name: method.title for name, method in METHODS.items()}
-    levels = name_levels(arms, settings.confidence)
+    levels, subgroups = name_levels(arms, settings.confidence), read_subgroups(folders(arms, "evaluation"))
     draw_arm_panels(folder, arms, workspace, classes)
     page = ComparisonPage(
         title="hilum: " + " and ".join(arms),
@@ -152,14 +152,14 @@ def write_comparison(
         warnings=[
             *audit_warnings(audits),
             *flag_warnings(baselines, params.evaluate.acquisition.margin),
-            *find_warnings(arms, params, workspace),
+            *find_warnings(arms, params, workspace, subgroups),
         ],
         folds=write_folds(folder, workspace, params, classes),
         repeats=write_repeats(folder, arms, params, classes),
         audit=render_audit(audits),
         external=render_external({name: workspace.arm(name, "external") for name in arms}),
         sanity=render_sanity({name: read_sanity(arm) for name, arm in arms.items()}, titles),
-        **draw_in_browser(arms, simultaneous, params, workspace, levels, films),
+        **draw_in_browser(arms, simultaneous, subgroups, params, workspace, levels, films),
     )
     (folder / PAGE).write_text(render_comparison(page))
     write_json(folder / "metrics.json", {**flat_differences(differences), **flat_repeat_differences(page.repeats)})
@@ -168,12 +168,17 @@ def write_comparison(
 
 
 def draw_in_browser(
-    arms: dict[str, ArmResults], simultaneous: pd.DataFrame, params: Params, workspace: Workspace, levels: Levels, films: bool
+    arms: dict[str, ArmResults],
+    simultaneous: pd.DataFrame,
+    subgroups: dict[str, pd.DataFrame],
+    params: Params,
+    workspace: Workspace,
+    levels: Levels,
+    films: bool,
 ) -> dict[str, Any]:
     """The fields of the page that a browser draws, charts and film room, and the subgroups beside their chart."""
     shown = {name: find_films(arm, workspace, {}) if films else None for name, arm in arms.items()}
     room, without = make_room(arms, params.compare.reference, shown, films)
-    subgroups = read_subgroups(folders(arms, "evaluation"))
     charts = make_charts(arms, simultaneous, params.compare.reference, params.train.select, levels)
     return {
         "simultaneous": simultaneous,

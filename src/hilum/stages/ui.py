@@ -7,9 +7,9 @@ from hilum.progress import say
 from hilum.project.desktop import has_desktop
 from hilum.settings.params import read_params
 from hilum.tracking.connection import is_server
-from hilum.tracking.links import PORT, page_address, view_link
+from hilum.tracking.links import PORT, page_address
 from hilum.tracking.opening import open_store, store_uri
-from hilum.tracking.saved_views import save_views
+from hilum.tracking.saved_views import link_views, save_views
 from hilum.tracking.ui_server import check_port, serve
 from hilum.workspace import find_workspace
 
@@ -22,7 +22,7 @@ def run(port: str = str(PORT)) -> None:
         raise ValueError(f"there must be runs to look at, but there is no {uri} yet; run `make repro` or `dvc repro` first")
     store = open_store(workspace, params.tracking, goes_on=False)
     base = page_address(uri, number)
-    links = {view.title: view_link(base, store.experiment, key, view.charts) for key, view in save_views(store).items()} or {
+    links = link_views(save_views(store), store.experiment, base) or {
         "Runs": f"{base}/#/experiments/{store.experiment}/runs?workflowType=machine_learning"
     }
     if is_server(uri):

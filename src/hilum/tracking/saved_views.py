@@ -6,6 +6,7 @@ import json
 import re
 import time
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from hilum.progress import say
@@ -41,11 +42,15 @@ def save_views(store: Store) -> dict[str, View]:
     return there
 
 
-def link_views(store: Store, base: str) -> dict[str, str]:
-    """Title -> address of each view that an experiment has. base: where the pages of the store are."""
+def find_views(store: Store) -> dict[str, View]:
+    """The views that an experiment has, as of one without runs."""
     tags = store.client.get_experiment(store.experiment).tags
-    there = {key: view for key, view in make_views(Known()).items() if f"{TAG}{key}" in tags}
-    return {view.title: view_link(base, store.experiment, key, view.charts) for key, view in there.items()}
+    return {key: view for key, view in make_views(Known()).items() if f"{TAG}{key}" in tags}
+
+
+def link_views(views: Mapping[str, View], experiment: str, base: str) -> dict[str, str]:
+    """Title -> address of each view of an experiment. base: where the pages of its store are."""
+    return {view.title: view_link(base, experiment, key, view.charts) for key, view in views.items()}
 
 
 def _look(store: Store) -> Any:

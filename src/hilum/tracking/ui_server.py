@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hilum.tracking.links import HOST
@@ -33,8 +33,8 @@ def check_port(text: str) -> int:
 
 
 @contextmanager
-def serve(uri: str, port: int, workspace: Workspace) -> Iterator[Callable[[], None]]:
-    """Start the server and stop it at the end. Yields a function that waits until the server ends or Ctrl-C.
+def serve(uri: str, port: int, workspace: Workspace) -> Iterator[Callable[[], int]]:
+    """Start the server and stop it at the end or at Ctrl-C, which is the usual end. Yields a function that waits until then.
 
     Raises:
         ValueError: the port is taken, or the server does not start.
@@ -57,7 +57,8 @@ def serve(uri: str, port: int, workspace: Workspace) -> Iterator[Callable[[], No
         )
     try:
         _await(child, port, log)
-        yield lambda: _wait(child)
+        with suppress(KeyboardInterrupt):
+            yield child.wait
     finally:
         _stop(child)
 
@@ -78,13 +79,6 @@ def _await(child: subprocess.Popen[bytes], port: int, log: Path) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
     raise ValueError(f"MLflow's server must answer within {STARTS_WITHIN} s, but it did not; what it printed is in {log}")
-
-
-def _wait(child: subprocess.Popen[bytes]) -> None:
-    try:
-        child.wait()
-    except KeyboardInterrupt:
-        return
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
