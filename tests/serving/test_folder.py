@@ -1,6 +1,7 @@
 """predict: a row per file, paired by name, continued where it was cut off, and a panel of each answer."""
 
 import csv
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -127,6 +128,21 @@ def test_dicom_films_are_answered_whatever_their_name(answer: Callable[..., int]
     assert "got text" in table["notes"]["error"]
     assert float(table["h"]["p_bright"]) == pytest.approx(180 / 255, abs=0.01)
     assert "DICOM" in table["broken.dcm"]["error"]
+
+
+def test_links_and_pipes_are_rows_with_a_reason(answer: Callable[..., int], films: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    Image.fromarray(np.full((SIZE, SIZE), 90, np.uint8)).save(tmp_path / "elsewhere" / "x.png")
+    (films / "good.png").symlink_to(films / "a.png")
+    (films / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (films / "more").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(films / "pipe.png")  # opening it would wait for ever
+    assert answer() == len(GREYS) + 1
+    table = rows(tmp_path / "new" / "out.csv")
+    assert set(table) == {*GREYS, "good.png", "gone.png", "more", "pipe.png"}
+    assert "got a link that leads to nothing" in table["gone.png"]["error"]
+    assert "got a link to a folder" in table["more"]["error"]
+    assert "got a pipe, socket or device" in table["pipe.png"]["error"]
 
 
 def test_an_odd_dicom_is_answered_and_the_call_says_what_is_odd(
