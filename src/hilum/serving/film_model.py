@@ -20,7 +20,7 @@ ROWS = 64  # films prepared before they are predicted
 
 
 class FilmModel:
-    """Films as `predict` prepares and answers them, under the same limits.
+    """Films as `predict` prepares them and its predictions, under the same limits.
 
     predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities. described: the facts of model.json.
     """

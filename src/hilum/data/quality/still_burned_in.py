@@ -53,7 +53,7 @@ def stop_where_left(still: StillBurnedIn, treatment: Treatment) -> None:
     """Refuse films on which something is still found, where the user wants that.
 
     Raises:
-        ValueError: there is such a film and `left` is stop.
+        ValueError: such a film exists and `left` is stop.
     """
     if treatment.left == "stop" and len(still.problems):
         names = ", ".join(still.problems["image_id"].head(NAMED))
