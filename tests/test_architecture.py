@@ -249,7 +249,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "data/manifest/test_building.py": (
         *("data/manifest/film_problems.py", "data/manifest/joined_sources.py", "data/manifest/prepared_set.py"),
     ),
-    "data/burned_in/test_removal.py": ("data/burned_in/glyphs.py", "data/burned_in/letters.py", "data/decoding/covered_film.py"),
+    "data/burned_in/test_covering.py": ("data/burned_in/glyphs.py", "data/burned_in/letters.py", "data/decoding/covered_film.py"),
     "data/burned_in/test_text.py": ("data/burned_in/strokes.py",),
     "data/burned_in/test_ocr.py": ("data/burned_in/search.py",),
     "data/decoding/test_bombs.py": ("data/decoding/codestream.py", "data/decoding/limits.py", "data/decoding/images.py"),

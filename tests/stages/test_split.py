@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from hilum.data.burned_in.removal import COLUMNS
+from hilum.data.burned_in.covering import COLUMNS
 from hilum.data.prepared.loading import LISTED, load_split, read_burned_in, read_manifest
 from hilum.data.quality.alike.near_groups import NEAR
 from hilum.records import SPLITS

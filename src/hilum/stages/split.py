@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.data.burned_in.removal import STILL_FOUND, count_burned_in
+from hilum.data.burned_in.covering import STILL_FOUND, count_burned_in
 from hilum.data.confounding import Confounding, measure_confounding, name_factors, tell_confounding
 from hilum.data.folds import draw_folds
 from hilum.data.prepared.loading import LISTED, find_burned_in_table, load_films, read_burned_in, read_manifest

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.data.burned_in.removal import STILL_FOUND
+from hilum.data.burned_in.covering import STILL_FOUND
 from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.decoding import DecodedFilm
 from hilum.data.quality.alike.copies import PROBLEMS
