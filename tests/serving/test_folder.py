@@ -39,16 +39,16 @@ GREYS = {"a.png": 20, "b/c.JPG": 200, "b/d.Jpeg": 30, "e.PNG": 240, "f.jpg": 128
 
 
 class Reader:
-    """A model whose p(bright) is the mean grey level over 255, no number above `blinding`; it counts the films it is shown."""
+    """A model whose p(bright) is the mean grey level over 255, no number above `brightest`; it counts the films it is shown."""
 
-    def __init__(self, blinding: float = 255, meanwhile: Callable[[], object] = lambda: None) -> None:
-        self.seen, self.blinding, self.meanwhile = 0, blinding, meanwhile
+    def __init__(self, brightest: float = 255, meanwhile: Callable[[], object] = lambda: None) -> None:
+        self.seen, self.brightest, self.meanwhile = 0, brightest, meanwhile
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         self.seen += len(images)
         self.meanwhile()
         grey = images.mean(axis=(1, 2, 3))
-        bright = np.where(grey > self.blinding, np.nan, grey / 255)
+        bright = np.where(grey > self.brightest, np.nan, grey / 255)
         return np.stack([1 - bright, bright], axis=1).astype(np.float64)
 
 
@@ -286,7 +286,7 @@ def test_an_error_stays_if_its_film_is_gone(answer: Callable[..., int], films: P
 
 def test_an_answer_that_is_no_number_is_an_error(answer: Callable[..., int], tmp_path: Path) -> None:
     out = tmp_path / "new" / "out.csv"
-    answer(blinding=210)
+    answer(brightest=210)
     table = rows(out)
     assert "must be finite numbers, got nan, nan" in table["e.PNG"]["error"]
     assert table["e.PNG"]["predicted"] == table["e.PNG"]["p_dark"] == table["e.PNG"]["p_bright"] == ""

@@ -12,8 +12,8 @@ from hilum.data.prepared.loading import LISTED, find_burned_in_table, load_films
 from hilum.data.quality.pair_sheet import draw_pairs
 from hilum.data.splits import (
     Splits,
+    choose_annotated_films,
     choose_explain_films,
-    choose_marked_films,
     group_patients,
     pairs_across,
     prove_disjoint,
@@ -51,7 +51,7 @@ def run() -> None:
     folds = list_folds(manifest, splits, linked, params)
     chosen = {
         "explain.csv": choose_explain_films(manifest, splits.table, params.split.explain_films, params.split.seed),
-        "explain_val.csv": choose_marked_films(manifest, splits.table, params.split.tuning_films, params.split.seed),
+        "explain_val.csv": choose_annotated_films(manifest, splits.table, params.split.tuning_films, params.split.seed),
     }
 
     folder = workspace.split
