@@ -1,4 +1,4 @@
-"""The known-answer study of the audit: hundreds of models, honest and shortcut, on films with a planted mark, all audited.
+"""The study of the audit: hundreds of models whose truth is known, honest and shortcut, on films with a planted mark.
 
     python benchmarks/audit_study.py --work /tmp/study    # trains and audits, about an hour on two cores
     python benchmarks/audit_study.py                      # reports the stored table benchmarks/audit_study.csv

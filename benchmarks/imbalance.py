@@ -167,7 +167,7 @@ def write_table(predictions: dict[str, list[Probabilities]], shown: dict[str, Sa
     chosen = [names.index(name) for name in ("auroc_macro", "balanced_accuracy", f"sensitivity/{rare}", "ece")]
     middle = chosen[1]
     lines = [
-        f"| answer | rows of {rare} in an epoch | AUROC, mean of classes | balanced accuracy | its seeds | minus `none` "
+        f"| method | rows of {rare} in an epoch | AUROC, mean of classes | balanced accuracy | its seeds | minus `none` "
         f"| sensitivity, {rare} | calibration error |",
         "|---|---|---|---|---|---|---|---|",
     ]

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import numpy as np
 import pandas as pd
-from ranking_task import Chosen, answers_on, choose_films, describe_fit, make_films, train_honestly, train_on_permuted
+from ranking_task import Chosen, choose_films, describe_fit, make_films, predictions_on, train_honestly, train_on_permuted
 from rankings import chance_tau, compare_orders, draw_resamples, interval, mean_ranks, method_means, pile
 
 from hilum.data.prepared.loading import load_split
@@ -95,7 +95,7 @@ def main() -> None:
         explained = ExplainedModel(predictor(honest[seed]), honest[seed], background)
         found = explain_all(explained, chosen, settings, kept / f"seed{seed}", seed)
         maps[seed] = add_references(found, chosen.targets, seed)
-        predictions = answers_on(honest[seed], chosen, classes)
+        predictions = predictions_on(honest[seed], chosen, classes)
         parts = [
             measure(explained, chosen, one, predictions, settings, CHEAP, seed, kept / f"seed{seed}")
             for one in maps[seed].values()
@@ -109,7 +109,7 @@ def main() -> None:
         sanity.append(alike(maps[seed], following, few).assign(seed=seed, against="another seed"))
     for i, seed in enumerate(asked.seeds if asked.costly else ()):
         explained = ExplainedModel(predictor(honest[seed]), honest[seed], background)
-        predictions = answers_on(honest[seed], chosen, classes)
+        predictions = predictions_on(honest[seed], chosen, classes)
         parts = [
             measure(explained, chosen, one, predictions, settings, COSTLY, seed, kept / f"seed{seed}")
             for one in maps[seed].values()

@@ -174,7 +174,7 @@ def choose_films(workspace: Workspace, classes: list[str], models: list[keras.Mo
     return Chosen(images[rows], table, truth[rows], [annotations[row] for row in rows])
 
 
-def answers_on(model: keras.Model, chosen: Chosen, classes: list[str]) -> Predictions:
+def predictions_on(model: keras.Model, chosen: Chosen, classes: list[str]) -> Predictions:
     """A model's predictions for the chosen films."""
     probabilities = predictor(model)(chosen.images)
     ids, patients = (chosen.table[name].to_numpy(str) for name in ("image_id", "patient_id"))

@@ -23,7 +23,7 @@ import numpy as np
 from imbalance import LABELS, Films, load_films
 
 from hilum.data.readers.registry import READERS
-from hilum.evaluation.scoring.calibration import FITS, find_scaling, measure_answers, weigh_to_prior
+from hilum.evaluation.scoring.calibration import FITS, find_scaling, measure_predictions, weigh_to_prior
 from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.evaluation.scoring.metrics import metric_names, metric_values
 from hilum.progress import bar, say
@@ -95,7 +95,7 @@ def measure(films: Films, params: Params, weights: Path, seeds: range, cache: Pa
                     scaling = find_scaling(word, val, films.val.labels, prior)
                     predictions = scaling.apply(test)
                     values = metric_values(films.test.labels, predictions, predictions.argmax(axis=1))[columns]
-                    weighed = measure_answers(films.test.labels, predictions, weigh_to_prior(films.test.labels, prior))
+                    weighed = measure_predictions(films.test.labels, predictions, weigh_to_prior(films.test.labels, prior))
                     row = [*values, *(weighed[column] for column in WEIGHED), scaling.temperature]
                     found.setdefault((name, select, word), []).append(np.array(row))
     return {key: np.array(rows) for key, rows in found.items()}

@@ -171,3 +171,10 @@ def test_durations_and_sizes_are_told_for_people() -> None:
 )
 def test_the_time_that_is_left_follows_from_the_parts_that_are_done(given: tuple[float, int, int], told: str) -> None:
     assert tell_time_left(*given) == told
+
+
+def test_the_name_of_a_file_moves_no_cursor_and_turns_no_text(capsys: pytest.CaptureFixture[str]) -> None:
+    say("no film: a\x1b[31mred\r.png, b\u202egnp.exe, c\x9b2J, d\u2028e")
+    assert capsys.readouterr().out == "  no film: a\\x1b[31mred\\x0d.png, b\\u202egnp.exe, c\\x9b2J, d\\u2028e\n"
+    say("two\nlines\tas meant: Müller 字")
+    assert capsys.readouterr().out == "  two\nlines\tas meant: Müller 字\n"

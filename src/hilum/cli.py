@@ -20,7 +20,7 @@ from hilum.completion import SHELLS, PrintCompletion
 from hilum.examples import EXAMPLES
 from hilum.exits import DONE, EXITS, FOUND, INTERRUPTED, MISUSED, REFUSED, FoundError
 from hilum.loading import loading
-from hilum.progress import end_bar, lines_to, say
+from hilum.progress import end_bar, escape_controls, lines_to, say
 
 CHAMPION = "models:/hilum@champion"
 
@@ -236,7 +236,7 @@ def _plain(value: Any) -> Any:
 
 
 def _refuse(verb: str, message: str) -> tuple[int, Mapping[str, Any]]:
-    print(f"hilum {verb}: {message}", file=sys.stderr)
+    print(f"hilum {verb}: {escape_controls(message)}", file=sys.stderr)
     return REFUSED, {"refused": message}
 
 

@@ -1,6 +1,7 @@
 """Progress reports: one line that changes on a terminal, a few lines with their time elsewhere."""
 
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -20,6 +21,9 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 MARGIN = 2  # blanks before each line
 FORMAT = "  {desc} {bar:20} {n_fmt}/{total_fmt}, {remaining} left"
 STEP_FORMAT = "  {desc} {bar:20} {n_fmt}/{total_fmt}{postfix}"
+CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)  # of a terminal, and of the direction of text
 _shown: list[tqdm] = []  # the line on the terminal, at most one
 _silent: list[bool] = []
 
@@ -122,12 +126,18 @@ class _Steps:
 
 
 def say(text: str) -> None:
-    """Print one line at once, passwords of addresses masked and what UTF-8 cannot encode of a file's name escaped."""
+    """Print one line at once, passwords of addresses masked and what a terminal must not get of a file's name escaped."""
     if _shown:
         _shown[0].clear()
-    print(f"  {mask(text)}".encode(errors="backslashreplace").decode(), flush=True)
+    print(f"  {escape_controls(mask(text))}", flush=True)
     if _shown:
         _shown[0].refresh()
+
+
+def escape_controls(text: str) -> str:
+    r"""The text with what UTF-8 cannot encode as `\udce9` and control characters as `\x1b`, but for line breaks and tabs."""
+    valid = text.encode(errors="backslashreplace").decode()
+    return CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}" if ord(found[0]) < 256 else f"\\u{ord(found[0]):04x}", valid)
 
 
 def say_wrapped(begin: str, text: str) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hilum.audit.outlines import PIECE, answer_by_outlines, cover
+from hilum.audit.outlines import PIECE, cover, predict_by_outlines
 
 
 def outlines(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -26,7 +26,7 @@ def test_the_share_of_each_cell_that_is_lung() -> None:
 def test_outlines_that_differ_tell_the_class() -> None:
     train, labels = outlines(60, 0)
     test, truth = outlines(40, 1)
-    answers = answer_by_outlines(train, labels, test, 2)
+    answers = predict_by_outlines(train, labels, test, 2)
     assert answers is not None
     assert (answers.argmax(axis=1) == truth).mean() > 0.9
     assert np.allclose(answers.sum(axis=1), 1)
@@ -34,9 +34,9 @@ def test_outlines_that_differ_tell_the_class() -> None:
 
 def test_too_few_outlines_tell_nothing() -> None:
     masks, labels = outlines(60, 0)
-    assert answer_by_outlines(masks[:8], labels[:8], masks, 2) is None
-    assert answer_by_outlines(masks, labels, masks[:0], 2) is None
-    assert answer_by_outlines(masks[:0, :1, :1], labels[:0], masks, 2) is None
+    assert predict_by_outlines(masks[:8], labels[:8], masks, 2) is None
+    assert predict_by_outlines(masks, labels, masks[:0], 2) is None
+    assert predict_by_outlines(masks[:0, :1, :1], labels[:0], masks, 2) is None
 
 
 def test_many_outlines_are_reduced_in_pieces() -> None:

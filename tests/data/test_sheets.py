@@ -49,7 +49,7 @@ def test_burned_in_text_is_framed_where_the_geometry_maps_it() -> None:
     assert (frame.get_width(), frame.get_height()) == pytest.approx((3 + 3, 4 + 3))
 
 
-def test_removal_is_shown_below_the_film() -> None:
+def test_covered_text_is_shown_below_the_film() -> None:
     boxes = {name: np.array([[100.0, 20.0, 30.0, 40.0]]) for name in NAMES}
     films = gather(FILMS, NAMES, NAMES)
     figure = draw_burned_in(films, boxes, PLACE, {name: film // 2 for name, film in films.items()})

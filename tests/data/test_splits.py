@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from hilum.data.splits import (
+    choose_annotated_films,
     choose_explain_films,
-    choose_marked_films,
     group_patients,
     pairs_across,
     prove_disjoint,
@@ -264,14 +264,14 @@ def test_films_to_tune_on_are_annotated_validation_films_of_different_patients()
     manifest.loc[manifest["image_id"].isin([f"s/b{patient}-0" for patient in range(40)]), "boxes"] = "[[1, 2, 3, 4]]"
     manifest.loc[manifest["image_id"] == "s/b0-1", "boxes"] = "[]"
     table = split_by_patient(manifest, 0.2, 0.3, seed=1).table
-    chosen = choose_marked_films(manifest, table, 6, seed=5)
+    chosen = choose_annotated_films(manifest, table, 6, seed=5)
     films = manifest.set_index("image_id").loc[chosen]
     assert set(table.set_index("image_id").loc[chosen, "split"]) == {"val"}
     assert films["label"].value_counts().to_dict() == {"a": 3, "b": 3}
     assert films["patient_id"].is_unique
     assert (films["lung_mask"].ne("") | films["boxes"].str.startswith("[[")).all()
-    assert chosen == choose_marked_films(manifest.sample(frac=1, random_state=0), table, 6, seed=5)
-    assert choose_marked_films(manifest, table, 0, seed=5) == []
-    assert choose_marked_films(make_manifest({"a": 40, "b": 40}), table, 6, seed=5) == []
+    assert chosen == choose_annotated_films(manifest.sample(frac=1, random_state=0), table, 6, seed=5)
+    assert choose_annotated_films(manifest, table, 0, seed=5) == []
+    assert choose_annotated_films(make_manifest({"a": 40, "b": 40}), table, 6, seed=5) == []
     with pytest.raises(ValueError, match="at least 0"):
-        choose_marked_films(manifest, table, -1, seed=5)
+        choose_annotated_films(manifest, table, -1, seed=5)

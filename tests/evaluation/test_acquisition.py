@@ -6,7 +6,7 @@ from PIL import Image
 
 from hilum.data.prepared.geometry import fit_square, resize_film, square_film
 from hilum.data.readers.kermany import read_kermany
-from hilum.evaluation.acquisition import acquisition_features, answer_by_features, rim_mask, source_features
+from hilum.evaluation.acquisition import acquisition_features, predict_by_features, rim_mask, source_features
 from hilum.evaluation.scoring.metrics import score
 
 
@@ -61,10 +61,10 @@ def test_training_rows_alone_decide_and_sources_that_are_classes_are_found() -> 
     labels = np.array([0, 1, 2] * 20)
     train = source_features([f"s{k}" for k in labels], ["s0", "s1", "s2"])
     films = source_features(["s0", "s1", "s2", "s9"], ["s0", "s1", "s2"])
-    found = answer_by_features(train, labels, films, 3)
+    found = predict_by_features(train, labels, films, 3)
     assert list(found[:3].argmax(axis=1)) == [0, 1, 2] and (found[:3].max(axis=1) > 0.8).all()
     np.testing.assert_allclose(found.sum(axis=1), 1)
-    np.testing.assert_array_equal(answer_by_features(train, labels, films[:2], 3), found[:2], "other test films change nothing")
+    np.testing.assert_array_equal(predict_by_features(train, labels, films[:2], 3), found[:2], "other test films change nothing")
 
 
 def test_a_constant_feature_says_nothing() -> None:
@@ -72,7 +72,7 @@ def test_a_constant_feature_says_nothing() -> None:
     labels = rng.integers(0, 2, 80)
     train = np.column_stack([np.full(80, 7.0), labels + rng.normal(0, 0.5, 80)])
     films = np.column_stack([[7.0, 1000.0], [0.5, 0.5]])
-    one, other = answer_by_features(train, labels, films, 2)
+    one, other = predict_by_features(train, labels, films, 2)
     np.testing.assert_allclose(one, other)
 
 
@@ -85,5 +85,5 @@ def test_the_rim_of_real_pediatric_films_predicts_pneumonia_far_above_chance(sha
     labels = (~table["finding"].str.startswith("normal")).to_numpy(int)
     features = acquisition_features(films, range(len(films)), [224] * len(films), [224] * len(films), "pad", 0.05, 16)
     tested = table["patient_id"].isin(table["patient_id"].drop_duplicates().sample(250, random_state=1)).to_numpy()
-    found = answer_by_features(features[~tested], labels[~tested], features[tested], 2)
+    found = predict_by_features(features[~tested], labels[~tested], features[tested], 2)
     assert 0.75 < score("auroc_macro", labels[tested], found) < 0.92

@@ -33,7 +33,7 @@ from hilum.records import Predictions
 from hilum.results import read_table, write_table
 
 CLASSES = ("normal", "bacterial", "viral")
-BLIND_METRICS = {
+BASELINE_METRICS = {
     "acquisition_only/auroc_macro": 0.7,
     "acquisition_only/auroc_macro.low": 0.65,
     "acquisition_only/auroc_macro.high": 0.75,
@@ -98,7 +98,7 @@ def make(arms, reference="baseline", figures=True):
         mcnemar=mcnemar_table(arms, reference, 1),
         changes={arm: prediction_changes(arms[reference], p) for arm, p in arms.items() if arm != reference},
         shortcut_baselines=shortcut_baseline_rows(
-            dict.fromkeys(arms, BLIND_METRICS), {arm: i["auroc_macro"] for arm, i in found.items()}
+            dict.fromkeys(arms, BASELINE_METRICS), {arm: i["auroc_macro"] for arm, i in found.items()}
         ),
         margin=0.05,
         explanation=pd.DataFrame(

@@ -1,6 +1,7 @@
 """predict: a row per file, paired by name, continued where it was cut off, and a panel of each answer."""
 
 import csv
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -38,16 +39,16 @@ GREYS = {"a.png": 20, "b/c.JPG": 200, "b/d.Jpeg": 30, "e.PNG": 240, "f.jpg": 128
 
 
 class Reader:
-    """A model whose p(bright) is the mean grey level over 255, no number above `blinding`; it counts the films it is shown."""
+    """A model whose p(bright) is the mean grey level over 255, no number above `brightest`; it counts the films it is shown."""
 
-    def __init__(self, blinding: float = 255, meanwhile: Callable[[], object] = lambda: None) -> None:
-        self.seen, self.blinding, self.meanwhile = 0, blinding, meanwhile
+    def __init__(self, brightest: float = 255, meanwhile: Callable[[], object] = lambda: None) -> None:
+        self.seen, self.brightest, self.meanwhile = 0, brightest, meanwhile
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         self.seen += len(images)
         self.meanwhile()
         grey = images.mean(axis=(1, 2, 3))
-        bright = np.where(grey > self.blinding, np.nan, grey / 255)
+        bright = np.where(grey > self.brightest, np.nan, grey / 255)
         return np.stack([1 - bright, bright], axis=1).astype(np.float64)
 
 
@@ -127,6 +128,21 @@ def test_dicom_films_are_answered_whatever_their_name(answer: Callable[..., int]
     assert "got text" in table["notes"]["error"]
     assert float(table["h"]["p_bright"]) == pytest.approx(180 / 255, abs=0.01)
     assert "DICOM" in table["broken.dcm"]["error"]
+
+
+def test_links_and_pipes_are_rows_with_a_reason(answer: Callable[..., int], films: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    Image.fromarray(np.full((SIZE, SIZE), 90, np.uint8)).save(tmp_path / "elsewhere" / "x.png")
+    (films / "good.png").symlink_to(films / "a.png")
+    (films / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (films / "more").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(films / "pipe.png")  # opening it would wait for ever
+    assert answer() == len(GREYS) + 1
+    table = rows(tmp_path / "new" / "out.csv")
+    assert set(table) == {*GREYS, "good.png", "gone.png", "more", "pipe.png"}
+    assert "got a link that leads to nothing" in table["gone.png"]["error"]
+    assert "got a link to a folder" in table["more"]["error"]
+    assert "got a pipe, socket or device" in table["pipe.png"]["error"]
 
 
 def test_an_odd_dicom_is_answered_and_the_call_says_what_is_odd(
@@ -270,7 +286,7 @@ def test_an_error_stays_if_its_film_is_gone(answer: Callable[..., int], films: P
 
 def test_an_answer_that_is_no_number_is_an_error(answer: Callable[..., int], tmp_path: Path) -> None:
     out = tmp_path / "new" / "out.csv"
-    answer(blinding=210)
+    answer(brightest=210)
     table = rows(out)
     assert "must be finite numbers, got nan, nan" in table["e.PNG"]["error"]
     assert table["e.PNG"]["predicted"] == table["e.PNG"]["p_dark"] == table["e.PNG"]["p_bright"] == ""

@@ -1,5 +1,6 @@
 """acquire: films come under data/raw/<source>, generated, copied, or pinned where they are."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def test_an_unknown_source_is_refused_with_the_known_ones(own_copy: Workspace) -
 
 
 @pytest.mark.parametrize("mode", ["copy", "reference"])
-@pytest.mark.parametrize("target", ["nowhere.png", "elsewhere"])
+@pytest.mark.parametrize("target", ["nowhere.png", "elsewhere", "pipe"])
 def test_films_behind_links_are_not_lost_unsaid(
     mode: str, target: str, tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +94,6 @@ def test_films_behind_links_are_not_lost_unsaid(
     project = make_project(tmp_path / "p", acquire__sources__mine={"reader": "folder", "root": str(root), "mode": mode})
     monkeypatch.chdir(project.root)
     acquire.run(source="mine")
-    (root / "b" / "bad.png").symlink_to(tmp_path / target)
-    with pytest.raises(ValueError, match=r"must hold its films, got 1 links below .* such as b/bad\.png; put the films"):
+    os.mkfifo(root / "b" / "bad.png") if target == "pipe" else (root / "b" / "bad.png").symlink_to(tmp_path / target)
+    with pytest.raises(ValueError, match=r"must hold its films, got 1 names below .* such as b/bad\.png; put the films"):
         acquire.run(source="mine")

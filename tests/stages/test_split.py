@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from hilum.data.burned_in.removal import COLUMNS
+from hilum.data.burned_in.covering import COLUMNS
 from hilum.data.prepared.loading import LISTED, load_split, read_burned_in, read_manifest
 from hilum.data.quality.alike.near_groups import NEAR
 from hilum.records import SPLITS
@@ -65,7 +65,7 @@ def test_rows_lead_to_the_films_that_they_name(split_project: Workspace) -> None
     assert [classes[k] for k in films.examples.labels] == list(films.table["label"])
 
 
-def test_the_films_to_tune_on_are_marked_validation_films(split_project: Workspace) -> None:
+def test_the_films_to_tune_on_are_annotated_validation_films(split_project: Workspace) -> None:
     tuning = pd.read_csv(split_project.split / "explain_val.csv")
     assert len(tuning) == 3
     assert set(tuning["image_id"]) <= set(tables(split_project)["val"]["image_id"])

@@ -25,7 +25,7 @@ from hilum.settings.meaning import settle, spaces
 from hilum.settings.params import check_params, read_params
 from hilum.settings.training import Balance
 from hilum.stages import check, evaluate, train, tune
-from hilum.stages.train import answer_prevalence, tell_balance, write_training
+from hilum.stages.train import assume_prevalence, tell_balance, write_training
 from hilum.stages.tune import fixed_part
 from hilum.training.learning.arms import read_logits, scale_logits
 from hilum.training.learning.convex import PENALTIES
@@ -167,12 +167,12 @@ def test_the_saved_model_is_calibrated_then_shifted_and_its_factors_decide(
 
 def test_a_prevalence_that_was_answered_shifts_nothing_more() -> None:
     model, prevalence = make_model(), {"normal": 0.9, "bacterial": 0.06, "viral": 0.04}
-    first = answer_prevalence(model, dict.fromkeys(CLASSES3, 1 / 3), prevalence)
+    first = assume_prevalence(model, dict.fromkeys(CLASSES3, 1 / 3), prevalence)
     once = model.get_layer("logits").bias.numpy()
     assert first == prevalence
-    assert answer_prevalence(model, first, prevalence) == prevalence
+    assert assume_prevalence(model, first, prevalence) == prevalence
     np.testing.assert_array_equal(model.get_layer("logits").bias.numpy(), once)
-    assert answer_prevalence(model, dict.fromkeys(CLASSES3, 1 / 3), {}) == dict.fromkeys(CLASSES3, 1 / 3)
+    assert assume_prevalence(model, dict.fromkeys(CLASSES3, 1 / 3), {}) == dict.fromkeys(CLASSES3, 1 / 3)
     np.testing.assert_array_equal(model.get_layer("logits").bias.numpy(), once)
 
 

@@ -112,3 +112,13 @@ def test_a_description_that_is_none_is_told(
     (into := tmp_path / "into").mkdir()
     with pytest.raises(ValueError, match=r"the MLmodel of a model in the store must be .* in models:/hilum@champion"):
         fetch_model("models:/hilum@champion", workspace, into)
+
+
+def test_where_the_store_is_away_a_model_can_still_be_named_by_its_file(
+    tmp_path: Path, make_project: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(ValueError, match="must answer") as told:
+        find_model("models:/hilum@champion", make_project(tmp_path / "project"))
+    assert "or name a file results/arms/<arm>/training/model.keras" in str(told.value)
+    assert "publish" not in str(told.value), "a command that reads has no results to publish"

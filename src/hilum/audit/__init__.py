@@ -1,1 +1,1 @@
-"""The known-answer audit: does a model rely on something outside the lungs, and where?"""
+"""The audit, fixed on models whose truth is known: does a model rely on something outside the lungs, and where?"""

@@ -49,7 +49,7 @@ def log_odds(probabilities: Probabilities) -> NDArray[np.float64]:
     return np.log(p) - np.log1p(-p)
 
 
-def answers(auditee: Auditee, films: Films) -> Probabilities:
+def class_probabilities(auditee: Auditee, films: Films) -> Probabilities:
     """(N, K) probabilities of films (N, H, W) uint8."""
     return auditee.predict(as_images(films))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.audit.auditee import Auditee, answers
+from hilum.audit.auditee import Auditee, class_probabilities
 from hilum.audit.blame import blame_map, blamed_region
 from hilum.audit.exchange import Ranking, draw_pairs, measure_shift, rank_donors
 from hilum.audit.probes import CORNERS, LETTERS, fill, mean_grey, with_letter, without_letters
@@ -108,7 +108,7 @@ def hide_parts(auditee: Auditee, films: Films, labels: Labels, surroundings: Sur
         "centre_only": fill(films, outer, mean_grey(films, outer)),
         "markers_out": without_letters(films),
     }
-    return {name: balanced(auditee.decide(answers(auditee, some)), labels) for name, some in changed.items()}
+    return {name: balanced(auditee.decide(class_probabilities(auditee, some)), labels) for name, some in changed.items()}
 
 
 def balanced(predicted: Labels, labels: Labels) -> float:
@@ -118,9 +118,9 @@ def balanced(predicted: Labels, labels: Labels) -> float:
 
 def letter_shift(auditee: Auditee, films: Films) -> float:
     """The largest mean change of any class's probability, in points, over letters and corners."""
-    own = answers(auditee, films)
+    own = class_probabilities(auditee, films)
     moved = [
-        np.abs((answers(auditee, with_letter(films, letter, corner)) - own).mean(axis=0)).max()
+        np.abs((class_probabilities(auditee, with_letter(films, letter, corner)) - own).mean(axis=0)).max()
         for letter in LETTERS
         for corner in CORNERS
     ]
@@ -129,7 +129,7 @@ def letter_shift(auditee: Auditee, films: Films) -> float:
 
 def heat_share(auditee: Auditee, films: Films, around: Region) -> float:
     """Mean share of the predicted class's heat around the lungs, by the share of the area; 0 where there is no heat."""
-    heat = auditee.heat(as_images(films), auditee.decide(answers(auditee, films)))
+    heat = auditee.heat(as_images(films), auditee.decide(class_probabilities(auditee, films)))
     whole = heat.sum(axis=(1, 2))
     shares = np.divide(heat[:, around].sum(axis=1), whole, out=np.zeros_like(whole), where=whole > 0)
     return float(shares.mean() / max(around.mean(), 1e-6))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.audit.auditee import Auditee, answers, log_odds
+from hilum.audit.auditee import Auditee, class_probabilities, log_odds
 from hilum.audit.regions import Blend
 from hilum.records import Films, Images, Probabilities
 
@@ -50,7 +50,9 @@ def mix(films: Films, rows: NDArray[np.intp], donors: NDArray[np.intp], blend: B
     return (own + blend * (other - own))[..., None]  # (N, H, W, 1)
 
 
-def answer_mixed(auditee: Auditee, films: Films, rows: NDArray[np.intp], donors: NDArray[np.intp], blend: Blend) -> Probabilities:
+def predict_mixed(
+    auditee: Auditee, films: Films, rows: NDArray[np.intp], donors: NDArray[np.intp], blend: Blend
+) -> Probabilities:
     """(N, K) probabilities of the mixed films, a few in memory at a time."""
     starts = range(0, len(rows), BATCH)
     return np.concatenate([auditee.predict(mix(films, rows[i : i + BATCH], donors[i : i + BATCH], blend)) for i in starts])
@@ -69,7 +71,7 @@ def rank_donors(auditee: Auditee, films: Films, blend: Blend, donors: int, rng: 
     place = np.argsort(order)
     steps = rng.choice(np.arange(1, n), donors, replace=False)
     given = order[(place[:, None] + steps) % n]  # (N, D): each film is donor D times, never its own
-    odds = log_odds(answer_mixed(auditee, films, np.repeat(rows, donors), given.ravel(), blend))
+    odds = log_odds(predict_mixed(auditee, films, np.repeat(rows, donors), given.ravel(), blend))
     odds = odds.reshape(n, donors, -1)  # (N, donors, K)
     effect = odds - odds.mean(axis=1, keepdims=True)
     halves = [_donor_effects(given[:, half::2], effect[:, half::2]) for half in (0, 1)]
@@ -78,7 +80,7 @@ def rank_donors(auditee: Auditee, films: Films, blend: Blend, donors: int, rng: 
     ranked = np.argsort(both[:, target])
     few = min(n // 2, max(2, round(EXTREME * n)))  # two, because no film is its own donor
     shared = float(np.cov(halves[0][:, target], halves[1][:, target])[0, 1])
-    own = float(log_odds(answers(auditee, films))[:, target].std())
+    own = float(log_odds(class_probabilities(auditee, films))[:, target].std())
     return Ranking(target, ranked[-few:], ranked[:few], float(np.sqrt(max(shared, 0.0))), own)
 
 
@@ -105,6 +107,6 @@ def _others(rows: NDArray[np.intp], donors: NDArray[np.intp], rng: np.random.Gen
 def measure_shift(auditee: Auditee, films: Films, pairs: tuple[NDArray[np.intp], ...], target: int, blend: Blend) -> Shift:
     """How far predictions move from one kind of donor to the other, where only `blend` of the film is exchanged."""
     rows, low, high = pairs
-    against, towards = (answer_mixed(auditee, films, rows, donors, blend) for donors in (low, high))
+    against, towards = (predict_mixed(auditee, films, rows, donors, blend) for donors in (low, high))
     verdicts = (auditee.decide(towards) == target).mean() - (auditee.decide(against) == target).mean()
     return Shift(50 * float(verdicts), 50 * float((towards[:, target] - against[:, target]).mean()))

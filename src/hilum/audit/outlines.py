@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.evaluation.acquisition import answer_by_features
+from hilum.evaluation.acquisition import predict_by_features
 from hilum.records import Labels, Masks, Probabilities
 
 GRID = 16  # cells per side that an outline is reduced to
@@ -11,14 +11,14 @@ PIECE = 256  # masks added up at a time: as numbers they take eight times their 
 LEAST = 5  # masks of every class that training needs
 
 
-def answer_by_outlines(train: Masks, labels: Labels, test: Masks, classes: int) -> Probabilities | None:
+def predict_by_outlines(train: Masks, labels: Labels, test: Masks, classes: int) -> Probabilities | None:
     """A logistic regression's probabilities (N, K) for masks `test`, fitted on masks `train` (M, H, W) with labels (M,).
 
     None where training has fewer than LEAST masks of some class, or there is no test mask.
     """
     if not len(test) or min(np.bincount(labels, minlength=classes)) < LEAST:
         return None
-    return answer_by_features(cover(train), labels, cover(test), classes)
+    return predict_by_features(cover(train), labels, cover(test), classes)
 
 
 def cover(masks: Masks) -> NDArray[np.float64]:

@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.audit.regions import Region
+from hilum.data.burned_in.covering import cover_burned_in
 from hilum.data.burned_in.found import BurnedIn
 from hilum.data.burned_in.glyphs import letter_shape
 from hilum.data.burned_in.letters import find_letters
-from hilum.data.burned_in.removal import cover_burned_in
 from hilum.records import Films
 
 LETTERS = ("R", "L")

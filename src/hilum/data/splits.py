@@ -150,10 +150,10 @@ def choose_explain_films(manifest: pd.DataFrame, splits: pd.DataFrame, count: in
     """
     if count < 1:
         raise ValueError(f"`explain_films` must be at least 1, got {count}; use 12")
-    return _take_in_turn(_count_marks(manifest.merge(splits[splits["split"] == "test"], on="image_id")), count, seed)
+    return _take_in_turn(_count_annotations(manifest.merge(splits[splits["split"] == "test"], on="image_id")), count, seed)
 
 
-def choose_marked_films(manifest: pd.DataFrame, splits: pd.DataFrame, count: int, seed: int) -> list[str]:
+def choose_annotated_films(manifest: pd.DataFrame, splits: pd.DataFrame, count: int, seed: int) -> list[str]:
     """The image_ids of at most `count` annotated validation films, on which thresholds of maps are tuned.
 
     manifest: columns of records.MANIFEST. splits: columns image_id, split. As `choose_explain_films`, but only annotated
@@ -164,11 +164,11 @@ def choose_marked_films(manifest: pd.DataFrame, splits: pd.DataFrame, count: int
     """
     if count < 0:
         raise ValueError(f"`tuning_films` must be at least 0, got {count}; use 6")
-    films = _count_marks(manifest.merge(splits[splits["split"] == "val"], on="image_id"))
+    films = _count_annotations(manifest.merge(splits[splits["split"] == "val"], on="image_id"))
     return _take_in_turn(films[films["annotations"] > 0], count, seed)
 
 
-def _count_marks(films: pd.DataFrame) -> pd.DataFrame:
+def _count_annotations(films: pd.DataFrame) -> pd.DataFrame:
     """With the column annotations: how many kinds (lungs, lesion, boxes) each film has."""
     boxed = ~films["boxes"].isin(["", "[]"])
     return films.assign(annotations=(films[["lung_mask", "lesion_mask"]] != "").sum(axis=1) + boxed)

@@ -59,7 +59,7 @@ def source_features(sources: Sequence[str], known: Sequence[str]) -> NDArray[np.
     return (np.asarray(sources, str)[:, None] == np.asarray(known, str)).astype(np.float64)
 
 
-def answer_by_features(train: NDArray[np.float64], labels: Labels, films: NDArray[np.float64], classes: int) -> Probabilities:
+def predict_by_features(train: NDArray[np.float64], labels: Labels, films: NDArray[np.float64], classes: int) -> Probabilities:
     """A logistic regression's probabilities (N, K) for `films` (N, F), scaled and fitted on the training rows alone.
 
     train: (M, F). labels: (M,) class indices; every class has a row. Features that are constant in training have no effect.

@@ -45,7 +45,7 @@ class ArmSummary:
     """An arm's model and settings.
 
     phases: a readable line each; values: its settings as (key, value, origin), origin `params` or `search`; decision: how its
-    answer comes from probabilities, in words; calibration: None for a training from before there was any.
+    prediction comes from probabilities, in words; calibration: None for a training from before there was any.
     """
 
     name: str

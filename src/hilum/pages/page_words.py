@@ -136,7 +136,7 @@ def summarise_arm(name: str, arm: ArmResults, films: int) -> ArmSummary:
 
 
 def read_calibration(file: Path) -> CalibrationRow | None:
-    """What a training's calibration.json says, in words; None where there is none, as in results of before."""
+    """What a training's calibration.json says, in words; None where there is none, as in results of earlier versions."""
     if not file.is_file():
         return None
     told = read_json(file)

@@ -15,7 +15,7 @@ from hilum.data.manifest.joined_sources import join_sources
 from hilum.data.manifest.labels import map_labels
 from hilum.data.prepared.loading import read_manifest
 from hilum.data.quality.alike.copies import PROBLEMS, find_copies
-from hilum.evaluation.acquisition import answer_by_features, source_features
+from hilum.evaluation.acquisition import predict_by_features, source_features
 from hilum.evaluation.outside.frozen import Grouping, group_classes, group_rules, predict_groups
 from hilum.evaluation.outside.frozen_tables import FrozenResult, measure_frozen, write_frozen
 from hilum.evaluation.scoring.calibration import deal_patients
@@ -202,7 +202,7 @@ def cross_fit(features: NDArray[np.float64], predictions: Predictions, seed: int
         out = fold == held
         if len(np.unique(labels[~out])) < 2:
             return None
-        found[out] = answer_by_features(features[~out], labels[~out], features[out], len(predictions.classes))
+        found[out] = predict_by_features(features[~out], labels[~out], features[out], len(predictions.classes))
     return found
 
 

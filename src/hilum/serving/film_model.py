@@ -19,7 +19,7 @@ FILM = "film"  # the column of a request: the content of a film's file, PNG, JPE
 
 
 class FilmModel:
-    """Films as `predict` prepares and answers them, under the same limits.
+    """Films as `predict` prepares them and its predictions, under the same limits.
 
     predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities. described: the facts of model.json.
     """

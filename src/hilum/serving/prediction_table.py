@@ -27,9 +27,9 @@ class PredictionTable:
 
     def predicted(self, film: str) -> bool:
         """Whether the film has a prediction; one with an error has none and is retried."""
-        return film in self.rows and self.is_answer(self.rows[film])
+        return film in self.rows and self.is_prediction(self.rows[film])
 
-    def is_answer(self, cells: Cells) -> bool:
+    def is_prediction(self, cells: Cells) -> bool:
         _, predicted, *probabilities, error, _ = cells
         with suppress(ValueError):  # a cell that is not a number
             return predicted in self.classes and not error and all(math.isfinite(float(cell)) for cell in probabilities)
@@ -42,7 +42,7 @@ class PredictionTable:
         for cells in self._parse(content, model_sha256):
             if not self.predicted(cells[0]):
                 self.rows[cells[0]] = cells
-        self.rows = {film: cells for film, cells in self.rows.items() if film not in films or self.is_answer(cells)}
+        self.rows = {film: cells for film, cells in self.rows.items() if film not in films or self.is_prediction(cells)}
         self._write_anew(unless=content)
 
     def _parse(self, content: bytes, model_sha256: str) -> list[Cells]:

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
+from hilum.data.decoding.links import NO_FILES, list_no_files
 from hilum.data.fingerprints import hash_files
-from hilum.data.links import list_dead_links
 from hilum.data.phantom.phantom import draw_source
 from hilum.data.readers.identity import read_salt, write_key
 from hilum.progress import bar, say
@@ -49,21 +49,21 @@ def check_root(root: Path, source: str, hidden: bool) -> None:
     """Raise ValueError before any work if films cannot be read from a root. hidden: paths may contain patients' names."""
     if not root.is_dir():
         raise ValueError(f"acquire.sources.{source}.root must be a folder, got {root}; correct it there or in {FILE}")
-    refuse_links(root, source, hidden)
+    refuse_no_files(root, source, hidden)
     if hidden:
         read_salt(root)  # made now, so that a folder that cannot be written is reported
 
 
-def refuse_links(root: Path, source: str, hidden: bool) -> None:
-    """Raise ValueError where links below a root lead to nothing or to a folder: their films would be lost silently.
+def refuse_no_files(root: Path, source: str, hidden: bool) -> None:
+    """Raise ValueError where a name below a root is no file that can be read: its films would be lost silently.
 
     hidden: paths may contain patients' names, so none is shown.
     """
-    if links := list_dead_links(root):
-        example = "" if hidden else f", such as {links[0]}"
+    if found := list_no_files(root):
+        example = "" if hidden else f", such as {found[0]}"
         raise ValueError(
-            f"acquire.sources.{source}.root must hold its films, got {len(links)} links below {root} that lead to nothing or to "
-            f"a folder{example}; put the films in their place, or make a linked folder a source of its own"
+            f"acquire.sources.{source}.root must hold its films, got {len(found)} names below {root} that are each "
+            f"{' or '.join(NO_FILES)}{example}; put the films in their place, or make a linked folder a source of its own"
         )
 
 

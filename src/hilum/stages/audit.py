@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hilum.audit.auditee import audit_model
 from hilum.audit.drawing import audit_figure
 from hilum.audit.evidence import Evidence, Surroundings, measure
-from hilum.audit.outlines import answer_by_outlines
+from hilum.audit.outlines import predict_by_outlines
 from hilum.audit.regions import Region, Regions, join_regions, regions_of_masks, regions_of_rectangle
 from hilum.audit.rule import PROBING, Verdict, judge
 from hilum.data.masks import load_masks
@@ -140,10 +140,10 @@ def outlines_auroc(test: SplitFilms, workspace: Workspace, classes: list[str]) -
         keep = part.table["image_id"].isin(list(masks)).to_numpy()
         found.append((np.stack(list(masks.values())) if masks else np.zeros((0, 1, 1), bool), part.labels[keep], keep))
     (outlines, labels, _), (shown, truth, keep) = found
-    answers = answer_by_outlines(outlines, labels, shown, len(classes))
-    if answers is None:
+    probabilities = predict_by_outlines(outlines, labels, shown, len(classes))
+    if probabilities is None:
         return float("nan")
     table = test.table[keep]
     names = (table["image_id"].to_numpy(str), table["patient_id"].to_numpy(str))
-    told = Predictions(*names, truth, answers, answers.argmax(axis=1), tuple(classes))
+    told = Predictions(*names, truth, probabilities, probabilities.argmax(axis=1), tuple(classes))
     return float(evaluate_all(told)["auroc_macro"])

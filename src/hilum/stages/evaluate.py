@@ -14,7 +14,7 @@ import pandas as pd
 
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.prepared.loading import SplitFilms, load_films, load_split, read_burned_in, read_manifest
-from hilum.evaluation.acquisition import acquisition_features, answer_by_features, source_features
+from hilum.evaluation.acquisition import acquisition_features, predict_by_features, source_features
 from hilum.evaluation.contact_sheet import draw_contact_sheet
 from hilum.evaluation.figures import confusion_figure
 from hilum.evaluation.repeat_figures import repeats_figure
@@ -264,7 +264,7 @@ def predict_shortcut_baselines(
     labels = tables["train"]["label"].astype(str).map({name: k for k, name in enumerate(classes)}).to_numpy(np.int64)
 
     def prediction(features: dict[str, Any]) -> Predictions:
-        found = answer_by_features(features["train"], labels, features["test"], len(classes))
+        found = predict_by_features(features["train"], labels, features["test"], len(classes))
         return replace(model, y_prob=found, y_pred=decide(found, None))
 
     return {"acquisition_only": prediction(taken), "source_only": prediction(sources) if len(known) > 1 else None}

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hilum.data.burned_in.removal import count_burned_in
+from hilum.data.burned_in.covering import count_burned_in
 from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.decoding import put_back
 from hilum.data.manifest.building import build_manifest

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilum.data.burned_in.removal import STILL_FOUND, count_burned_in
+from hilum.data.burned_in.covering import STILL_FOUND, count_burned_in
 from hilum.data.confounding import Confounding, measure_confounding, name_factors, tell_confounding
 from hilum.data.folds import draw_folds
 from hilum.data.prepared.loading import (
@@ -19,8 +19,8 @@ from hilum.data.prepared.loading import (
 from hilum.data.quality.pair_sheet import draw_pairs
 from hilum.data.splits import (
     Splits,
+    choose_annotated_films,
     choose_explain_films,
-    choose_marked_films,
     group_patients,
     pairs_across,
     prove_disjoint,
@@ -58,7 +58,7 @@ def run() -> None:
     folds = list_folds(manifest, splits, linked, params)
     chosen = {
         "explain.csv": choose_explain_films(manifest, splits.table, params.split.explain_films, params.split.seed),
-        "explain_val.csv": choose_marked_films(manifest, splits.table, params.split.tuning_films, params.split.seed),
+        "explain_val.csv": choose_annotated_films(manifest, splits.table, params.split.tuning_films, params.split.seed),
     }
 
     folder = workspace.split

@@ -211,7 +211,7 @@ def finish_model(model: Any, fitted: Fitted, task: Task, workspace: Workspace) -
     prior = shown_prior(fitted.shown[fitted.kept_phase], task.train.labels, len(task.classes))
     calibration = calibrate_model(model, task, workspace, prior)
     told = dict(zip(task.classes, prior.tolist(), strict=True))
-    return calibration, answer_prevalence(model, told, task.settings.prevalence)
+    return calibration, assume_prevalence(model, told, task.settings.prevalence)
 
 
 def calibrate_model(model: Any, task: Task, workspace: Workspace, prior: NDArray[np.float64]) -> Calibration:
@@ -224,7 +224,7 @@ def calibrate_model(model: Any, task: Task, workspace: Workspace, prior: NDArray
     return found
 
 
-def answer_prevalence(model: Any, prior: Mapping[str, float], prevalence: Mapping[str, float]) -> dict[str, float]:
+def assume_prevalence(model: Any, prior: Mapping[str, float], prevalence: Mapping[str, float]) -> dict[str, float]:
     """Shift a model from its prior to `train.prevalence`, if that is set; returns the prior that it assumes then.
 
     A second call with that prior changes nothing. prior, prevalence: class -> share, the prior in class order.

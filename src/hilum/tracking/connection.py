@@ -20,8 +20,10 @@ STORES = {TRACKING: "the tracking store", REGISTRY: "the registry of models"}
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # of databases on a network, where their address names none
 
 
-def connect(uri: str) -> Any:
+def connect(uri: str, without: str = PUBLISH) -> Any:
     """MLflow's client of a store that has answered; the artifact paths of a moved or copied project's database are updated.
+
+    without: how to continue where it does not answer.
 
     Raises:
         ValueError: the store does not answer, or is not a store.
@@ -30,8 +32,8 @@ def connect(uri: str) -> Any:
     check_kind(uri, TRACKING)
     registry = os.environ.get(REGISTRY, "")
     if registry and registry != uri:
-        _reach_registry(registry)
-    with first_contact(uri):
+        _reach_registry(registry, without)
+    with first_contact(uri, without=without):
         plain = without_login(uri)
         _knock(plain)
         if plain.startswith("sqlite:///"):
@@ -47,10 +49,10 @@ def connect(uri: str) -> Any:
     return client
 
 
-def _reach_registry(uri: str) -> None:
+def _reach_registry(uri: str, without: str) -> None:
     """Check that the model registry answers, where it is another store than that of runs."""
     check_kind(uri, REGISTRY)
-    with first_contact(uri, REGISTRY):
+    with first_contact(uri, REGISTRY, without):
         _knock(uri)
         import mlflow
 
@@ -58,8 +60,10 @@ def _reach_registry(uri: str) -> None:
 
 
 @contextmanager
-def first_contact(uri: str, variable: str = TRACKING) -> Iterator[None]:
+def first_contact(uri: str, variable: str = TRACKING, without: str = PUBLISH) -> Iterator[None]:
     """Contact a store that may be offline, with a short timeout. variable: the one that names it.
+
+    without: how to continue where it does not answer.
 
     Raises:
         ValueError: it does not answer, or is not a store.
@@ -77,7 +81,7 @@ def first_contact(uri: str, variable: str = TRACKING) -> Iterator[None]:
             raise ValueError(f"{what} must be readable, got {address}: {tell(error)}; repair it or move it away") from None
         raise StoreAwayError(
             f"{what} must answer, got {address}: {tell(error)}; start it, or correct {variable} (unset, {UNSET[variable]}); "
-            f"{PUBLISH}"
+            f"{without}"
         ) from None
 
 

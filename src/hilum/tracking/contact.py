@@ -15,6 +15,7 @@ TIMEOUT, RETRIES = "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRI
 FIRST = {TIMEOUT: "5", RETRIES: "1"}  # seconds, and number of retries: an unreachable store is reported within 15 s
 LATER = {TIMEOUT: "30", RETRIES: "5"}  # about a minute for a server that restarts; MLflow would wait for 20
 PUBLISH = "results are in files, and `hilum publish` adds later what the store lacks"
+READ = "or name a file results/arms/<arm>/training/model.keras, which needs no store"
 
 
 class StoreAwayError(ValueError):

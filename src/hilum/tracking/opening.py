@@ -8,7 +8,7 @@ from hilum.addresses import mask
 from hilum.progress import say
 from hilum.settings.params import Tracking
 from hilum.tracking.connection import connect, first_contact
-from hilum.tracking.contact import Contact
+from hilum.tracking.contact import READ, Contact
 from hilum.tracking.moved_store import artifacts_beside
 from hilum.tracking.store import Store
 from hilum.workspace import Workspace
@@ -59,7 +59,7 @@ def read_client(workspace: Workspace) -> Any:
             f"a run or a registered model must be in the tracking store, but there is no {mask(uri)} yet; run `hilum publish` "
             "where there are results, or name a file results/arms/<arm>/training/model.keras"
         )
-    return connect(uri)
+    return connect(uri, READ)
 
 
 def read_store(workspace: Workspace, tracking: Tracking) -> Store | None:
@@ -69,7 +69,7 @@ def read_store(workspace: Workspace, tracking: Tracking) -> Store | None:
         ValueError: as `read_client`.
     """
     client, uri = read_client(workspace), store_uri(workspace)
-    with first_contact(uri):
+    with first_contact(uri, without=READ):
         known = _find_experiment(client, tracking)
     return None if known is None else Store(client, str(known.experiment_id), None, Contact(mask(uri), goes_on=False))
 

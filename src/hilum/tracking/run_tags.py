@@ -38,7 +38,7 @@ def read_tag(tags: Mapping[str, str], name: str) -> str | None:
 
 
 def questions(tags: Mapping[str, Any]) -> Iterator[list[str]]:
-    """MLflow's conditions on runs with all these tags: once for the names of today, once for each way of former names."""
+    """MLflow's conditions on runs with all these tags: once for the current names, once for each combination of former names."""
     names = [dict.fromkeys((DIGESTS.get(name, name), name)) for name in tags]
     for chosen in product(*names):
         yield [f"tags.`{name}` = '{value}'" for name, value in zip(chosen, tags.values(), strict=True)]

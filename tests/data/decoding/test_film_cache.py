@@ -257,7 +257,7 @@ def test_a_changed_mask_is_decoded_with_its_film(tmp_path: Path) -> None:
     assert after.masks["lesion_mask"].image_id.tolist() == ["s/4", "s/5"]
 
 
-def test_a_film_that_met_its_lid_is_tried_again(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_film_that_met_its_limit_is_tried_again(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
 
         def refuse(*arguments: object) -> None:

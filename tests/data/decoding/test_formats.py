@@ -79,6 +79,7 @@ def refused() -> dict[str, tuple[bytes, str]]:
         "BigTIFF": (save("TIFF", big_tiff=True), "classic form"),
         "letters": (b"P2\n2 1\n255\n0 128\n", "as text; convert it"),
         "animation": (save("WEBP", save_all=True, append_images=[Image.fromarray(255 - FILM)]), "animated"),
+        "animated PNG": (save("PNG", save_all=True, append_images=[Image.fromarray(255 - FILM)]), "animated PNG"),
         "GIF": (save("GIF"), "got GIF; convert it"),
         "LFS": (b"version https://git-lfs.github.com/spec/v1\noid", "pointer of Git LFS"),
     }

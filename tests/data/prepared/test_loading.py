@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.data.burned_in.removal import COLUMNS
+from hilum.data.burned_in.covering import COLUMNS
 from hilum.data.manifest.prepared_set import GEOMETRY, Prepared, write_prepared
 from hilum.data.masks import PackedMasks, load_masks
 from hilum.data.prepared.geometry import fit_square

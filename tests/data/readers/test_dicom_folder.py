@@ -10,11 +10,14 @@ import pandas as pd
 import pytest
 from dicom_forms import describe, write
 from dicom_roots import SECRETS, write_dicom_root, write_film
+from PIL import Image
 from pydicom import uid
 
 from hilum.data.readers.dicom_folder import find_dicom_faults, read_dicom_folder
 from hilum.data.readers.identity import hide_patient, read_salt
+from hilum.data.readers.raw_films import read_films
 from hilum.data.readers.registry import READERS
+from hilum.settings.sources import DicomSource
 
 
 def relabel(root: Path, *lines: str) -> None:
@@ -147,6 +150,27 @@ def test_what_is_no_film_is_left_out_and_what_is_broken_stays(tmp_path: Path) ->
         "rows of labels.csv that fit no film: 1, the first on line 4",
         "films whose header names no patient: 1; each counts as a separate patient",
     ]
+
+
+def test_files_beside_dicom_films_are_listed_by_their_hash(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write_film(root / "1.dcm", 1)
+    relabel(root, "file,finding", "1.dcm,a")
+    for k, name in enumerate(("masks/Roentgen_Anna.png", "lung_masks/1.png", "Roentgen_Anna.jpg")):
+        (root / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((9, 9), k, np.uint8)).save(root / name)
+    (root / "Roentgen_Anna.zip").write_bytes(b"PK\3\4")
+    (root / "Thumbs.db").write_bytes(b"thumbnails")
+    read_salt(root)
+    source = DicomSource(reader="dicom", root=str(root), table="labels.csv", path="file", finding="finding")
+    table = read_films(source, root, root)[1]
+    left = {row["path"]: (row["problem"], row["detail"]) for row in table.attrs["left_out"]}
+    picture = hashlib.sha256((root / "masks" / "Roentgen_Anna.png").read_bytes()).hexdigest()
+    assert left[picture] == ("picture of another form", "a source of DICOM films takes no other pictures, nor files of masks")
+    assert left[hashlib.sha256(b"PK\3\4").hexdigest()][0] == "no film" and len(left) == 4
+    counted = [note.split(", such as")[0] for note in table.attrs["notes"]]
+    assert {"picture of another form: 3", "no film: 1", "system files, not read: 1"} <= {*counted}
+    assert "Roentgen" not in str(table.attrs["left_out"]) + str(table.attrs["notes"])
 
 
 def test_equal_films_stay_two_rows(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hilum.evaluation.scoring.calibration import (
     describe_calibration,
     find_scaling,
     flat_calibration,
-    measure_answers,
+    measure_predictions,
     tabulate_reliability,
     weigh_to_prior,
 )
@@ -90,7 +90,7 @@ def test_calibration_lowers_the_loss_of_a_model_that_is_too_sure_on_patients_not
     assert found.after["log_loss"] < found.before["log_loss"] and found.after["ece"] < found.before["ece"]
     assert 3 < found.scaling.temperature < 5
     assert (found.films, found.patients, found.folds) == (300, 150, FOLDS)
-    hopeful = measure_answers(labels, found.scaling.apply(logits), weigh_to_prior(labels, EVEN))
+    hopeful = measure_predictions(labels, found.scaling.apply(logits), weigh_to_prior(labels, EVEN))
     assert found.after["log_loss"] > hopeful["log_loss"], "the figure of the fitted films themselves is hopeful"
     assert found.own_before["log_loss"] == pytest.approx(log_loss(labels, softmax(logits), labels))
 
@@ -117,14 +117,14 @@ def test_the_points_of_the_drawing_hold_the_calibration_errors_before_and_after(
 def test_figures_with_weights_of_one_are_the_metrics() -> None:
     logits, labels = draw(200, EVEN, EVEN, 1.5, seed=8)
     answers = softmax(logits)
-    found = measure_answers(labels, answers, np.ones(200))
+    found = measure_predictions(labels, answers, np.ones(200))
     said = answers.argmax(axis=1)
     for name, metric in (("log_loss", log_loss), ("brier", brier), ("ece", ece)):
         assert found[name] == pytest.approx(metric(labels, answers, said), abs=1e-12)
     doubled = np.append(np.arange(200), np.arange(50))
     weights = np.append(np.full(50, 2.0), np.ones(150))
-    twice = measure_answers(labels[doubled], answers[doubled], np.ones(250))
-    assert measure_answers(labels, answers, weights) == pytest.approx(twice)
+    twice = measure_predictions(labels[doubled], answers[doubled], np.ones(250))
+    assert measure_predictions(labels, answers, weights) == pytest.approx(twice)
 
 
 def test_a_word_turns_it_off() -> None:

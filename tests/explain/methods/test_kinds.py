@@ -16,7 +16,7 @@ FILMS, TARGETS = draw_films(2, seed=1), np.array([1, 0])
 
 
 @functools.cache
-def subject_of_kind(kind):
+def explained_of_kind(kind):
     model = KINDS[kind]()
     background = np.random.default_rng(9).uniform(20, 40, (3, SIZE, SIZE, 1)).astype(np.float32)
     return ExplainedModel(predictor(model), model, background)
@@ -25,7 +25,7 @@ def subject_of_kind(kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_finds_the_square_in_every_kind(name, kind):
-    got = METHODS[name].explain(subject_of_kind(kind), FILMS, TARGETS, SETTINGS[name], 3, lambda i, n: None)
+    got = METHODS[name].explain(explained_of_kind(kind), FILMS, TARGETS, SETTINGS[name], 3, lambda i, n: None)
     assert got.values.shape == (2, SIZE, SIZE)
     assert got.values.dtype == np.float32
     assert np.isfinite(got.values).all()
@@ -40,8 +40,8 @@ def test_every_method_finds_the_square_in_every_kind(name, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_gives_the_same_predictions(kind):
-    expected = subject_of_kind("hilum's own").predict(FILMS)
-    got = subject_of_kind(kind).predict(FILMS)
+    expected = explained_of_kind("hilum's own").predict(FILMS)
+    got = explained_of_kind(kind).predict(FILMS)
     np.testing.assert_allclose(got.sum(axis=1), 1, atol=1e-9)
     if got.shape[1] == 3:
         np.testing.assert_allclose(got, expected, atol=2e-2 if "float16" in kind else 1e-5)
@@ -60,7 +60,7 @@ def test_a_method_that_fails_leaves_the_model_as_it_was(name, kind):
     import tensorflow as tf
     from tensorflow.python.framework import ops
 
-    explained = subject_of_kind(kind)
+    explained = explained_of_kind(kind)
     tensor = tf.constant(FILMS if explained.model.input_shape[-1] == 1 else np.repeat(FILMS, 3, axis=-1))
 
     def state():

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.data.burned_in.covering import cover_burned_in
 from hilum.data.burned_in.found import BurnedIn, join_found
-from hilum.data.burned_in.removal import cover_burned_in
 from hilum.data.burned_in.search import find_burned_in
 from hilum.data.prepared.geometry import fit_film, fit_square, round_levels
 

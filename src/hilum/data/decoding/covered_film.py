@@ -9,8 +9,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.data.burned_in.covering import find_place
 from hilum.data.burned_in.found import BurnedIn
-from hilum.data.burned_in.removal import find_place
 from hilum.data.burned_in.search import find_burned_in
 from hilum.data.burned_in.second_look import cover_and_look
 from hilum.data.burned_in.treatment import Treatment
@@ -18,7 +18,7 @@ from hilum.data.decoding.depth import GREY_BITS
 from hilum.data.decoding.images import read_draft
 from hilum.data.prepared.geometry import Geometry, check_square, fit_film, fit_square, round_levels
 
-Told = tuple[int, float, str, str, str, str]  # a row of `removal.COLUMNS` without its image_id
+Told = tuple[int, float, str, str, str, str]  # a row of `covering.COLUMNS` without its image_id
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def prepare_covered(
 
 
 def tell_burned_in(film: CoveredFilm, lungs: NDArray[np.bool_] | None) -> Told:
-    """A row of `removal.COLUMNS` without its image_id.
+    """A row of `covering.COLUMNS` without its image_id.
 
     burned_in: places found. area_share: of the raw film that they cover. boxes, left_boxes: JSON lists of [x, y, width, height],
     raw pixels. lung_pixels: prepared pixels of the lungs that covering changes, or would change; empty without a lung mask.

@@ -26,7 +26,7 @@ class DecodedFilm:
     broken: why the film could not be decoded; everything else is then empty.
     lasting: the same files always give this; not if a limit of memory or time was reached.
     film: (size, size) uint8. pixel_sha256: of its bytes.
-    burned_in: the film's row of removal.COLUMNS, without its name.
+    burned_in: the film's row of covering.COLUMNS, without its name.
     behind: the original pixels that covering changed.
     masks: kind -> (size, ceil(size / 8)) uint8, as numpy.packbits makes them. whole_masks: kind -> the mask as it was drawn, of
     `whole_masks.encode_mask`. mask_faults: kind -> why it could not be decoded.

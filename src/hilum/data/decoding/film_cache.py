@@ -29,7 +29,7 @@ LIMIT = 8 * 1024**3  # bytes of all decoded films; the least recently used are d
 ABANDONED = 24 * 3600  # seconds after which a half-written file is abandoned
 CODE = (  # what this file imports; tests/data/decoding/test_film_cache.py compares
     *("code_version.py", "data/burned_in/found.py", "data/burned_in/letters.py", "data/burned_in/ocr.py"),
-    *("data/burned_in/removal.py", "data/burned_in/search.py", "data/burned_in/second_look.py", "data/burned_in/strokes.py"),
+    *("data/burned_in/covering.py", "data/burned_in/search.py", "data/burned_in/second_look.py", "data/burned_in/strokes.py"),
     *("data/burned_in/text.py", "data/burned_in/treatment.py", "data/decoding/covered_film.py"),
     *("data/decoding/codestream.py", "data/decoding/decoding.py", "data/decoding/depth.py", "data/decoding/dicom.py"),
     *("data/decoding/dicom_header.py", "data/decoding/dicom_values.py", "data/decoding/film_cache.py"),

@@ -69,6 +69,8 @@ def _read_png(stream: BinaryIO, size: int, order: Order, sandbox: bool) -> FilmR
     stream.seek(0)
     with Image.open(stream, formats=("PNG",)) as picture:
         check_pixels(*picture.size, order.max_pixels)
+        if getattr(picture, "n_frames", 1) > 1:
+            raise ValueError("a film must be one picture, got an animated PNG; write one file per picture")
         decoded, cost = _estimate(picture)
         if sandbox and is_doubtful(
             *((2 * decoded, cost + 12 * picture.width * picture.height) if deep else (decoded, cost)), size

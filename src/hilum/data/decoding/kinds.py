@@ -3,6 +3,8 @@
 import struct
 from typing import BinaryIO
 
+from hilum.data.decoding.links import NO_FILES
+
 HEAD = 4096  # bytes that are enough to know the kind
 PICTURES = ("PNG", "JPEG", "TIFF", "BMP", "PGM", "WebP")  # the kinds that `levels.read_levels` decodes, besides DICOM
 DICOM = "DICOM"
@@ -69,6 +71,8 @@ def tell_kind(kind: str) -> str:
     """Why a file of this kind, of `kinds.find_kind`, is no film."""
     if kind == DRAWN:
         return "a film must come from a detector, got a picture drawn by hilum"
+    if kind in NO_FILES:
+        return f"a film must be a file, got {kind}; put the film itself in its place"
     if kind == EMPTY:
         return "a film must hold a picture, got an empty file"
     return f"a film must be a {', '.join(PICTURES)} or {DICOM} by its content, whatever its name, got {kind}; convert it"

@@ -13,6 +13,7 @@ from hilum.data.decoding.film_read import FilmRead, Order
 from hilum.data.decoding.formats import FORMATS
 from hilum.data.decoding.kinds import PICTURES, find_kind, tell_kind
 from hilum.data.decoding.limits import MAX_PIXELS, ResourceLimitError, check_file, stream_size
+from hilum.data.decoding.links import name_no_file
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error, Image.DecompressionBombError)
 
@@ -27,6 +28,8 @@ def read_levels(film: Path | BinaryIO, order: Order, sandbox: Sandbox | None) ->
     Raises:
         ValueError: as `read_film`.
     """
+    if isinstance(film, Path) and (no_file := name_no_file(film)):
+        raise ValueError(tell_kind(no_file))  # a pipe would never end
     try:
         with film.open("rb") if isinstance(film, Path) else nullcontext(film) as stream:
             size = stream_size(stream)

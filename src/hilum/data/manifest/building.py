@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.data.burned_in.removal import COLUMNS
+from hilum.data.burned_in.covering import COLUMNS
 from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.decoding import DecodedFilm
 from hilum.data.decoding.reading import FilmFiles, ReadFilm, read_films

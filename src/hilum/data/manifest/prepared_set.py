@@ -33,7 +33,7 @@ class Prepared:
         label empty where no rule names the finding, EXCLUDED where a rule leaves it out.
     linked_patients: columns patient_id, other; names of patients who share a film and must go into the same split.
     geometry: one row per kept film, columns GEOMETRY: where the raw film lies in the prepared one.
-    burned_in: one row per kept film, columns removal.COLUMNS: letters and text burned into the raw film.
+    burned_in: one row per kept film, columns covering.COLUMNS: letters and text burned into the raw film.
     still_burned_in: the films, kept or not, on which something is still found after covering.
     behind: image_id -> what was covered in the film (`decoding.put_back`), where anything was.
     grey_bits: source -> the depth that was settled for its films of 16 bits (`source_depth`), where it has some.

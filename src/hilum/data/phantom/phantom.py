@@ -154,7 +154,7 @@ def write_phantoms(
     """Write films, masks and metadata.csv below `root`; the same arguments give the same bytes.
 
     films/ID.png is 8 bit grey, size x size; lung_masks/ID.png, lesion_masks/ID.png (only where there is a lesion) and,
-    with a shortcut, mark_masks/ID.png are 1 bit. contrast: see `draw_films`. on_film(films done, films) follows each batch.
+    with a shortcut, shortcut_masks/ID.png are 1 bit. contrast: see `draw_films`. on_film(films done, films) follows each batch.
 
     Raises: ValueError naming what is wrong with the arguments.
     """

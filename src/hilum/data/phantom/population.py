@@ -74,7 +74,7 @@ def draw_population(
 ) -> pd.DataFrame:
     """One row per film: patient, finding, hospital, and whether the film has the planted shortcut.
 
-    Columns: image_id, patient_id, finding, age, sex, hospital, patient_seed, film_seed, marked.
+    Columns: image_id, patient_id, finding, age, sex, hospital, patient_seed, film_seed, has_shortcut.
     findings: finding -> share of the films, exact up to rounding; a patient has one finding and 1 to 3 films.
     hospitals: out of HOSPITALS; none: all of them.
     shortcut_strength: 0 plants the shortcut at random, 1 in the films of `shortcut_finding` and no others.

@@ -76,7 +76,7 @@ def find_burned_in_table(folder: Path) -> Path | None:
 
 
 def read_burned_in(folder: Path) -> pd.DataFrame:
-    """What is burned into every prepared film: columns removal.COLUMNS; `lung_pixels` is text, empty without a lung mask, and
+    """What is burned into every prepared film: columns covering.COLUMNS; `lung_pixels` is text, empty without a lung mask, and
     `left`, empty where the film was not searched again.
 
     Raises:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.data.burned_in.removal import STILL_FOUND
+from hilum.data.burned_in.covering import STILL_FOUND
 from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.decoding import DecodedFilm
 from hilum.data.quality.alike.copies import PROBLEMS
@@ -53,7 +53,7 @@ def stop_where_left(still: StillBurnedIn, treatment: Treatment) -> None:
     """Refuse films on which something is still found, where the user wants that.
 
     Raises:
-        ValueError: there is such a film and `left` is stop.
+        ValueError: such a film exists and `left` is stop.
     """
     if treatment.left == "stop" and len(still.problems):
         names = ", ".join(still.problems["image_id"].head(NAMED))

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from hilum.data.decoding.kinds import OTHER_PICTURES, tell_kind
+from hilum.data.decoding.links import NO_FILES
 from hilum.data.readers.dicom_patients import check_patients
+from hilum.data.readers.found_files import find_files
 from hilum.data.readers.identity import hash_films, name_films, read_salt
-from hilum.data.readers.listing import READ_COLUMNS, list_dicoms
+from hilum.data.readers.listing import NO_FILM, OTHER_FORM, READ_COLUMNS, list_dicoms, name_left_out
 from hilum.data.readers.table_files import read_table
 
 if TYPE_CHECKING:
@@ -52,6 +55,29 @@ def read_headers(root: Path, keys: Path | None, burned_in: bool) -> tuple[list[D
     if not films:
         raise ValueError(f"a source of DICOM films must hold some, got none below {root}; check `root`")
     return films, [f"DICOM files without an image (reports, directories): {others}, left out"] if others else []
+
+
+def list_unread_beside(root: Path) -> tuple[list[dict[str, str]], list[str]]:
+    """Files below a root that are no DICOM, as `name_left_out` has them, and notes on those that are clearly no films.
+
+    Paths may contain patients' names, so a file is named by the SHA-256 of its bytes; the key beside the root says which it is.
+    """
+    found = find_files(root)
+    masks = [*found.root_masks, *found.stray_masks, *(mask for of_kind in found.masks.values() for mask in of_kind.values())]
+    why = dict.fromkeys(
+        [*found.pictures, *masks], (OTHER_FORM, "a source of DICOM films takes no other pictures, nor files of masks")
+    )
+    why |= {
+        path: (OTHER_FORM if kind in OTHER_PICTURES else NO_FILM, tell_kind(kind))
+        for path, kind in found.others.items()
+        if kind not in NO_FILES
+    }
+    files = sorted(why)
+    left = [name_left_out(sha, *why[path]) for path, sha in zip(files, hash_films(root, files), strict=True)]
+    excused = {"system files": found.system, "pictures drawn by hilum": found.drawn}
+    return sorted(left, key=lambda row: row["path"]), [
+        f"{what}, not read: {len(paths)}" for what, paths in excused.items() if paths
+    ]
 
 
 def make_dicom_table(

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from hilum.data.decoding.kinds import DICOM, DRAWN, EMPTY, PICTURES, find_kind
+from hilum.data.decoding.links import NO_FILES, name_no_file
 from hilum.data.readers.system_files import is_system_file
 
 SUFFIXES = (  # of pictures that are read, compared in lower case without trailing blanks and underscores
@@ -59,6 +60,8 @@ def find_files(root: Path) -> FoundFiles:
         suffix = read_suffix(path)
         if is_system_file(path):
             found.system.append(path)
+        elif kind in NO_FILES:
+            found.others[path] = kind
         elif kind == DICOM or suffix in DICOM_SUFFIXES:
             found.dicoms.append(path)
         elif kind == DRAWN:
@@ -87,15 +90,18 @@ def drop_images(path: PurePosixPath) -> PurePosixPath:
 
 
 def _list_kinds(root: Path) -> list[tuple[PurePosixPath, str]]:
-    """Every regular file below a root, sorted, with its kind; system files are not opened."""
+    """Every regular file below a root, sorted, with its kind, and what is no file, see `links`; system files are not opened."""
     found = []
     for path in root.rglob("*"):
+        relative = PurePosixPath(path.relative_to(root).as_posix())
+        if no_file := name_no_file(path):
+            found.append((relative, no_file))
+            continue
         try:
             status = path.stat()
         except OSError:
-            continue  # a broken link, which acquire refuses
+            continue  # removed meanwhile
         if stat.S_ISREG(status.st_mode):
-            relative = PurePosixPath(path.relative_to(root).as_posix())
             system = is_system_file(relative)
             found.append((relative, "" if system else _find_kind(os.fspath(path), status.st_size, status.st_mtime_ns)))
     return sorted(found)

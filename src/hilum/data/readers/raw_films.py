@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from hilum.cells import escape
+from hilum.data.readers.dicom_listing import list_unread_beside
 from hilum.data.readers.listing import list_excused, list_unread
 from hilum.data.readers.registry import READERS
 from hilum.data.readers.system_files import is_system_file, list_all_files, list_files
@@ -39,7 +40,10 @@ def read_films(source: Source, folder: Path, root: Path) -> tuple[Path, pd.DataF
     options = source.model_dump(exclude=NOT_READ)
     if isinstance(source, DICOM_SOURCES):
         options["keys"] = root  # the salt is beside the original films, not beside a copy
-        return folder, READERS[source.reader].read(folder, **options)
+        table = READERS[source.reader].read(folder, **options)
+        table.attrs["left_out"], excused = list_unread_beside(folder)
+        table.attrs["notes"] += [*count_left_out(table.attrs["left_out"]), *excused]
+        return folder, table
     table = READERS[source.reader].read(folder, **options)
     tell_unread(folder, table)
     escape_names(table)

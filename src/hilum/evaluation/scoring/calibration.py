@@ -106,10 +106,10 @@ def calibrate(word: str, logits: Logits, labels: Labels, patients: Patients, pri
         len(np.unique(patients)),
         prior,
         folds,
-        before=measure_answers(labels, before, weights),
-        after=measure_answers(labels, after, weights),
-        own_before=measure_answers(labels, before, own),
-        own_after=measure_answers(labels, after, own),
+        before=measure_predictions(labels, before, weights),
+        after=measure_predictions(labels, after, weights),
+        own_before=measure_predictions(labels, before, own),
+        own_after=measure_predictions(labels, after, own),
         bins_before=fill_bins(labels, before, weights),
         bins_after=fill_bins(labels, after, weights),
     )
@@ -138,7 +138,7 @@ def cross_fit(word: str, logits: Logits, labels: Labels, weights: Weights, fold:
     return predictions
 
 
-def measure_answers(labels: Labels, predictions: Probabilities, weights: Weights) -> dict[str, float]:
+def measure_predictions(labels: Labels, predictions: Probabilities, weights: Weights) -> dict[str, float]:
     """Weighted log_loss (nats), brier (0 to 2) and ece (0 to 1, most probable class) of (N, K) probabilities; NaN if any is.
 
     With weights of 1 they are the metrics of these names.

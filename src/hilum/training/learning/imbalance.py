@@ -157,7 +157,7 @@ def weigh_films(word: str, labels: Labels, classes: Sequence[str], settings: Bal
         return STRATEGIES[word](labels, classes, settings, 0)
     if word not in ("oversample", "undersample"):
         raise ValueError(
-            f"a head that is solved takes weights of films, got the answer {word}; use class_weight, oversample, undersample or "
+            f"a head that is solved takes weights of films, got imbalance: {word}; use class_weight, oversample, undersample or "
             "none"
         )
     counts = _count(labels, len(classes))

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from hilum.data.burned_in.covering import COLUMNS, count_burned_in, cover_burned_in, find_place
 from hilum.data.burned_in.found import MARGIN, BurnedIn
 from hilum.data.burned_in.letters import SIDE, find_letters
-from hilum.data.burned_in.removal import COLUMNS, count_burned_in, cover_burned_in, find_place
 from hilum.data.burned_in.treatment import Treatment
 from hilum.data.decoding.covered_film import prepare_covered, tell_burned_in
 from hilum.data.decoding.images import prepare_film, read_film
@@ -109,7 +109,7 @@ def test_real_films_that_a_person_has_looked_at(shared: Path) -> None:
     assert sum(elsewhere) <= 3
 
 
-def test_removal_leaves_no_letter_and_all_else_as_it_was(lettered: np.ndarray, clean: np.ndarray) -> None:
+def test_covering_leaves_no_letter_and_all_else_as_it_was(lettered: np.ndarray, clean: np.ndarray) -> None:
     for film, bare in zip(lettered[:20], clean[:20], strict=True):
         boxes = find_letters(film)
         gone = cover_burned_in(film, BurnedIn(boxes))
