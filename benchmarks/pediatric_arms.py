@@ -33,10 +33,13 @@ from hilum.progress import bar, say
 from hilum.settings.params import read_params
 from hilum.settings.training import Arm, Train
 from hilum.training.learning.arms import Task, read_logits, train_arm
+from hilum.training.learning.augmentation import Changes, draw_views
 from hilum.training.learning.fit import begin_training
 from hilum.training.learning.imbalance import shown_prior
 
 REFERENCE = "mobilenetv2, head, block_13"
+# Test films as another department might take them: exposure and framing beyond what training draws.
+ELSEWHERE = Changes(rotate=5, shift=0.08, zoom=0.2, gamma=0.5, contrast=0.25, brightness=0.1, noise=0.0, erase=0.0, flip=False)
 PENALTIES = 10.0 ** np.arange(-5, 1.5, 0.5)  # C of the probes is 1 / (penalty x films)
 
 
@@ -62,13 +65,17 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(WAYS), choices=list(WAYS), metavar="WAY")
     parser.add_argument("--reference", default=REFERENCE, choices=list(WAYS), metavar="WAY")
     parser.add_argument("--calibration", default="temperature", help="a word of train.calibration")
+    parser.add_argument(
+        "--films-as", default="they are", choices=("they are", "changed"), help="test films: as taken or elsewhere"
+    )
     parser.add_argument("--threads", type=int, default=0, help="of one operation, 0: one per processor")
     asked = parser.parse_args()
     settings = read_params(Path(__file__).resolve().parents[1] / "params.yaml").train
     files = {name: Path(file) for name, _, file in (pair.partition("=") for pair in asked.weights)}
     bench = Bench(asked.root, asked.work, files, asked.films, settings)
     begin_training(SPLIT_SEED, asked.threads)
-    found = {way: [keep_outcome(bench, way, seed) for seed in seeds_of(WAYS[way], asked.seeds)] for way in asked.only}
+    part = "changed_logits" if asked.films_as == "changed" else "test_logits"
+    found = {way: [keep_outcome(bench, way, seed, part) for seed in seeds_of(WAYS[way], asked.seeds)] for way in asked.only}
     print(write_table(found, asked.reference, asked.calibration, tuple(LABELS)))
 
 
@@ -77,8 +84,8 @@ def seeds_of(way: Way, seeds: int) -> range:
     return range(seeds if any("epochs" in phase for phase in way.phases) else 1)
 
 
-def keep_outcome(bench: Bench, name: str, seed: int) -> Outcome:
-    """The outcome of one way and seed: read from its file, or trained and written there."""
+def keep_outcome(bench: Bench, name: str, seed: int, part: str) -> Outcome:
+    """The outcome of one way and seed: read from its file, or trained and written there. part: of the file, the test's logits."""
     prevalence = np.array(WAYS[name].prevalence) if WAYS[name].prevalence else None
     name = WAYS[name].like or name
     way = WAYS[name]
@@ -96,7 +103,9 @@ def keep_outcome(bench: Bench, name: str, seed: int) -> Outcome:
         partial.replace(file)
         say(f"{name}, seed {seed}: {seconds:.0f} s")
     with np.load(file) as kept:
-        return Outcome(**{key: kept[key] for key in kept.files}, prevalence=prevalence)
+        read = {key: kept[key] for key in kept.files} | {"test_logits": kept[part], "prevalence": prevalence}
+        read.pop("changed_logits", None)
+        return Outcome(**read)
 
 
 def keep_films(bench: Bench, size: int) -> Films:
@@ -141,6 +150,7 @@ def train_way(bench: Bench, way: Way, films: Films, seed: int) -> dict[str, Any]
         "prior": shown_prior(fitted.shown[fitted.kept_phase], films.train.labels, len(LABELS)),
         "val_logits": read_logits(model, films.val.films),
         "test_logits": read_logits(model, films.test.films),
+        "changed_logits": read_logits(model, draw_views(films.test, 0, SPLIT_SEED, ELSEWHERE)),
     }
 
 

@@ -32,6 +32,7 @@ WARM = {**ADAMW, "schedule": {"warmup": 0.5}}
 AVERAGED = {**WARM, "averaging": 0.98}
 SLOWLY = {**WARM, "averaging": 0.995}
 SMALL_BATCHES = {**SLOWLY, "batch_size": 16}
+WIDER = {"zoom": 0.16, "shift": 0.1, "gamma": 0.3, "contrast": 0.16, "brightness": 0.16}
 BETWEEN = (0.3, 0.4, 0.3)  # an even prior and the shares of the training films, 0.26, 0.48 and 0.26
 LITE, V2, SMALL = "efficientnet_lite0", "mobilenetv2", "mobilenet_025"
 
@@ -78,13 +79,26 @@ WAYS = {
         LITE,
         160,
         (SOLVED, above("block_6")),
-        {**AVERAGED, "augment": {"zoom": 0.16, "shift": 0.1, "gamma": 0.3, "contrast": 0.16, "brightness": 0.16}},
+        {**AVERAGED, "augment": WIDER},
     ),
     "lite0, block_6, films as they are": Way(LITE, 160, (SOLVED, above("block_6")), {**AVERAGED, "augment": {"views": 0}}),
     "lite0, block_6, 224 px": Way(LITE, 224, (SOLVED, above("block_6")), AVERAGED),
     "224 px: lite0, block_6, batch 16": Way(LITE, 224, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}}),
     "224 px: lite0, block_6, batch 16, prevalence": Way(
         LITE, 224, (above("block_6"),), like="224 px: lite0, block_6, batch 16", prevalence=BETWEEN
+    ),
+    "224 px: lite0, all, batch 16": Way(LITE, 224, (above("all"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}}),
+    "224 px: lite0, all, batch 16, prevalence": Way(
+        LITE, 224, (above("all"),), like="224 px: lite0, all, batch 16", prevalence=BETWEEN
+    ),
+    "224 px: lite0, all, batch 16, exposure and framing x 2": Way(
+        LITE, 224, (above("all"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}, "augment": WIDER}
+    ),
+    "224 px: lite0, block_6, batch 16, mixup .2": Way(
+        LITE, 224, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}, "mixup": 0.2}
+    ),
+    "224 px: lite0, block_6, batch 16, no class weights": Way(
+        LITE, 224, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}, "imbalance": "none"}
     ),
     "160 px: lite0, all, batch 16": Way(LITE, 160, (above("all"),), SMALL_BATCHES),
     "today: mobilenetv2, head, block_13, 224 px": Way(V2, 224, TODAY),
