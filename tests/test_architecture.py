@@ -304,6 +304,10 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "project/test_any_evaluation.py": (
         *("pages/any_evaluation.py", "evaluation/outside/frozen_tables.py", "project/any_maps.py", "project/predicted_films.py"),
     ),
+    "project/test_recalibration.py": (
+        *("project/recalibrated_model.py", "project/recalibration_words.py", "project/site_version.py", "stages/recalibrate.py"),
+    ),
+    "evaluation/test_site_learning_curve.py": ("evaluation/site_figures.py",),
     "stages/test_acquire.py": ("data/links.py",),
     "stages/test_prepare.py": ("data/readers/raw_films.py",),
     "stages/test_train.py": ("training/task.py",),

@@ -18,6 +18,7 @@ from hilum.data.quality.alike.copies import PROBLEMS, find_copies
 from hilum.evaluation.acquisition import answer_by_features, source_features
 from hilum.evaluation.outside.frozen import Grouping, group_classes, group_rules, predict_groups
 from hilum.evaluation.outside.frozen_tables import FrozenResult, measure_frozen, write_frozen
+from hilum.evaluation.outside.seen_films import tell_recalibrated_on
 from hilum.evaluation.scoring.calibration import deal_patients
 from hilum.evaluation.scoring.decisions import factors_of
 from hilum.explain.explained_model import Predict
@@ -92,7 +93,7 @@ def evaluate_any(
     rows, problems, notes = label_films(films, classes, grouping)
     read = read_and_predict(predict, described, rows, settings)
     predictions, read = gather(read, described, grouping)
-    notes += [*tell_seen(read.rows, workspace), *tell_odd(read.odd)]
+    notes += [*tell_seen(read.rows, workspace), *tell_seen_by_model(read.rows, described), *tell_odd(read.odd)]
     left_out = pd.concat([problems, read.problems], ignore_index=True)
     baselines = predict_baselines(read, predictions, settings.seed)
     measured = measure_frozen(predictions, settings, settings.seed, baselines, bar("patients resampled"))
@@ -222,6 +223,11 @@ def tell_seen(rows: pd.DataFrame, workspace: Workspace) -> list[str]:
         f"{seen.sum()} of {len(rows)} films are training or validation films of this project, such as "
         f"{rows['image_id'][seen].iloc[0]}: a model trained here has seen them, and its figures on them are too good"
     ]
+
+
+def tell_seen_by_model(rows: pd.DataFrame, described: Mapping[str, Any]) -> list[str]:
+    """How many of the films a recalibrated model was fitted to, by their bytes or pixels."""
+    return [f"{told}: its figures on them are too good" for told in tell_recalibrated_on(rows, described)]
 
 
 def tell_odd(odd: Mapping[str, str]) -> list[str]:

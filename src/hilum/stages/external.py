@@ -21,6 +21,7 @@ from hilum.data.readers.raw_films import read_films, read_source
 from hilum.data.same_people import find_same_people
 from hilum.evaluation.outside.external import ExternalResult, flat_external, measure_external, write_external
 from hilum.evaluation.outside.frozen import Grouping, group_classes, group_rules
+from hilum.evaluation.outside.seen_films import tell_recalibrated_on
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
@@ -151,8 +152,13 @@ def check_unseen(
     """Notes on which patients cannot be compared.
 
     Raises:
-        ValueError: films, near duplicates or patients of this source are among the films of the task or of pretraining.
+        ValueError: films, near duplicates or patients of this source are among the films of the task or of pretraining, or films
+            among those of a recalibration.
     """
+    if seen := tell_recalibrated_on(prepared.manifest, described):
+        raise ValueError(
+            f"external.sources.{name} must hold no film that {arm} has seen, got {seen[0]}; take them out of this source"
+        )
     own, square = FilmSet(prepared.films, prepared.manifest), described["square"]
     task = FilmSet(load_films(workspace.prepared), read_manifest(workspace.prepared / "manifest.csv"))
     known, roots = params.acquire.sources, read_roots(params, workspace.home)
