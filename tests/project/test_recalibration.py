@@ -1,5 +1,6 @@
 """recalibrate: calibration and decision for a site are found on its films, measured on other patients, and written as a model."""
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -288,7 +289,11 @@ def test_a_registered_version_says_whose_it_is_and_is_not_the_champion(
     assert np.abs(file[["p_normal", "p_ill"]].to_numpy() - fetched[["p_normal", "p_ill"]].to_numpy()).max() <= 1e-5
     served = mlflow.pyfunc.load_model("models:/hilum@reader-north")
     grey = np.array(Image.open(Path("north") / file.index[0]), np.float32)[None, ..., None]
-    assert np.abs(served.predict(grey)[0] - file[["p_normal", "p_ill"]].iloc[0].to_numpy()).max() <= 1e-5
+    wanted = file[["p_normal", "p_ill"]].iloc[0].to_numpy()
+    assert np.abs(served.predict(grey)[0] - wanted).max() <= 1e-5
+    content = base64.b64encode((Path("north") / file.index[0]).read_bytes()).decode()
+    row = mlflow.pyfunc.load_model("models:/hilum-films@reader-north").predict(pd.DataFrame({"film": [content]})).iloc[0]
+    assert row["error"] is None and np.abs(np.array([row["p_normal"], row["p_ill"]], float) - wanted).max() <= 1e-5
 
     status, again = recalibrate(capsys, "--register", "--site", "south", model="models:/hilum@reader-north")
     assert status == 0 and again["version"] == "models:/hilum/2" and again["parent"] == "models:/hilum@reader-north"

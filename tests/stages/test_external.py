@@ -14,6 +14,7 @@ from PIL import Image
 
 from hilum.data.annotations import load_annotations
 from hilum.data.prepared.loading import load_films, read_manifest
+from hilum.evaluation.outside.seen_films import RECORD, keep_hashes
 from hilum.evaluation.scoring.metrics import auroc
 from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.measures.localization import hit_rate
@@ -21,7 +22,7 @@ from hilum.explain.methods import gradcam
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.pages.external import OF_CLASSES, render_external
-from hilum.results import read_json, read_predictions, read_table
+from hilum.results import read_json, read_predictions, read_table, write_json
 from hilum.runs import measured_rows
 from hilum.settings.params import read_params
 from hilum.stages import acquire, check, evaluate, external, prepare, split, train, tune
@@ -191,6 +192,21 @@ def test_films_that_the_arm_has_seen_stop_it(north: Workspace, part: str, change
     set_sources(north, site={"films": {"reader": "folder", "root": "films/site"}})
     check.run()
     with pytest.raises(ValueError, match=r"must hold no film that baseline has seen, got \d+ of \d+ films"):
+        external.run(arm="baseline")
+
+
+def test_films_that_the_arm_was_recalibrated_on_stop_it(north: Workspace) -> None:
+    """The arm's model.json as `recalibrate` writes it: a second test on those films is refused."""
+    set_sources(north, south={"films": {**SOUTH, "films": 30}})
+    check.run()
+    external.run(arm="baseline")
+    seen = read_manifest(north.external("south") / "manifest.csv").iloc[:3]
+    file = north.arm("baseline", "training") / "model.json"
+    record = {"site": "south", "date": "2026-01-02", "seen": keep_hashes(seen)}
+    write_json(file, {**read_json(file), RECORD: record})
+    with pytest.raises(
+        ValueError, match="has seen: 3 of 30 films are those that this model was recalibrated on"
+    ):
         external.run(arm="baseline")
 
 

@@ -157,7 +157,7 @@ def check_unseen(
     """
     if seen := tell_recalibrated_on(prepared.manifest, described):
         raise ValueError(
-            f"external.sources.{name} must hold no film that {arm} has seen, got {seen[0]}; take them out of this source"
+            f"external.sources.{name} must hold no film that {arm} has seen: {seen[0]}; take them out of this source"
         )
     own, square = FilmSet(prepared.films, prepared.manifest), described["square"]
     task = FilmSet(load_films(workspace.prepared), read_manifest(workspace.prepared / "manifest.csv"))
