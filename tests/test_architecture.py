@@ -300,7 +300,10 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "stages/test_check.py": ("project/faults.py",),
     "stages/test_experiment.py": ("project/overrides.py",),
     "stages/test_explain.py": (*("explain/measures/summary.py", "serving/one_film.py", "serving/verdicts.py"),),
-    "stages/test_external.py": ("data/same_people.py", "evaluation/outside/external.py", "pages/external.py"),
+    "stages/test_external.py": (
+        *("data/same_people.py", "evaluation/outside/cross_fitted_baselines.py", "evaluation/outside/external.py"),
+        "pages/external.py",
+    ),
     "project/test_any_evaluation.py": (
         *("pages/any_evaluation.py", "evaluation/outside/frozen_tables.py", "project/any_maps.py", "project/predicted_films.py"),
     ),

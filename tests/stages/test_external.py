@@ -14,6 +14,8 @@ from PIL import Image
 
 from hilum.data.annotations import load_annotations
 from hilum.data.prepared.loading import load_films, read_manifest
+from hilum.evaluation.acquisition import acquisition_features
+from hilum.evaluation.outside.cross_fitted_baselines import cross_fit_baseline
 from hilum.evaluation.outside.seen_films import RECORD, keep_hashes
 from hilum.evaluation.scoring.metrics import auroc
 from hilum.explain.explained_model import ExplainedModel
@@ -108,6 +110,7 @@ def test_trained_on_one_hospital_and_tested_on_the_other(north: Workspace) -> No
     assert any("patients are not comparable with those of phantom" in note for note in told["notes"])
     check_frozen(north, folder)
     check_numbers(north, folder)
+    check_baseline(north, folder)
     page = render_external({"baseline": folder})
     metrics = read_json(folder / "metrics.json")
     assert f"{metrics['external/south/auroc_macro']:.3f}" in page and "south (90)" in page and "sensitivity, viral" in page
@@ -149,6 +152,31 @@ def check_numbers(workspace: Workspace, folder: Path) -> None:
     assert shares[["prior", "internal", "external"]].sum().tolist() == pytest.approx([1, 1, 1])
     prior = read_table(folder / "south" / "prior.csv").set_index("metric")
     assert prior.at["log_loss", "as_it_is"] == pytest.approx(metrics["external/south/log_loss"])
+
+
+def check_baseline(workspace: Workspace, folder: Path) -> None:
+    """The shortcut baseline on the source's films, computed again, and what the page says of it."""
+    settings = read_params(workspace.params).evaluate
+    manifest, films = (
+        read_manifest(workspace.external("south") / "manifest.csv"),
+        np.asarray(load_films(workspace.external("south"))),
+    )
+    sides = [manifest[side].astype(int).tolist() for side in ("width", "height")]
+    square = read_json(workspace.arm("baseline", "training") / "model.json")["square"]
+    ring, bins = settings.acquisition.ring, settings.acquisition.bins
+    features = acquisition_features(films, range(len(films)), *sides, square, ring, bins)
+    outside = read_predictions(folder / "south" / "predictions.csv", "external", tuple(FINDINGS))
+    found = cross_fit_baseline(features, outside, settings.seed + 1)
+    assert found is not None
+    value = float(np.mean([auroc(outside.y_true == k, found[:, k], outside.y_true == k) for k in range(3)]))
+    metrics = read_json(folder / "metrics.json")
+    own = metrics["external/south/auroc_macro"]
+    assert metrics["external/south/acquisition_only/auroc_macro"] == pytest.approx(value)
+    assert metrics["external/south/above_acquisition_only/auroc_macro"] == pytest.approx(own - value)
+    page = render_external({"baseline": folder})
+    assert f"reaches {value:.3f} [" in page and "AUROC above the shortcut baseline by" in page
+    low = metrics["external/south/above_acquisition_only/auroc_macro.low"]
+    assert ("Not clearly above it" in page) == (low < settings.acquisition.margin)
 
 
 def test_one_finding_of_the_source_for_two_classes(north: Workspace) -> None:
@@ -204,9 +232,7 @@ def test_films_that_the_arm_was_recalibrated_on_stop_it(north: Workspace) -> Non
     file = north.arm("baseline", "training") / "model.json"
     record = {"site": "south", "date": "2026-01-02", "seen": keep_hashes(seen)}
     write_json(file, {**read_json(file), RECORD: record})
-    with pytest.raises(
-        ValueError, match="has seen: 3 of 30 films are those that this model was recalibrated on"
-    ):
+    with pytest.raises(ValueError, match="has seen: 3 of 30 films are those that this model was recalibrated on"):
         external.run(arm="baseline")
 
 

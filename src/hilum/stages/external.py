@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hilum.data.burned_in.treatment import Treatment
 from hilum.data.manifest.building import build_manifest
@@ -19,6 +21,7 @@ from hilum.data.quality.alike.leaks import FilmSet, find_leaks
 from hilum.data.quality.still_burned_in import stop_where_left
 from hilum.data.readers.raw_films import read_films, read_source
 from hilum.data.same_people import find_same_people
+from hilum.evaluation.acquisition import acquisition_features
 from hilum.evaluation.outside.external import ExternalResult, flat_external, measure_external, write_external
 from hilum.evaluation.outside.frozen import Grouping, group_classes, group_rules
 from hilum.evaluation.outside.seen_films import tell_recalibrated_on
@@ -27,7 +30,7 @@ from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.results import flatten, read_json, read_predictions, run_key, write_json, write_table
 from hilum.runs import arm_run, fits, log_results
-from hilum.settings.params import Params, find_arm, read_params
+from hilum.settings.params import Evaluate, Params, find_arm, read_params
 from hilum.settings.roots import read_external_roots, read_roots
 from hilum.settings.sources import ExternalSource, PhantomSource
 from hilum.tracking.opening import open_store
@@ -86,7 +89,8 @@ def test_source(
     internal = read_predictions(workspace.arm(arm, "evaluation") / "predictions.csv", "test", tuple(classes))
     y_prob = predict(as_images(prepared.films))
     report = bar(f"{name}: patients resampled")
-    result = measure_external(y_prob, prepared.manifest, grouping, internal, described, params.evaluate, report)
+    features = describe_acquisition(prepared, described["square"], params.evaluate)
+    result = measure_external(y_prob, prepared.manifest, grouping, internal, described, params.evaluate, features, report)
     write_external(folder, result, params.evaluate)
     return describe_source(prepared, grouping, result, described, notes), result
 
@@ -201,6 +205,13 @@ def prepare_first(name: str, described: Mapping[str, Any], params: Params, works
         every_class=False,
     )
     return FilmSet(prepared.films, prepared.manifest)
+
+
+def describe_acquisition(prepared: Prepared, square: str, settings: Evaluate) -> NDArray[np.float64]:
+    """(N, F) what the shortcut baseline sees of a source's films."""
+    widths, heights = (prepared.manifest[side].astype(int).tolist() for side in ("width", "height"))
+    rows, ring, bins = range(len(prepared.manifest)), settings.acquisition.ring, settings.acquisition.bins
+    return acquisition_features(prepared.films, rows, widths, heights, square, ring, bins)
 
 
 def describe_source(
