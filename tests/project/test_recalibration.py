@@ -161,6 +161,17 @@ def test_where_it_does_not_help_it_says_so(project: Workspace, capsys: pytest.Ca
     assert any(note.startswith("not drawn") and "200 films (" in note for note in found["notes"])
 
 
+def test_where_the_other_method_brings_more_it_is_named(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    draw_site(project.root / "north", 240, seed=12)
+    save_reader(SLOPE, MIDDLE + 25)
+    status, found = recalibrate(capsys)
+    assert status == 0 and any(
+        note.startswith("--method temperature_and_biases brings more: with 200") for note in found["notes"]
+    )
+    status, found = recalibrate(capsys, "--method", "temperature_and_biases")
+    assert status == 0 and found["helps"] and not any("brings more" in note for note in found["notes"])
+
+
 def test_two_classes_get_a_threshold_by_the_models_own_rule(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     draw_site(project.root / "north", 120, seed=6)
     save_reader(SLOPE * 2, MIDDLE + 12, threshold=0.5, threshold_rule="youden", prior={"normal": 0.5, "ill": 0.5})

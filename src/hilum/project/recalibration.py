@@ -41,7 +41,7 @@ from hilum.project.any_evaluation import gather, label_films, tell_odd, tell_see
 from hilum.project.labelled_films import AskedFilms, LabelledFilms, read_data
 from hilum.project.predicted_films import ReadFilms, read_and_predict
 from hilum.project.recalibrated_model import Parent, SiteModel, name_site, write_site_model
-from hilum.project.recalibration_words import tell_effect, tell_site
+from hilum.project.recalibration_words import tell_effect, tell_other_method, tell_site
 from hilum.project.site_version import check_version, register_site
 from hilum.records import Predictions
 from hilum.results import table_of, write_json, write_table
@@ -180,7 +180,8 @@ def write_folder(
         folder.mkdir()
         facts = write_site_model(folder, made, explained)
         effect, helps = tell_effect(found.effects, made.parent.name)
-        remarks = [*([] if helps else [effect]), *([found.fit.scaling.note] if found.fit.scaling.note else []), *notes]
+        other = tell_other_method(found.curve, made.method)
+        remarks = [*([] if helps else [effect]), *other, *([found.fit.scaling.note] if found.fit.scaling.note else []), *notes]
         told = {
             **{key: facts[key] for key in ("arm", "classes", "model_sha256", "threshold", "decision_factors")},
             **{key: value for key, value in facts["recalibrated"].items() if key not in ("seen", "before")},

@@ -26,6 +26,19 @@ def tell_effect(effects: pd.DataFrame, name: str) -> tuple[str, bool]:
     ), False
 
 
+def tell_other_method(curve: pd.DataFrame, method: str) -> list[str]:
+    """A sentence if another method clearly brings more with the most films that were drawn. curve: of `measure_curve`."""
+    rows = curve[(curve["metric"] == SHOWN) & (curve["size"] == curve["size"].max())].set_index("method")
+    told = []
+    for name, row in rows.iterrows():
+        if name != method and row["high"] < 0 and row["difference"] < rows.at[method, "difference"]:
+            told.append(
+                f"--method {name} brings more: with {row['size']} films, log loss on other patients {row['before']:.3f} to "
+                f"{row['after']:.3f}, {_bounded(row)}"
+            )
+    return told
+
+
 def tell_site(told: Mapping[str, Any], curve: pd.DataFrame) -> None:
     """The headline on the terminal: the fit, its effect, and what fewer films bring."""
     biases = ", ".join(f"{name} {bias:+.2f}" for name, bias in told["biases"].items())
