@@ -1,5 +1,7 @@
 """Draws of a site's patients, and what recalibration on them brings for the others."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +16,7 @@ from hilum.evaluation.style import to_png
 from hilum.records import Predictions
 
 
-def make_site(films: int, factor: float, seed: int, share: float = 0.4, per_patient: int = 2) -> SiteFilms:
+def make_site(films: int, factor: float, seed: int, share: float = 0.5, per_patient: int = 2) -> SiteFilms:
     """Films whose true log odds are known; the model's are `factor` times too large."""
     rng = np.random.default_rng(seed)
     labels = (rng.random(films) < share).astype(np.int64)
@@ -42,6 +44,22 @@ def test_every_patient_is_drawn_equally_often() -> None:
     films, rng = make_site(120, 1, 0).predictions, np.random.default_rng(0)
     often = np.mean([draw_patients(films.y_true, films.patient_id, 40, rng) for _ in range(600)], axis=0)
     assert abs(often.mean() - 40 / 120) < 0.02 and often.std() < 0.04
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_patient_with_most_of_the_films_leaves_every_class_in_a_draw_and_patients_beside_it(seed: int) -> None:
+    patients = np.array(["big"] * 60 + [f"p{i}" for i in range(20)])
+    labels = np.array([0] * 60 + [0, 1] * 10)
+    inside = draw_patients(labels, patients, 25, np.random.default_rng(seed))
+    assert set(labels[inside]) == {0, 1} and len(set(patients[~inside])) > 0
+    assert not set(patients[inside]) & set(patients[~inside])
+
+
+def test_patients_of_two_classes_are_measured_too() -> None:
+    site = make_site(420, 2, 6, per_patient=3)
+    assert (pd.Series(site.predictions.y_true).groupby(site.predictions.patient_id).nunique() > 1).any()
+    ruled = replace(site, rule=replace(site.rule, threshold_rule="youden"))
+    assert sorted(set(measure_curve(ruled, 10, 0.95, 10, 7)["size"])) == [50, 100, 200]  # 8 patients have 25 films
 
 
 def test_a_resample_draws_patients_with_all_their_films() -> None:

@@ -117,5 +117,5 @@ def check_site_films(labels: Labels, patients: NDArray[np.str_], classes: tuple[
 
 
 def count_patients(labels: Labels, patients: NDArray[np.str_], classes: int) -> NDArray[np.int64]:
-    """(K,) patients with a film of each class; one with films of several classes counts for each."""
-    return np.array([len(np.unique(patients[labels == k])) for k in range(classes)], np.int64)
+    """(K,) patients of each class; one with films of several classes counts as that of the first film, as in `deal_patients`."""
+    return np.bincount(labels[np.unique(patients, return_index=True)[1]], minlength=classes)

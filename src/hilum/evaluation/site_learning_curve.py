@@ -64,9 +64,9 @@ def find_sizes(films: SiteFilms) -> tuple[list[int], list[str]]:
 
 
 def draw_patients(labels: Labels, patients: NDArray[np.str_], size: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """(N,) the films of patients drawn at random, each class in its share, until they are `size` films or more.
+    """(N,) the films of patients drawn at random, each class in its share, until they are `size` films or more, of every class.
 
-    A patient of several classes counts as that of the first film.
+    A patient of several classes counts as that of the first film. One patient at least is left.
     """
     _, first, whose, films = np.unique(patients, return_index=True, return_inverse=True, return_counts=True)
     of_patient = labels[first]
@@ -75,8 +75,10 @@ def draw_patients(labels: Labels, patients: NDArray[np.str_], size: int, rng: np
         own = rng.permutation(np.flatnonzero(of_patient == k))
         place[own] = (np.arange(len(own)) + rng.random()) / len(own)  # classes in turn, by their shares
     order = np.argsort(place)
+    enough = int(np.searchsorted(np.cumsum(films[order]), size)) + 1
+    of_each = int(np.unique(of_patient[order], return_index=True)[1].max()) + 1
     drawn = np.zeros(len(first), bool)
-    drawn[order[: int(np.searchsorted(np.cumsum(films[order]), size)) + 1]] = True
+    drawn[order[: min(max(enough, of_each), len(order) - 1)]] = True
     return drawn[whose]
 
 

@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from hilum.tracking.run_tags import DIGESTS, stored
 
 VERSIONS = "mlflow.modelVersions"  # MLflow's tag of a logged model: the registered versions that *Models* links to
-REGISTERED = "One version per training of an arm. `@champion` is what `predict` and the app serve; `@<arm>` is an arm's newest."
+REGISTERED = (
+    "One version per training of an arm, or per recalibration for a site. `@champion` is what `predict` and the app serve; "
+    "`@<arm>` is an arm's newest, `@<arm>-<site>` that for a site."
+)
 
 FILMS = "-films"  # behind the name of the registered model: that of the one that takes the bytes of films
 OF_SITE = {"site": "site", "parent": "parent_sha256", "films": "films"}  # tag of a recalibrated model -> key of its record
