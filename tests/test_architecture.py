@@ -304,10 +304,16 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "stages/test_experiment.py": ("project/overrides.py",),
     "stages/test_evaluate.py": ("evaluation/written_figures.py",),
     "stages/test_explain.py": (*("explain/measures/summary.py", "serving/one_film.py", "serving/verdicts.py"),),
-    "stages/test_external.py": ("data/same_people.py", "evaluation/outside/external.py"),
+    "stages/test_external.py": (
+        *("data/same_people.py", "evaluation/outside/cross_fitted_baselines.py", "evaluation/outside/external.py"),
+    ),
     "project/test_any_evaluation.py": (
         *("pages/any_evaluation.py", "evaluation/outside/frozen_tables.py", "project/any_maps.py", "project/predicted_films.py"),
     ),
+    "project/test_recalibration.py": (
+        *("project/recalibrated_model.py", "project/recalibration_words.py", "project/site_version.py", "stages/recalibrate.py"),
+    ),
+    "evaluation/test_site_learning_curve.py": ("evaluation/site_figures.py",),
     "stages/test_acquire.py": ("data/decoding/links.py",),
     "stages/test_prepare.py": ("data/readers/raw_films.py",),
     "stages/test_train.py": ("training/plan.py",),

@@ -78,6 +78,21 @@ CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
         },
     ),
     "ui": (["--port", "5001"], {"port": "5001"}),
+    "recalibrate": (
+        ["--model", "m.keras", "--data", "films", "--site", "north", "--register"],
+        {
+            "model": "m.keras",
+            "data": "films",
+            "labels": "",
+            "columns": "",
+            "pattern": "",
+            "out": "recalibrated",
+            "site": "north",
+            "method": "temperature",
+            "register": True,
+            **UNTOLD,
+        },
+    ),
     "export": (
         ["--model", "m.keras", "--format", "onnx", "--out", "given"],
         {"model": "m.keras", "format": "onnx", "out": Path("given"), **UNTOLD},

@@ -18,9 +18,16 @@ from hilum.training.task import logged_params
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ROOT / "src" / "hilum" / "stages"
-OUTSIDE = {"publish", "verify", "predict", "export", "experiment"}  # of the graph: nothing depends on what they leave
+OUTSIDE = {
+    "publish",
+    "verify",
+    "predict",
+    "recalibrate",
+    "export",
+    "experiment",
+}  # of the graph: nothing depends on what they leave
 NO_ENTRY = {"doctor", "ui"}  # neither a stage nor an entry point: for a person in front of this folder
-HERE_ONLY = {"check": {"dry_run"}, "evaluate": {"audit"}}  # options of the command line alone
+HERE_ONLY = {"check": {"dry_run"}, "evaluate": {"audit"}, "recalibrate": {"register"}}  # options of the command line alone
 LOGGED = {"train": {"acquire", "pretrain"}}  # named in the run only: what they change arrives in data/split and data/pretrained
 UNREAD = {"profile"}  # of `explain`: it stands for the lists that it fills
 READ_TOO = {  # (stage, section) -> keys that it reads and logs under no name of their own

@@ -23,6 +23,7 @@ from hilum.loading import loading
 from hilum.progress import end_bar, escape_controls, lines_to, say
 
 CHAMPION = "models:/hilum@champion"
+DATA = "a folder with a folder per class, a table (CSV) of films, or a recipe"
 
 VERBS = {
     "check": "validate params.yaml and the files that it names; write data/facts.json",
@@ -43,11 +44,14 @@ VERBS = {
     "verify": "read every file under DVC and compare its bytes with dvc.lock",
     "ui": "show the runs in a browser, with saved views of arms, maps and searches",
     "predict": "predict every film of a folder",
+    "recalibrate": "fit a model's calibration and threshold to a site's labelled films, as a model of its own",
     "export": "write a model for LiteRT or ONNX Runtime, which predict without TensorFlow",
     "experiment": "run the pipeline under changed parameters, leaving this folder as it is",
 }
-ALONE = ("check", "doctor", "acquire", "verify", "ui", "predict", "export", "experiment")  # need no output of another verb
-SCRIPTED = ("check", "doctor", "evaluate", "compare", "verify", "predict")  # verbs with the options of scripts
+ALONE = (  # need no output of another verb
+    *("check", "doctor", "acquire", "verify", "ui", "predict", "recalibrate", "export", "experiment"),
+)
+SCRIPTED = ("check", "doctor", "evaluate", "compare", "verify", "predict", "recalibrate")  # verbs with the options of scripts
 OF_SCRIPTS = {  # option -> what it does; read here, unknown to stages
     "json": "print one JSON object on standard output, and all lines on standard error",
     "quiet": "print nothing but errors",
@@ -97,8 +101,9 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("--out", required=True, type=Path, help="the CSV to write; continued if it is there")
     predict.add_argument("--explain", default="", metavar="METHODS", help="all, or methods separated by commas: panels")
     predict.add_argument("--engine", default="", help="keras, litert or onnx (that of the model's file)")
+    _add_recalibrate(added["recalibrate"])
     _add_export(added["export"])
-    for verb in ("evaluate", "explain", "predict", "export"):
+    for verb in ("evaluate", "explain", "predict", "recalibrate", "export"):
         _add_facts(added[verb])
     _add_compare(added["compare"])
     experiment = added["experiment"]
@@ -139,21 +144,38 @@ def _add_export(export: argparse.ArgumentParser) -> None:
 def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
     evaluate.add_argument("--arm", default="", help="name in arms: its validation and test films; or any films by the rest:")
     evaluate.add_argument("--model", default="", help="a .keras file, a run (its id or runs:/ID) or models:/hilum@champion")
-    evaluate.add_argument("--data", default="", help="a folder with a folder per class, a table (CSV) of films, or a recipe")
-    evaluate.add_argument(
-        "--labels", default="", help="class=finding,finding pairs separated by blanks (each class is the finding of its name)"
-    )
-    evaluate.add_argument(
-        "--columns", default="", help="of a table: path=NAME finding=NAME patient=NAME, where the names are not the usual ones"
-    )
-    evaluate.add_argument(
-        "--pattern", default="", help="regular expression with (?P<patient>...) for names of files or a table's paths"
-    )
+    evaluate.add_argument("--data", default="", help=DATA)
+    _add_labels(evaluate)
     evaluate.add_argument("--out", default="", help="folder for tables and page (evaluated)")
     evaluate.add_argument(
         "--explain", default="", metavar="METHODS", help="all, or methods separated by commas: maps of some films"
     )
     evaluate.add_argument("--audit", action="store_true", help="test whether the model relies on something outside the lungs")
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    """Options for the labels and patients of films outside the pipeline."""
+    parser.add_argument(
+        "--labels", default="", help="class=finding,finding pairs separated by blanks (each class is the finding of its name)"
+    )
+    parser.add_argument(
+        "--columns", default="", help="of a table: path=NAME finding=NAME patient=NAME, where the names are not the usual ones"
+    )
+    parser.add_argument(
+        "--pattern", default="", help="regular expression with (?P<patient>...) for names of files or a table's paths"
+    )
+
+
+def _add_recalibrate(recalibrate: argparse.ArgumentParser) -> None:
+    recalibrate.add_argument("--model", required=True, help="a .keras file, a run (its id or runs:/ID) or models:/hilum@champion")
+    recalibrate.add_argument("--data", required=True, help=DATA)
+    _add_labels(recalibrate)
+    recalibrate.add_argument("--out", default="recalibrated", help="folder for the model and its tables (recalibrated)")
+    recalibrate.add_argument("--site", default="", help="the site's name, part of that of the model (the name of the films)")
+    recalibrate.add_argument("--method", default="temperature", help="temperature or temperature_and_biases (temperature)")
+    recalibrate.add_argument(
+        "--register", action="store_true", help="register it as a new version in the tracking store, without the alias champion"
+    )
 
 
 def _add_compare(compare: argparse.ArgumentParser) -> None:

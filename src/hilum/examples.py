@@ -32,6 +32,11 @@ EXAMPLES = {
         "hilum predict --model models:/hilum@champion --images films --out out.csv",
         "hilum predict --model my.keras --classes well,ill --images films --out a.csv",
     ),
+    "recalibrate": (
+        "hilum recalibrate --model models:/hilum@champion --data films/north",
+        "hilum recalibrate --model my.keras --classes well,ill --data clinic/labels.csv",
+        "hilum recalibrate --model runs:/3f2a --data films/north --register",
+    ),
     "export": ("hilum export --model models:/hilum@champion --format litert --out exported",),
     "experiment": ("hilum experiment films=300 seed=7", "hilum experiment --recipe pediatric --set 'train.batch_size=16'"),
 }

@@ -14,13 +14,17 @@ from PIL import Image
 
 from hilum.data.annotations import load_annotations
 from hilum.data.prepared.loading import load_films, read_manifest
+from hilum.evaluation.acquisition import acquisition_features
+from hilum.evaluation.outside.cross_fitted_baselines import cross_fit_baseline
 from hilum.evaluation.scoring.metrics import auroc
+from hilum.evaluation.scoring.scaling import softmax
 from hilum.models.classifier import load_classifier
+from hilum.models.forward import predictor
 from hilum.pages.external import OF_CLASSES, render_external
 from hilum.results import read_json, read_predictions, read_table
 from hilum.runs import measured_rows
 from hilum.settings.params import read_params
-from hilum.stages import acquire, check, evaluate, external, prepare, split, train, tune
+from hilum.stages import acquire, check, evaluate, external, prepare, recalibrate, split, train, tune
 from hilum.workspace import Workspace
 
 ARM = {
@@ -103,6 +107,7 @@ def test_trained_on_one_hospital_and_tested_on_the_other(north: Workspace) -> No
     assert any("patients are not comparable with those of phantom" in note for note in told["notes"])
     check_frozen(north, folder)
     check_numbers(north, folder)
+    check_baseline(north, folder)
     page = render_external({"baseline": folder})
     metrics = read_json(folder / "metrics.json")
     assert f"{metrics['external/south/auroc_macro']:.3f}" in page and "south (90)" in page and "sensitivity, viral" in page
@@ -147,6 +152,31 @@ def check_numbers(workspace: Workspace, folder: Path) -> None:
     assert prior.at["log_loss", "as_it_is"] == pytest.approx(metrics["external/south/log_loss"])
 
 
+def check_baseline(workspace: Workspace, folder: Path) -> None:
+    """The shortcut baseline on the source's films, computed again, and what the page says of it."""
+    settings = read_params(workspace.params).evaluate
+    manifest, films = (
+        read_manifest(workspace.external("south") / "manifest.csv"),
+        np.asarray(load_films(workspace.external("south"))),
+    )
+    sides = [manifest[side].astype(int).tolist() for side in ("width", "height")]
+    square = read_json(workspace.arm("baseline", "training") / "model.json")["square"]
+    ring, bins = settings.acquisition.ring, settings.acquisition.bins
+    features = acquisition_features(films, range(len(films)), *sides, square, ring, bins)
+    outside = read_predictions(folder / "south" / "predictions.csv", "external", tuple(FINDINGS))
+    found = cross_fit_baseline(features, outside, settings.seed + 1)
+    assert found is not None
+    value = float(np.mean([auroc(outside.y_true == k, found[:, k], outside.y_true == k) for k in range(3)]))
+    metrics = read_json(folder / "metrics.json")
+    own = metrics["external/south/auroc_macro"]
+    assert metrics["external/south/acquisition_only/auroc_macro"] == pytest.approx(value)
+    assert metrics["external/south/above_acquisition_only/auroc_macro"] == pytest.approx(own - value)
+    page = render_external({"baseline": folder})
+    assert f"reaches {value:.3f} [" in page and "AUROC above the shortcut baseline by" in page
+    low = metrics["external/south/above_acquisition_only/auroc_macro.low"]
+    assert ("Not clearly above it" in page) == (low < settings.acquisition.margin)
+
+
 def test_one_finding_of_the_source_for_two_classes(north: Workspace) -> None:
     rules = {"normal": ["normal"], "bacterial": ["bacterial", "viral"], "viral": ["bacterial", "viral"]}
     set_sources(north, south={"films": SOUTH, "labels": rules})
@@ -186,6 +216,33 @@ def test_films_that_the_arm_has_seen_stop_it(north: Workspace, part: str, change
     set_sources(north, site={"films": {"reader": "folder", "root": "films/site"}})
     check.run()
     with pytest.raises(ValueError, match=r"must hold no film that baseline has seen, got \d+ of \d+ films"):
+        external.run(arm="baseline")
+
+
+def test_films_that_the_arm_was_recalibrated_on_stop_it(north: Workspace) -> None:
+    """The arm recalibrated for the other hospital predicts by the fit, and is not tested on those films again."""
+    set_sources(north, south={"films": SOUTH})
+    check.run()
+    external.run(arm="baseline")
+    manifest = read_manifest(north.external("south") / "manifest.csv")
+    for row in manifest.itertuples():
+        raw = north.external("south") / "raw" / str(row.path).removeprefix("south/")
+        place = north.root / "site" / str(row.label) / f"{str(row.patient_id).removeprefix('south/')}_{raw.name}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(raw, place)
+    training = north.arm("baseline", "training")
+    options = {"data": "site", "pattern": r"(?P<patient>p\d+)_", "method": "temperature_and_biases"}
+    found = recalibrate.run(model=str(training / "model.keras"), out="recalibrated", **options)
+    facts = read_json(north.root / "recalibrated" / "model.json")
+    assert facts["arm"] == "baseline-site" and facts["decision_factors"] == read_json(training / "model.json")["decision_factors"]
+    assert found["films"] == 90 and not found["left_out"] and (north.root / "recalibrated" / "mean_films.npz").is_file()
+    films = np.asarray(load_films(north.external("south")), np.float32)[..., None]
+    before = predictor(load_classifier(training / "model.keras"))(films)
+    after = predictor(load_classifier(north.root / "recalibrated" / "model.keras"))(films)
+    wanted = softmax(np.log(before) / found["temperature"] + np.array(list(found["biases"].values())))
+    assert np.abs(after - wanted).max() <= 1e-5 < np.abs(after - before).max()
+    shutil.copy(north.root / "recalibrated" / "model.json", training / "model.json")
+    with pytest.raises(ValueError, match="has seen: 90 of 90 films are those that this model was recalibrated on"):
         external.run(arm="baseline")
 
 

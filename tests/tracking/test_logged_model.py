@@ -32,6 +32,13 @@ def test_a_version_says_its_arm_network_and_classes_and_digests_behind_their_pre
     assert version_tags(FACTS) == wanted
 
 
+def test_a_version_for_a_site_says_whose_it_is_and_what_it_came_from() -> None:
+    record = {"site": "north", "parent_sha256": "ab12", "films": 120, "seen": {"sha256": ["x"], "pixel_sha256": ["y"]}}
+    told = version_tags({**FACTS, "recalibrated": record})
+    assert {key: told[key] for key in ("site", "parent", "films")} == {"site": "north", "parent": "ab12", "films": "120"}
+    assert not {"site", "parent", "films", "seen"} & set(version_tags(FACTS)) and "seen" not in told
+
+
 def test_a_registered_model_has_description_tags_and_the_alias_of_its_arm(either: Store, tmp_path: Path) -> None:
     import keras
 

@@ -10,11 +10,13 @@ from markupsafe import Markup
 
 from hilum.evaluation.outside.external import SOURCES
 from hilum.evaluation.scoring.metrics import metric_title
+from hilum.evaluation.shortcut_baselines import SEES
 from hilum.evaluation.style import arm_colour
-from hilum.pages.levels import name_intervals
+from hilum.pages.levels import name_intervals, read_setting
 from hilum.pages.templates import render
 from hilum.results import read_json, read_table
 
+BASELINE = "acquisition_only"
 HEADLINE = ("auroc_macro", "balanced_accuracy", "brier", "ece")
 OF_CLASSES = ("sensitivity", "specificity")  # where the frozen decision rule lands
 
@@ -33,6 +35,7 @@ def render_external(folders: Mapping[str, Path]) -> Markup:
         "external.html",
         sources=[_describe(name, by_arm, told) for name, by_arm in tested.items()],
         level=name_intervals({arm: folder.parent / "evaluation" for arm, folder in folders.items()}, "evaluate"),
+        sees=SEES[BASELINE][0],
         colour={arm: arm_colour(arm, list(folders)) for arm in folders},
     )
 
@@ -48,6 +51,7 @@ def _describe(name: str, by_arm: Mapping[str, Path], told: Mapping[str, Any]) ->
         "facts": facts,
         "arms": list(by_arm),
         "rows": [(metric_title(metric), {arm: _cells(table, metric) for arm, table in drops.items()}) for metric in shown],
+        "baselines": {arm: _read_baseline(folder) for arm, folder in by_arm.items()},
         "notes": list(dict.fromkeys(note for arm in by_arm for note in told[arm][name]["notes"])),
         "shares": [
             {**row, "prior": {arm: table["prior"].iloc[k] for arm, table in shares.items()}}
@@ -59,6 +63,17 @@ def _describe(name: str, by_arm: Mapping[str, Path], told: Mapping[str, Any]) ->
             if (folder / "prior.csv").is_file()
         },
     }
+
+
+def _read_baseline(folder: Path) -> dict[str, Any]:
+    """AUROC of the shortcut baseline and how far the arm is above it; empty where it is undefined or an earlier version wrote."""
+    found = read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {}
+    if found.get(f"{BASELINE}/auroc_macro") is None:
+        return {}
+    margin = read_setting(folder.parent.parent / "evaluation", "evaluate.acquisition.margin")
+    sides = {"own": f"{BASELINE}/auroc_macro", "above": f"above_{BASELINE}/auroc_macro"}
+    ends = {side: [found[f"{key}{end}"] for end in ("", ".low", ".high")] for side, key in sides.items()}
+    return {**ends, "margin": margin, "flagged": ends["above"][1] is None or ends["above"][1] < margin}
 
 
 def _cells(drop: pd.DataFrame, metric: str) -> dict[str, Any]:

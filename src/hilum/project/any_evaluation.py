@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from hilum.data.manifest.film_problems import list_left_out, list_notes
 from hilum.data.manifest.joined_sources import join_sources
 from hilum.data.manifest.labels import map_labels
 from hilum.data.prepared.loading import read_manifest
 from hilum.data.quality.alike.copies import PROBLEMS, find_copies
-from hilum.evaluation.acquisition import predict_by_features, source_features
+from hilum.evaluation.acquisition import source_features
+from hilum.evaluation.outside.cross_fitted_baselines import cross_fit_baseline
 from hilum.evaluation.outside.frozen import Grouping, group_classes, group_rules, predict_groups
 from hilum.evaluation.outside.frozen_tables import FrozenResult, measure_frozen, write_frozen
-from hilum.evaluation.scoring.calibration import deal_patients
+from hilum.evaluation.outside.seen_films import tell_recalibrated_on
 from hilum.evaluation.scoring.decisions import factors_of
 from hilum.explain.explained_model import Predict
 from hilum.explain.methods.registry import METHODS
@@ -27,7 +27,7 @@ from hilum.progress import bar, say
 from hilum.project.any_maps import Adding, Evaluated, add_audit, add_maps
 from hilum.project.labelled_films import AskedFilms, LabelledFilms, read_data
 from hilum.project.predicted_films import ReadFilms, read_and_predict
-from hilum.records import Labels, Predictions, Probabilities
+from hilum.records import Predictions, Probabilities
 from hilum.results import read_table, write_json, write_table
 from hilum.serving.model_facts import Told
 from hilum.serving.opening import check_names, open_served
@@ -35,7 +35,6 @@ from hilum.settings.meaning import EXCLUDED
 from hilum.settings.params import Evaluate, Params
 from hilum.workspace import Workspace
 
-FOLDS = 5  # of the shortcut baselines, which have no training films here
 MADE = "evaluation.json"  # in every folder that is written here
 
 
@@ -91,7 +90,7 @@ def evaluate_any(
     rows, problems, notes = label_films(films, classes, grouping)
     read = read_and_predict(predict, described, rows, settings)
     predictions, read = gather(read, described, grouping)
-    notes += [*tell_seen(read.rows, workspace), *tell_odd(read.odd)]
+    notes += [*tell_seen(read.rows, workspace), *tell_seen_by_model(read.rows, described), *tell_odd(read.odd)]
     left_out = pd.concat([problems, read.problems], ignore_index=True)
     baselines = predict_baselines(read, predictions, settings.seed)
     measured = measure_frozen(predictions, settings, settings.seed, baselines, bar("patients resampled"))
@@ -181,29 +180,13 @@ def gather(read: ReadFilms, described: Mapping[str, Any], grouping: Grouping) ->
 def predict_baselines(read: ReadFilms, predictions: Predictions, seed: int) -> dict[str, Probabilities | None]:
     """The shortcut baselines on these films, cross-fitted over their patients; None where they are undefined.
 
-    There are no training films here, so a baseline learns from the other folds of the same films; it is undefined with fewer
-    than FOLDS patients of a class, or with one class, and `source_only` with one source.
+    There are no training films here, so a baseline learns from the other folds of the same films; `source_only` is undefined
+    with one source.
     """
     known = sorted(set(read.rows["source"]))
     sources = source_features(read.rows["source"].tolist(), known) if len(known) > 1 else None
     tried = {"acquisition_only": read.features, "source_only": sources}
-    return {name: None if one is None else cross_fit(one, predictions, seed) for name, one in tried.items()}
-
-
-def cross_fit(features: NDArray[np.float64], predictions: Predictions, seed: int) -> Probabilities | None:
-    """(N, G) probabilities of films by a regression on the features of the other folds; None with too few patients."""
-    labels: Labels = predictions.y_true
-    patients = [len(set(predictions.patient_id[labels == k].tolist())) for k in np.unique(labels)]
-    if len(patients) < 2 or min(patients) < FOLDS:
-        return None
-    fold = deal_patients(labels, predictions.patient_id, FOLDS, seed)
-    found = np.zeros_like(predictions.y_prob)
-    for held in range(FOLDS):
-        out = fold == held
-        if len(np.unique(labels[~out])) < 2:
-            return None
-        found[out] = predict_by_features(features[~out], labels[~out], features[out], len(predictions.classes))
-    return found
+    return {name: None if one is None else cross_fit_baseline(one, predictions, seed) for name, one in tried.items()}
 
 
 def tell_seen(rows: pd.DataFrame, workspace: Workspace) -> list[str]:
@@ -221,6 +204,11 @@ def tell_seen(rows: pd.DataFrame, workspace: Workspace) -> list[str]:
         f"{seen.sum()} of {len(rows)} films are training or validation films of this project, such as "
         f"{rows['image_id'][seen].iloc[0]}: a model trained here has seen them, and its figures on them are too good"
     ]
+
+
+def tell_seen_by_model(rows: pd.DataFrame, described: Mapping[str, Any]) -> list[str]:
+    """How many of the films a recalibrated model was fitted to, by their bytes or pixels."""
+    return [f"{told}: its figures on them are too good" for told in tell_recalibrated_on(rows, described)]
 
 
 def tell_odd(odd: Mapping[str, str]) -> list[str]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hilum.data.burned_in.treatment import read_treatment
 from hilum.data.manifest.building import build_manifest
@@ -20,15 +22,17 @@ from hilum.data.quality.alike.leaks import FilmSet, find_leaks
 from hilum.data.quality.still_burned_in import stop_where_left
 from hilum.data.readers.raw_films import read_films, read_source
 from hilum.data.same_people import find_same_people
+from hilum.evaluation.acquisition import acquisition_features
 from hilum.evaluation.outside.external import SOURCES, ExternalResult, flat_external, measure_external, write_external
 from hilum.evaluation.outside.frozen import Grouping, group_classes, group_rules
+from hilum.evaluation.outside.seen_films import tell_recalibrated_on
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Images, Predictions, Probabilities
 from hilum.results import flatten, read_json, read_predictions, run_key, write_json, write_table
 from hilum.runs import arm_run, fits, log_results
-from hilum.settings.params import Params, find_arm, read_params
+from hilum.settings.params import Evaluate, Params, find_arm, read_params
 from hilum.settings.roots import read_external_roots, read_roots
 from hilum.settings.sources import ExternalSource, PhantomSource, Source
 from hilum.tracking.opening import open_store
@@ -107,7 +111,8 @@ def test_source(
     notes = [*check_unseen(frozen, seen, name, source, prepared, params, workspace), *prepared.notes]
     y_prob = frozen.predict(as_images(prepared.films))
     report = bar(f"{name}: patients resampled")
-    result = measure_external(y_prob, prepared.manifest, grouping, frozen.internal, described, params.evaluate, report)
+    features = describe_acquisition(prepared, described["square"], params.evaluate)
+    result = measure_external(y_prob, prepared.manifest, grouping, frozen.internal, described, params.evaluate, features, report)
     write_external(folder, result, params.evaluate)
     return describe_source(prepared, grouping, result, described, notes), result
 
@@ -185,8 +190,13 @@ def check_unseen(
     """Notes on which patients cannot be compared.
 
     Raises:
-        ValueError: films, near duplicates or patients of this source are among the films of the task or of pretraining.
+        ValueError: films, near duplicates or patients of this source are among the films of the task or of pretraining, or films
+            among those of a recalibration.
     """
+    if known := tell_recalibrated_on(prepared.manifest, frozen.described):
+        raise ValueError(
+            f"external.sources.{name} must hold no film that {frozen.arm} has seen: {known[0]}; take them out of this source"
+        )
     own, square = FilmSet(prepared.films, prepared.manifest), frozen.described["square"]
     root = workspace.at_home(read_external_roots(params, workspace.home).get(name, ""))
     others = {one: both for there in seen for one, both in there.sources.items()}
@@ -223,6 +233,13 @@ def prepare_first(name: str, described: Mapping[str, Any], params: Params, works
         every_class=False,
     )
     return FilmSet(prepared.films, prepared.manifest)
+
+
+def describe_acquisition(prepared: Prepared, square: str, settings: Evaluate) -> NDArray[np.float64]:
+    """(N, F) what the shortcut baseline sees of a source's films."""
+    widths, heights = (prepared.manifest[side].astype(int).tolist() for side in ("width", "height"))
+    rows, ring, bins = range(len(prepared.manifest)), settings.acquisition.ring, settings.acquisition.bins
+    return acquisition_features(prepared.films, rows, widths, heights, square, ring, bins)
 
 
 def describe_source(

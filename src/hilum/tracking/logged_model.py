@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 from hilum.tracking.run_tags import DIGESTS, stored
 
 VERSIONS = "mlflow.modelVersions"  # MLflow's tag of a logged model: the registered versions that *Models* links to
-REGISTERED = "One version per training of an arm. `@champion` is what `predict` and the app serve; `@<arm>` is an arm's newest."
+REGISTERED = (
+    "One version per training of an arm, or per recalibration for a site. `@champion` is what `predict` and the app serve; "
+    "`@<arm>` is an arm's newest, `@<arm>-<site>` that for a site."
+)
 
 FILMS = "-films"  # behind the name of the registered model: that of the one that takes the bytes of films
+OF_SITE = {"site": "site", "parent": "parent_sha256", "films": "films"}  # tag of a recalibrated model -> key of its record
 LOADER = "hilum.serving.film_model"  # what MLflow loads that one with
 FILMS_NEED = ("keras", "tensorflow", "numpy", "pandas", "opencv-python-headless", "pillow", "pydicom", "scipy")
 REGISTERED_FILMS = (
@@ -145,10 +149,12 @@ def _register(
 
 
 def version_tags(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Tags of a registered version: which arm, of which network, for which classes; digests behind their prefix."""
+    """Tags of a registered version: arm, network, classes, the site it was recalibrated for; digests behind their prefix."""
     read = {key: str(metadata[key]) for key in ("arm", "backbone") if key in metadata}
     classes = {"classes": ", ".join(metadata["classes"])} if "classes" in metadata else {}
-    return stored({**read, **classes, **{key: metadata[key] for key in DIGESTS if key in metadata}})
+    of_site = metadata.get("recalibrated", {})
+    site = {key: str(of_site[name]) for key, name in OF_SITE.items() if name in of_site}
+    return stored({**read, **classes, **site, **{key: metadata[key] for key in DIGESTS if key in metadata}})
 
 
 def is_alias(arm: str) -> bool:

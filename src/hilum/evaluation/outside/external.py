@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilum.evaluation.group_measures import count_shares
+from hilum.evaluation.outside.cross_fitted_baselines import cross_fit_baseline
 from hilum.evaluation.outside.frozen import (
     Grouping,
     draw_present,
@@ -53,19 +54,22 @@ def measure_external(
     internal: Predictions,
     described: Mapping[str, Any],
     settings: Evaluate,
+    features: NDArray[np.float64] | None = None,
     on_resample: OnResample | None = None,
 ) -> ExternalResult:
     """Measure a frozen arm on a source. Weights, calibration, threshold and classes are those of `described`, the model.json.
 
     y_prob: (N, K) of the arm's classes. films: N rows, columns image_id, patient_id and label, a name of the grouping.
-    internal: on the arm's internal test films.
+    internal: on the arm's internal test films. features: (N, F) of `acquisition_features`, for the shortcut baseline.
     """
     summed, predicted = predict_groups(y_prob, described["threshold"], factors_of(described), grouping)
     place = {name: k for k, name in enumerate(grouping.names)}
     y_true = np.array([place[label] for label in films["label"]], np.int64)
     ids, patients = films["image_id"].to_numpy(str), films["patient_id"].to_numpy(str)
     external = Predictions(ids, patients, y_true, summed, predicted, grouping.names)
-    found = measure_frozen(external, settings, settings.seed + 1, {}, on_resample)  # another seed: the patients are others
+    seed = settings.seed + 1  # another than inside: the patients are others
+    baselines = {} if features is None else {"acquisition_only": cross_fit_baseline(features, external, seed)}
+    found = measure_frozen(external, settings, seed, baselines, on_resample)
     metrics = with_bins(settings.calibration_bins)
     inside = regroup(internal, grouping)
     drawn = draw_present(inside, found.present, settings.bootstrap, settings.seed, metrics)
