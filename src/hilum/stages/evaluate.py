@@ -286,7 +286,9 @@ def draw_curves(folder: Path, predictions: Predictions, found: dict[str, Interva
 
 
 def draw_learning(folder: Path, history: pd.DataFrame, settings: dict[str, Any], arm: str) -> None:
-    """The training's curves with the kept epoch marked, or the kept penalty of a solved head."""
+    """The training's curves with the kept epoch marked, or the kept penalty of a solved head; none of a given model."""
+    if history.empty:
+        return
     select = f"val/{settings['params']['train.select']}"
     shown = history.assign(phase=history["phase"] + 1, epoch=history["step"] + 1)
     losses = ["train/loss", "val/log_loss"]
@@ -310,8 +312,13 @@ def draw_scaling(folder: Path, training: Path, arm: str) -> None:
 
 
 def draw_augmented(folder: Path, train: SplitFilms, classes: list[str], trained: Mapping[str, Any]) -> None:
-    """views.png: a few training films beside the views that the arm was trained on; trained: the parameters of its run."""
+    """views.png: a few training films beside the views that the arm was trained on, unless its model was given.
+
+    trained: the parameters of its run.
+    """
     prefix = "train.augment."
+    if not any(key.startswith(prefix) for key in trained):
+        return
     augment = Augment.model_validate({k.removeprefix(prefix): v for k, v in trained.items() if k.startswith(prefix)})
     seed = trained["train.seed"] if "train.seed" in trained else trained["seed"]  # one seed for all in earlier versions
     changes = Changes(**augment.model_dump(exclude={"views"}))

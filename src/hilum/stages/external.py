@@ -148,18 +148,19 @@ def check_unseen(
     params: Params,
     workspace: Workspace,
 ) -> list[str]:
-    """Notes on which patients cannot be compared.
+    """Notes on which patients cannot be compared, and on a given model, whose films are not known.
 
     Raises:
         ValueError: films, near duplicates or patients of this source are among the films of the task or of pretraining.
     """
+    notes = [f"{arm} is a given model: it is not known whether it was trained on these films."] if "given" in described else []
     own, square = FilmSet(prepared.films, prepared.manifest), described["square"]
     task = FilmSet(load_films(workspace.prepared), read_manifest(workspace.prepared / "manifest.csv"))
     known, roots = params.acquire.sources, read_roots(params, workspace.home)
     external = read_external_roots(params, workspace.home)
     others = {one: (known[one], workspace.at_home(roots.get(one, ""))) for one in params.prepare.sources}
     sets = [("the task", task, list(others))]
-    if params.arms[arm].weights == "pretrained":
+    if read_json(workspace.arm(arm, "training") / "settings.json")["params"].get("weights") == "pretrained":
         first = params.pretrain.source
         others[first] = (known[first], workspace.at_home(roots.get(first, "")))
         sets.append(("pretraining", prepare_first(first, described, params, workspace), [first]))
@@ -173,7 +174,7 @@ def check_unseen(
                 f"films that are among those of {what} or of their patients, such as {example['image_id']}: {example['detail']}; "
                 "take them out of this source"
             )
-    return apart
+    return [*notes, *apart]
 
 
 def prepare_first(name: str, described: Mapping[str, Any], params: Params, workspace: Workspace) -> FilmSet:
