@@ -176,6 +176,14 @@ def test_only_the_trained_arm_is_repeated_and_can_be_champion(compared: Workspac
     assert "train.repeats 2 is of trained arms: a given model is one (theirs)" in capsys.readouterr().out
 
 
+def test_a_comparison_of_chosen_runs_says_it_too(compared: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(compared.root)
+    compare.run(runs=["theirs", "baseline"], out=str(tmp_path / "page.html"), no_films=True)
+    page = (tmp_path / "page.html").read_text()
+    assert "theirs is a given model (theirs.keras (sha256 " in page and "learned from by none that hilum trained" in page
+    assert "It is not known which films this model was trained on." in page
+
+
 @pytest.fixture
 def binary(tmp_path: Path, make_project: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A task of two classes, split, with no arm but a given model of one sigmoid, which is for `normal`."""

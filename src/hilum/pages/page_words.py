@@ -184,7 +184,7 @@ def warn_of_given(arms: Mapping[str, ArmResults]) -> list[str]:
     """What is not known about given models, a sentence each."""
     return [
         f"{name} is a given model ({arm.settings['params']['model']}): it is not known whether it was trained on these films; "
-        "if it was, its figures are too good, and so is the difference from it"
+        "if it was, its figures are too good, and so are differences in its favour"
         for name, arm in arms.items()
         if arm.settings["params"].get("backbone") == GIVEN
     ]
