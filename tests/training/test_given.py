@@ -13,7 +13,8 @@ from hilum.models.classifier import build_classifier, load_classifier, model_sha
 from hilum.models.flatten import is_flat
 from hilum.models.forward import predictor
 from hilum.models.head import ONE_LOGIT, change_logits
-from hilum.training.given import build_given
+from hilum.settings.training import GivenArm
+from hilum.training.given import build_given, load_given
 
 L = keras.layers
 FILMS = draw_films(4, 32)
@@ -89,6 +90,18 @@ def test_a_model_without_a_fixed_size_takes_the_one_that_is_told() -> None:
     found = build_given(model, 48, THREE, THREE, side=32)
     np.testing.assert_allclose(predictor(found)(draw_films(2, 48)).sum(axis=1), 1)
     assert found.get_layer("resized").height == 32
+
+
+def test_a_published_network_with_augmentation_and_scaling_inside_and_no_fixed_size_can_be_given(tmp_path: Path) -> None:
+    body = keras.applications.MobileNetV2(input_shape=(None, None, 3), alpha=0.35, include_top=False, weights=None, pooling="avg")
+    film = keras.Input((None, None, 3))
+    scaled = keras.applications.mobilenet_v2.preprocess_input(L.RandomRotation(0.1)(L.RandomFlip("horizontal")(film)))
+    keras.Model(film, L.Dense(3, activation="softmax")(L.Dropout(0.2)(body(scaled)))).save(tmp_path / "theirs.keras")
+    arm = GivenArm(model="theirs.keras", classes=TURNED, size=32, calibration="temperature")
+    found = load_given(tmp_path / "theirs.keras", arm, THREE, 32)
+    plain = load_classifier(tmp_path / "theirs.keras")(np.repeat(FILMS, 3, axis=-1), training=False).numpy()
+    np.testing.assert_allclose(predictor(found)(FILMS), plain[:, [TURNED.index(name) for name in THREE]], atol=1e-6)
+    assert last_convolution(found) == "out_relu"
 
 
 def test_a_model_that_hilum_trained_elsewhere_can_be_given() -> None:
