@@ -198,7 +198,7 @@ def train_arm_alone(arm: str, params: Params, workspace: Workspace) -> None:
     from hilum.evaluation.scoring.epochs import score_epoch
     from hilum.models.forward import predictor
     from hilum.results import table_of, write_table
-    from hilum.settings.meaning import settle, spaces
+    from hilum.settings.meaning import settle, spaces, trained_arm
     from hilum.stages.evaluate import prediction
     from hilum.stages.train import describe_model, finish_model
     from hilum.stages.tune import Shared, fixed_part, search_arm
@@ -206,7 +206,7 @@ def train_arm_alone(arm: str, params: Params, workspace: Workspace) -> None:
     from hilum.training.searching.search import Watch
     from hilum.training.task import load_task
 
-    versions, wanted = read_json(workspace.split / "versions.json"), params.arms[arm]
+    versions, wanted = read_json(workspace.split / "versions.json"), trained_arm(params.arms, arm)
     task = load_task(params, wanted, workspace, versions)
     best: dict[str, Any] = {}
     if spaces(wanted):

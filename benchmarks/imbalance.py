@@ -36,7 +36,7 @@ from hilum.evaluation.scoring.metrics import METRICS, metric_names, metric_value
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Labels, Probabilities
-from hilum.settings.meaning import settle, spaces
+from hilum.settings.meaning import settle, spaces, trained_arm
 from hilum.settings.params import Params, read_params
 from hilum.settings.training import Arm
 from hilum.training.learning.arms import Task, correct_prior, train_arm
@@ -139,7 +139,7 @@ def load_films(root: Path, size: int, rare: str, kept: float, params: Params) ->
 
 def head_only(params: Params, backbone: str, epochs: int) -> Arm:
     """The head of the project's fine-tuned arm at its start values, alone, for at most this many epochs."""
-    arm = params.arms["finetuned"]
+    arm = trained_arm(params.arms, "finetuned")
     arm = settle(arm, {key: space.start for key, space in spaces(arm).items()})
     head = arm.phases[0].model_copy(update={"epochs": epochs, "learning_rate": RATE})
     return arm.model_copy(update={"backbone": backbone, "phases": [head]})

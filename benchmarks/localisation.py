@@ -44,7 +44,7 @@ from hilum.explain.methods.registry import METHODS
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
 from hilum.records import Predictions
-from hilum.settings.meaning import settle, spaces
+from hilum.settings.meaning import settle, spaces, trained_arm
 from hilum.settings.params import Params, read_params
 from hilum.training.learning.arms import Task, train_arm
 from hilum.training.learning.fit import begin_training
@@ -133,7 +133,7 @@ def train(prepared: Prepared, part: np.ndarray, params: Params, weights: Path, s
     """The fine-tuned arm at its start values."""
     rows = Examples(prepared.films, labels_of(prepared), tuple(prepared.manifest["pixel_sha256"]))
     shown, held_out = (rows.take(np.flatnonzero(part == name)) for name in ("train", "val"))
-    arm = settle(params.arms[ARM], {key: space.start for key, space in spaces(params.arms[ARM]).items()})
+    arm = settle(trained_arm(params.arms, ARM), {key: space.start for key, space in spaces(params.arms[ARM]).items()})
     arm = arm.model_copy(update={"backbone": BACKBONE})
     task = Task(shown, held_out, CLASSES, weights, params.train, seed, folder / "features")
     return train_arm(arm, task, len(arm.phases), score_epoch(params.train.select), tell("training"), quiet)[0]

@@ -22,7 +22,7 @@ from hilum.models.classifier import load_classifier, save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import say
 from hilum.records import Images, Predictions
-from hilum.settings.meaning import name_network, settle, spaces
+from hilum.settings.meaning import name_network, settle, spaces, trained_arm
 from hilum.settings.params import Params, read_params
 from hilum.settings.training import Arm, Head
 from hilum.stages.acquire import run as acquire
@@ -123,7 +123,7 @@ def permuted(films: SplitFilms, seed: int) -> Examples:
 
 def start_values(params: Params) -> Arm:
     """The arm with each searched value at its start."""
-    arm = params.arms[ARM]
+    arm = trained_arm(params.arms, ARM)
     return settle(arm, {key: space.start for key, space in spaces(arm).items()})
 
 

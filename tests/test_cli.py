@@ -38,7 +38,7 @@ CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
             "pattern": "",
             "explain": "",
             "audit": False,
-            "out": "evaluated",
+            "out": "",
             **UNTOLD,
         },
     ),

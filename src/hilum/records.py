@@ -49,6 +49,7 @@ FORMER = {  # name of a file, a column or a key -> its name in files of earlier 
 JOINT = "|"  # between the findings of one film: Effusion|Pneumonia
 UNCERTAIN = "uncertain"  # last segment of a finding that its source is not sure of: Effusion/uncertain
 SPLITS = ("train", "val", "test")
+GIVEN = "given model"  # in place of the name of a backbone, of an arm that was not trained here
 
 
 @dataclass(frozen=True)

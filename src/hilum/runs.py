@@ -76,7 +76,7 @@ def measured_rows(folder: Path, name: str, params: Mapping[str, Any]) -> pd.Data
     values = {**logged(found, name), **curves}
     last = {key: value for key, value in values.items() if key.startswith("val/")}
     rest = {key: value for key, value in values.items() if key not in last}
-    behind = int(epochs["step"].max()) + 1
+    behind = int(epochs["step"].max()) + 1 if len(epochs) else 0  # a given model has none
     return pd.DataFrame([{"step": 0, **rest}, {"step": behind, **last}])
 
 

@@ -104,6 +104,14 @@ def test_an_undefined_metric_stays_undefined_and_resamples_without_it_are_counte
     assert found["accuracy"].undefined == 0 and np.isfinite(found["accuracy"].low)
 
 
+def test_a_metric_that_one_training_alone_leaves_undefined_has_no_difference_from_repeats() -> None:
+    repeated = by_hand([0.7, 0.8], draws([[2.0, 1.0], [1.0, 2.0]]))
+    alone = replace(by_hand([np.nan], np.full((4, 1), np.nan)), drawn=np.full((len(repeated.drawn), 1, 1), np.nan))
+    for a, b in ((repeated, alone), (alone, repeated)):
+        found = repeat_differences(a, b, 0.95)["accuracy"]
+        assert np.isnan([found.value, found.low, found.high]).all() and found.undefined == 1
+
+
 def test_bounds_stay_within_the_range_of_the_metric() -> None:
     drawn = draws((np.eye(3) * 1e-4 + 1e-5).tolist())
     for name, values in (("accuracy", [0.90, 0.97, 1.0]), ("mcc", [-0.99, -0.96, -0.9]), ("log_loss", [0.01, 0.02, 0.2])):

@@ -79,6 +79,15 @@ def test_the_best_defined_value_wins(
     assert store.champion("hilum") == best
 
 
+def test_a_given_model_may_know_the_validation_films_and_is_not_crowned(
+    workspace: Workspace, store: Store, params: Params
+) -> None:
+    arms = measured(workspace, store, "auroc_macro", {"baseline": 0.7, "theirs": 0.99})
+    arms["theirs"].settings["model"]["given"] = {"file": "theirs.keras", "sha256": "0"}
+    crown(store, by(params, "auroc_macro"), arms)
+    assert store.champion("hilum") == "1"
+
+
 @pytest.mark.parametrize("metric", ["auroc_macro", "log_loss"])
 def test_where_all_are_undefined_nobody_is_crowned_and_it_is_said(
     workspace: Workspace, store: Store, params: Params, capsys: pytest.CaptureFixture[str], metric: str

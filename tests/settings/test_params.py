@@ -22,10 +22,12 @@ from hilum.settings.meaning import (
     settle,
     spaces,
     train_of,
+    trained_arm,
+    trained_arms,
 )
 from hilum.settings.params import Params, check_params, read_params
 from hilum.settings.search_space import Choices, Range
-from hilum.settings.training import Arm, ConvexPhase, Phase
+from hilum.settings.training import Arm, ConvexPhase, GivenArm, Phase
 
 DRAWN = ("phantom", "phantom-findings")
 WRITTEN = take_steps(yaml.safe_load((Path(__file__).resolve().parents[2] / "params.yaml").read_text()))
@@ -804,3 +806,83 @@ def test_a_condition_must_name_choices_and_lead_nowhere_in_a_circle() -> None:
     )
     values["arms"]["finetuned"]["phases"][0]["learning_rate"] = {**rate, "when": {"head.dropout": [0.5]}}
     assert "must not lead back to itself" in refusal(values)
+
+
+THEIRS = {"model": "theirs.keras", "classes": ["viral", "normal", "bacterial"]}
+
+
+def with_given(**keys: Any) -> dict[str, Any]:
+    values = changed()
+    values["arms"]["theirs"] = {**THEIRS, **keys}
+    return values
+
+
+def test_a_given_model_stands_beside_trained_arms_and_nothing_of_it_is_searched_or_pretrained() -> None:
+    values = with_given(scaling=["1/127.5", -1], size=224, calibration="temperature")
+    params = check_params(values)
+    assert params.arms["theirs"] == GivenArm(
+        model="theirs.keras", classes=THEIRS["classes"], scaling=[1 / 127.5, -1.0], size=224, calibration="temperature"
+    )
+    assert list(trained_arms(params.arms)) == ["baseline", "finetuned"]
+    assert spaces(params.arms["theirs"]) == {}
+    assert pretrained_backbones(params.arms) == pretrained_backbones(check_params(changed()).arms)
+    with pytest.raises(ValueError, match=r"theirs is a given model, of which nothing is trained: .* baseline, finetuned"):
+        trained_arm(params.arms, "theirs")
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (
+            {"backbone": "mobilenet"},
+            "arms.theirs.backbone is not a known key; Legal here: model, classes, scaling, size, threshold",
+        ),
+        ({"train": {"repeats": 3}}, "arms.theirs.train is not a known key"),
+        (
+            {"classes": ["normal", "viral"]},
+            "arms.theirs.classes must be the classes of prepare.labels (normal, bacterial, viral)",
+        ),
+        ({"classes": ["normal", "viral", "viral"]}, "in the order of the model's outputs, got normal, viral, viral"),
+        ({"threshold": 0.3}, "arms.theirs.threshold belongs to two classes, got 0.3 for 3; remove it: train.decision decides"),
+        ({"scaling": [1]}, "arms.theirs.scaling"),
+        ({"scaling": ["a/b", 0]}, "arms.theirs.scaling.0"),
+        ({"calibration": "isotonic"}, "arms.theirs.calibration"),
+    ],
+)
+def test_keys_that_a_given_model_cannot_have_are_refused(keys: dict[str, Any], told: str) -> None:
+    assert told in refusal(with_given(**keys))
+
+
+def test_a_given_model_without_classes_is_told_what_to_write() -> None:
+    values = with_given()
+    del values["arms"]["theirs"]["classes"]
+    assert "arms.theirs.classes is missing; add it, in the order of the given model's outputs, such as: classes: [" in refusal(
+        values
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("decision", "balanced", "train.decision balanced"),
+        ("prevalence", {"normal": 0.5, "bacterial": 0.3, "viral": 0.2}, "train.prevalence"),
+    ],
+)
+def test_settings_that_need_the_prior_of_a_given_model_ask_for_a_calibration_that_makes_it_known(
+    key: str, value: Any, named: str
+) -> None:
+    values = with_given(calibration="temperature")
+    values["train"][key] = value
+    assert f"{named} must know the class shares that probabilities belong to" in refusal(values)
+    values["arms"]["theirs"]["calibration"] = "temperature_and_biases"
+    check_params(values)
+
+
+@pytest.mark.parametrize(("reference", "arms"), [("baseline", ["baseline", "theirs"]), ("theirs", ["baseline"])])
+def test_a_given_model_is_not_cross_validated(reference: str, arms: list[str]) -> None:
+    values = with_given()
+    values["compare"]["reference"] = reference
+    check_params(values)
+    values["split"]["folds"], values["crossvalidate"]["arms"] = 5, arms
+    told = refusal(values)
+    assert "got theirs: a given model is trained on no fold; use baseline, finetuned, or split.folds: 0" in told

@@ -121,6 +121,26 @@ def test_another_backbone_takes_the_place_of_the_options_of_the_last_one(project
         check_params(values)
 
 
+THEIRS = {"model": "theirs.keras", "classes": ["normal", "bacterial", "viral"]}
+
+
+def test_overrides_of_all_arms_pass_over_given_models(project: Path) -> None:
+    default = yaml.safe_load((ROOT / "params.yaml").read_text())
+    default["arms"]["theirs"] = THEIRS
+    values = apply_overrides(default, project, "", "split.folds=5", ["backbone=mobilenet_025", "weights=none"])
+    assert values["arms"]["theirs"] == THEIRS
+    assert {values["arms"][name]["backbone"] for name in ("baseline", "finetuned")} == {"mobilenet_025"}
+    assert values["crossvalidate"]["arms"] == ["baseline", "finetuned"]
+    check_params(values)
+    scaled = apply_overrides(default, project, "", "'arms.theirs.scaling=[0.5, 1]' arms.theirs.model=2024.keras", [])
+    assert (scaled["arms"]["theirs"]["scaling"], scaled["arms"]["theirs"]["model"]) == ([0.5, 1], "2024.keras")
+    default["arms"] = {"baseline": THEIRS}
+    with pytest.raises(ValueError, match="backbone must reach an arm that is trained, but every arm is a given model"):
+        apply_overrides(default, project, "", "", ["backbone=mobilenet"])
+    with pytest.raises(ValueError, match="baseline_epochs must reach a phase of training, but baseline is a given model"):
+        apply_overrides(default, project, "", "", ["baseline_epochs=3"])
+
+
 def test_the_written_values_are_left_as_they_are(project: Path) -> None:
     before = copy.deepcopy(WRITTEN)
     override(project, "small", "arms.baseline.phases.0.epochs=1", ["films=100"])

@@ -175,8 +175,13 @@ def _shared(covariance: NDArray[np.float64]) -> float:
 
 
 def _pool(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """The sum of independent parts of a variance with its degrees of freedom, by Satterthwaite; 1 degree where the sum is 0."""
+    """The sum of independent parts of a variance with its degrees of freedom, by Satterthwaite; 1 degree where the sum is 0.
+
+    NaN where a part is: of an arm with one repeat whose metric is undefined, which has no degrees of freedom either.
+    """
     total = sum(variance for variance, _ in parts)
+    if np.isnan(total):
+        return total, np.nan
     spent = sum(variance**2 / degrees for variance, degrees in parts if variance)
     return total, total**2 / spent if spent else 1.0
 

@@ -33,7 +33,9 @@ def draw_curves(folder: Path, predictions: Predictions, found: dict[str, Interva
 
 
 def draw_learning(folder: Path, history: pd.DataFrame, settings: dict[str, Any], arm: str) -> None:
-    """The training's curves with the kept epoch marked, or the kept penalty of a solved head."""
+    """The training's curves with the kept epoch marked, or the kept penalty of a solved head; none of a given model."""
+    if history.empty:
+        return
     select = f"val/{settings['params']['train.select']}"
     shown = history.assign(phase=history["phase"] + 1, epoch=history["step"] + 1)
     losses = ["train/loss", "val/log_loss"]

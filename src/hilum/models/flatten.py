@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from hilum.models.head import HALVES, ONE_LOGIT
+
 
 def flatten(model: keras.Model, float32: bool = False) -> keras.Model:
     """The same classifier as a flat graph (H, W, 1) -> (K,) with layers `logits` and `probabilities`, weights shared.
@@ -25,7 +27,7 @@ def flatten(model: keras.Model, float32: bool = False) -> keras.Model:
     height, width, channels = model.input_shape[1:]
     grey = keras.Input((height, width, 1), name=rebuilt.own_name("grey"))
     shown = grey if channels == 1 else keras.layers.Concatenate(name=rebuilt.own_name("three_channels"))([grey] * 3)
-    rebuilt.reserve(("logits", "probabilities", "log_odds"))
+    rebuilt.reserve(("logits", "probabilities", "log_odds", ONE_LOGIT, *HALVES))
     before, word = _without_activation(rebuilt.replay(model, shown), rebuilt)
     classes = int(before.shape[-1])
     if word == "sigmoid" and classes == 1:

@@ -13,6 +13,7 @@ from hilum.settings.training import Dense
 HEAD = ("pool", "dropout", "logits", "probabilities")  # of a head without dense layers
 MOMENTUM = 0.9  # of trained batch norm: MobileNetV2's own 0.999 leaves the moving statistics near their start in few steps
 ONE_LOGIT = "logit_of_second"  # the one output before a sigmoid
+HALVES = ("logit_half_first", "logit_half_second")
 _NAMES = re.compile(r"pool(_average|_max)?|dense_\d+(_bn|_activation|_dropout)?|dropout|logits|logit_.*|probabilities")
 
 Pooling = Literal["average", "max", "both"]
@@ -91,8 +92,12 @@ def _logits(x: Any, log_prior: NDArray[np.float64], weight_decay: float, seed: i
     )(x)
     if output == "softmax":
         return last
-    signs = {"first": -0.5, "second": 0.5}
-    halves = [keras.layers.Rescaling(sign, name=f"logit_half_{word}")(last) for word, sign in signs.items()]
+    return add_halves(last)
+
+
+def add_halves(log_odds: Any) -> Any:
+    """The layer `logits`, (N, 2), from the log odds of the second class, (N, 1)."""
+    halves = [keras.layers.Rescaling(sign, name=name)(log_odds) for name, sign in zip(HALVES, (-0.5, 0.5), strict=True)]
     return keras.layers.Concatenate(name="logits")(halves)
 
 

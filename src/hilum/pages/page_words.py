@@ -21,6 +21,7 @@ from hilum.pages.levels import Levels, interval_name, name_intervals, name_resam
 from hilum.pages.numbers import number
 from hilum.pages.sanity import SanityResults
 from hilum.pages.subgroups import warn_of_subgroups
+from hilum.records import GIVEN
 from hilum.results import read_json, read_table
 from hilum.settings.params import Params
 from hilum.workspace import Workspace
@@ -99,8 +100,8 @@ def gather_facts(
 
 
 def summarise_arm(name: str, arm: ArmResults, films: int) -> ArmSummary:
-    """An arm's settings in words."""
-    logged, model = arm.settings["params"], arm.settings["model"]
+    """An arm's settings in words. films: that the trained arms were trained on."""
+    logged, model, given = arm.settings["params"], arm.settings["model"], "given" in arm.settings["model"]
     count = len({key.split(".")[1] for key in logged if key.startswith("phases.")})
     phases, falls = [], {"cosine": ", cosine decay", "plateau": ", reduced on plateaus"}
     for i in range(count):
@@ -117,22 +118,27 @@ def summarise_arm(name: str, arm: ArmResults, films: int) -> ArmSummary:
             f"{falls.get(phase['decay'], '')}, unfrozen: {phase['unfreeze']}, "
             f"batch norm {phase['batch_norm']}; {trained}"
         )
-    history = read_table(arm.folder["training"] / "history.csv").set_index("step")
-    best, select = history.loc[arm.settings["best_step"]], f"val/{logged['train.select']}"
     origins = arm.settings["origins"]
     return ArmSummary(
         name=name,
         backbone=model["backbone"],
-        weights=str(logged["weights"]),
+        weights=str(logged["model" if given else "weights"]),
         phases=phases,
-        films_trained_on=films,
-        kept=f"{tell_epoch(best)}, {select} {best[select]:.3f}",
+        films_trained_on=0 if given else films,
+        kept="the file as it was given" if given else tell_kept(arm),
         model_sha256=model["model_sha256"],
         decision=tell_rule(model["classes"], model["threshold"], factors_of(model)),
         calibration=read_calibration(arm.folder["training"] / "calibration.json"),
         values=[(key, f"{value:.6g}" if isinstance(value, float) else str(value), origins[key]) for key, value in logged.items()],
-        notes=[],
+        notes=["It is not known which films this model was trained on."] if given else [],
     )
+
+
+def tell_kept(arm: ArmResults) -> str:
+    """`phase 2 epoch 3, val/log_loss 0.512`: which epoch of an arm's training was kept."""
+    history = read_table(arm.folder["training"] / "history.csv").set_index("step")
+    best, select = history.loc[arm.settings["best_step"]], f"val/{arm.settings['params']['train.select']}"
+    return f"{tell_epoch(best)}, {select} {best[select]:.3f}"
 
 
 def read_calibration(file: Path) -> CalibrationRow | None:
@@ -176,13 +182,25 @@ def what_differs(reference: Mapping[str, Any], own: Mapping[str, Any]) -> list[s
     )
 
 
+def warn_of_given(arms: Mapping[str, ArmResults]) -> list[str]:
+    """What is not known about given models, a sentence each."""
+    return [
+        f"{name} is a given model ({arm.settings['params']['model']}): it is not known whether it was trained on these films; "
+        "if it was, its figures are too good, and so are differences in its favour"
+        for name, arm in arms.items()
+        if arm.settings["params"].get("backbone") == GIVEN
+    ]
+
+
 def find_warnings(
     arms: dict[str, ArmResults], params: Params, workspace: Workspace, subgroups: Mapping[str, pd.DataFrame]
 ) -> list[str]:
     """What a reader must know before relying on the page. subgroups: as `read_subgroups` gives them."""
-    warnings = []
+    warnings = warn_of_given(arms)
     reference = arms[params.compare.reference].settings["params"]
     for name, arm in arms.items():
+        if GIVEN in (reference.get("backbone"), arm.settings["params"].get("backbone")):
+            continue  # nothing of a given model was trained
         if differ := what_differs(reference, arm.settings["params"]):
             listed = ", ".join(f"{key} ({reference[key]} and {arm.settings['params'][key]})" for key in differ[:5])
             warnings.append(f"{name} differs from {params.compare.reference} in more than further phases: {listed}")

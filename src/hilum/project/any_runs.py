@@ -21,7 +21,7 @@ from hilum.pages.charts import order_runs
 from hilum.pages.comparison import ArmSummary, ComparisonPage, render_comparison
 from hilum.pages.headline import headline
 from hilum.pages.levels import Levels, interval_name, name_intervals, tell_resamples
-from hilum.pages.page_words import folders, measure_notes, read_agreement, read_sanity, summarise_arm
+from hilum.pages.page_words import folders, measure_notes, read_agreement, read_sanity, summarise_arm, warn_of_given
 from hilum.pages.sanity import render_sanity
 from hilum.progress import bar
 from hilum.project.chosen_runs import ChosenRun, bring_together, find_films, rename_films
@@ -112,7 +112,7 @@ def _make_page(
         classes=classes,
         reference=reference,
         headline=headline(arms, differences, reference),
-        facts=_facts(shared, reference, params),
+        facts=_facts(shared, reference, params, any("given" in run.results.settings["model"] for run in runs)),
         levels=levels,
         arms=[_summarise(run, arms[run.name]) for name in arms for run in runs if run.name == name],
         class_tables=_class_tables(arms, draws, classes, settings.confidence),
@@ -125,7 +125,7 @@ def _make_page(
         notes=measure_notes(),
         agreement=[read_agreement(name, arm, titles) for name, arm in explained.items() if len(arm.maps) > 1],
         figures={},
-        warnings=list(audit_warnings(audits)),
+        warnings=[*warn_of_given(arms), *audit_warnings(audits)],
         folds="",
         audit=render_audit(audits) if audits else "",
         sanity=render_sanity({name: read_sanity(arm) for name, arm in explained.items()}, titles) if explained else "",
@@ -142,11 +142,12 @@ def _levels(explained: Mapping[str, ArmResults], confidence: float) -> Levels:
     return Levels(own, own, name_intervals(folders(explained, "explanations"), "explain") if explained else "")
 
 
-def _facts(shared: SharedFilms, reference: str, params: Params) -> list[tuple[str, str]]:
+def _facts(shared: SharedFilms, reference: str, params: Params, given: bool) -> list[tuple[str, str]]:
     predictions = shared.predictions[reference]
     films, patients = len(predictions.image_id), len(np.unique(predictions.patient_id))
+    none = "none that hilum trained" if given else "none"
     return [
-        ("shared test films", f"{films} of {patients} patients: tested by every run, learned from by none"),
+        ("shared test films", f"{films} of {patients} patients: tested by every run, learned from by {none}"),
         ("metrics and differences", tell_resamples(params.compare.confidence, params.compare.bootstrap)),
         ("sorted by", f"val/{params.train.select} of each run's own validation films"),
         ("measures of maps and audits", "of each run's own films, as its own stages wrote them"),
@@ -159,7 +160,7 @@ def _summarise(run: ChosenRun, arm: ArmResults) -> ArmSummary:
     model = arm.settings["model"]
     known = ("data_version", "split_version", "size", "square", "burned_in", "burned_in_reader")
     data = [(key, str(model[key])[:16], "data") for key in known if key in model]
-    return replace(summary, values=[("from", run.origin, "data"), *data, *summary.values], notes=[run.origin])
+    return replace(summary, values=[("from", run.origin, "data"), *data, *summary.values], notes=[run.origin, *summary.notes])
 
 
 def _class_tables(

@@ -16,7 +16,8 @@ from hilum.tracking.store import Store
 def crown(store: Store, params: Params, arms: Mapping[str, ArmResults]) -> None:
     """Set the champion by the validation metric if the registered model has none; a user's choice is never changed.
 
-    Arms whose metric is undefined, or whose evaluation is of another training, are ignored.
+    Arms whose metric is undefined, or whose evaluation is of another training, are ignored; so are given models, because they
+    may have been trained on the validation films.
 
     Raises:
         ValueError: the store does not answer whether there is a champion.
@@ -27,10 +28,11 @@ def crown(store: Store, params: Params, arms: Mapping[str, ArmResults]) -> None:
     defined = {}
     for name, arm in arms.items():
         value = arm.metrics.get(metric)
-        if value is not None and np.isfinite(value) and fits(arm.folder["evaluation"], arm.settings):
+        unseen = "given" not in arm.settings["model"]
+        if unseen and value is not None and np.isfinite(value) and fits(arm.folder["evaluation"], arm.settings):
             defined[name] = value
     if not defined:
-        say(f"{model} gets no champion: {metric} is defined for no arm that was evaluated as it was trained")
+        say(f"{model} gets no champion: {metric} is defined for no arm that was trained here and evaluated as it was trained")
         return
     best = (max if higher_is_better(params.train.select) else min)(defined, key=defined.__getitem__)
     versions = store.versions(model, run_key(arms[best].settings))

@@ -46,7 +46,7 @@ def write_tables(folder: Path, arms: dict[str, ArmResults], tables: dict[str, pd
         write_table(folder / f"{name}.csv", table)
     write_json(folder / "arms.json", {name: nested(arm.metrics) for name, arm in arms.items()})
     history = [read_table(arm.folder["training"] / "history.csv").assign(arm=name) for name, arm in arms.items()]
-    write_table(folder / "history.csv", pd.concat(history))
+    write_table(folder / "history.csv", pd.concat([one for one in history if len(one)] or history[:1]))
     roc = [read_table(arm.folder["evaluation"] / "roc.csv").assign(arm=name) for name, arm in arms.items()]
     write_table(folder / "roc.csv", pd.concat(roc).assign(curve=lambda t: t["arm"] + ": " + t["class"]))
 
@@ -102,9 +102,9 @@ def draw_figures(
         figures["differences"] = to_png(difference_figure(rows, settings.reference, names, settings.confidence, title))
     for name, picture in figures.items():
         (folder / f"{name}.png").write_bytes(picture)
-    kinds = {"learning": "curves.png", "scaling": "scaling.png"}  # the second only where the arm was calibrated
+    kinds = {"learning": "curves.png", "scaling": "scaling.png"}  # the first of trained arms, the second of calibrated ones
     files = {f"{kind}/{name}": arm.folder["evaluation"] / file for name, arm in arms.items() for kind, file in kinds.items()}
-    return {key: file.read_bytes() for key, file in files.items() if key.startswith("learning/") or file.is_file()}
+    return {key: file.read_bytes() for key, file in files.items() if file.is_file()}
 
 
 def draw_arm_panels(folder: Path, arms: dict[str, ArmResults], workspace: Workspace, classes: list[str]) -> None:

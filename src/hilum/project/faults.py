@@ -13,8 +13,9 @@ from hilum.models.backbones import BACKBONES, Backbone, find_backbone
 from hilum.models.packaged_weights import PackagedWeights, hash_packaged
 from hilum.packages import tell_missing
 from hilum.progress import say
+from hilum.project.given_models import given_faults
 from hilum.project.learning import learning_faults
-from hilum.settings.meaning import backbone_options, is_absolute, is_whole, spaces
+from hilum.settings.meaning import backbone_options, is_absolute, is_whole, spaces, trained_arms
 from hilum.settings.params import Params
 from hilum.settings.roots import FILE, read_external_roots, read_roots
 from hilum.settings.search_space import Choices, Range
@@ -27,7 +28,7 @@ KNOWN_WEIGHTS = ("pretrained", "imagenet", "none")
 
 def find_faults(params: Params) -> list[str]:
     """Names that are in no registry, and values that are legal alone but not in their place."""
-    learning = [fault for name, arm in params.arms.items() for fault in learning_faults(name, arm, params.train)]
+    learning = [fault for name, arm in trained_arms(params.arms).items() for fault in learning_faults(name, arm, params.train)]
     return [
         *_metric_faults(params),
         *_search_faults(params),
@@ -100,7 +101,7 @@ def _source_faults(params: Params) -> list[str]:
 
 def _arm_faults(params: Params) -> list[str]:
     faults = []
-    for name, arm in params.arms.items():
+    for name, arm in trained_arms(params.arms).items():
         if arm.backbone not in BACKBONES:
             faults.append(f"arms.{name}.backbone must be one of {', '.join(BACKBONES)}, got {arm.backbone!r}")
             continue
@@ -149,8 +150,13 @@ def _backbone_faults(name: str, arm: Arm, backbone: Backbone, params: Params) ->
     return faults
 
 
-def find_missing(params: Params, workspace: Workspace, given: Mapping[str, str] | None = None) -> list[str]:
-    """Folders and files that are named but do not exist. given: source -> the folder of its films in this run alone."""
+def find_missing(
+    params: Params, workspace: Workspace, given: Mapping[str, str] | None = None, remember: bool = False
+) -> list[str]:
+    """Folders and files that are named but do not exist, and given models that cannot be used.
+
+    given: source -> the folder of its films in this run alone. remember: as in `given_faults`.
+    """
     faults: list[str] = []
     places: dict[str, tuple[str, Source]] = {}
     try:
@@ -167,7 +173,7 @@ def find_missing(params: Params, workspace: Workspace, given: Mapping[str, str] 
             faults.append(f"{place}.root must be a folder, got {root}; put the films there, or name their folder in {FILE}")
         elif find := READERS[source.reader].faults:
             faults += [f"{place}: {fault}" for fault in find(root, **source.model_dump(exclude=NOT_READ))]
-    for name, arm in params.arms.items():
+    for name, arm in trained_arms(params.arms).items():
         if arm.weights not in KNOWN_WEIGHTS and not workspace.at_home(arm.weights).is_file():
             faults.append(
                 f"arms.{name}.weights must be {', '.join(KNOWN_WEIGHTS)} or a file, got {workspace.at_home(arm.weights)}, "
@@ -178,7 +184,7 @@ def find_missing(params: Params, workspace: Workspace, given: Mapping[str, str] 
                 hash_packaged(packaged)
             except ValueError as fault:
                 faults.append(f"arms.{name}.weights: {fault}")
-    return faults
+    return [*faults, *given_faults(params, workspace, remember)]
 
 
 def packaged_weights(arm: Arm) -> PackagedWeights | None:

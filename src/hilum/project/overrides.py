@@ -8,7 +8,7 @@ from typing import Any
 
 from hilum.project.typed_values import read_value
 from hilum.settings.roots import check_roots
-from hilum.settings.schema import kind_of_phase
+from hilum.settings.schema import kind_of_arm, kind_of_phase
 from hilum.settings.yaml_text import read_yaml
 
 # Parameters of MLproject -> place in params.yaml; `*`: every key there; `@`: the sources of the task; -1: the last phase.
@@ -116,10 +116,14 @@ def choose_roots(wanted: Any, pairs: str, named: list[str]) -> dict[str, str]:
 
 
 def name_fold_arms(written: Any, wanted: Any) -> Any:
-    """If only split.folds was turned on or off, crossvalidate.arms follows: all arms, or none; an empty list is not a choice."""
+    """If only split.folds was turned on or off, crossvalidate.arms follows: all trained arms, or none.
+
+    An empty list is not a choice.
+    """
     try:
-        before, after, arms = written["split"]["folds"], wanted["split"]["folds"], list(wanted["arms"])
-    except (KeyError, TypeError):  # another shape than that of params.yaml: `check_params` reports it
+        before, after = written["split"]["folds"], wanted["split"]["folds"]
+        arms = [name for name, arm in wanted["arms"].items() if kind_of_arm(arm) == "trained"]
+    except (KeyError, TypeError, AttributeError):  # another shape than that of params.yaml: `check_params` reports it
         return wanted
     if bool(before) == bool(after) or wanted.get("crossvalidate") != written.get("crossvalidate"):
         return wanted
@@ -150,13 +154,20 @@ def find_places(values: Any, place: str) -> list[str]:
     """The keys that a place of NAMED stands for in these values; a missing part stays, and `put` reports it."""
     before, star, after = place.partition(".*.")
     if star:
-        return [f"{before}.{key}.{after}" for key in values.get(before, {})]
+        arms = _arms_of(values)
+        trained = [key for key, arm in arms.items() if kind_of_arm(arm) == "trained"]
+        if arms and not trained:
+            raise ValueError(f"{after} must reach an arm that is trained, but every arm is a given model; leave it out")
+        return [f"{before}.{key}.{after}" for key in trained]
     before, at, after = place.partition(".@.")
     if at:
         return [f"{before}.{name}.{after}" for name in values["prepare"]["sources"]]
     before, last, after = place.partition(".-1.")
     if last:
-        arm = values["arms"].get(before.split(".")[1], {})
+        name = before.split(".")[1]
+        arm = values["arms"].get(name, {})
+        if kind_of_arm(arm) == "given":
+            raise ValueError(f"{name}_{after} must reach a phase of training, but {name} is a given model; leave it out")
         return [f"{before}.{max(len(arm.get('phases', [])) - 1, 0)}.{after}"]
     return [place]
 

@@ -104,6 +104,8 @@ def _tell_place(key: str, path: list[str], found: Sequence[Fault], values: Any, 
 def _tell_value(path: Sequence[str]) -> str:
     """The remedy for a missing key: the line to paste, if files of earlier versions lack the key."""
     section, last = ".".join(path[:-1]), path[-1]
+    if path[0] == "arms" and last == "classes":
+        return "add it, in the order of the given model's outputs, such as: classes: [normal, viral]"
     inside = {f"{place}.{key}": value for place, held in ADDED.items() if isinstance(held, dict) for key, value in held.items()}
     of_any = [*path[:2], "*", *path[3:]] if list(path[:2]) == ["acquire", "sources"] else path
     value = {**ADDED, **inside}.get(".".join(of_any))

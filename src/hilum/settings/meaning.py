@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hilum.settings.search_space import Choices, Range, Section
-from hilum.settings.training import SOLVERS, Arm, ConvexPhase, Phase, Train
+from hilum.settings.training import SOLVERS, AnyArm, Arm, ConvexPhase, Phase, Train
 
 WHOLE = ("epochs", "units")  # last words of keys of spaces whose values are whole numbers
 EXCLUDED = "excluded"  # in `prepare.labels`, instead of a class: findings to leave out
@@ -18,9 +18,25 @@ def class_names(labels: Mapping[str, Sequence[str]]) -> list[str]:
     return [name for name in labels if name != EXCLUDED]
 
 
-def pretrained_backbones(arms: Mapping[str, Arm]) -> list[str]:
+def trained_arms(arms: Mapping[str, AnyArm]) -> dict[str, Arm]:
+    """The arms that hilum trains: all but given models."""
+    return {name: arm for name, arm in arms.items() if isinstance(arm, Arm)}
+
+
+def trained_arm(arms: Mapping[str, AnyArm], name: str) -> Arm:
+    """The arm of this name. Raises ValueError: it is a given model."""
+    arm = arms[name]
+    if not isinstance(arm, Arm):
+        raise ValueError(
+            f"{name} is a given model, of which nothing is trained: it is neither searched nor cross-validated; name one of "
+            f"{', '.join(trained_arms(arms)) or 'no other: no arm is trained'}"
+        )
+    return arm
+
+
+def pretrained_backbones(arms: Mapping[str, AnyArm]) -> list[str]:
     """The backbones that some arm wants pretrained, sorted; with options by the name of `name_network`."""
-    return sorted({name_network(arm) for arm in arms.values() if arm.weights == "pretrained"})
+    return sorted({name_network(arm) for arm in trained_arms(arms).values() if arm.weights == "pretrained"})
 
 
 def backbone_options(arm: Arm) -> dict[str, float | int | str | bool]:
@@ -48,7 +64,12 @@ def name_weights(weights: str, digest: str) -> str:
     """
     if not is_absolute(weights):
         return weights
-    name = PurePosixPath(weights.replace("\\", "/") if PureWindowsPath(weights).is_absolute() else weights).name
+    return name_file(weights, digest)
+
+
+def name_file(path: str, digest: str) -> str:
+    """`their.keras (sha256 0123456789abcdef)`: a file without its folder. digest: of its bytes; empty if it is not known."""
+    name = PurePosixPath(path.replace("\\", "/") if PureWindowsPath(path).is_absolute() else path).name
     return f"{name} (sha256 {digest[:16]})" if digest else name
 
 
@@ -59,8 +80,10 @@ def plain_phases(arm: Arm) -> list[Phase | ConvexPhase]:
     return [phase.model_copy(update=plain) if made else phase for phase, made in zip(arm.phases, auto, strict=True)]
 
 
-def spaces(arm: Arm) -> dict[str, Range | Choices]:
-    """The searched values of an arm, dotted key -> space, in their order in params.yaml."""
+def spaces(arm: AnyArm) -> dict[str, Range | Choices]:
+    """The searched values of an arm, dotted key -> space, in their order in params.yaml; of a given model none."""
+    if not isinstance(arm, Arm):
+        return {}
     found = _inside("head", arm.head)
     for i, phase in enumerate(arm.phases):
         found |= _inside(f"phases.{i}", phase)

@@ -1,19 +1,21 @@
 """params.yaml as checked, frozen values. No defaults here: params.yaml holds them all."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from hilum.settings.errors import tell_faults
 from hilum.settings.explain import PREDICTED, TRUE, Explain
-from hilum.settings.meaning import EXCLUDED, check_spaces, class_names, pretrained_backbones
+from hilum.settings.meaning import EXCLUDED, check_spaces, class_names, pretrained_backbones, trained_arms
+from hilum.settings.schema import kind_of_arm
 from hilum.settings.search_space import Count, Name, Section, Seed, Share
 from hilum.settings.sources import ExternalSource, Source
-from hilum.settings.training import Arm, Pretrain, Train
-from hilum.settings.training_faults import find_imbalance_faults, find_output_faults, find_stepping_faults
+from hilum.settings.training import AnyArm, Arm, GivenArm, Pretrain, Train
+from hilum.settings.training_faults import find_given_faults, find_imbalance_faults, find_output_faults, find_stepping_faults
 from hilum.settings.tune import Tune
 from hilum.settings.yaml_text import read_yaml
 
@@ -152,6 +154,11 @@ class Compare(Section):
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
 
 
+OneArm = Annotated[
+    Annotated[Arm, AfterValidator(check_spaces), Tag("trained")] | Annotated[GivenArm, Tag("given")], Discriminator(kind_of_arm)
+]
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -162,7 +169,7 @@ class Params(Section):
     pretrain: Pretrain
     tune: Tune
     train: Train
-    arms: Annotated[dict[Name, Annotated[Arm, AfterValidator(check_spaces)]], Field(min_length=1)]
+    arms: Annotated[dict[Name, OneArm], Field(min_length=1)]
     evaluate: Evaluate
     crossvalidate: Crossvalidate
     explain: Explain
@@ -190,11 +197,13 @@ class Params(Section):
                 f"explain.target must be {PREDICTED}, {TRUE} or a class of prepare.labels ({', '.join(classes)}), "
                 f"got {self.explain.target!r}"
             )
-        faults += find_stepping_faults(self.arms)
-        faults += find_output_faults(classes, self.arms)
-        faults += find_imbalance_faults(self.train, classes, self.arms)
+        trained, given = trained_arms(self.arms), {n: arm for n, arm in self.arms.items() if isinstance(arm, GivenArm)}
+        faults += find_stepping_faults(trained)
+        faults += find_output_faults(classes, trained)
+        faults += find_imbalance_faults(self.train, classes, trained)
+        faults += find_given_faults(self.train, classes, given)
         faults += _external_faults(self.external, classes, [*self.acquire.sources])
-        faults += _fold_faults(self.split, self.crossvalidate.arms, list(self.arms), self.compare.reference, self.prepare.sources)
+        faults += _fold_faults(self.split, self.crossvalidate.arms, self.arms, self.compare.reference, self.prepare.sources)
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -220,9 +229,16 @@ def _external_faults(external: External, classes: list[str], own: list[str]) -> 
     return faults
 
 
-def _fold_faults(split: Split, chosen: list[str], arms: list[str], reference: str, sources: list[str]) -> list[str]:
+def _fold_faults(split: Split, chosen: list[str], every: Mapping[str, AnyArm], reference: str, sources: list[str]) -> list[str]:
     """Impossible folds, or folds that do not fit the list of their arms: DVC makes a stage from a name, not from a number."""
-    faults = []
+    faults, arms = [], list(trained_arms(every))
+    if given := [name for name in dict.fromkeys((*chosen, reference)) if name in every and name not in arms and split.folds]:
+        faults.append(
+            f"crossvalidate.arms and compare.reference must name arms that are trained while split.folds is {split.folds}, got "
+            f"{', '.join(given)}: a given model is trained on no fold; use {', '.join(arms) or 'another arm'}, or "
+            "split.folds: 0"
+        )
+        return faults
     if split.folds == 1:
         faults.append("split.folds must be 0 (none) or 2 and more, got 1")
     if split.folds and split.fold_by == "source" and split.folds != len(sources):
@@ -260,7 +276,7 @@ def check_params(values: Any) -> Params:
         raise ValueError("params.yaml is not valid:\n" + "\n".join(f"  {line}" for line in dict.fromkeys(lines))) from None
 
 
-def find_arm(params: Params, arm: str) -> Arm:
+def find_arm(params: Params, arm: str) -> AnyArm:
     """The arm's settings. Raises ValueError naming the arms there are."""
     if arm not in params.arms:
         raise ValueError(f"--arm must be one of {', '.join(params.arms)}, got {arm!r}")

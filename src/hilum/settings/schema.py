@@ -65,11 +65,19 @@ def kind_of_phase(value: Any) -> str:
     return "convex" if solver == "convex" else "gradient"
 
 
+def kind_of_arm(value: Any) -> str:
+    """given or trained: the intended kind of an arm; a given one names a model."""
+    keys = value if isinstance(value, Mapping) else getattr(type(value), "model_fields", ())
+    return "given" if "model" in keys else "trained"
+
+
 def fits_kind(section: type[Section], value: Any) -> bool:
-    """Whether a source of this class has the given reader, or a phase the solver; any other section fits."""
+    """Whether a source of this class has the given reader, a phase the solver, an arm a model; any other section fits."""
     if not isinstance(value, Mapping):
         return True
     fields = section.model_fields
+    if {"backbone", "phases"} <= set(fields) or {"model", "classes"} <= set(fields):  # both kinds of arms
+        return ("model" in fields) == (kind_of_arm(value) == "given")
     if "reader" in fields and "reader" in value:
         return value["reader"] in get_args(fields["reader"].annotation)
     return "solver" not in fields or kind_of_phase(value) in get_args(fields["solver"].annotation)

@@ -227,3 +227,32 @@ class Arm(Section):
     head: Head | None = None
     phases: Annotated[list[AnyPhase], Field(min_length=1)]
     train: ArmTrain | None = None
+
+
+def read_number(value: Any) -> Any:
+    """The value; a fraction such as 1/255, which YAML has as text, as a number."""
+    above, slash, below = value.partition("/") if isinstance(value, str) else ("", "", "")
+    try:
+        return float(above) / float(below) if slash else value
+    except (ValueError, ZeroDivisionError):
+        return value
+
+
+class GivenArm(Section):
+    """A finished model of the user's own, of which nothing is trained; what is left out it does not have.
+
+    model: path of a `.keras` file. classes: of its outputs, in their order; of one sigmoid the class that it is for second.
+    scaling: factor and offset on grey levels 0-255 that its input expects. size: pixels, of an input without a fixed size.
+    threshold: two classes: of the second, or the rule that finds it on validation; left out: 0.5.
+    calibration: fitted on validation and folded into the logits; left out: none.
+    """
+
+    model: Annotated[str, Field(min_length=1)]
+    classes: Annotated[list[Name], Field(min_length=2)]
+    scaling: Annotated[list[Annotated[float, BeforeValidator(read_number)]], Field(min_length=2, max_length=2)] | None = None
+    size: Annotated[int, Field(ge=8, le=2048)] | None = None
+    threshold: Annotated[float, Field(ge=0, le=1)] | Literal["youden", "f1", "half"] | None = None
+    calibration: Literal["temperature", "temperature_and_biases", "none"] | None = None
+
+
+AnyArm = Arm | GivenArm

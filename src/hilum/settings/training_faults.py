@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from hilum.settings.training import Arm, ConvexPhase, Phase, Train
+from hilum.settings.training import Arm, ConvexPhase, GivenArm, Phase, Train
 
 
 def find_stepping_faults(arms: Mapping[str, Arm]) -> list[str]:
@@ -71,6 +71,31 @@ def find_imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, A
             "train.imbalance smote synthesises films in a phase that says `unfreeze: head`, but there is none in "
             f"{', '.join(headless)}; add one, or choose another train.imbalance"
         )
+    return faults
+
+
+def find_given_faults(train: Train, classes: list[str], arms: Mapping[str, GivenArm]) -> list[str]:
+    """Given models of other classes than the task's, or whose prior would have to be known."""
+    faults = []
+    readers = {"train.prevalence": bool(train.prevalence), "train.decision balanced": train.decision == "balanced"}
+    needs = " and ".join(name for name, needed in readers.items() if needed)
+    for name, arm in arms.items():
+        if sorted(arm.classes) != sorted(classes):
+            faults.append(
+                f"arms.{name}.classes must be the classes of prepare.labels ({', '.join(classes)}), each once, in the order of "
+                f"the model's outputs, got {', '.join(arm.classes)}; correct it, or change prepare.labels"
+            )
+        if arm.threshold is not None and len(classes) != 2:
+            faults.append(
+                f"arms.{name}.threshold belongs to two classes, got {arm.threshold} for {len(classes)}; remove it: "
+                "train.decision decides"
+            )
+        if needs and arm.calibration != "temperature_and_biases":
+            faults.append(
+                f"{needs} must know the class shares that probabilities belong to, which nothing says of the given model {name}; "
+                f"write `calibration: temperature_and_biases` into arms.{name}, which fits them to the shares of the validation "
+                f"films, or take {needs} back"
+            )
     return faults
 
 

@@ -14,10 +14,10 @@ from hilum.project.dvc_lock import keep_lock
 from hilum.project.faults import KNOWN_WEIGHTS, find_faults, find_missing, packaged_weights
 from hilum.project.plan import MAY, RUNS, Planned, plan_stages
 from hilum.results import file_sha256, folder_digest, write_json
-from hilum.settings.meaning import ignores_seed, lay_over, pretrained_backbones, spaces
+from hilum.settings.meaning import ignores_seed, lay_over, pretrained_backbones, spaces, trained_arms
 from hilum.settings.params import Params, read_params
 from hilum.settings.roots import read_external_roots, read_roots
-from hilum.settings.training import Arm
+from hilum.settings.training import AnyArm, GivenArm
 from hilum.workspace import Workspace, find_workspace
 
 SHOWN = 4  # reasons of a stage that are printed; `--json` has all
@@ -26,7 +26,7 @@ SHOWN = 4  # reasons of a stage that are printed; `--json` has all
 def run(dry_run: bool = False) -> dict[str, Any]:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
-    faults = [*find_faults(params), *find_missing(params, workspace)]
+    faults = [*find_faults(params), *find_missing(params, workspace, remember=not dry_run)]
     if faults:
         raise ValueError("params.yaml is not valid:\n" + "\n".join(f"  {fault}" for fault in faults))
     tell_random_search(params)
@@ -90,8 +90,11 @@ def tell_random_search(params: Params) -> None:
 
 
 def tell_equal_repeats(params: Params) -> None:
-    """Report arms whose repeats will be one and the same model."""
-    for name, arm in params.arms.items():
+    """Report arms whose repeats will be one and the same model, and given models, which are not repeated."""
+    given = [name for name in params.arms if name not in trained_arms(params.arms)]
+    if given and params.train.repeats > 1:
+        say(f"train.repeats {params.train.repeats} is of trained arms: a given model is one ({', '.join(given)})")
+    for name, arm in trained_arms(params.arms).items():
         repeats = lay_over(params.train, arm)["repeats"]
         if repeats > 1 and ignores_seed(arm):
             say(
@@ -145,8 +148,10 @@ def gather_facts(params: Params, workspace: Workspace, memory: Path) -> dict[str
     return {"sources": sources, "weights": weights, "pretrain": pretrained_backbones(params.arms), "external": external}
 
 
-def weights_fact(arm: Arm, workspace: Workspace) -> str:
-    """The SHA-256 of an arm's weights file; the setting itself where there is no file yet."""
+def weights_fact(arm: AnyArm, workspace: Workspace) -> str:
+    """The SHA-256 of an arm's weights file, or given model; the setting itself where there is no file yet."""
+    if isinstance(arm, GivenArm):
+        return file_sha256(workspace.at_home(arm.model))
     if (packaged := packaged_weights(arm)) is not None:
         return hash_packaged(packaged)
     return arm.weights if arm.weights in KNOWN_WEIGHTS else file_sha256(workspace.at_home(arm.weights))

@@ -35,7 +35,7 @@ from hilum.results import (
     write_table,
 )
 from hilum.runs import code_tags, fold_metrics, log_results
-from hilum.settings.meaning import settle
+from hilum.settings.meaning import settle, trained_arm
 from hilum.settings.params import Evaluate, Params, find_arm, read_params
 from hilum.settings.training import Arm
 from hilum.tracking.open_run import Run
@@ -72,10 +72,12 @@ def run(arm: str) -> None:
     params = read_params(workspace.params)
     if not params.split.folds:
         raise ValueError("split.folds must be 2 or more, got 0; set it and crossvalidate.arms in params.yaml, then `dvc repro`")
+    find_arm(params, arm)
+    arm_settings = trained_arm(params.arms, arm)
     folder = workspace.arm(arm, "crossvalidation")
     shutil.rmtree(folder, ignore_errors=True)
     best = yaml.safe_load((workspace.arm(arm, "tuning") / "best.yaml").read_text()) or {}
-    settled = settle(find_arm(params, arm), best)
+    settled = settle(arm_settings, best)
     params = params_of(params, settled)
     versions = read_json(workspace.split / "versions.json")
     films = load_split(workspace.prepared, workspace.split, "folds", versions["classes"])

@@ -271,8 +271,13 @@ def predict_shortcut_baselines(
 
 
 def draw_augmented(folder: Path, train: SplitFilms, classes: list[str], trained: Mapping[str, Any]) -> None:
-    """views.png: a few training films beside the views that the arm was trained on; trained: the parameters of its run."""
+    """views.png: a few training films beside the views that the arm was trained on, unless its model was given.
+
+    trained: the parameters of its run.
+    """
     prefix = "train.augment."
+    if not any(key.startswith(prefix) for key in trained):
+        return
     augment = Augment.model_validate({k.removeprefix(prefix): v for k, v in trained.items() if k.startswith(prefix)})
     seed = trained["train.seed"] if "train.seed" in trained else trained["seed"]  # one seed for all in earlier versions
     changes = Changes(**augment.model_dump(exclude={"views"}))

@@ -45,7 +45,7 @@ def run_pipeline(workspace: Workspace, recipe: str, set: str, named: list[str]) 
     wanted = apply_overrides(written, workspace.root, recipe, set, named)
     params = check_params(wanted)
     roots = choose_roots(wanted, set, named)
-    faults = [*find_faults(params), *find_missing(params, workspace, roots)]
+    faults = [*find_faults(params), *find_missing(params, workspace, roots, remember=True)]
     if faults:
         told = "\n".join(f"  {fault}" for fault in faults)
         hint = f"\n{workspace.root} is a copy for this run only: name films and weights by full paths" if fetched else ""

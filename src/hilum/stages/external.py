@@ -172,7 +172,7 @@ def list_seen(arm: str, described: Mapping[str, Any], params: Params, workspace:
     places = {name: (known[name], workspace.at_home(roots.get(name, ""))) for name in known}
     task = FilmSet(load_films(workspace.prepared), read_manifest(workspace.prepared / "manifest.csv"))
     seen = [Seen("the task", task, {name: places[name] for name in params.prepare.sources})]
-    if params.arms[arm].weights == "pretrained":
+    if read_json(workspace.arm(arm, "training") / "settings.json")["params"].get("weights") == "pretrained":
         first = params.pretrain.source
         seen.append(Seen("pretraining", prepare_first(first, described, params, workspace), {first: places[first]}))
     return seen
@@ -187,12 +187,17 @@ def check_unseen(
     params: Params,
     workspace: Workspace,
 ) -> list[str]:
-    """Notes on which patients cannot be compared.
+    """Notes on which patients cannot be compared, and on a given model, whose films are not known.
 
     Raises:
         ValueError: films, near duplicates or patients of this source are among the films of the task or of pretraining, or films
             among those of a recalibration.
     """
+    notes = (
+        [f"{frozen.arm} is a given model: it is not known whether it was trained on these films."]
+        if "given" in frozen.described
+        else []
+    )
     if known := tell_recalibrated_on(prepared.manifest, frozen.described):
         raise ValueError(
             f"external.sources.{name} must hold no film that {frozen.arm} has seen: {known[0]}; take them out of this source"
@@ -211,7 +216,7 @@ def check_unseen(
                 f"{len(prepared.manifest)} films that are among those of {there.what} or of their patients, such as "
                 f"{example['image_id']}: {example['detail']}; take them out of this source"
             )
-    return apart
+    return [*notes, *apart]
 
 
 def prepare_first(name: str, described: Mapping[str, Any], params: Params, workspace: Workspace) -> FilmSet:

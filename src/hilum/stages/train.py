@@ -1,13 +1,16 @@
 """train: one arm with its final values; the run opens first and receives every epoch during training.
 
 With `train.repeats` above 1 the arm is trained once per seed, as nested runs, and its model is the repeat of median log loss.
+A given model is loaded instead, and calibrated if its arm says so.
 """
 
 import shutil
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -25,16 +28,18 @@ from hilum.evaluation.scoring.calibration import (
     tell_calibration,
 )
 from hilum.evaluation.scoring.decisions import find_factors, find_threshold
-from hilum.evaluation.scoring.epochs import median_repeat, score_epoch, tell_epoch, watch_epochs
+from hilum.evaluation.scoring.epochs import WATCHED, median_repeat, score_epoch, tell_epoch, watch_epochs
 from hilum.evaluation.scoring.metrics import score
 from hilum.models.classifier import model_sha256, save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say, steps, tell_time_left
-from hilum.records import Labels
+from hilum.records import GIVEN, Labels
 from hilum.results import (
     REPEATS,
+    base_tags,
     digest,
     epoch_metrics,
+    file_sha256,
     folder_digest,
     read_json,
     read_table,
@@ -43,10 +48,13 @@ from hilum.results import (
     write_table,
 )
 from hilum.runs import code_tags, log_history, log_training
+from hilum.settings.params import Params, find_arm, read_params
+from hilum.settings.training import GivenArm
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
 from hilum.tracking.repeat_runs import log_repeat, repeat_tags
 from hilum.tracking.store import Store
+from hilum.training.given import load_given
 from hilum.training.kept_repeats import KeptRepeats, keep_repeats
 from hilum.training.kept_trainings import keep_trainings
 from hilum.training.learning.arms import Task, correct_prior, count_steps, read_logits, scale_logits, train_arm
@@ -54,8 +62,8 @@ from hilum.training.learning.fit import Fitted, begin_training
 from hilum.training.learning.imbalance import copies_per_film, prior_shift, shown_prior
 from hilum.training.learning.kept_state import KeptState
 from hilum.training.plan import Plan, decides, make_plan, title
-from hilum.training.task import load_task, origins
-from hilum.workspace import Workspace
+from hilum.training.task import given_params, load_task, origins, weights_digest
+from hilum.workspace import Workspace, find_workspace
 
 REPEAT_LOSS = "repeat/val/log_loss"  # of the finished model: what the median is taken of
 
@@ -70,6 +78,11 @@ class _Trained:
 
 
 def run(arm: str) -> None:
+    workspace = find_workspace(Path.cwd())
+    params = read_params(workspace.params)
+    if isinstance(given := find_arm(params, arm), GivenArm):
+        take_given(arm, given, params, workspace)
+        return
     plan = make_plan(arm)
     store = open_store(plan.workspace, plan.params.tracking)
     begin_training(plan.seeds[0])  # it sets the threads, by which states of interrupted trainings are kept
@@ -220,7 +233,8 @@ def calibrate_model(model: Any, task: Task, workspace: Workspace, prior: NDArray
     patients = load_split(workspace.prepared, workspace.split, "val", classes).table["patient_id"].to_numpy(str)
     logits = read_logits(model, task.val.films)
     found = calibrate(settings.calibration, logits, task.val.labels, patients, prior, task.seed)
-    scale_logits(model, found.scaling.temperature, found.scaling.biases)
+    if found.scaling.fitted:
+        scale_logits(model, found.scaling.temperature, found.scaling.biases)
     return found
 
 
@@ -269,15 +283,11 @@ def tell_balance(fitted: Fitted, labels: Labels, classes: list[str]) -> str:
 
 
 def write_training(folder: Path, fitted: Fitted, train: Examples, classes: list[str]) -> None:
-    """The history, the examples of each class in each phase, the kept epoch's metrics, and the mean film of each class.
-
-    Mean films are SHAP's background where patients' films must not be passed on.
-    """
+    """The history, the examples of each class in each phase, the kept epoch's metrics, and the mean film of each class."""
     write_table(folder / "history.csv", fitted.history)
     tables = [copies_per_film(shown, train.labels, classes).assign(phase=i) for i, shown in enumerate(fitted.shown)]
     write_table(folder / "imbalance.csv", pd.concat(tables))
-    means = np.stack([train.films[train.labels == k].mean(axis=0) for k in range(len(classes))])  # (K, H, W)
-    np.savez(folder / "mean_films.npz", films=as_images(means.round().astype(np.uint8)), classes=np.array(classes))
+    write_means(folder, train, classes)
     best = fitted.history.set_index("step").loc[fitted.best_step]
     metrics = {f"best/{key}": best[key] for key in best.index if key.startswith("val/")}
     metrics |= {f"penalty/phases.{phase}": penalty for phase, penalty in fitted.penalties.items()}
@@ -287,8 +297,86 @@ def write_training(folder: Path, fitted: Fitted, train: Examples, classes: list[
     write_json(folder / "metrics.json", metrics)
 
 
+def write_means(folder: Path, train: Examples, classes: list[str]) -> None:
+    """The mean film of each class: SHAP's background where patients' films must not be passed on."""
+    means = np.stack([train.films[train.labels == k].mean(axis=0) for k in range(len(classes))])  # (K, H, W)
+    np.savez(folder / "mean_films.npz", films=as_images(means.round().astype(np.uint8)), classes=np.array(classes))
+
+
 def write_calibration(folder: Path, calibration: Calibration, classes: list[str]) -> None:
     """calibration.json, the points of its drawing, and its numbers among the metrics of the training."""
     write_table(folder / "calibration.csv", pd.DataFrame(tabulate_reliability(calibration)))
     write_json(folder / "calibration.json", describe_calibration(calibration, classes))
     write_json(folder / "metrics.json", {**read_json(folder / "metrics.json"), **flat_calibration(calibration, classes)})
+
+
+def take_given(arm: str, given: GivenArm, params: Params, workspace: Workspace) -> None:
+    """Load a given model instead of training one, and write the folder of a training, with a history without epochs."""
+    versions, sha256 = read_json(workspace.split / "versions.json"), weights_digest(params, arm, workspace)
+    begin_training(params.train.seed)
+    store, folder = open_store(workspace, params.tracking), workspace.arm(arm, "training")
+    tags = {**base_tags("arm", versions), "arm": arm, "backbone": GIVEN}
+    logged = given_params(params, given, sha256)
+    with store.start(arm, {**tags, **code_tags(workspace)}) as opened:
+        opened.log_params(logged)
+        with examined_copy(workspace.at_home(given.model), sha256) as file:
+            model = load_given(file, given, versions["classes"], versions["size"])
+        train, val = (load_split(workspace.prepared, workspace.split, part, versions["classes"]) for part in ("train", "val"))
+        rule = given.threshold if isinstance(given.threshold, str) else "half"
+        settings = params.train.model_copy(update={"calibration": given.calibration or "none", "threshold_rule": rule})
+        task = Task(train.examples, val.examples, versions["classes"], None, settings, settings.seed, None)
+        calibration, adjusted = adjust_given(arm, model, task, workspace, versions)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        save_classifier(model, folder / "model.keras")
+        own = {"arm": arm, "backbone": GIVEN, "grey_bits": read_grey_bits(workspace.prepared)}
+        described = {**own, **adjusted, "given": {"file": PurePath(given.model).name, "sha256": sha256}}
+        if isinstance(given.threshold, float):
+            described |= {"threshold": given.threshold, "threshold_rule": "given"}
+        write_json(folder / "model.json", described)
+        told: dict[str, Any] = {"arm": arm, "params": logged, "origins": origins(logged, given), "model": described, "tags": tags}
+        told |= {"model_sha256": described["model_sha256"], "trained": [], "cuts": [], "best_step": None}
+        write_json(folder / "settings.json", {**told, "run_key": run_key(told)})
+        epochs = ["phase", "epoch", "step", "train/loss", *(f"val/{name}" for name in WATCHED)]
+        write_table(folder / "history.csv", pd.DataFrame(columns=epochs))
+        write_means(folder, train.examples, versions["classes"])
+        write_json(folder / "metrics.json", {})
+        write_calibration(folder, calibration, versions["classes"])
+        log_training(store, opened, workspace, arm, params.tracking.model)
+    fitted = tell_calibration(calibration) if given.calibration else "not calibrated: its arm asks for none"
+    say(f"{arm}: the given model {logged['model']}, {fitted}; it is not known which films it was trained on")
+
+
+def adjust_given(
+    arm: str, model: Any, task: Task, workspace: Workspace, versions: dict[str, Any]
+) -> tuple[Calibration, dict[str, Any]]:
+    """Calibrate a given model if its arm says so, then adjust it to `train.prevalence`; also returns the facts of model.json.
+
+    The prior of its probabilities is known only after biases were fitted: then it is that of the validation films.
+    Raises: ValueError if a setting needs that prior, and nothing could be fitted.
+    """
+    share = np.bincount(task.val.labels, minlength=len(task.classes)) / len(task.val.labels)  # (K,)
+    calibration = calibrate_model(model, task, workspace, share)
+    known = calibration.scaling.fitted and calibration.word == "temperature_and_biases"
+    if not known and (task.settings.prevalence or task.settings.decision == "balanced"):
+        raise ValueError(
+            f"train.prevalence and train.decision balanced must know the prior of {arm}, which is fitted on validation, but it "
+            f"was {calibration.scaling.note}; or take these settings back"
+        )
+    prior = assume_prevalence(model, dict(zip(task.classes, share.tolist(), strict=True)), task.settings.prevalence)
+    return calibration, {**describe_model(model, task, versions, prior), "prior": prior if known else None}
+
+
+@contextmanager
+def examined_copy(path: Path, sha256: str) -> Iterator[Path]:
+    """A copy of a given model's file, if it has the bytes that `check` examined. Raises ValueError otherwise."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "model.keras"
+        if path.is_file():
+            shutil.copyfile(path, copy)
+        if not copy.is_file() or file_sha256(copy) != sha256:
+            raise ValueError(
+                f"a given model must be the file that `hilum check` examined (sha256 {sha256[:16]}), but {path} has "
+                "changed since or is gone; run `dvc repro`, which examines it again"
+            )
+        yield copy

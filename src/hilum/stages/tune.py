@@ -17,10 +17,10 @@ from hilum.processors import usable_processors
 from hilum.progress import bar, say, steps
 from hilum.results import base_tags, digest, epoch_metrics, file_sha256, flatten, read_json, write_json, write_table
 from hilum.runs import code_tags, log_search
-from hilum.settings.meaning import name_weights, spaces
+from hilum.settings.meaning import name_weights, spaces, trained_arm
 from hilum.settings.params import Params, find_arm, read_params
 from hilum.settings.search_space import Choices, Range
-from hilum.settings.training import Arm, Phase
+from hilum.settings.training import Arm, GivenArm, Phase
 from hilum.settings.tune import Tune
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
@@ -59,13 +59,14 @@ def run(arm: str) -> None:
     searched = spaces(settings) if tune.trials else {}
     if not searched:
         write_found(folder, Found({key: space.start for key, space in spaces(settings).items()}, *empty_tables()), params, arm)
-        say(f"{arm}: nothing to search; start values are taken")
+        given = isinstance(settings, GivenArm)
+        say(f"{arm}: a given model, nothing to search" if given else f"{arm}: nothing to search; start values are taken")
         return
     tags = {
         **base_tags("tune", versions),
         **code_tags(workspace),
         "arm": arm,
-        "backbone": settings.backbone,
+        "backbone": trained_arm(params.arms, arm).backbone,
         "metric": ", ".join(tune.metrics),
     }
     decides = fixed_part(params, arm, versions, workspace)
@@ -101,7 +102,7 @@ def prepare_trials(shared: Shared) -> Callable[[Ask], Outcome]:
     """What runs one trial in a worker, after its films are read."""
     params, tune = shared.params, shared.params.tune
     begin_training(params.train.seed, tune.threads)
-    arm = params.arms[shared.arm]
+    arm = trained_arm(params.arms, shared.arm)
     tasks = make_tasks(params, arm, shared.workspace, shared.versions)
     phases, score = searched_phases(arm), score_epoch(*tune.metrics)
 
@@ -158,7 +159,7 @@ def searched_phases(arm: Arm) -> int:
 
 def fixed_part(params: Params, name: str, versions: dict[str, Any], workspace: Workspace) -> dict[str, Any]:
     """All that decides the result of a trial of the arm of that name with given values."""
-    arm, weights = params.arms[name], weights_digest(params, name, workspace)
+    arm, weights = trained_arm(params.arms, name), weights_digest(params, name, workspace)
     own = arm.train.model_dump(exclude={"repeats"}) if arm.train else {}  # a trial is not repeated
     linked = {"linked_patients": file_sha256(workspace.prepared / "linked_patients.csv")} if params.tune.folds else {}
     return {

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from hilum.records import GIVEN
 from hilum.results import read_json, read_table
 from hilum.tracking.run_tags import COMMIT
 
@@ -22,6 +23,8 @@ def arm_note(folder: Path, run_id: str, tags: Mapping[str, str]) -> str:
     held = {name for name in ("evaluation", "explanations", "audit") if f"digest.{name}" in tags}
     first = headline(folder / "evaluation") if "evaluation" in held else "Not evaluated yet"
     lines = [f"**{first}.** {_verdicts(folder, held)}".strip()]
+    if tags.get("backbone") == GIVEN:
+        lines.append("A given model: it is not known whether it was trained on these films. If it was, its figures are too good.")
     panels = sorted((folder / "explanations" / "panels").glob("*.png")) if "explanations" in held else []
     if panels:
         lines.append(_picture(f"The maps of {panels[0].stem}", MAPS, run_id))

@@ -8,8 +8,8 @@ import yaml
 
 from hilum.data.prepared.loading import read_grey_bits
 from hilum.results import base_tags, file_sha256, read_json
-from hilum.settings.meaning import seeds_of, settle
-from hilum.settings.params import Params, find_arm, read_params
+from hilum.settings.meaning import seeds_of, settle, trained_arm
+from hilum.settings.params import Params, read_params
 from hilum.settings.training import Arm
 from hilum.training.task import file_digest, logged_params, params_of, weights_digest
 from hilum.workspace import Workspace, find_workspace
@@ -45,7 +45,7 @@ def make_plan(arm: str) -> Plan:
     """Read what the training of an arm needs, except the films."""
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
-    wanted = find_arm(params, arm)
+    wanted = trained_arm(params.arms, arm)
     best = yaml.safe_load((workspace.arm(arm, "tuning") / "best.yaml").read_text()) or {}
     settled = settle(wanted, best)
     params = params_of(params, settled)

@@ -4,11 +4,22 @@ from typing import Any
 
 from hilum.data.prepared.examples import Examples
 from hilum.data.prepared.loading import load_split
+from hilum.records import GIVEN
 from hilum.results import file_sha256, flatten, read_json
-from hilum.settings.meaning import is_absolute, lay_over, name_network, name_weights, spaces, train_of
+from hilum.settings.meaning import (
+    is_absolute,
+    lay_over,
+    name_file,
+    name_network,
+    name_weights,
+    spaces,
+    train_of,
+    trained_arm,
+    trained_arms,
+)
 from hilum.settings.params import Params
 from hilum.settings.sources import PLACE
-from hilum.settings.training import Arm
+from hilum.settings.training import AnyArm, Arm, GivenArm
 from hilum.training.learning.arms import Task, weights_of
 from hilum.training.learning.features import FEATURE_CODE, FEATURE_LIBRARIES
 from hilum.workspace import Workspace
@@ -25,7 +36,7 @@ FIT_LIBRARIES = (*FEATURE_LIBRARIES, "imbalanced-learn", "pandas", "scikit-learn
 
 def find_network(params: Params, name: str) -> Arm:
     """An arm whose network has that name, which says all that is read of it: backbone and options."""
-    return next(arm for arm in params.arms.values() if name_network(arm) == name)
+    return next(arm for arm in trained_arms(params.arms).values() if name_network(arm) == name)
 
 
 def params_of(params: Params, arm: Arm) -> Params:
@@ -41,16 +52,19 @@ def load_task(params: Params, arm: Arm, workspace: Workspace, versions: dict[str
 
 
 def weights_digest(params: Params, name: str, workspace: Workspace) -> str:
-    """The hash of the initial weights of the arm of that name; `none`, and `imagenet` of Keras, are given as these words."""
+    """The hash of the initial weights of the arm of that name; `none`, and `imagenet` of Keras, are given as these words.
+
+    Of a given model, the hash of its file.
+    """
     arm = params.arms[name]
-    if arm.weights == "pretrained":
+    if isinstance(arm, Arm) and arm.weights == "pretrained":
         return file_sha256(workspace.pretrained / f"{name_network(arm)}.weights.h5")
     return str(read_json(workspace.facts)["weights"][name])
 
 
 def file_digest(params: Params, name: str, workspace: Workspace) -> str:
     """The hash of an arm's weights if they are a file on this machine alone, whose path is not logged; else empty."""
-    return weights_digest(params, name, workspace) if is_absolute(params.arms[name].weights) else ""
+    return weights_digest(params, name, workspace) if is_absolute(trained_arm(params.arms, name).weights) else ""
 
 
 def make_task(train: Examples, val: Examples, arm: Arm, params: Params, workspace: Workspace, versions: dict[str, Any]) -> Task:
@@ -73,21 +87,39 @@ def logged_params(params: Params, arm: Arm, weights_sha256: str = "") -> dict[st
     earlier versions. weights_sha256: from `file_digest`.
     """
     train = lay_over(params.train, arm)
-    sources = {name: params.acquire.sources[name].model_dump(exclude=PLACE) for name in params.prepare.sources}
     return {
         **flatten(arm.model_dump(exclude={"train"}, exclude_none=True)),
         "weights": name_weights(arm.weights, weights_sha256),
-        **flatten(sources, "source"),
-        **flatten(
-            params.prepare.model_dump(include={"size", "square", "burned_in", "burned_in_reader", "labels", "labels_by_source"}),
-            "prepare",
-        ),
-        **flatten(params.split.model_dump(exclude={"explain_films", "tuning_films", "confounding", "folds", "fold_by"}), "split"),
+        **_film_params(params),
         **{key: value for key, value in flatten(train, "train").items() if key != "train.repeats" or value > 1},
         **(flatten(params.pretrain, "pretrain") if arm.weights == "pretrained" else {}),
     }
 
 
-def origins(logged: dict[str, Any], wanted: Arm) -> dict[str, str]:
+def given_params(params: Params, arm: GivenArm, sha256: str) -> dict[str, Any]:
+    """What decided a given model: the arm's keys, its file by name and hash, and the films. sha256: of the file."""
+    used = {"seed", "calibration", "prevalence", *(("decision", "costs") if len(arm.classes) > 2 else ())}
+    settings = params.train.model_dump(include=used) | {"calibration": arm.calibration or "none"}
+    return {
+        "backbone": GIVEN,
+        **flatten(arm.model_dump(exclude={"calibration"}, exclude_none=True)),
+        "model": name_file(arm.model, sha256),
+        **_film_params(params),
+        **flatten(settings, "train"),
+    }
+
+
+def _film_params(params: Params) -> dict[str, Any]:
+    """What decides the films and their parts."""
+    sources = {name: params.acquire.sources[name].model_dump(exclude=PLACE) for name in params.prepare.sources}
+    shown = {"size", "square", "burned_in", "burned_in_reader", "labels", "labels_by_source"}
+    return {
+        **flatten(sources, "source"),
+        **flatten(params.prepare.model_dump(include=shown), "prepare"),
+        **flatten(params.split.model_dump(exclude={"explain_films", "tuning_films", "confounding", "folds", "fold_by"}), "split"),
+    }
+
+
+def origins(logged: dict[str, Any], wanted: AnyArm) -> dict[str, str]:
     """For each logged value, whether it is from params.yaml or from the search."""
     return {key: "search" if key in spaces(wanted) else "params" for key in logged}
