@@ -149,8 +149,9 @@ def wait_until(true: Callable[[], Any], seconds: float = 60) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_the_process_that_started_them(number: signal.Signals, tmp_path: Path) -> None:
     code = (
-        "from counted_jobs import prepare_counting; from hilum.training.executors import EXECUTORS\n"
+        "import signal; from counted_jobs import prepare_counting; from hilum.training.executors import EXECUTORS\n"
         "if __name__ == '__main__':\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore\n"
         f"    with EXECUTORS['processes'](prepare_counting, {str(tmp_path)!r}, 2, None) as run:\n"
         "        list(run({i: {'number': i, 'seconds': 600} for i in range(2)}))\n"
     )

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from hilum.data.annotations import no_annotations
-from hilum.data.burned_in.treatment import read_treatment
 from hilum.data.decoding.covered_film import CoveredFilm
+from hilum.data.model_treatment import read_treatment
 from hilum.data.prepared.examples import as_images
 from hilum.evaluation.scoring.decisions import factors_of
 from hilum.explain.drawing.file_names import file_name

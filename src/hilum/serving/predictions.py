@@ -8,9 +8,9 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.data.burned_in.treatment import read_treatment
 from hilum.data.decoding.covered_film import CoveredFilm, prepare_covered
 from hilum.data.decoding.depth import GREY_BITS, tell_outside
+from hilum.data.model_treatment import read_treatment
 from hilum.data.prepared.examples import as_images
 from hilum.evaluation.scoring.decisions import decide, factors_of
 from hilum.explain.explained_model import Predict

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.data.burned_in.treatment import read_treatment
 from hilum.data.manifest.building import build_manifest
 from hilum.data.manifest.prepared_set import Prepared, write_prepared
+from hilum.data.model_treatment import read_treatment
 from hilum.data.phantom.phantom import draw_source
 from hilum.data.prepared.examples import as_images
 from hilum.data.prepared.loading import load_films, read_manifest

@@ -3,7 +3,7 @@
 import pytest
 
 from hilum.data.burned_in.search import READERS
-from hilum.data.burned_in.treatment import Treatment, read_treatment
+from hilum.data.burned_in.treatment import Treatment
 from hilum.settings.params import Prepare
 
 
@@ -23,11 +23,6 @@ def test_another_word_is_refused(words: tuple[str, str, str], told: str) -> None
 def test_where_all_is_kept_letters_are_counted() -> None:
     assert Treatment("keep", "text").searches == "letters"
     assert Treatment("inpaint", "text").searches == "text"
-
-
-def test_models_of_earlier_versions_say_less() -> None:
-    assert read_treatment({}) == Treatment("keep", "letters")
-    assert read_treatment({"markers": "inpaint"}, "stop") == Treatment("inpaint", "letters", "stop")
 
 
 def test_the_settings_know_every_reader() -> None:

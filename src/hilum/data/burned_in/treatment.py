@@ -1,12 +1,9 @@
 """The treatment of what is burned into films: keep or inpaint, which reader searches, and films on which some is left."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from hilum.data.burned_in.ocr import check_installed
 from hilum.data.burned_in.search import READERS
-from hilum.records import FORMER
 
 DONE = ("keep", "inpaint")
 LEFT = ("keep", "exclude", "stop")
@@ -42,15 +39,3 @@ class Treatment:
     def searches(self) -> str:
         """The reader that searches: where all is kept, only single letters are counted, which costs little."""
         return self.reader if self.do == "inpaint" else "letters"
-
-
-def read_treatment(described: Mapping[str, Any], left: str = "keep") -> Treatment:
-    """The treatment of what is burned into the model's own films; models of earlier versions inpainted single letters.
-
-    described: model.json. left: what becomes of films on which something is still found.
-
-    Raises:
-        ValueError: an unknown word, or a reader whose packages are not installed.
-    """
-    do = described.get("burned_in", described.get(FORMER["burned_in"], "keep"))
-    return Treatment(do, described.get("burned_in_reader", "letters"), left)

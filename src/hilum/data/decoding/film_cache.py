@@ -35,7 +35,7 @@ CODE = (  # what this file imports; tests/data/decoding/test_film_cache.py compa
     *("data/decoding/dicom_header.py", "data/decoding/dicom_values.py", "data/decoding/film_cache.py"),
     *("data/decoding/film_read.py", "data/decoding/formats.py"),
     *("data/decoding/images.py", "data/decoding/jpeg_scans.py", "data/decoding/kinds.py", "data/decoding/levels.py"),
-    *("data/decoding/limits.py", "data/decoding/netpbm.py", "data/decoding/sandbox.py"),
+    *("data/decoding/limits.py", "data/decoding/links.py", "data/decoding/netpbm.py", "data/decoding/sandbox.py"),
     *("data/decoding/tiff.py", "data/decoding/windowing.py"),
     *("data/prepared/geometry.py", "data/prepared/whole_masks.py"),
 )
