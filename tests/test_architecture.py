@@ -26,7 +26,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"data"},
     {"tracking"},
     {"results", "commit", "progress", "pictures", "code_version", "ownership", "packages", "masked_output"},
-    {"workspace", "addresses", "cells", "exits", "loading", "processors"},
+    {"workspace", "addresses", "cells", "exits", "full_disk", "loading", "processors"},
     {"settings", "records"},
 ]
 ROOMS = {  # the floors inside a part; "": the files that stand in no room of their own
@@ -109,7 +109,7 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     "tracking.found_runs": {"FoundRun", "START_OF_ID", "WHOLE_ID", "fetch_results", "look_up_run", "search_arms"},
     "tracking.open_run": {"Run"},
     "tracking.opening": {"open_store", "read_store", "store_uri"},  # store_uri: for a line on the terminal
-    "tracking.project_run": {"describe_project_run", "project_run"},
+    "tracking.project_run": {"VARIABLE", "describe_project_run", "project_run"},
     "tracking.repeat_runs": {"log_measured_repeats", "log_repeat", "log_repeats", "repeat_tags"},
     "tracking.run_notes": {"COMMAND", "comparison_note"},  # the latter for a run's description
     "tracking.saved_views": {"find_views", "link_views", "save_views"},

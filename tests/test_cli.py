@@ -18,6 +18,7 @@ from hilum.cli import OF_SCRIPTS, SCRIPTED, VERBS, build_parser, main
 from hilum.completion import SHELLS
 from hilum.examples import EXAMPLES
 from hilum.exits import EXITS, FoundError
+from hilum.full_disk import ROOM
 from hilum.project import earlier_stages, names, stage_records
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -215,7 +216,7 @@ def test_a_missing_part_of_hilum_is_no_matter_of_the_environment(monkeypatch: py
 def test_a_full_disk_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     put_in_place(monkeypatch, OSError(28, "No space left on device", "a.csv"))
     assert main(["check"]) == 1
-    assert capsys.readouterr().err == "hilum check: [Errno 28] No space left on device: 'a.csv'\n"
+    assert capsys.readouterr().err == f"hilum check: [Errno 28] No space left on device: 'a.csv'; {ROOM}\n"
 
 
 def test_the_traceback_is_there_for_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,7 +106,7 @@ def test_a_stage_that_runs_again_opens_a_run_of_its_own_and_leaves_the_first_as_
     first = log_evaluation(store, workspace)
     known = store.client.get_run(first).data
     shutil.rmtree(workspace.arm("baseline", "evaluation"))  # as the stage does before it opens its run
-    with arm_run(store, workspace, "baseline", "evaluation", "hilum") as run:
+    with arm_run(store, workspace, "baseline", "evaluation", "hilum", {}) as run:
         fake.write_measured(workspace, "baseline", "evaluation", {"test/auroc_macro": 0.85, "test/mcc": None})
         log_results(run, workspace.arm("baseline", "evaluation"), "evaluation")
     assert run.id != first
@@ -137,7 +137,7 @@ def test_a_run_whose_stage_was_killed_is_closed_and_never_joined(workspace: Work
     fake.write_results(workspace, ["baseline"])
     dead = {**SETTINGS["tags"], "run_key": run_key(SETTINGS), "owner": replace(this_process(), started=1).record()}
     left = store.client.create_run(store.experiment, tags=dead).info.run_id
-    with arm_run(store, workspace, "baseline", "evaluation", "hilum") as run:
+    with arm_run(store, workspace, "baseline", "evaluation", "hilum", {}) as run:
         assert run.id != left
         assert store.client.get_run(left).info.status == "KILLED"
 
@@ -153,7 +153,7 @@ def test_a_run_whose_artifacts_are_in_another_project_is_not_joined(workspace: W
 
 
 def log_evaluation(store: Store, workspace: Workspace, name: str = "evaluation") -> str:
-    with arm_run(store, workspace, "baseline", name, "hilum") as run:
+    with arm_run(store, workspace, "baseline", name, "hilum", {}) as run:
         log_results(run, workspace.arm("baseline", name), name)
     return run.id
 

@@ -19,6 +19,7 @@ from hilum.addresses import mask
 from hilum.completion import SHELLS, PrintCompletion
 from hilum.examples import EXAMPLES
 from hilum.exits import DONE, EXITS, FOUND, INTERRUPTED, MISUSED, REFUSED, FoundError
+from hilum.full_disk import ROOM, is_full
 from hilum.loading import loading
 from hilum.progress import end_bar, escape_controls, lines_to, say
 
@@ -298,7 +299,9 @@ def _tell(refusal: ValueError | OSError) -> str:
 
         with suppress(ValueError):  # outside of a project
             return tell_absent(Path(refusal.filename)) or str(refusal)
-    return str(refusal)
+    told = str(refusal)
+    advised = any(remedy in told for remedy in ("free some", "make room"))
+    return f"{told}; {ROOM}" if is_full(refusal) and not advised else told
 
 
 def _keep_freed_memory() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dicom_forms import describe, write
+from failing_disk import FailingDisk
 from own_models import SIZE, write_facts
 from PIL import Image
 
@@ -17,9 +18,10 @@ from hilum.cli import main
 from hilum.data.quality.alike.copies import PROBLEMS
 from hilum.evaluation.outside.frozen import Grouping
 from hilum.explain import outputs
+from hilum.full_disk import ROOM
 from hilum.project.any_maps import name_truths
 from hilum.project.labelled_films import AskedFilms, read_data
-from hilum.results import read_json, read_table
+from hilum.results import folder_digest, read_json, read_table
 from hilum.stages import evaluate as stage
 from hilum.workspace import Workspace
 
@@ -99,6 +101,27 @@ def test_class_folders_are_measured_by_patient_and_drawn(project: Workspace, cap
     (project.root / "notes" / "mine.txt").write_text("keep")
     status, found = evaluate(capsys, *TWO, "--data", "films", "--out", "notes")
     assert status == 1 and "new folder" in found["refused"] and (project.root / "notes" / "mine.txt").read_text() == "keep"
+
+
+def test_a_disk_that_fails_leaves_the_evaluation_of_before(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    """Seven of its writes and renames fail in turn, as on a full disk; the last are those that put the folder in place."""
+    out = project.root / "there"
+    draw_classes(project.root / "films", {"dark": 60, "bright": 200}, films=8)
+    assert evaluate(capsys, *TWO, "--data", "films", "--out", "there")[0] == 0
+    before = folder_digest(out)
+    draw(project.root / "films" / "dark" / "pat99_1.png", 60)
+    with pytest.MonkeyPatch.context() as patch:
+        disk = FailingDisk(10**9, patch)
+        assert evaluate(capsys, *TWO, "--data", "films", "--out", "other")[0] == 0
+    begin = disk.steps.index("write")
+    for at in [*np.linspace(begin, len(disk.steps) - 2, 5).astype(int), len(disk.steps) - 1, len(disk.steps)]:
+        with pytest.MonkeyPatch.context() as patch:
+            FailingDisk(int(at), patch)
+            status, found = evaluate(capsys, *TWO, "--data", "films", "--out", "there")
+        assert status == 1 and found["refused"].endswith(ROOM), f"step {at} of {disk.steps}"
+        assert folder_digest(out) == before and not list(project.root.glob(".there*")), f"step {at} of {disk.steps}"
+    assert evaluate(capsys, *TWO, "--data", "films", "--out", "there")[0] == 0
+    assert read_json(out / "metrics.json") == read_json(project.root / "other" / "metrics.json")
 
 
 def test_the_answers_are_those_of_predict(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,12 +1,14 @@
 """A search in a process of its own, with a store and a study, whose trials cost next to nothing: what kills of it leave.
 
-    python tests/support/killed_search.py ROOT SECONDS_PER_EPOCH
+    python tests/support/killed_search.py ROOT SECONDS_PER_EPOCH [DIE_AT]
 
 The stage `tune` searches an arm in a project that has no films: what trains a trial is replaced by a formula, and writes down
-into ROOT/ran.txt that it began and that it ended.
+into ROOT/ran.txt that it began and that it ended. DIE_AT: it kills itself after a step of the parent run's end, `terminated` (the
+run has its status, not yet its last tags) or `ended` (the stage has ended, the process has not).
 """
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hilum.stages import tune
+from hilum.tracking import store
 from hilum.training.searching.pruning import Ask, Outcome, run_trial
 
 EPOCHS = 4
@@ -45,7 +48,27 @@ def prepare_formula(shared: Any) -> Callable[[Ask], Outcome]:
     return work
 
 
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def plant_death() -> None:
+    """Let this process die once the parent run has its status."""
+    end_run = store.end_run
+
+    def ended(client: Any, run_id: str, *more: Any) -> None:
+        end_run(client, run_id, *more)
+        if client.get_run(run_id).info.run_name == "tune-baseline":
+            die()
+
+    store.end_run = ended
+
+
 if __name__ == "__main__":
     os.chdir(sys.argv[1])
     tune.prepare_trials = prepare_formula
+    if "terminated" in sys.argv:
+        plant_death()
     tune.run("baseline")
+    if "ended" in sys.argv:
+        die()

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from tiny_fit import TRAIN, fit
 from tiny_task import log_loss, make_model, make_phase, make_settings
 
+from hilum import cli
 from hilum.models.classifier import model_sha256
 from hilum.settings.params import Tracking
 from hilum.settings.training import ConvexPhase
@@ -99,15 +101,25 @@ STAGES = {"train": train.run, "crossvalidate": crossvalidate.run, "pretrain": pr
 
 
 def run_stage(project: str, stage: str, arguments: list[str], die_at: str = "", step: int = -1) -> None:
-    """Run a stage in a project, storing the state of every epoch. die_at: also `upload`, of the results."""
+    """Run a stage in a project, storing the state of every epoch. die_at: also `upload`, of the results, and `ended`."""
     kept_state.INTERVAL = 0.0
     plant_death(die_at, step)
     if die_at == "upload":
         Run.log_folder = lambda *_: die()  # type: ignore[method-assign]
     with chdir(project):
         STAGES[stage](*arguments)
+    if die_at == "ended":
+        die()
 
 
 def open_new_store(folder: str) -> None:
     """Open the store of a project that has none."""
     open_store(Workspace(Path(folder), Path(folder)), Tracking(experiment="hilum", model="hilum"))
+
+
+def call_verb(project: str, words: list[str]) -> None:
+    """Call a verb as a person does; its exit status is the process's."""
+    with chdir(project):
+        status = cli.main(words)
+    sys.stdout.flush()
+    os._exit(status)

@@ -184,7 +184,7 @@ def test_a_server_that_dies_in_a_stage_costs_no_file_and_publish_brings_them(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     store = open_store(workspace, params.tracking)
-    with arm_run(store, workspace, "baseline", "evaluation", "hilum") as run:
+    with arm_run(store, workspace, "baseline", "evaluation", "hilum", {}) as run:
         assert [found.info.run_id for found in store.find({"role": "arm"})] == [run.id]
         server.die()
         run.log_metrics({"val/auroc_macro": 0.5})

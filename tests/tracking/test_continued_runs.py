@@ -1,6 +1,8 @@
 """A run whose process was interrupted is continued under its key: no second run, and no point of a curve twice."""
 
+import sqlite3
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -34,11 +36,47 @@ def test_an_interrupted_or_failed_run_is_continued_without_doubled_points(store:
         run.log_history(ROWS)
     ended = store.client.get_run(left)
     assert ended.info.status == "FINISHED" and ended.data.tags["new"] == "yes"
-    assert not {"unfinished", "owner"} & set(ended.data.tags)
+    assert "owner" not in ended.data.tags
     assert curve(store, left, "val/auroc_macro") == [(0, 0.5), (1, 0.75), (2, 0.8)]
     assert curve(store, left, "train/loss") == [(0, 0.1 + 0.2), (1, 1 / 3)]
+
+
+def test_a_finished_run_is_continued_until_a_later_stage_adds_to_it(store: Store) -> None:
+    """Its process was ended before DVC noted its results, so that the stage runs again."""
+    with store.start("baseline", TAGS, key="k1") as first:
+        first.log_history(ROWS)
     with store.start("baseline", TAGS, key="k1") as run:
-        assert run.id != left, "it had finished"
+        assert run.id == first.id
+        run.log_history(ROWS)
+    ended = store.client.get_run(first.id)
+    assert ended.info.status == "FINISHED" and ended.info.run_name == "baseline" and "owner" not in ended.data.tags
+    assert curve(store, first.id, "val/auroc_macro") == [(0, 0.5), (1, 0.75), (2, 0.8)]
+    with store.start("baseline", TAGS, key="k2") as run:
+        assert run.id != first.id
+    with store.resume(first.id, "evaluation"):
+        pass
+    with store.start("baseline", TAGS, key="k1") as run:
+        assert run.id != first.id, "its results were noted: this is another training"
+
+
+def test_a_finished_run_stays_below_its_own_run_of_mlflow_run(store: Store) -> None:
+    above, other = (store.client.create_run(store.experiment).info.run_id for _ in range(2))
+    with replace(store, parent=above).start("tune-baseline", TAGS, key="k1") as first:
+        pass
+    with replace(store, parent=other).start("tune-baseline", TAGS, key="k1") as run:
+        assert run.id == first.id
+    assert store.client.get_run(first.id).data.tags["mlflow.parentRunId"] == above
+    assert store.client.get_run(other).data.tags["reused_runs"] == first.id
+
+
+def test_a_finished_run_whose_artifacts_are_elsewhere_is_not_continued(store: Store, tmp_path: Path) -> None:
+    """A project that was copied without them."""
+    with store.start("baseline", TAGS, key="k1") as first:
+        pass
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("UPDATE runs SET artifact_uri = 'file:///elsewhere/artifacts' WHERE run_uuid = ?", (first.id,))
+    with store.start("baseline", TAGS, key="k1") as run:
+        assert run.id != first.id
 
 
 def test_the_run_of_a_killed_process_is_continued_and_that_of_a_living_one_is_not(store: Store) -> None:

@@ -1,9 +1,11 @@
 """How the store of a project is opened, with a real MLflow."""
 
 import os
+from pathlib import Path
 
 import pytest
-from empty_store import make_store
+from empty_store import forget_environment, make_store
+from postgres_server import postgres
 
 from hilum.settings.params import Tracking
 from hilum.tracking.opening import open_store, store_uri
@@ -94,3 +96,24 @@ def test_a_deleted_experiment_is_restored_with_its_runs_and_told(
     assert [run.info.run_id for run in again.find({"role": "arm"})] == [new.id, old.id]
     open_store(workspace, SETTINGS)
     assert "restored" not in capsys.readouterr().out
+
+
+def test_a_database_server_first_used_in_a_copy_keeps_artifacts_at_home(
+    tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow would put them where the process works: in the copy, which is deleted with them."""
+    forget_environment(monkeypatch)
+    home = tmp_path / "project"
+    copy = home / ".dvc/tmp/exps/standalone/tmpabcd1234"
+    copy.mkdir(parents=True)
+    (copy / "result.txt").write_text("found")
+    monkeypatch.chdir(copy)
+    with postgres() as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        store = open_store(Workspace(copy, home), tracking)
+        with store.start("baseline", {"role": "arm"}) as run:
+            run.log_file(copy / "result.txt", "training")
+        assert not (copy / "mlruns").exists()
+        assert store.client.get_experiment(store.experiment).artifact_location == (home / "mlruns/hilum").as_uri()
+        assert (home / "mlruns/hilum" / run.id / "artifacts/training/result.txt").read_text() == "found"
+        assert store.keeps(store.client.get_run(run.id))

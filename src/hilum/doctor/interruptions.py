@@ -22,8 +22,8 @@ def examine_interruptions(project: Project) -> Examined:
         found.facts.append(f"at work here: {', '.join(f'process {one.pid} ({one.command[:60]})' for one in working[:3])}")
     _examine_rwlock(project, working, found)
     _examine_hardlink(project, working, found)
-    _examine_copies(project, working, found)
-    _examine_orphans(project, found)
+    examine_copies(project, working, found)
+    examine_orphans(project, found)
     _examine_git(project, found)
     return found
 
@@ -71,7 +71,8 @@ def _examine_hardlink(project: Project, working: list[Process], found: Examined)
         )
 
 
-def _examine_copies(project: Project, working: list[Process], found: Examined) -> None:
+def examine_copies(project: Project, working: list[Process], found: Examined) -> None:
+    """Copies of the project in which no process works."""
     folder = project.workspace.home / ".dvc" / "tmp" / "exps"
     copies = [path for level in ("tmp*", "*/tmp*") for path in folder.glob(level) if path.is_dir()]
     used = {copy for copy in copies for one in project.processes if one.is_in(copy)}
@@ -84,7 +85,8 @@ def _examine_copies(project: Project, working: list[Process], found: Examined) -
         )
 
 
-def _examine_orphans(project: Project, found: Examined) -> None:
+def examine_orphans(project: Project, found: Examined) -> None:
+    """Stages at work whose dvc has ended."""
     for one in project.processes:
         started_here = one.is_in(project.workspace.home) and "DVC_STAGE" in one.variables and "src/hilum" in one.command
         if started_here and not is_below(one, "dvc", project.processes):

@@ -1,5 +1,6 @@
 """Stores: of runs, and of studies; what ended processes left in them."""
 
+import os
 import socket
 import sqlite3
 from functools import partial
@@ -13,6 +14,7 @@ from hilum.project.set_aside import set_aside
 from hilum.settings.params import Tracking
 from hilum.tracking.left_runs import OTHER_VERSION, LeftRun, database_of, end_runs, find_store_fault, list_running
 from hilum.tracking.opening import store_uri
+from hilum.tracking.project_run import VARIABLE
 from hilum.training.left_trials import fail_trials, find_left_trials, find_strange_locks
 
 
@@ -52,9 +54,7 @@ def examine_store(project: Project) -> Examined:
 
 
 def _examine_runs(project: Project, found: Examined) -> None:
-    tracking = project.params.tracking if project.params else Tracking(experiment="hilum", model="hilum")
-    running = list_running(project.workspace, tracking)
-    for run in running:
+    for run in list_running(project.workspace, _tracking_of(project)):
         if why := _why_left(run, project):
             found.add(
                 f"run {run.name} ({run.id[:8]}) is RUNNING in the tracking store, but {why}",
@@ -65,11 +65,24 @@ def _examine_runs(project: Project, found: Examined) -> None:
             found.facts.append(f"run {run.name} is RUNNING ({run.owner or 'its process is not known'})")
 
 
+def list_left(project: Project) -> list[LeftRun]:
+    """Runs in the project's own database that a `mlflow run` opened and no process works for: no later stage ends them."""
+    file = database_of(store_uri(project.workspace))
+    if file is None or not file.is_file():
+        return []
+    running = list_running(project.workspace, _tracking_of(project))
+    return [run for run in running if run.owner is None and _why_left(run, project)]
+
+
+def _tracking_of(project: Project) -> Tracking:
+    return project.params.tracking if project.params else Tracking(experiment="hilum", model="hilum")
+
+
 def _why_left(run: LeftRun, project: Project) -> str:
     """Why nobody works at a run any more; empty where somebody may."""
     if run.owner is not None:
         return f"{run.owner} has ended" if has_ended(run.owner) else ""
-    served = any(one.variables.get("MLFLOW_RUN_ID") == run.id for one in project.processes)
+    served = run.id == os.environ.get(VARIABLE) or any(one.variables.get(VARIABLE) == run.id for one in project.processes)
     if run.of_project and project.processes and not served and database_of(store_uri(project.workspace)) is not None:
         return "no process of this machine works for that `mlflow run`"
     return ""

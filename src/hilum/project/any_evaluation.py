@@ -1,6 +1,5 @@
 """Any classifier on any labelled films, outside the pipeline: predicted as `predict` does, measured, and drawn on one page."""
 
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -118,9 +117,21 @@ def evaluate_any(
             sections.append(add(folder / name, evaluated))
         page = render_any_evaluation(measured, facts, left_out, settings, asked, workspace.cache, sections)
         (folder / PAGE).write_text(page)
-        shutil.rmtree(out, ignore_errors=True)
-        folder.replace(out)
+        _put_in_place(folder, out)
     return {**facts, "metrics": measured.flat}
+
+
+def _put_in_place(made: Path, out: Path) -> None:
+    """Move a folder to `out`; an earlier one is there again if that fails."""
+    before = made.with_name(f"{made.name}.before")
+    if out.exists():
+        out.rename(before)
+    try:
+        made.rename(out)
+    except OSError:
+        if before.exists():
+            before.rename(out)
+        raise
 
 
 def check_out(out: Path) -> None:

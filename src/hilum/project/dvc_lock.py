@@ -63,7 +63,7 @@ def restore_lock(workspace: Workspace) -> str:
     The newest whole one is the copy that `keep_lock` made; without one, that of the last commit; without either, DVC writes anew.
     """
     source, text = find_whole_lock(workspace)
-    broken = set_aside(workspace.root / "dvc.lock", workspace.cache)
+    broken = set_aside(workspace.root / "dvc.lock", workspace.cache, stays=bool(source))  # without one all stages would run again
     if source:
         _write_whole(workspace.root / "dvc.lock", text.encode())
     return f"it is kept as {broken}; {f'{source} is in its place' if source else 'DVC writes a new one'}"

@@ -12,7 +12,7 @@ from hilum.pages.levels import read_setting
 from hilum.progress import bar, say
 from hilum.project.champion import crown
 from hilum.project.clone import is_fetched
-from hilum.results import base_tags, epoch_metrics, folder_digest, read_json, read_table, run_key
+from hilum.results import base_tags, digest, epoch_metrics, folder_digest, read_json, read_table, run_key
 from hilum.runs import MEASURED, fits, fold_metrics, log_history, log_measured, log_results, log_search, log_training
 from hilum.settings.meaning import spaces, trained_arm
 from hilum.settings.params import Params
@@ -62,8 +62,7 @@ def tell_places(workspace: Workspace, params: Params, page: str) -> None:
 
 def find_page(workspace: Workspace, store: Store, page: str) -> str:
     """Where to find the comparison when the workspace is gone: among the artifacts of its run."""
-    digest = folder_digest(workspace.comparison)
-    run = finished(store, {"role": "comparison", "digest.comparison": digest})[0]
+    run = finished(store, {"role": "comparison", "digest.comparison": folder_digest(workspace.comparison)})[0]
     folder = local_folder(run.info.artifact_uri)
     return str(folder / "comparison" / page) if folder else f"comparison/{page} in the artifacts of run {run.info.run_id}"
 
@@ -121,7 +120,8 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
     trials = read_table(folder / "trials.csv")
     if not len(trials):
         return 0
-    known = finished(store, {"role": "tune", "arm": arm, "digest.tuning": folder_digest(folder)})
+    key = folder_digest(folder)
+    known = finished(store, {"role": "tune", "arm": arm, "digest.tuning": key})
     if known:
         store.link(known[0].info.run_id)
         return 0
@@ -134,12 +134,12 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
         "metric": ", ".join(metrics),
     }
     history = read_table(folder / "trial_history.csv")
-    with store.start(f"tune-{arm}", tags) as parent:
+    with store.start(f"tune-{arm}", tags, key=key) as parent:
         log_search(parent, folder, params, arm)
         log_pictures(parent.log_folder, trials, searched, {metric: sign_of(metric) for metric in metrics})
         for row in trials.to_dict("records"):
             trial_tags = {**tags, "role": "trial", "mlflow.note.content": "", "state": row["state"]}
-            with store.start(f"trial-{row['number']:03d}", trial_tags, parent=parent.id) as trial:
+            with store.start(f"trial-{row['number']:03d}", trial_tags, parent.id, key) as trial:
                 trial.log_params({key: row[key] for key in searched})
                 trial.log_history(epoch_metrics(history[history["trial"] == row["number"]]))
                 trial.log_metrics({f"best/{key}": row[key] for key in trials.columns if key.startswith("val/")})
@@ -166,7 +166,7 @@ def publish_arm(store: Store, workspace: Workspace, params: Params, arm: str) ->
     if known:
         store.link(known[0].info.run_id)
         return 0
-    with store.start(arm, settings["tags"]) as opened:
+    with store.start(arm, settings["tags"], key=digest(digests)) as opened:
         opened.log_params(settings["params"])
         log_history(opened, workspace, arm)
         log_training(store, opened, workspace, arm, params.tracking.model)
@@ -179,18 +179,19 @@ def publish_crossvalidation(store: Store, workspace: Workspace, arm: str) -> int
     """The parent run of an arm's folds and a nested run per fold."""
     folder = workspace.arm(arm, "crossvalidation")
     settings = read_json(folder / "settings.json")
-    known = finished(store, {"role": "crossvalidation", "arm": arm, "digest.crossvalidation": folder_digest(folder)})
+    key = folder_digest(folder)
+    known = finished(store, {"role": "crossvalidation", "arm": arm, "digest.crossvalidation": key})
     if known:
         store.link(known[0].info.run_id)
         return 0
     history = read_table(folder / "history.csv")
     tags = settings["tags"]
-    with store.start(f"crossvalidate-{arm}", tags) as parent:
+    with store.start(f"crossvalidate-{arm}", tags, key=key) as parent:
         log_results(parent, folder, "crossvalidation")
         for row in read_table(folder / "folds.csv").to_dict("records"):
             fold = str(row["fold"])
             fold_tags = {**tags, "role": "fold", "fold": fold, "mlflow.note.content": ""}
-            with store.start(f"fold-{fold}", fold_tags, parent=parent.id) as run:
+            with store.start(f"fold-{fold}", fold_tags, parent.id, key) as run:
                 run.log_history(epoch_metrics(history[history["fold"].astype(str) == fold]))
                 run.log_metrics(fold_metrics({str(key): value for key, value in row.items()}))
     return 1
@@ -198,11 +199,12 @@ def publish_crossvalidation(store: Store, workspace: Workspace, arm: str) -> int
 
 def publish_comparison(store: Store, workspace: Workspace, params: Params, versions: dict[str, Any]) -> int:
     """The comparison run."""
-    digest = folder_digest(workspace.comparison)
-    known = finished(store, {"role": "comparison", "digest.comparison": digest})
+    key = folder_digest(workspace.comparison)
+    known = finished(store, {"role": "comparison", "digest.comparison": key})
     if known:
         store.link(known[0].info.run_id)
         return 0
-    with store.start("comparison", {**base_tags("comparison", versions), "reference": params.compare.reference}) as opened:
+    tags = {**base_tags("comparison", versions), "reference": params.compare.reference}
+    with store.start("comparison", tags, key=key) as opened:
         log_results(opened, workspace.comparison, "comparison")
     return 1

@@ -112,5 +112,8 @@ def _write(file: Path, record: StageRecord) -> None:
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(asdict(record)))
-        partial.replace(file)
+        try:
+            partial.write_text(json.dumps(asdict(record)))
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)

@@ -44,7 +44,7 @@ def run(arm: str) -> None:
     store = open_store(workspace, params.tracking)
     folder = workspace.arm(arm, "audit")
     shutil.rmtree(folder, ignore_errors=True)
-    with arm_run(store, workspace, arm, "audit", params.tracking.model) as opened:
+    with arm_run(store, workspace, arm, "audit", params.tracking.model, flatten(params.audit)) as opened:
         test = load_split(workspace.prepared, workspace.split, "test", classes)
         rows = np.sort(np.random.default_rng(params.audit.seed).permutation(len(test.table))[: settings.films])
         audited = test.take(rows)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hilum.data.fingerprints import fingerprint, hash_files
+from hilum.doctor.left_behind import tell_left
 from hilum.models.packaged_weights import hash_packaged
 from hilum.progress import bar, say, say_wrapped, tell_bytes, tell_seconds
 from hilum.project.dvc_lock import keep_lock
@@ -31,6 +32,7 @@ def run(dry_run: bool = False) -> dict[str, Any]:
         raise ValueError("params.yaml is not valid:\n" + "\n".join(f"  {fault}" for fault in faults))
     tell_random_search(params)
     tell_equal_repeats(params)
+    tell_left(workspace)
     if dry_run:
         return plan(params, workspace)
     keep_lock(workspace)

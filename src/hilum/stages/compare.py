@@ -55,9 +55,11 @@ from hilum.project.comparison_parts import (
 from hilum.records import Predictions
 from hilum.results import (
     base_tags,
+    digest,
     flatten,
     read_json,
     read_table,
+    run_key,
     write_json,
 )
 from hilum.runs import code_tags, log_results
@@ -99,7 +101,9 @@ def compare_arms_of_project(workspace: Workspace, params: Params, films: bool) -
     folder = workspace.comparison
     shutil.rmtree(folder, ignore_errors=True)
     tags = {**base_tags("comparison", versions), **code_tags(workspace), "reference": params.compare.reference}
-    with store.start("comparison", tags) as opened:
+    of = {name: run_key(read_json(workspace.arm(name, "training") / "settings.json")) for name in arms}
+    key = digest([of, flatten(params.compare)])
+    with store.start("comparison", tags, key=key, finished=False) as opened:
         write_comparison(folder, arms, params, workspace, versions, films)
         log_results(opened, folder, "comparison")
     with store.contact.while_answered():  # else `publish` names the champion

@@ -84,7 +84,7 @@ def evaluate_arm(arm: str, workspace: Workspace, params: Params) -> dict[str, An
     store = open_store(workspace, params.tracking)
     folder = workspace.arm(arm, "evaluation")
     shutil.rmtree(folder, ignore_errors=True)
-    with arm_run(store, workspace, arm, "evaluation", params.tracking.model) as opened:
+    with arm_run(store, workspace, arm, "evaluation", params.tracking.model, flatten(params.evaluate)) as opened:
         parts = {part: load_split(workspace.prepared, workspace.split, part, description["classes"]) for part in PARTS}
         by_part = predict_parts(training, parts)
         write_evaluation(folder, by_part, params.evaluate, params.evaluate.seed, description, workspace.split)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from hilum.doctor.left_behind import tell_left
 from hilum.masked_output import MaskedProgram
 from hilum.progress import say
 from hilum.project.clone import check_store_place, complete_history, fetched_from, is_fetched
@@ -61,6 +62,7 @@ def run_pipeline(workspace: Workspace, recipe: str, set: str, named: list[str]) 
         publish(workspace, params)
         print_headline(workspace, params)
         return
+    tell_left(workspace)  # without changes `check` does
     for change in [*changes, *(f"films of {source}: {root}" for source, root in roots.items())]:
         say(change)
     if not (workspace.root / ".git").exists():

@@ -86,7 +86,7 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
     store = open_store(workspace, params.tracking)
     folder = workspace.arm(arm, "explanations")
     shutil.rmtree(folder, ignore_errors=True)
-    with arm_run(store, workspace, arm, "explanations", params.tracking.model) as opened:
+    with arm_run(store, workspace, arm, "explanations", params.tracking.model, flatten(params.explain)) as opened:
         model = load_classifier(training / "model.keras")
         train = load_split(workspace.prepared, workspace.split, "train", classes)
         background = draw_background(train, background_films(settings), settings.seed)

@@ -76,7 +76,7 @@ def run(arm: str) -> None:
         raise ValueError(f"{arm} must be evaluated before its external test, but its evaluation is of another training or lost; "
                          "run `dvc repro`")  # fmt: skip
     store = open_store(workspace, params.tracking)
-    with arm_run(store, workspace, arm, "external", params.tracking.model) as opened:
+    with arm_run(store, workspace, arm, "external", params.tracking.model, flatten(params.external)) as opened:
         predict = predictor(load_classifier(training / "model.keras"))
         predictions = workspace.arm(arm, "evaluation") / "predictions.csv"
         frozen = Frozen(arm, described, predict, read_predictions(predictions, "test", tuple(described["classes"])))

@@ -1,5 +1,6 @@
 """Connecting to a tracking store within seconds: a server, a database on a network, or a file."""
 
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from hilum.addresses import PASSWORD, mask
+from hilum.full_disk import ROOM, is_full
 from hilum.packages import tell_missing
 from hilum.progress import say
 from hilum.tracking.contact import FIRST, PUBLISH, TIMEOUT, StoreAwayError, failures, patience, tell
@@ -43,10 +45,16 @@ def connect(uri: str, without: str = PUBLISH) -> Any:
             make_database(Path(plain.removeprefix("sqlite:///")))
         import mlflow
 
+        logging.getLogger("mlflow.store.db.utils").addFilter(_leave_to_caller)
         mlflow.set_tracking_uri(plain)
         client = mlflow.MlflowClient(plain)
         client.search_experiments(max_results=1)
     return client
+
+
+def _leave_to_caller(record: logging.LogRecord) -> bool:
+    """MLflow prints the traceback of a database's error that it also raises, and that hilum reports in a line."""
+    return not record.getMessage().startswith("SQLAlchemy database error")
 
 
 def _reach_registry(uri: str, without: str) -> None:
@@ -77,6 +85,10 @@ def first_contact(uri: str, variable: str = TRACKING, without: str = PUBLISH) ->
         known = f"; known are {tell_drivers(dialect)}" if dialect in DRIVERS else ""
         raise ValueError(f"{variable} is {address}: {told}{known}; or unset it: then {UNSET[variable]}") from None
     except failures() as error:
+        if is_full(error):
+            raise ValueError(f"{what} {address} cannot be opened: {ROOM}") from None
+        if "database is locked" in str(error):
+            raise ValueError(f"{what} {address} is in use by another process, which writes into it; try again later") from None
         if not is_remote(uri):
             raise ValueError(f"{what} must be readable, got {address}: {tell(error)}; repair it or move it away") from None
         raise StoreAwayError(

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hilum.addresses import mask
+from hilum.full_disk import ROOM, is_full
 from hilum.progress import say
 
 TIMEOUT, RETRIES = "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"  # respected where the user has set them
 FIRST = {TIMEOUT: "5", RETRIES: "1"}  # seconds, and number of retries: an unreachable store is reported within 15 s
 LATER = {TIMEOUT: "30", RETRIES: "5"}  # about a minute for a server that restarts; MLflow would wait for 20
+DRIVER = re.compile(r"^\(\w+(\.\w+)+\) ")  # class of a driver's error, which SQLAlchemy puts in front
 PUBLISH = "results are in files, and `hilum publish` adds later what the store lacks"
 READ = "or name a file results/arms/<arm>/training/model.keras, which needs no store"
 
@@ -24,11 +26,13 @@ class StoreAwayError(ValueError):
 
 @dataclass
 class Contact:
-    """Whether a store answers. address: as shown; goes_on: whether work continues when it stops; lost: why it has stopped."""
+    """Whether a store answers. address: as shown; goes_on: whether work continues when it stops; lost: why it has stopped;
+    full: whether the reason is a full disk."""
 
     address: str
     goes_on: bool
     lost: str = ""
+    full: bool = False
     told: bool = False
 
     @contextmanager
@@ -50,7 +54,7 @@ class Contact:
             reason = tell(error)
             if _is_refusal(error):
                 raise ValueError(f"{what}: the tracking store {self.address} refuses: {reason}") from None
-            self.lost = reason
+            self.lost, self.full = reason, is_full(error)
             raise self._away(what) from None
 
     @contextmanager
@@ -70,6 +74,8 @@ class Contact:
             self.told = True
 
     def _away(self, what: str) -> StoreAwayError:
+        if self.full:
+            return StoreAwayError(f"{what} must be written into the tracking store {self.address}, but {ROOM}")
         return StoreAwayError(
             f"{what} must be known, but the tracking store {self.address} does not answer: {self.lost}; try again when it answers"
         )
@@ -77,7 +83,7 @@ class Contact:
 
 def tell(error: BaseException) -> str:
     """The message of an error of MLflow, SQLAlchemy or a driver, in a line and without passwords."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    text = DRIVER.sub("", (str(error).strip() or type(error).__name__).splitlines()[0])
     cause = re.search(r"\(Caused by \w+\((.*?)\)+$", text)  # of a request: after the pool's name and the repeated address
     return mask(cause[1].strip("\"'") if cause else text)
 

@@ -7,9 +7,9 @@ from typing import Any
 from hilum.addresses import mask
 from hilum.progress import say
 from hilum.settings.params import Tracking
-from hilum.tracking.connection import connect, first_contact
+from hilum.tracking.connection import connect, first_contact, is_remote, is_server
 from hilum.tracking.contact import READ, Contact
-from hilum.tracking.moved_store import artifacts_beside
+from hilum.tracking.moved_store import FOLDER, artifacts_beside
 from hilum.tracking.store import Store
 from hilum.workspace import Workspace
 
@@ -35,7 +35,7 @@ def open_store(workspace: Workspace, tracking: Tracking, goes_on: bool = True) -
         known = _find_experiment(client, tracking)
         if known is None:
             name = _name_experiment(tracking)
-            known = client.get_experiment(client.create_experiment(name, artifact_location=_beside(uri, name)))
+            known = client.get_experiment(client.create_experiment(name, artifact_location=_place_of(uri, name, workspace.home)))
         if known.lifecycle_stage == "deleted":
             client.restore_experiment(known.experiment_id)
             say(f"the experiment {known.name} had been deleted; it is restored with its runs, and new ones are added")
@@ -84,8 +84,13 @@ def _name_experiment(tracking: Tracking) -> str:
     return os.environ.get("MLFLOW_EXPERIMENT_NAME") or tracking.experiment
 
 
-def _beside(uri: str, experiment: str) -> str | None:
-    """mlruns/ beside the store's database file; None leaves the location to the server."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    return (artifacts_beside(Path(uri.removeprefix("sqlite:///"))) / experiment).as_uri()
+def _place_of(uri: str, experiment: str, home: Path) -> str | None:
+    """Where an experiment keeps artifacts: in mlruns/ beside a database file, or at home where a database is on a network.
+
+    For the latter MLflow takes the working folder, which may be a copy for one run. None leaves the place to MLflow's server.
+    """
+    if uri.startswith("sqlite:///"):
+        return (artifacts_beside(Path(uri.removeprefix("sqlite:///"))) / experiment).as_uri()
+    if is_remote(uri) and not is_server(uri):
+        return (home.resolve() / FOLDER / experiment).as_uri()
+    return None

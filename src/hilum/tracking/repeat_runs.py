@@ -31,7 +31,8 @@ def log_repeats(store: Store, parent: Run, workspace: Workspace, arm: str) -> No
     tags = read_json(folder / "settings.json")["tags"]
     for row in read_table(folder / "repeats.csv").to_dict("records"):
         place = folder / REPEATS / str(row["repeat"])
-        with store.start(f"repeat-{row['repeat']}", repeat_tags(tags, row["repeat"], row["seed"]), parent.id) as run:
+        nested = repeat_tags(tags, row["repeat"], row["seed"])
+        with store.start(f"repeat-{row['repeat']}", nested, parent.id, key=parent.id) as run:  # that of a continued parent
             run.log_history(epoch_metrics(read_table(place / "history.csv")))
             log_repeat(run, place)
 

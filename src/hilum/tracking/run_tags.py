@@ -12,6 +12,7 @@ DIGESTS = {  # what code and files call it -> its tag; runs of earlier versions 
     "model_sha256": f"{PREFIX}model",
     "data_version": f"{PREFIX}data",
     "split_version": f"{PREFIX}split",
+    "unfinished": f"{PREFIX}inputs",  # formerly removed when the run finished
 }
 
 

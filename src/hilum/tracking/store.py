@@ -13,11 +13,11 @@ from hilum.tracking.contact import Contact, tell
 from hilum.tracking.moved_store import local_folder
 from hilum.tracking.open_run import Point, Run
 from hilum.tracking.run_notes import ENDED, ended_note
-from hilum.tracking.run_tags import NOTE, move_digests_last, questions, read_tag, stored
+from hilum.tracking.run_tags import DIGESTS, NOTE, move_digests_last, questions, read_tag, stored
 
 OWNER = "owner"  # tag of an open run: the process that writes into it
 ADDING = "adding"  # tag of a finished run while more is written into it: what
-UNFINISHED = "unfinished"  # tag of a run until it has finished: the key of all that it will hold, by which it is continued
+INPUTS = "unfinished"  # tag of a run until a later stage adds to it: the key of all that decides what it holds, to continue it by
 BROKEN_OFF = "broken_off."  # with what was being added: tag of a finished run whose addition is incomplete, and how it ended
 
 
@@ -31,13 +31,18 @@ class Store:
     contact: Contact
 
     @contextmanager
-    def start(self, name: str, tags: Mapping[str, Any], parent: str | None = None, key: str = "") -> Iterator[Run]:
+    def start(
+        self, name: str, tags: Mapping[str, Any], parent: str | None = None, key: str = "", finished: bool = True
+    ) -> Iterator[Run]:
         """Open a run; it ends FINISHED, KILLED if interrupted, or FAILED. Unfinished runs of ended processes are closed first.
 
         key: of all that decides what the run will hold. A run of that key that was interrupted or failed is continued, and so are
-        the runs below it, by their names.
+        the runs below it, by their names; also one that has finished, unless a later stage has added to it: the process was ended
+        before DVC noted its results. finished: whether such a run is continued at all.
         """
-        left = self._find_unfinished(name, parent, key) if key else None
+        own = {kind: str(tags[kind]) for kind in ("role", "arm") if kind in tags}
+        wanted = {"mlflow.parentRunId": parent} if parent else {INPUTS: key, **own}
+        left = self._find_earlier(name if parent else "", wanted, finished) if key else None
         if left is not None:
             with self._go_on(left, name, tags, parent) as run:
                 yield run
@@ -47,59 +52,73 @@ class Store:
         above = parent or self.parent
         all_tags = {"mlflow.source.name": "hilum", "mlflow.source.type": "PROJECT", OWNER: this_process().record(), **tags}
         if key and not parent:
-            all_tags[UNFINISHED] = key
+            all_tags[INPUTS] = key
         if above:
             all_tags["mlflow.parentRunId"] = above
         run_id = ""
         with self.contact.while_answered(), self.contact.asking(f"run {name}"):
             shown = {key: mask(str(value)) for key, value in stored(all_tags).items()}
             run_id = self.client.create_run(self.experiment, run_name=name, tags=shown).info.run_id
-        with self._until_end(run_id, keyed=UNFINISHED in all_tags):
+        with self._until_end(run_id):
             yield Run(self.client, run_id, self.contact)
 
-    def _find_unfinished(self, name: str, parent: str | None, key: str) -> Any:
+    def _find_earlier(self, name: str, wanted: Mapping[str, str], finished: bool) -> Any:
         """The newest run of that key, or below a parent the run of that name, unless a living process writes into it."""
-        wanted = {"mlflow.parentRunId": parent} if parent else {UNFINISHED: key}
         with self.contact.while_answered():
             for run in self.find(wanted):
                 owner = read_owner(run.data.tags.get(OWNER, ""))
-                named = not parent or run.info.run_name in {name, *(ended_name(name, status) for status in ENDED)}
-                if named and (run.info.status != "RUNNING" or (owner and has_ended(owner))):
+                named = not name or run.info.run_name in {name, *(ended_name(name, status) for status in ENDED)}
+                free = run.info.status != "RUNNING" or (owner and has_ended(owner))
+                if named and free and (run.info.status != "FINISHED" or (finished and self.keeps(run))):
                     return run
         return None
 
     @contextmanager
     def _go_on(self, left: Any, name: str, tags: Mapping[str, Any], parent: str | None) -> Iterator[Run]:
-        """Continue an unfinished run; points that its curves have are not written again."""
-        run_id, points = left.info.run_id, frozenset[Point]()
-        above = {"mlflow.parentRunId": parent or self.parent} if parent or self.parent else {}
+        """Continue an earlier run; points that its curves have are not written again. A finished one stays below its parent."""
+        run_id, points, over = left.info.run_id, frozenset[Point](), parent or self.parent
+        above = {"mlflow.parentRunId": over} if over and left.info.status != "FINISHED" else {}
+        if not parent and left.info.status == "FINISHED":
+            self.link(run_id)
         with self.contact.while_answered(), self.contact.asking(f"run {run_id}"):
             for tag, value in stored({OWNER: this_process().record(), **tags, **above, NOTE: ""}).items():
                 self.client.set_tag(run_id, tag, mask(str(value)))
             self.client.update_run(run_id, status="RUNNING", name=name)
-            histories = [self.client.get_metric_history(run_id, metric) for metric in left.data.metrics]
-            points = frozenset((point.key, point.step, point.value) for history in histories for point in history)
+            points = self._points_of(left)
             say(f"run {name} of {run_id[:8]} is continued")
         if parent is None:
             self.close_left(tags)
-        with self._until_end(run_id, keyed=not parent):
+        with self._until_end(run_id):
+            yield Run(self.client, run_id, self.contact, points)
+
+    def _points_of(self, run: Any) -> frozenset[Point]:
+        histories = [self.client.get_metric_history(run.info.run_id, metric) for metric in run.data.metrics]
+        return frozenset((point.key, point.step, point.value) for history in histories for point in history)
+
+    @contextmanager
+    def resume(self, run_id: str, adding: str, key: str = "") -> Iterator[Run]:
+        """Write more into a finished run. It stays FINISHED, also when that is interrupted, which a tag records.
+
+        adding: what is written, such as the name of a folder of results; key: of all that decides it, as of `start`.
+        """
+        points = frozenset[Point]()
+        with self.contact.while_answered(), self.contact.asking(f"run {run_id}"):
+            before = self.client.get_run(run_id)
+            self.client.set_tag(run_id, OWNER, this_process().record())
+            self.client.set_tag(run_id, ADDING, adding)
+            for tag in {INPUTS, DIGESTS[INPUTS]} & {*before.data.tags}:
+                self.client.delete_tag(run_id, tag)
+            if key:
+                self.client.set_tag(run_id, DIGESTS[INPUTS], key)
+            if f"{BROKEN_OFF}{adding}" in before.data.tags:
+                points = self._points_of(before)
+                say(f"run {before.info.run_name} of {run_id[:8]} is continued")
+            self.client.update_run(run_id, status="RUNNING")
+        with self._until_end(run_id, adding):
             yield Run(self.client, run_id, self.contact, points)
 
     @contextmanager
-    def resume(self, run_id: str, adding: str) -> Iterator[Run]:
-        """Write more into a finished run. It stays FINISHED, also when that is interrupted, which a tag records.
-
-        adding: what is written, such as the name of a folder of results.
-        """
-        with self.contact.while_answered(), self.contact.asking(f"run {run_id}"):
-            self.client.set_tag(run_id, OWNER, this_process().record())
-            self.client.set_tag(run_id, ADDING, adding)
-            self.client.update_run(run_id, status="RUNNING")
-        with self._until_end(run_id, adding):
-            yield Run(self.client, run_id, self.contact)
-
-    @contextmanager
-    def _until_end(self, run_id: str, adding: str = "", keyed: bool = False) -> Iterator[None]:
+    def _until_end(self, run_id: str, adding: str = "") -> Iterator[None]:
         status, reason = "FAILED", ""
         try:
             yield
@@ -115,8 +134,6 @@ class Store:
                 if status == "FINISHED":
                     move_digests_last(self.client, run_id)  # first: a run that is killed meanwhile is not taken for finished
                 end_run(self.client, run_id, status, adding, reason)
-                if keyed and status == "FINISHED":
-                    self.client.delete_tag(run_id, UNFINISHED)
                 self.client.delete_tag(run_id, OWNER)
 
     def close_left(self, tags: Mapping[str, Any]) -> None:
@@ -227,14 +244,16 @@ def end_run(client: Any, run_id: str, status: str, adding: str, reason: str = ""
 
     status: FINISHED, KILLED or FAILED, of the run or of what was added.
     """
+    run = client.get_run(run_id)
     if status != "FINISHED":
-        run = client.get_run(run_id)
         client.set_tag(run_id, NOTE, ended_note(status, reason, adding, run.data.tags.get(NOTE, "")))
         if not adding:
             client.update_run(run_id, name=ended_name(run.info.run_name, status))
     if adding:
         if status != "FINISHED":
             client.set_tag(run_id, f"{BROKEN_OFF}{adding}", status)
+        elif f"{BROKEN_OFF}{adding}" in run.data.tags:  # whole now
+            client.delete_tag(run_id, f"{BROKEN_OFF}{adding}")
         client.delete_tag(run_id, ADDING)
     client.set_terminated(run_id, "FINISHED" if adding else status)
 

@@ -1,0 +1,145 @@
+"""Each write, rename and flush of a writer fails in turn: what is read is of before or whole, and a second try is whole."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from failing_disk import FailingDisk
+
+from hilum.data import fingerprints
+from hilum.project import dvc_lock, stage_records
+from hilum.project.stage_records import StageRecord
+from hilum.results import folder_digest
+from hilum.training.learning.kept_state import State, read_state, write_state
+from hilum.training.sealed_folders import find_sealed, sealed_folder
+from hilum.workspace import Workspace
+
+HASH = "a" * 32
+STEPS = 40  # more than any of the writers has
+
+
+def lock(stages: int) -> str:
+    entry = "    cmd: python src/hilum {0}\n    outs:\n    - path: {0}\n      md5: " + HASH + "\n"
+    return "schema: '2.0'\nstages:\n" + "".join(f"  s{i}:\n" + entry.format(f"s{i}") for i in range(stages))
+
+
+@dataclass(frozen=True)
+class Writer:
+    """begin: what stands there before; write: what is tried; read: what a later run takes, of before or whole."""
+
+    begin: Callable[[Path], Any]
+    write: Callable[[Path], Any]
+    read: Callable[[Path], Any]
+    silent: bool = False  # whether it goes on without what it could not write
+
+
+def begin_lock(folder: Path) -> None:
+    (folder / "dvc.lock").write_text(lock(1))
+    dvc_lock.keep_lock(Workspace(folder, folder))
+    (folder / "dvc.lock").write_text(lock(2))
+
+
+def begin_cut_lock(folder: Path) -> None:
+    begin_lock(folder)
+    (folder / "dvc.lock").write_text(lock(2)[:40])
+
+
+def kept_lock(folder: Path) -> str:
+    text = (folder / ".hilum/dvc.lock").read_text()
+    assert text in (lock(1), lock(2))
+    return text
+
+
+def lock_in_place(folder: Path) -> str:
+    """Cut as it was, until it is whole: at no instant is there none, for which DVC would run every stage again."""
+    text = (folder / "dvc.lock").read_text()
+    assert text in (lock(2)[:40], lock(1))
+    return text
+
+
+def write_sealed(folder: Path) -> None:
+    with sealed_folder(folder / "1") as place:
+        (place / "a.txt").write_text("film " * 99)
+        np.save(place / "b.npy", np.arange(9))
+
+
+def read_sealed(folder: Path) -> str | None:
+    place = find_sealed(folder / "1", "made again")
+    return place and folder_digest(place)
+
+
+def read_record(folder: Path) -> Any:
+    return stage_records.read_record(Workspace(folder, folder), "train", "baseline")
+
+
+def write_record(folder: Path) -> None:
+    file = stage_records.record_file(Workspace(folder, folder), "train", "baseline")
+    stage_records._write(file, StageRecord(2.0, 3, 4, "now"))
+
+
+def write_training(folder: Path, epoch: int = 2) -> None:
+    state = State([np.ones((2, 3), np.float32)], 0.5, 0, [], {})
+    state.epoch = epoch
+    write_state(folder / "a.state", state, {"params": "1"})
+
+
+def names(folder: Path) -> set[str]:
+    """Files below a folder; of those set aside there is one for each try."""
+    files = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    return {file for file in files if "set_aside" not in file}
+
+
+WRITERS = {
+    "the copy of dvc.lock": Writer(begin_lock, lambda f: dvc_lock.keep_lock(Workspace(f, f)), kept_lock, silent=True),
+    "dvc.lock": Writer(begin_cut_lock, lambda f: dvc_lock.restore_lock(Workspace(f, f)), lock_in_place),
+    "a sealed folder": Writer(lambda f: None, write_sealed, read_sealed),
+    "the state of a training": Writer(
+        lambda f: write_training(f, 1),
+        write_training,
+        lambda f: read_state(f / "a.state").epoch,  # type: ignore[union-attr]
+    ),
+    "the record of a stage": Writer(lambda f: None, write_record, read_record, silent=True),
+    "the hashes of a root": Writer(
+        lambda f: None,
+        lambda f: fingerprints._keep(f / "hashes", {"a.png": [1, 2, 3, HASH]}),
+        lambda f: fingerprints._recall(f / "hashes"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_step_that_fails_leaves_what_was_or_the_whole(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer = WRITERS[name]
+    undisturbed = tmp_path / "undisturbed"
+    undisturbed.mkdir()
+    writer.begin(undisturbed)
+    before = writer.read(undisturbed)
+    writer.write(undisturbed)
+    whole = writer.read(undisturbed)
+    assert before != whole
+    for at in range(STEPS):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        writer.begin(folder)
+        faults = []
+        with pytest.MonkeyPatch.context() as patch:
+            disk = FailingDisk(at, patch)
+            try:
+                writer.write(folder)
+            except OSError as fault:
+                faults.append(str(fault))
+        if not disk.failed:
+            break
+        assert len(faults) == (not writer.silent), f"{name}: step {at} of {disk.steps} fails"
+        assert all(len(told.splitlines()) == 1 and "No space left on device" in told for told in faults)
+        assert writer.read(folder) in (before, whole), f"{name}: step {at} of {disk.steps} fails"
+        assert name == "a sealed folder" or names(folder) <= names(undisturbed), f"step {at} of {disk.steps} leaves files"
+        writer.write(folder)
+        assert writer.read(folder) == whole and names(folder) == names(undisturbed)
+    assert 2 <= at < STEPS, f"{name}: {disk.steps}"
+    print(f"{name}: {at} steps")
