@@ -115,6 +115,7 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     "tracking.saved_views": {"find_views", "link_views", "save_views"},
     "tracking.store": {"Store"},
     "tracking.stored_models": {"fetch_model", "find_model"},
+    "tracking.tensorboard": {"name_curves", "with_curves"},
     "tracking.ui_server": {"check_port", "serve"},
     "settings.params": {"Audit", "Compare", "Evaluate", "Params", "Tracking", "check_params", "find_arm", "read_params"},
     "settings.yaml_text": {"FLOAT", "INT", "Loader", "read_int", "read_yaml"},

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 from architecture import PACKAGE
+from empty_store import make_store
+from event_files import read_curves
 from tiny_task import make_model
 
 from hilum.data.prepared.examples import Examples, as_images
@@ -31,6 +33,7 @@ from hilum.training.learning.arms import read_logits, scale_logits
 from hilum.training.learning.convex import PENALTIES
 from hilum.training.learning.fit import Fitted
 from hilum.training.learning.imbalance import STRATEGIES
+from hilum.training.plan import decides, make_plan
 from hilum.training.searching.search import study_name
 from hilum.training.task import file_digest, logged_params, origins, params_of
 from hilum.workspace import Workspace
@@ -256,3 +259,37 @@ def test_a_solved_head_is_trained_and_told_with_its_path_and_the_penalty_that_wa
     assert summary.kept.startswith(kept)
     said = capsys.readouterr().out
     assert f"baseline: kept {kept}, val/log_loss" in said and "epoch" not in said, "it has none"
+
+
+def test_curves_for_tensorboard_are_the_history_and_decide_nothing(own_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On request: an event file per training, here of each repeat; what is trained and its identity stay as they are."""
+    make_store(own_copy.home)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{own_copy.home / 'mlflow.db'}")
+    short(own_copy, repeats=2)
+    before = make_plan("baseline")
+    values = yaml.safe_load(own_copy.params.read_text())
+    values["tracking"]["tensorboard"] = True
+    own_copy.params.write_text(yaml.safe_dump(values, sort_keys=False))
+    after = make_plan("baseline")
+    assert after.params.tracking.tensorboard and not before.params.tracking.tensorboard
+    assert decides(after) == decides(before)
+    train.run("baseline")
+    for number in ("1", "2"):
+        (place,) = (own_copy.root / ".hilum" / "tensorboard" / "baseline" / f"repeat-{number}").iterdir()
+        history = own_copy.arm("baseline", "training") / "repeats" / number / "history.csv"
+        assert read_curves(place) == curves_of(history)
+        with sqlite3.connect(own_copy.home / "mlflow.db") as store:
+            assert store.execute("SELECT name FROM runs WHERE run_uuid = ?", [place.name]).fetchall() == [(f"repeat-{number}",)]
+
+
+def curves_of(history: Path) -> dict[str, list[tuple[int, np.float32]]]:
+    """Of a history.csv, as event files hold them."""
+    table = pd.read_csv(history).set_index("step").drop(columns=["phase", "epoch"])
+    assert {"train/loss", "train/learning_rate", "val/log_loss"} <= set(table)
+    return {str(name): [(int(step), np.float32(value)) for step, value in table[name].items()] for name in table}
+
+
+def test_no_stage_of_dvc_reads_whether_curves_are_written() -> None:
+    stages = yaml.safe_load((PACKAGE.parents[1] / "dvc.yaml").read_text())["stages"]
+    read = {key for stage in stages.values() for key in stage.get("do", stage).get("params", []) if isinstance(key, str)}
+    assert "train" in read and not {key for key in read if key.startswith("tracking")}

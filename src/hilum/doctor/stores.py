@@ -52,7 +52,7 @@ def examine_store(project: Project) -> Examined:
 
 
 def _examine_runs(project: Project, found: Examined) -> None:
-    tracking = project.params.tracking if project.params else Tracking(experiment="hilum", model="hilum")
+    tracking = project.params.tracking if project.params else Tracking(experiment="hilum", model="hilum", tensorboard=False)
     running = list_running(project.workspace, tracking)
     for run in running:
         if why := _why_left(run, project):
