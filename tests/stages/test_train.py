@@ -13,12 +13,13 @@ import yaml
 from architecture import PACKAGE
 from empty_store import make_store
 from event_files import read_curves
+from hub_presets import write_preset
 from tiny_task import make_model
 
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.prepared.loading import load_split
 from hilum.evaluation.scoring import calibration
-from hilum.models.classifier import build_classifier, load_classifier
+from hilum.models.classifier import build_classifier, load_classifier, model_sha256
 from hilum.models.forward import predictor
 from hilum.models.initial_weights import save_backbone
 from hilum.pages.page_words import summarise_arm
@@ -280,6 +281,35 @@ def test_curves_for_tensorboard_are_the_history_and_decide_nothing(own_copy: Wor
         assert read_curves(place) == curves_of(history)
         with sqlite3.connect(own_copy.home / "mlflow.db") as store:
             assert store.execute("SELECT name FROM runs WHERE run_uuid = ?", [place.name]).fetchall() == [(f"repeat-{number}",)]
+
+
+def test_an_arm_on_a_preset_of_keras_hub_is_trained_and_no_result_holds_where_it_lies(
+    own_copy: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A DINOv2: the head, then its highest block, both on cached activations of what is below."""
+    make_store(own_copy.home)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{own_copy.home / 'mlflow.db'}")
+    folder = tmp_path / "of this machine" / "dino"
+    write_preset("dinov2", folder, patch=16)
+    values = yaml.safe_load(own_copy.params.read_text())
+    phase = {"unfreeze": "head", "epochs": 1, "learning_rate": 0.001, "decay": "none", "batch_norm": "auto"}
+    values["arms"]["baseline"] = {
+        **{"backbone": f"hub:{folder}", "weights": "preset", "head": {"dropout": 0.0, "weight_decay": 0.0}},
+        "phases": [phase, {**phase, "unfreeze": "block_2"}],
+    }
+    values["tune"]["trials"] = 0
+    own_copy.params.write_text(yaml.safe_dump(values, sort_keys=False))
+    check.run()
+    tune.run("baseline")
+    train.run("baseline")
+    settings = read_json(own_copy.arm("baseline", "training") / "settings.json")
+    assert (settings["params"]["backbone"], settings["params"]["weights"]) == ("hub:dino", "preset")
+    assert settings["cuts"] == ["pool", "block_1_add2"]
+    assert {name.rpartition("_")[0] for name in settings["trained"][1] if name.startswith("block")} == {"block_2"}
+    model = load_classifier(own_copy.arm("baseline", "training") / "model.keras")
+    assert model.name == "hub_dinov2" and model_sha256(model) == settings["model_sha256"]
+    written = [*own_copy.root.glob("results/**/*"), *own_copy.root.glob("mlruns/**/*"), own_copy.home / "mlflow.db"]
+    assert not [path for path in written if path.is_file() and b"of this machine" in path.read_bytes()]
 
 
 def curves_of(history: Path) -> dict[str, list[tuple[int, np.float32]]]:

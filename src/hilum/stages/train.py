@@ -179,7 +179,7 @@ def write_model(folder: Path, plan: Plan, number: int, trained: _Trained) -> Non
     save_classifier(model, folder / "model.keras")
     own: dict[str, Any] = {
         "arm": plan.arm,
-        "backbone": plan.settled.backbone,
+        "backbone": plan.logged["backbone"],
         "grey_bits": read_grey_bits(plan.workspace.prepared),
     }
     if len(plan.seeds) > 1:

@@ -5,7 +5,7 @@ from typing import Any
 from hilum.data.prepared.examples import Examples
 from hilum.data.prepared.loading import load_split
 from hilum.results import file_sha256, flatten, read_json
-from hilum.settings.meaning import is_absolute, lay_over, name_network, name_weights, spaces, train_of
+from hilum.settings.meaning import is_absolute, lay_over, name_backbone, name_network, name_weights, spaces, train_of
 from hilum.settings.params import Params
 from hilum.settings.sources import PLACE
 from hilum.settings.training import Arm
@@ -76,6 +76,7 @@ def logged_params(params: Params, arm: Arm, weights_sha256: str = "") -> dict[st
     sources = {name: params.acquire.sources[name].model_dump(exclude=PLACE) for name in params.prepare.sources}
     return {
         **flatten(arm.model_dump(exclude={"train"}, exclude_none=True)),
+        "backbone": name_backbone(arm.backbone),
         "weights": name_weights(arm.weights, weights_sha256),
         **flatten(sources, "source"),
         **flatten(
