@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -192,16 +193,18 @@ def model_weight(model: keras.Model, path: str) -> np.ndarray:
     return next(weight.numpy() for weight in model.weights if weight.path == path)
 
 
-def test_the_hash_of_a_preset_is_of_its_network_and_weights(preset: Preset) -> None:
-    before = hash_preset(preset.backbone)
-    file = preset.folder / "image_converter.json"
-    file.write_text(json.dumps({"config": {"scale": 0.5, "offset": [-1.0, -2.0, -3.0]}}))
-    try:
-        assert hash_preset(preset.backbone) != before
-        assert find_backbone(preset.backbone).scaling == (0.5, (-1.0, -2.0, -3.0)), "the preset's own"
-    finally:
-        file.unlink()
+def test_the_scaling_that_keras_hub_wrote_with_a_preset_is_inside_the_graph_and_in_the_hash(
+    preset: Preset, tmp_path: Path
+) -> None:
+    shutil.copytree(preset.folder, tmp_path / "scaled")
+    kind = keras_hub.layers.DINOV2ImageConverter if preset.kind == "dinov2" else keras_hub.layers.ResNetImageConverter
+    kind(image_size=(SIDE, SIDE), scale=[0.01, 0.02, 0.03], offset=[-1.0, -2.0, -3.0]).save_to_preset(str(tmp_path / "scaled"))
+    scaled = f"hub:{tmp_path / 'scaled'}"
+    assert hash_preset(scaled) != hash_preset(preset.backbone) == hash_preset(preset.backbone)
     assert find_backbone(preset.backbone).scaling == IMAGENET
+    films = draw_films(2, SIDE)
+    prefix, _ = cut(build(scaled), "scale")
+    np.testing.assert_allclose(prefix(films).numpy(), films * [0.01, 0.02, 0.03] - [1.0, 2.0, 3.0], atol=1e-4)
 
 
 def test_another_process_builds_the_same(elsewhere: "subprocess.Popen[str]", folders: dict[str, Path]) -> None:
