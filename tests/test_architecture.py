@@ -72,6 +72,7 @@ HOMES = {
     "altair": {"pages"},
     "vl_convert": {"pages"},
     "tensorflow": {"models", "training", "explain", "audit", "tracking"},
+    "keras_hub": {"models"},
     "keras": {"models", "training", "explain", "audit", "tracking"},
 }
 NOT_IN_TRAINING = (  # what no edit of may train a model anew
@@ -96,6 +97,7 @@ ONLY_HERE = {  # what one file does for the whole house, by the words that would
     "rcParams.update(": "pictures.py",
     "b64encode": "pages/templates.py",
     "Environment(": "pages/templates.py",
+    "import keras_hub": "models/hub.py",
     "import RapidOCR": "data/burned_in/ocr.py",
 }
 FROM_EXEMPT = {  # all that other files take from exempt ones that do more than check values: none of it is written into an output
@@ -115,12 +117,13 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     "tracking.saved_views": {"find_views", "link_views", "save_views"},
     "tracking.store": {"Store"},
     "tracking.stored_models": {"fetch_model", "find_model"},
+    "tracking.tensorboard": {"name_curves", "with_curves"},
     "tracking.ui_server": {"check_port", "serve"},
     "settings.params": {"Audit", "Compare", "Evaluate", "Params", "Tracking", "check_params", "find_arm", "read_params"},
     "settings.yaml_text": {"FLOAT", "INT", "Loader", "read_int", "read_yaml"},
     "settings.roots": {"FILE", "VARIABLE", "check_roots", "read_external_roots", "read_roots"},
     "progress": {"bar", "lines_to", "say", "say_wrapped", "steps", "tell_bytes", "tell_seconds", "tell_time_left"},
-    "workspace": {"Workspace", "find_workspace"},
+    "workspace": {"Workspace", "find_workspace", "home"},
 }
 OUTSIDE = {  # imported by a stage for what it does outside of the graph
     "evaluate": ("project", "`evaluate --model` measures any model on any films, which no stage does"),
@@ -299,6 +302,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "serving/test_export.py": ("loading.py", "serving/engines.py", "stages/export.py"),
     "serving/test_folder.py": (*("serving/predictions.py", "serving/folder_panels.py", "stages/predict.py"),),
     "models/test_backbones.py": ("models/body.py",),
+    "models/test_hub.py": ("models/dinov2.py",),
     "stages/test_compare.py": ("project/comparison_files.py",),
     "stages/test_check.py": ("project/faults.py",),
     "stages/test_experiment.py": ("project/overrides.py",),

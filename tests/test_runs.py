@@ -42,7 +42,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 @pytest.fixture
 def store(workspace: Workspace) -> Store:
-    return open_store(workspace, Tracking(experiment="hilum", model="hilum"))
+    return open_store(workspace, Tracking(experiment="hilum", model="hilum", tensorboard=False))
 
 
 def open_arm(store: Store, settings: dict[str, Any], **tags: str) -> str:
@@ -267,7 +267,7 @@ def test_a_run_that_was_used_again_is_noted_in_the_project_run(
     first = log_evaluation(store, workspace)
     project = store.client.create_run(store.experiment).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", project)
-    again = open_store(workspace, Tracking(experiment="hilum", model="hilum"))
+    again = open_store(workspace, Tracking(experiment="hilum", model="hilum", tensorboard=False))
     assert log_evaluation(again, workspace, "explanations") == first
     assert store.client.get_run(project).data.tags["reused_runs"] == first
 

@@ -51,6 +51,11 @@ class Workspace:
         return self.home / ".hilum"
 
     @property
+    def curves(self) -> Path:
+        """Event files for TensorBoard: a folder per training in that of its arm."""
+        return self.cache / "tensorboard"
+
+    @property
     def hashes(self) -> Path:
         return self.cache / "hashes"
 

@@ -65,7 +65,7 @@ def project(tmp_path: Path, make_project: Callable[..., Workspace], monkeypatch:
     make_store(workspace.home)
     monkeypatch.chdir(workspace.root)
     monkeypatch.setattr(any_runs, "load_bundle", lambda cache: "")  # the charts are drawn in test_film_room
-    store = open_store(workspace, Tracking(experiment="last year", model="hilum"))
+    store = open_store(workspace, Tracking(experiment="last year", model="hilum", tensorboard=False))
     for name, skill in (("stored", 0.6), ("unfinished", 0.0)):
         with store.start(name, {"role": "arm", "arm": name}) as run:
             if skill:
@@ -77,7 +77,7 @@ def project(tmp_path: Path, make_project: Callable[..., Workspace], monkeypatch:
 @pytest.fixture
 def odd_runs(project: Workspace) -> None:
     """Runs as a stranger's store has them: crashed, still open, deleted, and two of one name."""
-    client = open_store(project, Tracking(experiment="last year", model="hilum")).client
+    client = open_store(project, Tracking(experiment="last year", model="hilum", tensorboard=False)).client
     experiment = client.get_experiment_by_name("last year").experiment_id
     for name, status in (("crashed", "FAILED"), ("open", ""), ("trash", "FINISHED"), ("twin", "FINISHED"), ("twin", "FINISHED")):
         run = client.create_run(experiment, tags={"role": "arm"}, run_name=name)
@@ -88,7 +88,7 @@ def odd_runs(project: Workspace) -> None:
 
 
 def run_id(workspace: Workspace, name: str) -> str:
-    store = open_store(workspace, Tracking(experiment="last year", model="hilum"))
+    store = open_store(workspace, Tracking(experiment="last year", model="hilum", tensorboard=False))
     return str(store.find({"arm": name})[0].info.run_id)
 
 
@@ -131,7 +131,7 @@ def test_a_run_is_found_by_the_start_of_its_id_or_its_name(project: Workspace, t
 
 def test_a_deleted_run_hides_no_living_one_of_its_name(project: Workspace, tmp_path: Path) -> None:
     folder = write_run(tmp_path / "mine", 0.9)
-    client = open_store(project, Tracking(experiment="last year", model="hilum")).client
+    client = open_store(project, Tracking(experiment="last year", model="hilum", tensorboard=False)).client
     experiment = client.get_experiment_by_name("last year").experiment_id
     client.delete_run(client.create_run(experiment, tags={"role": "arm"}, run_name="stored").info.run_id)
     chosen, _ = choose_runs([str(folder), "stored"], "", project, tmp_path / "fetched")
@@ -139,7 +139,7 @@ def test_a_deleted_run_hides_no_living_one_of_its_name(project: Workspace, tmp_p
 
 
 def test_how_many_runs_have_a_name_is_told_as_far_as_they_were_counted(project: Workspace, tmp_path: Path) -> None:
-    client = open_store(project, Tracking(experiment="last year", model="hilum")).client
+    client = open_store(project, Tracking(experiment="last year", model="hilum", tensorboard=False)).client
     experiment = client.get_experiment_by_name("last year").experiment_id
     for _ in range(6):
         client.create_run(experiment, tags={"role": "arm"}, run_name="often")
@@ -199,7 +199,7 @@ def test_runs_of_a_server_are_fetched(project: Workspace, tmp_path: Path, monkey
     server.begin()
     try:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-        store = open_store(project, Tracking(experiment="of the hospital", model="hilum"))
+        store = open_store(project, Tracking(experiment="of the hospital", model="hilum", tensorboard=False))
         with store.start("far", {"role": "arm", "arm": "far"}) as run:
             run.log_folder(write_run(tmp_path / "far", 0.6, explained=True), "")
         folder = write_run(tmp_path / "mine", 0.9)

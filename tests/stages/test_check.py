@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from stepping import shrink_arms, take_steps
 
 from hilum import progress
 from hilum.models.backbones import BACKBONES
+from hilum.packages import tell_missing
 from hilum.project.faults import find_faults
 from hilum.results import read_json
 from hilum.settings.params import check_params
@@ -235,6 +237,65 @@ def test_the_facts_are_what_later_stages_watch(tmp_path: Path, make_project: Mak
     assert after["sources"]["mine"] != facts["sources"]["mine"]
     assert after["sources"]["phantom"] == facts["sources"]["phantom"]
     assert after["pretrain"] == facts["pretrain"]
+
+
+DINO = {"class_name": "DINOV2Backbone", "config": {"patch_size": 14, "num_layers": 2, "hidden_dim": 8, "num_heads": 2}}
+
+
+@pytest.mark.parametrize(
+    ("arm", "size", "unfreeze", "told"),
+    [
+        ({"weights": "preset"}, 98, "block_2", None),
+        ({"weights": "none"}, 112, 4, None),
+        ({"weights": "preset"}, 96, "head", "prepare.size must be a multiple of 14, the patches of arms.baseline.backbone hub:"),
+        (
+            {"weights": "preset"},
+            98,
+            "block_3",
+            "arms.baseline.phases.0.unfreeze must be head, all, 1 to 4 or one of stem, block_1, ",
+        ),
+        ({"weights": "imagenet"}, 98, "head", "arms.baseline.weights must be preset, none or a file for hub:"),
+        ({"weights": "pretrained"}, 98, "head", "arms.baseline.weights must be preset, none or a file for hub:"),
+        ({"weights": "preset", "options": {"alpha": 0.5}}, 98, "head", "arms.baseline.backbone: options of hub:"),
+        ({"weights": "preset", "backbone": "vgg16"}, 98, "head", "arms.baseline.weights preset are those of a backbone hub:"),
+        ({"weights": "preset", "backbone": "hub:./gone"}, 98, "head", "arms.baseline.backbone: a preset must be a name of"),
+    ],
+)
+def test_an_arm_on_a_preset_of_keras_hub_is_checked_by_its_configuration(
+    arm: dict[str, Any], size: int, unfreeze: str | int, told: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(DINO))
+    values = take_steps(yaml.safe_load((ROOT / "params.yaml").read_text()))
+    values["arms"]["baseline"] |= {"backbone": f"hub:{tmp_path}", "options": None, **arm}
+    values["prepare"]["size"] = values["pretrain"]["size"] = size
+    values["arms"]["baseline"]["phases"][0]["unfreeze"] = unfreeze
+    faults = find_faults(check_params(values))
+    assert [fault[: len(told)] for fault in faults] == [told] if told else faults == []
+
+
+def test_without_keras_hub_an_arm_on_a_preset_is_refused_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    (told,) = faults_of(arms__baseline__backbone="hub:dinov2_small", arms__baseline__weights="preset")
+    assert told == f"arms.baseline.backbone: {tell_missing('keras_hub')}" and "hilum's extra hub;" in told
+
+
+def test_the_files_of_a_preset_are_a_fact_whatever_the_weights_are(
+    tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its configuration says what the network is, so random weights are those of another network too."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dino").mkdir()
+    (tmp_path / "dino" / "config.json").write_text(json.dumps(DINO))
+    (tmp_path / "dino" / "model.weights.h5").write_text("weights")
+    told = []
+    for weights, content in (("none", "weights"), ("preset", "weights"), ("preset", "weights"), ("none", "others")):
+        (tmp_path / "dino" / "model.weights.h5").write_text(content)
+        arm = {"arms__baseline__backbone": "hub:dino", "arms__baseline__weights": weights, "arms__baseline__options": None}
+        workspace = make_project(tmp_path, prepare__size=56, **arm)
+        check.run()
+        told.append(read_json(workspace.facts)["weights"]["baseline"])
+    assert told[1] == told[2] and len(set(told)) == 3
+    assert [text.partition(" ")[0] for text in told] == ["none", "preset", "preset", "none"]
 
 
 LITE0 = BACKBONES["efficientnet_lite0"].imagenet

@@ -11,12 +11,15 @@ import pandas as pd
 import pytest
 import yaml
 from architecture import PACKAGE
+from empty_store import make_store
+from event_files import read_curves
+from hub_presets import write_preset
 from tiny_task import make_model
 
 from hilum.data.prepared.examples import Examples, as_images
 from hilum.data.prepared.loading import load_split
 from hilum.evaluation.scoring import calibration
-from hilum.models.classifier import build_classifier, load_classifier
+from hilum.models.classifier import build_classifier, load_classifier, model_sha256
 from hilum.models.forward import predictor
 from hilum.models.initial_weights import save_backbone
 from hilum.pages.page_words import summarise_arm
@@ -31,6 +34,7 @@ from hilum.training.learning.arms import read_logits, scale_logits
 from hilum.training.learning.convex import PENALTIES
 from hilum.training.learning.fit import Fitted
 from hilum.training.learning.imbalance import STRATEGIES
+from hilum.training.plan import decides, make_plan
 from hilum.training.searching.search import study_name
 from hilum.training.task import file_digest, logged_params, origins, params_of
 from hilum.workspace import Workspace
@@ -256,3 +260,66 @@ def test_a_solved_head_is_trained_and_told_with_its_path_and_the_penalty_that_wa
     assert summary.kept.startswith(kept)
     said = capsys.readouterr().out
     assert f"baseline: kept {kept}, val/log_loss" in said and "epoch" not in said, "it has none"
+
+
+def test_curves_for_tensorboard_are_the_history_and_decide_nothing(own_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On request: an event file per training, here of each repeat; what is trained and its identity stay as they are."""
+    make_store(own_copy.home)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{own_copy.home / 'mlflow.db'}")
+    short(own_copy, repeats=2)
+    before = make_plan("baseline")
+    values = yaml.safe_load(own_copy.params.read_text())
+    values["tracking"]["tensorboard"] = True
+    own_copy.params.write_text(yaml.safe_dump(values, sort_keys=False))
+    after = make_plan("baseline")
+    assert after.params.tracking.tensorboard and not before.params.tracking.tensorboard
+    assert decides(after) == decides(before)
+    train.run("baseline")
+    for number in ("1", "2"):
+        (place,) = (own_copy.root / ".hilum" / "tensorboard" / "baseline" / f"repeat-{number}").iterdir()
+        history = own_copy.arm("baseline", "training") / "repeats" / number / "history.csv"
+        assert read_curves(place) == curves_of(history)
+        with sqlite3.connect(own_copy.home / "mlflow.db") as store:
+            assert store.execute("SELECT name FROM runs WHERE run_uuid = ?", [place.name]).fetchall() == [(f"repeat-{number}",)]
+
+
+def test_an_arm_on_a_preset_of_keras_hub_is_trained_and_no_result_holds_where_it_lies(
+    own_copy: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A DINOv2: the head, then its highest block, both on cached activations of what is below."""
+    make_store(own_copy.home)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{own_copy.home / 'mlflow.db'}")
+    folder = tmp_path / "of this machine" / "dino"
+    write_preset("dinov2", folder, patch=16)
+    values = yaml.safe_load(own_copy.params.read_text())
+    phase = {"unfreeze": "head", "epochs": 1, "learning_rate": 0.001, "decay": "none", "batch_norm": "auto"}
+    values["arms"]["baseline"] = {
+        **{"backbone": f"hub:{folder}", "weights": "preset", "head": {"dropout": 0.0, "weight_decay": 0.0}},
+        "phases": [phase, {**phase, "unfreeze": "block_2"}],
+    }
+    values["tune"]["trials"] = 0
+    own_copy.params.write_text(yaml.safe_dump(values, sort_keys=False))
+    check.run()
+    tune.run("baseline")
+    train.run("baseline")
+    settings = read_json(own_copy.arm("baseline", "training") / "settings.json")
+    assert (settings["params"]["backbone"], settings["params"]["weights"]) == ("hub:dino", "preset")
+    assert settings["cuts"] == ["pool", "block_1_add2"]
+    assert {name.rpartition("_")[0] for name in settings["trained"][1] if name.startswith("block")} == {"block_2"}
+    model = load_classifier(own_copy.arm("baseline", "training") / "model.keras")
+    assert model.name == "hub_dinov2" and model_sha256(model) == settings["model_sha256"]
+    written = [*own_copy.root.glob("results/**/*"), *own_copy.root.glob("mlruns/**/*"), own_copy.home / "mlflow.db"]
+    assert not [path for path in written if path.is_file() and b"of this machine" in path.read_bytes()]
+
+
+def curves_of(history: Path) -> dict[str, list[tuple[int, np.float32]]]:
+    """Of a history.csv, as event files hold them."""
+    table = pd.read_csv(history).set_index("step").drop(columns=["phase", "epoch"])
+    assert {"train/loss", "train/learning_rate", "val/log_loss"} <= set(table)
+    return {str(name): [(int(step), np.float32(value)) for step, value in table[name].items()] for name in table}
+
+
+def test_no_stage_of_dvc_reads_whether_curves_are_written() -> None:
+    stages = yaml.safe_load((PACKAGE.parents[1] / "dvc.yaml").read_text())["stages"]
+    read = {key for stage in stages.values() for key in stage.get("do", stage).get("params", []) if isinstance(key, str)}
+    assert "train" in read and not {key for key in read if key.startswith("tracking")}

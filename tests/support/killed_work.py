@@ -114,7 +114,7 @@ def run_stage(project: str, stage: str, arguments: list[str], die_at: str = "", 
 
 def open_new_store(folder: str) -> None:
     """Open the store of a project that has none."""
-    open_store(Workspace(Path(folder), Path(folder)), Tracking(experiment="hilum", model="hilum"))
+    open_store(Workspace(Path(folder), Path(folder)), Tracking(experiment="hilum", model="hilum", tensorboard=False))
 
 
 def call_verb(project: str, words: list[str]) -> None:

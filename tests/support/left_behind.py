@@ -18,7 +18,7 @@ from hilum.training.searching.studies import open_study
 from hilum.workspace import find_workspace
 
 workspace = find_workspace(Path.cwd())
-store = open_store(workspace, Tracking(experiment="hilum", model="hilum"))
+store = open_store(workspace, Tracking(experiment="hilum", model="hilum", tensorboard=False))
 store.client.create_run(store.experiment, run_name="mlflow-run", tags={"mlflow.project.entryPoint": "main"})
 with store.start("baseline", {"role": "arm", "arm": "baseline"}):
     with open_study("baseline-1", workspace.cache / "studies.db", 1, print, {"code": "1"}, print) as study:

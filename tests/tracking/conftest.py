@@ -16,7 +16,7 @@ from hilum.workspace import Workspace
 
 @pytest.fixture
 def tracking() -> Tracking:
-    return Tracking(experiment="hilum", model="hilum")
+    return Tracking(experiment="hilum", model="hilum", tensorboard=False)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def either(request: pytest.FixtureRequest, workspace: Workspace, monkeypatch: py
     """A store in a file, and one behind a server; with an experiment and a registered model of the test's own name."""
     if request.param == "server":
         monkeypatch.setenv("MLFLOW_TRACKING_URI", request.getfixturevalue("server").uri)
-    return open_store(workspace, Tracking(experiment=workspace.root.name, model=workspace.root.name))
+    return open_store(workspace, Tracking(experiment=workspace.root.name, model=workspace.root.name, tensorboard=False))
 
 
 @pytest.fixture

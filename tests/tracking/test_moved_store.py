@@ -21,7 +21,7 @@ from hilum.tracking.store import Store
 from hilum.tracking.stored_models import fetch_model
 from hilum.workspace import Workspace
 
-SETTINGS = Tracking(experiment="hilum", model="hilum")
+SETTINGS = Tracking(experiment="hilum", model="hilum", tensorboard=False)
 
 TRAIN = """
 import sys
@@ -30,7 +30,8 @@ from hilum.settings.params import Tracking
 from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace
 home = Path(sys.argv[1])
-with open_store(Workspace(home, home), Tracking(experiment="hilum", model="hilum")).start("baseline", {"role": "arm"}) as run:
+settings = Tracking(experiment="hilum", model="hilum", tensorboard=False)
+with open_store(Workspace(home, home), settings).start("baseline", {"role": "arm"}) as run:
     run.log_dict({"a": 1}, "training/old.json")
 """  # in a process of its own: MLflow keeps in mind where a run's artifacts are
 

@@ -12,7 +12,7 @@ from hilum.tracking.opening import open_store, store_uri
 from hilum.tracking.store import Store
 from hilum.workspace import Workspace
 
-SETTINGS = Tracking(experiment="hilum", model="hilum")
+SETTINGS = Tracking(experiment="hilum", model="hilum", tensorboard=False)
 
 
 def test_the_store_is_mlflows_own_default_at_home(workspace: Workspace) -> None:

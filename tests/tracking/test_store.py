@@ -17,7 +17,7 @@ from hilum.tracking.opening import open_store
 from hilum.tracking.store import Store
 from hilum.workspace import Workspace
 
-SETTINGS = Tracking(experiment="hilum", model="hilum")
+SETTINGS = Tracking(experiment="hilum", model="hilum", tensorboard=False)
 
 
 def test_a_run_says_its_name_and_tags(store: Store) -> None:
@@ -160,7 +160,8 @@ from hilum.ownership import read_owner, this_process
 from hilum.settings.params import Tracking
 from hilum.tracking.opening import open_store
 from hilum.workspace import Workspace
-store = open_store(Workspace(Path(sys.argv[1]), Path(sys.argv[1])), Tracking(experiment="hilum", model="hilum"))
+here = Path(sys.argv[1])
+store = open_store(Workspace(here, here), Tracking(experiment="hilum", model="hilum", tensorboard=False))
 with store.start("tune-baseline", {"role": "tune", "arm": "baseline"}) as parent:
     with store.start("trial-000", {"role": "trial", "arm": "baseline"}, parent=parent.id) as trial:
         with store.start("baseline", {"role": "arm", "arm": "baseline"}) as train:

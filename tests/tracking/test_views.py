@@ -38,7 +38,7 @@ def store(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with pytest.MonkeyPatch.context() as patch:
         forget_environment(patch)
         patch.setenv("MLFLOW_TRACKING_URI", server.uri)
-        made = open_store(Workspace(folder, folder), Tracking(experiment="hilum", model="hilum"))
+        made = open_store(Workspace(folder, folder), Tracking(experiment="hilum", model="hilum", tensorboard=False))
         above = made.client.create_run(made.experiment, run_name="swan").info.run_id  # as `mlflow run` opens one
         for arm, rate in (("baseline", 0.001), ("finetuned", 0.01)):
             tags = {"arm": arm, "metric": "log_loss", "selected_by": "val/log_loss", "audit": "honest", "data": "phantom 1234"}

@@ -82,6 +82,7 @@ NOT_OF_STUDIES = {"data/splits.py": "draws parts and folds, which the keys hold 
 PACKAGES = {"PIL": "pillow", "imblearn": "imbalanced-learn", "sklearn": "scikit-learn"}
 OTHERS = {  # libraries that these files import and no list has -> why
     "h5py": "names the layer that a file of weights does not fit; Keras reads the file",
+    "keras_hub": "its version is in the hash of a preset, which the keys hold",
     "pydantic": "holds settings",
     "sqlalchemy": "names a fault of the database",
     "yaml": "reads the values that a search found; the keys hold them",

@@ -75,7 +75,7 @@ def list_left(project: Project) -> list[LeftRun]:
 
 
 def _tracking_of(project: Project) -> Tracking:
-    return project.params.tracking if project.params else Tracking(experiment="hilum", model="hilum")
+    return project.params.tracking if project.params else Tracking(experiment="hilum", model="hilum", tensorboard=False)
 
 
 def _why_left(run: LeftRun, project: Project) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import accumulate
 from typing import Any, Literal
 
+from hilum.models.hub import HUB, describe_hub, is_hub
 from hilum.models.packaged_weights import PackagedWeights
 
 Scale = float | tuple[float, float, float]  # of all channels, or of each, in the weights' order
@@ -31,10 +32,11 @@ class Backbone:
     stem_end: with `after`, the last layer of the stem where no name tells it.
     names: how layers that Keras numbers per process are named: after the layer that reads them, or by their order in the network,
         which also makes layers of bare sums and leaves out dropout inside the network (see models/body.py).
-    smallest: side of the smallest film, px.
+    smallest: side of the smallest film, px; multiple: of what number a side must be.
     imagenet: the package with the weights of `weights: imagenet`; None: Keras downloads them, for its own networks.
     parameters: the options that an arm may set; required: those that it must set.
     fit: from all options to what else of the row depends on them, field -> value.
+    preset: of KerasHub, with weights of its own; graph: the name of a classifier's graph, if it is not the row's.
     """
 
     application: str | Callable[..., Any]
@@ -51,6 +53,9 @@ class Backbone:
     parameters: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     fit: Callable[[Options], dict[str, Any]] | None = None
+    multiple: int = 1
+    preset: str = ""
+    graph: str = ""
 
     @property
     def published(self) -> bool:
@@ -212,14 +217,18 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def find_backbone(name: str, options: Options | None = None) -> Backbone:
-    """The registry's row of that name, with these options in place of its own.
+    """The registry's row of that name, with these options in place of its own; or the row of a preset of KerasHub.
 
     Raises:
         ValueError: no such row, or options that it does not take or lacks; with the legal ones.
     """
-    if name not in BACKBONES:
-        raise ValueError(f"a backbone must be one of {', '.join(BACKBONES)}, got {name!r}; correct it in params.yaml under arms")
-    row, given = BACKBONES[name], dict(options or {})
+    if name not in BACKBONES and not is_hub(name):
+        raise ValueError(
+            f"a backbone must be one of {', '.join(BACKBONES)}, or {HUB} with a preset or folder of KerasHub, got {name!r}; "
+            "correct it in params.yaml under arms"
+        )
+    row = BACKBONES[name] if name in BACKBONES else Backbone(**{"options": {}, "scaling": IMAGENET, **describe_hub(name)})
+    given = dict(options or {})
     if strange := [key for key in given if key not in row.parameters]:
         legal = f"use {', '.join(row.parameters)}" if row.parameters else "remove `options`"
         raise ValueError(f"options of {name} must be those that it takes, got {', '.join(strange)}; {legal}")

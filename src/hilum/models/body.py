@@ -32,11 +32,17 @@ def plain_network(name: str, options: Options | None, size: int) -> keras.Model:
 
 
 def check_size(name: str, row: Backbone, size: int) -> None:
-    """Raises ValueError for films that are too small for a backbone."""
+    """Raises ValueError for films that are too small for a backbone, or are not cut into whole patches."""
     if size < row.smallest:
         raise ValueError(
             f"films for the backbone {name} must have a side of {row.smallest} px or more, got {size}; raise prepare.size, or "
             "choose another backbone"
+        )
+    if size % row.multiple:
+        below = size // row.multiple * row.multiple
+        raise ValueError(
+            f"films for the backbone {name} must have a side of a multiple of {row.multiple} px, its patches, got {size}; set "
+            f"prepare.size to {below} or {below + row.multiple}"
         )
 
 

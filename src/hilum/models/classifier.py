@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.models.backbones import Options, blocks_of
+from hilum.models.backbones import Options, blocks_of, find_backbone
 from hilum.models.body import ENTRY, attach
 from hilum.models.declared_size import refuse_description
 from hilum.models.head import MOMENTUM, Output, Pooling, add_head, in_head
@@ -37,8 +37,8 @@ def build_classifier(
 ) -> keras.Model:
     """Build a flat graph (size, size, 1) -> (classes,) whose untrained head predicts the prior.
 
-    weights: None for random ones, "imagenet" (Keras downloads them, or a package has them: see the backbone's row) or the
-        path of a file without top.
+    weights: None for random ones, "imagenet" (Keras downloads them, or a package has them: see the backbone's row), "preset"
+        (those of a preset of KerasHub) or the path of a file without top.
     log_prior: (classes,) natural logarithm of the class frequencies, in class order.
     options: of the backbone, in place of those of its row; pooling, dense, output: of the head, see `head.add_head`.
 
@@ -55,7 +55,12 @@ def build_classifier(
         keras.utils.set_random_seed(seed)
     features = attach(grey, backbone, options, held)
     probabilities = add_head(features, log_prior, dropout, weight_decay, seed, pooling, dense, output)
-    return keras.Model(grey, probabilities, name=backbone)
+    return keras.Model(grey, probabilities, name=graph_name(backbone))
+
+
+def graph_name(backbone: str) -> str:
+    """The name of a classifier's graph: that of its backbone, or of the family of a preset, which Keras takes as a name."""
+    return find_backbone(backbone).graph or backbone
 
 
 def backbone_layers(model: keras.Model) -> list[keras.layers.Layer]:

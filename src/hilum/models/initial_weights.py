@@ -17,14 +17,15 @@ from hilum.models.body import leaves, network, plain_network
 def initial_weights(backbone: str, options: Options | None, size: int, weights: str) -> list[NDArray[np.float32]]:
     """A backbone's weights, as its network's `get_weights` orders them.
 
-    weights: `imagenet` or the path of a file without top. size: of the films, px.
+    weights: `imagenet`, `preset` or the path of a file without top. size: of the films, px.
 
     Raises:
         ValueError: they are missing, cannot be fetched, or do not fit; the message names the first layer that does not.
     """
-    if weights != "imagenet" and not Path(weights).is_file():
-        raise ValueError(f"weights must be pretrained, imagenet, none or a file, got {weights!r}, which does not exist")
-    written = 0 if weights == "imagenet" else Path(weights).stat().st_mtime_ns
+    inside = weights in ("imagenet", "preset")
+    if not inside and not Path(weights).is_file():
+        raise ValueError(f"weights must be pretrained, imagenet, preset, none or a file, got {weights!r}, which does not exist")
+    written = 0 if inside else Path(weights).stat().st_mtime_ns
     return _read(backbone, tuple(sorted((options or {}).items())), size, weights, written)
 
 
@@ -36,6 +37,10 @@ def _read(
     row = find_backbone(backbone, dict(options) or None)
     if weights == "imagenet":
         return _imagenet(backbone, row, size)
+    if weights == "preset":
+        if not row.preset:
+            raise ValueError(f"weights preset are those of a backbone of KerasHub, hub:<preset>, got {backbone}; choose others")
+        return network(row, input_shape=(size, size, 3), weights="preset").get_weights()
     whole = plain_network(backbone, dict(options) or None, size)
     try:
         whole.load_weights(weights)

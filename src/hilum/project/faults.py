@@ -10,6 +10,7 @@ from hilum.explain.measures.registry import wanted_measures
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.sheets.registry import SHEETS
 from hilum.models.backbones import BACKBONES, Backbone, find_backbone
+from hilum.models.hub import HUB
 from hilum.models.packaged_weights import PackagedWeights, hash_packaged
 from hilum.packages import tell_missing
 from hilum.progress import say
@@ -24,6 +25,7 @@ from hilum.settings.training import Arm, ConvexPhase
 from hilum.workspace import Workspace
 
 KNOWN_WEIGHTS = ("pretrained", "imagenet", "none")
+PRESET = "preset"  # weights of a backbone of KerasHub: its own
 
 
 def find_faults(params: Params) -> list[str]:
@@ -102,13 +104,19 @@ def _source_faults(params: Params) -> list[str]:
 def _arm_faults(params: Params) -> list[str]:
     faults = []
     for name, arm in trained_arms(params.arms).items():
-        if arm.backbone not in BACKBONES:
-            faults.append(f"arms.{name}.backbone must be one of {', '.join(BACKBONES)}, got {arm.backbone!r}")
+        if arm.backbone not in BACKBONES and not arm.backbone.startswith(HUB):
+            faults.append(
+                f"arms.{name}.backbone must be one of {', '.join(BACKBONES)}, or {HUB} with a preset or folder of KerasHub, got "
+                f"{arm.backbone!r}"
+            )
+            continue
+        if arm.backbone.startswith(HUB) and importlib.util.find_spec("keras_hub") is None:
+            faults.append(f"arms.{name}.backbone: {tell_missing('keras_hub')}")
             continue
         try:
             backbone = find_backbone(arm.backbone, backbone_options(arm))
         except ValueError as fault:
-            faults.append(f"arms.{name}.options: {fault}")
+            faults.append(f"arms.{name}.{'options' if arm.backbone in BACKBONES else 'backbone'}: {fault}")
             continue
         faults += _backbone_faults(name, arm, backbone, params)
         for i, phase in enumerate(arm.phases):
@@ -143,7 +151,19 @@ def _backbone_faults(name: str, arm: Arm, backbone: Backbone, params: Params) ->
         for key, size in sizes.items()
         if size < backbone.smallest
     ]
-    if arm.weights == "imagenet" and not backbone.published:
+    if params.prepare.size % backbone.multiple:
+        faults.append(
+            f"prepare.size must be a multiple of {backbone.multiple}, the patches of arms.{name}.backbone {arm.backbone}, got "
+            f"{params.prepare.size}; set it to {params.prepare.size // backbone.multiple * backbone.multiple}"
+        )
+    if backbone.preset:
+        if arm.weights in ("pretrained", "imagenet"):
+            faults.append(
+                f"arms.{name}.weights must be {PRESET}, none or a file for {arm.backbone}, got {arm.weights}; write {PRESET}"
+            )
+    elif arm.weights == PRESET:
+        faults.append(f"arms.{name}.weights {PRESET} are those of a backbone {HUB}<preset>, got {arm.backbone}; choose others")
+    elif arm.weights == "imagenet" and not backbone.published:
         faults.append(
             f"arms.{name}.weights must be none, pretrained or a file for {arm.backbone}, got imagenet: there are no such weights"
         )
@@ -174,10 +194,11 @@ def find_missing(
         elif find := READERS[source.reader].faults:
             faults += [f"{place}: {fault}" for fault in find(root, **source.model_dump(exclude=NOT_READ))]
     for name, arm in trained_arms(params.arms).items():
-        if arm.weights not in KNOWN_WEIGHTS and not workspace.at_home(arm.weights).is_file():
+        if arm.weights not in (*KNOWN_WEIGHTS, PRESET) and not workspace.at_home(arm.weights).is_file():
+            legal = (PRESET, "none") if arm.backbone.startswith(HUB) else KNOWN_WEIGHTS
             faults.append(
-                f"arms.{name}.weights must be {', '.join(KNOWN_WEIGHTS)} or a file, got {workspace.at_home(arm.weights)}, "
-                "which does not exist"
+                f"arms.{name}.weights must be {', '.join(legal)} or a file, got {workspace.at_home(arm.weights)}, which does not "
+                "exist"
             )
         elif (packaged := packaged_weights(arm)) is not None:
             try:

@@ -18,6 +18,7 @@ RENAMED = {  # keys of earlier versions -> what replaces them
     "inpainting (letters: as before), prepare.burned_in_left what becomes of films where something is still found (keep)",
 }
 ADDED: dict[str, Any] = {  # keys that files of earlier versions lack -> the value to paste; suggested, never used as a default
+    "tracking.tensorboard": False,
     "acquire.sources.*.contrast": 1.0,
     "train.repeats": 1,
     "train.calibration": "temperature",

@@ -52,6 +52,12 @@ def name_network(arm: Arm) -> str:
     return "-".join([arm.backbone, *set_here])
 
 
+def name_backbone(backbone: str) -> str:
+    """The name of an arm's backbone in results: of a preset in an absolute folder, only the folder's name."""
+    kind, _, place = backbone.partition(":")
+    return f"{kind}:{PurePosixPath(place.replace(chr(92), '/')).name}" if place and is_absolute(place) else backbone
+
+
 def is_absolute(path: str) -> bool:
     """Whether a path does not depend on the project's folder: it is valid on one machine or in one home only."""
     return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute() or path.startswith("~")

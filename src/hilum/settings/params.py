@@ -23,6 +23,7 @@ from hilum.settings.yaml_text import read_yaml
 class Tracking(Section):
     experiment: Annotated[str, Field(min_length=1)]
     model: Name
+    tensorboard: bool
 
 
 class Acquire(Section):

@@ -9,10 +9,11 @@ from typing import Any
 
 from hilum.data.fingerprints import fingerprint, hash_files
 from hilum.doctor.left_behind import tell_left
+from hilum.models.hub import hash_preset, is_hub
 from hilum.models.packaged_weights import hash_packaged
 from hilum.progress import bar, say, say_wrapped, tell_bytes, tell_seconds
 from hilum.project.dvc_lock import keep_lock
-from hilum.project.faults import KNOWN_WEIGHTS, find_faults, find_missing, packaged_weights
+from hilum.project.faults import KNOWN_WEIGHTS, PRESET, find_faults, find_missing, packaged_weights
 from hilum.project.plan import MAY, RUNS, Planned, plan_stages
 from hilum.results import file_sha256, folder_digest, write_json
 from hilum.settings.meaning import ignores_seed, lay_over, pretrained_backbones, spaces, trained_arms
@@ -156,4 +157,7 @@ def weights_fact(arm: AnyArm, workspace: Workspace) -> str:
         return file_sha256(workspace.at_home(arm.model))
     if (packaged := packaged_weights(arm)) is not None:
         return hash_packaged(packaged)
+    if is_hub(arm.backbone):  # whose network is in its files, whatever the weights are
+        named = arm.weights in (*KNOWN_WEIGHTS, PRESET)
+        return f"{arm.weights if named else file_sha256(workspace.at_home(arm.weights))} {hash_preset(arm.backbone)}"
     return arm.weights if arm.weights in KNOWN_WEIGHTS else file_sha256(workspace.at_home(arm.weights))

@@ -54,6 +54,7 @@ from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
 from hilum.tracking.repeat_runs import log_repeat, repeat_tags
 from hilum.tracking.store import Store
+from hilum.tracking.tensorboard import name_curves, with_curves
 from hilum.training.given import load_given
 from hilum.training.kept_repeats import KeptRepeats, keep_repeats
 from hilum.training.kept_trainings import keep_trainings
@@ -166,10 +167,20 @@ def train_model(plan: Plan, number: int, run: Run, before: KeptState | None) -> 
     on_film = bar(f"{title(plan, number)}: activations")
     if before:
         run.log_history(epoch_metrics(before.history))
-    with steps(title(plan, number), sum(counts)) as report:
-        on_epoch = watch_epochs(run.log_metrics, report, counts, select)
+    curves = folder_of_curves(plan, number, run) if plan.params.tracking.tensorboard else None
+    with (
+        steps(title(plan, number), sum(counts)) as report,
+        with_curves(run.log_metrics, curves, before.history if before else None) as log,
+    ):
+        on_epoch = watch_epochs(log, report, counts, select)
         model, fitted = train_arm(plan.settled, task, len(counts), score_epoch(select), on_epoch, on_film, before)
     return _Trained(model, fitted, task)
+
+
+def folder_of_curves(plan: Plan, number: int, run: Run) -> Path:
+    """Where TensorBoard finds the curves of this training: `<arm>/<run>`, or `<arm>/repeat-2/<run>`."""
+    arm = plan.workspace.curves / plan.arm
+    return (arm if len(plan.seeds) == 1 else arm / f"repeat-{number}") / name_curves(run.id)
 
 
 def write_model(folder: Path, plan: Plan, number: int, trained: _Trained) -> None:
@@ -181,7 +192,7 @@ def write_model(folder: Path, plan: Plan, number: int, trained: _Trained) -> Non
     save_classifier(model, folder / "model.keras")
     own: dict[str, Any] = {
         "arm": plan.arm,
-        "backbone": plan.settled.backbone,
+        "backbone": plan.logged["backbone"],
         "grey_bits": read_grey_bits(plan.workspace.prepared),
     }
     if len(plan.seeds) > 1:

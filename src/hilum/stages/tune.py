@@ -17,7 +17,7 @@ from hilum.processors import usable_processors
 from hilum.progress import bar, say, steps
 from hilum.results import base_tags, digest, epoch_metrics, file_sha256, flatten, read_json, write_json, write_table
 from hilum.runs import code_tags, log_search
-from hilum.settings.meaning import name_weights, spaces, trained_arm
+from hilum.settings.meaning import name_backbone, name_weights, spaces, trained_arm
 from hilum.settings.params import Params, find_arm, read_params
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.training import Arm, GivenArm, Phase
@@ -66,7 +66,7 @@ def run(arm: str) -> None:
         **base_tags("tune", versions),
         **code_tags(workspace),
         "arm": arm,
-        "backbone": trained_arm(params.arms, arm).backbone,
+        "backbone": name_backbone(trained_arm(params.arms, arm).backbone),
         "metric": ", ".join(tune.metrics),
     }
     decides = fixed_part(params, arm, versions, workspace)

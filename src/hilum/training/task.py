@@ -9,6 +9,7 @@ from hilum.results import file_sha256, flatten, read_json
 from hilum.settings.meaning import (
     is_absolute,
     lay_over,
+    name_backbone,
     name_file,
     name_network,
     name_weights,
@@ -89,6 +90,7 @@ def logged_params(params: Params, arm: Arm, weights_sha256: str = "") -> dict[st
     train = lay_over(params.train, arm)
     return {
         **flatten(arm.model_dump(exclude={"train"}, exclude_none=True)),
+        "backbone": name_backbone(arm.backbone),
         "weights": name_weights(arm.weights, weights_sha256),
         **_film_params(params),
         **{key: value for key, value in flatten(train, "train").items() if key != "train.repeats" or value > 1},

@@ -44,6 +44,7 @@ def weights_of(arm: Arm, pretrained: Path, at_home: Callable[[str], Path]) -> st
     named: dict[str, str | Path | None] = {
         "none": None,
         "imagenet": "imagenet",
+        "preset": "preset",
         "pretrained": pretrained / f"{name_network(arm)}.weights.h5",
     }
     return named[arm.weights] if arm.weights in named else at_home(arm.weights)
