@@ -133,6 +133,30 @@ def test_a_run_to_which_a_folder_was_not_added_whole_takes_other_folders(store: 
     assert find_arm_run(store, SETTINGS, "audit").info.run_id == first
 
 
+@pytest.mark.parametrize("decides", [{"evaluate.bootstrap": 1}, {"evaluate.bootstrap": 2}])
+def test_a_stage_goes_on_in_the_run_that_it_was_interrupted_in_unless_its_settings_are_others(
+    workspace: Workspace, store: Store, decides: dict[str, int]
+) -> None:
+    """Also where that is one of its own, opened because the first holds an evaluation already."""
+    fake.write_results(workspace, ["baseline"])
+    other, point = {"evaluate.bootstrap": 1}, {"test/probe": 0.25}
+    ids = [open_arm(store, SETTINGS)]
+    for _ in range(2):
+        with pytest.raises(OSError), arm_run(store, workspace, "baseline", "evaluation", "hilum", other) as run:
+            run.log_metrics(point)
+            raise OSError
+        with arm_run(store, workspace, "baseline", "evaluation", "hilum", decides) as again:
+            again.log_metrics(point)
+            log_results(again, workspace.arm("baseline", "evaluation"), "evaluation")
+        assert (again.id == run.id) == (decides == other)
+        if again.id == run.id:
+            ended = store.client.get_run(run.id)
+            assert ended.info.status == "FINISHED" and "broken_off.evaluation" not in ended.data.tags
+            assert len(store.client.get_metric_history(run.id, "test/probe")) == 1
+        ids.append(again.id)
+    assert ids[1] != ids[2], "an evaluation that is there stays as it was"
+
+
 def test_a_run_whose_stage_was_killed_is_closed_and_never_joined(workspace: Workspace, store: Store) -> None:
     fake.write_results(workspace, ["baseline"])
     dead = {**SETTINGS["tags"], "run_key": run_key(SETTINGS), "owner": replace(this_process(), started=1).record()}
