@@ -84,7 +84,7 @@ def seeds_of(way: Way, seeds: int) -> range:
     return range(seeds if any("epochs" in phase for phase in way.phases) else 1)
 
 
-def keep_outcome(bench: Bench, name: str, seed: int, part: str) -> Outcome:
+def keep_outcome(bench: Bench, name: str, seed: int, part: str = "test_logits") -> Outcome:
     """The outcome of one way and seed: read from its file, or trained and written there. part: of the file, the test's logits."""
     prevalence = np.array(WAYS[name].prevalence) if WAYS[name].prevalence else None
     name = WAYS[name].like or name

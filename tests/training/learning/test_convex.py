@@ -179,8 +179,8 @@ def test_an_answer_to_unequal_classes_is_a_weight_of_the_films_and_no_draw(word:
 
 
 @pytest.mark.parametrize("word", ["smote", "focal"])
-def test_an_answer_that_is_no_weight_is_refused(word: str) -> None:
-    with pytest.raises(ValueError, match=f"weights of films, got the answer {word}; use class_weight, oversample"):
+def test_an_imbalance_method_that_is_no_weight_is_refused(word: str) -> None:
+    with pytest.raises(ValueError, match=f"weights of films, got imbalance: {word}; use class_weight, oversample"):
         plan_phases([AUTO], np.array([0, 0, 0, 1, 1, 1, 2, 2, 2]), CLASSES, make_settings(imbalance=word), 0)
 
 
