@@ -7,6 +7,7 @@ import pandas as pd
 
 from hilum.progress import say
 
+MARGIN = 0.1  # share of the gain by which another method must be better to be named
 SHOWN = "log_loss"  # what both fits minimise, and so what says whether they help
 
 
@@ -27,11 +28,14 @@ def tell_effect(effects: pd.DataFrame, name: str) -> tuple[str, bool]:
 
 
 def tell_other_method(curve: pd.DataFrame, method: str) -> list[str]:
-    """A sentence if another method clearly brings more with the most films that were drawn. curve: of `measure_curve`."""
+    """A sentence if another method surely helps, and by MARGIN more, with the most films that were drawn.
+
+    curve: of `measure_curve`.
+    """
     rows = curve[(curve["metric"] == SHOWN) & (curve["size"] == curve["size"].max())].set_index("method")
     told = []
     for name, row in rows.iterrows():
-        if name != method and row["high"] < 0 and row["difference"] < rows.at[method, "difference"]:
+        if name != method and row["high"] < 0 and row["difference"] < min(rows.at[method, "difference"] * (1 + MARGIN), 0):
             told.append(
                 f"--method {name} brings more: with {row['size']} films, log loss on other patients {row['before']:.3f} to "
                 f"{row['after']:.3f}, {_bounded(row)}"
