@@ -19,8 +19,8 @@ from left_behind import leave_hardlink_lock, leave_open, leave_stage
 from hilum.doctor.finding import Finding, Project
 from hilum.doctor.registry import EXAMINATIONS
 from hilum.workspace import Workspace
-from project import SMALL, clean_environment, make_project
 from project import Project as Made
+from project import clean_environment, make_checked_project
 
 Plant = Callable[[Made, pytest.MonkeyPatch], object]
 
@@ -28,11 +28,7 @@ Plant = Callable[[Made, pytest.MonkeyPatch], object]
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A project in which `dvc repro check` has run, dvc.lock committed."""
-    made = make_project(tmp_path_factory.mktemp("doctor"), SMALL)
-    made.run(sys.executable, "-m", "dvc", "repro", "-q", "check")
-    made.run("git", "add", "-A")
-    made.run("git", "commit", "-q", "-m", "checked")
-    return made
+    return make_checked_project(tmp_path_factory.mktemp("doctor"))
 
 
 @pytest.fixture(scope="module")

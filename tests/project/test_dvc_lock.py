@@ -11,17 +11,13 @@ import zc.lockfile
 
 from hilum.project.dvc_lock import find_lock_fault, keep_lock
 from hilum.workspace import Workspace
-from project import SMALL, Project, make_project
+from project import Project, make_checked_project
 
 
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project in which `dvc repro check` has run, dvc.lock committed."""
-    made = make_project(tmp_path_factory.mktemp("lock"), SMALL)
-    made.run(sys.executable, "-m", "dvc", "repro", "-q", "check")
-    made.run("git", "add", "-A")
-    made.run("git", "commit", "-q", "-m", "checked")
-    return made
+    return make_checked_project(tmp_path_factory.mktemp("lock"))
 
 
 @pytest.fixture

@@ -108,3 +108,12 @@ def make_project(folder: Path, values: Mapping[str, Any] = SMALL) -> Project:
     project.run("git", "add", "-A")
     project.run("git", "commit", "-q", "-m", "a project")
     return project
+
+
+def make_checked_project(folder: Path) -> Project:
+    """A small project in which `dvc repro check` has run, dvc.lock committed."""
+    made = make_project(folder, SMALL)
+    made.run(sys.executable, "-m", "dvc", "repro", "-q", "check")
+    made.run("git", "add", "-A")
+    made.run("git", "commit", "-q", "-m", "checked")
+    return made

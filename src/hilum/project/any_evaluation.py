@@ -1,6 +1,5 @@
 """Any classifier on any labelled films, outside the pipeline: predicted as `predict` does, measured, and drawn on one page."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from hilum.pages.any_evaluation import PAGE, render_any_evaluation
 from hilum.progress import bar, say
 from hilum.project.any_maps import Adding, Evaluated, add_audit, add_maps
 from hilum.project.labelled_films import AskedFilms, LabelledFilms, read_data
+from hilum.project.output_folder import check_out, filled_folder
 from hilum.project.predicted_films import ReadFilms, read_and_predict
 from hilum.records import Predictions, Probabilities
 from hilum.results import read_table, write_json, write_table
@@ -54,7 +54,7 @@ def evaluate_films(
 
     Raises: as `open_served`, `read_data` and `evaluate_any`.
     """
-    check_out(out)
+    check_out(out, MADE, "evaluation")
     check_names("--explain", explain, list(METHODS))
     with open_served(model, workspace, params, Told(**facts)) as (explained, described):
         additions = {"explanations": add_maps(explain, explained, described, params)} if explain else {}
@@ -104,10 +104,7 @@ def evaluate_any(
         "notes": [*tell_present(measured), *notes],
         "page": str(out / PAGE),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
-        folder = Path(temporary) / out.name
-        folder.mkdir()
+    with filled_folder(out) as folder:
         write_frozen(folder, measured, settings)
         write_table(folder / "left_out.csv", left_out[list(PROBLEMS)])
         write_json(folder / MADE, facts)
@@ -117,27 +114,7 @@ def evaluate_any(
             sections.append(add(folder / name, evaluated))
         page = render_any_evaluation(measured, facts, left_out, settings, asked, workspace.cache, sections)
         (folder / PAGE).write_text(page)
-        _put_in_place(folder, out)
     return {**facts, "metrics": measured.flat}
-
-
-def _put_in_place(made: Path, out: Path) -> None:
-    """Move a folder to `out`; an earlier one is there again if that fails."""
-    before = made.with_name(f"{made.name}.before")
-    if out.exists():
-        out.rename(before)
-    try:
-        made.rename(out)
-    except OSError:
-        if before.exists():
-            before.rename(out)
-        raise
-
-
-def check_out(out: Path) -> None:
-    """Refuse a folder that holds anything but an earlier evaluation of this kind."""
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MADE).is_file())):
-        raise ValueError(f"--out must be a new folder, an empty one or one of an earlier evaluation, got {out}; name another")
 
 
 def label_films(films: LabelledFilms, classes: Sequence[str], grouping: Grouping) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:

@@ -1,7 +1,5 @@
 """A model from any door, recalibrated for a site on a few of its labelled films: fitted, measured, and written as a model."""
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +37,7 @@ from hilum.explain.explained_model import ExplainedModel
 from hilum.progress import bar
 from hilum.project.any_evaluation import gather, label_films, tell_odd, tell_seen
 from hilum.project.labelled_films import AskedFilms, LabelledFilms, read_data
+from hilum.project.output_folder import check_out, filled_folder
 from hilum.project.predicted_films import ReadFilms, read_and_predict
 from hilum.project.recalibrated_model import Parent, SiteModel, name_site, write_site_model
 from hilum.project.recalibration_words import tell_effect, tell_other_method, tell_site
@@ -113,8 +112,7 @@ def check_asked(asked: AskedSite, out: Path) -> None:
     """Refuse an unknown method, and a folder that holds anything but an earlier recalibration."""
     if asked.method not in METHODS:
         raise ValueError(f"--method must be one of {', '.join(METHODS)}, got {asked.method!r}; use one of these words")
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MADE).is_file())):
-        raise ValueError(f"--out must be a new folder, an empty one or one of an earlier recalibration, got {out}; name another")
+    check_out(out, MADE, "recalibration")
 
 
 def read_site(
@@ -174,10 +172,7 @@ def write_folder(
     problems: pd.DataFrame,
 ) -> dict[str, Any]:
     """Write the model, its facts, tables and picture into `out` in one step; returns the content of recalibration.json."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
-        folder = Path(temporary) / out.name
-        folder.mkdir()
+    with filled_folder(out) as folder:
         facts = write_site_model(folder, made, explained)
         effect, helps = tell_effect(found.effects, made.parent.name)
         other = tell_other_method(found.curve, made.method)
@@ -203,6 +198,4 @@ def write_folder(
             level = f"{100 * settings.confidence:g} % interval"
             picture = site_curve_figure(found.curve, level, f"{facts['arm']}: what films of the site bring on other patients")
             (folder / "learning_curve.png").write_bytes(to_png(picture))
-        shutil.rmtree(out, ignore_errors=True)
-        folder.replace(out)
     return {**told, "metrics": flat, "learning_curve": found.curve.to_dict("records")}
