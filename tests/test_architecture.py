@@ -15,7 +15,7 @@ TESTS = Path(__file__).parent
 FLOORS = [  # from the top; parts of one floor do not import each other
     {"__main__"},
     {"cli"},
-    {"completion", "examples"},
+    {"completion", "examples", "options"},
     {"stages"},
     {"doctor"},
     {"project"},
@@ -298,7 +298,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
         *("doctor/pipeline.py", "doctor/processes.py", "doctor/stores.py", "stages/doctor.py"),
         *("tracking/left_runs.py", "training/left_trials.py"),
     ),
-    "test_cli.py": ("completion.py", "examples.py", "exits.py"),
+    "test_cli.py": ("options.py", "completion.py", "examples.py", "exits.py"),
     "serving/test_export.py": ("loading.py", "serving/engines.py", "stages/export.py"),
     "serving/test_folder.py": (*("serving/predictions.py", "serving/folder_panels.py", "stages/predict.py"),),
     "models/test_backbones.py": ("models/body.py",),

@@ -1,0 +1,73 @@
+"""Options of the verbs that have many, and those that several verbs share."""
+
+import argparse
+from pathlib import Path
+
+DATA = "a folder with a folder per class, a table (CSV) of films, or a recipe"
+
+
+def add_export(export: argparse.ArgumentParser) -> None:
+    """Options of `export`."""
+    export.add_argument("--model", required=True, help="a .keras file, a run (its id or runs:/ID) or models:/hilum@champion")
+    export.add_argument("--format", required=True, help="litert or onnx")
+    export.add_argument("--out", required=True, type=Path, help="a new folder for the model and its model.json")
+
+
+def add_evaluate(evaluate: argparse.ArgumentParser) -> None:
+    """Options of `evaluate`."""
+    evaluate.add_argument("--arm", default="", help="name in arms: its validation and test films; or any films by the rest:")
+    evaluate.add_argument("--model", default="", help="a .keras file, a run (its id or runs:/ID) or models:/hilum@champion")
+    evaluate.add_argument("--data", default="", help=DATA)
+    _add_labels(evaluate)
+    evaluate.add_argument("--out", default="", help="folder for tables and page (evaluated)")
+    evaluate.add_argument(
+        "--explain", default="", metavar="METHODS", help="all, or methods separated by commas: maps of some films"
+    )
+    evaluate.add_argument("--audit", action="store_true", help="test whether the model relies on something outside the lungs")
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    """Options for the labels and patients of films outside the pipeline."""
+    parser.add_argument(
+        "--labels", default="", help="class=finding,finding pairs separated by blanks (each class is the finding of its name)"
+    )
+    parser.add_argument(
+        "--columns", default="", help="of a table: path=NAME finding=NAME patient=NAME, where the names are not the usual ones"
+    )
+    parser.add_argument(
+        "--pattern", default="", help="regular expression with (?P<patient>...) for names of files or a table's paths"
+    )
+
+
+def add_recalibrate(recalibrate: argparse.ArgumentParser) -> None:
+    """Options of `recalibrate`."""
+    recalibrate.add_argument("--model", required=True, help="a .keras file, a run (its id or runs:/ID) or models:/hilum@champion")
+    recalibrate.add_argument("--data", required=True, help=DATA)
+    _add_labels(recalibrate)
+    recalibrate.add_argument("--out", default="recalibrated", help="folder for the model and its tables (recalibrated)")
+    recalibrate.add_argument("--site", default="", help="the site's name, part of that of the model (the name of the films)")
+    recalibrate.add_argument("--method", default="temperature", help="temperature or temperature_and_biases (temperature)")
+    recalibrate.add_argument(
+        "--register", action="store_true", help="register it as a new version in the tracking store, without the alias champion"
+    )
+
+
+def add_compare(compare: argparse.ArgumentParser) -> None:
+    """Options of `compare`."""
+    compare.add_argument("runs", nargs="*", metavar="RUN", help="a run's id or name, a results folder or an arm; none: every arm")
+    compare.add_argument("--where", default="", help="runs of arms that MLflow's search finds, of all experiments")
+    compare.add_argument("--reference", default="", metavar="RUN", help="the run that the others are compared with (the first)")
+    compare.add_argument("--out", default="", metavar="FILE", help="the page (comparison.html here; of every arm: a copy)")
+    compare.add_argument("--no-films", action="store_true", help="a page without pictures of films")
+
+
+def add_facts(parser: argparse.ArgumentParser) -> None:
+    """Options for a user's own model without model.json beside it."""
+    own = parser.add_argument_group("of your own .keras file, where no model.json beside it says so")
+    own.add_argument("--classes", default="", help="names separated by commas, in the order of the outputs")
+    own.add_argument("--size", default="", help="side of its films in pixels")
+    own.add_argument("--square", default="", help="how a film becomes square: pad or stretch")
+    own.add_argument(
+        "--scaling", default="", help="factor,offset on grey levels 0-255 (--scaling=1/127.5,-1), if the model takes others"
+    )
+    own.add_argument("--threshold", default="", help="of the second of two classes; without it the most probable class")
