@@ -16,6 +16,7 @@ from typing import Any
 from hilum.doctor.left_behind import tell_left
 from hilum.masked_output import MaskedProgram
 from hilum.progress import say
+from hilum.project import unlisted_folders
 from hilum.project.clone import check_store_place, complete_history, fetched_from, is_fetched
 from hilum.project.dvc_lock import keep_lock
 from hilum.project.faults import find_faults, find_missing
@@ -107,7 +108,8 @@ def call_dvc(arguments: list[str], workspace: Workspace, seen: Mapping[str, str]
         KeyboardInterrupt: it was interrupted.
     """
     environment = {**os.environ, **(seen or {}), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    program = MaskedProgram([sys.executable, "-m", "dvc", *arguments], workspace.root, environment)
+    mended = [unlisted_folders.__file__] if arguments[:2] == ["exp", "run"] else ["-m"]
+    program = MaskedProgram([sys.executable, *mended, "dvc", *arguments], workspace.root, environment)
     child = program.process
     stopped = []
 
