@@ -21,7 +21,7 @@ from hilum.examples import EXAMPLES
 from hilum.exits import DONE, EXITS, FOUND, INTERRUPTED, MISUSED, REFUSED, FoundError
 from hilum.full_disk import ROOM, is_full
 from hilum.loading import loading
-from hilum.options import add_compare, add_evaluate, add_export, add_facts, add_recalibrate
+from hilum.options import add_compare, add_evaluate, add_export, add_facts, add_predict, add_recalibrate
 from hilum.progress import end_bar, escape_controls, lines_to, say
 
 CHAMPION = "models:/hilum@champion"
@@ -94,14 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     explain.add_argument("--target", default="predicted", help="the class that maps explain: predicted, or its name (predicted)")
     explain.add_argument("--out", default="explained", help="folder for panel, sheets and arrays (explained)")
     added["ui"].add_argument("--port", default="5000", help="of the server on this machine (5000)")
-    predict = added["predict"]
-    predict.add_argument(
-        "--model", required=True, help="a .keras file, a run (its id or runs:/ID), models:/hilum@champion, or a file of `export`"
-    )
-    predict.add_argument("--images", required=True, type=Path, help="folder of films")
-    predict.add_argument("--out", required=True, type=Path, help="the CSV to write; continued if it is there")
-    predict.add_argument("--explain", default="", metavar="METHODS", help="all, or methods separated by commas: panels")
-    predict.add_argument("--engine", default="", help="keras, litert or onnx (that of the model's file)")
+    add_predict(added["predict"])
     add_recalibrate(added["recalibrate"])
     add_export(added["export"])
     for verb in ("evaluate", "explain", "predict", "recalibrate", "export"):

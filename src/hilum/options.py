@@ -39,6 +39,27 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_predict(predict: argparse.ArgumentParser) -> None:
+    """Options of `predict`."""
+    predict.add_argument(
+        "--model", required=True, help="a .keras file, a run (its id or runs:/ID), models:/hilum@champion, or a file of `export`"
+    )
+    predict.add_argument("--images", required=True, type=Path, help="folder of films")
+    predict.add_argument("--out", required=True, type=Path, help="the CSV to write; continued if it is there")
+    predict.add_argument("--explain", default="", metavar="METHODS", help="all, or methods separated by commas: panels")
+    predict.add_argument("--engine", default="", help="keras, litert or onnx (that of the model's file)")
+    predict.add_argument("--workers", default="", metavar="N", help="how many predict at a time, each with the model (1)")
+    predict.add_argument(
+        "--executor", default="", help="serial (this process), processes, or dask where tune.dask says (by the number of workers)"
+    )
+    predict.add_argument(
+        "--threads",
+        default="",
+        metavar="N",
+        help="processors of each worker (1 of several, else all); they decide the last digits",
+    )
+
+
 def add_recalibrate(recalibrate: argparse.ArgumentParser) -> None:
     """Options of `recalibrate`."""
     recalibrate.add_argument("--model", required=True, help="a .keras file, a run (its id or runs:/ID) or models:/hilum@champion")

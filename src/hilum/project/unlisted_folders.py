@@ -2,10 +2,10 @@
 
     python unlisted_folders.py dvc exp run --temp ...
 
-After each stage of an experiment DVC asks whether the files that it depends on are its own, to add the others to git. For a file of
-a folder it reads that folder's list, under the hash that dvc.lock had when the last command ran. In a fresh clone no cache holds
-that list, and an experiment whose earlier stages were all taken from the cache ended there with `failed to load directory`. A file
-of a folder that DVC tracks is its own, whatever the list says, so that is the answer.
+After each stage of an experiment DVC asks whether the files that it depends on are its own, to add the others to git. For a file
+of a folder it reads that folder's list, under the hash that dvc.lock had when the last command ran. In a fresh clone no cache has
+that list, and an experiment whose earlier stages were all taken from the cache ended there with `failed to load directory`. A
+file of a folder that DVC tracks is its own, whatever the list says, so that is the answer.
 """
 
 import runpy

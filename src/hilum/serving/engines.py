@@ -38,12 +38,12 @@ class Engine:
         return Path(self.file).suffix
 
 
-def open_exported(file: Path, told: Told, name: str) -> tuple[Predict, dict[str, Any]]:
+def open_exported(file: Path, told: Told, name: str, threads: int = 0) -> tuple[Predict, dict[str, Any]]:
     """A model that `export` wrote, or another file of this engine with model.json beside it or its facts in options.
 
     Its facts are those of `opening.open_served`. The file must take float32 grey levels (or, with `scaling`, what that makes of
     them) as (N, S, S, 1) or, the film three times, (N, S, S, 3), and give probabilities; one output is that of the second class.
-    name: in ENGINES. Films are run one by one, so that memory does not grow with them.
+    name: in ENGINES. threads: 0 for one per processor. Films are run one by one, so that memory does not grow with them.
 
     Raises:
         ValueError: no model of this engine, a file changed since it was exported, facts that are missing or do not fit.
@@ -58,7 +58,7 @@ def open_exported(file: Path, told: Told, name: str) -> tuple[Predict, dict[str,
             f"{file} must be the file that {FILE} beside it describes ({written[:12]}), got {content[:12]}; export it again"
         )
     try:
-        opened = ENGINES[name].open(file, os.cpu_count() or 1)
+        opened = ENGINES[name].open(file, threads or os.cpu_count() or 1)
     except (ValueError, RuntimeError) as fault:
         raise ValueError(f"--engine {name} must be given a whole {ENGINES[name].ending} file, got {file}: {fault}") from None
     _check_shape(file, opened, described)

@@ -1,6 +1,8 @@
 """A model's predictions for a folder of films: a CSV with a row per film, written row by row, and panels beside it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -23,19 +25,60 @@ class FilmPanels(Protocol):
         """Draw the panels of these rows. Returns name -> why it failed."""
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Films that are read and predicted together. films: name -> path; known: the rows of those that have a prediction."""
+
+    films: Mapping[str, Path]
+    known: Mapping[str, Cells]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one batch gave: new rows, films that can no longer be read, remarks on films, and panels that were not written."""
+
+    rows: dict[str, Cells]
+    unread: dict[str, str]
+    odd: dict[str, str]
+    unwritten: dict[str, str]
+
+
+RunBatches = Callable[[Mapping[int, Batch]], Iterator[tuple[int, Done]]]  # as `training/executors.py` has it
+
+
 def panels_beside(out: Path) -> Path:
     """The folder of the panels of a CSV."""
     return out.with_name(f"{out.stem}_panels")
 
 
+def predict_batch(predict: Predict, described: Mapping[str, Any], panels: FilmPanels | None, batch: Batch) -> Done:
+    """Read a batch of films, predict those without a row, and draw all panels."""
+    read, faults = prepare_films(batch.films, described)
+    rows = predict_films(predict, described, [name for name in batch.films if name not in batch.known], read, faults)
+    drawn = {**rows, **batch.known}
+    shown = [drawn[name] for name in read if drawn[name][1]]
+    return Done(
+        rows,
+        {name: fault for name, fault in faults.items() if name in batch.known},
+        {name: "; ".join(film.remarks) for name, film in read.items() if film.remarks},
+        panels.draw(read, shown) if panels and shown else {},
+    )
+
+
 def predict_folder(
-    predict: Predict, described: Mapping[str, Any], images: Path, out: Path, panels: FilmPanels | None = None
+    predict: Predict,
+    described: Mapping[str, Any],
+    images: Path,
+    out: Path,
+    panels: FilmPanels | None = None,
+    run_batches: RunBatches | None = None,
 ) -> dict[str, Any]:
     """Predict every film below a folder that has no prediction in the CSV, and draw the panels that are missing; how many.
 
     A film that failed before is tried again; one that has a prediction is not, and its panel shows that prediction.
-    A finished CSV has its rows in the order of the films' names.
-    predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities.
+    A batch of films is written as soon as it is predicted, so a killed call repeats one batch of each worker at most. A finished
+    CSV has its rows in the order of the films' names, whoever predicted them.
+    predict: (N, H, W, 1) grey levels 0-255 -> (N, K) probabilities. run_batches: who predicts; None: this process.
 
     Raises:
         ValueError: there are no films, or as `open_table`.
@@ -46,36 +89,51 @@ def predict_folder(
         undrawn = {name for name in known if panels and panels.lacks(table.rows[name])}
         lacking = f", {len(undrawn)} of them without a panel" if undrawn else ""
         say(f"{len(films)} films, {len(known)} predicted earlier{lacking}")
+        drop_partial(panels_beside(out))
         todo = [name for name in films if name not in known or name in undrawn]
-        report = bar("films predicted")
-        unread: dict[str, str] = {}
-        odd: dict[str, str] = {}
-        unwritten: dict[str, str] = {}
-        for start in range(0, len(todo), BATCH):
-            batch = todo[start : start + BATCH]
-            read, faults = prepare_films({name: films[name] for name in batch}, described)
-            table.add(predict_films(predict, described, [name for name in batch if name not in known], read, faults))
-            rows = [table.rows[name] for name in read if table.predicted(name)]
-            if panels and rows:
-                unwritten |= panels.draw(read, rows)
-            unread |= {name: fault for name, fault in faults.items() if name in known}
-            odd |= {name: "; ".join(film.remarks) for name, film in read.items() if film.remarks}
-            report(min(start + BATCH, len(todo)), len(todo))
+        batches = {
+            start: Batch(
+                {name: films[name] for name in todo[start : start + BATCH]},
+                {name: table.rows[name] for name in todo[start : start + BATCH] if name in known},
+            )
+            for start in range(0, len(todo), BATCH)
+        }
+        run_here = ((start, predict_batch(predict, described, panels, batch)) for start, batch in batches.items())
+        report, made = bar("films predicted"), 0
+        told = Done({}, {}, {}, {})
+        for start, done in run_batches(batches) if run_batches else run_here:
+            table.add(done.rows)
+            for kept, new in ((told.unread, done.unread), (told.odd, done.odd), (told.unwritten, done.unwritten)):
+                kept.update(new)
+            made += len(batches[start].films)
+            report(made, len(todo))
         table.put_in_order(list(films))
         failed = [name for name in films if not table.predicted(name)]
-    if odd:
-        some = "; ".join(f"{name} ({told})" for name, told in list(odd.items())[:3])
-        say(f"unusual files, read anyway: {len(odd)}, such as {some}")
-    if failed:
-        say(f"films without a prediction: {len(failed)}, which the next call tries again; {out} says why")
-    if unread:
-        name, fault = next(iter(unread.items()))
-        say(f"panels not drawn: {len(unread)}, because films can no longer be read, such as {name}: {fault}")
-    if unwritten:
-        name, fault = next(iter(unwritten.items()))
-        say(f"panels not written: {len(unwritten)}, which the next call tries again, such as {name}: {fault}")
+    _tell(told, failed, out)
     predicted, without = len(films) - len(failed), {name: table.rows[name][-2] for name in failed}
     return {"out": str(out), "films": len(films), "predicted": predicted, "without_prediction": without}
+
+
+def _tell(done: Done, failed: Sequence[str], out: Path) -> None:
+    """A line for each kind of film that needs attention."""
+    if done.odd:
+        some = "; ".join(f"{name} ({told})" for name, told in sorted(done.odd.items())[:3])
+        say(f"unusual files, read anyway: {len(done.odd)}, such as {some}")
+    if failed:
+        say(f"films without a prediction: {len(failed)}, which the next call tries again; {out} says why")
+    if done.unread:
+        name, fault = min(done.unread.items())
+        say(f"panels not drawn: {len(done.unread)}, because films can no longer be read, such as {name}: {fault}")
+    if done.unwritten:
+        name, fault = min(done.unwritten.items())
+        say(f"panels not written: {len(done.unwritten)}, which the next call tries again, such as {name}: {fault}")
+
+
+def drop_partial(drawn: Path) -> None:
+    """Delete the panels that a killed call left half written; to be called by the one process that holds the CSV."""
+    for file in drawn.glob(".partial*"):
+        with suppress(OSError):
+            file.unlink()
 
 
 def name_films(images: Path, drawn: Path) -> dict[str, Path]:

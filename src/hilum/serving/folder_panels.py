@@ -1,5 +1,7 @@
 """Panels of a folder's films, beside the CSV of their predictions: drawn where none shows the current prediction yet."""
 
+import os
+import platform
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
@@ -70,7 +72,7 @@ class Panels:
             prediction = describe_prediction(
                 cells[0], classes, probabilities, int(predicted[i]), int(predicted[i]), threshold, factors=factors
             )
-            partial = self.folder / ".partial"
+            partial = self.folder / f".partial-{platform.node()}-{os.getpid()}"  # several workers may draw
             try:
                 figure = draw_panel(film.film, found, i, prediction, no_annotations(film.geometry))
                 partial.write_bytes(seal_png(png_bytes(figure), self._seal(cells)))

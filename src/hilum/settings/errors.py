@@ -45,6 +45,7 @@ ADDED: dict[str, Any] = {  # keys that files of earlier versions lack -> the val
     "tune.workers": 1,
     "tune.dask": {"cluster": "local", "memory": "4GB", "job": {}, "tls": {}},
     "tune.threads": 0,
+    "workers": {"executor": "serial", "count": 1, "threads": 0},
 }
 OTHERWISE = ("train.calibration",)  # of these, those that give another model than earlier versions
 SPACES = {"range": Range, "list": Choices}

@@ -16,7 +16,7 @@ from hilum.settings.search_space import Count, Name, Section, Seed, Share
 from hilum.settings.sources import ExternalSource, Source
 from hilum.settings.training import AnyArm, Arm, GivenArm, Pretrain, Train
 from hilum.settings.training_faults import find_given_faults, find_imbalance_faults, find_output_faults, find_stepping_faults
-from hilum.settings.tune import Tune
+from hilum.settings.tune import Tune, Workers
 from hilum.settings.yaml_text import read_yaml
 
 
@@ -169,6 +169,7 @@ class Params(Section):
     split: Split
     pretrain: Pretrain
     tune: Tune
+    workers: Workers
     train: Train
     arms: Annotated[dict[Name, OneArm], Field(min_length=1)]
     evaluate: Evaluate

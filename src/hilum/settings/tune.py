@@ -1,4 +1,4 @@
-"""The section `tune` of params.yaml: how a search draws, judges and runs its trials."""
+"""The sections `tune` and `workers` of params.yaml: how a search draws and runs its trials; who trains folds and repeats."""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -52,6 +52,28 @@ class Dask(Section):
             where = "cluster local" if local else f"the address {self.cluster}"
             faults.append(
                 f"job must be empty for {where}, which submits nothing to a queue, got {', '.join(self.job)}; write {{}}"
+            )
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+class Workers(Section):
+    """Who trains the folds of a cross-validation and the repeats of an arm. threads: of each, which decide the last bits."""
+
+    executor: Literal["serial", "processes", "dask"]
+    count: Annotated[int, Field(ge=1, le=1000)]
+    threads: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "Workers":
+        faults = []
+        if self.executor == "serial" and self.count > 1:
+            faults.append(f"workers.count must be 1 for workers.executor serial, got {self.count}; choose processes or dask")
+        if self.executor != "serial" and not self.threads:
+            faults.append(
+                f"workers.threads must be a number for workers.executor {self.executor}, got 0, one for each processor, which "
+                "would depend on the worker's machine; write 1"
             )
         if faults:
             raise ValueError("; ".join(faults))

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from hilum.evaluation.scoring.metrics import METRICS, evaluate_all, with_bins
 from hilum.evaluation.scoring.scaling import Logits
 from hilum.evaluation.statistics import flat_metrics, patient_bootstrap
 from hilum.evaluation.style import to_png
+from hilum.processors import usable_processors
 from hilum.progress import bar, say, steps, tell_time_left
 from hilum.records import Labels, Predictions, Probabilities
 from hilum.results import (
@@ -40,6 +42,7 @@ from hilum.settings.params import Evaluate, Params, find_arm, read_params
 from hilum.settings.training import Arm
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
+from hilum.training.executors import EXECUTORS
 from hilum.training.fold import Judging, predict_fold
 from hilum.training.kept_folds import KeptFolds, keep_folds
 from hilum.training.kept_trainings import keep_trainings
@@ -60,6 +63,19 @@ class _Fold:
     predictions: Predictions
     history: pd.DataFrame
     measured: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all folds of a cross-validation share. settled: the arm without spaces. decided: what decides their results."""
+
+    arm: str
+    settled: Arm
+    params: Params
+    workspace: Workspace
+    versions: dict[str, Any]
+    kept: KeptFolds
+    decided: dict[str, Any]
 
 
 def run(arm: str) -> None:
@@ -85,35 +101,63 @@ def run(arm: str) -> None:
     tags = {**base_tags("crossvalidation", versions), "arm": arm, "backbone": name_backbone(settled.backbone)}
     settings = describe_folds(arm, names, settled, params, workspace, tags)
     tags = {**tags, **code_tags(workspace)}
-    begin_training(params.train.seed)
+    begin_training(params.train.seed, params.workers.threads)
     store = open_store(workspace, params.tracking)
     decided = decides(arm, settled, params, workspace, versions)
     kept = keep_folds(workspace.cache, arm, decided)
     key = digest([kept.folder.name, settings["params"]])
+    shared = Shared(arm, settled, params, workspace, versions, kept, decided)
     with store.start(f"crossvalidate-{arm}", tags, key=key) as parent:
-        found: list[_Fold] = []
-        made, begun = 0, time.monotonic()
-        for name in names:
-            with (
-                keep_trainings(workspace.cache, f"crossvalidate/{arm}") as trainings,
-                store.start(
-                    f"fold-{name}", {**tags, "role": "fold", "fold": name, "mlflow.note.content": ""}, parent.id, key
-                ) as run,
-            ):
-                if (fold := take_back(name, kept, versions, params, run)) is None:
-                    before = trainings.keep(name, decided)
-                    fold = run_fold(name, films, settled, params, workspace, versions, run, before)
-                    kept.save(name, fold.predictions, fold.history)
-                    made += 1
-                    told = tell_time_left(time.monotonic() - begun, made, made + len(names) - len(found) - 1)
-                    say(f"fold {name}, {len(found) + 1} of {len(names)}, {told}")
+        found: dict[str, _Fold] = {}
+        earlier = {name for name in names if kept.load(name, tuple(versions["classes"]))}
+        begun = time.monotonic()
+        for name in folds_by_workers(shared, names, earlier) if params.workers.executor != "serial" else names:
+            fold_tags = {**tags, "role": "fold", "fold": name, "mlflow.note.content": ""}
+            with store.start(f"fold-{name}", fold_tags, parent.id, key) as run:
+                if (fold := take_back(name, kept, versions, params, run, name in earlier)) is None:
+                    fold = keep_fold(shared, films, name, run)
+                found[name] = fold
+                if made := len(found.keys() - earlier):
+                    told = tell_time_left(time.monotonic() - begun, made, len(names) - len(earlier))
+                    say(f"fold {name}, {len(found)} of {len(names)}, {told}")
                 run.log_metrics(fold_metrics(fold.measured))
-                found.append(fold)
-        write_folds(folder, found, params, films)
+        write_folds(folder, [found[name] for name in names], params, films)
         write_json(folder / "settings.json", settings)
         log_results(parent, folder, "crossvalidation")
     kept.forget()
     tell_pooled(arm, read_json(folder / "metrics.json"), len(names))
+
+
+def folds_by_workers(shared: Shared, names: Sequence[str], earlier: Collection[str]) -> Iterator[str]:
+    """The names of all folds, the finished ones first, then those that workers train, as they finish them."""
+    yield from (name for name in names if name in earlier)
+    workers = shared.params.workers
+    missing = {number: name for number, name in enumerate(names) if name not in earlier}
+    say(f"{shared.arm}: {len(missing)} folds by up to {workers.count} workers ({workers.executor})")
+    with EXECUTORS[workers.executor](prepare_folds, shared, workers.count, shared.params.tune.dask) as run_jobs:
+        for _, name in run_jobs(missing):
+            yield name
+
+
+def prepare_folds(shared: Shared) -> Callable[[str], str]:
+    """What trains one fold in a worker, and keeps it."""
+    begin_training(shared.params.train.seed, shared.params.workers.threads)
+    films = load_split(shared.workspace.prepared, shared.workspace.split, "folds", shared.versions["classes"])
+
+    def work(name: str) -> str:
+        keep_fold(shared, films, name, None)
+        return name
+
+    return work
+
+
+def keep_fold(shared: Shared, films: SplitFilms, name: str, run: Run | None) -> _Fold:
+    """Train a fold, or continue an interrupted training of it, and keep its predictions. run: where each epoch is logged."""
+    with keep_trainings(shared.workspace.cache, f"crossvalidate/{shared.arm}") as trainings:
+        before = trainings.keep(name, shared.decided)
+        fold = run_fold(name, films, shared.settled, shared.params, shared.workspace, shared.versions, run, before)
+        shared.kept.save(name, fold.predictions, fold.history)
+    return fold
 
 
 def tell_pooled(arm: str, metrics: dict[str, float], folds: int) -> None:
@@ -151,16 +195,23 @@ def decides(arm: str, settled: Arm, params: Params, workspace: Workspace, versio
         "versions": versions,
         "films": file_sha256(workspace.split / "folds.csv"),  # which film is in which part of which fold, and its pixels
         "weights": weights_digest(params, arm, workspace),
+        "threads": params.workers.threads or usable_processors(),
     }
 
 
-def take_back(name: str, kept: KeptFolds, versions: dict[str, Any], params: Params, run: Run) -> _Fold | None:
-    """A fold that an interrupted cross-validation has finished, with its history in its run; None where there is none."""
+def take_back(
+    name: str, kept: KeptFolds, versions: dict[str, Any], params: Params, run: Run, earlier: bool = True
+) -> _Fold | None:
+    """A fold that was trained before its run began, with its history in its run; None where there is none.
+
+    earlier: by an interrupted cross-validation, not by a worker of this one.
+    """
     if (found := kept.load(name, tuple(versions["classes"]))) is None:
         return None
     predictions, history = found
-    say(f"fold {name}: taken from the interrupted cross-validation")
-    run.tag({"continued": "from an interrupted cross-validation"})
+    if earlier:
+        say(f"fold {name}: taken from the interrupted cross-validation")
+        run.tag({"continued": "from an interrupted cross-validation"})
     run.log_history(epoch_metrics(history))
     return _Fold(name, predictions, history, measure_fold(name, predictions, params.evaluate))
 
@@ -172,22 +223,23 @@ def run_fold(
     params: Params,
     workspace: Workspace,
     versions: dict[str, Any],
-    run: Run,
+    run: Run | None,
     before: KeptState | None = None,
 ) -> _Fold:
     """Train an arm without the films that a fold holds out, choose its threshold on the validation films, and predict them.
 
-    before: the state that an interrupted training of this fold left.
+    run: None in a worker, whose epochs are logged when the fold has ended. before: the state that an interrupted training of this
+    fold left.
     """
     title = f"fold {name}"
-    if before:
+    if before and run:
         run.log_history(epoch_metrics(before.history))
 
     counts = count_steps(arm.phases)
     judging = judge_fold(params, versions["classes"])
     on_film = bar(f"{title}: activations")
     with steps(title, sum(counts)) as report:
-        on_epoch = watch_epochs(run.log_metrics, report, counts, params.train.select)
+        on_epoch = watch_epochs(run.log_metrics if run else lambda *_: None, report, counts, params.train.select)
         predictions, history = predict_fold(name, films, arm, params, workspace, versions, judging, on_epoch, on_film, before)
     return _Fold(name, predictions, history, measure_fold(name, predictions, params.evaluate))
 

@@ -1,4 +1,4 @@
-"""predict: a model's predictions for a folder of films, a row per file, written row by row and continued if interrupted."""
+"""predict: a model's predictions for a folder of films, a row per file, written batch by batch and continued if interrupted."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 from hilum.loading import loading
 from hilum.project.clone import check_full_path
 from hilum.serving.engines import find_engine, open_exported
-from hilum.serving.folder import predict_folder
+from hilum.serving.folder import panels_beside, predict_folder
+from hilum.serving.folder_workers import Served, Workers, choose_workers, start_workers
 from hilum.serving.model_facts import Told
 from hilum.workspace import find_workspace
 
@@ -17,6 +18,9 @@ def run(
     out: Path,
     explain: str,
     engine: str = "",
+    executor: str = "",
+    workers: str = "",
+    threads: str = "",
     classes: str = "",
     size: str = "",
     square: str = "",
@@ -24,35 +28,47 @@ def run(
     threshold: str = "",
 ) -> dict[str, Any]:
     told = Told(classes, size, square, scaling, threshold)
+    chosen = choose_workers(executor, workers, threads)
     if not images.is_dir():
         raise ValueError(f"--images must be a folder of films, got {images}")
-    if (name := find_engine(engine, model)) != "keras":
-        if explain:
-            raise ValueError(f"--explain must be given a .keras model, whose network the methods read, got --engine {name}")
-        for option, path in {"--model": model, "--images": images, "--out": out}.items():
-            check_full_path(Path.cwd(), option, str(path))
-        predict, described = open_exported(Path(model), told, name)
+    if (name := find_engine(engine, model)) == "keras":
+        return _predict_by_keras(model, images, out, explain, told, chosen)
+    if explain:
+        raise ValueError(f"--explain must be given a .keras model, whose network the methods read, got --engine {name}")
+    for option, path in {"--model": model, "--images": images, "--out": out}.items():
+        check_full_path(Path.cwd(), option, str(path))
+    predict, described = open_exported(Path(model), told, name, chosen.threads)
+    if chosen.executor == "serial":
         return predict_folder(predict, described, images, out)
-    return _predict_by_keras(model, images, out, explain, told)
+    from hilum.settings.params import read_params
+
+    workspace = find_workspace(Path.cwd())
+    served = Served(model, told, name, chosen.threads, workspace, None, {}, panels_beside(out))
+    with start_workers(chosen, served, read_params(workspace.params).tune.dask) as run_batches:
+        return predict_folder(predict, described, images, out, None, run_batches)
 
 
-def _predict_by_keras(model: str, images: Path, out: Path, explain: str, told: Told) -> dict[str, Any]:
+def _predict_by_keras(model: str, images: Path, out: Path, explain: str, told: Told, chosen: Workers) -> dict[str, Any]:
     with loading():  # here, because an exported model is predicted without TensorFlow
         from hilum.explain.methods.registry import METHODS
-        from hilum.serving.folder import panels_beside
         from hilum.serving.folder_panels import Panels
         from hilum.serving.opening import check_names, choose_methods, open_served
         from hilum.serving.verdicts import read_verdicts
         from hilum.settings.params import read_params
+        from hilum.training.learning.fit import begin_training
 
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
     check_names("--explain", explain, list(METHODS))
+    if chosen.threads:
+        begin_training(params.explain.seed, chosen.threads)
     with open_served(model, workspace, params, told) as (explained, described):
         methods, _ = choose_methods("--explain", explain, explained, params.explain, sheets=False)
-        panels = None
+        panels, verdicts = None, {}
         if methods:
             known = read_verdicts(model, described, explained.background, params.explain, workspace, params.tracking)
             verdicts = {name: known.get(name, "") for name in methods}
             panels = Panels(panels_beside(out), explained, described, verdicts, params.explain, params.explain.seed)
-        return predict_folder(explained.predict, described, images, out, panels)
+        served = Served(model, told, "keras", chosen.threads, workspace, params, verdicts, panels_beside(out))
+        with start_workers(chosen, served, params.tune.dask) as run_batches:
+            return predict_folder(explained.predict, described, images, out, panels, run_batches)

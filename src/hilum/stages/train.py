@@ -7,7 +7,7 @@ A given model is loaded instead, and calibrated if its arm says so.
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -55,6 +55,7 @@ from hilum.tracking.opening import open_store
 from hilum.tracking.repeat_runs import log_repeat, repeat_tags
 from hilum.tracking.store import Store
 from hilum.tracking.tensorboard import name_curves, with_curves
+from hilum.training.executors import EXECUTORS
 from hilum.training.given import load_given
 from hilum.training.kept_repeats import KeptRepeats, keep_repeats
 from hilum.training.kept_trainings import keep_trainings
@@ -86,7 +87,7 @@ def run(arm: str) -> None:
         return
     plan = make_plan(arm)
     store = open_store(plan.workspace, plan.params.tracking)
-    begin_training(plan.seeds[0])  # it sets the threads, by which states of interrupted trainings are kept
+    begin_training(plan.seeds[0], plan.threads)  # states of interrupted trainings are kept by the threads
     kept = keep_repeats(plan.workspace.cache, arm, decides(plan)) if plan.params.train.repeats > 1 else None
     with keep_trainings(plan.workspace.cache, "train") as trainings:
         before = None if kept else trainings.keep(arm, decides(plan))
@@ -113,30 +114,64 @@ def train_repeats(plan: Plan, kept: KeptRepeats, store: Store, parent: Run, key:
     Finished repeats of an interrupted training are taken as they are. key: of the run, under which those below are continued.
     """
     count, begun, made = len(plan.seeds), time.monotonic(), 0
-    for number, seed in enumerate(plan.seeds, 1):
+    earlier = {number for number in range(1, count + 1) if kept.find(number)}
+    for number in repeats_by_workers(plan, kept, earlier) if plan.params.workers.executor != "serial" else range(1, count + 1):
+        seed = plan.seeds[number - 1]
         tags = {**repeat_tags(plan.tags, number, seed), **code_tags(plan.workspace)}
-        with (
-            keep_trainings(plan.workspace.cache, f"train/{plan.arm}") as trainings,
-            store.start(f"repeat-{number}", tags, parent.id, key) as run,
-        ):
+        with store.start(f"repeat-{number}", tags, parent.id, key) as run:
             if (place := kept.find(number)) is None:
                 say(f"{title(plan, number)}: trained with seed {seed}")
-                before = trainings.keep(f"repeat-{number}", {**decides(plan), "seed": seed})
-                trained = train_model(plan, number, run, before)
-                with kept.write(number) as place:
-                    write_model(place, plan, number, trained)
-                made += 1
-                told = tell_time_left(time.monotonic() - begun, made, made + count - number)
-                say(f"{title(plan, number)}: {told}")
+                keep_repeat(plan, kept, number, run)
+                place = kept.folder / str(number)
             else:
-                say(f"{title(plan, number)}: taken from the interrupted training")
-                run.tag({"continued": "from an interrupted training"})
-                run.log_history(epoch_metrics(read_table(place / "history.csv")))
+                if number in earlier:
+                    say(f"{title(plan, number)}: taken from the interrupted training")
+                    run.tag({"continued": "from an interrupted training"})
+                log_epochs(plan, number, run, read_table(place / "history.csv"))
+            if number not in earlier:
+                made += 1
+                told = tell_time_left(time.monotonic() - begun, made, count - len(earlier))
+                say(f"{title(plan, number)}: {told}")
             log_repeat(run, place)
     shutil.rmtree(plan.folder, ignore_errors=True)
     for number in range(1, count + 1):
         shutil.copytree(kept.folder / str(number), plan.folder / REPEATS / str(number))
     serve_median(plan)
+
+
+def repeats_by_workers(plan: Plan, kept: KeptRepeats, earlier: Collection[int]) -> Iterator[int]:
+    """The numbers of all repeats, the finished ones first, then those that workers train, as they finish them."""
+    yield from sorted(earlier)
+    workers = plan.params.workers
+    missing = {number: number for number in range(1, len(plan.seeds) + 1) if number not in earlier}
+    say(f"{plan.arm}: {len(missing)} repeats by up to {workers.count} workers ({workers.executor})")
+    with EXECUTORS[workers.executor](prepare_repeats, (plan, kept), workers.count, plan.params.tune.dask) as run_jobs:
+        for number, _ in run_jobs(missing):
+            yield number
+
+
+def prepare_repeats(shared: tuple[Plan, KeptRepeats]) -> Callable[[int], None]:
+    """What trains one repeat in a worker, and keeps it."""
+    plan, kept = shared
+    begin_training(plan.seeds[0], plan.threads)
+    return lambda number: keep_repeat(plan, kept, number, None)
+
+
+def keep_repeat(plan: Plan, kept: KeptRepeats, number: int, run: Run | None) -> None:
+    """Train a repeat, or continue an interrupted training of it, and keep its files. run: where each epoch is logged."""
+    with keep_trainings(plan.workspace.cache, f"train/{plan.arm}") as trainings:
+        before = trainings.keep(f"repeat-{number}", {**decides(plan), "seed": plan.seeds[number - 1]})
+        trained = train_model(plan, number, run, before)
+        with kept.write(number) as place:
+            write_model(place, plan, number, trained)
+
+
+def log_epochs(plan: Plan, number: int, run: Run, history: pd.DataFrame) -> None:
+    """Write the epochs of a finished repeat into its run, and into its curves for TensorBoard."""
+    run.log_history(epoch_metrics(history))
+    curves = folder_of_curves(plan, number, run) if plan.params.tracking.tensorboard else None
+    with with_curves(lambda *_: None, curves, history):
+        pass
 
 
 def serve_median(plan: Plan) -> None:
@@ -154,10 +189,11 @@ def serve_median(plan: Plan) -> None:
     )
 
 
-def train_model(plan: Plan, number: int, run: Run, before: KeptState | None) -> _Trained:
+def train_model(plan: Plan, number: int, run: Run | None, before: KeptState | None) -> _Trained:
     """Train the arm with the seed of a repeat, counted from 1; each epoch goes into the run. Nothing but its state is written.
 
-    before: where an interrupted training is continued from.
+    run: None in a worker, whose epochs are logged when the repeat has ended. before: where an interrupted training is continued
+    from.
     """
     seed, select = plan.seeds[number - 1], plan.params.train.select
     begin_training(seed)
@@ -165,12 +201,12 @@ def train_model(plan: Plan, number: int, run: Run, before: KeptState | None) -> 
 
     counts = count_steps(plan.settled.phases)
     on_film = bar(f"{title(plan, number)}: activations")
-    if before:
+    if before and run:
         run.log_history(epoch_metrics(before.history))
-    curves = folder_of_curves(plan, number, run) if plan.params.tracking.tensorboard else None
+    curves = folder_of_curves(plan, number, run) if plan.params.tracking.tensorboard and run else None
     with (
         steps(title(plan, number), sum(counts)) as report,
-        with_curves(run.log_metrics, curves, before.history if before else None) as log,
+        with_curves(run.log_metrics if run else lambda *_: None, curves, before.history if before else None) as log,
     ):
         on_epoch = watch_epochs(log, report, counts, select)
         model, fitted = train_arm(plan.settled, task, len(counts), score_epoch(select), on_epoch, on_film, before)

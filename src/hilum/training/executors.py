@@ -5,6 +5,7 @@ A job is plain values. A worker is made ready once, by a function that returns w
 
 import multiprocessing
 import os
+import random
 import signal
 import threading
 import traceback
@@ -163,8 +164,17 @@ def _run_job(name: str, prepare: Prepare, shared: Any, job: Any) -> Any:
     with lines_to(None):
         if name not in _ready:
             _ready.clear()
+            _keep_draws_apart()
             _ready[name] = prepare(shared)
         return _ready[name](job)
+
+
+def _keep_draws_apart() -> None:
+    """Give Keras a generator of its own: it draws the seeds of layers from Python's, which other threads of Dask draw from too."""
+    from keras.src.random import seed_generator
+    from keras.src.utils import rng_utils
+
+    seed_generator.python_random = rng_utils.random = random.Random()
 
 
 EXECUTORS: dict[str, Callable[[Prepare, Any, int, Dask], AbstractContextManager[RunJobs]]] = {

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from hilum.data.prepared.loading import read_grey_bits
+from hilum.processors import usable_processors
 from hilum.results import base_tags, file_sha256, read_json
 from hilum.settings.meaning import name_backbone, seeds_of, settle, trained_arm
 from hilum.settings.params import Params, read_params
@@ -37,6 +38,11 @@ class Plan:
         return seeds_of(self.params.train)
 
     @property
+    def threads(self) -> int:
+        """Processors for one operation, which decide the last bits; 0: all. Workers train repeats, never a single training."""
+        return self.params.workers.threads if len(self.seeds) > 1 else 0
+
+    @property
     def folder(self) -> Path:
         return self.workspace.arm(self.arm, "training")
 
@@ -65,6 +71,7 @@ def decides(plan: Plan) -> dict[str, Any]:
         "films": [file_sha256(workspace.split / f"{part}.csv") for part in ("train", "val")],
         "grey_bits": read_grey_bits(workspace.prepared),
         "weights": weights_digest(plan.params, plan.arm, workspace),
+        "threads": plan.threads or usable_processors(),
     }
 
 
