@@ -170,7 +170,7 @@ def _run_job(name: str, prepare: Prepare, shared: Any, job: Any) -> Any:
 
 
 def _keep_draws_apart() -> None:
-    """Give Keras a generator of its own: it draws the seeds of layers from Python's, which other threads of Dask draw from too."""
+    """Give Keras a generator of its own: it draws seeds of layers from Python's, which other threads of Dask draw from too."""
     from keras.src.random import seed_generator
     from keras.src.utils import rng_utils
 
