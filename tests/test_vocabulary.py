@@ -36,7 +36,7 @@ READ_TOO = {  # (stage, section) -> keys that it reads and logs under no name of
     ("crossvalidate", "split"): ("folds", "fold_by"),
 }
 WITHOUT_OPTION = {"named", "runs", "no_films"}  # stand alone in a command; a flag is the command line's alone
-NO_STAGE = {"tracking", "arms"}  # sections that several stages read
+NO_STAGE = {"tracking", "arms", "workers"}  # sections that several stages read
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 ENTRIES = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
 
