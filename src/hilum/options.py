@@ -32,7 +32,9 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
         "--labels", default="", help="class=finding,finding pairs separated by blanks (each class is the finding of its name)"
     )
     parser.add_argument(
-        "--columns", default="", help="of a table: path=NAME finding=NAME patient=NAME, where the names are not the usual ones"
+        "--columns",
+        default="",
+        help="of a table: path=NAME finding=NAME patient=NAME boxes=X,Y,W,H, where the names are not the usual ones",
     )
     parser.add_argument(
         "--pattern", default="", help="regular expression with (?P<patient>...) for names of files or a table's paths"

@@ -1,10 +1,10 @@
 """Labelled films outside the pipeline: `--data` as a folder with a folder per class, a table beside films, or a recipe."""
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -20,6 +20,7 @@ from hilum.data.readers.sidecar import compile_patient
 from hilum.data.readers.table_files import read_table
 from hilum.data.readers.values import squeeze
 from hilum.project.overrides import apply_recipe, name_fold_arms
+from hilum.project.table_columns import choose_columns, list_annotations, split_pairs
 from hilum.settings.meaning import EXCLUDED
 from hilum.settings.params import Params, check_params
 from hilum.settings.roots import read_roots
@@ -30,24 +31,6 @@ from hilum.workspace import Workspace
 Table = tuple[Path, pd.DataFrame]  # root of the films, a reader's table of them
 
 RECIPES = (".yaml", ".yml")
-COLUMNS = {  # what a table must or may say -> names that columns have for it, in any case, with blanks or underscores
-    "path": (
-        "path",
-        "file",
-        "filename",
-        "file name",
-        "filepath",
-        "image",
-        "image id",
-        "image index",
-        "image path",
-        "film",
-        "dicom",
-    ),
-    "finding": ("finding", "findings", "finding labels", "label", "labels", "class", "diagnosis", "target", "category"),
-    "patient": ("patient", "patient id", "patientid", "subject", "subject id", "case id"),
-}
-NEEDED = ("path", "finding")
 JOINTS = "|"  # between findings in a cell
 PATIENT = "name the column of the table with the patient by --columns 'patient=NAME', or a --pattern with (?P<patient>...)"
 
@@ -56,7 +39,8 @@ PATIENT = "name the column of the table with the patient by --columns 'patient=N
 class AskedFilms:
     """The labelled films of a command, as its options say; an empty text is not given.
 
-    data: a folder, a table or a recipe. labels: `class=finding,finding` pairs. columns: of a table, `path=NAME` pairs.
+    data: a folder, a table or a recipe. labels: `class=finding,finding` pairs. columns: of a table, `path=NAME` pairs, of
+    `table_columns.COLUMNS`.
     pattern: a regular expression with the group `patient`, searched in the names of a folder's files, and in the paths of a
     table's films where no column names the patient.
     """
@@ -88,7 +72,7 @@ def read_labels(text: str, classes: Sequence[str]) -> dict[str, list[str]]:
     if not text.strip():
         return {name: [name] for name in classes}
     rules: dict[str, list[str]] = {}
-    for pair in _split(text, "--labels"):
+    for pair in split_pairs(text, "--labels"):
         name, equals, findings = pair.partition("=")
         known = next((one for one in (*classes, EXCLUDED) if squeeze(one) == squeeze(name)), "")
         if not equals or not known:
@@ -135,13 +119,6 @@ def _refuse_columns(columns: str, why: str) -> None:
 def _refuse_pattern(pattern: str, why: str) -> None:
     if pattern:
         raise ValueError(f"--pattern must belong to a folder, or to a table of pictures, got {pattern!r}; {why}")
-
-
-def _split(text: str, option: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as fault:
-        raise ValueError(f"{option} must be pairs separated by blanks, got {text!r}: {fault}") from None
 
 
 def _name_source(place: Path) -> str:
@@ -200,54 +177,26 @@ def _read_sheet(file: Path, columns: str, pattern: str, classes: Sequence[str], 
     if file.suffix.lower() not in (*TABLE_SUFFIXES, ".txt"):
         raise ValueError(f"--data must be a folder, a table (CSV) or a recipe, got the file {file}; name the folder it is in")
     root, header = file.resolve().parent, [str(name) for name in read_table(file, rows=0).columns]
-    named, marks = _choose_columns(columns, header, classes, file)
+    named, marks = choose_columns(columns, header, classes, file)
     patient = named.get("patient", "")
     found = find_files(root)
     if not found.pictures and found.dicoms:
         _refuse_pattern(pattern, "of a table of DICOM films, name the column with the patient by --columns 'patient=NAME'")
         if marks:
             raise ValueError(f"a table of DICOM films must have one column of findings, got one for each of {', '.join(marks)}")
+        if drawn := sorted(list_annotations(named)):
+            raise ValueError(
+                f"boxes and masks must be of pictures, got {', '.join(drawn)} in {file.name}, a table of DICOM films; leave them "
+                f"out: --columns '{' '.join(f'{what}=' for what in drawn)}'"
+            )
         options = {"path": named["path"], "finding": named["finding"], "patient": patient}
         return root, read_dicom_folder(root, file.name, keys=_keys(workspace), **options)
     finding = {"findings": marks} if marks else {"finding": named["finding"], "separators": JOINTS}
-    table = read_csv(root, file.name, path=named["path"], pattern=pattern, patient=patient, **finding)
+    columns_of: dict[str, Any] = {**finding, **list_annotations(named)}
+    table = read_csv(root, file.name, path=named["path"], pattern=pattern, patient=patient, **columns_of)
     tell_unread(root, table)
     escape_names(table)
     return root, table
-
-
-def _choose_columns(text: str, header: Sequence[str], classes: Sequence[str], file: Path) -> tuple[dict[str, str], list[str]]:
-    """What a table says by the names of its columns; and a column per finding, where it has one for each class instead.
-
-    Raises:
-        ValueError: a column is missing, or several may be meant; with the option to give.
-    """
-    given = dict(pair.partition("=")[::2] for pair in _split(text, "--columns"))
-    if strange := [name for name in given if name not in COLUMNS]:
-        raise ValueError(f"--columns must name {', '.join(COLUMNS)}, got {', '.join(strange)}; write path=NAME finding=NAME")
-    if absent := [name for name in given.values() if name not in header]:
-        raise ValueError(f"--columns must name columns of {file.name} ({', '.join(header)}), got {', '.join(absent)}")
-    known: dict[str, str] = dict(given)
-    for what, names in COLUMNS.items():
-        fits = [name for name in header if squeeze(name.replace("_", " ").replace("-", " ")) in names]
-        if what not in known and len(fits) == 1:
-            known[what] = fits[0]
-        elif what not in known and len(fits) > 1:
-            raise ValueError(
-                f"one column of {file.name} must be the {what}, got {', '.join(fits)}; name it: --columns '{what}={fits[0]}'"
-            )
-    marks = [name for name in header if squeeze(name) in {squeeze(one) for one in classes}]
-    if "finding" not in known and len(marks) > 1:
-        known["finding"] = ""
-    else:
-        marks = []
-    if missing := [what for what in NEEDED if what not in known]:
-        asked = " ".join(f"{what}=NAME" for what in missing)
-        raise ValueError(
-            f"a table must have a column of {' and of '.join(missing)}, got {', '.join(header)} in {file.name}; name it: "
-            f"--columns '{asked}'"
-        )
-    return known, marks
 
 
 def _read_recipe(file: Path, asked: AskedFilms, classes: Sequence[str], workspace: Workspace) -> LabelledFilms:

@@ -25,6 +25,7 @@ from hilum.data.same_people import find_same_people
 from hilum.evaluation.acquisition import acquisition_features
 from hilum.evaluation.outside.external import SOURCES, ExternalResult, flat_external, measure_external, write_external
 from hilum.evaluation.outside.frozen import Grouping, group_classes, group_rules
+from hilum.evaluation.outside.frozen_tables import tell_no_auroc
 from hilum.evaluation.outside.seen_films import tell_recalibrated_on
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
@@ -261,8 +262,19 @@ def describe_source(
         "sites": {str(site): int(films) for site, films in sites.items()},
         "left_out": {str(what): int(films) for what, films in prepared.problems["problem"].value_counts().items()},
         "threshold": described["threshold"],
-        "notes": notes,
+        "notes": [*tell_no_auroc(result.found), *notes, *tell_annotated(manifest)],
     }
+
+
+def tell_annotated(manifest: pd.DataFrame) -> list[str]:
+    """Where the hit rate of maps on annotated films is found."""
+    having = ~manifest["boxes"].isin(["", "[]"]) | (manifest[["lung_mask", "lesion_mask"]] != "").any(axis=1)
+    if not having.any():
+        return []
+    return [
+        f"{having.sum()} films have an expert's boxes or masks: `hilum evaluate --model ... --data ... --explain gradcam` gives "
+        "the hit rate of maps on them"
+    ]
 
 
 def tell_result(arm: str, name: str, result: ExternalResult) -> None:
