@@ -247,7 +247,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "training/learning/test_kept_state.py": ("training/learning/state.py",),
     "pages/test_audit.py": ("audit/drawing.py",),
     "pages/test_comparison.py": ("pages/headline.py",),
-    "pages/test_film_room.py": ("pages/chart_parts.py", "pages/chart_script.py", "pages/charts.py"),
+    "pages/test_film_room.py": ("pages/chart_parts.py", "pages/chart_script.py"),
     "pages/data_report/test_film_sheet.py": ("pages/film_pictures.py", "pages/data_report/confounding_charts.py"),
     "project/test_chosen_runs.py": ("project/any_runs.py", "project/comparison_parts.py", "tracking/found_runs.py"),
     "pages/data_report/test_report.py": ("data/quality/pair_sheet.py",),

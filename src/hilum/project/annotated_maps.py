@@ -9,13 +9,14 @@ import pandas as pd
 
 from hilum.data.annotations import KINDS
 from hilum.evaluation.scoring.decisions import decide, factors_of
+from hilum.evaluation.signed_numbers import signed_interval
 from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.maps import explain_films
 from hilum.explain.measures.tables import OF_CLASS
 from hilum.explain.methods.registry import METHODS
 from hilum.pages.any_evaluation import Section
 from hilum.pages.levels import tell_resamples
-from hilum.pages.numbers import bounded_text, signed
+from hilum.pages.numbers import bounded_text
 from hilum.project.chosen_films import Added, Evaluated, choose_rows, read_chosen
 from hilum.project.hit_rates import (
     CENTRE,
@@ -88,7 +89,7 @@ def tabulate_rates(rates: pd.DataFrame) -> pd.DataFrame:
     own = rates["method"].isin(list(METHODS))
     above = {
         f"above {name}": [
-            _signed_text(*row) if mine else ""
+            signed_interval(*row) if mine else ""
             for mine, row in zip(own, rates[[f"above_{name}{end}" for end in ENDS]].to_numpy(float), strict=True)
         ]
         for name in (RANDOM, CENTRE)
@@ -103,8 +104,3 @@ def tabulate_rates(rates: pd.DataFrame) -> pd.DataFrame:
             **above,
         }
     )
-
-
-def _signed_text(value: float, low: float, high: float) -> str:
-    """`+0.210 (−0.030 to +0.450)`; without an interval where every patient differs by the same."""
-    return signed(value) if np.isnan(low) else f"{signed(value)} ({signed(low)} to {signed(high)})"

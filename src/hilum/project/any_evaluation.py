@@ -18,6 +18,7 @@ from hilum.evaluation.outside.cross_fitted_baselines import cross_fit_baseline
 from hilum.evaluation.outside.frozen import Grouping, group_classes, group_rules, predict_groups
 from hilum.evaluation.outside.frozen_tables import FrozenResult, measure_frozen, tell_no_auroc, write_frozen
 from hilum.evaluation.outside.seen_films import tell_recalibrated_on
+from hilum.evaluation.outside.seen_people import Namings, tell_people
 from hilum.evaluation.scoring.decisions import factors_of
 from hilum.explain.explained_model import Predict
 from hilum.explain.methods.registry import METHODS
@@ -92,7 +93,7 @@ def evaluate_any(
     rows, problems, notes = label_films(films, classes, grouping)
     read = read_and_predict(predict, described, rows, settings)
     predictions, read = gather(read, described, grouping)
-    notes += [*tell_seen(read.rows, workspace), *tell_seen_by_model(read.rows, described), *tell_odd(read.odd)]
+    notes += [*tell_seen(read.rows, workspace), *tell_seen_by_model(read.rows, films.namings, described), *tell_odd(read.odd)]
     left_out = pd.concat([problems, read.problems], ignore_index=True)
     baselines = predict_baselines(read, predictions, settings.seed)
     measured = measure_frozen(predictions, settings, settings.seed, baselines, bar("patients resampled"))
@@ -201,9 +202,11 @@ def tell_seen(rows: pd.DataFrame, workspace: Workspace) -> list[str]:
     ]
 
 
-def tell_seen_by_model(rows: pd.DataFrame, described: Mapping[str, Any]) -> list[str]:
-    """How many of the films a recalibrated model was fitted to, by their bytes or pixels."""
-    return [f"{told}: its figures on them are too good" for told in tell_recalibrated_on(rows, described)]
+def tell_seen_by_model(rows: pd.DataFrame, namings: Namings, described: Mapping[str, Any]) -> list[str]:
+    """How many of the films a recalibrated model was fitted to, by their bytes or pixels, and how many are of its patients."""
+    people, apart = tell_people(rows, namings, described)
+    seen = [*tell_recalibrated_on(rows, described), *people]
+    return [*(f"{told}: its figures on them are too good" for told in seen), *apart]
 
 
 def tell_odd(odd: Mapping[str, str]) -> list[str]:

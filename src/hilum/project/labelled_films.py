@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from hilum.data.readers.raw_films import escape_names, read_films, tell_unread
 from hilum.data.readers.sidecar import compile_patient
 from hilum.data.readers.table_files import read_table
 from hilum.data.readers.values import squeeze
+from hilum.data.same_people import list_namings, name_salt
 from hilum.project.overrides import apply_recipe, name_fold_arms
 from hilum.project.table_columns import choose_columns, list_annotations, split_pairs
 from hilum.settings.meaning import EXCLUDED
@@ -55,12 +56,14 @@ class AskedFilms:
 class LabelledFilms:
     """Films with findings, and the rules that make classes of these.
 
-    tables: source -> root and reader's table. labels: the rules of every source without own ones in by_source.
+    tables: source -> root and reader's table. labels: the rules of every source without own ones in by_source. namings: source ->
+    by whose naming its patients are named, of `list_namings`.
     """
 
     tables: Mapping[str, Table]
     labels: Rules
     by_source: Mapping[str, Rules]
+    namings: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 def read_labels(text: str, classes: Sequence[str]) -> dict[str, list[str]]:
@@ -97,11 +100,11 @@ def read_data(asked: AskedFilms, classes: Sequence[str], workspace: Workspace) -
     data, columns, pattern = asked.data, asked.columns, asked.pattern
     if place.is_dir():
         _refuse_columns(columns, "a folder has no table: name the table itself by --data")
-        return LabelledFilms({_name_source(place): _read_folder(place, pattern, workspace)}, rules, {})
+        return _of_one(place, _read_folder(place, pattern, workspace), rules, workspace)
     if place.is_file() and place.suffix.lower() in RECIPES:
         return _read_recipe(place, asked, classes, workspace)
     if place.is_file():
-        return LabelledFilms({_name_source(place): _read_sheet(place, columns, pattern, classes, workspace)}, rules, {})
+        return _of_one(place, _read_sheet(place, columns, pattern, classes, workspace), rules, workspace)
     known = sorted(path.stem for path in (workspace.root / "recipes").glob("*.yaml"))
     if data in known:
         return _read_recipe(workspace.root / "recipes" / f"{data}.yaml", asked, classes, workspace)
@@ -109,6 +112,13 @@ def read_data(asked: AskedFilms, classes: Sequence[str], workspace: Workspace) -
         f"--data must be a folder of films, a table (CSV) or a recipe ({', '.join(known) or 'there is none'}), got {data}, which "
         "is none of these"
     )
+
+
+def _of_one(place: Path, table: Table, rules: Rules, workspace: Workspace) -> LabelledFilms:
+    """Films of one source; those of DICOM name their patients by the salt below `.hilum`."""
+    source, found = _name_source(place), find_files(table[0])
+    hashed = bool(found.dicoms) and not found.pictures
+    return LabelledFilms({source: table}, rules, {}, {source: name_salt(_keys(workspace)) if hashed else []})
 
 
 def _refuse_columns(columns: str, why: str) -> None:
@@ -205,15 +215,14 @@ def _read_recipe(file: Path, asked: AskedFilms, classes: Sequence[str], workspac
     _refuse_pattern(asked.pattern, "a recipe names its own")
     written = read_yaml(workspace.params.read_text())
     chosen = check_params(name_fold_arms(written, apply_recipe(written, read_yaml(file.read_text()))))
-    roots = read_roots(chosen, workspace.home)
-    tables = {
-        source: _read_source(source, chosen, workspace.at_home(roots.get(source, "")), workspace)
-        for source in chosen.prepare.sources
-    }
+    roots = {source: workspace.at_home(root) for source, root in read_roots(chosen, workspace.home).items()}
+    places = {source: roots.get(source, workspace.at_home("")) for source in chosen.prepare.sources}
+    tables = {source: _read_source(source, chosen, place, workspace) for source, place in places.items()}
+    namings = {source: list_namings(chosen.acquire.sources[source], place) for source, place in places.items()}
     if asked.labels:
-        return LabelledFilms(tables, read_labels(asked.labels, classes), {})
+        return LabelledFilms(tables, read_labels(asked.labels, classes), {}, namings)
     own = {source: _keep_classes(rules, classes) for source, rules in chosen.prepare.labels_by_source.items()}
-    return LabelledFilms(tables, _keep_classes(chosen.prepare.labels, classes), own)
+    return LabelledFilms(tables, _keep_classes(chosen.prepare.labels, classes), own, namings)
 
 
 def _keep_classes(rules: Rules, classes: Sequence[str]) -> dict[str, list[str]]:
