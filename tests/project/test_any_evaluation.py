@@ -185,7 +185,9 @@ def test_films_of_one_class_have_no_auroc_and_the_page_says_so(project: Workspac
     status, found = evaluate(capsys, *TWO, "--data", "films")
     assert status == 0 and found["means_over"] == ["bright"]
     assert found["metrics"]["auroc_macro"] is None and found["metrics"]["sensitivity/bright"] == 1.0
-    assert any("no film of dark" in note for note in found["notes"])
+    assert any("no film of dark" in note for note in found["notes"]) and not any(
+        "prepare.labels" in one for one in found["notes"]
+    )
     assert "not defined on these films" in Path("evaluated/evaluation.html").read_text()
 
 
@@ -415,5 +417,8 @@ def test_maps_with_measures_and_the_audit_are_added(project: Workspace, capsys: 
     assert audited["says"] in ("honest", "shortcut") and audited["films"] == 24
     page = (out / "evaluation.html").read_text()
     assert page.count("data:image/png;base64") == 5 and "rectangle audit.lungs" in page
+    draw_classes(project.root / "three", {"dark": 60}, films=3)
+    status, found = evaluate(capsys, *TWO, "--data", "three", "--audit", model="conv.keras")
+    assert status == 1 and "--audit must have at least 4 films, got 3; leave it out" in found["refused"]
     status, found = evaluate(capsys, *TWO, "--data", "films", "--explain", "gradkam", model="conv.keras")
     assert status == 1 and "--explain takes all or names" in found["refused"]

@@ -27,7 +27,7 @@ from hilum.pages.numbers import bounded_text
 from hilum.progress import bar, say
 from hilum.project.any_maps import add_audit, add_maps
 from hilum.project.chosen_films import Adding, Evaluated
-from hilum.project.labelled_films import AskedFilms, LabelledFilms, read_data
+from hilum.project.labelled_films import AskedFilms, LabelledFilms, read_data, suggest_labels
 from hilum.project.output_folder import check_out, filled_folder
 from hilum.project.predicted_films import ReadFilms, read_and_predict
 from hilum.records import Predictions, Probabilities
@@ -145,13 +145,14 @@ def label_films(films: LabelledFilms, classes: Sequence[str], grouping: Grouping
         there = ", ".join(f"{finding!r} ({films})" for finding, films in counts.items())
         raise ValueError(
             f"a finding of the films must belong to a class of the model ({', '.join(classes)}), got none among {there}; say "
-            f"which: --labels \"{classes[-1]}='{counts.index[0]}' ...\""
+            f"which: {suggest_labels(classes, rows['finding'].unique().tolist())}"
         )
     paths = rows.set_index("image_id")["path"]
     left = mapping.problems.assign(path=mapping.problems["image_id"].map(paths))
     left = left[left["problem"] != "rules of two classes"]
     problems = pd.concat([list_left_out(films.tables), left], ignore_index=True)
-    return rows[taken].reset_index(drop=True), problems, [*list_notes(films.tables), *mapping.notes]
+    notes = [note.replace("prepare.labels.", "") for note in mapping.notes]  # rules of --labels stand in no params.yaml
+    return rows[taken].reset_index(drop=True), problems, [*list_notes(films.tables), *notes]
 
 
 def gather(read: ReadFilms, described: Mapping[str, Any], grouping: Grouping) -> tuple[Predictions, ReadFilms]:

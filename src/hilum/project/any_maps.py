@@ -11,6 +11,7 @@ from hilum.audit.auditee import audit_model
 from hilum.audit.drawing import audit_figure
 from hilum.audit.evidence import Surroundings
 from hilum.audit.evidence import measure as measure_evidence
+from hilum.audit.exchange import LEAST
 from hilum.audit.regions import regions_of_rectangle
 from hilum.audit.rule import FILMS, PROBING, judge
 from hilum.data.annotations import no_annotations
@@ -111,6 +112,8 @@ def add_audit(explained: ExplainedModel, described: Mapping[str, Any], params: P
         if any(len(part) > 1 for part in found.grouping.members):
             raise ValueError("--audit must have films of the model's own classes, got joined ones; give each its own --labels")
         rows = choose_rows(found, settings.films, settings.seed)
+        if len(rows) < LEAST:
+            raise ValueError(f"--audit must have at least {LEAST} films, got {len(rows)}; leave it out, or give more films")
         films: Films = np.stack([one.film for one in read_chosen(found, rows, described)])
         regions = regions_of_rectangle(**settings.lungs.model_dump(), size=size)
         surroundings = Surroundings(np.array(["films"] * len(rows)), {"films": regions})

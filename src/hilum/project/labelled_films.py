@@ -32,6 +32,7 @@ from hilum.workspace import Workspace
 Table = tuple[Path, pd.DataFrame]  # root of the films, a reader's table of them
 
 RECIPES = (".yaml", ".yml")
+UNKNOWN = "each film counts as a separate patient"  # in a reader's note, which goes on with training and test
 JOINTS = "|"  # between findings in a cell
 PATIENT = "name the column of the table with the patient by --columns 'patient=NAME', or a --pattern with (?P<patient>...)"
 
@@ -85,6 +86,16 @@ def read_labels(text: str, classes: Sequence[str]) -> dict[str, list[str]]:
             )
         rules.setdefault(known, []).extend(part.strip() for part in findings.split(",") if part.strip())
     return {name: [] for name in classes if name not in rules} | rules
+
+
+def suggest_labels(classes: Sequence[str], findings: Sequence[str]) -> str:
+    """The option that gives findings to classes: those whose last folder is called like a class, else words to replace."""
+    ends = {name: [one for one in findings if squeeze(one.rpartition("/")[2]) == squeeze(name)] for name in classes}
+    if not any(ends.values()):
+        return f'--labels "{" ".join(f"{name}=FINDING" for name in classes)}", with findings separated by commas'
+    pairs = [f"{name}={','.join(own)}" for name, own in ends.items() if own]
+    quoted = [f"'{pair}'" if " " in pair else pair for pair in pairs]
+    return f'--labels "{" ".join(quoted)}"'
 
 
 def read_data(asked: AskedFilms, classes: Sequence[str], workspace: Workspace) -> LabelledFilms:
@@ -146,6 +157,7 @@ def _read_folder(root: Path, pattern: str, workspace: Workspace) -> Table:
                 f"{', '.join(tables)}; pass --data {root / tables[0]}"
             )
         table = read_folder(root, pattern)
+        _tell_patients(table, "--pattern '(?P<patient>[^_]+)'")
         tell_unread(root, table)
         escape_names(table)
         return root, table
@@ -202,11 +214,32 @@ def _read_sheet(file: Path, columns: str, pattern: str, classes: Sequence[str], 
         options = {"path": named["path"], "finding": named["finding"], "patient": patient}
         return root, read_dicom_folder(root, file.name, keys=_keys(workspace), **options)
     finding = {"findings": marks} if marks else {"finding": named["finding"], "separators": JOINTS}
+    if not found.pictures:
+        raise ValueError(
+            f"a table must lie beside or above its films, got no film below {root}; copy {file.name} into the folder of the "
+            "films, and name that copy by --data"
+        )
     columns_of: dict[str, Any] = {**finding, **list_annotations(named)}
-    table = read_csv(root, file.name, path=named["path"], pattern=pattern, patient=patient, **columns_of)
+    try:
+        table = read_csv(root, file.name, path=named["path"], pattern=pattern, patient=patient, **columns_of)
+    except ValueError as fault:
+        if named.get("boxes") and str(fault).startswith(("boxes must", "a box must")):
+            raise ValueError(f"{fault} in {file.name}; correct it, or leave boxes out: --columns 'boxes='") from fault
+        raise
+    _tell_patients(table, "--columns 'patient=NAME' or --pattern '(?P<patient>[^_]+)'")
     tell_unread(root, table)
     escape_names(table)
     return root, table
+
+
+def _tell_patients(table: pd.DataFrame, option: str) -> None:
+    """Say what unknown patients mean where nothing is trained; in place."""
+    table.attrs["notes"] = [
+        f"{note.partition(UNKNOWN)[0]}{UNKNOWN}: where a patient has several, intervals are too narrow; name patients by {option}"
+        if UNKNOWN in note
+        else note
+        for note in table.attrs["notes"]
+    ]
 
 
 def _read_recipe(file: Path, asked: AskedFilms, classes: Sequence[str], workspace: Workspace) -> LabelledFilms:
