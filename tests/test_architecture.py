@@ -247,7 +247,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "training/learning/test_kept_state.py": ("training/learning/state.py",),
     "pages/test_audit.py": ("audit/drawing.py",),
     "pages/test_comparison.py": ("pages/headline.py",),
-    "pages/test_film_room.py": ("pages/chart_parts.py", "pages/chart_script.py", "pages/charts.py"),
+    "pages/test_film_room.py": ("pages/chart_parts.py", "pages/chart_script.py"),
     "pages/data_report/test_film_sheet.py": ("pages/film_pictures.py", "pages/data_report/confounding_charts.py"),
     "project/test_chosen_runs.py": ("project/any_runs.py", "project/comparison_parts.py", "tracking/found_runs.py"),
     "pages/data_report/test_report.py": ("data/quality/pair_sheet.py",),
@@ -312,8 +312,11 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
         *("data/same_people.py", "evaluation/outside/cross_fitted_baselines.py", "evaluation/outside/external.py"),
     ),
     "project/test_any_evaluation.py": (
-        *("pages/any_evaluation.py", "evaluation/outside/frozen_tables.py", "project/any_maps.py", "project/predicted_films.py"),
+        *("pages/any_evaluation.py", "evaluation/outside/frozen_tables.py", "project/any_maps.py", "project/chosen_films.py"),
+        "project/predicted_films.py",
     ),
+    "project/test_hit_rates.py": ("project/annotated_maps.py",),
+    "project/test_labelled_films.py": ("project/table_columns.py",),
     "project/test_recalibration.py": (
         *("project/recalibrated_model.py", "project/recalibration_words.py", "project/site_version.py", "stages/recalibrate.py"),
     ),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from hilum.cli import OF_SCRIPTS, SCRIPTED, VERBS, build_parser, main
 from hilum.completion import SHELLS
@@ -157,6 +158,49 @@ def test_a_verb_imports_its_stage_alone_and_hands_its_options_over(verb: str, mo
     assert main([verb, *given]) == 0
     assert stage.imported == [f"hilum.stages.{verb}"]
     assert stage.calls == [wanted]
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "recalibrate"])
+@pytest.mark.parametrize(("given", "wanted"), [([], False), ([""], False), (["no"], False), (["yes"], True), (["Yes "], True)])
+def test_an_option_of_yes_is_given_with_a_value_by_mlflow_run(
+    verb: str, given: list[str], wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, option = put_in_place(monkeypatch), {"evaluate": "audit", "recalibrate": "register"}[verb]
+    needed = ["--model", "m.keras", "--data", "films"]
+    assert main([verb, *needed, *([f"--{option}", *given] if given else [])]) == 0
+    assert main([verb, f"--{option}", *needed]) == 0
+    assert [call[option] for call in stage.calls] == [wanted, True]
+
+
+def test_another_value_of_such_an_option_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    stage = put_in_place(monkeypatch)
+    with pytest.raises(SystemExit) as ended:
+        main(["recalibrate", "--model", "m.keras", "--data", "films", "--register", "perhaps"])
+    assert ended.value.code == 2 and stage.imported == []
+    assert "takes yes or no, or no value for yes, got 'perhaps'" in capsys.readouterr().err
+
+
+ENTRIES = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
+SAME = {  # entry point -> its parameters by `mlflow run -P`, and the same call by hand
+    "evaluate": ({"arm": "baseline"}, ["--arm", "baseline"]),
+    "recalibrate": (
+        {"model": "m.keras", "data": "my films", "register": "yes"},
+        ["--model", "m.keras", "--data", "my films", "--register"],
+    ),
+    "explain": ({"arm": "baseline"}, ["--arm", "baseline"]),
+}
+
+
+@pytest.mark.parametrize("verb", SAME)
+def test_an_entry_point_hands_over_what_the_verb_does_by_itself(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow puts a value, quoted, in the place of every parameter: those that nobody gave are empty or defaults."""
+    stage, entry = put_in_place(monkeypatch), ENTRIES[verb]
+    given, by_hand = SAME[verb]
+    default = {name: rule["default"] for name, rule in entry["parameters"].items() if isinstance(rule, dict)}
+    values = {**default, **given}
+    command = entry["command"].format(**{name: shlex.quote(value) for name, value in values.items()})
+    assert main(shlex.split(command)[2:]) == 0 and main([verb, *by_hand]) == 0
+    assert stage.calls[0] == stage.calls[1]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -27,7 +27,7 @@ OUTSIDE = {
     "experiment",
 }  # of the graph: nothing depends on what they leave
 NO_ENTRY = {"doctor", "ui"}  # neither a stage nor an entry point: for a person in front of this folder
-HERE_ONLY = {"check": {"dry_run"}, "evaluate": {"audit"}, "recalibrate": {"register"}}  # options of the command line alone
+HERE_ONLY = {"check": {"dry_run"}}  # options of the command line alone
 LOGGED = {"train": {"acquire", "pretrain"}}  # named in the run only: what they change arrives in data/split and data/pretrained
 UNREAD = {"profile"}  # of `explain`: it stands for the lists that it fills
 READ_TOO = {  # (stage, section) -> keys that it reads and logs under no name of their own
@@ -119,7 +119,7 @@ def test_dvc_calls_the_verb_of_its_stage(stage: str) -> None:
     assert command[:3] == ["python", "src/hilum", stage]
     options = [word.removeprefix("--") for word in command if word.startswith("--")]
     one_film = ["image", "model", "methods", "target", "out", "classes", "size", "square", "scaling", "threshold"]
-    any_films = ["model", "data", "labels", "columns", "pattern", "out", "explain", *one_film[-5:]]
+    any_films = ["model", "data", "labels", "columns", "pattern", "out", "explain", "audit", *one_film[-5:]]
     outside = {  # any films, one film, and runs of any day
         "evaluate": any_films,
         "explain": one_film,

@@ -23,7 +23,18 @@ def add_evaluate(evaluate: argparse.ArgumentParser) -> None:
     evaluate.add_argument(
         "--explain", default="", metavar="METHODS", help="all, or methods separated by commas: maps of some films"
     )
-    evaluate.add_argument("--audit", action="store_true", help="test whether the model relies on something outside the lungs")
+    _add_yes(evaluate, "--audit", "test whether the model relies on something outside the lungs")
+
+
+def _add_yes(parser: argparse.ArgumentParser, option: str, text: str) -> None:
+    """An option that needs no value, and takes one from `mlflow run`, which gives every option one."""
+    parser.add_argument(option, nargs="?", const=True, default=False, type=_read_yes, metavar="yes", help=text)
+
+
+def _read_yes(text: str) -> bool:
+    if (word := text.strip().lower()) not in ("yes", "no", ""):
+        raise argparse.ArgumentTypeError(f"it takes yes or no, or no value for yes, got {text!r}")
+    return word == "yes"
 
 
 def _add_labels(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +43,9 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
         "--labels", default="", help="class=finding,finding pairs separated by blanks (each class is the finding of its name)"
     )
     parser.add_argument(
-        "--columns", default="", help="of a table: path=NAME finding=NAME patient=NAME, where the names are not the usual ones"
+        "--columns",
+        default="",
+        help="of a table: path=NAME finding=NAME patient=NAME boxes=X,Y,W,H, where the names are not the usual ones",
     )
     parser.add_argument(
         "--pattern", default="", help="regular expression with (?P<patient>...) for names of files or a table's paths"
@@ -68,9 +81,7 @@ def add_recalibrate(recalibrate: argparse.ArgumentParser) -> None:
     recalibrate.add_argument("--out", default="recalibrated", help="folder for the model and its tables (recalibrated)")
     recalibrate.add_argument("--site", default="", help="the site's name, part of that of the model (the name of the films)")
     recalibrate.add_argument("--method", default="temperature", help="temperature or temperature_and_biases (temperature)")
-    recalibrate.add_argument(
-        "--register", action="store_true", help="register it as a new version in the tracking store, without the alias champion"
-    )
+    _add_yes(recalibrate, "--register", "register it as a new version in the tracking store, without the alias champion")
 
 
 def add_compare(compare: argparse.ArgumentParser) -> None:

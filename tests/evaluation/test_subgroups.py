@@ -152,9 +152,13 @@ def test_overconfidence_is_worse_where_it_is_further_from_0() -> None:
     assert row["value"] < row["rest"] and row["judgement"] == "worse" and row["gap_high"] < 0
     assert flat_subgroups(table)["subgroups/served_worse"] == 1.0
     (told,) = tell_subgroups(table)
-    assert told.startswith(
-        f"sex F is served worse: overconfidence {row['value']:.3f}, in the other films {row['rest']:.3f}, a gap"
+    value, rest = (f"−{abs(row[side]):.3f}" if row[side] < 0 else f"+{row[side]:.3f}" for side in ("value", "rest"))
+    assert value.startswith("−") and told.startswith(
+        f"sex F is served worse: overconfidence {value}, in the other films {rest}, a gap of −{-row['gap']:.3f} [−"
     )
+    assert "-" not in told
+    nothing = table.assign(gap=-0.0001, gap_low=-0.2, gap_high=-0.0002, value=-0.0003)
+    assert all("-" not in one and "overconfidence +0.000" in one and ", +0.000]" in one for one in tell_subgroups(nothing))
 
 
 def test_groups_are_those_of_the_manifest_with_what_is_not_told_and_the_site_where_there_is_one() -> None:

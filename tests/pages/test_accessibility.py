@@ -4,22 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from compared_runs import CLASSES, make_page, predict
-from page_sections import make_external, make_folds, make_subgroups
+from compared_runs import CLASSES, make_page
+from page_sections import make_evaluation, make_external, make_folds, make_recalibration, make_subgroups
 from playwright.sync_api import Browser, Page
 from real_browser import wait_for_charts
 from reported_films import make_report
 
-from hilum.evaluation.outside.frozen_tables import measure_frozen
-from hilum.pages.any_evaluation import Section, render_any_evaluation
 from hilum.pages.comparison import render_comparison
 from hilum.pages.subgroups import render_subgroups, subgroup_charts
-from hilum.settings.params import read_params
-from project import ROOT
 
 GRAVE = ("serious", "critical")
 SCROLLED = "document.querySelectorAll('.scroll, #room-grid, .sheet-films').forEach((one) => { one.style.maxHeight = 'none'; })"
@@ -39,28 +33,6 @@ def make_comparison(folder: Path) -> str:
     return render_comparison(replace(page, **sections))
 
 
-def make_evaluation(folder: Path) -> str:
-    """The page of any model on any films: above one shortcut baseline, not above the other; with errors, and films left out."""
-    films = [f"film {i}" for i in range(60)]
-    model, known = predict(2.0, 0, films), predict(2.0, 0, films).y_prob
-    settings = read_params(ROOT / "params.yaml").evaluate.model_copy(update={"bootstrap": 20})
-    beside = {"acquisition_only": known, "source_only": np.full_like(known, 1 / len(CLASSES))}
-    found = measure_frozen(model, settings, 0, beside)
-    facts = {
-        "classes": list(CLASSES),
-        "model_sha256": "ab" * 32,
-        "threshold": None,
-        "films": 60,
-        "patients": 30,
-        "means_over": found.present,
-        "left_out": {"copy": 1},
-        "notes": ["a note"],
-    }
-    left_out = pd.DataFrame([{"image_id": "film 60", "path": "film 60.png", "problem": "copy", "detail": "of film 1"}])
-    audit = Section("Audit", "What it says.", pd.DataFrame([{"probe": "surroundings", "value": 0.5}]), [])
-    return render_any_evaluation(found, facts, left_out, settings, {"model": "my.keras", "data": "films"}, folder, [audit])
-
-
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
@@ -68,6 +40,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "comparison": make_comparison(folder),
         "report": make_report([f"source/film {i}" for i in range(36)], folder),
         "evaluation": make_evaluation(folder),
+        "recalibration": make_recalibration(folder),
     }
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text)
@@ -93,7 +66,7 @@ def violations(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["comparison", "report", "evaluation"])
+@pytest.mark.parametrize("name", ["comparison", "report", "evaluation", "recalibration"])
 def test_axe_finds_no_serious_or_critical_violation(browser: Browser, pages: dict[str, Path], name: str, scheme: Any) -> None:
     page = open_page(browser, pages[name], scheme)
     page.evaluate("document.querySelectorAll('details:not(.zoom)').forEach((one) => { one.open = true; })")
@@ -104,7 +77,7 @@ def test_axe_finds_no_serious_or_critical_violation(browser: Browser, pages: dic
         page.keyboard.press("Enter")
     elif name == "report":
         page.click(".sheet-film button")
-    if name != "evaluation":
+    if name in ("comparison", "report"):
         assert page.locator("dialog[open]").count() == 1
         assert violations(page) == []
     page.close()

@@ -4,8 +4,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
+import pytest
+
 from hilum.data.prepared.loading import read_manifest
-from hilum.pages.page_words import find_warnings, read_calibration, what_differs
+from hilum.evaluation.scoring.scaling import fit_biases_too
+from hilum.pages.page_words import find_warnings, read_calibration, tell_limits, what_differs
 from hilum.results import write_json
 from hilum.settings.params import read_params
 from hilum.workspace import Workspace
@@ -23,10 +27,26 @@ def test_calibration_is_told_in_words(tmp_path: Path) -> None:
     biases = {"calibration": "temperature_and_biases", "biases": {"ill": 0.25, "normal": -0.25}}
     write_json(tmp_path / "calibration.json", {**told, **biases, "after": figures})
     row = read_calibration(tmp_path / "calibration.json")
-    assert row is not None and row["scaling"] == "temperature 1.734; biases ill +0.250, normal -0.250"
+    assert row is not None and row["scaling"] == "temperature 1.734; biases ill +0.250, normal −0.250"
     write_json(tmp_path / "calibration.json", {**told, "folds": 0, "note": "not calibrated: too few", "after": figures})
     row = read_calibration(tmp_path / "calibration.json")
     assert row is not None and (row["scaling"], row["fitted"], row["note"]) == ("none", "nothing", "not calibrated: too few")
+
+
+@pytest.mark.parametrize(
+    ("skill", "scale", "told"),
+    [(2.0, 1e-3, "the temperature is the lowest allowed, 0.1"), (0.0, 1.0, "the temperature is the highest allowed, 10")],
+)
+def test_a_fit_says_which_limit_it_reached(skill: float, scale: float, told: str) -> None:
+    """Logits that order 400 films nearly right, far too small; and logits that know nothing, which was said of the films."""
+    truth, rng = np.repeat([0, 1], 200), np.random.default_rng(0)
+    logits = (np.stack([-truth, truth], axis=1) * skill + rng.normal(0, 1, (400, 2))) * scale
+    fit = fit_biases_too(logits, truth, np.ones(400))
+    assert fit.note.startswith("a bound was reached: the films tell too little")
+    said = tell_limits(fit.note, fit.temperature, fit.biases.tolist())
+    assert said.startswith(told) and "films" not in said
+    assert tell_limits("another note", fit.temperature, fit.biases.tolist()) == "another note"
+    assert tell_limits(fit.note, 1.0, [-2.5, 2.5]).startswith("biases are as far apart as is allowed, 5")
 
 
 def test_a_class_of_one_source_is_warned_of_beside_the_comparison(own_copy: Workspace) -> None:

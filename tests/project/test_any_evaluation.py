@@ -185,17 +185,27 @@ def test_films_of_one_class_have_no_auroc_and_the_page_says_so(project: Workspac
     status, found = evaluate(capsys, *TWO, "--data", "films")
     assert status == 0 and found["means_over"] == ["bright"]
     assert found["metrics"]["auroc_macro"] is None and found["metrics"]["sensitivity/bright"] == 1.0
-    assert any("no film of dark" in note for note in found["notes"])
+    assert any("no film of dark" in note for note in found["notes"]) and not any(
+        "prepare.labels" in one for one in found["notes"]
+    )
     assert "not defined on these films" in Path("evaluated/evaluation.html").read_text()
 
 
-def test_one_film_per_class(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_so_few_patients_have_no_auroc_and_the_page_says_so(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    """One film of each class, then 4 and 5 patients; with the fifth there is an AUROC."""
     draw_classes(project.root / "films", {"dark": 60, "bright": 200}, films=1)
     status, found = evaluate(capsys, *TWO, "--data", "films")
-    assert status == 0 and found["films"] == 2 and found["metrics"]["auroc_macro"] == 1.0
+    assert status == 0 and found["films"] == 2 and found["metrics"]["auroc_macro"] is None and found["metrics"]["accuracy"] == 1.0
+    page = Path("evaluated/evaluation.html").read_text()
+    assert "only 1 patients" in page and "no AUROC is given: fewer than 5 patients" in page and "(dark: 1, bright: 1)" in page
+    for films, given in ((4, False), (5, True)):
+        draw_classes(project.root / "films", {"dark": 60, "bright": 200}, films=films)
+        status, found = evaluate(capsys, *TWO, "--data", "films")
+        assert status == 0 and (found["metrics"]["auroc_macro"] is not None) == given, films
+        assert (found["metrics"]["auprc/dark.low"] is not None) == given
+        assert any(note.startswith("no AUROC is given") for note in found["notes"]) != given
     table = read_table(Path("evaluated/intervals.csv")).set_index("metric")
-    assert 0.3 < table.at["auroc_macro", "undefined"] < 0.7  # half of the resamples have one class
-    assert "only 1 patients" in Path("evaluated/evaluation.html").read_text()
+    assert table["reason"].isna().all() or (table["reason"].fillna("") == "").all()
 
 
 def test_corrupt_films_and_copies_are_left_out_and_named(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
@@ -407,5 +417,8 @@ def test_maps_with_measures_and_the_audit_are_added(project: Workspace, capsys: 
     assert audited["says"] in ("honest", "shortcut") and audited["films"] == 24
     page = (out / "evaluation.html").read_text()
     assert page.count("data:image/png;base64") == 5 and "rectangle audit.lungs" in page
+    draw_classes(project.root / "three", {"dark": 60}, films=3)
+    status, found = evaluate(capsys, *TWO, "--data", "three", "--audit", model="conv.keras")
+    assert status == 1 and "--audit must have at least 4 films, got 3; leave it out" in found["refused"]
     status, found = evaluate(capsys, *TWO, "--data", "films", "--explain", "gradkam", model="conv.keras")
     assert status == 1 and "--explain takes all or names" in found["refused"]

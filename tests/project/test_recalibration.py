@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from dicom_forms import describe, write
 from own_models import MODELS, SIZE, save_own
 from PIL import Image
 
@@ -29,7 +30,7 @@ from hilum.workspace import Workspace
 L = keras.layers
 SLOPE, MIDDLE = 0.1, 130.0  # of the true log odds, per grey level, and where both classes are equally frequent
 FILES = {"model.keras", "model.json", "recalibration.json", "metrics.json", "effects.csv", "learning_curve.csv"}
-FILES |= {"learning_curve.png", "films.csv", "left_out.csv", "predictions.csv"}
+FILES |= {"learning_curve.png", "films.csv", "left_out.csv", "predictions.csv", "recalibration.html"}
 
 
 def grey_reader(slope: float = SLOPE, middle: float = MIDDLE) -> keras.Model:
@@ -129,6 +130,71 @@ def test_the_facts_say_whose_the_model_is_and_what_it_has_seen(project: Workspac
     assert record["seen"]["sha256"] == [one[:DIGITS] for one in films["sha256"]]
     assert facts["model_sha256"] == model_sha256(load_classifier(Path("recalibrated/model.keras"))) != parent
     assert facts["threshold"] is None, "the model as it is has none"
+
+
+def test_the_page_shows_before_and_after_where_the_decision_lands_and_whose_films(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw_site(project.root / "north", 160, seed=4, per_patient=1)
+    save_reader(SLOPE * 3, MIDDLE + 8, threshold=0.5, threshold_rule="youden", prior={"normal": 0.5, "ill": 0.5})
+    status, found = recalibrate(capsys, "--site", "st-anna", "--method", "temperature_and_biases")
+    assert status == 0 and found["page"] == "recalibrated/recalibration.html"
+    page = Path(found["page"]).read_text()
+    effects = read_table(Path("recalibrated/effects.csv")).set_index("metric")
+    for metric in ("log_loss", "ece", "sensitivity/ill"):
+        assert f"{effects.at[metric, 'before']:.3f} ({effects.at[metric, 'before_low']:.3f} to" in page
+        assert f"{effects.at[metric, 'after']:.3f} ({effects.at[metric, 'after_low']:.3f} to" in page
+    assert '<td class="long">0.500</td>' in page and f"{found['threshold']:.3f} by youden" in page
+    ill = found["films_by_class"]["ill"]
+    predicted = read_table(Path("recalibrated/predictions.csv")).groupby("split")["predicted"].value_counts()
+    told = [f"{ill} of 160 films are of ill; predicted as ill</th>"]
+    told += [f"{predicted[one, 'ill']} films</td>" for one in ("before", "after")]
+    assert '<td class="long">'.join(told) in page
+    curve = read_table(Path("recalibrated/learning_curve.csv"))
+    assert set(curve["size"]) == {25, 50, 100} and "200 films (" in page and "not drawn" in page.lower()
+    assert 'id="spec-calibration"' in page and 'id="spec-curve"' in page and "vegaEmbed" in page
+    assert found["parent_sha256"] in page and found["model_sha256"] in page and "Whose films" in page
+    assert "they are named in their own way" in page and "normal 50 %, ill 50 %" in page
+
+
+def dicom_site(root: Path, films: int, seed: int, first: int = 0) -> None:
+    """The films of `draw_site` as DICOM, two of each patient, whose number is in the header."""
+    draw_site(root / "drawn", films, seed, per_patient=2)
+    for file in sorted((root / "drawn").rglob("*.png")):
+        number = int(file.stem.split("_")[0].removeprefix("pat")) + first
+        place = root / "dicom" / file.parent.name / f"{file.stem}.dcm"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(write(describe(np.array(Image.open(file)), PatientID=f"AB{number:05d}")))
+
+
+def test_patients_are_compared_where_both_sides_have_one_salt(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    """Other films of the patients whose films a model was recalibrated on are told; those of a folder are not comparable."""
+    save_reader(SLOPE * 3)
+    dicom_site(project.root / "first", 60, seed=1)
+    status, found = call(capsys, "recalibrate", "--model", "model.keras", "--data", "first/dicom", "--site", "north")
+    assert status == 0 and found["patients"] == 30 and "they are named in their own way" not in Path(found["page"]).read_text()
+    facts = read_json(Path("recalibrated/model.json"))["recalibrated"]
+    ((naming, digests),) = facts["people"].items()
+    salt = next(project.cache.glob("*.hilum-salt")).read_text().strip()
+    assert naming.startswith("salt ") and salt not in naming and len(digests) == 30 and "people" not in found
+    assert not any("AB00" in text for text in Path("recalibrated/model.json").read_text().splitlines())
+
+    dicom_site(project.root / "later", 40, seed=2, first=20)  # patients 20 to 39, of whom 20 to 29 are known
+    model = ("--model", "recalibrated/model.keras")
+    status, found = call(capsys, "evaluate", *model, "--data", "later/dicom")
+    assert status == 0
+    (told,) = [note for note in found["notes"] if "recalibrated on" in note]
+    assert told.startswith("20 of 40 films are of patients whose films this model was recalibrated on (north, ")
+    assert told.endswith("its figures on them are too good")
+    status, found = call(capsys, "evaluate", *model, "--data", "later/drawn", *PATIENT)
+    (told,) = [note for note in found["notes"] if "recalibrated on" in note]
+    assert told.startswith("patients of drawn are not comparable with those that this model was recalibrated on (north, ")
+    status, found = call(capsys, "recalibrate", *model, "--data", "later/dicom", "--site", "north2", "--out", "again")
+    assert any(note.startswith("20 of 40 films are of patients") for note in found["notes"])
+    for salt_of in project.cache.glob("*.hilum-salt"):
+        salt_of.write_text("0" * 64)
+    status, found = call(capsys, "evaluate", *model, "--data", "later/dicom")
+    assert any("neither one naming nor one salt" in note for note in found["notes"])
 
 
 def test_the_log_loss_falls_on_other_patients_of_the_site(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Whether the patients of two sources can be compared by their names."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,6 +26,22 @@ def find_same_people(source: Source, root: Path, others: Mapping[str, tuple[Sour
                 "bytes, pixels and likeness"
             )
     return same, apart
+
+
+def list_namings(source: Source, root: Path) -> list[str]:
+    """By whose naming a source names its patients, as a model may keep it: a published set, a salt. None: in its own way.
+
+    As in `find_same_people`: two sources with one of these in common name a patient alike.
+    """
+    published = [source.reader] if READERS[source.reader].published else []
+    return [*published, *(name_salt(root) if isinstance(source, DICOM_SOURCES) else [])]
+
+
+def name_salt(root: Path) -> list[str]:
+    """The salt of a root of DICOM films by its own hash; nothing where it has none yet."""
+    if not salt_file(root).is_file():
+        return []
+    return [f"salt {hashlib.sha256(b'hilum salt ' + read_salt(root)).hexdigest()[:16]}"]
 
 
 def _one_salt(root: Path, other: Path) -> bool:

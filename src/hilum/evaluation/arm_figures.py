@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hilum.evaluation.figures import draw_matrix, matrix_inches, row_shares
 from hilum.evaluation.scoring.metrics import higher_is_better, metric_title
+from hilum.evaluation.signed_numbers import signed_interval
 from hilum.evaluation.statistics import Interval
 from hilum.evaluation.style import (
     GUIDE,
@@ -136,5 +137,4 @@ def _label_metrics(axes: Axes, metrics: Sequence[str]) -> None:
 def _difference_text(row: pd.Series) -> str:
     if np.isnan(row["difference"]):
         return "undefined"
-    numbers = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
-    return f"{numbers.replace('-', '−')} {row['judgement']}"
+    return f"{signed_interval(row['difference'], row['low'], row['high'])} {row['judgement']}"

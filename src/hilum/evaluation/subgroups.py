@@ -1,8 +1,9 @@
 """Whether a model serves a group of films worse than the rest: every column, group and measure looked at, all at once."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from hilum.data.confounding import NOT_TOLD, name_factors
 from hilum.evaluation.group_measures import MEASURES, RANGE, Contributions, Shares, count_shares, measure_group, needed_classes
+from hilum.evaluation.signed_numbers import signed, signed_interval
 from hilum.evaluation.tables import FEW_PATIENTS
 from hilum.records import Predictions
 
@@ -205,7 +207,12 @@ def flat_subgroups(table: pd.DataFrame) -> dict[str, float]:
 def tell_subgroups(table: pd.DataFrame) -> list[str]:
     """A sentence for each group that is served worse."""
     return [
-        f"{row['column']} {row['group']} is served worse: {MEASURES[row['measure']]} {row['value']:.3f}, in the other films "
-        f"{row['rest']:.3f}, a gap of {row['gap']:+.3f} [{row['gap_low']:+.3f}, {row['gap_high']:+.3f}]"
+        f"{row['column']} {row['group']} is served worse: {MEASURES[row['measure']]} {_value(row, 'value')}, in the other films "
+        f"{_value(row, 'rest')}, a gap of {signed_interval(row['gap'], row['gap_low'], row['gap_high'])}"
         for row in table[table["judgement"] == WORSE].to_dict("records")
     ]
+
+
+def _value(row: Mapping[Hashable, Any], side: str) -> str:
+    """A measure of RANGE as text, with its sign where it may be negative."""
+    return signed(row[side]) if RANGE[row["measure"]][0] < 0 else f"{row[side]:.3f}"

@@ -26,9 +26,11 @@ def run_scale(runs: Collection[str]) -> "alt.Scale":
 
 
 def by_run(runs: Collection[str]) -> dict[str, Any]:
-    """The colour of each run, and how faint it is while another one is highlighted."""
+    """The colour of each run, and how faint it is while another one is highlighted; a single run has no legend."""
     import altair as alt
 
+    if len(runs) == 1:
+        return {"color": alt.Color("run:N", scale=run_scale(runs), legend=None)}
     legend = alt.Legend(orient="bottom", columns=2) if len(runs) <= FEW else None
     faint = 0.9 if len(runs) <= FEW else 0.45
     return {
@@ -37,11 +39,10 @@ def by_run(runs: Collection[str]) -> dict[str, Any]:
     }
 
 
-def sorted_rows(chart: "alt.Chart", shown: "alt.Parameter", by: "alt.Parameter", value: str) -> "alt.Chart":
-    """Only the chosen metric, its runs numbered by validation or by their value, the best first."""
-    return chart.transform_filter("datum.metric == metric").transform_calculate(
-        place=f"sorted_by == 'validation' ? datum.order : -datum.sign * datum.{value}"
-    )
+def sorted_rows(chart: "alt.Chart", by: Sequence["alt.Parameter"], value: str) -> "alt.Chart":
+    """Only the chosen metric, its runs numbered by validation or by their value, the best first. by: of `sorting`."""
+    place = f"sorted_by == 'validation' ? datum.order : -datum.sign * datum.{value}" if by else "datum.order"
+    return chart.transform_filter("datum.metric == metric").transform_calculate(place=place)
 
 
 def run_axis(op: Literal["min", "mean"] = "min") -> "alt.Y":
@@ -66,14 +67,28 @@ def choice(name: str, values: Sequence[str], labels: Sequence[str]) -> "alt.Para
     return alt.param(name=name, value=values[0], bind=bound)
 
 
-def sorting() -> "alt.Parameter":
-    """The list of what runs are sorted by."""
+def highlighting(runs: Sequence[str]) -> list["alt.Parameter"]:
+    """The list of the run that stands out; none for a single run."""
+    return [choice("highlighted", ["", *runs], ["all runs", *runs])] if len(runs) > 1 else []
+
+
+def sorting(runs: int) -> list["alt.Parameter"]:
+    """The list of what runs are sorted by; none for a single run."""
     import altair as alt
 
+    if runs < 2:
+        return []
     bound = alt.binding_select(
         options=["validation", "test"], labels=["validation metric", "value on test films"], name="sorted by "
     )
-    return alt.param(name="sorted_by", value="validation", bind=bound)
+    return [alt.param(name="sorted_by", value="validation", bind=bound)]
+
+
+def value_axis() -> "alt.Axis":
+    """Few marks on the axis of a metric, whose range may be narrow."""
+    import altair as alt
+
+    return alt.Axis(format="~g", tickCount=6)
 
 
 def tips(value: str, *more: str) -> dict[str, Any]:

@@ -20,12 +20,14 @@ from hilum.pages.chart_parts import (
     diagonal,
     finish,
     finite,
+    highlighting,
     judged,
     run_axis,
     run_scale,
     sorted_rows,
     sorting,
     tips,
+    value_axis,
     zero_line,
 )
 from hilum.pages.chart_script import ChartPart
@@ -60,8 +62,9 @@ def draw_charts(runs: ChartRuns, interval: str, simultaneous: str) -> list[Chart
     """All charts. interval, simultaneous: the names of the intervals of a metric and of a difference."""
     order = order_runs(runs.validation, runs.select)
     of_class = f"{next(iter(runs.predictions.values())).classes[0]} against the rest; other classes by the list below it."
+    by_validation = " Sorted by validation." if len(order) > 1 else ""
     parts = [
-        ChartPart("metrics", "Metrics", f"Test films; value and {interval}. Sorted by validation.", _metrics(runs, order), True),
+        ChartPart("metrics", "Metrics", f"Test films; value and {interval}.{by_validation}", _metrics(runs, order), True),
         ChartPart("roc", "ROC", of_class, _curves(runs, order, "roc")),
         ChartPart("pr", "Precision and recall", of_class, _curves(runs, order, "pr")),
         ChartPart("calibration", "Calibration", "Share of right predictions by their probability.", _calibration(runs, order)),
@@ -75,6 +78,16 @@ def draw_charts(runs: ChartRuns, interval: str, simultaneous: str) -> list[Chart
         says = f"Run minus reference with {simultaneous}{together}; grey: not distinguishable."
         parts.insert(1, ChartPart("differences", "Differences", says, _differences(runs, order), wide=True))
     return parts
+
+
+def draw_calibration(predictions: Mapping[str, Predictions]) -> list[ChartPart]:
+    """The charts of calibration and of confusion alone. predictions: run -> predictions on the same films."""
+    order = list(predictions)
+    runs = ChartRuns({run: {} for run in order}, predictions, pd.DataFrame(), [], order[0], {}, "log_loss")
+    return [
+        ChartPart("calibration", "Calibration", "Share of right predictions by their probability.", _calibration(runs, order)),
+        ChartPart("confusion", "Confusion matrices", "Share of the true class; films as numbers.", _confusion(runs, order), True),
+    ]
 
 
 def order_runs(validation: Mapping[str, float], select: str) -> list[str]:
@@ -99,18 +112,18 @@ def _metrics(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
         for i, run in enumerate(order)
         for metric, one in ((metric, runs.intervals[run].get(metric, NOWHERE)) for metric in runs.metrics)
     ]
-    shown, by = choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), sorting()
-    base = sorted_rows(alt.Chart(alt.NamedData(ROWS)), shown, by, "value")
+    shown, by = choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), sorting(len(order))
+    base = sorted_rows(alt.Chart(alt.NamedData(ROWS)), by, "value")
     y = run_axis()
     scale = alt.Scale(zero=False, nice=True)
     bars = base.mark_rule(strokeWidth=2).encode(
-        y=y, x=alt.X("low:Q", title="value", scale=scale, axis=alt.Axis(format="~g")), x2="high:Q", **tips("value")
+        y=y, x=alt.X("low:Q", title="value", scale=scale, axis=value_axis()), x2="high:Q", **tips("value")
     )
     points = base.mark_point(filled=True, size=70, opacity=1).encode(y=y, x=alt.X("value:Q", scale=scale), **tips("value"))
     colour: Any = alt.Color("run:N", scale=run_scale(runs.intervals), legend=None)
     if len(order) > FEW:  # colours repeat: the reference alone stands out
         colour = alt.condition("datum.chosen", alt.value(ARM_COLOURS[1]), alt.value(ARM_COLOURS[0]))
-    return finish(alt.layer(bars.encode(color=colour), points.encode(color=colour)).add_params(shown, by), rows, len(order))
+    return finish(alt.layer(bars.encode(color=colour), points.encode(color=colour)).add_params(shown, *by), rows, len(order))
 
 
 def _repeats(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
@@ -123,17 +136,17 @@ def _repeats(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
         for metric in runs.metrics
         for k, value in enumerate(runs.repeats[run][metric])
     ]
-    shown, by = choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), sorting()
-    base = sorted_rows(alt.Chart(alt.NamedData(ROWS)), shown, by, "value")
+    shown, by = choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), sorting(len(runs.repeats))
+    base = sorted_rows(alt.Chart(alt.NamedData(ROWS)), by, "value")
     y, scale = run_axis("mean"), alt.Scale(zero=False, nice=True)
-    x = alt.X("value:Q", title="value", scale=scale, axis=alt.Axis(format="~g"))
+    x = alt.X("value:Q", title="value", scale=scale, axis=value_axis())
     points = base.mark_point(filled=True, size=60, opacity=0.75, color=ARM_COLOURS[0]).encode(
         y=y, x=x, tooltip=["run:N", "training:Q", alt.Tooltip("value:Q", format=".3f")]
     )
     means = base.mark_tick(thickness=3, size=16, color=ARM_COLOURS[1]).encode(
         y=y, x=alt.X("mean(value):Q"), tooltip=["run:N", alt.Tooltip("mean(value):Q", title="mean", format=".3f")]
     )
-    return finish(alt.layer(points, means).add_params(shown, by), rows, len(runs.repeats))
+    return finish(alt.layer(points, means).add_params(shown, *by), rows, len(runs.repeats))
 
 
 def _differences(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
@@ -154,16 +167,16 @@ def _differences(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
         }
         for row in runs.differences.to_dict("records")
     ]
-    shown, by = choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), sorting()
+    shown, by = choice("metric", runs.metrics, [metric_title(m) for m in runs.metrics]), sorting(len(order) - 1)
     against = alt.param(name="reference", value=runs.reference)  # set by the list of the page, which its table follows too
-    base = sorted_rows(alt.Chart(alt.NamedData(ROWS)), shown, by, "difference").transform_filter("datum.reference == reference")
+    base = sorted_rows(alt.Chart(alt.NamedData(ROWS)), by, "difference").transform_filter("datum.reference == reference")
     colour, shape = judged("not distinguishable")
     y = run_axis()
     bars = base.mark_rule(strokeWidth=2).encode(y=y, x=alt.X("low:Q", title="run minus reference"), x2="high:Q", color=colour)
     points = base.mark_point(filled=True, size=80, opacity=1).encode(
         y=y, x="difference:Q", color=colour, shape=shape, **tips("difference", "judgement")
     )
-    return finish(alt.layer(zero_line(), bars, points).add_params(shown, against, by), rows, len(order) - 1)
+    return finish(alt.layer(zero_line(), bars, points).add_params(shown, against, *by), rows, len(order) - 1)
 
 
 def _curves(runs: ChartRuns, order: Sequence[str], kind: str) -> dict[str, Any]:
@@ -182,7 +195,7 @@ def _curves(runs: ChartRuns, order: Sequence[str], kind: str) -> dict[str, Any]:
                 rows.append({"run": run, "class": name, "x": finite(x), "y": finite(y), "i": i})
     classes = list(next(iter(runs.predictions.values())).classes)
     titles = ("1 − specificity", "sensitivity") if kind == "roc" else ("sensitivity (recall)", "precision")
-    shown, highlighted = choice("shown", classes, classes), choice("highlighted", ["", *order], ["all runs", *order])
+    shown, highlighted = choice("shown", classes, classes), highlighting(order)
     unit = alt.Scale(domain=[0, 1])
     lines = (
         alt.Chart(alt.NamedData(ROWS))
@@ -200,7 +213,7 @@ def _curves(runs: ChartRuns, order: Sequence[str], kind: str) -> dict[str, Any]:
     layers = [lines]
     if kind == "roc":
         layers.insert(0, diagonal())
-    return finish(alt.layer(*layers).add_params(shown, highlighted), rows)
+    return finish(alt.layer(*layers).add_params(shown, *highlighted), rows)
 
 
 def _calibration(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
@@ -212,7 +225,7 @@ def _calibration(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
         for row in reliability_table(runs.predictions[run], BINS).to_dict("records")
         if row["films"]
     ]
-    highlighted, unit = choice("highlighted", ["", *order], ["all runs", *order]), alt.Scale(domain=[0, 1])
+    highlighted, unit = highlighting(order), alt.Scale(domain=[0, 1])
     base = alt.Chart(alt.NamedData(ROWS)).encode(
         x=alt.X("confidence:Q", title="probability of the predicted class", scale=unit),
         y=alt.Y("accuracy:Q", title="share right", scale=unit),
@@ -222,7 +235,7 @@ def _calibration(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:
         **by_run(runs.intervals),
     )
     size = alt.Size("films:Q", legend=None, scale=alt.Scale(range=[20, 220]))
-    return finish(alt.layer(diagonal(), base.mark_line(), base.mark_circle().encode(size=size)).add_params(highlighted), rows)
+    return finish(alt.layer(diagonal(), base.mark_line(), base.mark_circle().encode(size=size)).add_params(*highlighted), rows)
 
 
 def _confusion(runs: ChartRuns, order: Sequence[str]) -> dict[str, Any]:

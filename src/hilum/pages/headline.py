@@ -8,6 +8,7 @@ import pandas as pd
 
 from hilum.evaluation.scoring.metrics import metric_title
 from hilum.evaluation.shortcut_baselines import MEASURED, SEES, SHORTCUT_BASELINES, tell_flag
+from hilum.evaluation.signed_numbers import signed_interval
 from hilum.evaluation.statistics import Interval
 from hilum.evaluation.style import with_interval
 from hilum.pages.arm_results import ArmResults
@@ -86,14 +87,13 @@ def shortcut_baseline_rows(
     for arm, found in metrics.items():
         for key, name in SHORTCUT_BASELINES.items():
             value, above = interval_of(found, f"{key}/{MEASURED}"), interval_of(found, f"above_{key}/{MEASURED}")
-            difference = "undefined" if np.isnan(above.value) else f"{above.value:+.3f} [{above.low:+.3f}, {above.high:+.3f}]"
             rows.append(
                 {
                     "arm": arm,
                     "classifier": name,
                     "own": with_interval(intervals[arm]),
                     "shortcut_baseline": _bounded(value),
-                    "difference": difference.replace("-", "−"),
+                    "difference": signed_interval(above.value, above.low, above.high),
                     "verdict": tell_flag(found.get(f"flagged/{key}")),
                 }
             )
@@ -121,9 +121,7 @@ def flag_warnings(rows: Sequence[ShortcutBaselineRow], margin: float) -> list[st
 
 def difference_text(row: Mapping[str, Any]) -> str:
     """`+0.049 [+0.020, +0.081]` or `undefined`, from a row of `comparison.compare_arms`."""
-    if np.isnan(row["difference"]):
-        return "undefined"
-    return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]".replace("-", "−")
+    return signed_interval(row["difference"], row["low"], row["high"])
 
 
 def _bounded(found: Interval | None) -> str:

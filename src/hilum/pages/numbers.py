@@ -10,6 +10,11 @@ def number(value: float, digits: int = 3) -> str:
     return "undefined" if np.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
+def bounded_text(value: float, low: float, high: float) -> str:
+    """`0.412 (0.250 to 0.583)`, the value alone where it has no interval, or `undefined`."""
+    return number(value) if np.isnan(value) or np.isnan(low) else f"{number(value)} ({number(low)} to {number(high)})"
+
+
 def percent(value: float) -> str:
     """`24 %` or `undefined`."""
     return "undefined" if np.isnan(value) else f"{100 * value:.0f} %"

@@ -46,7 +46,7 @@ function startReference() {
   const list = byId("reference"), table = byId("against");
   if (!list) return;
   const rows = readJson("spec-differences").datasets.rows, metrics = JSON.parse(table.dataset.metrics);
-  const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3);
+  const signed = (value) => { const text = Math.abs(value).toFixed(3); return (value < 0 && Number(text) ? "−" : "+") + text; };
   function cell(row) {
     const made = element("td", "wrap");
     if (!row || row.difference === null) made.append("undefined");

@@ -1,9 +1,10 @@
 """The texts of the comparison page, from the arms' folders and the registries; not a stage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hilum.commit import describe_commit, find_commit
@@ -11,6 +12,8 @@ from hilum.data.annotations import KINDS
 from hilum.data.prepared.loading import read_manifest
 from hilum.evaluation.scoring.decisions import factors_of
 from hilum.evaluation.scoring.epochs import tell_epoch
+from hilum.evaluation.scoring.scaling import HIGH, LOW, WIDEST
+from hilum.evaluation.signed_numbers import signed
 from hilum.explain.drawing.panels import tell_rule
 from hilum.explain.measures.registry import MEASURES, QUESTIONS, column
 from hilum.pages.arm_results import ArmResults
@@ -148,7 +151,7 @@ def read_calibration(file: Path) -> CalibrationRow | None:
     told = read_json(file)
     scaling = f"temperature {number(told['temperature'])}"
     if told["calibration"] == "temperature_and_biases":
-        scaling += f"; biases {', '.join(f'{name} {bias:+.3f}' for name, bias in told['biases'].items())}"
+        scaling += f"; biases {', '.join(f'{name} {signed(bias)}' for name, bias in told['biases'].items())}"
     prior = ", ".join(f"{name} {share:.1%}" for name, share in told["prior"].items())
 
     def both(name: str) -> str:
@@ -160,8 +163,23 @@ def read_calibration(file: Path) -> CalibrationRow | None:
         log_loss=both("log_loss"),
         brier=both("brier"),
         ece=both("ece"),
-        note=told["note"],
+        note=tell_limits(told["note"], told["temperature"], list(told["biases"].values())),
     )
+
+
+def tell_limits(note: str, temperature: float, biases: Sequence[float]) -> str:
+    """A fit's note; where it says that a bound was reached, which one. biases: one of each class."""
+    if not note.startswith("a bound was reached"):
+        return note
+    reached = []
+    if np.isclose(temperature, HIGH):
+        told = "the logits hardly tell the classes apart, or are far too large"
+        reached.append(f"the temperature is the highest allowed, {HIGH:g}: {told}")
+    if np.isclose(temperature, LOW):
+        reached.append(f"the temperature is the lowest allowed, {LOW:g}: the model is far less sure than it is right")
+    if max(biases) - min(biases) >= WIDEST * (1 - 1e-6):
+        reached.append(f"biases are as far apart as is allowed, {WIDEST:g}: the films tell too little of a class")
+    return "; ".join(reached) or note
 
 
 def _or_nan(value: float | None) -> float:

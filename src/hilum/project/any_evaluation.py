@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hilum.data.annotations import KINDS
 from hilum.data.manifest.film_problems import list_left_out, list_notes
 from hilum.data.manifest.joined_sources import join_sources
 from hilum.data.manifest.labels import map_labels
@@ -15,15 +16,18 @@ from hilum.data.quality.alike.copies import PROBLEMS, find_copies
 from hilum.evaluation.acquisition import source_features
 from hilum.evaluation.outside.cross_fitted_baselines import cross_fit_baseline
 from hilum.evaluation.outside.frozen import Grouping, group_classes, group_rules, predict_groups
-from hilum.evaluation.outside.frozen_tables import FrozenResult, measure_frozen, write_frozen
+from hilum.evaluation.outside.frozen_tables import FrozenResult, measure_frozen, tell_no_auroc, write_frozen
 from hilum.evaluation.outside.seen_films import tell_recalibrated_on
+from hilum.evaluation.outside.seen_people import Namings, tell_people
 from hilum.evaluation.scoring.decisions import factors_of
 from hilum.explain.explained_model import Predict
 from hilum.explain.methods.registry import METHODS
 from hilum.pages.any_evaluation import PAGE, render_any_evaluation
+from hilum.pages.numbers import bounded_text
 from hilum.progress import bar, say
-from hilum.project.any_maps import Adding, Evaluated, add_audit, add_maps
-from hilum.project.labelled_films import AskedFilms, LabelledFilms, read_data
+from hilum.project.any_maps import add_audit, add_maps
+from hilum.project.chosen_films import Adding, Evaluated
+from hilum.project.labelled_films import AskedFilms, LabelledFilms, read_data, suggest_labels
 from hilum.project.output_folder import check_out, filled_folder
 from hilum.project.predicted_films import ReadFilms, read_and_predict
 from hilum.records import Predictions, Probabilities
@@ -89,7 +93,7 @@ def evaluate_any(
     rows, problems, notes = label_films(films, classes, grouping)
     read = read_and_predict(predict, described, rows, settings)
     predictions, read = gather(read, described, grouping)
-    notes += [*tell_seen(read.rows, workspace), *tell_seen_by_model(read.rows, described), *tell_odd(read.odd)]
+    notes += [*tell_seen(read.rows, workspace), *tell_seen_by_model(read.rows, films.namings, described), *tell_odd(read.odd)]
     left_out = pd.concat([problems, read.problems], ignore_index=True)
     baselines = predict_baselines(read, predictions, settings.seed)
     measured = measure_frozen(predictions, settings, settings.seed, baselines, bar("patients resampled"))
@@ -101,20 +105,24 @@ def evaluate_any(
         "patients": len(set(predictions.patient_id.tolist())),
         "means_over": measured.present,
         "left_out": {str(name): int(count) for name, count in left_out["problem"].value_counts().items()},
-        "notes": [*tell_present(measured), *notes],
+        "notes": [*tell_present(measured), *tell_no_auroc(measured), *notes],
         "page": str(out / PAGE),
     }
     with filled_folder(out) as folder:
         write_frozen(folder, measured, settings)
         write_table(folder / "left_out.csv", left_out[list(PROBLEMS)])
-        write_json(folder / MADE, facts)
-        evaluated, sections = Evaluated(read.rows, read.y_prob, predictions, grouping), []
+        evaluated, sections, flat = Evaluated(read.rows, read.y_prob, predictions, grouping), [], dict(measured.flat)
         for name, add in additions.items():
             (folder / name).mkdir()
-            sections.append(add(folder / name, evaluated))
+            added = add(folder / name, evaluated)
+            sections += added.sections
+            facts |= added.facts
+            flat |= added.flat
+        write_json(folder / MADE, facts)
+        write_json(folder / "metrics.json", flat)
         page = render_any_evaluation(measured, facts, left_out, settings, asked, workspace.cache, sections)
         (folder / PAGE).write_text(page)
-    return {**facts, "metrics": measured.flat}
+    return {**facts, "metrics": flat}
 
 
 def label_films(films: LabelledFilms, classes: Sequence[str], grouping: Grouping) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
@@ -137,13 +145,14 @@ def label_films(films: LabelledFilms, classes: Sequence[str], grouping: Grouping
         there = ", ".join(f"{finding!r} ({films})" for finding, films in counts.items())
         raise ValueError(
             f"a finding of the films must belong to a class of the model ({', '.join(classes)}), got none among {there}; say "
-            f"which: --labels \"{classes[-1]}='{counts.index[0]}' ...\""
+            f"which: {suggest_labels(classes, rows['finding'].unique().tolist())}"
         )
     paths = rows.set_index("image_id")["path"]
     left = mapping.problems.assign(path=mapping.problems["image_id"].map(paths))
     left = left[left["problem"] != "rules of two classes"]
     problems = pd.concat([list_left_out(films.tables), left], ignore_index=True)
-    return rows[taken].reset_index(drop=True), problems, [*list_notes(films.tables), *mapping.notes]
+    notes = [note.replace("prepare.labels.", "") for note in mapping.notes]  # rules of --labels stand in no params.yaml
+    return rows[taken].reset_index(drop=True), problems, [*list_notes(films.tables), *notes]
 
 
 def gather(read: ReadFilms, described: Mapping[str, Any], grouping: Grouping) -> tuple[Predictions, ReadFilms]:
@@ -194,9 +203,11 @@ def tell_seen(rows: pd.DataFrame, workspace: Workspace) -> list[str]:
     ]
 
 
-def tell_seen_by_model(rows: pd.DataFrame, described: Mapping[str, Any]) -> list[str]:
-    """How many of the films a recalibrated model was fitted to, by their bytes or pixels."""
-    return [f"{told}: its figures on them are too good" for told in tell_recalibrated_on(rows, described)]
+def tell_seen_by_model(rows: pd.DataFrame, namings: Namings, described: Mapping[str, Any]) -> list[str]:
+    """How many of the films a recalibrated model was fitted to, by their bytes or pixels, and how many are of its patients."""
+    people, apart = tell_people(rows, namings, described)
+    seen = [*tell_recalibrated_on(rows, described), *people]
+    return [*(f"{told}: its figures on them are too good" for told in seen), *apart]
 
 
 def tell_odd(odd: Mapping[str, str]) -> list[str]:
@@ -223,6 +234,9 @@ def tell_headline(found: Mapping[str, Any]) -> None:
     for name in ("auroc_macro", "balanced_accuracy", "ece"):
         value, low, high = (metrics[f"{name}{end}"] for end in ("", ".low", ".high"))
         say(f"{name} {value:.3f} [{low:.3f}, {high:.3f}]" if value == value else f"{name} is undefined on these films")
+    for row in found.get("hit_rates", []):
+        bounds = bounded_text(*(row[f"hit_rate{end}"] for end in ("", "_low", "_high")))
+        say(f"hit rate in a {KINDS[row['annotation']]}, {row['method']}: {bounds} on {row['films']} films")
     for problem, films in found["left_out"].items():
         say(f"left out, {problem}: {films} (left_out.csv)")
     for note in found["notes"]:

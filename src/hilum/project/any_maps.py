@@ -1,17 +1,17 @@
 """What `evaluate --model` adds on request: maps of some films with their measures, and the audit."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from hilum.audit.auditee import audit_model
 from hilum.audit.drawing import audit_figure
 from hilum.audit.evidence import Surroundings
 from hilum.audit.evidence import measure as measure_evidence
+from hilum.audit.exchange import LEAST
 from hilum.audit.regions import regions_of_rectangle
 from hilum.audit.rule import FILMS, PROBING, judge
 from hilum.data.annotations import no_annotations
@@ -30,46 +30,15 @@ from hilum.explain.outputs import NOT_DRAWN, draw_panels, write_undrawn
 from hilum.explain.saved_maps import save_arrays
 from hilum.pages.any_evaluation import Section
 from hilum.progress import bar, say
-from hilum.records import Films, Labels, Predictions, Probabilities
+from hilum.project.annotated_maps import add_hit_rates
+from hilum.project.chosen_films import Added, Adding, Evaluated, choose_rows, read_chosen
+from hilum.project.hit_rates import has_annotation, read_annotations
+from hilum.records import Films, Labels, Predictions
 from hilum.results import write_json, write_table
 from hilum.serving.opening import choose_methods
-from hilum.serving.predictions import prepare_film
 from hilum.settings.params import Params
 
 SHOWN_PANELS = 6  # on the page; the folder has all
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """Films that were evaluated. rows: with image_id, patient_id, label, root and path_file; predictions: of them, by group.
-
-    y_prob: (N, K) of the model's own classes.
-    """
-
-    rows: pd.DataFrame
-    y_prob: Probabilities
-    predictions: Predictions
-    grouping: Grouping
-
-
-Adding = Callable[[Path, Evaluated], Section]  # writes into a folder below the evaluation's, and gives a section of the page
-
-
-def choose_rows(found: Evaluated, most: int, seed: int) -> list[int]:
-    """Films in turn of every class, drawn with the seed, each of another patient as far as there are enough."""
-    order = np.random.default_rng(seed).permutation(len(found.rows))
-    labels, patients = found.predictions.y_true, found.predictions.patient_id
-    times = pd.Series(patients[order]).groupby(patients[order]).cumcount().set_axis(order)  # a patient's first film, then others
-    by_class = [[int(i) for i in order if labels[i] == k] for k in np.unique(labels)]
-    by_class = [sorted(rows, key=lambda i: times[i]) for rows in by_class]
-    turns = [rows[turn] for turn in range(max(map(len, by_class))) for rows in by_class if turn < len(rows)]
-    return turns[:most]
-
-
-def read_chosen(found: Evaluated, rows: Sequence[int], described: Mapping[str, Any]) -> list[Any]:
-    """The prepared films of these rows; each was read before."""
-    chosen = found.rows.iloc[list(rows)]
-    return [prepare_film(Path(root, file), described) for root, file in zip(chosen["root"], chosen["path_file"], strict=True)]
 
 
 def name_truths(predicted: Labels, true: Labels, classes: Sequence[str], grouping: Grouping) -> list[str]:
@@ -82,7 +51,8 @@ def name_truths(predicted: Labels, true: Labels, classes: Sequence[str], groupin
 
 
 def add_maps(asked: str, explained: ExplainedModel, described: Mapping[str, Any], params: Params) -> Adding:
-    """Maps of `split.explain_films` films for their predicted class: arrays, panels and measures.
+    """Maps of `split.explain_films` films for their predicted class: arrays, panels and measures; annotated films come first.
+    Hit rates of the annotated films, as `add_hit_rates` measures them.
 
     Raises: as `choose_methods`.
     """
@@ -90,8 +60,10 @@ def add_maps(asked: str, explained: ExplainedModel, described: Mapping[str, Any]
     measures = wanted_measures(params.explain.measures)
     settings = params.explain.model_copy(update={"methods": names, "measures": measures})
 
-    def add(folder: Path, found: Evaluated) -> Section:
-        rows = choose_rows(found, params.split.explain_films, settings.seed)
+    def add(folder: Path, found: Evaluated) -> Added:
+        annotated = has_annotation(found.rows).to_numpy(bool)
+        rows = choose_rows(found, params.split.explain_films, settings.seed, annotated)
+        rows += choose_rows(found, params.split.explain_films - len(rows), settings.seed, ~annotated)
         read = read_chosen(found, rows, described)
         films = np.stack([one.film for one in read])  # (N, H, W)
         y_prob = found.y_prob[rows]
@@ -109,7 +81,8 @@ def add_maps(asked: str, explained: ExplainedModel, described: Mapping[str, Any]
             for i, k in enumerate(said)
         ]
         annotations = [no_annotations(one.geometry) for one in read]
-        if undrawn := write_undrawn(folder, draw_panels(folder, films, maps, told, annotations)):
+        drawn = [read_annotations(found.rows.iloc[i].to_dict(), one.geometry)[0] for i, one in zip(rows, read, strict=True)]
+        if undrawn := write_undrawn(folder, draw_panels(folder, films, maps, told, drawn)):
             say(f"{undrawn} ({folder.name}/{NOT_DRAWN})")
         everything = add_references(maps, said, settings.seed)
         repeats = {name: remake(settings, name, said[: settings.costly_films]) for name in names}
@@ -124,7 +97,9 @@ def add_maps(asked: str, explained: ExplainedModel, described: Mapping[str, Any]
         pictures = [(path.stem, path.read_bytes()) for path in sorted((folder / "panels").glob("*.png"))[:SHOWN_PANELS]]
         titles = ", ".join(METHODS[name].title for name in names)
         text = f"{titles} of {len(rows)} films for the predicted class; nothing here was tested by the sanity gate."
-        return Section("Maps", text, summary.dropna(subset=["value"]), pictures)
+        hits = add_hit_rates(folder, explained, found, described, settings)
+        own = Section("Maps", text, summary.dropna(subset=["value"]), pictures)
+        return replace(hits, sections=[own, *hits.sections])
 
     return add
 
@@ -133,10 +108,12 @@ def add_audit(explained: ExplainedModel, described: Mapping[str, Any], params: P
     """The audit of the model on at most `audit.films` of the films, with the rectangle `audit.lungs` for the lungs."""
     settings, size = params.audit, int(described["size"])
 
-    def add(folder: Path, found: Evaluated) -> Section:
+    def add(folder: Path, found: Evaluated) -> Added:
         if any(len(part) > 1 for part in found.grouping.members):
             raise ValueError("--audit must have films of the model's own classes, got joined ones; give each its own --labels")
         rows = choose_rows(found, settings.films, settings.seed)
+        if len(rows) < LEAST:
+            raise ValueError(f"--audit must have at least {LEAST} films, got {len(rows)}; leave it out, or give more films")
         films: Films = np.stack([one.film for one in read_chosen(found, rows, described)])
         regions = regions_of_rectangle(**settings.lungs.model_dump(), size=size)
         surroundings = Surroundings(np.array(["films"] * len(rows)), {"films": regions})
@@ -151,6 +128,6 @@ def add_audit(explained: ExplainedModel, described: Mapping[str, Any], params: P
             f"{verdict.says}, with a probability of a shortcut of {verdict.probability:.2f}, by a rule that was fixed on small "
             f"networks and {FILMS} synthetic films; here {len(rows)} films, and for the lungs the rectangle audit.lungs."
         )
-        return Section("Audit", text, None, [("audit", picture)])
+        return Added([Section("Audit", text, None, [("audit", picture)])])
 
     return add

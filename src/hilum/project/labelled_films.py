@@ -1,10 +1,10 @@
 """Labelled films outside the pipeline: `--data` as a folder with a folder per class, a table beside films, or a recipe."""
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,7 +19,9 @@ from hilum.data.readers.raw_films import escape_names, read_films, tell_unread
 from hilum.data.readers.sidecar import compile_patient
 from hilum.data.readers.table_files import read_table
 from hilum.data.readers.values import squeeze
+from hilum.data.same_people import list_namings, name_salt
 from hilum.project.overrides import apply_recipe, name_fold_arms
+from hilum.project.table_columns import choose_columns, list_annotations, split_pairs
 from hilum.settings.meaning import EXCLUDED
 from hilum.settings.params import Params, check_params
 from hilum.settings.roots import read_roots
@@ -30,24 +32,7 @@ from hilum.workspace import Workspace
 Table = tuple[Path, pd.DataFrame]  # root of the films, a reader's table of them
 
 RECIPES = (".yaml", ".yml")
-COLUMNS = {  # what a table must or may say -> names that columns have for it, in any case, with blanks or underscores
-    "path": (
-        "path",
-        "file",
-        "filename",
-        "file name",
-        "filepath",
-        "image",
-        "image id",
-        "image index",
-        "image path",
-        "film",
-        "dicom",
-    ),
-    "finding": ("finding", "findings", "finding labels", "label", "labels", "class", "diagnosis", "target", "category"),
-    "patient": ("patient", "patient id", "patientid", "subject", "subject id", "case id"),
-}
-NEEDED = ("path", "finding")
+UNKNOWN = "each film counts as a separate patient"  # in a reader's note, which goes on with training and test
 JOINTS = "|"  # between findings in a cell
 PATIENT = "name the column of the table with the patient by --columns 'patient=NAME', or a --pattern with (?P<patient>...)"
 
@@ -56,7 +41,8 @@ PATIENT = "name the column of the table with the patient by --columns 'patient=N
 class AskedFilms:
     """The labelled films of a command, as its options say; an empty text is not given.
 
-    data: a folder, a table or a recipe. labels: `class=finding,finding` pairs. columns: of a table, `path=NAME` pairs.
+    data: a folder, a table or a recipe. labels: `class=finding,finding` pairs. columns: of a table, `path=NAME` pairs, of
+    `table_columns.COLUMNS`.
     pattern: a regular expression with the group `patient`, searched in the names of a folder's files, and in the paths of a
     table's films where no column names the patient.
     """
@@ -71,12 +57,14 @@ class AskedFilms:
 class LabelledFilms:
     """Films with findings, and the rules that make classes of these.
 
-    tables: source -> root and reader's table. labels: the rules of every source without own ones in by_source.
+    tables: source -> root and reader's table. labels: the rules of every source without own ones in by_source. namings: source ->
+    by whose naming its patients are named, of `list_namings`.
     """
 
     tables: Mapping[str, Table]
     labels: Rules
     by_source: Mapping[str, Rules]
+    namings: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 def read_labels(text: str, classes: Sequence[str]) -> dict[str, list[str]]:
@@ -88,7 +76,7 @@ def read_labels(text: str, classes: Sequence[str]) -> dict[str, list[str]]:
     if not text.strip():
         return {name: [name] for name in classes}
     rules: dict[str, list[str]] = {}
-    for pair in _split(text, "--labels"):
+    for pair in split_pairs(text, "--labels"):
         name, equals, findings = pair.partition("=")
         known = next((one for one in (*classes, EXCLUDED) if squeeze(one) == squeeze(name)), "")
         if not equals or not known:
@@ -98,6 +86,16 @@ def read_labels(text: str, classes: Sequence[str]) -> dict[str, list[str]]:
             )
         rules.setdefault(known, []).extend(part.strip() for part in findings.split(",") if part.strip())
     return {name: [] for name in classes if name not in rules} | rules
+
+
+def suggest_labels(classes: Sequence[str], findings: Sequence[str]) -> str:
+    """The option that gives findings to classes: those whose last folder is called like a class, else words to replace."""
+    ends = {name: [one for one in findings if squeeze(one.rpartition("/")[2]) == squeeze(name)] for name in classes}
+    if not any(ends.values()):
+        return f'--labels "{" ".join(f"{name}=FINDING" for name in classes)}", with findings separated by commas'
+    pairs = [f"{name}={','.join(own)}" for name, own in ends.items() if own]
+    quoted = [f"'{pair}'" if " " in pair else pair for pair in pairs]
+    return f'--labels "{" ".join(quoted)}"'
 
 
 def read_data(asked: AskedFilms, classes: Sequence[str], workspace: Workspace) -> LabelledFilms:
@@ -113,11 +111,11 @@ def read_data(asked: AskedFilms, classes: Sequence[str], workspace: Workspace) -
     data, columns, pattern = asked.data, asked.columns, asked.pattern
     if place.is_dir():
         _refuse_columns(columns, "a folder has no table: name the table itself by --data")
-        return LabelledFilms({_name_source(place): _read_folder(place, pattern, workspace)}, rules, {})
+        return _of_one(place, _read_folder(place, pattern, workspace), rules, workspace)
     if place.is_file() and place.suffix.lower() in RECIPES:
         return _read_recipe(place, asked, classes, workspace)
     if place.is_file():
-        return LabelledFilms({_name_source(place): _read_sheet(place, columns, pattern, classes, workspace)}, rules, {})
+        return _of_one(place, _read_sheet(place, columns, pattern, classes, workspace), rules, workspace)
     known = sorted(path.stem for path in (workspace.root / "recipes").glob("*.yaml"))
     if data in known:
         return _read_recipe(workspace.root / "recipes" / f"{data}.yaml", asked, classes, workspace)
@@ -125,6 +123,13 @@ def read_data(asked: AskedFilms, classes: Sequence[str], workspace: Workspace) -
         f"--data must be a folder of films, a table (CSV) or a recipe ({', '.join(known) or 'there is none'}), got {data}, which "
         "is none of these"
     )
+
+
+def _of_one(place: Path, table: Table, rules: Rules, workspace: Workspace) -> LabelledFilms:
+    """Films of one source; those of DICOM name their patients by the salt below `.hilum`."""
+    source, found = _name_source(place), find_files(table[0])
+    hashed = bool(found.dicoms) and not found.pictures
+    return LabelledFilms({source: table}, rules, {}, {source: name_salt(_keys(workspace)) if hashed else []})
 
 
 def _refuse_columns(columns: str, why: str) -> None:
@@ -135,13 +140,6 @@ def _refuse_columns(columns: str, why: str) -> None:
 def _refuse_pattern(pattern: str, why: str) -> None:
     if pattern:
         raise ValueError(f"--pattern must belong to a folder, or to a table of pictures, got {pattern!r}; {why}")
-
-
-def _split(text: str, option: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as fault:
-        raise ValueError(f"{option} must be pairs separated by blanks, got {text!r}: {fault}") from None
 
 
 def _name_source(place: Path) -> str:
@@ -159,6 +157,7 @@ def _read_folder(root: Path, pattern: str, workspace: Workspace) -> Table:
                 f"{', '.join(tables)}; pass --data {root / tables[0]}"
             )
         table = read_folder(root, pattern)
+        _tell_patients(table, "--pattern '(?P<patient>[^_]+)'")
         tell_unread(root, table)
         escape_names(table)
         return root, table
@@ -200,54 +199,47 @@ def _read_sheet(file: Path, columns: str, pattern: str, classes: Sequence[str], 
     if file.suffix.lower() not in (*TABLE_SUFFIXES, ".txt"):
         raise ValueError(f"--data must be a folder, a table (CSV) or a recipe, got the file {file}; name the folder it is in")
     root, header = file.resolve().parent, [str(name) for name in read_table(file, rows=0).columns]
-    named, marks = _choose_columns(columns, header, classes, file)
+    named, marks = choose_columns(columns, header, classes, file)
     patient = named.get("patient", "")
     found = find_files(root)
     if not found.pictures and found.dicoms:
         _refuse_pattern(pattern, "of a table of DICOM films, name the column with the patient by --columns 'patient=NAME'")
         if marks:
             raise ValueError(f"a table of DICOM films must have one column of findings, got one for each of {', '.join(marks)}")
+        if drawn := sorted(list_annotations(named)):
+            raise ValueError(
+                f"boxes and masks must be of pictures, got {', '.join(drawn)} in {file.name}, a table of DICOM films; leave them "
+                f"out: --columns '{' '.join(f'{what}=' for what in drawn)}'"
+            )
         options = {"path": named["path"], "finding": named["finding"], "patient": patient}
         return root, read_dicom_folder(root, file.name, keys=_keys(workspace), **options)
     finding = {"findings": marks} if marks else {"finding": named["finding"], "separators": JOINTS}
-    table = read_csv(root, file.name, path=named["path"], pattern=pattern, patient=patient, **finding)
+    if not found.pictures:
+        raise ValueError(
+            f"a table must lie beside or above its films, got no film below {root}; copy {file.name} into the folder of the "
+            "films, and name that copy by --data"
+        )
+    columns_of: dict[str, Any] = {**finding, **list_annotations(named)}
+    try:
+        table = read_csv(root, file.name, path=named["path"], pattern=pattern, patient=patient, **columns_of)
+    except ValueError as fault:
+        if named.get("boxes") and str(fault).startswith(("boxes must", "a box must")):
+            raise ValueError(f"{fault} in {file.name}; correct it, or leave boxes out: --columns 'boxes='") from fault
+        raise
+    _tell_patients(table, "--columns 'patient=NAME' or --pattern '(?P<patient>[^_]+)'")
     tell_unread(root, table)
     escape_names(table)
     return root, table
 
 
-def _choose_columns(text: str, header: Sequence[str], classes: Sequence[str], file: Path) -> tuple[dict[str, str], list[str]]:
-    """What a table says by the names of its columns; and a column per finding, where it has one for each class instead.
-
-    Raises:
-        ValueError: a column is missing, or several may be meant; with the option to give.
-    """
-    given = dict(pair.partition("=")[::2] for pair in _split(text, "--columns"))
-    if strange := [name for name in given if name not in COLUMNS]:
-        raise ValueError(f"--columns must name {', '.join(COLUMNS)}, got {', '.join(strange)}; write path=NAME finding=NAME")
-    if absent := [name for name in given.values() if name not in header]:
-        raise ValueError(f"--columns must name columns of {file.name} ({', '.join(header)}), got {', '.join(absent)}")
-    known: dict[str, str] = dict(given)
-    for what, names in COLUMNS.items():
-        fits = [name for name in header if squeeze(name.replace("_", " ").replace("-", " ")) in names]
-        if what not in known and len(fits) == 1:
-            known[what] = fits[0]
-        elif what not in known and len(fits) > 1:
-            raise ValueError(
-                f"one column of {file.name} must be the {what}, got {', '.join(fits)}; name it: --columns '{what}={fits[0]}'"
-            )
-    marks = [name for name in header if squeeze(name) in {squeeze(one) for one in classes}]
-    if "finding" not in known and len(marks) > 1:
-        known["finding"] = ""
-    else:
-        marks = []
-    if missing := [what for what in NEEDED if what not in known]:
-        asked = " ".join(f"{what}=NAME" for what in missing)
-        raise ValueError(
-            f"a table must have a column of {' and of '.join(missing)}, got {', '.join(header)} in {file.name}; name it: "
-            f"--columns '{asked}'"
-        )
-    return known, marks
+def _tell_patients(table: pd.DataFrame, option: str) -> None:
+    """Say what unknown patients mean where nothing is trained; in place."""
+    table.attrs["notes"] = [
+        f"{note.partition(UNKNOWN)[0]}{UNKNOWN}: where a patient has several, intervals are too narrow; name patients by {option}"
+        if UNKNOWN in note
+        else note
+        for note in table.attrs["notes"]
+    ]
 
 
 def _read_recipe(file: Path, asked: AskedFilms, classes: Sequence[str], workspace: Workspace) -> LabelledFilms:
@@ -256,15 +248,14 @@ def _read_recipe(file: Path, asked: AskedFilms, classes: Sequence[str], workspac
     _refuse_pattern(asked.pattern, "a recipe names its own")
     written = read_yaml(workspace.params.read_text())
     chosen = check_params(name_fold_arms(written, apply_recipe(written, read_yaml(file.read_text()))))
-    roots = read_roots(chosen, workspace.home)
-    tables = {
-        source: _read_source(source, chosen, workspace.at_home(roots.get(source, "")), workspace)
-        for source in chosen.prepare.sources
-    }
+    roots = {source: workspace.at_home(root) for source, root in read_roots(chosen, workspace.home).items()}
+    places = {source: roots.get(source, workspace.at_home("")) for source in chosen.prepare.sources}
+    tables = {source: _read_source(source, chosen, place, workspace) for source, place in places.items()}
+    namings = {source: list_namings(chosen.acquire.sources[source], place) for source, place in places.items()}
     if asked.labels:
-        return LabelledFilms(tables, read_labels(asked.labels, classes), {})
+        return LabelledFilms(tables, read_labels(asked.labels, classes), {}, namings)
     own = {source: _keep_classes(rules, classes) for source, rules in chosen.prepare.labels_by_source.items()}
-    return LabelledFilms(tables, _keep_classes(chosen.prepare.labels, classes), own)
+    return LabelledFilms(tables, _keep_classes(chosen.prepare.labels, classes), own, namings)
 
 
 def _keep_classes(rules: Rules, classes: Sequence[str]) -> dict[str, list[str]]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from hilum.addresses import mask
 from hilum.evaluation.outside.seen_films import BEFORE, RECORD, keep_hashes
+from hilum.evaluation.outside.seen_people import PEOPLE, Namings, keep_people
 from hilum.evaluation.site_calibration import FITS_PRIOR, SiteFit, read_logits
 from hilum.explain.explained_model import ExplainedModel
 from hilum.models.classifier import load_classifier, model_sha256, save_classifier
@@ -49,13 +50,18 @@ class Parent:
 
 @dataclass(frozen=True)
 class SiteModel:
-    """A parent with what was fitted. films: rows with label, sha256 and pixel_sha256. patients: how many they are of."""
+    """A parent with what was fitted.
+
+    films: rows with label, source, patient_id, sha256 and pixel_sha256. patients: how many they are of. namings: of
+    their sources.
+    """
 
     parent: Parent
     method: str
     fit: SiteFit
     films: pd.DataFrame
     patients: int
+    namings: Namings
 
     @property
     def name(self) -> str:
@@ -88,6 +94,7 @@ def describe_site_model(made: SiteModel, sha256: str) -> dict[str, Any]:
         "parent": made.parent.origin,
         "parent_sha256": described["model_sha256"],
         "seen": keep_hashes(made.films),
+        PEOPLE: keep_people(made.films, made.namings),
     }
     if RECORD in described:
         record[BEFORE] = described[RECORD]

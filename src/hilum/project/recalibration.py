@@ -10,6 +10,7 @@ import pandas as pd
 from hilum.data.quality.alike.copies import PROBLEMS
 from hilum.evaluation.outside.frozen import group_classes
 from hilum.evaluation.outside.seen_films import HASHED, tell_recalibrated_on
+from hilum.evaluation.outside.seen_people import PEOPLE, tell_people
 from hilum.evaluation.scoring.scaling import Logits
 from hilum.evaluation.site_calibration import (
     METHODS,
@@ -34,13 +35,15 @@ from hilum.evaluation.site_learning_curve import (
 from hilum.evaluation.statistics import draw_metrics
 from hilum.evaluation.style import to_png
 from hilum.explain.explained_model import ExplainedModel
+from hilum.pages.page_words import tell_limits
+from hilum.pages.recalibration import PAGE, RecalibrationPage, render_recalibration
 from hilum.progress import bar
 from hilum.project.any_evaluation import gather, label_films, tell_odd, tell_seen
 from hilum.project.labelled_films import AskedFilms, LabelledFilms, read_data
 from hilum.project.output_folder import check_out, filled_folder
-from hilum.project.predicted_films import ReadFilms, read_and_predict
+from hilum.project.predicted_films import read_and_predict
 from hilum.project.recalibrated_model import Parent, SiteModel, name_site, write_site_model
-from hilum.project.recalibration_words import tell_effect, tell_other_method, tell_site
+from hilum.project.recalibration_words import tell_apart, tell_decisions, tell_effect, tell_other_method, tell_site
 from hilum.project.site_version import check_version, register_site
 from hilum.records import Predictions
 from hilum.results import table_of, write_json, write_table
@@ -62,6 +65,20 @@ class AskedSite:
     site: str
     method: str
     register: bool
+
+
+@dataclass(frozen=True)
+class ReadSite:
+    """The films of a site. rows: of them, in the order of own, the predictions of the model as it is.
+
+    notes: on the films. apart: which patients cannot be compared. problems: films that are left out, columns PROBLEMS.
+    """
+
+    rows: pd.DataFrame
+    own: Predictions
+    notes: list[str]
+    apart: list[str]
+    problems: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -98,10 +115,11 @@ def recalibrate_model(
         parent = Parent(asked.model, described, name_site(asked.site, data.data, list(films.tables)))
         if asked.register:
             check_version(parent, params)
-        read, own, notes, problems = read_site(explained, described, films, params.evaluate, workspace)
-        found = measure_site(own, find_rule(described, params.train.threshold_rule), asked.method, params.evaluate)
-        made = SiteModel(parent, asked.method, found.fit, read.rows, len(set(own.patient_id.tolist())))
-        written = write_folder(out, made, explained, found, params.evaluate, [*found.notes, *notes], problems)
+        read = read_site(explained, described, films, params.evaluate, workspace)
+        found = measure_site(read.own, find_rule(described, params.train.threshold_rule), asked.method, params.evaluate)
+        patients = len(set(read.own.patient_id.tolist()))
+        made = SiteModel(parent, asked.method, found.fit, read.rows, patients, films.namings)
+        written = write_folder(out, made, explained, found, params.evaluate, read, workspace.cache)
     if store is not None:
         written["version"] = register_site(store, out, params.tracking.model, written["effect"], found.effects)
     tell_site(written, found.curve)
@@ -117,8 +135,8 @@ def check_asked(asked: AskedSite, out: Path) -> None:
 
 def read_site(
     explained: ExplainedModel, described: Mapping[str, Any], films: LabelledFilms, settings: Evaluate, workspace: Workspace
-) -> tuple[ReadFilms, Predictions, list[str], pd.DataFrame]:
-    """The site's films with the model's predictions, notes, and films that are left out.
+) -> ReadSite:
+    """The site's films with the model's predictions, and what there is to say of them.
 
     Raises:
         ValueError: labels that two classes share, too few patients of a class, or too many films.
@@ -138,8 +156,9 @@ def read_site(
         )
     own, read = gather(read_and_predict(explained.predict, described, rows, settings), described, grouping)
     check_site_films(own.y_true, own.patient_id, own.classes)
-    notes += [*tell_seen(read.rows, workspace), *tell_recalibrated_on(read.rows, described), *tell_odd(read.odd)]
-    return read, own, notes, pd.concat([problems, read.problems], ignore_index=True)
+    people, apart = tell_people(read.rows, films.namings, described)
+    notes += [*tell_seen(read.rows, workspace), *tell_recalibrated_on(read.rows, described), *people, *tell_odd(read.odd)]
+    return ReadSite(read.rows, own, notes, apart, pd.concat([problems, read.problems], ignore_index=True))
 
 
 def measure_site(own: Predictions, rule: Rule, method: str, settings: Evaluate) -> SiteResult:
@@ -168,34 +187,59 @@ def write_folder(
     explained: ExplainedModel,
     found: SiteResult,
     settings: Evaluate,
-    notes: list[str],
-    problems: pd.DataFrame,
+    read: ReadSite,
+    cache: Path,
 ) -> dict[str, Any]:
-    """Write the model, its facts, tables and picture into `out` in one step; returns the content of recalibration.json."""
+    """Write the model, its facts, tables, picture and page into `out` in one step; returns the content of recalibration.json.
+
+    cache: where the script of the page's charts is kept.
+    """
     with filled_folder(out) as folder:
         facts = write_site_model(folder, made, explained)
-        effect, helps = tell_effect(found.effects, made.parent.name)
-        other = tell_other_method(found.curve, made.method)
-        remarks = [*([] if helps else [effect]), *other, *([found.fit.scaling.note] if found.fit.scaling.note else []), *notes]
-        told = {
-            **{key: facts[key] for key in ("arm", "classes", "model_sha256", "threshold", "decision_factors")},
-            **{key: value for key, value in facts["recalibrated"].items() if key not in ("seen", "before")},
-            "effect": effect,
-            "helps": helps,
-            "left_out": {str(name): int(count) for name, count in problems["problem"].value_counts().items()},
-            "notes": remarks,
-            "out": str(out),
-        }
+        told = describe_recalibration(facts, made, found, read, out)
         flat = flat_pair(found.effects)
         write_json(folder / MADE, told)
         write_json(folder / "metrics.json", flat)
         write_table(folder / "effects.csv", found.effects)
         write_table(folder / "learning_curve.csv", found.curve)
         write_table(folder / "films.csv", made.films[["image_id", "patient_id", "label", *HASHED]])
-        write_table(folder / "left_out.csv", problems[list(PROBLEMS)])
+        write_table(folder / "left_out.csv", read.problems[list(PROBLEMS)])
         write_table(folder / "predictions.csv", pd.concat([table_of(found.before, "before"), table_of(found.after, "after")]))
         if len(found.curve):
             level = f"{100 * settings.confidence:g} % interval"
             picture = site_curve_figure(found.curve, level, f"{facts['arm']}: what films of the site bring on other patients")
             (folder / "learning_curve.png").write_bytes(to_png(picture))
+        shares = {name: films / len(made.films) for name, films in told["films_by_class"].items()}
+        page = RecalibrationPage(
+            facts=told,
+            effects=found.effects,
+            curve=found.curve,
+            before=found.before,
+            after=found.after,
+            decisions=tell_decisions(made.parent.described, found.fit, found.before, found.after),
+            left_out=read.problems,
+            not_drawn=found.notes,
+            apart=tell_apart(shares, made.namings, read.apart),
+        )
+        (folder / PAGE).write_text(render_recalibration(page, settings, min(DRAWS, settings.bootstrap), cache))
     return {**told, "metrics": flat, "learning_curve": found.curve.to_dict("records")}
+
+
+def describe_recalibration(
+    facts: Mapping[str, Any], made: SiteModel, found: SiteResult, read: ReadSite, out: Path
+) -> dict[str, Any]:
+    """The content of recalibration.json. facts: of the new model's model.json."""
+    effect, helps = tell_effect(found.effects, made.parent.name)
+    scaling = found.fit.scaling
+    limits = tell_limits(scaling.note, scaling.temperature, scaling.biases.tolist())
+    remarks = [*([] if helps else [effect]), *tell_other_method(found.curve, made.method), *([limits] if limits else [])]
+    return {
+        **{key: facts[key] for key in ("arm", "classes", "model_sha256", "threshold", "decision_factors")},
+        **{key: value for key, value in facts["recalibrated"].items() if key not in ("seen", "before", PEOPLE)},
+        "effect": effect,
+        "helps": helps,
+        "left_out": {str(name): int(count) for name, count in read.problems["problem"].value_counts().items()},
+        "notes": [*remarks, *found.notes, *read.notes, *read.apart],
+        "out": str(out),
+        "page": str(out / PAGE),
+    }

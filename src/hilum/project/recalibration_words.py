@@ -1,13 +1,20 @@
 """What recalibration for a site did, in sentences: on the terminal, among the notes, and in descriptions in the store."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from hilum.evaluation.signed_numbers import signed, signed_interval
+from hilum.evaluation.site_calibration import SiteFit
 from hilum.progress import say
+from hilum.records import Predictions
 
 MARGIN = 0.1  # share of the gain by which another method must be better to be named
+OWN_NAMES = (  # of a folder or a table
+    "they are named in their own way, so that later films are compared by bytes and pixels alone. Patients of a published set, "
+    "or of DICOM films hashed with one salt, are compared too"
+)
 SHOWN = "log_loss"  # what both fits minimise, and so what says whether they help
 
 
@@ -43,9 +50,60 @@ def tell_other_method(curve: pd.DataFrame, method: str) -> list[str]:
     return told
 
 
+def tell_decisions(
+    described: Mapping[str, Any], fit: SiteFit, before: Predictions, after: Predictions
+) -> list[tuple[str, str, str]]:
+    """(what, the model as it is, recalibrated): the fit, and where its decision falls. described: of the model as it is."""
+    classes = before.classes
+    rows = [("temperature", "1", f"{fit.scaling.temperature:.3g}")]
+    if fit.scaling.biases.any():
+        told = ", ".join(f"{name} {signed(bias)}" for name, bias in zip(classes, fit.scaling.biases.tolist(), strict=True))
+        rows.append(("biases", "none", told))
+    own = "the most probable class" if described["threshold"] is None else f"{described['threshold']:.3f}"
+    new = "the most probable class" if fit.threshold is None else f"{fit.threshold:.3f} by {fit.threshold_rule}"
+    rows.append((f"threshold of {classes[-1]}", own, new))
+    factors, prior = described.get("decision_factors"), described.get("prior")
+    if factors or fit.factors is not None:
+        new = "none" if fit.factors is None else _tell_numbers(dict(zip(classes, fit.factors.tolist(), strict=True)))
+        rows.append(("decision factors", _tell_numbers(factors) if factors else "none", new))
+    known = _tell_shares(prior) if isinstance(prior, Mapping) else "not known"
+    rows.append(("class shares that probabilities are for", known, _tell_shares(fit.prior) if fit.prior else "not known"))
+    for k, name in enumerate(classes):
+        of_class = f"{(before.y_true == k).sum()} of {len(before.y_true)} films are of {name}; predicted as {name}"
+        own, new = (f"{(one.y_pred == k).sum()} films" for one in (before, after))
+        rows.append((of_class, own, new))
+    return rows
+
+
+def tell_apart(shares: Mapping[str, float], sources: Mapping[str, Sequence[str]], foreign: Sequence[str]) -> list[str]:
+    """What of a recalibration cannot be compared with what. sources: whether patients of each are named by a shared naming.
+
+    foreign: of `seen_people.tell_people`.
+    """
+    own = [name for name, namings in sources.items() if not namings]
+    return [
+        "These figures with those on the model's own test films: other patients and other class shares. The two columns above "
+        "are of the same films.",
+        f"Probabilities at other class shares: the fit is to those of these films ({_tell_shares(shares)}). Films that were "
+        "chosen, not those of consecutive patients, give others.",
+        "These patients with those that the model was trained on: model.json holds no patient of its training. Films were "
+        "compared with those of this project by bytes and pixels.",
+        *([f"Later films of {', '.join(own)} by their patients: {OWN_NAMES}."] if own else []),
+        *(f"{text[0].upper()}{text[1:]}." for text in foreign),
+    ]
+
+
+def _tell_shares(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
+
+
+def _tell_numbers(numbers: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3g}" for name, value in numbers.items())
+
+
 def tell_site(told: Mapping[str, Any], curve: pd.DataFrame) -> None:
     """The headline on the terminal: the fit, its effect, and what fewer films bring."""
-    biases = ", ".join(f"{name} {bias:+.2f}" for name, bias in told["biases"].items())
+    biases = ", ".join(f"{name} {signed(bias, 2)}" for name, bias in told["biases"].items())
     moved = f", biases {biases}" if any(told["biases"].values()) else ""
     threshold = "" if told["threshold"] is None else f", threshold {told['threshold']:.3f}"
     say(
@@ -64,6 +122,7 @@ def tell_site(told: Mapping[str, Any], curve: pd.DataFrame) -> None:
         say(f"left out, {problem}: {films} (left_out.csv)")
     for note in told["notes"]:
         say(note)
+    say(f"the page: {told['page']}")
     say(f"the model, its learning curve and tables: {told['out']}")
     if "version" in told:
         say(f"registered as {told['version']}, without the alias champion")
@@ -80,4 +139,4 @@ def describe_site(facts: Mapping[str, Any], effect: str) -> str:
 
 
 def _bounded(row: Mapping[str, Any] | pd.Series) -> str:
-    return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+    return signed_interval(row["difference"], row["low"], row["high"])

@@ -21,11 +21,14 @@ from hilum.data.prepared.loading import load_films, read_manifest
 from hilum.data.quality.alike.leaks import FilmSet, find_leaks
 from hilum.data.quality.still_burned_in import stop_where_left
 from hilum.data.readers.raw_films import read_films, read_source
-from hilum.data.same_people import find_same_people
+from hilum.data.same_people import find_same_people, list_namings
 from hilum.evaluation.acquisition import acquisition_features
 from hilum.evaluation.outside.external import SOURCES, ExternalResult, flat_external, measure_external, write_external
 from hilum.evaluation.outside.frozen import Grouping, group_classes, group_rules
+from hilum.evaluation.outside.frozen_tables import tell_no_auroc
 from hilum.evaluation.outside.seen_films import tell_recalibrated_on
+from hilum.evaluation.outside.seen_people import tell_people
+from hilum.evaluation.signed_numbers import signed_interval
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
@@ -204,6 +207,12 @@ def check_unseen(
         )
     own, square = FilmSet(prepared.films, prepared.manifest), frozen.described["square"]
     root = workspace.at_home(read_external_roots(params, workspace.home).get(name, ""))
+    people, foreign = tell_people(prepared.manifest, {name: list_namings(source.films, root)}, frozen.described)
+    if people:
+        raise ValueError(
+            f"external.sources.{name} must hold no patient whose films {frozen.arm} has seen: {people[0]}; take their films out "
+            "of this source"
+        )
     others = {one: both for there in seen for one, both in there.sources.items()}
     same, apart = find_same_people(source.films, root, others)
     for there in seen:
@@ -216,7 +225,7 @@ def check_unseen(
                 f"{len(prepared.manifest)} films that are among those of {there.what} or of their patients, such as "
                 f"{example['image_id']}: {example['detail']}; take them out of this source"
             )
-    return [*notes, *apart]
+    return [*notes, *apart, *foreign]
 
 
 def prepare_first(name: str, described: Mapping[str, Any], params: Params, workspace: Workspace) -> FilmSet:
@@ -261,8 +270,19 @@ def describe_source(
         "sites": {str(site): int(films) for site, films in sites.items()},
         "left_out": {str(what): int(films) for what, films in prepared.problems["problem"].value_counts().items()},
         "threshold": described["threshold"],
-        "notes": notes,
+        "notes": [*tell_no_auroc(result.found), *notes, *tell_annotated(manifest)],
     }
+
+
+def tell_annotated(manifest: pd.DataFrame) -> list[str]:
+    """Where the hit rate of maps on annotated films is found."""
+    having = ~manifest["boxes"].isin(["", "[]"]) | (manifest[["lung_mask", "lesion_mask"]] != "").any(axis=1)
+    if not having.any():
+        return []
+    return [
+        f"{having.sum()} films have an expert's boxes or masks: `hilum evaluate --model ... --data ... --explain gradcam` gives "
+        "the hit rate of maps on them"
+    ]
 
 
 def tell_result(arm: str, name: str, result: ExternalResult) -> None:
@@ -272,5 +292,5 @@ def tell_result(arm: str, name: str, result: ExternalResult) -> None:
         if found.value == found.value:
             say(
                 f"{arm} on {name}: {metric} {found.value:.3f} [{found.low:.3f}, {found.high:.3f}], internal test "
-                f"{inside.value:.3f}: {drop.value:+.3f} [{drop.low:+.3f}, {drop.high:+.3f}]"
+                f"{inside.value:.3f}: {signed_interval(drop.value, drop.low, drop.high)}"
             )

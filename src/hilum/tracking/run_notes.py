@@ -82,9 +82,9 @@ def comparison_note(comparison: Path, run_id: str, tags: Mapping[str, str], expe
 
 
 def _signed(metrics: Mapping[str, Any], name: str) -> str:
-    text = f"{metrics[name]:+.3f}"
-    low, high = metrics.get(f"{name}.low"), metrics.get(f"{name}.high")
-    return text if low is None or high is None else f"{text} [{low:+.3f}, {high:+.3f}]"
+    bounds = [metrics[name], metrics.get(f"{name}.low"), metrics.get(f"{name}.high")]
+    value, *ends = (None if bound is None else f"{round(bound, 3) + 0.0:+.3f}" for bound in bounds)
+    return str(value) if None in ends else f"{value} [{ends[0]}, {ends[1]}]"
 
 
 def search_note(tuning: Path, tags: Mapping[str, str]) -> str:

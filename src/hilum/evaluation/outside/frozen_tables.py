@@ -1,6 +1,6 @@
 """The result of a frozen model on films of another origin: metrics with intervals, and the tables that hold them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from hilum.results import table_of, write_json, write_table
 from hilum.settings.params import Evaluate
 
 PART = "external"  # in the column `split` of predictions.csv
+AREAS = ("auroc", "auprc")
+FEWEST_PATIENTS = 5  # of a class and of the rest, for AREAS: as few as the shortcut baselines beside them need
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class FrozenResult:
 
     present: the classes with films, over which means are taken. draws, intervals: of every metric. baselines: name of a shortcut
     baseline -> its AUROC and how far the model is above it, paired; None where it is undefined. flat: all metrics by flat name,
-    with `.low` and `.high`.
+    with `.low` and `.high`. too_few: the patients of each class, `normal: 3`, for which AREAS are not given.
     """
 
     predictions: Predictions
@@ -34,6 +36,7 @@ class FrozenResult:
     intervals: Mapping[str, Interval]
     baselines: Mapping[str, tuple[Interval, Interval] | None]
     flat: Mapping[str, float]
+    too_few: list[str]
 
 
 def measure_frozen(
@@ -45,10 +48,13 @@ def measure_frozen(
 ) -> FrozenResult:
     """Every metric with its interval over patients, and the shortcut baselines beside it.
 
+    AUROC and AUPRC of a class are NaN where it, or the rest, has fewer than FEWEST_PATIENTS patients, and so are their means.
+
     baselines: (N, G) probabilities of each on the same films, or None.
     """
     present, metrics = find_present(predictions), with_bins(settings.calibration_bins)
-    draws = draw_present(predictions, present, settings.bootstrap, seed, metrics, on_resample)
+    few = find_few(predictions)
+    draws = _without_areas(draw_present(predictions, present, settings.bootstrap, seed, metrics, on_resample), few)
     intervals = draws.intervals(settings.confidence)
     beside = {
         name: None if one is None else _compare(predictions, one, present, settings, seed) for name, one in baselines.items()
@@ -59,7 +65,44 @@ def measure_frozen(
     for name, both in beside.items():
         if both is not None:
             flat |= flat_bounds(f"{name}/{MEASURED}", both[0]) | flat_bounds(f"above_{name}/{MEASURED}", both[1])
-    return FrozenResult(predictions, present, draws, intervals, beside, flat)
+    patients = [f"{name}: {count_patients(predictions, name)}" for name in few]
+    return FrozenResult(predictions, present, draws, intervals, beside, flat, patients)
+
+
+def count_patients(predictions: Predictions, name: str) -> int:
+    """Patients with a film of the class."""
+    return len(set(predictions.patient_id[predictions.y_true == predictions.classes.index(name)].tolist()))
+
+
+def find_few(predictions: Predictions) -> list[str]:
+    """The classes with films of which, or of the rest of which, there are fewer than FEWEST_PATIENTS patients."""
+    found = []
+    for k, name in enumerate(predictions.classes):
+        of_class = predictions.y_true == k
+        sides = [len(set(predictions.patient_id[side].tolist())) for side in (of_class, ~of_class)]
+        if sides[0] and min(sides) < FEWEST_PATIENTS:
+            found.append(name)
+    return found
+
+
+def tell_no_auroc(found: FrozenResult) -> list[str]:
+    """A sentence where no AUROC is given, and what such films show."""
+    if not found.too_few:
+        return []
+    why = f"fewer than {FEWEST_PATIENTS} patients of a class or of the rest ({', '.join(found.too_few)})"
+    if len(found.present) == 1:
+        why = f"every film is of {found.present[0]} ({found.too_few[0].rpartition(' ')[2]} patients)"
+    return [f"no AUROC is given: {why}; these films show that the model runs on them, not how well it tells the classes apart"]
+
+
+def _without_areas(draws: Draws, few: Sequence[str]) -> Draws:
+    """The draws, NaN in AREAS of these classes and in their means."""
+    ends = [*few, *(["macro"] if few else [])]
+    gone = {f"{area}{'_' if end == 'macro' else '/'}{end}" for area in AREAS for end in ends}
+    columns = np.isin(draws.names, list(gone))
+    value, drawn = draws.value.copy(), draws.drawn.copy()
+    value[columns], drawn[:, columns] = np.nan, np.nan
+    return Draws(draws.names, value, drawn)
 
 
 def _compare(
@@ -89,7 +132,9 @@ def write_frozen(folder: Path, found: FrozenResult, settings: Evaluate) -> None:
 def list_intervals(found: FrozenResult) -> pd.DataFrame:
     """As `interval_table`; a mean over the classes at hand is defined where that over all classes is not."""
     table = interval_table(found.predictions, found.intervals)
-    return table.assign(reason=table["reason"].where(table["value"].isna(), ""))
+    few = f"fewer than {FEWEST_PATIENTS} patients of a class or of the rest"
+    reason = table["reason"].where(table["reason"] != "", few)
+    return table.assign(reason=reason.where(table["value"].isna(), ""))
 
 
 def list_classes(found: FrozenResult, settings: Evaluate) -> pd.DataFrame:
