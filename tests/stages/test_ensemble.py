@@ -21,7 +21,7 @@ from hilum.evaluation.scoring.metrics import score
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.project.publication import publish
-from hilum.results import folder_digest, read_json, read_table, run_key
+from hilum.results import folder_digest, read_json, read_table, run_key, write_json
 from hilum.settings.params import read_params
 from hilum.settings.training import Ensemble
 from hilum.stages import acquire, audit, check, compare, ensemble, evaluate, explain, external, fingerprint, prepare, split, train
@@ -155,7 +155,8 @@ def test_it_is_explained_judged_and_audited_like_an_arm(joined: Workspace) -> No
 def test_the_page_shows_it_as_an_arm_and_says_its_members(joined: Workspace) -> None:
     page = (joined.comparison / "comparison.html").read_text()
     assert "The mean of the logits of baseline and wide, in one graph." in page
-    assert "The mean of the logits of repeat-1 and repeat-2, in one graph." in page
+    assert "The mean of the logits of baseline-repeat-1 and baseline-repeat-2, in one graph." in page
+    assert "<dt>ensembles</dt><dd>both: baseline and wide; pair: baseline-repeat-1 and baseline-repeat-2</dd>" in page
     assert "the mean of the members&#39; own maps, each scaled to a mass of 1" in page
     assert "both differs from baseline in more than further phases" not in page
     assert {"both", "pair"} <= set(read_json(joined.comparison / "arms.json"))
@@ -188,7 +189,7 @@ def test_members_of_other_classes_or_films_are_refused(joined: Workspace, tmp_pa
     file = copy.arm("wide", "training") / "model.json"
     for key, value in (("classes", CLASSES[::-1]), ("split_version", "another")):
         kept = file.read_text()
-        file.write_text(yaml.safe_dump({**read_json(file), key: value}, default_flow_style=True, width=10**6))
+        write_json(file, {**read_json(file), key: value})
         with pytest.raises(ValueError, match=rf"must have the same {key}, got .* of baseline and .* of wide"):
             find_members(Ensemble(members=["baseline", "wide"]), copy)
         file.write_text(kept)

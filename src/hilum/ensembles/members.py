@@ -40,7 +40,7 @@ def find_members(ensemble: Ensemble, workspace: Workspace) -> list[Member]:
     if ensemble.repeats_of:
         top = workspace.arm(ensemble.repeats_of, "training")
         numbers = read_table(top / "repeats.csv")["repeat"]
-        found = [_read(f"repeat-{number}", top / REPEATS / str(number)) for number in numbers]
+        found = [_read(f"{ensemble.repeats_of}-repeat-{number}", top / REPEATS / str(number)) for number in numbers]
     else:
         found = [_read(name, workspace.arm(name, "training")) for name in ensemble.members or ()]
     check_together(found)

@@ -92,6 +92,8 @@ def gather_facts(
     facts = [(f"{part} films", f"{c['films']} of {c['patients']} patients") for part, c in proof["splits"].items()]
     facts += [("test part", ", ".join(f"{source}: {kind}" for source, kind in proof["test_part"].items()))]
     facts += [("film size", f"{versions['size']} px, {versions['square']}")]
+    joined = {name: arm.settings["model"] for name, arm in arms.items() if "ensemble" in arm.settings["model"]}
+    facts += [("ensembles", "; ".join(f"{name}: {tell_members(model)}" for name, model in joined.items()))] if joined else []
     facts += [("seeds", f"split {params.split.seed}, training {params.train.seed}")]
     facts += [("data version", versions["data_version"][:16]), ("split version", versions["split_version"][:16])]
     facts += [("git commit", describe_commit(find_commit(workspace)))]
@@ -127,7 +129,7 @@ def summarise_arm(name: str, arm: ArmResults, films: int) -> ArmSummary:
         weights=str(logged["model" if given and not ensemble else "weights"]),
         phases=phases,
         films_trained_on=0 if given else films,
-        kept=tell_members(model) if ensemble else "the file as it was given" if given else tell_kept(arm),
+        kept=f"the mean of {tell_members(model)}" if ensemble else "the file as it was given" if given else tell_kept(arm),
         model_sha256=model["model_sha256"],
         decision=tell_rule(model["classes"], model["threshold"], factors_of(model)),
         calibration=read_calibration(arm.folder["training"] / "calibration.json"),

@@ -13,9 +13,9 @@ from hilum.data.annotations import no_annotations
 from hilum.data.prepared.geometry import Geometry
 from hilum.ensembles.graph import join_members
 from hilum.explain.drawing.panels import describe_prediction, draw_panel
-from hilum.explain.explained_model import ExplainedModel
+from hilum.explain.explained_model import ROUNDING, ExplainedModel
 from hilum.explain.measures.randomisation import permuted_models
-from hilum.explain.methods.members import UNIT, members_of, scale_to_mass
+from hilum.explain.methods.members import UNIT, members_of, of_members, scale_to_mass
 from hilum.explain.methods.registry import METHODS, caption, origin_of, unit_of
 from hilum.explain.sheets.registry import SHEETS, SheetFilms
 from hilum.models.forward import predictor
@@ -84,7 +84,7 @@ def test_its_map_is_the_mean_of_its_members_maps_each_of_unit_mass(name: str) ->
 def test_its_caption_and_unit_say_so(name: str) -> None:
     lines = caption(made(name), 0).splitlines()
     assert lines[0] == "mean of 2 members, each map of mass 1" and len(lines) <= 3
-    assert unit_of(made(name)) == UNIT and origin_of(made(name)) == lines[0]
+    assert unit_of(made(name)) == UNIT and origin_of(made(name)) == "mean of 2 members"
     assert "members" not in caption(made(name, "looker"), 0) and unit_of(made(name, "looker")) == METHODS[name].unit
 
 
@@ -146,3 +146,12 @@ def test_sheets_show_the_layers_of_each_member_and_a_panel_its_caption() -> None
     assert "means of reader" in texts["filters"] and "means of looker" in texts["filters"]
     panel = draw_panel(films[0], [made("gradcam")], 0, told[0], plain[0])
     assert "mean of 2 members" in " ".join(one.get_text() for one in panel.findobj(lambda one: hasattr(one, "get_text")))
+
+
+def test_what_is_rounding_of_a_probability_is_not_scaled_up_to_a_map() -> None:
+    faint = Attribution(np.full((1, 4, 4), 1e-8, np.float32), "scorecam", np.array([1]), False, {"layer": "a"})
+    faint.values[0, 0, 0] = 2e-7
+    joined = ExplainedModel(lambda images: images[:, 0, 0], explained_models()[0].model)
+    found = of_members(lambda *given: faint, ROUNDING)(joined, FILMS, TARGETS, {}, 0, lambda done, total: None)
+    assert not found.values.any()
+    assert of_members(lambda *given: faint)(joined, FILMS, TARGETS, {}, 0, lambda done, total: None).values.any()

@@ -80,12 +80,12 @@ def tell_members(lines: Sequence[str], maps: Attribution) -> list[str]:
     """The lines of a caption, those of an ensemble's mean map with what it is, in three lines at most."""
     if "members" not in maps.parameters:
         return list(lines)
-    return [tell_mean(maps), *lines[-2:]]
+    return [f"{tell_mean(maps)}, each map of mass 1", *lines[-2:]]
 
 
 def tell_mean(maps: Attribution) -> str:
-    """What the map of an ensemble is, of a method that explains its members."""
-    return f"mean of {len(maps.parameters['members'])} members, each map of mass 1"
+    """`mean of 2 members`: the map of an ensemble, of a method that explains its members."""
+    return f"mean of {len(maps.parameters['members'])} members"
 
 
 def _cells(maps: Attribution) -> str:

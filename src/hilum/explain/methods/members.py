@@ -14,12 +14,13 @@ Explain = Callable[[ExplainedModel, Images, Labels, Mapping[str, Any], int, OnFi
 UNIT = "share of the map's mass"  # of the values of such maps
 
 
-def of_members(explain: Explain) -> Explain:
+def of_members(explain: Explain, rounding: float = 0.0) -> Explain:
     """The method itself for one network; for an ensemble the mean of its maps of the members.
 
     Two networks have no layer in common, and the one with the steeper logits would fill a map of both. So each member is
     explained alone, and each of its maps is divided by the sum of its magnitudes before the mean: every member counts the same.
-    A map of zeros stays so. Values are shares of a mass of 1, in place of the method's own unit.
+    A map of zeros stays so, and one that spans less than `rounding` becomes one. Values are shares of a mass of 1, in place of
+    the method's own unit.
     """
 
     def explain_each(
@@ -32,7 +33,7 @@ def of_members(explain: Explain) -> Explain:
             explain(member, images, targets, settings, seed, _part(on_film, place, len(members)))
             for place, member in enumerate(members.values())
         ]
-        return join_maps(found, list(members))
+        return join_maps([replace(one, values=_without_rounding(one.values, rounding)) for one in found], list(members))
 
     return explain_each
 
@@ -77,6 +78,11 @@ def scale_to_mass(maps: Maps) -> NDArray[np.float64]:
     """Each map (N, H, W) divided by the sum of its magnitudes; one of zeros stays as it is."""
     mass = np.abs(maps).sum(axis=(1, 2), keepdims=True, dtype=np.float64)
     return np.asarray(maps / np.where(mass > 0, mass, 1.0))
+
+
+def _without_rounding(maps: Maps, rounding: float) -> Maps:
+    """Maps (N, H, W), those that span less than `rounding` as zeros: scaled to a mass of 1, they would look like others."""
+    return np.where(np.ptp(maps, axis=(1, 2), keepdims=True) < rounding, np.float32(0), maps)
 
 
 def _layers(found: Sequence[Attribution]) -> dict[str, str]:

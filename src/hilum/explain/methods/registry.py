@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hilum.explain.explained_model import ExplainedModel, OnFilm
+from hilum.explain.explained_model import ROUNDING, ExplainedModel, OnFilm
 from hilum.explain.methods import (
     captions,
     gradcam,
@@ -121,7 +121,7 @@ METHODS: dict[str, Method] = {
         quick=True,
     ),
     "scorecam": Method(
-        explain=members.of_members(scorecam.explain),
+        explain=members.of_members(scorecam.explain, ROUNDING),
         settings=ScoreCam,
         kind="white_box",
         signed=False,
