@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,11 @@ from own_models import save_own
 from hilum.data.prepared.examples import as_images
 from hilum.data.prepared.loading import load_split, read_manifest
 from hilum.ensembles.graph import split_members
-from hilum.ensembles.members import find_members
+from hilum.ensembles.members import Member, find_members, first_weights, given_files, join_priors
 from hilum.evaluation.scoring.metrics import score
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
+from hilum.pages.page_words import warn_of_given
 from hilum.project.publication import publish
 from hilum.results import folder_digest, read_json, read_table, run_key, write_json
 from hilum.settings.params import read_params
@@ -193,6 +195,21 @@ def test_members_of_other_classes_or_films_are_refused(joined: Workspace, tmp_pa
         with pytest.raises(ValueError, match=rf"must have the same {key}, got .* of baseline and .* of wide"):
             find_members(Ensemble(members=["baseline", "wide"]), copy)
         file.write_text(kept)
+
+
+def test_its_prior_and_first_weights_are_those_of_its_members_and_a_given_one_among_them_is_named() -> None:
+    classes = {"classes": ["normal", "ill"]}
+    own = Member("own", Path(), {**classes, "prior": {"normal": 0.8, "ill": 0.2}, "backbone": "vgg16"}, {"weights": "pretrained"})
+    even = Member("even", Path(), {**classes, "prior": {"normal": 0.5, "ill": 0.5}, "backbone": "vgg16"}, {"weights": "none"})
+    file = {"file": "theirs.keras", "sha256": "0" * 64}
+    theirs = Member("theirs", Path(), {**classes, "prior": None, "backbone": "given model", "given": file}, {})
+    assert join_priors([own, even]) == {"normal": pytest.approx(2 / 3), "ill": pytest.approx(1 / 3)}
+    assert join_priors([own, theirs]) is None
+    assert first_weights([own, even, theirs]) == "pretrained, none" and first_weights([theirs, theirs]) == "none"
+    assert given_files([own, theirs]) == [file] and given_files([own, even]) == []
+    settings = {"model": {"ensemble": {}, "given": [file]}, "params": {"backbone": "ensemble"}}
+    (told,) = warn_of_given({"both": SimpleNamespace(settings=settings)})  # type: ignore[dict-item]
+    assert told.startswith("both has a given model among its members (theirs.keras): it is not known")
 
 
 def test_an_interruption_leaves_the_earlier_folder_whole(tmp_path: Path) -> None:
