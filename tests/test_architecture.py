@@ -11,6 +11,8 @@ import pytest
 import yaml
 from architecture import PACKAGE, SRC, files_behind, imports_of, modules
 
+from hilum.project.earlier_stages import OF_ENSEMBLES
+
 TESTS = Path(__file__).parent
 FLOORS = [  # from the top; parts of one floor do not import each other
     {"__main__"},
@@ -22,6 +24,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"pages"},
     {"audit", "serving"},
     {"training", "evaluation", "explain", "runs"},
+    {"ensembles"},
     {"models"},
     {"data"},
     {"tracking"},
@@ -46,7 +49,7 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
     ],
     "pages": [{""}, {"data_report"}, {"chart_script", "film_pictures", "levels", "templates"}, {"numbers"}],
     "settings": [
-        *({"roots"}, {"params"}, {"meaning", "training_faults"}, {"tune"}, {"training", "explain", "sources", "errors"}),
+        *({"roots"}, {"params"}, {"training_faults"}, {"meaning"}, {"tune"}, {"training", "explain", "sources", "errors"}),
         {"schema"},
         {"search_space", "yaml_text"},
     ],
@@ -73,7 +76,7 @@ HOMES = {
     "vl_convert": {"pages"},
     "tensorflow": {"models", "training", "explain", "audit", "tracking"},
     "keras_hub": {"models"},
-    "keras": {"models", "training", "explain", "audit", "tracking"},
+    "keras": {"models", "ensembles", "training", "explain", "audit", "tracking"},
 }
 NOT_IN_TRAINING = (  # what no edit of may train a model anew
     *("data/readers", "data/decoding", "data/quality", "data/burned_in", "data/phantom", "explain", "pages", "audit", "serving"),
@@ -103,7 +106,7 @@ ONLY_HERE = {  # what one file does for the whole house, by the words that would
 FROM_EXEMPT = {  # all that other files take from exempt ones that do more than check values: none of it is written into an output
     "runs": {
         *("MEASURED", "arm_run", "code_tags", "fits", "fold_metrics", "log_films", "log_history", "log_measured", "log_results"),
-        *("log_search", "log_training"),
+        *("log_joined", "log_search", "log_training"),
     },
     "tracking.connection": {"is_server"},
     "tracking.links": {"PORT", "compare_link", "page_address"},
@@ -119,7 +122,10 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     "tracking.stored_models": {"fetch_model", "find_model"},
     "tracking.tensorboard": {"name_curves", "with_curves"},
     "tracking.ui_server": {"check_port", "serve"},
-    "settings.params": {"Audit", "Compare", "Evaluate", "Params", "Tracking", "check_params", "find_arm", "read_params"},
+    "settings.params": {
+        *("Audit", "Compare", "Evaluate", "Params", "Tracking", "check_compared", "check_params", "find_arm", "find_ensemble"),
+        "read_params",
+    },
     "settings.yaml_text": {"FLOAT", "INT", "Loader", "read_int", "read_yaml"},
     "settings.roots": {"FILE", "VARIABLE", "check_roots", "read_external_roots", "read_roots"},
     "progress": {"bar", "lines_to", "say", "say_wrapped", "steps", "tell_bytes", "tell_seconds", "tell_time_left"},
@@ -137,6 +143,7 @@ BEYOND = {  # declared though not all of it is imported, so that the list can be
         "pages": "all but the data report's confounding, and the page of any model on any films",
     },
 }
+JOINS = {"ensemble"}  # makes a model of models
 TRAINS = {"pretrain", "tune", "train", "crossvalidate"}
 MEASURES = {"evaluate", "explain", "audit", "external", "compare"}
 PREPARES = {"prepare", "pretrain", "external"}  # films of a source
@@ -152,7 +159,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "data/decoding/links.py": {"acquire", *PREPARES},
     "data/burned_in": {"acquire", "split", "audit", *PREPARES},
     "data/phantom": {"acquire", *PREPARES},
-    "data/prepared/loading.py": {"prepare", "split", *TRAINS, *MEASURES},
+    "data/prepared/loading.py": {"prepare", "split", *JOINS, *TRAINS, *MEASURES},
     "data/masks.py": {*PREPARES, "explain", "audit", "compare"},
     "data/quality/oddities.py": {"prepare"},
     "data/quality/alike/leaks.py": PREPARES,
@@ -165,17 +172,21 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "data/folds.py": {"split", "tune", "crossvalidate"},
     "data/sheets.py": {"prepare"},
     "data/annotations.py": {"explain", "compare"},
-    "data/prepared": {"prepare", "split", *TRAINS, *MEASURES},
+    "data/prepared": {"prepare", "split", *JOINS, *TRAINS, *MEASURES},
     "data/decoding": {"acquire", *PREPARES},
     "data/quality": {"split", *PREPARES},
     "explain/methods": {"explain", "audit", "compare"},
+    "explain/methods/members.py": {"explain", "audit", "compare"},
+    "ensembles": {"ensemble", "explain", "audit", "compare"},
+    "ensembles/members.py": {"ensemble"},
+    "ensembles/graph.py": {"ensemble", "explain", "audit", "compare"},
     "explain/measures": {"explain", "compare"},
     "explain/drawing": {"explain", "audit", "compare"},
     "audit": {"audit", "compare"},
     "pages": {"split", "compare"},
     "training": {*TRAINS, "evaluate"},
-    "models": {*TRAINS, *MEASURES},
-    "models/declared_size.py": {*TRAINS, *MEASURES},
+    "models": {*JOINS, *TRAINS, *MEASURES},
+    "models/declared_size.py": {*JOINS, *TRAINS, *MEASURES},
     "code_version.py": {*PREPARES, *TRAINS},
     "training/learning/fit.py": TRAINS,
     "training/learning/convex.py": TRAINS,
@@ -194,8 +205,8 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "evaluation/repeats.py": {"evaluate", "compare"},
     "pages/repeats.py": {"compare"},
     "training/learning/learner.py": TRAINS,
-    "evaluation/scoring/metrics.py": {*TRAINS, "evaluate", "audit", "external", "compare"},
-    "evaluation/scoring/epochs.py": {*TRAINS, "evaluate", "compare"},
+    "evaluation/scoring/metrics.py": {*JOINS, *TRAINS, "evaluate", "audit", "external", "compare"},
+    "evaluation/scoring/epochs.py": {*JOINS, *TRAINS, "evaluate", "compare"},
     "evaluation/figures.py": {"evaluate", "compare"},
     "evaluation/contact_sheet.py": {"evaluate", "compare"},
     "evaluation/arm_figures.py": {"compare"},
@@ -324,6 +335,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "stages/test_acquire.py": ("data/decoding/links.py",),
     "stages/test_prepare.py": ("data/readers/raw_films.py",),
     "stages/test_train.py": ("training/plan.py",),
+    "stages/test_ensemble.py": ("stages/fingerprint.py", "ensembles/members.py", "pages/ensembles.py"),
     "stages/test_ui.py": ("project/desktop.py", "tracking/ui_server.py"),
     "tracking/test_contact.py": ("tracking/connection.py",),
     "training/searching/test_search.py": ("training/searching/proposals.py", "training/searching/pruning.py"),
@@ -364,8 +376,9 @@ def room_of(module: str) -> str:
 
 @functools.cache
 def stage_bodies() -> dict[str, dict]:
+    """The text of every stage; those of ensembles, which have that of arms, are left out."""
     stages = yaml.safe_load((SRC.parent / "dvc.yaml").read_text())["stages"]
-    return {name: body.get("do", body) for name, body in stages.items()}
+    return {name: body.get("do", body) for name, body in stages.items() if not name.endswith(OF_ENSEMBLES)}
 
 
 def declared_code(verb: str) -> set[str]:
@@ -471,7 +484,18 @@ def test_what_decides_results_does_not_come_from_files_that_re_run_nothing(exemp
 
 
 def test_the_code_that_stages_declare_can_be_read() -> None:
-    assert sum(len(declared_code(verb)) for verb in stage_bodies()) < 280
+    assert sum(len(declared_code(verb)) for verb in stage_bodies()) < 300
+
+
+def test_ensembles_are_measured_by_the_stages_of_arms() -> None:
+    """By the very same text, which names no other arm: adding one runs its own stages, and those that read all arms."""
+    stages = yaml.safe_load((SRC.parent / "dvc.yaml").read_text())["stages"]
+    own = {name.removesuffix(OF_ENSEMBLES): stage for name, stage in stages.items() if name.endswith(OF_ENSEMBLES)}
+    assert set(own) == MEASURES - {"compare"}
+    for verb, stage in own.items():
+        assert stage == {"foreach": "${ensembles}", "do": stages[verb]["do"]}
+    reads = {name for name, body in stage_bodies().items() if "ensembles" in str(body.get("params", []))}
+    assert reads == {"ensemble", "compare"}
 
 
 @pytest.mark.parametrize("place", RERUN)
@@ -558,7 +582,7 @@ def test_only_named_stages_open_the_test_rows() -> None:
     for verb, body in stage_bodies().items():
         opens = any("test.csv" in dep or dep == "data/split" for dep in body.get("deps", []))
         assert not opens or verb in {*allowed, "compare"}, f"{verb} depends on the test rows"
-    for verb in ("tune", "train", "pretrain", "crossvalidate"):
+    for verb in ("tune", "train", "pretrain", "crossvalidate", "ensemble"):
         for file in (f"stages/{verb}.py", "training/task.py", "training/fold.py"):
             text = (PACKAGE / file).read_text()
             assert '"test"' not in text and "test.csv" not in text

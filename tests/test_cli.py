@@ -28,7 +28,10 @@ CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "check": (["--dry-run"], {"dry_run": True}),
     "doctor": (["--mend", "--quiet"], {"mend": True}),
     **{verb: ([], {}) for verb in ("verify", "prepare", "split", "pretrain", "publish")},
-    **{verb: (["--arm", "baseline"], {"arm": "baseline"}) for verb in ("tune", "train", "crossvalidate", "audit", "external")},
+    **{
+        verb: (["--arm", "baseline"], {"arm": "baseline"})
+        for verb in ("tune", "train", "fingerprint", "ensemble", "crossvalidate", "audit", "external")
+    },
     "evaluate": (
         ["--model", "m.keras", "--data", "films", "--labels", "a=b"],
         {
@@ -141,7 +144,7 @@ def put_in_place(
 ) -> Stage:
     stage = Stage(failure, found)
     monkeypatch.setattr(stage_records, "keep_record", lambda verb, chosen, seconds: [])
-    monkeypatch.setattr(names, "check_names", lambda chosen: None)
+    monkeypatch.setattr(names, "check_names", lambda chosen, verb: None)
     monkeypatch.setattr(earlier_stages, "check_earlier", lambda verb, chosen: None)
     monkeypatch.setattr(importlib, "import_module", stage.import_module)
     return stage
@@ -392,7 +395,7 @@ def complete(line: str, folder: Path) -> list[str]:
 
 def test_bash_completes_verbs_options_and_files(tmp_path: Path) -> None:
     (tmp_path / "my.keras").touch()
-    assert complete("hilum e", tmp_path) == ["evaluate", "explain", "external", "export", "experiment"]
+    assert complete("hilum e", tmp_path) == ["ensemble", "evaluate", "explain", "external", "export", "experiment"]
     assert complete("hilum predict --mo", tmp_path) == ["--model"]
     assert complete("hilum predict --model my", tmp_path) == ["my.keras"]
 

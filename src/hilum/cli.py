@@ -35,6 +35,8 @@ VERBS = {
     "pretrain": "train backbones on the findings of another source",
     "tune": "search one arm's spaces",
     "train": "train one arm",
+    "fingerprint": "note the digest of one arm's training, which ensembles depend on",
+    "ensemble": "join the models of several arms, or the repeats of one, into one model",
     "evaluate": "measure one arm on validation and test films, or any model on any labelled films",
     "crossvalidate": "train and evaluate one arm on every fold of split.folds",
     "explain": "explain one arm's predictions for the chosen films, or a model's for one film",
@@ -48,6 +50,11 @@ VERBS = {
     "recalibrate": "fit a model's calibration and threshold to a site's labelled films, as a model of its own",
     "export": "write a model for LiteRT or ONNX Runtime, which predict without TensorFlow",
     "experiment": "run the pipeline under changed parameters, leaving this folder as it is",
+}
+ARMED = {  # verbs that must be given an arm -> the sections of params.yaml that have it
+    **dict.fromkeys(("tune", "train", "fingerprint", "crossvalidate"), "arms"),
+    "ensemble": "ensembles",
+    **dict.fromkeys(("audit", "external"), "arms or ensembles"),
 }
 ALONE = (  # need no output of another verb
     *("check", "doctor", "acquire", "verify", "ui", "predict", "recalibrate", "export", "experiment"),
@@ -81,11 +88,13 @@ def build_parser() -> argparse.ArgumentParser:
     added["check"].add_argument("--dry-run", action="store_true", help="list the stages that would run, and why; write nothing")
     added["doctor"].add_argument("--mend", action="store_true", help="mend what can be mended without a loss")
     added["acquire"].add_argument("--source", required=True, help="name in acquire.sources")
-    for verb in ("tune", "train", "crossvalidate", "audit", "external"):
-        added[verb].add_argument("--arm", required=True, help="name in arms")
+    for verb, place in ARMED.items():
+        added[verb].add_argument("--arm", required=True, help=f"name in {place}")
     add_evaluate(added["evaluate"])
     explain = added["explain"]
-    explain.add_argument("--arm", default="", help="name in arms: the films that `split` chose; or one film by the rest:")
+    explain.add_argument(
+        "--arm", default="", help="name in arms or ensembles: the films that `split` chose; or one film by the rest:"
+    )
     explain.add_argument("--image", default="", help="a film")
     explain.add_argument("--model", default=CHAMPION, help=f"a .keras file, a run or a registered model ({CHAMPION})")
     explain.add_argument(
@@ -198,7 +207,7 @@ def _run(verb: str, chosen: dict[str, Any]) -> Mapping[str, Any]:
     if verb != "experiment" and not _names_exported(chosen):  # experiment: its names are keys of params.yaml
         from hilum.project.names import check_names
 
-        check_names(chosen)
+        check_names(chosen, verb)
     if verb not in ALONE:
         from hilum.project.earlier_stages import check_earlier
 

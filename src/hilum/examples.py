@@ -9,6 +9,8 @@ EXAMPLES = {
     "pretrain": ("hilum pretrain",),
     "tune": ("hilum tune --arm finetuned",),
     "train": ("hilum train --arm baseline",),
+    "fingerprint": ("hilum fingerprint --arm baseline",),
+    "ensemble": ("hilum ensemble --arm both        # below `ensembles` of params.yaml",),
     "evaluate": (
         "hilum evaluate --arm baseline",
         "hilum evaluate --arm baseline --json | jq .metrics",

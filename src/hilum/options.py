@@ -15,7 +15,9 @@ def add_export(export: argparse.ArgumentParser) -> None:
 
 def add_evaluate(evaluate: argparse.ArgumentParser) -> None:
     """Options of `evaluate`."""
-    evaluate.add_argument("--arm", default="", help="name in arms: its validation and test films; or any films by the rest:")
+    evaluate.add_argument(
+        "--arm", default="", help="name in arms or ensembles: its validation and test films; or any films by the rest:"
+    )
     evaluate.add_argument("--model", default="", help="a .keras file, a run (its id or runs:/ID) or models:/hilum@champion")
     evaluate.add_argument("--data", default="", help=DATA)
     _add_labels(evaluate)

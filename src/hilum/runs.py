@@ -142,8 +142,26 @@ def log_training(store: Store, run: Run, workspace: Workspace, arm: str, model_n
             register(run, workspace, arm, model_name, settings)
         elif known:
             run.use_model(known)
-    log_results(run, workspace.arm(arm, "tuning"), "tuning")
+    if workspace.arm(arm, "tuning").is_dir():  # an ensemble has none
+        log_results(run, workspace.arm(arm, "tuning"), "tuning")
     log_results(run, workspace.arm(arm, "training"), "training")
+
+
+def log_joined(store: Store, workspace: Workspace, arm: str, model_name: str) -> None:
+    """The run of an ensemble from the folder of its training, unless the store has one of this very folder.
+
+    The folder is made again whenever any arm is trained anew, mostly byte for byte as it was: its run has the later folders.
+    """
+    folder = workspace.arm(arm, "training")
+    settings = read_json(folder / "settings.json")
+    held = {"role": "arm", "run_key": run_key(settings), "digest.training": folder_digest(folder)}
+    for known in store.find(held):
+        if known.info.status == "FINISHED" and store.keeps(known):
+            store.link(known.info.run_id)
+            return
+    with store.start(arm, {**settings["tags"], **code_tags(workspace)}, key=run_key(settings)) as run:
+        run.log_params(settings["params"])
+        log_training(store, run, workspace, arm, model_name)
 
 
 def log_films(run: Run, workspace: Workspace, part: str) -> None:

@@ -42,6 +42,10 @@ class Workspace:
         """folder: tuning, training, evaluation, crossvalidation, explanations, audit or external."""
         return self.root / "results" / "arms" / arm / folder
 
+    def fingerprint(self, arm: str) -> Path:
+        """The digest of an arm's training, outside of the folder that ensembles write into."""
+        return self.root / "results" / "fingerprints" / f"{arm}.json"
+
     @property
     def comparison(self) -> Path:
         return self.root / "results" / "comparison"

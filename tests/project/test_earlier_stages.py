@@ -11,7 +11,7 @@ from hilum.cli import main
 from hilum.project.earlier_stages import Making, check_earlier, list_makings
 from hilum.workspace import Workspace
 
-ARMED = ("tune", "train", "evaluate", "explain", "audit", "external")
+ARMED = ("tune", "train", "fingerprint", "evaluate", "explain", "audit", "external")
 VERBS = ("prepare", "split", "pretrain", *ARMED, "crossvalidate", "compare", "publish")
 
 

@@ -72,4 +72,4 @@ def test_names_that_are_there_pass(project: Workspace) -> None:
         {"arm": "", "image": "", "model": "models:/hilum@champion"},
         {},
     ):
-        check_names(chosen)
+        check_names(chosen, "predict")

@@ -122,7 +122,7 @@ def test_what_files_of_earlier_versions_lack_is_refused_with_lines_that_give_wha
     """Pasted below the section that is named, the lines are what params.yaml says: nothing else is trained."""
     lacking = {key.replace(".", "__"): ... for key in ADDED if key.count(".") == 1}
     drawn = {f"acquire__sources__{name}__contrast": ... for name in DRAWN}
-    values = changed(train__augment__erase=..., external=..., **lacking, **drawn)
+    values = changed(train__augment__erase=..., ensembles=..., external=..., **lacking, **drawn)
     lines = [line for line in refusal(values).splitlines() if "paste" in line]
     assert len(lines) == len(ADDED) - 1 + len(DRAWN)
     for line in lines:
@@ -886,3 +886,52 @@ def test_a_given_model_is_not_cross_validated(reference: str, arms: list[str]) -
     values["split"]["folds"], values["crossvalidate"]["arms"] = 5, arms
     told = refusal(values)
     assert "got theirs: a given model is trained on no fold; use baseline, finetuned, or split.folds: 0" in told
+
+
+@pytest.mark.parametrize(
+    ("ensembles", "told"),
+    [
+        ({"both": {"members": ["baseline", "finetuned"]}, "five": {"repeats_of": "finetuned"}}, ""),
+        (
+            {"both": {"members": ["baseline", "finetund"]}},
+            "ensembles.both.members must name arms (baseline, finetuned, theirs), got",
+        ),
+        ({"both": {"members": ["baseline"]}}, "ensembles.both.members must name two arms or more, each once, got baseline; name"),
+        ({"both": {"members": []}}, "must name two arms or more, each once, got none"),
+        ({"both": {"members": ["baseline", "baseline"]}}, "each once, got baseline, baseline"),
+        ({"both": {}}, "ensembles.both must have either members, a list of arms, or repeats_of, an arm, got neither"),
+        ({"both": {"members": ["baseline", "finetuned"], "repeats_of": "finetuned"}}, "repeats_of, an arm, got both; write one"),
+        (
+            {"two": {"members": ["baseline", "finetuned"]}, "three": {"members": ["two", "theirs"]}},
+            "ensembles.three.members must name arms, got two, an ensemble; name its members in its place",
+        ),
+        (
+            {"five": {"repeats_of": "baseline"}},
+            "ensembles.five.repeats_of must be an arm with repeats, got baseline, which is train",
+        ),
+        ({"five": {"repeats_of": "theirs"}}, "repeats_of must be an arm that is trained, got theirs, a given model"),
+        (
+            {"five": {"repeats_of": "other"}},
+            "ensembles.five.repeats_of must name arms (baseline, finetuned, theirs), got 'other'",
+        ),
+        (
+            {"theirs": {"members": ["baseline", "finetuned"]}},
+            "ensembles.theirs must have a name of its own, got that of arms.theirs",
+        ),
+        ({"both": {"members": ["baseline", "finetuned"], "mean": "p"}}, "ensembles.both.mean is not a known key"),
+    ],
+)
+def test_an_ensemble_is_of_two_arms_or_more_or_of_the_repeats_of_one(ensembles: dict[str, Any], told: str) -> None:
+    values = with_given()
+    values["arms"]["finetuned"]["train"] = {"repeats": 2}
+    values["ensembles"] = ensembles
+    if told:
+        assert told in refusal(values)
+    else:
+        assert check_params(values).compared == ["baseline", "finetuned", "theirs", "both", "five"]
+
+
+def test_a_file_of_before_ensembles_is_told_what_to_paste() -> None:
+    values = changed()
+    del values["ensembles"]
+    assert "ensembles is missing; paste this line at the end, as a section of its own:  ensembles: {}" in refusal(values)

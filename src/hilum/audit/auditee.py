@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hilum.data.prepared.examples import as_images
 from hilum.evaluation.scoring.decisions import decide, factors_of
 from hilum.explain.explained_model import ExplainedModel
-from hilum.explain.methods import gradcam
+from hilum.explain.methods import gradcam, members
 from hilum.records import Films, Images, Labels, Maps, Probabilities
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def audit_model(explained: ExplainedModel, described: Mapping[str, Any]) -> Audi
     """A model with its own decision rule, which model.json describes, and Grad-CAM heat maps."""
 
     def heat(images: Images, targets: Labels) -> Maps:
-        return gradcam.explain(explained, images, targets, {"layer": "last"}, 0, lambda done, total: None).values
+        found = members.of_members(gradcam.explain)(explained, images, targets, {"layer": "last"}, 0, lambda done, total: None)
+        return found.values
 
     rule = described["threshold"], factors_of(described)
     return Auditee(explained.predict, lambda p: decide(p, *rule), odds_gradient(explained.model), heat)

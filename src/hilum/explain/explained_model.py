@@ -12,6 +12,7 @@ from hilum.records import Attribution, Cells, Images, Labels, Maps, Probabilitie
 if TYPE_CHECKING:
     import keras
 
+ROUNDING = 1e-6  # a map in probability that spans less than this is float32's rounding, not a map
 BATCH = 128  # perturbed copies of a film per call of predict
 Predict = Callable[[Images], Probabilities]
 T = TypeVar("T")

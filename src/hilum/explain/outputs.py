@@ -16,7 +16,7 @@ from hilum.explain.drawing.file_names import file_name
 from hilum.explain.drawing.heat import png_bytes
 from hilum.explain.drawing.panels import FilmPrediction, draw_panel
 from hilum.explain.explained_model import ExplainedModel
-from hilum.explain.methods.registry import METHODS
+from hilum.explain.methods.registry import METHODS, origin_of, unit_of
 from hilum.explain.saved_maps import save_arrays
 from hilum.explain.sheets.registry import SHEETS, SheetFilms
 from hilum.progress import bar
@@ -129,7 +129,7 @@ def draw_grids(
     for k, name in enumerate(predictions.classes):
         cells = choose_cells(predictions, k, settings.grid_films, seed)
         tiles: dict[str, list[Tile]] = {}
-        method, layer = METHODS["gradcam"], ""
+        method, of, unit = METHODS["gradcam"], "", METHODS["gradcam"].unit
         for cell, chosen in cells.items():
             if not len(chosen):
                 tiles[cell] = []
@@ -147,12 +147,12 @@ def draw_grids(
                 seed,
                 lambda done, total: None,
             )
-            layer = maps.layer
+            of, unit = origin_of(maps), unit_of(maps)
             tiles[cell] = [
                 Tile(film, values, tell_tile(predictions, i, k), own)
                 for film, values, own, i in zip(shown, maps.values, annotations, chosen, strict=True)
             ]
-        title = f"Grad-CAM for {name}, test films" + (f", layer {layer}" if layer else "")
-        figure = draw_grid(tiles, settings.grid_films, title, method.signed, method.unit, verdicts.get("gradcam", ""))
+        title = f"Grad-CAM for {name}, test films" + (f", {of}" if of else "")
+        figure = draw_grid(tiles, settings.grid_films, title, method.signed, unit, verdicts.get("gradcam", ""))
         write_picture(folder / "grids" / f"{file_name(name)}.png", figure)
         report(k + 1, len(predictions.classes))

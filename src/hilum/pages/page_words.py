@@ -19,6 +19,7 @@ from hilum.explain.measures.registry import MEASURES, QUESTIONS, column
 from hilum.pages.arm_results import ArmResults
 from hilum.pages.comparison import ArmSummary, CalibrationRow
 from hilum.pages.data_report.counts import warn_of_confounding
+from hilum.pages.ensembles import describe_ensemble, tell_members
 from hilum.pages.explanations import Agreement, MeasureNote, agree
 from hilum.pages.levels import Levels, interval_name, name_intervals, name_resamples, read_setting, tell_resamples
 from hilum.pages.numbers import number
@@ -94,6 +95,8 @@ def gather_facts(
     facts = [(f"{part} films", f"{c['films']} of {c['patients']} patients") for part, c in proof["splits"].items()]
     facts += [("test part", ", ".join(f"{source}: {kind}" for source, kind in proof["test_part"].items()))]
     facts += [("film size", f"{versions['size']} px, {versions['square']}")]
+    joined = {name: arm.settings["model"] for name, arm in arms.items() if "ensemble" in arm.settings["model"]}
+    facts += [("ensembles", "; ".join(f"{name}: {tell_members(model)}" for name, model in joined.items()))] if joined else []
     facts += [("seeds", f"split {params.split.seed}, training {params.train.seed}")]
     facts += [("data version", versions["data_version"][:16]), ("split version", versions["split_version"][:16])]
     facts += [("git commit", describe_commit(find_commit(workspace)))]
@@ -104,7 +107,8 @@ def gather_facts(
 
 def summarise_arm(name: str, arm: ArmResults, films: int) -> ArmSummary:
     """An arm's settings in words. films: that the trained arms were trained on."""
-    logged, model, given = arm.settings["params"], arm.settings["model"], "given" in arm.settings["model"]
+    logged, model = arm.settings["params"], arm.settings["model"]
+    given, ensemble = "given" in model, "ensemble" in model
     count = len({key.split(".")[1] for key in logged if key.startswith("phases.")})
     phases, falls = [], {"cosine": ", cosine decay", "plateau": ", reduced on plateaus"}
     for i in range(count):
@@ -125,15 +129,15 @@ def summarise_arm(name: str, arm: ArmResults, films: int) -> ArmSummary:
     return ArmSummary(
         name=name,
         backbone=model["backbone"],
-        weights=str(logged["model" if given else "weights"]),
+        weights=str(logged["model" if given and not ensemble else "weights"]),
         phases=phases,
         films_trained_on=0 if given else films,
-        kept="the file as it was given" if given else tell_kept(arm),
+        kept=f"the mean of {tell_members(model)}" if ensemble else "the file as it was given" if given else tell_kept(arm),
         model_sha256=model["model_sha256"],
         decision=tell_rule(model["classes"], model["threshold"], factors_of(model)),
         calibration=read_calibration(arm.folder["training"] / "calibration.json"),
         values=[(key, f"{value:.6g}" if isinstance(value, float) else str(value), origins[key]) for key, value in logged.items()],
-        notes=["It is not known which films this model was trained on."] if given else [],
+        notes=describe_ensemble(arm.folder["training"], model) if ensemble else [UNKNOWN] if given else [],
     )
 
 
@@ -186,6 +190,7 @@ def _or_nan(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
+UNKNOWN = "It is not known which films this model was trained on."
 HOW = ("phases.0.solver", "phases.0.penalty")  # how the same head is fitted on the same features: by steps or solved
 OF_STEPS = ("batch_size", "patience", "optimizer.", "schedule.", "label_smoothing", "mixup", "averaging")  # below `train`
 
@@ -201,13 +206,19 @@ def what_differs(reference: Mapping[str, Any], own: Mapping[str, Any]) -> list[s
 
 
 def warn_of_given(arms: Mapping[str, ArmResults]) -> list[str]:
-    """What is not known about given models, a sentence each."""
+    """What is not known about given models and ensembles that have one, a sentence each."""
     return [
-        f"{name} is a given model ({arm.settings['params']['model']}): it is not known whether it was trained on these films; "
-        "if it was, its figures are too good, and so are differences in its favour"
+        f"{name} {_tell_given(arm.settings)}: it is not known whether it was trained on these films; if it was, its "
+        "figures are too good, and so are differences in its favour"
         for name, arm in arms.items()
-        if arm.settings["params"].get("backbone") == GIVEN
+        if "given" in arm.settings["model"]
     ]
+
+
+def _tell_given(settings: Mapping[str, Any]) -> str:
+    if "ensemble" in settings["model"]:
+        return f"has a given model among its members ({', '.join(one['file'] for one in settings['model']['given'])})"
+    return f"is a given model ({settings['params']['model']})"
 
 
 def find_warnings(
@@ -217,8 +228,8 @@ def find_warnings(
     warnings = warn_of_given(arms)
     reference = arms[params.compare.reference].settings["params"]
     for name, arm in arms.items():
-        if GIVEN in (reference.get("backbone"), arm.settings["params"].get("backbone")):
-            continue  # nothing of a given model was trained
+        if GIVEN in (reference.get("backbone"), arm.settings["params"].get("backbone")) or "ensemble" in arm.settings["model"]:
+            continue  # nothing of a given model or an ensemble was trained
         if differ := what_differs(reference, arm.settings["params"]):
             listed = ", ".join(f"{key} ({reference[key]} and {arm.settings['params'][key]})" for key in differ[:5])
             warnings.append(f"{name} differs from {params.compare.reference} in more than further phases: {listed}")

@@ -138,7 +138,7 @@ def write_folds(folder: Path, workspace: Workspace, params: Params, classes: lis
     predictions = {arm: one.predictions for arm, one in found.items()}
     differences = compare_arms(predictions, reference, settings.bootstrap, settings.confidence, params.compare.seed)
     write_table(folder / "fold_differences.csv", differences)
-    return render_folds(found, list(params.arms), reference, differences, HEADLINE, params.split.fold_by, settings.confidence)
+    return render_folds(found, params.compared, reference, differences, HEADLINE, params.split.fold_by, settings.confidence)
 
 
 def write_repeats(folder: Path, arms: dict[str, ArmResults], params: Params, classes: list[str]) -> PageRepeats | None:

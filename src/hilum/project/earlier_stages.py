@@ -14,6 +14,7 @@ from hilum.settings.yaml_text import read_yaml
 from hilum.workspace import Workspace, find_workspace
 
 OPTIONS = {"acquire": "source"}  # option for a stage's item on the command line, where it is not an arm
+OF_ENSEMBLES = "-ensembles"  # ending of a stage's name in dvc.yaml: the same verb as for arms, and the same text
 RESULTS = "publish"  # not a stage: it publishes what stages made of splits and arms, the comparison included
 PUBLISHED = ("data/split", "results/arms", "results/comparison")
 
@@ -107,8 +108,13 @@ def list_makings(workspace: Workspace) -> list[Making]:
                 tuple(_fill(path, str(item), values) for path in body.get(key, []) if isinstance(path, str))
                 for key in ("outs", "deps")
             )
-            found.append(Making(name, str(item), outs, tuple(dep for dep in deps if not dep.startswith("src/"))))
+            found.append(Making(verb_of(name), str(item), outs, tuple(dep for dep in deps if not dep.startswith("src/"))))
     return found
+
+
+def verb_of(stage: str) -> str:
+    """The verb of a stage of dvc.yaml: `evaluate` of `evaluate-ensembles`."""
+    return stage.removesuffix(OF_ENSEMBLES)
 
 
 def _fill(path: str, item: str, values: Any) -> str:

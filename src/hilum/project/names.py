@@ -8,17 +8,18 @@ from typing import Any
 from hilum.project.clone import check_full_path
 from hilum.serving.model_facts import Told, gather_facts
 from hilum.serving.model_files import check_model_file, names_file
-from hilum.settings.params import find_arm, read_params
+from hilum.settings.params import check_compared, find_arm, find_ensemble, read_params
 from hilum.tracking.stored_models import find_model
 from hilum.workspace import Workspace, find_workspace
 
+OF_ARMS = ("tune", "train", "fingerprint", "crossvalidate")  # verbs of arms alone; of ensembles alone is `ensemble`
 NAMING = ("arm", "source", "model")  # options that name something in params.yaml or in the store
 
 
-def check_names(chosen: Mapping[str, Any]) -> None:
+def check_names(chosen: Mapping[str, Any], verb: str) -> None:
     """Refuse an arm, a source, a model, a film or a folder that does not exist, and a model's file that cannot be served.
 
-    chosen: the options of a command by their names.
+    chosen: the options of a command by their names. verb: of that command.
 
     Raises:
         ValueError: there is none of that name; with the legal ones.
@@ -28,7 +29,8 @@ def check_names(chosen: Mapping[str, Any]) -> None:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
     if chosen.get("arm") or ("arm" in chosen and not {"image", "data"} & set(chosen)):
-        find_arm(params, chosen["arm"])
+        check = find_arm if verb in OF_ARMS else find_ensemble if verb == "ensemble" else check_compared
+        check(params, chosen["arm"])
         return  # its own model, not the one that `--model` names by default
     if "source" in chosen and chosen["source"] not in params.acquire.sources:
         raise ValueError(f"--source must be one of {', '.join(params.acquire.sources)}, got {chosen['source']!r}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hilum.project.earlier_stages import verb_of
 from hilum.project.stage_records import StageRecord, read_record
 from hilum.workspace import Workspace
 
@@ -61,7 +62,8 @@ def plan_stages(workspace: Workspace, facts: Mapping[str, Any]) -> list[Planned]
 
 def _plan(stage: Any, facts: Mapping[str, Any], before: list[Planned], workspace: Workspace) -> Planned | None:
     name = _name(stage)
-    record = read_record(workspace, *(name.split("@", 1) if "@" in name else (name, "")))
+    kind, _, item = name.partition("@")
+    record = read_record(workspace, verb_of(kind), item)
     if stage.always_changed:
         return Planned(name, ALWAYS, ("it validates params.yaml and writes data/facts.json",), record)
     certain = [one.words for one in before if one.kind in (RUNS, MAY)]

@@ -38,7 +38,7 @@ def print_headline(workspace: Workspace, params: Params) -> None:
     from hilum.pages.repeats import repeats_text
 
     versions = read_json(workspace.split / "versions.json")
-    arms = {arm: read_arm(workspace, arm, versions["classes"]) for arm in params.arms}
+    arms = {arm: read_arm(workspace, arm, versions["classes"]) for arm in params.compared}
     reference, confidence = (read_setting(workspace.comparison, f"compare.{key}") for key in ("reference", "confidence"))
     print(headline_text(arms, read_table(workspace.comparison / "differences.csv"), reference, confidence), flush=True)
     if (workspace.comparison / "repeat_differences.csv").is_file():
@@ -69,7 +69,7 @@ def find_page(workspace: Workspace, store: Store, page: str) -> str:
 
 def link_of(workspace: Workspace, store: Store, params: Params, base: str) -> str:
     """The address below `base` that compares the runs of these very results; empty where the store has fewer than two of them."""
-    settings = [read_json(workspace.arm(arm, "training") / "settings.json") for arm in params.arms]
+    settings = [read_json(workspace.arm(arm, "training") / "settings.json") for arm in params.compared]
     runs = [found[0].info.run_id for one in settings if (found := finished(store, {"run_key": run_key(one)}))]
     return compare_link(base, store.experiment, runs) if len(runs) > 1 else ""
 
@@ -94,13 +94,14 @@ def publish(workspace: Workspace, params: Params) -> None:
         parts.append(partial(publish_arm, store, workspace, params, arm))
         if arm in params.crossvalidate.arms:
             parts.append(partial(publish_crossvalidation, store, workspace, arm))
+    parts += [partial(publish_arm, store, workspace, params, ensemble) for ensemble in params.ensembles]
     parts.append(partial(publish_comparison, store, workspace, params, versions))
     new, report = 0, bar("results compared with the store")
     for done, part in enumerate(parts, 1):
         new += part()
         report(done, len(parts))
     describe_project(store, workspace)
-    crown(store, params, {name: read_arm(workspace, name, versions["classes"]) for name in params.arms})
+    crown(store, params, {name: read_arm(workspace, name, versions["classes"]) for name in params.compared})
     save_views(store)
     say(f"{new} runs published" if new else "the store has every run already")
 

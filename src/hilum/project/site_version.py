@@ -26,7 +26,7 @@ LEFT_HERE = ("model.keras", MEANS)  # the model is logged as a model
 
 def check_version(parent: Parent, params: Params) -> None:
     """Refuse a site whose version would take the alias of an arm."""
-    if (name := f"{parent.name}-{parent.site}") in params.arms:
+    if (name := f"{parent.name}-{parent.site}") in params.compared:
         raise ValueError(
             f"--site must not make the name of an arm, got {parent.site}, which makes {name}; name the site otherwise"
         )

@@ -33,6 +33,7 @@ ADDED: dict[str, Any] = {  # keys that files of earlier versions lack -> the val
     "train.label_smoothing": 0.0,
     "train.mixup": 0.0,
     "train.averaging": 0.0,
+    "ensembles": {},
     "external": {"sources": {}},
     "tune.minutes": 0,
     "tune.sampler": "tpe",

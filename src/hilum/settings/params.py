@@ -14,8 +14,14 @@ from hilum.settings.meaning import EXCLUDED, check_spaces, class_names, pretrain
 from hilum.settings.schema import kind_of_arm
 from hilum.settings.search_space import Count, Name, Section, Seed, Share
 from hilum.settings.sources import ExternalSource, Source
-from hilum.settings.training import AnyArm, Arm, GivenArm, Pretrain, Train
-from hilum.settings.training_faults import find_given_faults, find_imbalance_faults, find_output_faults, find_stepping_faults
+from hilum.settings.training import AnyArm, Arm, Ensemble, GivenArm, Pretrain, Train
+from hilum.settings.training_faults import (
+    find_ensemble_faults,
+    find_given_faults,
+    find_imbalance_faults,
+    find_output_faults,
+    find_stepping_faults,
+)
 from hilum.settings.tune import Tune, Workers
 from hilum.settings.yaml_text import read_yaml
 
@@ -172,12 +178,18 @@ class Params(Section):
     workers: Workers
     train: Train
     arms: Annotated[dict[Name, OneArm], Field(min_length=1)]
+    ensembles: dict[Name, Ensemble]
     evaluate: Evaluate
     crossvalidate: Crossvalidate
     explain: Explain
     audit: Audit
     external: External
     compare: Compare
+
+    @property
+    def compared(self) -> list[str]:
+        """The names of all models that are evaluated and compared: arms, then ensembles."""
+        return [*self.arms, *self.ensembles]
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
@@ -204,6 +216,7 @@ class Params(Section):
         faults += find_output_faults(classes, trained)
         faults += find_imbalance_faults(self.train, classes, trained)
         faults += find_given_faults(self.train, classes, given)
+        faults += find_ensemble_faults(self.train, self.ensembles, self.arms)
         faults += _external_faults(self.external, classes, [*self.acquire.sources])
         faults += _fold_faults(self.split, self.crossvalidate.arms, self.arms, self.compare.reference, self.prepare.sources)
         if faults:
@@ -283,3 +296,16 @@ def find_arm(params: Params, arm: str) -> AnyArm:
     if arm not in params.arms:
         raise ValueError(f"--arm must be one of {', '.join(params.arms)}, got {arm!r}")
     return params.arms[arm]
+
+
+def find_ensemble(params: Params, name: str) -> Ensemble:
+    """The ensemble's settings. Raises ValueError naming the ensembles there are."""
+    if name not in params.ensembles:
+        raise ValueError(f"--arm must be an ensemble, {', '.join(params.ensembles) or 'of which there is none'}, got {name!r}")
+    return params.ensembles[name]
+
+
+def check_compared(params: Params, name: str) -> None:
+    """Refuse a name that is neither an arm nor an ensemble. Raises ValueError naming those there are."""
+    if name not in params.compared:
+        raise ValueError(f"--arm must be one of {', '.join(params.compared)}, got {name!r}")

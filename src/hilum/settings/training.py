@@ -256,3 +256,10 @@ class GivenArm(Section):
 
 
 AnyArm = Arm | GivenArm
+
+
+class Ensemble(Section):
+    """Several models as one: members, names of arms, or repeats_of, an arm whose repeats they are; one of the two."""
+
+    members: list[Name] | None = None
+    repeats_of: Name | None = None

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from hilum.settings.training import Arm, ConvexPhase, GivenArm, Phase, Train
+from hilum.settings.meaning import lay_over
+from hilum.settings.training import AnyArm, Arm, ConvexPhase, Ensemble, GivenArm, Phase, Train
 
 
 def find_stepping_faults(arms: Mapping[str, Arm]) -> list[str]:
@@ -96,6 +97,58 @@ def find_given_faults(train: Train, classes: list[str], arms: Mapping[str, Given
                 f"write `calibration: temperature_and_biases` into arms.{name}, which fits them to the shares of the validation "
                 f"films, or take {needs} back"
             )
+    return faults
+
+
+def find_ensemble_faults(train: Train, ensembles: Mapping[str, Ensemble], arms: Mapping[str, AnyArm]) -> list[str]:
+    """Ensembles whose name is an arm's, or whose members are not two or more arms, or two or more repeats of one."""
+    faults = []
+    for name, ensemble in ensembles.items():
+        place, members, repeated = f"ensembles.{name}", ensemble.members, ensemble.repeats_of
+        if name in arms:
+            faults.append(f"{place} must have a name of its own, got that of arms.{name}; rename one")
+        if (members is None) == (repeated is None):
+            got = "neither" if members is None else "both"
+            faults.append(
+                f"{place} must have either members, a list of arms, or repeats_of, an arm, got {got}; write one of them"
+            )
+        elif members is not None:
+            faults += _member_faults(place, members, ensembles, arms)
+        else:
+            faults += _repeat_faults(place, str(repeated), train, ensembles, arms)
+    return faults
+
+
+def _member_faults(place: str, members: list[str], ensembles: Mapping[str, Ensemble], arms: Mapping[str, AnyArm]) -> list[str]:
+    faults = _unknown_members(f"{place}.members", members, ensembles, arms)
+    if len(set(members)) < max(len(members), 2):
+        faults.append(f"{place}.members must name two arms or more, each once, got {', '.join(members) or 'none'}; name another")
+    return faults
+
+
+def _repeat_faults(
+    place: str, arm: str, train: Train, ensembles: Mapping[str, Ensemble], arms: Mapping[str, AnyArm]
+) -> list[str]:
+    if faults := _unknown_members(f"{place}.repeats_of", [arm], ensembles, arms):
+        return faults
+    settings = arms[arm]
+    if not isinstance(settings, Arm):
+        return [f"{place}.repeats_of must be an arm that is trained, got {arm}, a given model; name it under members"]
+    if lay_over(train, settings)["repeats"] < 2:
+        return [
+            f"{place}.repeats_of must be an arm with repeats, got {arm}, which is trained once; set train.repeats, or "
+            f"arms.{arm}.train.repeats, to 2 or more"
+        ]
+    return []
+
+
+def _unknown_members(place: str, members: list[str], ensembles: Mapping[str, Ensemble], arms: Mapping[str, AnyArm]) -> list[str]:
+    faults = []
+    for name in members:
+        if name in ensembles and name not in arms:
+            faults.append(f"{place} must name arms, got {name}, an ensemble; name its members in its place")
+        elif name not in arms:
+            faults.append(f"{place} must name arms ({', '.join(arms)}), got {name!r}")
     return faults
 
 

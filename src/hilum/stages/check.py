@@ -40,8 +40,10 @@ def run(dry_run: bool = False) -> dict[str, Any]:
     set_unlisted_folds_aside(params, workspace)
     facts = gather_facts(params, workspace, workspace.hashes)
     write_json(workspace.facts, facts)
-    say(f"params.yaml is valid; arms: {', '.join(params.arms)}; sources: {', '.join(params.prepare.sources)}")
-    return {"arms": list(params.arms), "sources": list(params.prepare.sources), "facts": facts}
+    ensembles = f"; ensembles: {', '.join(params.ensembles)}" if params.ensembles else ""
+    say(f"params.yaml is valid; arms: {', '.join(params.arms)}{ensembles}; sources: {', '.join(params.prepare.sources)}")
+    named = {"arms": list(params.arms), "ensembles": list(params.ensembles), "sources": list(params.prepare.sources)}
+    return {**named, "facts": facts}
 
 
 def plan(params: Params, workspace: Workspace) -> dict[str, Any]:

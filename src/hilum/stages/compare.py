@@ -77,7 +77,7 @@ def run(runs: Sequence[str] = (), where: str = "", reference: str = "", out: str
         raise ValueError(
             f"the reference of the project's arms is compare.reference of params.yaml, {params.compare.reference}, got "
             f"--reference {reference}; change it there, or name the runs: "
-            f"hilum compare {' '.join(params.arms)} --reference {reference}"
+            f"hilum compare {' '.join(params.compared)} --reference {reference}"
         )
     if not names and not where:
         found = compare_arms_of_project(workspace, params, not no_films)
@@ -95,7 +95,7 @@ def compare_arms_of_project(workspace: Workspace, params: Params, films: bool) -
     """The stage. films: whether the page shows pictures of films."""
     versions = read_json(workspace.split / "versions.json")
     store = open_store(workspace, params.tracking)
-    arms = {name: read_arm(workspace, name, versions["classes"]) for name in params.arms}
+    arms = {name: read_arm(workspace, name, versions["classes"]) for name in params.compared}
     if len(arms) > MANY:  # else they are in the order of params.yaml; the best of many on test films is partly luck
         arms = {name: arms[name] for name in order_runs(validation_of(arms, params.train.select), params.train.select)}
     folder = workspace.comparison

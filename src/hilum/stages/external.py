@@ -35,7 +35,7 @@ from hilum.progress import bar, say
 from hilum.records import Images, Predictions, Probabilities
 from hilum.results import flatten, read_json, read_predictions, run_key, write_json, write_table
 from hilum.runs import arm_run, fits, log_results
-from hilum.settings.params import Evaluate, Params, find_arm, read_params
+from hilum.settings.params import Evaluate, Params, check_compared, read_params
 from hilum.settings.roots import read_external_roots, read_roots
 from hilum.settings.sources import ExternalSource, PhantomSource, Source
 from hilum.tracking.opening import open_store
@@ -66,7 +66,7 @@ class Seen:
 def run(arm: str) -> None:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
-    find_arm(params, arm)
+    check_compared(params, arm)
     folder = workspace.arm(arm, "external")
     shutil.rmtree(folder, ignore_errors=True)
     if not params.external.sources:
@@ -175,7 +175,8 @@ def list_seen(arm: str, described: Mapping[str, Any], params: Params, workspace:
     places = {name: (known[name], workspace.at_home(roots.get(name, ""))) for name in known}
     task = FilmSet(load_films(workspace.prepared), read_manifest(workspace.prepared / "manifest.csv"))
     seen = [Seen("the task", task, {name: places[name] for name in params.prepare.sources})]
-    if read_json(workspace.arm(arm, "training") / "settings.json")["params"].get("weights") == "pretrained":
+    weights = str(read_json(workspace.arm(arm, "training") / "settings.json")["params"].get("weights"))
+    if "pretrained" in weights.split(", "):  # an ensemble names those of all members
         first = params.pretrain.source
         seen.append(Seen("pretraining", prepare_first(first, described, params, workspace), {first: places[first]}))
     return seen
@@ -196,10 +197,9 @@ def check_unseen(
         ValueError: films, near duplicates or patients of this source are among the films of the task or of pretraining, or films
             among those of a recalibration.
     """
+    words = "has a given model among its members" if "ensemble" in frozen.described else "is a given model"
     notes = (
-        [f"{frozen.arm} is a given model: it is not known whether it was trained on these films."]
-        if "given" in frozen.described
-        else []
+        [f"{frozen.arm} {words}: it is not known whether it was trained on these films."] if "given" in frozen.described else []
     )
     if known := tell_recalibrated_on(prepared.manifest, frozen.described):
         raise ValueError(

@@ -25,12 +25,20 @@ def arm_note(folder: Path, run_id: str, tags: Mapping[str, str]) -> str:
     lines = [f"**{first}.** {_verdicts(folder, held)}".strip()]
     if tags.get("backbone") == GIVEN:
         lines.append("A given model: it is not known whether it was trained on these films. If it was, its figures are too good.")
+    if members := _members(folder / "training" / "model.json"):
+        lines.append(f"An ensemble of {', '.join(members)}: the mean of their logits, in one graph.")
     panels = sorted((folder / "explanations" / "panels").glob("*.png")) if "explanations" in held else []
     if panels:
         lines.append(_picture(f"The maps of {panels[0].stem}", MAPS, run_id))
     here = "" if _is_of_address() else f"`results/{PAGE}`, and "
     lines.append(f"The page with all arms: {here}`{PAGE}` among the artifacts of the run *comparison*.")
     return "\n\n".join([*lines, again(tags)])
+
+
+def _members(file: Path) -> list[str]:
+    """The names of an ensemble's members; none of other models."""
+    model = read_json(file) if file.is_file() else {}
+    return [member["name"] for member in model.get("ensemble", {}).get("members", ())]
 
 
 def headline(evaluation: Path) -> str:

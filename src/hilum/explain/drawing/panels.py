@@ -24,7 +24,7 @@ from hilum.explain.drawing.heat import (
 )
 from hilum.explain.drawing.layout import BAR, HEADING, MARGIN, NAME, SIDE, TITLE, Layout, arrange
 from hilum.explain.drawing.stamp import stamp_map
-from hilum.explain.methods.registry import METHODS, caption
+from hilum.explain.methods.registry import METHODS, caption, unit_of
 from hilum.pictures import plain
 from hilum.records import Attribution, Predictions
 
@@ -219,9 +219,9 @@ def _readable(attribution: Attribution, index: int, size: tuple[int, ...]) -> tu
     if values.shape != size:
         raise ValueError(f"maps must have the size of the film {size}, got {values.shape}")
     if not method.blocks:
-        return values, method.unit
+        return values, unit_of(attribution)
     side = max(1, round(size[0] / method.blocks))
-    return block_sums(values, side), f"{method.unit} {side}x{side} pixels"
+    return block_sums(values, side), f"{unit_of(attribution)} {side}x{side} pixels"
 
 
 def _title(axes: "Axes", text: str) -> None:

@@ -1,6 +1,6 @@
 """Captions below maps: how a map was made and how far it can be trusted, from its own numbers; a function per kind of method."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -74,6 +74,18 @@ def tell_patch(maps: Attribution, numbers: Mapping[str, float]) -> list[str]:
 
 def tell_masks(maps: Attribution, numbers: Mapping[str, float]) -> list[str]:
     return _hidden(maps, numbers, f"{maps.parameters['samples']} masks")
+
+
+def tell_members(lines: Sequence[str], maps: Attribution) -> list[str]:
+    """The lines of a caption, those of an ensemble's mean map with what it is, in three lines at most."""
+    if "members" not in maps.parameters:
+        return list(lines)
+    return [f"{tell_mean(maps)}, each map of mass 1", *lines[-2:]]
+
+
+def tell_mean(maps: Attribution) -> str:
+    """`mean of 2 members`: the map of an ensemble, of a method that explains its members."""
+    return f"mean of {len(maps.parameters['members'])} members"
 
 
 def _cells(maps: Attribution) -> str:

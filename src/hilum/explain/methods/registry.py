@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hilum.explain.explained_model import ExplainedModel, OnFilm
+from hilum.explain.explained_model import ROUNDING, ExplainedModel, OnFilm
 from hilum.explain.methods import (
     captions,
     gradcam,
@@ -12,6 +12,7 @@ from hilum.explain.methods import (
     integrated_gradients,
     layercam,
     lime_superpixels,
+    members,
     occlusion,
     rise,
     saliency,
@@ -47,7 +48,9 @@ Explain = Callable[[ExplainedModel, Images, Labels, Mapping[str, Any], int, OnFi
 class Method:
     """One way to explain a prediction.
 
-    explain: (explained model, images (N, H, W, 1) grey levels 0-255, targets (N,), settings, seed, on_film) -> Attribution.
+    explain: (explained model, images (N, H, W, 1) grey levels 0-255, targets (N,), settings, seed, on_film) -> Attribution; of an
+        ensemble the mean of its members' maps (`of_members`), or one map of the whole graph, as for every method whose values add
+        up to a difference of the model's own output, or that reads predictions alone.
     settings: its class in `settings/explain.py`, whose values are in params.yaml under the method's name.
     kind: black_box methods read only `explained.predict`, white_box methods `explained.model`.
     signed: True if negative values argue against the target.
@@ -82,7 +85,7 @@ CELL, GREY = "logits per feature cell", "logits per grey level of"
 
 METHODS: dict[str, Method] = {
     "gradcam": Method(
-        explain=gradcam.explain,
+        explain=members.of_members(gradcam.explain),
         settings=GradCam,
         kind="white_box",
         signed=False,
@@ -94,7 +97,7 @@ METHODS: dict[str, Method] = {
         quick=True,
     ),
     "gradcam_plus_plus": Method(
-        explain=gradcam_plus_plus.explain,
+        explain=members.of_members(gradcam_plus_plus.explain),
         settings=GradCam,
         kind="white_box",
         signed=False,
@@ -106,7 +109,7 @@ METHODS: dict[str, Method] = {
         quick=True,
     ),
     "layercam": Method(
-        explain=layercam.explain,
+        explain=members.of_members(layercam.explain),
         settings=GradCam,
         kind="white_box",
         signed=False,
@@ -118,7 +121,7 @@ METHODS: dict[str, Method] = {
         quick=True,
     ),
     "scorecam": Method(
-        explain=scorecam.explain,
+        explain=members.of_members(scorecam.explain, ROUNDING),
         settings=ScoreCam,
         kind="white_box",
         signed=False,
@@ -129,7 +132,7 @@ METHODS: dict[str, Method] = {
         caption=captions.tell_channels,
     ),
     "saliency": Method(
-        explain=saliency.explain,
+        explain=members.of_members(saliency.explain),
         settings=Saliency,
         kind="white_box",
         signed=False,
@@ -143,7 +146,7 @@ METHODS: dict[str, Method] = {
         quick=True,
     ),
     "smoothgrad": Method(
-        explain=saliency.explain_smoothly,
+        explain=members.of_members(saliency.explain_smoothly),
         settings=SmoothGrad,
         kind="white_box",
         signed=False,
@@ -181,7 +184,7 @@ METHODS: dict[str, Method] = {
         background=True,
     ),
     "shap_layer": Method(
-        explain=shap_layer.explain,
+        explain=members.of_members(shap_layer.explain),
         settings=ShapLayer,
         kind="white_box",
         signed=True,
@@ -265,4 +268,17 @@ METHODS: dict[str, Method] = {
 def caption(maps: Attribution, index: int) -> str:
     """Up to three lines on how a map was made and how far it can be trusted, from its own numbers."""
     numbers = {name: float(values[index]) for name, values in maps.numbers.items()}
-    return "\n".join(METHODS[maps.method].caption(maps, numbers))
+    lines = METHODS[maps.method].caption(maps, numbers)
+    return "\n".join(captions.tell_members(lines, maps))
+
+
+def origin_of(maps: Attribution) -> str:
+    """What the maps are of, for titles: a layer, or the members of an ensemble; empty for maps of pixels."""
+    if "members" in maps.parameters:
+        return captions.tell_mean(maps)
+    return f"layer {maps.layer}" if maps.layer else ""
+
+
+def unit_of(maps: Attribution) -> str:
+    """Of the values of these maps, for colour bars."""
+    return members.UNIT if "members" in maps.parameters else METHODS[maps.method].unit

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilum.explain.explained_model import ExplainedModel
+from hilum.explain.explained_model import ROUNDING, ExplainedModel
 from hilum.explain.measures.evaluation_case import Remake
 from hilum.explain.measures.randomisation import permuted_models
 from hilum.explain.measures.similarity import own_values, rank_correlation
@@ -15,8 +15,6 @@ from hilum.explain.methods.registry import METHODS
 from hilum.explain.sanity.verdicts import FAILS, NO_EVIDENCE, PASSES
 from hilum.records import Attribution, Images, Labels, Maps
 from hilum.settings.explain import Sanity
-
-ROUNDING = 1e-6  # a map in probability that spans less than this is float32's rounding, not a map
 
 RemakeOf = Callable[[str, Labels], Remake]  # a method and the classes to explain -> how its maps are made again
 OnSeed = Callable[[int, int], None]  # permutations done, permutations in all
@@ -65,7 +63,8 @@ def correlate_permuted(
 def correlate(attribution: Attribution, again: Maps, index: int) -> float:
     """Spearman correlation of a method's two maps of one film at its own resolution; NaN where one of them is constant."""
     pair = [own_values(attribution, maps, index) for maps in (attribution.values, again)]
-    if METHODS[attribution.method].output == "probability" and min(np.ptp(values) for values in pair) < ROUNDING:
+    probability = METHODS[attribution.method].output == "probability" and "members" not in attribution.parameters
+    if probability and min(np.ptp(values) for values in pair) < ROUNDING:
         return float("nan")
     return rank_correlation(*pair)
 

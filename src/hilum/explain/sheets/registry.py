@@ -9,9 +9,10 @@ from hilum.explain.drawing.panels import FilmPrediction, Row, draw_rows
 from hilum.explain.drawing.stamp import stamp_title
 from hilum.explain.explained_model import ExplainedModel, OnFilm, check_model
 from hilum.explain.methods import lime_superpixels
+from hilum.explain.methods.members import members_of
 from hilum.explain.methods.registry import METHODS, caption
 from hilum.explain.sheets.channel_drawing import draw_activations, draw_filters
-from hilum.explain.sheets.channels import activations_at, filters_of
+from hilum.explain.sheets.channels import Channels, activations_at, filters_of
 from hilum.explain.sheets.layer_maps import choose_layers, gradcam_at_layers, shap_at_layers
 from hilum.explain.sheets.lime_drawing import draw_lime_views
 from hilum.explain.sheets.lime_views import view_superpixels
@@ -82,22 +83,35 @@ class Sheet:
 
 def _gradcam_layers(shown: SheetFilms, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
     own = settings.gradcam_layers.model_dump()
-    return _rows("Grad-CAM", shown, gradcam_at_layers(shown.explained, shown.images, shown.targets, own, seed, on_film))
+    found = {n: gradcam_at_layers(one, shown.images, shown.targets, own, seed, on_film) for n, one in _networks(shown).items()}
+    return _rows("Grad-CAM", shown, found)
 
 
 def _shap_layers(shown: SheetFilms, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
     own = {**settings.shap_layer.model_dump(exclude={"layer"}), **settings.shap_layers.model_dump()}
-    return _rows("SHAP", shown, shap_at_layers(shown.explained, shown.images, shown.targets, own, seed, on_film))
+    found = {n: shap_at_layers(one, shown.images, shown.targets, own, seed, on_film) for n, one in _networks(shown).items()}
+    return _rows("SHAP", shown, found)
 
 
-def _rows(name: str, shown: SheetFilms, maps: Sequence[Attribution]) -> Drawn:
-    """One method's maps at several layers, each named by its layer."""
+def _networks(shown: SheetFilms) -> dict[str, ExplainedModel]:
+    """The networks whose layers are shown: of an ensemble its members by name, else the model without one."""
+    return members_of(shown.explained) or {"": shown.explained}
+
+
+def _rows(name: str, shown: SheetFilms, found: Mapping[str, Sequence[Attribution]]) -> Drawn:
+    """One method's maps at several layers, each named by its layer; a row for each network."""
     pictures = []
     for i, prediction in enumerate(shown.predictions):
-        titles = [f"{one.layer}, for {prediction.target}" for one in maps]
-        row = Row(f"{name} at {len(maps)} layers", maps, i, prediction, titles)
-        pictures.append(draw_rows(shown.films[i], [row], shown.annotations[i]))
-    return Drawn(pictures, maps)
+        rows = []
+        for network, maps in found.items():
+            titles = [f"{one.layer}, for {prediction.target}" for one in maps]
+            rows.append(Row(f"{name} at {len(maps)} layers" + _of(network), maps, i, prediction, titles))
+        pictures.append(draw_rows(shown.films[i], rows, shown.annotations[i]))
+    return Drawn(pictures, [one for maps in found.values() for one in maps])
+
+
+def _of(network: str) -> str:
+    return f" of {network}" if network else ""
 
 
 def _ranked(shown: SheetFilms, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
@@ -132,18 +146,24 @@ def _lime_views(shown: SheetFilms, settings: Explain, seed: int, on_film: OnFilm
 
 
 def _activations(shown: SheetFilms, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
-    model = check_model("activations", shown.explained, shown.targets)
-    layers = choose_layers("activations", model, settings.activations.layers)
-    channels = activations_at(model, shown.images, layers, settings.activations.channels)
+    channels: list[list[Channels]] = [[] for _ in shown.films]
+    for network, one in _networks(shown).items():
+        model = check_model("activations", one, shown.targets)
+        layers = choose_layers("activations", model, settings.activations.layers)
+        for own, found in zip(channels, activations_at(model, shown.images, layers, settings.activations.channels), strict=True):
+            own += [replace(layer, layer=f"{layer.layer}{_of(network)}") for layer in found]
     predicted = [replace(prediction, target=prediction.predicted) for prediction in shown.predictions]  # explains no class
     rows = zip(shown.films, channels, predicted, shown.annotations, strict=True)
     return Drawn([draw_activations(film, found, prediction, annotations) for film, found, prediction, annotations in rows])
 
 
 def _filters(shown: SheetFilms, settings: Explain, seed: int, on_film: OnFilm) -> Drawn:
-    model = check_model("filters", shown.explained, shown.targets)
-    found = filters_of(model, settings.filters.layers, settings.filters.channels)
-    return Drawn([draw_filters(found, str(model.name))])
+    found: list[Channels] = []
+    for network, one in _networks(shown).items():
+        model = check_model("filters", one, shown.targets)
+        layers = filters_of(model, settings.filters.layers, settings.filters.channels)
+        found += [replace(layer, layer=f"{layer.layer}{_of(network)}") for layer in layers]
+    return Drawn([draw_filters(found, str(check_model("filters", shown.explained, shown.targets).name))])
 
 
 def _always(settings: Explain) -> bool:
