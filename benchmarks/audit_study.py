@@ -15,7 +15,7 @@ import argparse
 import json
 import multiprocessing
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -34,7 +34,7 @@ FEATURES = ("spread", "around_probability")  # the rule's inputs; other numbers 
 VALIDATION = 300  # films that a temperature is fitted on
 TABLE, CALIBRATED_TABLE = (Path(__file__).with_name(f"{name}.csv") for name in ("audit_study", "audit_calibrated"))
 KINDS = ("letter", "border", "texture")
-PARTS = {"freeze": ("letter", "border"), "score": KINDS, "calibrated": KINDS}
+PARTS = {"freeze": ("letter", "border"), "score": KINDS, "calibrated": KINDS, "default": KINDS}
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ def tasks(models: dict[str, int]) -> list[Task]:
     return found
 
 
-def draw_pool(films: int, kinds: tuple[str, ...], seed: int) -> dict[str, np.ndarray]:
-    """Films of both classes: `class`, `lungs`, `none` (unmarked) and one array per kind of mark (marked), same chests."""
+def draw_pool(films: int, kinds: tuple[str, ...], seed: int, size: int = SIZE, contrast: float = 1.0) -> dict[str, np.ndarray]:
+    """Films of both classes: `class`, `patient`, `lungs`, `none` (unmarked) and one array per kind of mark, same chests."""
     from hilum.data.phantom.phantom import draw_films
     from hilum.data.phantom.population import draw_population
 
@@ -78,13 +78,16 @@ def draw_pool(films: int, kinds: tuple[str, ...], seed: int) -> dict[str, np.nda
         shortcut_finding="bacterial",
         shortcut_strength=0.0,
     )
-    pool = {"class": (population["finding"] == "bacterial").to_numpy(np.int64)}
+    pool = {"class": (population["finding"] == "bacterial").to_numpy(np.int64), "patient": population["patient_id"].to_numpy(str)}
     chunks = [population.iloc[i : i + 4] for i in range(0, films, 4)]
     with ThreadPoolExecutor(os.cpu_count()) as workers:
         for kind in ("none", *kinds):
             drawn = list(
                 workers.map(
-                    lambda rows, k=kind: draw_films(rows.assign(has_shortcut=k != "none"), size=SIZE, shortcut_kind=k), chunks
+                    lambda rows, k=kind: draw_films(
+                        rows.assign(has_shortcut=k != "none"), size=size, shortcut_kind=k, contrast=contrast
+                    ),
+                    chunks,
                 )
             )
             pool[kind] = np.concatenate([part.films for part in drawn])
@@ -93,7 +96,7 @@ def draw_pool(films: int, kinds: tuple[str, ...], seed: int) -> dict[str, np.nda
     return pool
 
 
-def write_pools(work: Path, parts: Collection[str]) -> None:
+def write_pools(work: Path, parts: Collection[str], size: int = SIZE, contrast: float = 1.0) -> None:
     """Films of patients that no other part or purpose uses."""
     for p, part in enumerate(PARTS):
         kinds = PARTS[part]
@@ -101,7 +104,7 @@ def write_pools(work: Path, parts: Collection[str]) -> None:
             folder = work / "films" / f"{part}-{purpose}"
             if part in parts and not (folder / "done").exists():
                 folder.mkdir(parents=True, exist_ok=True)
-                for name, values in draw_pool(films, kinds, 1000 * (p + 1) + q).items():
+                for name, values in draw_pool(films, kinds, 1000 * (p + 1) + q, size, contrast).items():
                     np.save(folder / f"{name}.npy", values)
                 (folder / "done").touch()
 
@@ -293,13 +296,13 @@ def settle(work: Path, done: str, jobs: list[Any], workers: int, *further: Any) 
             show(i + 1, len(jobs))
 
 
-def truths(work: Path, todo: list[Task]) -> pd.DataFrame:
+def truths(work: Path, todo: Sequence[Task]) -> pd.DataFrame:
     return pd.DataFrame([json.loads((work / "models" / f"{task.name}.json").read_text()) for task in todo]).assign(
         name=[task.name for task in todo]
     )
 
 
-def measured(work: Path, table: pd.DataFrame) -> pd.DataFrame:
+def measured(work: Path, table: pd.DataFrame, size: int = SIZE) -> pd.DataFrame:
     """One row per audited model: its truth, the numbers that the audit measured, and how well the blamed region fits."""
     from scipy.ndimage import binary_dilation
 
@@ -315,8 +318,8 @@ def measured(work: Path, table: pd.DataFrame) -> pd.DataFrame:
         with np.load(file) as stored:
             numbers = dict(zip(stored["names"].tolist(), stored["numbers"].tolist(), strict=True))
             blamed = blamed_region(stored["blame"], stored["around"], PROBING.share)
-        place = shortcut_place(str(row["kind"]), SIZE)
-        grown = binary_dilation(place, np.ones((3, 3)), iterations=round(GROWN * SIZE))
+        place = shortcut_place(str(row["kind"]), size)
+        grown = binary_dilation(place, np.ones((3, 3)), iterations=round(GROWN * size))
         on_mark = (blamed & grown).sum() / max(blamed.sum(), 1)
         rows.append({**row, **numbers, "blamed_on_mark": on_mark, "mark_blamed": (blamed & place).sum() / place.sum()})
     return pd.DataFrame(rows).drop(columns="name")
@@ -333,8 +336,8 @@ def freeze_rule(table: pd.DataFrame) -> tuple[dict[str, float], float]:
     return dict(zip(FEATURES, weights.tolist(), strict=True)), float(fitted.intercept_[0] - weights @ middle)
 
 
-def score(table: pd.DataFrame) -> pd.DataFrame:
-    """Rates of the committed rule per kind of mark and in all, with 95 % intervals (Wilson)."""
+def score(table: pd.DataFrame, by: str = "kind", interval: str = "wilson") -> pd.DataFrame:
+    """Rates of the committed rule per kind of mark (or arm) and in all, with 95 % intervals; interval: as scipy names it."""
     from hilum.audit.rule import judge
 
     told = np.array([judge({str(k): v for k, v in row.items()}).says for row in table.to_dict("records")])
@@ -342,25 +345,25 @@ def score(table: pd.DataFrame) -> pd.DataFrame:
     found = shortcut & (told == "shortcut")
     right = (table["blamed_on_mark"] >= 0.5) & (table["mark_blamed"] >= 0.2)
     rows = {}
-    for kind in [*sorted(set(table["kind"])), "all"]:
-        own = (table["kind"] == kind) | (kind == "all")
+    for kind in [*sorted(set(table[by])), "all"]:
+        own = (table[by] == kind) | (kind == "all")
         rows[kind] = {
             "shortcut models": int((own & shortcut).sum()),
-            "found": rate(told[own & shortcut] == "shortcut"),
-            "region right": rate(right[own & found].to_numpy()),
+            "found": rate(told[own & shortcut] == "shortcut", interval),
+            "region right": rate(right[own & found].to_numpy(), interval),
             "honest models": int((own & honest).sum()),
-            "accused": rate(told[own & honest] == "shortcut"),
+            "accused": rate(told[own & honest] == "shortcut", interval),
         }
-    return pd.DataFrame(rows).T.rename_axis("shortcut")
+    return pd.DataFrame(rows).T.rename_axis("shortcut" if by == "kind" else by)
 
 
-def rate(hits: np.ndarray) -> str:
+def rate(hits: np.ndarray, interval: str = "wilson") -> str:
     """`98 % [92, 100]`."""
     from scipy.stats import binomtest
 
     if not len(hits):
         return "none"
-    bounds = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
+    bounds = binomtest(int(hits.sum()), len(hits)).proportion_ci(method=interval)
     return f"{100 * hits.mean():.0f} % [{100 * bounds.low:.0f}, {100 * bounds.high:.0f}]"
 
 

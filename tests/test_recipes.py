@@ -5,17 +5,25 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import keras
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from small_films import write_films, write_lines
 
-from hilum.data.prepared.loading import read_manifest
+from hilum.data.prepared.examples import Examples
+from hilum.data.prepared.loading import load_split, read_manifest
+from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.project.faults import find_faults
 from hilum.project.overrides import apply_overrides, list_changes, put
+from hilum.results import read_json
+from hilum.settings.meaning import class_names, trained_arms
 from hilum.settings.params import check_params
 from hilum.stages import acquire, check, prepare, split
+from hilum.training.learning.arms import Task, train_arm
+from hilum.training.learning.fit import Fitted
 from hilum.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -138,3 +146,65 @@ def test_an_official_split_is_kept_from_the_tables_to_the_split(tmp_path: Path, 
     assert set(test["patient_id"]) == {f"nih/{patient}" for patient in range(17, 25) if patient % 4 != 3}
     problems = pd.read_csv(workspace.prepared / "problems.csv")
     assert problems["problem"].value_counts().to_dict() == {"excluded finding": 12}
+
+
+SYSTEMS = {  # recipe -> arm -> the lowest layers that each phase trains, dense layers of the head, pooling
+    "covid-residual": {"residual": (["block_1_first_conv"], 0, "GlobalAveragePooling2D")},
+    "resnet-oversampled": {"resnet": (["conv1_conv"], 1, "GlobalAveragePooling2D")},
+    "mobilenet-plateau": {
+        "mobilenet": (["conv_dw_5"], 0, "GlobalAveragePooling2D"),
+        "small": (["block_1_conv"], 0, "GlobalAveragePooling2D"),
+    },
+    "vgg-400": {
+        "strided": (["block_1_conv"], 0, "GlobalAveragePooling2D"),
+        "vgg16": (["logits"], 0, "GlobalAveragePooling2D"),
+    },
+    "mobilenetv2-dense": {"dense": (["dense_1", "block_16_expand"], 6, "GlobalMaxPooling2D")},
+}
+
+
+@pytest.fixture(scope="module")
+def phantoms(split_project: Workspace) -> tuple[Examples, Examples]:
+    """The first of the shared phantom films: of training, and of validation."""
+    classes = read_json(split_project.split / "versions.json")["classes"]
+    parts = [load_split(split_project.prepared, split_project.split, part, classes).examples for part in ("train", "val")]
+    return tuple(part.take(np.random.default_rng(0).permutation(len(part.keys))[:24]) for part in parts)  # type: ignore[return-value]
+
+
+def train_shrunken(recipe: str, name: str, films: tuple[Examples, Examples], cache: Path) -> tuple[keras.Model, Fitted]:
+    """The arm as the recipe says, with random weights and one epoch of each phase; classes above the last one count as it."""
+    params = check_params(apply_overrides(WRITTEN, ROOT, recipe, "", []))
+    classes = class_names(params.prepare.labels)
+    arm = trained_arms(params.arms)[name]
+    arm = arm.model_copy(update={"phases": [phase.model_copy(update={"epochs": 1}) for phase in arm.phases]})
+    parts = [Examples(one.films, np.minimum(one.labels, len(classes) - 1), one.keys) for one in films]
+    train = params.train.model_copy(update={"augment": params.train.augment.model_copy(update={"views": 1})})
+    task = Task(*parts, classes, None, train, 1, cache)
+    return train_arm(arm, task, len(arm.phases), score_epoch("log_loss"), lambda *_: None, lambda *_: None)
+
+
+@pytest.mark.parametrize(("recipe", "name"), [(recipe, name) for recipe, arms in SYSTEMS.items() for name in arms])
+def test_a_known_system_is_trained_as_it_was_told(
+    recipe: str, name: str, phantoms: tuple[Examples, Examples], tmp_path: Path
+) -> None:
+    lowest, dense, pooling = SYSTEMS[recipe][name]
+    model, fitted = train_shrunken(recipe, name, phantoms, tmp_path)
+    assert np.isfinite(fitted.history["val/log_loss"]).all() and len(fitted.history) == len(lowest)
+    assert [trained[0] for trained in fitted.trained] == lowest
+    assert sum(layer.name.startswith("dense_") and bool(layer.weights) for layer in model.layers) == dense
+    assert type(model.get_layer("pool")).__name__ == pooling
+    strategies = {"resnet-oversampled": "oversample"}
+    assert {shown.strategy for shown in fitted.shown} == {strategies.get(recipe, "class_weight")}
+
+
+def test_known_systems_differ_from_the_defaults_in_what_was_told() -> None:
+    told = {recipe: check_params(apply_overrides(WRITTEN, ROOT, recipe, "", [])) for recipe in SYSTEMS}
+    assert {recipe: params.prepare.size for recipe, params in told.items()} == {**dict.fromkeys(SYSTEMS, 224), "vgg-400": 400}
+    assert {recipe: len(class_names(params.prepare.labels)) for recipe, params in told.items()} == {
+        **{"covid-residual": 2, "resnet-oversampled": 3, "mobilenet-plateau": 2},
+        **{"vgg-400": 3, "mobilenetv2-dense": 3},
+    }
+    first, second = trained_arms(told["mobilenetv2-dense"].arms)["dense"].phases
+    assert (first.epochs, second.epochs) == (50, 10) and second.learning_rate == pytest.approx(first.learning_rate / 100)
+    strided = trained_arms(told["vgg-400"].arms)["strided"].options
+    assert strided is not None and (strided.blocks, strided.pooling) == (3, "stride")

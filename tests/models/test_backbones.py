@@ -29,12 +29,12 @@ from hilum.models.classifier import (
     backbone_layers,
     cut,
     frozen_cut,
-    legal_cuts,
     load_classifier,
     model_sha256,
     save_classifier,
     unfreeze,
 )
+from hilum.models.cuts import legal_cuts
 from hilum.models.initial_weights import save_backbone
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*input_shape.*:UserWarning")

@@ -6,7 +6,8 @@ import pytest
 from small_graphs import build, draw_films, wake
 
 from hilum.explain.map_layers import last_convolution
-from hilum.models.classifier import cut, legal_cuts
+from hilum.models.classifier import cut
+from hilum.models.cuts import legal_cuts
 from hilum.models.flatten import flatten, is_flat, renew
 
 L = keras.layers

@@ -28,12 +28,12 @@ from hilum.models.classifier import (
     build_classifier,
     cut,
     frozen_cut,
-    legal_cuts,
     load_classifier,
     model_sha256,
     save_classifier,
     unfreeze,
 )
+from hilum.models.cuts import legal_cuts
 from hilum.models.hub import hash_preset
 
 SIDE = 4 * PATCH  # px

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
+from own_backbones import write_own
+from own_models import save_own
 from small_films import write_lines
 from stepping import shrink_arms, take_steps
 
@@ -19,7 +21,7 @@ from hilum import progress
 from hilum.models.backbones import BACKBONES
 from hilum.packages import tell_missing
 from hilum.project.faults import find_faults
-from hilum.results import read_json
+from hilum.results import file_sha256, read_json
 from hilum.settings.params import check_params
 from hilum.stages import check
 from hilum.workspace import Workspace
@@ -296,6 +298,62 @@ def test_the_files_of_a_preset_are_a_fact_whatever_the_weights_are(
         told.append(read_json(workspace.facts)["weights"]["baseline"])
     assert told[1] == told[2] and len(set(told)) == 3
     assert [text.partition(" ")[0] for text in told] == ["none", "preset", "preset", "none"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "arm", "unfreeze", "told"),
+    [
+        ("flat", {"options": {"layer": "deep", "scaling": ["1/127.5", -1]}}, "pool", None),
+        ("headless", {"weights": "none"}, 4, None),
+        (
+            "flat",
+            {},
+            "block_3",
+            "arms.baseline.phases.0.unfreeze must be head, all, 1 to 4 or one of first, pool, deep, top-wide, got",
+        ),
+        ("flat", {"weights": "imagenet"}, "head", "arms.baseline.weights must be preset, none or a file for "),
+        ("flat", {"options": {"alpha": 0.5}}, "head", "arms.baseline.backbone: options of "),
+        ("flat", {"options": {"layer": "softmax"}}, "head", "arms.baseline.backbone: options.layer must be a layer of "),
+        (
+            "flat",
+            {"backbone": "gone.keras"},
+            "head",
+            "arms.baseline.backbone: a backbone .keras must be a file of your own, got ",
+        ),
+        ("lambda", {}, "head", "arms.baseline.backbone: a model must be made of Keras' own layers and functions, got Lambda"),
+        ("custom_layer", {}, "head", "arms.baseline.backbone: a model must be made of Keras' own layers and functions, got Mine"),
+        ("text", {}, "head", "arms.baseline.backbone: a model must be a whole .keras file, got "),
+    ],
+)
+def test_an_arm_on_a_file_of_one_s_own_is_checked_by_a_trial_build(
+    kind: str, arm: dict[str, Any], unfreeze: str | int, told: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.keras"
+    if kind == "text":
+        path.write_text("no model")
+    elif kind in ("flat", "headless"):
+        write_own(kind, path)
+    else:
+        save_own(tmp_path, kind, path.name)
+    values = take_steps(yaml.safe_load((ROOT / "params.yaml").read_text()))
+    values["arms"]["baseline"] |= {"backbone": str(path), "options": None, "weights": "preset", **arm}
+    values["arms"]["baseline"]["phases"][0]["unfreeze"] = unfreeze
+    faults = find_faults(check_params(values))
+    assert [fault[: len(told)] for fault in faults] == [told] if told else faults == []
+
+
+def test_a_file_of_one_s_own_is_a_fact_whatever_the_weights_are(
+    tmp_path: Path, make_project: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = []
+    for weights, kind in (("none", "flat"), ("preset", "flat"), ("none", "nested")):
+        write_own(kind, tmp_path / "own.keras")
+        arm = {"arms__baseline__backbone": "own.keras", "arms__baseline__weights": weights, "arms__baseline__options": None}
+        workspace = make_project(tmp_path, **arm)
+        check.run()
+        told.append(read_json(workspace.facts)["weights"]["baseline"])
+        assert told[-1] == f"{weights} {file_sha256(tmp_path / 'own.keras')}"
 
 
 LITE0 = BACKBONES["efficientnet_lite0"].imagenet

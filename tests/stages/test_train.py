@@ -14,6 +14,7 @@ from architecture import PACKAGE
 from empty_store import make_store
 from event_files import read_curves
 from hub_presets import write_preset
+from own_backbones import write_own
 from tiny_task import make_model
 
 from hilum.data.prepared.examples import Examples, as_images
@@ -308,6 +309,37 @@ def test_an_arm_on_a_preset_of_keras_hub_is_trained_and_no_result_holds_where_it
     assert {name.rpartition("_")[0] for name in settings["trained"][1] if name.startswith("block")} == {"block_2"}
     model = load_classifier(own_copy.arm("baseline", "training") / "model.keras")
     assert model.name == "hub_dinov2" and model_sha256(model) == settings["model_sha256"]
+    written = [*own_copy.root.glob("results/**/*"), *own_copy.root.glob("mlruns/**/*"), own_copy.home / "mlflow.db"]
+    assert not [path for path in written if path.is_file() and b"of this machine" in path.read_bytes()]
+
+
+def test_an_arm_on_a_file_of_one_s_own_is_trained_and_no_result_holds_where_it_lies(
+    own_copy: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The head, then what is above a layer of the file, both on cached activations of what is below."""
+    make_store(own_copy.home)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{own_copy.home / 'mlflow.db'}")
+    file = tmp_path / "of this machine" / "trunk.keras"
+    file.parent.mkdir()
+    write_own("nested", file)
+    values = yaml.safe_load(own_copy.params.read_text())
+    phase = {"unfreeze": "head", "epochs": 1, "learning_rate": 0.001, "decay": "none", "batch_norm": "auto"}
+    values["arms"]["baseline"] = {
+        **{"backbone": str(file), "options": {"scaling": [0.5, 0.0]}, "weights": "preset"},
+        **{"head": {"dropout": 0.0, "weight_decay": 0.0}, "phases": [phase, {**phase, "unfreeze": "top-wide"}]},
+    }
+    values["tune"]["trials"] = 0
+    own_copy.params.write_text(yaml.safe_dump(values, sort_keys=False))
+    check.run()
+    tune.run("baseline")
+    train.run("baseline")
+    settings = read_json(own_copy.arm("baseline", "training") / "settings.json")
+    assert (settings["params"]["backbone"], settings["params"]["weights"]) == ("trunk.keras", "preset")
+    assert settings["cuts"] == ["pool", "deep--deep"]
+    assert {name.split("--")[0] for name in settings["trained"][1]} == {"top-wide", "logits"}
+    file.unlink()
+    model = load_classifier(own_copy.arm("baseline", "training") / "model.keras")
+    assert model.name == "own_network" and model_sha256(model) == settings["model_sha256"]
     written = [*own_copy.root.glob("results/**/*"), *own_copy.root.glob("mlruns/**/*"), own_copy.home / "mlflow.db"]
     assert not [path for path in written if path.is_file() and b"of this machine" in path.read_bytes()]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.models.backbones import BACKBONES
-from hilum.models.classifier import legal_cuts
+from hilum.models.cuts import legal_cuts
 
 PATCH = 4  # px; below tokens a convolution with such a side or a larger one, and the same stride, cuts a film into patches
 POOLINGS = (

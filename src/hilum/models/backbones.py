@@ -8,12 +8,13 @@ from itertools import accumulate
 from typing import Any, Literal
 
 from hilum.models.hub import HUB, describe_hub, is_hub
+from hilum.models.own_backbone import ENDING, describe_own, is_own
 from hilum.models.packaged_weights import PackagedWeights
 
 Scale = float | tuple[float, float, float]  # of all channels, or of each, in the weights' order
 
 
-Options = Mapping[str, float | int | str | bool]
+Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,13 @@ class Backbone:
         before or to the one after.
     stem_end: with `after`, the last layer of the stem where no name tells it.
     names: how layers that Keras numbers per process are named: after the layer that reads them, or by their order in the network,
-        which also makes layers of bare sums and leaves out dropout inside the network (see models/body.py).
+        which also makes layers of bare sums and leaves out dropout inside the network (see models/body.py); file: as they are.
     smallest: side of the smallest film, px; multiple: of what number a side must be.
     imagenet: the package with the weights of `weights: imagenet`; None: Keras downloads them, for its own networks.
     parameters: the options that an arm may set; required: those that it must set.
     fit: from all options to what else of the row depends on them, field -> value.
-    preset: of KerasHub, with weights of its own; graph: the name of a classifier's graph, if it is not the row's.
+    preset: of KerasHub or a user's file, with weights of its own; graph: the name of a classifier's graph, if it is another.
+    channels: of the films that it takes, 3 or 1.
     """
 
     application: str | Callable[..., Any]
@@ -47,7 +49,7 @@ class Backbone:
     maps: str
     between: Literal["before", "after"] = "before"
     stem_end: str = ""
-    names: Literal["place", "order"] = "order"
+    names: Literal["place", "order", "file"] = "order"
     smallest: int = 32
     imagenet: PackagedWeights | None = None
     parameters: tuple[str, ...] = ()
@@ -56,6 +58,7 @@ class Backbone:
     multiple: int = 1
     preset: str = ""
     graph: str = ""
+    channels: int = 3
 
     @property
     def published(self) -> bool:
@@ -222,13 +225,10 @@ def find_backbone(name: str, options: Options | None = None) -> Backbone:
     Raises:
         ValueError: no such row, or options that it does not take or lacks; with the legal ones.
     """
-    if name not in BACKBONES and not is_hub(name):
-        raise ValueError(
-            f"a backbone must be one of {', '.join(BACKBONES)}, or {HUB} with a preset or folder of KerasHub, got {name!r}; "
-            "correct it in params.yaml under arms"
-        )
-    row = BACKBONES[name] if name in BACKBONES else Backbone(**{"options": {}, "scaling": IMAGENET, **describe_hub(name)})
+    if not is_backbone(name):
+        raise ValueError(f"a backbone must be {tell_backbones()}, got {name!r}; correct it in params.yaml under arms")
     given = dict(options or {})
+    row = BACKBONES[name] if name in BACKBONES else _row_of_file(name, given)
     if strange := [key for key in given if key not in row.parameters]:
         legal = f"use {', '.join(row.parameters)}" if row.parameters else "remove `options`"
         raise ValueError(f"options of {name} must be those that it takes, got {', '.join(strange)}; {legal}")
@@ -238,6 +238,21 @@ def find_backbone(name: str, options: Options | None = None) -> Backbone:
         return row
     whole = {**row.options, **given}
     return replace(row, options=whole, **(row.fit(whole) if row.fit else {}))
+
+
+def is_backbone(name: str) -> bool:
+    """Whether a name is a row of the registry, or of the form of a preset or of a user's file."""
+    return name in BACKBONES or is_hub(name) or is_own(name)
+
+
+def tell_backbones() -> str:
+    """What may stand as an arm's backbone, in words."""
+    return f"one of {', '.join(BACKBONES)}, {HUB} with a preset or folder of KerasHub, or a {ENDING} file of your own"
+
+
+def _row_of_file(name: str, options: Options) -> Backbone:
+    described = describe_own(name, options) if is_own(name) else describe_hub(name)
+    return Backbone(**{"options": {}, "scaling": IMAGENET, **described})
 
 
 def application(row: Backbone) -> Callable[..., Any]:

@@ -19,14 +19,14 @@ def network(row: Backbone, **arguments: Any) -> keras.Model:
 
 
 def plain_network(name: str, options: Options | None, size: int) -> keras.Model:
-    """The backbone on films (size, size, 3) with random weights, its layers named as in a classifier.
+    """The backbone on films (size, size, C) with random weights, its layers named as in a classifier.
 
     Raises:
         ValueError: no such backbone, options that do not fit it, or films that are too small for it.
     """
     row = find_backbone(name, options)
     check_size(name, row, size)
-    made = network(row, input_shape=(size, size, 3), weights=None)
+    made = network(row, input_shape=(size, size, row.channels), weights=None)
     _name_layers(made, row)
     return made
 
@@ -63,7 +63,7 @@ def attach(grey: Any, name: str, options: Options | None, weights: list[Any] | N
     made = plain_network(name, options, size)
     if weights is not None:
         made.set_weights(weights)
-    return _Replayed(float32=False).replay(made, _scale(grey, *row.scaling))
+    return _Replayed(float32=False).replay(made, _scale(grey, *row.scaling, row.channels))
 
 
 def leaves(model: keras.Model) -> list[keras.layers.Layer]:
@@ -93,20 +93,22 @@ def _is_sum(operation: Any) -> bool:
     return bare and len(keras.tree.flatten(operation.input)) == 2
 
 
-def _scale(grey: Any, factor: Scale, offset: Scale) -> Any:
-    """A film (N, H, W, 1) as the three channels (N, H, W, 3) that a backbone's weights take."""
+def _scale(grey: Any, factor: Scale, offset: Scale, channels: int = 3) -> Any:
+    """A film (N, H, W, 1) as the channels (N, H, W, C) that a backbone's weights take."""
     if isinstance(factor, tuple) or isinstance(offset, tuple):  # one per channel, so there must be three to scale
         numbers = [list(value) if isinstance(value, tuple) else value for value in (factor, offset)]
         colour = keras.layers.Concatenate(name="three_channels")([grey, grey, grey])
         return keras.layers.Rescaling(*numbers, name="scale")(colour)
     scaled = keras.layers.Rescaling(factor, offset, name="scale")(grey)
+    if channels == 1:
+        return scaled
     return keras.layers.Concatenate(name="three_channels")([scaled, scaled, scaled])
 
 
 def _name_layers(made: keras.Model, row: Backbone) -> None:
     if row.names == "place":
         _name_by_place(made)
-    else:
+    elif row.names == "order":
         _name_by_order(made)
 
 

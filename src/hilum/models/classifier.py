@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from hilum.models.backbones import Options, blocks_of, find_backbone
 from hilum.models.body import ENTRY, attach
+from hilum.models.cuts import legal_cuts
 from hilum.models.declared_size import refuse_description
 from hilum.models.head import MOMENTUM, Output, Pooling, add_head, in_head
 from hilum.models.initial_weights import initial_weights
+from hilum.models.own_backbone import GRAPH, is_own
 from hilum.settings.training import Dense
 
 
@@ -38,7 +40,7 @@ def build_classifier(
     """Build a flat graph (size, size, 1) -> (classes,) whose untrained head predicts the prior.
 
     weights: None for random ones, "imagenet" (Keras downloads them, or a package has them: see the backbone's row), "preset"
-        (those of a preset of KerasHub) or the path of a file without top.
+        (those of a preset of KerasHub, or of a user's file) or the path of a file without top.
     log_prior: (classes,) natural logarithm of the class frequencies, in class order.
     options: of the backbone, in place of those of its row; pooling, dense, output: of the head, see `head.add_head`.
 
@@ -60,7 +62,7 @@ def build_classifier(
 
 def graph_name(backbone: str) -> str:
     """The name of a classifier's graph: that of its backbone, or of the family of a preset, which Keras takes as a name."""
-    return find_backbone(backbone).graph or backbone
+    return GRAPH if is_own(backbone) else find_backbone(backbone).graph or backbone
 
 
 def backbone_layers(model: keras.Model) -> list[keras.layers.Layer]:
@@ -104,24 +106,6 @@ def unfreeze(model: keras.Model, extent: str | int, batch_norm: str) -> list[str
         if is_norm and batch_norm == "train":
             layer.momentum = MOMENTUM
     return [layer.name for layer in model.layers if layer.trainable and layer.weights]
-
-
-def legal_cuts(model: keras.Model) -> list[str]:
-    """Names of the layers whose output every path from the input to the output crosses, in graph order."""
-    operations = model.operations  # layers, and bare operations such as x / 255
-    position = {operation.name: i for i, operation in enumerate(operations)}
-    reach = list(range(len(operations)))  # the highest operation that reads operation i
-    for i, operation in enumerate(operations):
-        inputs = [] if isinstance(operation, keras.layers.InputLayer) else keras.tree.flatten(operation.input)
-        for tensor in inputs:
-            below = position[tensor._keras_history.operation.name]
-            reach[below] = max(reach[below], i)
-    cuts, highest = [], 0
-    for i, operation in enumerate(operations):
-        if highest <= i and isinstance(operation, keras.layers.Layer):
-            cuts.append(operation.name)
-        highest = max(highest, reach[i])
-    return cuts
 
 
 def frozen_cut(model: keras.Model) -> str | None:

@@ -17,7 +17,7 @@ from hilum.models.body import leaves, network, plain_network
 def initial_weights(backbone: str, options: Options | None, size: int, weights: str) -> list[NDArray[np.float32]]:
     """A backbone's weights, as its network's `get_weights` orders them.
 
-    weights: `imagenet`, `preset` or the path of a file without top. size: of the films, px.
+    weights: `imagenet`, `preset` (of a network that has its own) or the path of a file without top. size: of the films, px.
 
     Raises:
         ValueError: they are missing, cannot be fetched, or do not fit; the message names the first layer that does not.
@@ -26,7 +26,8 @@ def initial_weights(backbone: str, options: Options | None, size: int, weights: 
     if not inside and not Path(weights).is_file():
         raise ValueError(f"weights must be pretrained, imagenet, preset, none or a file, got {weights!r}, which does not exist")
     written = 0 if inside else Path(weights).stat().st_mtime_ns
-    return _read(backbone, tuple(sorted((options or {}).items())), size, weights, written)
+    chosen = tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in sorted((options or {}).items()))
+    return _read(backbone, chosen, size, weights, written)
 
 
 @lru_cache(maxsize=1)  # every trial of a search builds the same network
@@ -39,8 +40,10 @@ def _read(
         return _imagenet(backbone, row, size)
     if weights == "preset":
         if not row.preset:
-            raise ValueError(f"weights preset are those of a backbone of KerasHub, hub:<preset>, got {backbone}; choose others")
-        return network(row, input_shape=(size, size, 3), weights="preset").get_weights()
+            raise ValueError(
+                f"weights preset are those of a network that has its own, hub:<preset> or a file, got {backbone}; choose others"
+            )
+        return network(row, input_shape=(size, size, row.channels), weights="preset").get_weights()
     whole = plain_network(backbone, dict(options) or None, size)
     try:
         whole.load_weights(weights)

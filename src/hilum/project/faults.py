@@ -9,13 +9,15 @@ from hilum.evaluation.scoring.metrics import VALIDATION_METRICS
 from hilum.explain.measures.registry import wanted_measures
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.sheets.registry import SHEETS
-from hilum.models.backbones import BACKBONES, Backbone, find_backbone
+from hilum.models.backbones import BACKBONES, Backbone, find_backbone, is_backbone, tell_backbones
 from hilum.models.hub import HUB
+from hilum.models.own_backbone import is_own
 from hilum.models.packaged_weights import PackagedWeights, hash_packaged
 from hilum.packages import tell_missing
 from hilum.progress import say
 from hilum.project.given_models import given_faults
 from hilum.project.learning import learning_faults
+from hilum.project.own_backbones import try_own
 from hilum.settings.meaning import backbone_options, is_absolute, is_whole, spaces, trained_arms
 from hilum.settings.params import Params
 from hilum.settings.roots import FILE, read_external_roots, read_roots
@@ -25,7 +27,7 @@ from hilum.settings.training import Arm, ConvexPhase
 from hilum.workspace import Workspace
 
 KNOWN_WEIGHTS = ("pretrained", "imagenet", "none")
-PRESET = "preset"  # weights of a backbone of KerasHub: its own
+PRESET = "preset"  # weights that a backbone of KerasHub, or a file, holds itself
 
 
 def find_faults(params: Params) -> list[str]:
@@ -104,16 +106,15 @@ def _source_faults(params: Params) -> list[str]:
 def _arm_faults(params: Params) -> list[str]:
     faults = []
     for name, arm in trained_arms(params.arms).items():
-        if arm.backbone not in BACKBONES and not arm.backbone.startswith(HUB):
-            faults.append(
-                f"arms.{name}.backbone must be one of {', '.join(BACKBONES)}, or {HUB} with a preset or folder of KerasHub, got "
-                f"{arm.backbone!r}"
-            )
+        if not is_backbone(arm.backbone):
+            faults.append(f"arms.{name}.backbone must be {tell_backbones()}, got {arm.backbone!r}")
             continue
         if arm.backbone.startswith(HUB) and importlib.util.find_spec("keras_hub") is None:
             faults.append(f"arms.{name}.backbone: {tell_missing('keras_hub')}")
             continue
         try:
+            if is_own(arm.backbone):
+                try_own(arm.backbone, backbone_options(arm), params.prepare.size)
             backbone = find_backbone(arm.backbone, backbone_options(arm))
         except ValueError as fault:
             faults.append(f"arms.{name}.{'options' if arm.backbone in BACKBONES else 'backbone'}: {fault}")
@@ -162,7 +163,9 @@ def _backbone_faults(name: str, arm: Arm, backbone: Backbone, params: Params) ->
                 f"arms.{name}.weights must be {PRESET}, none or a file for {arm.backbone}, got {arm.weights}; write {PRESET}"
             )
     elif arm.weights == PRESET:
-        faults.append(f"arms.{name}.weights {PRESET} are those of a backbone {HUB}<preset>, got {arm.backbone}; choose others")
+        faults.append(
+            f"arms.{name}.weights {PRESET} are those of a backbone {HUB}<preset> or of a file, got {arm.backbone}; choose others"
+        )
     elif arm.weights == "imagenet" and not backbone.published:
         faults.append(
             f"arms.{name}.weights must be none, pretrained or a file for {arm.backbone}, got imagenet: there are no such weights"
@@ -195,7 +198,7 @@ def find_missing(
             faults += [f"{place}: {fault}" for fault in find(root, **source.model_dump(exclude=NOT_READ))]
     for name, arm in trained_arms(params.arms).items():
         if arm.weights not in (*KNOWN_WEIGHTS, PRESET) and not workspace.at_home(arm.weights).is_file():
-            legal = (PRESET, "none") if arm.backbone.startswith(HUB) else KNOWN_WEIGHTS
+            legal = (PRESET, "none") if arm.backbone.startswith(HUB) or is_own(arm.backbone) else KNOWN_WEIGHTS
             faults.append(
                 f"arms.{name}.weights must be {', '.join(legal)} or a file, got {workspace.at_home(arm.weights)}, which does not "
                 "exist"

@@ -39,7 +39,7 @@ def pretrained_backbones(arms: Mapping[str, AnyArm]) -> list[str]:
     return sorted({name_network(arm) for arm in trained_arms(arms).values() if arm.weights == "pretrained"})
 
 
-def backbone_options(arm: Arm) -> dict[str, float | int | str | bool]:
+def backbone_options(arm: Arm) -> dict[str, Any]:
     """The options of the backbone that an arm sets."""
     return arm.options.model_dump(exclude_none=True) if arm.options else {}
 
@@ -53,7 +53,9 @@ def name_network(arm: Arm) -> str:
 
 
 def name_backbone(backbone: str) -> str:
-    """The name of an arm's backbone in results: of a preset in an absolute folder, only the folder's name."""
+    """The name of an arm's backbone in results: of a preset in an absolute folder, or an absolute file, only the last part."""
+    if is_absolute(backbone):
+        return PurePosixPath(backbone.replace(chr(92), "/")).name
     kind, _, place = backbone.partition(":")
     return f"{kind}:{PurePosixPath(place.replace(chr(92), '/')).name}" if place and is_absolute(place) else backbone
 

@@ -16,6 +16,18 @@ OptimizerName = Literal["adam", "adamw", "sgd"]
 Repeats = Annotated[int, Field(ge=1, le=100)]
 
 
+def read_number(value: Any) -> Any:
+    """The value; a fraction such as 1/255, which YAML has as text, as a number."""
+    above, slash, below = value.partition("/") if isinstance(value, str) else ("", "", "")
+    try:
+        return float(above) / float(below) if slash else value
+    except (ValueError, ZeroDivisionError):
+        return value
+
+
+TwoNumbers = Annotated[list[Annotated[float, BeforeValidator(read_number)]], Field(min_length=2, max_length=2)]
+
+
 class Pretrain(Section):
     seed: Seed
     source: Name
@@ -163,6 +175,8 @@ class Options(Section):
     kernel: Annotated[int, Field(ge=1, le=15)] | None = None
     pooling: Literal["max", "average", "stride"] | None = None
     batch_norm: bool | None = None
+    layer: str | None = None
+    scaling: TwoNumbers | None = None
 
 
 def known_solver(word: Any) -> Any:
@@ -229,15 +243,6 @@ class Arm(Section):
     train: ArmTrain | None = None
 
 
-def read_number(value: Any) -> Any:
-    """The value; a fraction such as 1/255, which YAML has as text, as a number."""
-    above, slash, below = value.partition("/") if isinstance(value, str) else ("", "", "")
-    try:
-        return float(above) / float(below) if slash else value
-    except (ValueError, ZeroDivisionError):
-        return value
-
-
 class GivenArm(Section):
     """A finished model of the user's own, of which nothing is trained; what is left out it does not have.
 
@@ -249,7 +254,7 @@ class GivenArm(Section):
 
     model: Annotated[str, Field(min_length=1)]
     classes: Annotated[list[Name], Field(min_length=2)]
-    scaling: Annotated[list[Annotated[float, BeforeValidator(read_number)]], Field(min_length=2, max_length=2)] | None = None
+    scaling: TwoNumbers | None = None
     size: Annotated[int, Field(ge=8, le=2048)] | None = None
     threshold: Annotated[float, Field(ge=0, le=1)] | Literal["youden", "f1", "half"] | None = None
     calibration: Literal["temperature", "temperature_and_biases", "none"] | None = None

@@ -10,6 +10,7 @@ from typing import Any
 from hilum.data.fingerprints import fingerprint, hash_files
 from hilum.doctor.left_behind import tell_left
 from hilum.models.hub import hash_preset, is_hub
+from hilum.models.own_backbone import find_file, is_own
 from hilum.models.packaged_weights import hash_packaged
 from hilum.progress import bar, say, say_wrapped, tell_bytes, tell_seconds
 from hilum.project.dvc_lock import keep_lock
@@ -159,7 +160,8 @@ def weights_fact(arm: AnyArm, workspace: Workspace) -> str:
         return file_sha256(workspace.at_home(arm.model))
     if (packaged := packaged_weights(arm)) is not None:
         return hash_packaged(packaged)
-    if is_hub(arm.backbone):  # whose network is in its files, whatever the weights are
+    if is_hub(arm.backbone) or is_own(arm.backbone):  # whose network is in its files, whatever the weights are
         named = arm.weights in (*KNOWN_WEIGHTS, PRESET)
-        return f"{arm.weights if named else file_sha256(workspace.at_home(arm.weights))} {hash_preset(arm.backbone)}"
+        made_of = hash_preset(arm.backbone) if is_hub(arm.backbone) else file_sha256(find_file(arm.backbone))
+        return f"{arm.weights if named else file_sha256(workspace.at_home(arm.weights))} {made_of}"
     return arm.weights if arm.weights in KNOWN_WEIGHTS else file_sha256(workspace.at_home(arm.weights))

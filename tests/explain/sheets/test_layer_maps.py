@@ -6,7 +6,8 @@ from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.map_layers import convolution_steps, last_convolution
 from hilum.explain.methods import gradcam, shap_layer
 from hilum.explain.sheets.layer_maps import choose_layers, choose_readers, gradcam_at_layers, shap_at_layers
-from hilum.models.classifier import build_classifier, legal_cuts
+from hilum.models.classifier import build_classifier
+from hilum.models.cuts import legal_cuts
 from hilum.models.forward import predictor
 
 FILMS, TARGETS = draw_films(2, seed=2), np.array([0, 2])

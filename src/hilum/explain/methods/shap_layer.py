@@ -71,7 +71,7 @@ def explain(
 
 def layers_with_cutting_input(model: "keras.Model") -> dict[str, str]:
     """Layer -> the layer whose output it reads, for every layer whose input has cells and is crossed by every path."""
-    from hilum.models.classifier import legal_cuts
+    from hilum.models.cuts import legal_cuts
 
     cuts, found = set(legal_cuts(model)), {}
     for layer in model.layers[1:]:

@@ -21,6 +21,7 @@ FEATURE_CODE = (  # what computes views and activations; tests/training/test_dec
         "data/prepared/examples.py",
         *(f"models/{name}.py" for name in ("backbones", "classifier", "flatten", "forward", "packaged_weights", "torch_pickle")),
         *(f"models/{name}.py" for name in ("body", "dinov2", "efficientnet_lite", "head", "hub", "initial_weights", "small_cnn")),
+        *(f"models/{name}.py" for name in ("cuts", "own_backbone", "own_layers")),
     ),
     *("training/learning/augmentation.py", "training/learning/features.py", "training/learning/sealed_arrays.py"),
 )
