@@ -4,6 +4,7 @@ import base64
 import csv
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,12 +23,12 @@ import pytest
 
 from hilum.data.prepared.examples import as_images
 from hilum.data.prepared.loading import load_split
-from hilum.results import read_predictions
+from hilum.results import read_predictions, read_table
 from hilum.serving import one_film
 from hilum.serving.engines import ENGINES
 from hilum.serving.model_facts import Told
 from hilum.settings.params import read_params
-from hilum.stages import export, predict
+from hilum.stages import evaluate, export, predict
 from hilum.workspace import Workspace
 
 STARTS_WITHIN = 400  # seconds; on a busy machine its imports alone take minutes
@@ -57,6 +58,18 @@ def by_predict(model: str, films: Mapping[str, Path], out: Path) -> Answers:
     return Answers(
         np.array([[float(row[key]) for key in row if key.startswith("p_")] for row in own]), [row["predicted"] for row in own]
     )
+
+
+def by_any_evaluation(model: str, films: Mapping[str, Path], out: Path, workspace: Workspace) -> Answers:
+    """`evaluate --model --data` on the raw films in a folder of one class: a label changes no answer."""
+    folder = out / "films" / "normal"
+    folder.mkdir(parents=True)
+    for file in films.values():
+        shutil.copy(file, folder)
+    evaluate.run(model=model, data=str(folder.parent), out=str(out / "evaluated"))
+    table = read_table(out / "evaluated" / "predictions.csv").set_index("image_id")
+    own = table.loc[[f"films/normal/{file.stem}" for file in films.values()]]
+    return Answers(own[[name for name in own if name.startswith("p_")]].to_numpy(float), own["predicted"].tolist())
 
 
 def by_explain(model: str, films: Mapping[str, Path], out: Path, workspace: Workspace) -> Answers:

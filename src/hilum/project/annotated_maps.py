@@ -78,7 +78,7 @@ def tell_hit_rates(films: AnnotatedFilms, annotated: int, confidence: float, res
     some = "" if annotated == len(films.image_id) else f", of {annotated} that have any"
     return (
         f"{len(films.image_id)} films with an expert's annotation{some}: the share of maps for the true class whose maximum lies "
-        f"inside it; of {int((films.target == films.predicted).sum())} of them the model predicts that class. Value and "
+        f"inside it. The model predicts that class for {int((films.target == films.predicted).sum())} of them. Value and "
         f"{tell_resamples(confidence, resamples)}; where all patients agree, Wilson's. random: what a place drawn at random "
         "hits; centre: what the middle of the film hits."
     )

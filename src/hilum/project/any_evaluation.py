@@ -150,6 +150,7 @@ def label_films(films: LabelledFilms, classes: Sequence[str], grouping: Grouping
     paths = rows.set_index("image_id")["path"]
     left = mapping.problems.assign(path=mapping.problems["image_id"].map(paths))
     left = left[left["problem"] != "rules of two classes"]
+    left = left.assign(detail=left["detail"].str.replace("no rule of prepare.labels names", "no rule names"))
     problems = pd.concat([list_left_out(films.tables), left], ignore_index=True)
     notes = [note.replace("prepare.labels.", "") for note in mapping.notes]  # rules of --labels stand in no params.yaml
     return rows[taken].reset_index(drop=True), problems, [*list_notes(films.tables), *notes]
