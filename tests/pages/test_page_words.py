@@ -31,7 +31,7 @@ def test_calibration_is_told_in_words(tmp_path: Path) -> None:
 
 def test_a_class_of_one_source_is_warned_of_beside_the_comparison(own_copy: Workspace) -> None:
     params = read_params(own_copy.params)
-    arms = cast(Any, {params.compare.reference: SimpleNamespace(settings={"params": {}})})
+    arms = cast(Any, {params.compare.reference: SimpleNamespace(settings={"params": {}, "model": {}})})
     (own_copy.prepared / "notes.txt").write_text("a note\n")
     assert find_warnings(arms, params, own_copy, {}) == ["a note"], "of one source, no class can be told by it"
     manifest = read_manifest(own_copy.prepared / "manifest.csv")
