@@ -51,7 +51,7 @@ def test_a_fit_says_which_limit_it_reached(skill: float, scale: float, told: str
 
 def test_a_class_of_one_source_is_warned_of_beside_the_comparison(own_copy: Workspace) -> None:
     params = read_params(own_copy.params)
-    arms = cast(Any, {params.compare.reference: SimpleNamespace(settings={"params": {}})})
+    arms = cast(Any, {params.compare.reference: SimpleNamespace(settings={"params": {}, "model": {}})})
     (own_copy.prepared / "notes.txt").write_text("a note\n")
     assert find_warnings(arms, params, own_copy, {}) == ["a note"], "of one source, no class can be told by it"
     manifest = read_manifest(own_copy.prepared / "manifest.csv")
