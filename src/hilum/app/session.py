@@ -13,7 +13,7 @@ from hilum.settings.params import Params, read_params
 from hilum.workspace import Workspace, find_workspace
 
 FILM, CHOSEN, MAPS, SEEN = "hilum_film", "hilum_models", "hilum_maps", "hilum_seen"  # keys of st.session_state
-VERDICT, HEAT = "verdict", "maps"  # what a reader may have seen of a film
+PREDICTION, HEAT = "prediction", "maps"  # what a reader may have seen of a film
 
 
 def startup() -> Startup:
@@ -64,12 +64,12 @@ def maps() -> list[FilmMap]:
 
 
 def note_seen(what: str) -> None:
-    """Remember that the reader has seen the verdict or a map of the current film. what: VERDICT or HEAT."""
+    """Remember that the reader has seen the prediction or a map of the current film. what: PREDICTION or HEAT."""
     if opened := film():
         st.session_state.setdefault(SEEN, {}).setdefault(opened.sha256, set()).add(what)
 
 
 def seen() -> frozenset[str]:
-    """What the reader has seen of the current film in this session, at any time: none, VERDICT, HEAT or both."""
+    """What the reader has seen of the current film in this session, at any time: none, PREDICTION, HEAT or both."""
     opened = film()
     return frozenset(st.session_state.get(SEEN, {}).get(opened.sha256, ())) if opened else frozenset()
