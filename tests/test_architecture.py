@@ -74,7 +74,7 @@ HOMES = {
     "vl_convert": {"pages"},
     "tensorflow": {"models", "training", "explain", "audit", "tracking"},
     "keras_hub": {"models"},
-    "keras": {"models", "training", "explain", "audit", "tracking"},
+    "keras": {"models", "training", "explain", "audit", "tracking", "reading"},
 }
 NOT_IN_TRAINING = (  # what no edit of may train a model anew
     *("data/readers", "data/decoding", "data/quality", "data/burned_in", "data/phantom", "explain", "pages", "audit", "serving"),

@@ -118,7 +118,7 @@ def test_only_marks_made_before_anything_was_seen_count_as_truth(tmp_path: Path)
     assert {one.id for one in blind_records(read_readings(tmp_path))} == {one.id for one in kept}
 
 
-@pytest.mark.parametrize("code", ["", "Jane Doe", "a/b", "../x", "é", "x" * 33, "-a"])
+@pytest.mark.parametrize("code", ["", "Jane Doe", "a/b", "../x", "é", "x" * 33, "-a", "Model"])
 def test_a_name_is_no_code(code: str) -> None:
     with pytest.raises(ValueError, match="code"):
         record(code)

@@ -11,6 +11,7 @@ from typing import Any
 from hilum.reading.shapes import Shape, read_shapes, write_shapes
 
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+TAKEN = ("truth", "model", "film", "patient")  # columns of tables in which a reader's code is one as well
 LONGEST = {"finding": 100, "comment": 500}  # characters
 CONFIDENCES = {1: "guess", 2: "unsure", 3: "fairly sure", 4: "sure", 5: "certain"}
 MODEL = ("model_sha256", "data_version", "split_version")  # facts of the model that was open
@@ -85,7 +86,7 @@ def check_reader(code: str) -> str:
     Raises:
         ValueError: it is not a code, but for example a name with blanks.
     """
-    if not CODE.fullmatch(code.strip()):
+    if not CODE.fullmatch(code.strip()) or code.strip().lower() in TAKEN:
         raise ValueError(f"a reader's code must be 1 to 32 letters, digits, _ or -, got {code!r}; use a code such as R1, no name")
     return code.strip()
 
