@@ -79,6 +79,19 @@ CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
         },
     ),
     "ui": (["--port", "5001"], {"port": "5001"}),
+    "app": (
+        ["--model", "m.keras", "--beside", "models:/hilum/2", "--films", "films", "--port", "8502", "--let-others-in"],
+        {
+            "model": "m.keras",
+            "beside": "models:/hilum/2",
+            "films": "films",
+            "readings": "",
+            "port": "8502",
+            "address": "127.0.0.1",
+            "let_others_in": True,
+            **UNTOLD,
+        },
+    ),
     "recalibrate": (
         ["--model", "m.keras", "--data", "films", "--site", "north", "--register"],
         {

@@ -27,6 +27,11 @@ EXAMPLES = {
     "publish": ("MLFLOW_TRACKING_URI=http://localhost:5000 hilum publish",),
     "verify": ("hilum verify", "hilum verify --quiet && echo 'no byte differs from dvc.lock'"),
     "ui": ("hilum ui", "hilum ui --port 5001"),
+    "app": (
+        "hilum app                      # the champion, else the newest arm",
+        "hilum app --model models:/hilum/1 --beside models:/hilum/2 --films clinic",
+        "hilum app --model my.keras --classes well,ill --size 224 --square pad",
+    ),
     "predict": (
         "hilum predict --model exported/model.tflite --images films --out out.csv",
         "hilum predict --model models:/hilum@champion --images films --out out.csv",

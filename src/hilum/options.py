@@ -13,6 +13,22 @@ def add_export(export: argparse.ArgumentParser) -> None:
     export.add_argument("--out", required=True, type=Path, help="a new folder for the model and its model.json")
 
 
+def add_app(app: argparse.ArgumentParser) -> None:
+    """Options of `app`."""
+    model = "a .keras file, a run (its id or runs:/ID) or models:/hilum@champion"
+    app.add_argument("--model", default="", help=f"{model} (the champion, else the newest arm in results/)")
+    app.add_argument("--beside", default="", help="a second model, predicting the same film")
+    app.add_argument("--films", default="", help="a folder of films to page through")
+    app.add_argument("--readings", default="", help="folder of readers' marks and of blinded readings (readings)")
+    app.add_argument("--port", default="8501", help="of the server on this machine (8501)")
+    app.add_argument("--address", default="127.0.0.1", help="where the server listens (127.0.0.1: only this machine reaches it)")
+    app.add_argument(
+        "--let-others-in",
+        action="store_true",
+        help="allow another --address: whoever reaches it sees films and predictions, without a password or encryption",
+    )
+
+
 def add_evaluate(evaluate: argparse.ArgumentParser) -> None:
     """Options of `evaluate`."""
     evaluate.add_argument("--arm", default="", help="name in arms: its validation and test films; or any films by the rest:")
