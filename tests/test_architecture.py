@@ -21,6 +21,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"doctor"},
     {"project"},
     {"pages"},
+    {"reading"},
     {"audit", "serving"},
     {"training", "evaluation", "explain", "runs"},
     {"models"},
@@ -76,7 +77,7 @@ HOMES = {
     "vl_convert": {"pages"},
     "tensorflow": {"models", "training", "explain", "audit", "tracking"},
     "keras_hub": {"models"},
-    "keras": {"models", "training", "explain", "audit", "tracking"},
+    "keras": {"models", "training", "explain", "audit", "tracking", "reading"},
 }
 NOT_IN_TRAINING = (  # what no edit of may train a model anew
     *("data/readers", "data/decoding", "data/quality", "data/burned_in", "data/phantom", "explain", "pages", "audit", "serving"),
@@ -308,6 +309,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "app/test_film_maps.py": ("app/film_predictions.py", "app/served_models.py"),
     "app/test_server.py": ("app/startup.py",),
     "test_cli.py": ("options.py", "completion.py", "examples.py", "exits.py"),
+    "reading/test_store.py": ("reading/records.py",),
     "serving/test_export.py": ("loading.py", "serving/engines.py", "stages/export.py"),
     "serving/test_folder.py": (*("serving/predictions.py", "serving/folder_panels.py", "stages/predict.py"),),
     "models/test_backbones.py": ("models/body.py",),

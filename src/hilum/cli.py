@@ -21,7 +21,7 @@ from hilum.examples import EXAMPLES
 from hilum.exits import DONE, EXITS, FOUND, INTERRUPTED, MISUSED, REFUSED, FoundError
 from hilum.full_disk import ROOM, is_full
 from hilum.loading import loading
-from hilum.options import add_app, add_compare, add_evaluate, add_export, add_facts, add_recalibrate
+from hilum.options import add_app, add_compare, add_evaluate, add_export, add_facts, add_reading, add_recalibrate
 from hilum.progress import end_bar, escape_controls, lines_to, say
 
 CHAMPION = "models:/hilum@champion"
@@ -48,10 +48,11 @@ VERBS = {
     "predict": "predict every film of a folder",
     "recalibrate": "fit a model's calibration and threshold to a site's labelled films, as a model of its own",
     "export": "write a model for LiteRT or ONNX Runtime, which predict without TensorFlow",
+    "reading": "readers' marks as a source's annotations, readers against truth and model, references of training films",
     "experiment": "run the pipeline under changed parameters, leaving this folder as it is",
 }
 ALONE = (  # need no output of another verb
-    *("check", "doctor", "acquire", "verify", "ui", "app", "predict", "recalibrate", "export", "experiment"),
+    *("check", "doctor", "acquire", "verify", "ui", "app", "predict", "recalibrate", "export", "reading", "experiment"),
 )
 SCRIPTED = ("check", "doctor", "evaluate", "compare", "verify", "predict", "recalibrate")  # verbs with the options of scripts
 OF_SCRIPTS = {  # option -> what it does; read here, unknown to stages
@@ -106,6 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("--engine", default="", help="keras, litert or onnx (that of the model's file)")
     add_recalibrate(added["recalibrate"])
     add_export(added["export"])
+    add_reading(added["reading"])
     for verb in ("evaluate", "explain", "app", "predict", "recalibrate", "export"):
         add_facts(added[verb])
     add_compare(added["compare"])

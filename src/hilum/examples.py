@@ -43,5 +43,11 @@ EXAMPLES = {
         "hilum recalibrate --model runs:/3f2a --data films/north --register",
     ),
     "export": ("hilum export --model models:/hilum@champion --format litert --out exported",),
+    "reading": (
+        "hilum reading                # what readers marked and answered",
+        "hilum reading --marks films/clinic --table labels.csv",
+        "hilum reading --truth data/prepared/manifest.csv --predictions out.csv",
+        "hilum reading --references models:/hilum@champion",
+    ),
     "experiment": ("hilum experiment films=300 seed=7", "hilum experiment --recipe pediatric --set 'train.batch_size=16'"),
 }

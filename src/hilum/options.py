@@ -68,6 +68,22 @@ def add_recalibrate(recalibrate: argparse.ArgumentParser) -> None:
     )
 
 
+def add_reading(reading: argparse.ArgumentParser) -> None:
+    """Options of `reading`; with none of the questions it lists what is there."""
+    reading.add_argument("--readings", default="readings", help="folder of readers' records (readings)")
+    reading.add_argument("--marks", default="", help="the root of a source: write its blind marks there as annotations")
+    reading.add_argument("--table", default="", help="of --marks: the source's own CSV below the root, if its reader is csv")
+    reading.add_argument("--column", default="path", help="of --table: the column with the film (path)")
+    reading.add_argument(
+        "--truth", default="", help="a CSV with films, classes and patients: measure readers, such as data/prepared/manifest.csv"
+    )
+    reading.add_argument("--predictions", default="", help="of --truth: a CSV of `predict`, or one with films and `predicted`")
+    reading.add_argument("--out", default="reading", help="of --truth: folder for the tables (reading)")
+    reading.add_argument(
+        "--references", default="", help="a .keras file, a run or a registered model: store references of its training films"
+    )
+
+
 def add_compare(compare: argparse.ArgumentParser) -> None:
     """Options of `compare`."""
     compare.add_argument("runs", nargs="*", metavar="RUN", help="a run's id or name, a results folder or an arm; none: every arm")
