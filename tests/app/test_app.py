@@ -2,6 +2,8 @@
 
 import csv
 import re
+import signal
+import urllib.request
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -271,3 +273,14 @@ def test_the_models_of_the_project_are_offered_and_pages_of_readers_are_found_by
     assert list_models(project, "hilum") == [own], "no champion yet"
     assert name_model(own) == "arm baseline (results)" and name_model(REGISTERED) == REGISTERED
     assert set(PAGES) == {"marking", "blinded"}
+
+
+def test_ctrl_c_ends_it_and_no_line_names_a_film(room: Room) -> None:
+    """The last test of the room."""
+    room.process.send_signal(signal.SIGINT)
+    assert room.process.wait(timeout=60) == 0
+    lines = (room.root / "app.log").read_text().splitlines()
+    assert lines[:2] == [f"  the reading room: {room.url}", "  Ctrl-C ends it; films are kept in memory alone"]
+    assert not [line for line in lines if "film.dcm" in line or ".png" in line or "Traceback" in line]
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(room.url, timeout=5)

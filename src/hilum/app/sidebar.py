@@ -1,6 +1,7 @@
 """The side of the pages *Film* and *Marks*: which models, which film, and whether predictions are hidden."""
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -96,13 +97,11 @@ def _page_through() -> None:
     if not listed:
         return
     back, on = st.columns(2)
-    last = len(listed) - 1
-    place = st.session_state.get(PLACE, 0)
-    if back.button("Previous", shortcut="p", width="stretch", disabled=place == 0):
-        _go_to(place - 1, listed)
-    if on.button("Next", shortcut="n", width="stretch", disabled=place == last):
-        _go_to(place + 1, listed)
-    st.caption(f"{st.session_state.get(PLACE, 0) + 1} of {len(listed):,}")
+    place, last = st.session_state.get(PLACE, 0), len(listed) - 1
+    looks: dict[str, Any] = {"width": "stretch", "on_click": _go_to}  # called before the page is drawn
+    back.button("Previous", shortcut="p", disabled=place == 0, args=(place - 1, listed), **looks)
+    on.button("Next", shortcut="n", disabled=place == last, args=(place + 1, listed), **looks)
+    st.caption(f"{place + 1} of {len(listed):,}")
 
 
 def _list(folder: str) -> list[Path]:

@@ -22,6 +22,10 @@ STYLE = """
   [data-testid="stImage"] img { border-radius: 2px; background: #000; }
   .st-key-hilum_film [data-testid="stImage"] img { max-height: 74vh; object-fit: contain; }
   [data-testid="stColumn"]:has(.st-key-hilum_film) { position: sticky; top: 2.6rem; align-self: flex-start; }
+  @media (max-width: 1150px) {
+    [data-testid="stHorizontalBlock"]:has(.st-key-hilum_film) { flex-wrap: wrap; }
+    [data-testid="stHorizontalBlock"]:has(.st-key-hilum_film) > [data-testid="stColumn"] { min-width: 100%; position: static; }
+  }
   .stElementContainer:has(#hilum-foot) { position: sticky; bottom: 0; margin-top: auto; z-index: 9; }
   #hilum-foot { margin: 0 -2rem; padding: 5px 2rem; font-size: 13px; line-height: 1.4;
     background: #20262d; color: #c9d2dc; border-top: 1px solid #3a444f; }
