@@ -43,8 +43,16 @@ def test_of_a_dicom_only_allowed_attributes_are_kept() -> None:
 
 
 def test_files_beyond_the_limits_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="to decode"):
+    with pytest.raises(ValueError, match="may inflate to 1,048,576 bytes"):
         open_film(deflate(describe(np.zeros((100, 100), np.uint16)), bytes(2**20), 1100), "bomb.dcm")
+    flat = BytesIO()
+    Image.fromarray(np.zeros((7000, 7000), np.uint8)).save(flat, "PNG")  # 49 MB in 50 kB: decoded in a process with limits
+    with pytest.raises(ValueError, match="112 MiB"):
+        open_film(flat.getvalue(), "flat.png")
+    flat = BytesIO()
+    Image.fromarray(np.zeros((8100, 8000), np.uint8)).save(flat, "PNG")
+    with pytest.raises(ValueError, match="at most 64,000,000 pixels"):
+        open_film(flat.getvalue(), "flat.png")
     monkeypatch.setattr("hilum.data.decoding.limits.MAX_FILE_BYTES", 1000)
     with pytest.raises(ValueError, match="at most 1,000 bytes"):
         open_film(bytes(1001), "large")

@@ -40,7 +40,7 @@ def test_a_port_must_be_one(wrong: str) -> None:
 def test_a_port_that_is_taken_is_refused_with_another() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ValueError, match=f"port {port} at 127.0.0.1 must be free .* hilum app --port {port + 1}"):
+        with pytest.raises(ValueError, match=f"port {port} at 127.0.0.1 must be free, .* hilum app --port {port + 1}"):
             check_port(str(port), "127.0.0.1")
 
 

@@ -17,7 +17,8 @@ VALUES = np.linspace(0, 4095, 50 * 30).reshape(50, 30).round().astype(np.uint16)
 @pytest.mark.parametrize("kind", ["MONOCHROME2", "MONOCHROME1"])
 @pytest.mark.parametrize(("slope", "intercept"), [(None, None), ("2", "-1000")])
 def test_the_window_of_the_header_gives_the_film_as_it_was_decoded(kind: str, slope: str | None, intercept: str | None) -> None:
-    told = {"WindowCenter": "1500", "WindowWidth": "900", "RescaleSlope": slope, "RescaleIntercept": intercept}
+    told = {"WindowCenter": "1500", "WindowWidth": "900"}
+    told |= {"RescaleSlope": slope, "RescaleIntercept": intercept} if slope and intercept else {}
     film = open_film(write(describe(VALUES, bits=12, PhotometricInterpretation=kind, **told)), "a.dcm")
     view = view_film(film)
     assert (view.centre, view.width, view.unit, view.inverted) == (1500, 900, UNITS, kind == "MONOCHROME1")

@@ -57,7 +57,6 @@ def _draw_film(opened: OpenFilm) -> NDArray[np.uint8]:
     view = session.view()
     if view is None:
         raise ValueError("a film must be open, got none; open one")
-    own = st.session_state.get(f"window {opened.sha256}", False)
     place, below = st.empty(), st.container()
     with below:
         facts = [f"{opened.kind}, {opened.width} x {opened.height} px", *(f"{what} {value}" for what, value in opened.header)]
@@ -69,11 +68,10 @@ def _draw_film(opened: OpenFilm) -> NDArray[np.uint8]:
         )
         picture = view.plain
         if own:
-            step = max((view.high - view.low) / 255, 1.0)
             first, second = st.columns(2)
-            level = first.slider(f"Level, {view.unit}", view.low, view.high, min(max(view.centre, view.low), view.high), step)
-            widest = max(view.high - view.low, view.width)
-            width = second.slider(f"Window, {view.unit}", 1.0, widest, min(view.width, widest), step)
+            low, high, widest = view.low, view.high, max(view.high - view.low, view.width)
+            level = first.slider(f"Level, {view.unit}", low, high, min(max(view.centre, low), high), 1.0, "%.0f")
+            width = second.slider(f"Window, {view.unit}", 1.0, widest, min(view.width, widest), 1.0, "%.0f")
             picture = look(view, level, width)
     show_picture(picture, f"the film {opened.name}", place)
     return picture

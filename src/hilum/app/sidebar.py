@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from hilum.app import session
-from hilum.app.film import open_film
+from hilum.app.film import open_film, shorten_name
 from hilum.app.folder_films import list_films, read_listed
 from hilum.app.known_models import name_model
 from hilum.data.decoding.limits import MAX_FILE_BYTES
@@ -72,7 +72,7 @@ def _open_upload() -> None:
     try:
         session.show_film(open_film(uploaded.getvalue(), uploaded.name))
     except ValueError as fault:
-        session.show_fault(str(fault))
+        session.show_fault(f"{shorten_name(uploaded.name)}: {fault}")
 
 
 def _page_through() -> None:
