@@ -1,6 +1,7 @@
 """The page *Blinded reading*: films of a folder in random order, and nothing about them until the answer is final."""
 
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
@@ -48,9 +49,12 @@ def _ask_task() -> None:
         "are; boxes and polygons if you like. It is final once given; then the film's name and the models' predictions are shown."
     )
     reader = ask_reader()
-    models = session.models()
+    models, begun = session.models(), session.startup()
+    if begun.shared and not begun.films:
+        st.info("Others reach this app, so nobody can name a folder here: start it with `--films FOLDER`.")
+        return
     with st.form("task", border=False):
-        folder = st.text_input("Folder of films", session.startup().films)
+        folder = begun.films if begun.shared else st.text_input("Folder of films", begun.films)
         classes = st.text_input("Classes, separated by commas", ", ".join(models[0].described["classes"]) if models else "")
         asked = st.form_submit_button("Begin or go on", type="primary", disabled=not reader)
     if not reader:
@@ -103,17 +107,24 @@ def _draw_film(task: Task, sha256: str) -> None:
 def _ask_answer(task: Task) -> tuple[str, int]:
     """The class and the confidence that are chosen so far; empty and 0 where they are not."""
     st.markdown("**Class**")
-    for column, (number, name) in zip(st.columns(len(task.classes)), enumerate(task.classes, 1), strict=True):
-        chosen = st.session_state.get(LABEL) == name
-        key = str(number) if number < 10 else None
-        if column.button(name, type="primary" if chosen else "secondary", shortcut=key, width="stretch", key=f"class {number}"):
-            st.session_state[LABEL] = name
-            st.rerun()
+    with st.container(horizontal=True, gap="small"):
+        for number, name in enumerate(task.classes, 1):
+            key = str(number) if number < 10 else None
+            st.button(name, f"class {number}", type=_kind(LABEL, name), shortcut=key, on_click=_choose, args=(LABEL, name))
     st.markdown("**How sure**")
-    for column, (level, word) in zip(st.columns(len(CONFIDENCES)), CONFIDENCES.items(), strict=True):
-        chosen = st.session_state.get(CONFIDENCE) == level
-        key = CONFIDENCE_KEYS[level]
-        if column.button(word, type="primary" if chosen else "secondary", shortcut=key, width="stretch", key=f"sure {level}"):
-            st.session_state[CONFIDENCE] = level
-            st.rerun()
+    with st.container(horizontal=True, gap="small"):
+        for level, word in CONFIDENCES.items():
+            key = CONFIDENCE_KEYS[level]
+            st.button(
+                word, f"sure {level}", type=_kind(CONFIDENCE, level), shortcut=key, on_click=_choose, args=(CONFIDENCE, level)
+            )
     return st.session_state.get(LABEL, ""), st.session_state.get(CONFIDENCE, 0)
+
+
+def _kind(key: str, value: str | int) -> Literal["primary", "secondary"]:
+    """How a button looks: filled where it is chosen."""
+    return "primary" if st.session_state.get(key) == value else "secondary"
+
+
+def _choose(key: str, value: str | int) -> None:
+    st.session_state[key] = value
