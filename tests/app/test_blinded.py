@@ -12,7 +12,7 @@ from reading_room import REGISTERED, Room, started_room, train_registered, uploa
 from real_browser import open_browser
 
 from hilum.app import blinded, marking
-from hilum.app.blinded_task import CONFIDENCE_KEYS
+from hilum.app.blinded_task import CONFIDENCE_KEYS, Task
 from hilum.app.main import PAGES
 from hilum.reading.store import blind_records, read_readings
 from hilum.results import file_sha256
@@ -86,6 +86,13 @@ def test_the_pages_are_those_of_the_app() -> None:
     assert not {"C", "R", "N"} & set(CONFIDENCE_KEYS.values())  # of Streamlit, and of the next film
 
 
+def test_what_stands_for_a_film_in_the_page_is_of_this_film_reader_and_folder_alone() -> None:
+    """Else a film would be shown with the marks, or in the place, of another one that had the same number."""
+    tasks = [Task(reader, Path(folder), ("a", "b"), {}) for reader in ("R1", "R2") for folder in ("one", "two")]
+    keys = {task.key(sha256 * 64) for task in tasks for sha256 in "01"}
+    assert len(keys) == 8 and not any("0000" in key or "1111" in key for key in keys)
+
+
 def test_marks_are_kept_in_pixels_of_the_films_own_size(project: Workspace, page: Page) -> None:
     upload(page, "wide.png", film_to_upload())
     expect(page.get_by_text("2000 x 1000")).to_be_visible()
@@ -122,6 +129,7 @@ def test_marks_are_kept_in_pixels_of_the_films_own_size(project: Workspace, page
 
 def test_a_box_is_drawn_by_keyboard(page: Page) -> None:
     upload(page, "wide.png", film_to_upload())
+    expect(page.get_by_text("2000 x 1000")).to_be_visible()
     page.get_by_role("link", name="Marks").click()
     film = page.get_by_label("Film to mark")
     film.focus()

@@ -9,7 +9,7 @@ from hilum.app import session
 from hilum.app.blinded_reveal import draw_reveal
 from hilum.app.blinded_task import CONFIDENCE_KEYS, Task, begin, current, keep, kept_film, leave, leave_out
 from hilum.app.film_canvas import draw_canvas
-from hilum.app.marking_reader import ask_reader
+from hilum.app.marking_reader import ask_reader, warn_of_faults
 from hilum.reading.records import CONFIDENCES, LONGEST, Answer, FilmFile, Seen, make_record
 from hilum.reading.shapes import write_shapes
 from hilum.reading.store import append_record, read_readings
@@ -26,8 +26,7 @@ def show() -> None:
         _ask_task()
         return
     readings = read_readings(session.readings(), task.reader)
-    for fault in readings.faults:
-        st.warning(fault)
+    warn_of_faults(readings)
     left = task.left({record.film.sha256 for record in readings.records if record.answer})
     total = len(task.films)
     st.progress((total - len(left)) / total, f"{total - len(left)} of {total} films answered as {task.reader}")
@@ -45,7 +44,7 @@ def show() -> None:
 
 def _ask_task() -> None:
     st.markdown(
-        "Films of a folder in an order of chance, without name, folder, prediction or map. An answer is a class and how sure you "
+        "Films of a folder in random order, without name, folder, prediction or map. An answer is a class and how sure you "
         "are; boxes and polygons if you like. It is final once given; then the film's name and the models' predictions are shown."
     )
     reader = ask_reader()
@@ -74,13 +73,13 @@ def _draw_film(task: Task, sha256: str) -> None:
         if st.button("Go on", shortcut="Enter"):
             st.rerun()
         return
-    left, right = st.columns([3, 2])
+    left, right = st.columns([4, 3])
     with left:
-        shapes = draw_canvas(f"film {task.place(sha256)}", opened.grey)
+        shapes = draw_canvas(task.key(sha256), opened.grey)
     with right:
         label, confidence = _ask_answer(task)
-        finding = st.text_input("Finding", key=f"{WORDS} finding {sha256[:8]}", max_chars=LONGEST["finding"])
-        comment = st.text_input("Comment", key=f"{WORDS} comment {sha256[:8]}", max_chars=LONGEST["comment"])
+        finding = st.text_input("Finding", key=f"{WORDS} finding {task.key(sha256)}", max_chars=LONGEST["finding"])
+        comment = st.text_input("Comment", key=f"{WORDS} comment {task.key(sha256)}", max_chars=LONGEST["comment"])
         st.caption(f"{len(shapes)} marks on this film. Never write a patient's name.")
         ready = bool(label and confidence)
         if st.button("Final answer", type="primary", shortcut="Enter", disabled=not ready) and label and confidence:

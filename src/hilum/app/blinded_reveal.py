@@ -18,9 +18,9 @@ def draw_reveal(task: Task, sha256: str) -> None:
     """Draw it, and the key to the next film."""
     record = task.answers[sha256]
     opened = kept_film(task, sha256)
-    left, right = st.columns([3, 2])
+    left, right = st.columns([4, 3])
     with left:
-        draw_canvas(f"answered {task.place(sha256)}", opened.grey, record.shapes, disabled=True)
+        draw_canvas(f"answered {task.key(sha256)}", opened.grey, record.shapes, disabled=True)
     with right:
         if st.button("Next film", type="primary", shortcut="N"):
             task.revealed = ""
@@ -55,7 +55,7 @@ def _ask_second_thought(task: Task, sha256: str) -> None:
     if sha256 in given:
         st.caption("Your second thought is kept beside the answer.")
         return
-    with st.expander("A second thought"), st.form(f"second {sha256[:8]}", border=False):
+    with st.expander("A second thought"), st.form(f"second {task.key(sha256)}", border=False):
         label = st.selectbox("Class", task.classes)
         confidence = st.selectbox("How sure", list(CONFIDENCES), format_func=lambda level: CONFIDENCES[level])
         comment = st.text_input("Comment", max_chars=LONGEST["comment"])

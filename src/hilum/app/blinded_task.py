@@ -1,5 +1,6 @@
 """One reader's blinded reading of one folder, as this browser's session keeps it."""
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,9 +33,9 @@ class Task:
         """The films that are still to be answered, in order."""
         return [sha256 for sha256 in self.films if sha256 not in answered and sha256 not in self.unread]
 
-    def place(self, sha256: str) -> int:
-        """The place of a film in the order, from 1."""
-        return list(self.films).index(sha256) + 1
+    def key(self, sha256: str) -> str:
+        """What stands for a film in the page's source; no film can be found by it."""
+        return hashlib.sha256(f"{self.reader} {self.folder} {sha256}".encode()).hexdigest()[:16]
 
     def name(self, sha256: str) -> str:
         """The name of a film in records."""

@@ -38,8 +38,8 @@ _component = st.components.v2.component(
 def draw_canvas(key: str, grey: NDArray[np.uint8], shapes: Sequence[Shape] = (), disabled: bool = False) -> tuple[Shape, ...]:
     """Show a film to be marked and return its marks, in pixels of its own size.
 
-    key: of this film on this page; it is in the page's source, so it must name nothing. grey: (H, W), upright, at its own size.
-    shapes: what is drawn at first. disabled: marks can be looked at only.
+    key: of this film on this page, unlike that of any other film; it is in the page's source, so it must name nothing.
+    grey: (H, W), upright, at its own size. shapes: what is drawn at first. disabled: marks can be looked at only.
     """
     height, width = grey.shape
     name = f"canvas {key}"

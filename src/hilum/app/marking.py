@@ -11,7 +11,7 @@ from hilum.app import session
 from hilum.app.film import OpenFilm
 from hilum.app.film_canvas import draw_canvas
 from hilum.app.film_maps import FilmMap
-from hilum.app.marking_reader import ask_reader
+from hilum.app.marking_reader import ask_reader, warn_of_faults
 from hilum.data.decoding.kinds import DICOM
 from hilum.reading.marks import measure_marks
 from hilum.reading.records import LONGEST, FilmFile, Record, Seen, make_record
@@ -46,8 +46,7 @@ def show() -> None:
 def _earlier(folder: Path, reader: str, opened: OpenFilm) -> list[Record]:
     """The reader's marks on this film that may still be corrected."""
     readings = read_readings(folder, reader)
-    for fault in readings.faults:
-        st.warning(fault)
+    warn_of_faults(readings)
     return [one for one in readings.current() if one.film.sha256 == opened.sha256 and not one.answer]
 
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from hilum.reading.records import check_reader
+from hilum.reading.store import Readings
 
 READER = "hilum_reader"  # key of st.session_state
 
@@ -21,3 +22,11 @@ def ask_reader() -> str:
         return ""
     st.session_state[READER] = code
     return code
+
+
+def warn_of_faults(readings: Readings) -> None:
+    """Say that lines cannot be read, and quote none: they may name films."""
+    if readings.faults:
+        st.warning(
+            f"Lines of your records that cannot be read: {len(readings.faults)}. `hilum reading` lists them; none is lost."
+        )
