@@ -4,7 +4,7 @@ Run: python benchmarks/reading_room.py [--backbone mobilenetv2] [--size 224] [--
 
 A network with random weights is served to a headless Chromium, which pages through a folder of films of noise by the key `n`.
 Prints a table in Markdown: seconds from the command until TensorFlow is loaded, from there until the page can be used, per film
-(key to drawn page: median and 95th percentile), and the memory of the server after some films.
+(key to drawn page: median and 95th percentile), the server's processor time per film, and its memory after some films.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def page_through(place: Path, films: int) -> dict[str, str]:
             page.goto(f"http://127.0.0.1:{port}")
             page.locator("section.stSidebar").wait_for(timeout=PATIENCE * 1000)
             usable = time.time() - opened
-            seconds, held = read_films(page, films, server.pid)
+            seconds, held, spent = read_films(page, films, server.pid)
             browser.close()
     finally:
         server.terminate()
@@ -116,23 +116,32 @@ def page_through(place: Path, films: int) -> dict[str, str]:
         "from there until the page can be used": f"{answered - loaded + usable:.1f} s",
         "first film, model opened and compiled": f"{seconds[0]:.1f} s",
         f"further films with Grad-CAM, {len(further)}": f"median {middle:.2f} s, 95 % {slow:.2f} s",
+        "processor time of the server for each of them": f"{spent:.2f} s",
         "memory of the server": ", ".join(f"{megabytes} MB after {number}" for number, megabytes in held.items()),
     }
 
 
-def read_films(page: Page, films: int, server: int) -> tuple[list[float], dict[int, int]]:
-    """Seconds of each film until its page is drawn, and megabytes of the server after some of them."""
-    seconds, held = [], {}
+def read_films(page: Page, films: int, server: int) -> tuple[list[float], dict[int, int], float]:
+    """Seconds of each film until its page is drawn, megabytes of the server after some, its processor seconds per film."""
+    seconds, held, before = [], {}, 0.0
     for number in range(1, films + 1):
         begun = time.perf_counter()
         if number > 1:
             page.keyboard.press("n")
         page.wait_for_function(DRAWN, arg=f"{number - 1:03d}.png: PNG", timeout=PATIENCE * 1000)
         seconds.append(time.perf_counter() - begun)
+        if number == WARM:
+            before = processor_seconds(server)
         if number in (10, 50, 100, 150, films):
             pages = int(Path(f"/proc/{server}/statm").read_text().split()[1])
             held[number] = round(pages * os.sysconf("SC_PAGESIZE") / 1e6)
-    return seconds, held
+    return seconds, held, (processor_seconds(server) - before) / (films - WARM)
+
+
+def processor_seconds(process: int) -> float:
+    """Of all its threads so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def wait_for(url: str) -> None:

@@ -66,8 +66,8 @@ def served(params: tuple[Workspace, Params]) -> ServedModel:
 
 
 @pytest.fixture
-def predicted(served: ServedModel) -> Predicted:
-    return predict_film(served, open_film(film_bytes(), "film.png"))
+def predicted(served: ServedModel, params: tuple[Workspace, Params]) -> Predicted:
+    return predict_film(served, open_film(film_bytes(), "film.png"), params[0])
 
 
 def test_a_map_is_what_the_method_gives_for_the_prepared_film(
@@ -149,7 +149,7 @@ def test_memory_is_bounded_over_200_films(served: ServedModel, params: tuple[Wor
 
     def read(seed: int) -> None:
         film = open_film(film_bytes(seed), "film.png")
-        said = predict_film(served, film)
+        said = predict_film(served, film, params[0])
         found = make_map(served, said, MapOrder(served.address, "gradcam", said.predicted), params[1].explain)
         encode(lay_map(view_film(film).plain, found.attribution, found.geometry, 0.8))
 

@@ -34,7 +34,7 @@ def reading(tmp_path_factory: pytest.TempPathFactory, make_project: Callable[...
         models = [
             open_model(str(save_own(workspace.root / name, name)), workspace, params) for name in ("softmax", "ops_sigmoid")
         ]
-    pairs = [(served, predict_film(served, film)) for served in models]
+    pairs = [(served, predict_film(served, film, workspace)) for served in models]
     maps = [make_map(served, said, MapOrder(served.address, "gradcam", said.predicted), params.explain) for served, said in pairs]
     maps.append(make_map(*pairs[0], MapOrder(pairs[0][0].address, "lime", 1), params.explain))
     return Reading(film, film.grey, pairs, maps, ["a warning & more"], params.explain)

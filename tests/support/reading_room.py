@@ -111,5 +111,11 @@ def await_room(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
 
 
 def upload(page: Page, name: str, content: bytes) -> None:
-    """Hand a file to the page as a person drops it, in place of an earlier one."""
+    """Hand a file to the page as a person drops it, in place of an earlier one, when the page has come to rest."""
+    settle(page)
     page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": content})
+
+
+def settle(page: Page) -> None:
+    """Until the script of the page has run to its end."""
+    page.wait_for_function("document.querySelector('.stApp')?.dataset.testScriptState === 'notRunning'")

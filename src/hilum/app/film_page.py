@@ -1,5 +1,7 @@
 """The page *Film*: one film, what each model predicts for it, and its maps."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -12,9 +14,11 @@ from hilum.app.map_section import draw_maps
 from hilum.app.prediction_bars import draw_bars
 from hilum.app.served_models import ServedModel
 from hilum.app.sidebar import hidden
-from hilum.app.styles import html, show_picture
+from hilum.app.styles import html, plain, show_picture
 from hilum.app.viewing import look
+from hilum.reading.unlike import NO_REFERENCES
 
+Found = tuple[ServedModel, Predicted | str]  # a model, and its prediction or why there is none
 EMPTY = """
 #### Open a film
 Drop a film at the left, or name a folder to page through with **n** and **p**: PNG, JPEG, TIFF or DICOM.
@@ -34,7 +38,7 @@ def show() -> None:
     served = session.models()
     opened, fault = session.film(), session.fault()
     if fault:
-        st.error(fault)
+        st.error(plain(fault))
     if opened is None:
         st.markdown(EMPTY)
         return
@@ -49,7 +53,7 @@ def show() -> None:
             st.info("Predictions and maps are hidden; the switch at the left shows them.")
         elif good:
             draw_maps(good, shown)
-            draw_export(opened, good, shown, _list_remarks(opened, found))
+            draw_export(opened, good, shown, _list_warnings(opened, found))
 
 
 def _draw_film(opened: OpenFilm) -> NDArray[np.uint8]:
@@ -77,23 +81,35 @@ def _draw_film(opened: OpenFilm) -> NDArray[np.uint8]:
     return picture
 
 
-def _draw_predictions(opened: OpenFilm, found: list[tuple[ServedModel, Predicted | str]]) -> None:
-    for remark in dict.fromkeys(_list_remarks(opened, found)):
-        st.warning(f"Unusual file, read anyway: {remark}")
+def _draw_predictions(opened: OpenFilm, found: Sequence[Found]) -> None:
+    warnings = _list_warnings(opened, found)
+    for sentence in warnings:
+        st.warning(plain(sentence))
+    for sentence in dict.fromkeys(_list_missing(found)):
+        st.caption(sentence)
     if hidden():
         return
     for column, (served, said) in zip(st.columns(max(len(found), 1), gap="medium"), found, strict=False):
         with column:
             if isinstance(said, str):
-                st.error(f"{served.title}: {said}")
+                st.error(plain(f"{served.title}: {said}"))
             else:
                 _draw_prediction(served, said)
                 session.note_seen(session.PREDICTION)
 
 
-def _list_remarks(opened: OpenFilm, found: list[tuple[ServedModel, Predicted | str]]) -> list[str]:
-    """Of the file itself, and of its preparation for each model."""
-    return [*opened.remarks, *(remark for _, said in found if isinstance(said, Predicted) for remark in said.film.remarks)]
+def _list_warnings(opened: OpenFilm, found: Sequence[Found]) -> list[str]:
+    """Of the file itself, of its preparation for each model, and of films unlike those of training; each once."""
+    good = [said for _, said in found if isinstance(said, Predicted)]
+    remarks = [*opened.remarks, *(remark for said in good for remark in said.film.remarks)]
+    odd = [one for said in good for one in said.warnings if not one.startswith(NO_REFERENCES)]
+    return list(dict.fromkeys([*(f"Unusual file, read anyway: {remark}." for remark in remarks), *odd]))
+
+
+def _list_missing(found: Sequence[Found]) -> list[str]:
+    """What cannot be said, because no references of the training films are stored."""
+    good = [said for _, said in found if isinstance(said, Predicted)]
+    return [one for said in good for one in said.warnings if one.startswith(NO_REFERENCES)]
 
 
 def _draw_prediction(served: ServedModel, said: Predicted) -> None:

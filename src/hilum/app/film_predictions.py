@@ -12,13 +12,18 @@ from hilum.app.served_models import ServedModel
 from hilum.data.decoding.covered_film import CoveredFilm
 from hilum.evaluation.scoring.decisions import factors_of
 from hilum.explain.drawing.panels import FilmPrediction, describe_prediction, tell_rule
+from hilum.reading.unlike import describe_oddness
 from hilum.serving.predictions import probabilities_of
+from hilum.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """A prediction. film: as the model saw it. probabilities: (K,) in class order. predicted: index of the class. seconds: with
-    the preparation of the film."""
+    """A prediction.
+
+    film: as the model saw it. probabilities: (K,) in class order. predicted: index of the class. seconds: with the preparation of
+    the film. warnings: sentences on a film that is odd, or unlike the films that the model was trained on.
+    """
 
     model: str
     film: CoveredFilm
@@ -26,6 +31,7 @@ class Predicted:
     probabilities: tuple[float, ...]
     predicted: int
     seconds: float
+    warnings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -33,8 +39,8 @@ class Predicted:
         return self.classes[self.predicted]
 
 
-def predict_film(served: ServedModel, film: OpenFilm) -> Predicted:
-    """The prediction of one model for one film.
+def predict_film(served: ServedModel, film: OpenFilm, workspace: Workspace) -> Predicted:
+    """The prediction of one model for one film. workspace: whose references of training films it is compared with.
 
     Raises:
         ValueError: the film cannot be prepared, or the model's output is no prediction.
@@ -46,7 +52,9 @@ def predict_film(served: ServedModel, film: OpenFilm) -> Predicted:
         raise ValueError(odd["film"])
     name, probabilities = found["film"]
     classes = tuple(served.described["classes"])
-    return Predicted(served.address, ready, classes, tuple(probabilities), classes.index(name), time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
+    warnings = describe_oddness(ready.film, ready.geometry, served.explained, served.described, workspace)
+    return Predicted(served.address, ready, classes, tuple(probabilities), classes.index(name), seconds, tuple(warnings))
 
 
 def tell_prediction(predicted: Predicted, described: Mapping[str, Any]) -> str:

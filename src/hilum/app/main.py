@@ -10,7 +10,7 @@ from streamlit.navigation.page import Page
 
 from hilum.app import film_page, session
 from hilum.app.sidebar import draw_sidebar
-from hilum.app.styles import STYLE, draw_footer
+from hilum.app.styles import STYLE, draw_footer, plain
 
 FILM = "Film", "film"  # title, address
 PAGES = {  # file of this folder -> title, address
@@ -35,7 +35,7 @@ def main() -> None:
             draw_sidebar()
         chosen.run()
     except ValueError as fault:
-        st.error(str(fault))
+        st.error(plain(str(fault)))
     except Exception as fault:  # a fault of hilum: its text may name a patient's file, so it stays out of page and log
         st.error(f"This is a fault of hilum ({type(fault).__name__}). Open the film again; HILUM_DEBUG=1 prints where it is.")
         if os.environ.get("HILUM_DEBUG"):

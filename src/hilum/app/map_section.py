@@ -1,6 +1,7 @@
 """The maps on the page *Film*: by method, at the last layers, and LIME's superpixels; of two models side by side."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -24,7 +25,7 @@ from hilum.app.map_jobs import MapJob
 from hilum.app.overlay import LIME_VIEWS, lay_lime, lay_map
 from hilum.app.served_models import ServedModel
 from hilum.app.sheet import tell_map
-from hilum.app.styles import html, show_picture
+from hilum.app.styles import html, plain, show_picture
 from hilum.explain.drawing.heat import OPACITY
 from hilum.explain.methods.registry import METHODS
 from hilum.settings.explain import PREDICTED, Explain
@@ -44,7 +45,7 @@ def draw_maps(pairs: Sequence[Pair], seen: NDArray[np.uint8]) -> None:
     what = st.segmented_control(
         "Show", [BY_METHOD, AT_THE_LAST, LIME], default=BY_METHOD, required=True, key="hilum_show", persist_state="session"
     )
-    classes, opacity = st.columns(2, gap="medium", vertical_alignment="bottom")
+    classes, layers, opacity = st.columns(3, gap="medium", vertical_alignment="bottom")
     names = list(dict.fromkeys(name for _, said in pairs for name in said.classes))
     target = classes.selectbox(
         "Explained class", [PREDICTED, *names], key="hilum_target", persist_state="session", help="The class that maps argue for."
@@ -58,7 +59,7 @@ def draw_maps(pairs: Sequence[Pair], seen: NDArray[np.uint8]) -> None:
     elif what == LIME:
         orders = [MapOrder(one.address, "lime", targets[one.address]) for one, _ in pairs]
     else:
-        orders = _choose_methods(pairs, targets)
+        orders = _choose_methods(pairs, targets, _choose_layer(pairs, layers))
     _make_missing(pairs, orders, params.explain)
     there = {one.order: one for one in session.maps()}
     rows = [there[order] for order in orders if order in there]
@@ -75,7 +76,20 @@ def _index(said: Predicted, target: str) -> int:
     return said.classes.index(target) if target in said.classes else said.predicted
 
 
-def _choose_methods(pairs: Sequence[Pair], targets: dict[str, int]) -> list[MapOrder]:
+def _choose_layer(pairs: Sequence[Pair], place: Any) -> str:
+    """The layer of maps that show one; empty for each method's own. place: of Streamlit."""
+    chosen = place.selectbox(
+        "Layer of the maps",
+        [OWN_LAYER, *layers_of(pairs[0][0])],
+        key=f"hilum_layer {pairs[0][0].address}",
+        persist_state="session",
+        help="Of methods whose maps show a layer, the highest first. A second model shows it if it has a layer of that name.",
+    )
+    return "" if chosen == OWN_LAYER else str(chosen)
+
+
+def _choose_methods(pairs: Sequence[Pair], targets: dict[str, int], layer: str) -> list[MapOrder]:
+    """Maps of the chosen methods, of each a map for each model."""
     usable = {name: why for one, _ in pairs for name, why in usable_methods(one).items() if not why}
     chosen = st.pills(
         "Methods",
@@ -88,17 +102,10 @@ def _choose_methods(pairs: Sequence[Pair], targets: dict[str, int]) -> list[MapO
         wrap=True,
         help="… takes seconds and can be cancelled; the others take one pass through the model.",
     )
-    layer = st.selectbox(
-        "Layer of maps that show one",
-        [OWN_LAYER, *layers_of(pairs[0][0])],
-        key=f"hilum_layer {pairs[0][0].address}",
-        persist_state="session",
-        help="The highest layer first. With two models, the second shows it too if it has a layer of that name.",
-    )
     orders = []
     for method in chosen:
         for one, _ in pairs:
-            own = layer if layer != OWN_LAYER and takes_layer(method) and layer in layers_of(one) else ""
+            own = layer if takes_layer(method) and layer in layers_of(one) else ""
             if not usable_methods(one)[method]:
                 orders.append(MapOrder(one.address, method, targets[one.address], own))
     return orders
@@ -136,8 +143,7 @@ def _make_missing(pairs: Sequence[Pair], orders: Sequence[MapOrder], settings: E
             try:
                 session.maps().append(make(order))
             except ValueError as fault:
-                st.error(f"{order.title}: {fault}")
-                declined.add(order)
+                st.error(plain(f"{order.title}: {fault}"))
         missing = [one for one in missing if one not in quick]
     if missing and not (job and job.film == opened.sha256 and job.want(missing)):
         job = MapJob(opened.sha256, missing, {address: one for address, (one, _) in by_address.items()}, make).start()
@@ -145,7 +151,7 @@ def _make_missing(pairs: Sequence[Pair], orders: Sequence[MapOrder], settings: E
     if job is not None and job.running:
         _draw_progress()
     for order, sentence in (job.faults if job else {}).items():
-        st.error(f"{order.title}: {sentence}")
+        st.error(plain(f"{order.title}: {sentence}"))
     if declined and st.button(f"Make the {len(declined)} cancelled maps" if len(declined) > 1 else "Make the cancelled map"):
         st.session_state[DECLINED].pop(opened.sha256, None)
         st.rerun()

@@ -112,7 +112,7 @@ def predicted(served: ServedModel) -> Predicted | str:
     found: dict[str, Predicted | str] = st.session_state.setdefault(PREDICTED, {})
     if served.address not in found:
         try:
-            found[served.address] = predict_film(served, opened)
+            found[served.address] = predict_film(served, opened, project(startup().root)[0])
         except ValueError as fault:
             found[served.address] = str(fault)
     return found[served.address]

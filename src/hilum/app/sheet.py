@@ -111,10 +111,15 @@ def _draw_page(reading: Reading, served: ServedModel, said: Predicted) -> "Figur
     )
     figure = draw_rows(said.film.film, [row], no_annotations(said.film.geometry))
     width, height = figure.get_size_inches()
-    figure.set_size_inches(max(width, 8.3), height + 0.55)
-    _shift_up(figure, width / max(width, 8.3), height / (height + 0.55))
-    foot = [f"{WARNING} {served.version}, trained on data {served.data_version}.", *reading.warnings]
-    figure.text(0.15 / max(width, 8.3), 0.1 / height, "\n".join(foot[:3]), fontsize=7, color=GREY, va="bottom")
+    figure.set_size_inches(max(width, 8.3), height + 0.75)
+    _shift_up(figure, width / max(width, 8.3), height / (height + 0.75))
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in zip(said.classes, said.probabilities, strict=True))
+    foot = [
+        f"{WARNING} {served.version}, trained on data {served.data_version}.",
+        f"Probabilities: {shares}; {served.calibration}.",
+        *reading.warnings,
+    ]
+    figure.text(0.15 / max(width, 8.3), 0.1 / height, "\n".join(foot[:4]), fontsize=7, color=GREY, va="bottom")
     return figure
 
 

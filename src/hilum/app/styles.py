@@ -1,5 +1,6 @@
 """How the app looks beyond Streamlit's own theme, and the line at the foot of every page."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -12,6 +13,7 @@ from hilum.app.overlay import encode
 from hilum.app.served_models import ServedModel
 from hilum.app.sheet import WARNING
 
+MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")  # what Streamlit reads in messages as anything but itself
 STYLE = """
 <style>
   .stMainBlockContainer { padding: 2.6rem 2rem 0; max-width: none; }
@@ -54,3 +56,8 @@ def html(kind: str, text: str) -> None:
 def show_picture(picture: NDArray[np.uint8], words: str, place: Any = st) -> None:
     """A picture in the width of its column, without loss. words: what it shows, for those who do not see it."""
     place.image(encode(picture), width="stretch", output_format="PNG", alt=words)
+
+
+def plain(text: str) -> str:
+    """A text for Streamlit's messages in which nothing is markup, such as the name of a file."""
+    return MARKDOWN.sub(r"\\\1", text)
