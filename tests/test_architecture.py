@@ -235,6 +235,7 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
     "pages/style.html": {"split", "compare"},
     "pictures.py": {"prepare", "split", "tune", "crossvalidate", *MEASURES} - {"external"},
     "serving": set(),
+    "reading": set(),
     "project/faults.py": set(),
     "project/publication.py": set(),
     "settings/meaning.py": {"split", "compare", *PREPARES, *TRAINS},
