@@ -36,12 +36,13 @@ def draw_reveal(task: Task, sha256: str) -> None:
 
 def _draw_predictions(opened: OpenFilm) -> None:
     served = session.models()
+    workspace, _ = session.project(session.startup().root)
     if not served:
         st.caption("No model is open, so there is no prediction to compare with.")
     for one in served:
         st.markdown("**Prediction**")
         try:
-            said = predict_film(one, opened)
+            said = predict_film(one, opened, workspace)
         except ValueError as fault:
             st.error(str(fault))
             continue
