@@ -111,6 +111,19 @@ CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
         ["--model", "m.keras", "--format", "onnx", "--out", "given"],
         {"model": "m.keras", "format": "onnx", "out": Path("given"), **UNTOLD},
     ),
+    "reading": (
+        ["--marks", "films/clinic", "--table", "labels.csv", "--column", "film"],
+        {
+            "readings": "readings",
+            "marks": "films/clinic",
+            "table": "labels.csv",
+            "column": "film",
+            "truth": "",
+            "predictions": "",
+            "out": "reading",
+            "references": "",
+        },
+    ),
     "experiment": (
         ["--recipe", "", "--set", "a=1 b=2", "seed=", "films=3"],
         {"recipe": "", "set": "a=1 b=2", "named": ["seed=", "films=3"]},

@@ -89,6 +89,21 @@ def test_what_the_app_says(project: tuple[Workspace, keras.Model, Path], referen
     assert blank[0].startswith("This film is blank") and blank[1].startswith(NO_REFERENCES)
 
 
+def test_a_damaged_file_is_said_and_stops_nothing(project: tuple[Workspace, keras.Model, Path], tmp_path: Path) -> None:
+    _, network, _ = project
+    workspace = Workspace(tmp_path, tmp_path)
+    file = references_file(workspace, "m")
+    file.parent.mkdir(parents=True)
+    np.savez(tmp_path / "other.npz", a=1)
+    for content in (b"", b"no archive", (tmp_path / "other.npz").read_bytes()):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match="compute them again"):
+            load_references(workspace, "m")
+        film = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE), np.uint8)
+        (said,) = describe_oddness(film, GEOMETRY, ExplainedModel(predictor(network), network), {"model_sha256": "m"}, workspace)
+        assert "compute them again" in said
+
+
 def test_too_few_films_are_refused(project: tuple[Workspace, keras.Model, Path]) -> None:
     workspace, network, _ = project
     parts = {name: load_split(workspace.prepared, workspace.split, name, CLASSES) for name in ("train", "val")}

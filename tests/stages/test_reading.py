@@ -9,6 +9,7 @@ from prepared_phantom import SIZE, make_project
 from small_films import write_films, write_lines
 
 from hilum.cli import main
+from hilum.project.readings import DIFFERENCES, FIGURES
 from hilum.reading.records import Answer, FilmFile, Seen, make_record
 from hilum.reading.references import load_references
 from hilum.reading.store import append_record
@@ -48,7 +49,7 @@ def test_readers_are_listed(project: Path, capsys: pytest.CaptureFixture[str]) -
 def test_readers_against_truth_and_model(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reading", "--truth", "truth.csv", "--predictions", "out.csv"]) == 0
     assert "R1 against truth: accuracy 0.88" in capsys.readouterr().out
-    figures = read_table(project / "reading" / "readers.csv")
+    figures = read_table(project / "reading" / FIGURES)
     pairs = set(zip(figures["who"], figures["against"], strict=True))
     assert pairs >= {
         ("R1", "truth"),
@@ -58,7 +59,7 @@ def test_readers_against_truth_and_model(project: Path, capsys: pytest.CaptureFi
         ("R2", "R1"),
         ("all readers", "truth"),
     }
-    differences = pd.read_csv(project / "reading" / "differences.csv")
+    differences = pd.read_csv(project / "reading" / DIFFERENCES)
     assert sorted(differences["film"]) == ["ill/3.png", "normal/3.png"]
     assert main(["reading", "--truth", "truth.csv"]) == 0  # takes the place of the earlier output
 

@@ -15,7 +15,7 @@ from hilum.data.quality.lateral import shrink_films
 from hilum.data.quality.oddities import ALIKE, BLANK, COMPONENTS, FAR, NEARLY, SIDE, UPRIGHT, WAYS
 from hilum.data.quality.trunk import draw_projections
 
-DRAWN = 300  # lateral films that are drawn: training films are frontal ones
+DRAWN = 300  # lateral films that are drawn, each also mirrored: training films are frontal ones
 MOST = 1_000  # training films of the analysis, evenly over the set
 LATERAL = len(WAYS)  # the class after those of orientation
 Flat = NDArray[np.float64]  # (N, SIDE * SIDE) thumbnails, mean 0 and standard deviation 1 each
@@ -25,13 +25,15 @@ Flat = NDArray[np.float64]  # (N, SIDE * SIDE) thumbnails, mean 0 and standard d
 class UsualFilms:
     """What training films have in common, in thumbnails.
 
-    weights (9, SIDE²), intercept (9,): of the linear analysis of WAYS and lateral. median, mean: (SIDE²,). parts: (P, SIDE²)
-    principal components. left: median and robust standard deviation of the logarithm of what components leave of other films.
+    weights (9, SIDE²), intercept (9,): of the linear analysis of WAYS and lateral. median, mean: (SIDE²,). side: (SIDE²,)
+    the median of lateral films that were drawn. parts: (P, SIDE²) principal components. left: median and robust standard
+    deviation of the logarithm of what the components leave of other films.
     """
 
     weights: NDArray[np.float64]
     intercept: NDArray[np.float64]
     median: NDArray[np.float64]
+    side: NDArray[np.float64]
     mean: NDArray[np.float64]
     parts: NDArray[np.float64]
     left: NDArray[np.float64]
@@ -60,9 +62,10 @@ def flatten_films(crops: list[NDArray[np.uint8]]) -> Flat:
 def learn_usual(train: Flat, others: Flat) -> UsualFilms:
     """train: thumbnails of training films. others: of films that none of them is, such as validation films."""
     chosen = train[np.unique(np.linspace(0, len(train) - 1, min(MOST, len(train))).round().astype(int))]
-    drawn = shrink_films(draw_projections(0, DRAWN, lateral=True), SIDE).reshape(DRAWN, -1)
+    drawn = draw_projections(0, DRAWN, lateral=True)
+    drawn = shrink_films(np.concatenate([drawn, drawn[:, :, ::-1]]), SIDE).reshape(2 * DRAWN, -1)
     examples = np.concatenate([*(_lay(chosen, way) for way in WAYS), drawn])
-    classes = np.concatenate([np.repeat(np.arange(len(WAYS)), len(chosen)), np.full(DRAWN, LATERAL)])
+    classes = np.concatenate([np.repeat(np.arange(len(WAYS)), len(chosen)), np.full(2 * DRAWN, LATERAL)])
     even = np.full(LATERAL + 1, 1 / (LATERAL + 1))
     analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=even).fit(examples, classes)
     mean = train.mean(axis=0)
@@ -70,7 +73,15 @@ def learn_usual(train: Flat, others: Flat) -> UsualFilms:
     amounts = _leave(others, mean, parts)
     middle = float(np.median(amounts))
     spread = 1.4826 * float(np.median(np.abs(amounts - middle))) + 1e-9
-    return UsualFilms(analysis.coef_, analysis.intercept_, np.median(train, axis=0), mean, parts, np.array([middle, spread]))
+    return UsualFilms(
+        analysis.coef_,
+        analysis.intercept_,
+        np.median(train, axis=0),
+        np.median(drawn[:DRAWN], axis=0),
+        mean,
+        parts,
+        np.array([middle, spread]),
+    )
 
 
 def tell_blank(crop: NDArray[np.uint8]) -> Oddness | None:
@@ -88,9 +99,9 @@ def tell_odd(usual: UsualFilms, crop: NDArray[np.uint8]) -> Oddness | None:
     alike = _correlate(film, usual.median)
     if chances[0] < UPRIGHT:
         way = int(chances.argmax())
-        if way == LATERAL:
+        if way == LATERAL and max(_correlate(film, usual.side), _correlate(_mirror(film), usual.side)) > ALIKE:
             return Oddness("lateral", f"probability {chances[LATERAL]:.2f}")
-        if way and _correlate(_lay(film, WAYS[way], back=True), usual.median) > max(alike, ALIKE):
+        if 0 < way < LATERAL and _correlate(_lay(film, WAYS[way], back=True), usual.median) > max(alike, ALIKE):
             return Oddness(_name(*WAYS[way]), f"probability {chances[way]:.2f}")
     far = (float(_leave(film, usual.mean, usual.parts)[0]) - usual.left[0]) / usual.left[1]
     if alike < ALIKE or (alike < NEARLY and far > FAR):
@@ -109,6 +120,10 @@ def _lay(films: Flat, way: tuple[bool, int], back: bool = False) -> Flat:
     square = films.reshape(-1, SIDE, SIDE)
     laid = np.rot90(square, -turns if back else turns, (1, 2)).reshape(len(films), -1)
     return -laid if inverted else laid
+
+
+def _mirror(films: Flat) -> Flat:
+    return films.reshape(-1, SIDE, SIDE)[:, :, ::-1].reshape(len(films), -1)
 
 
 def _correlate(film: Flat, median: NDArray[np.float64]) -> float:

@@ -13,7 +13,7 @@ from hilum.reading.shapes import Shape, read_shapes, write_shapes
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 TAKEN = ("truth", "model", "film", "patient")  # columns of tables in which a reader's code is one as well
 LONGEST = {"finding": 100, "comment": 500}  # characters
-CONFIDENCES = {1: "guess", 2: "unsure", 3: "fairly sure", 4: "sure", 5: "certain"}
+CONFIDENCES = {1: "guess", 2: "unsure", 3: "likely", 4: "sure", 5: "certain"}
 MODEL = ("model_sha256", "data_version", "split_version")  # facts of the model that was open
 
 

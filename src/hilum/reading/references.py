@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,9 +104,16 @@ def write_references(file: Path, references: References) -> None:
 
 
 def load_references(workspace: Workspace, model_sha256: str) -> References | None:
-    """The stored references of a model; None where there are none, or those of another version of hilum."""
+    """The stored references of a model; None where there are none, or those of another version of hilum.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
     file = references_file(workspace, model_sha256)
-    return _read(file, file.stat().st_mtime_ns) if file.is_file() else None
+    try:
+        return _read(file, file.stat().st_mtime_ns) if file.is_file() else None
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as fault:
+        raise ValueError(f"references must be a file of hilum, got a damaged {file.name} ({fault}); compute them again") from None
 
 
 @lru_cache(maxsize=4)

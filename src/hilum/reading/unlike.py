@@ -31,7 +31,10 @@ def describe_oddness(
     `hilum reading --references` computes, only a blank film is recognised, and a sentence that begins with NO_REFERENCES says so.
     """
     crop = crop_film(film, geometry)
-    references = load_references(workspace, described["model_sha256"])
+    try:
+        references = load_references(workspace, described["model_sha256"])
+    except ValueError as fault:
+        return [*_tell(tell_blank(crop)), f"Whether this film is unlike the training films is unknown: {fault}."]
     if references is None:
         missing = (
             f"{NO_REFERENCES}, so whether this film is unlike them is unknown; `hilum reading --references MODEL` computes them."
