@@ -3,7 +3,7 @@ VENV := .venv
 PYTHON ?= python3
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: env dev repro test ui lock clean
+.PHONY: env dev repro test ui app lock clean
 
 env: $(VENV)/ready  # the environment alone: what `make repro` needs
 
@@ -22,6 +22,10 @@ test: $(VENV)/dev
 
 ui: $(VENV)/ready
 	python src/hilum ui
+
+app: $(VENV)/ready  # with the extra `app`, which `make dev` installs too
+	python -c "import streamlit" 2>/dev/null || uv pip install -q --python $(VENV)/bin/python -c requirements-dev.lock streamlit
+	python src/hilum app
 
 $(VENV)/ready: requirements.lock
 	$(PYTHON) -m venv $(VENV)

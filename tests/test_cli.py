@@ -83,6 +83,19 @@ CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
         },
     ),
     "ui": (["--port", "5001"], {"port": "5001"}),
+    "app": (
+        ["--model", "m.keras", "--beside", "models:/hilum/2", "--films", "films", "--port", "8502", "--let-others-in"],
+        {
+            "model": "m.keras",
+            "beside": "models:/hilum/2",
+            "films": "films",
+            "readings": "",
+            "port": "8502",
+            "address": "127.0.0.1",
+            "let_others_in": True,
+            **UNTOLD,
+        },
+    ),
     "recalibrate": (
         ["--model", "m.keras", "--data", "films", "--site", "north", "--register"],
         {
@@ -101,6 +114,19 @@ CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "export": (
         ["--model", "m.keras", "--format", "onnx", "--out", "given"],
         {"model": "m.keras", "format": "onnx", "out": Path("given"), **UNTOLD},
+    ),
+    "reading": (
+        ["--marks", "films/clinic", "--table", "labels.csv", "--column", "film"],
+        {
+            "readings": "readings",
+            "marks": "films/clinic",
+            "table": "labels.csv",
+            "column": "film",
+            "truth": "",
+            "predictions": "",
+            "out": "reading",
+            "references": "",
+        },
     ),
     "experiment": (
         ["--recipe", "", "--set", "a=1 b=2", "seed=", "films=3"],

@@ -27,7 +27,7 @@ OUTSIDE = {
     "export",
     "experiment",
 }  # of the graph: nothing depends on what they leave
-NO_ENTRY = {"doctor", "ui"}  # neither a stage nor an entry point: for a person in front of this folder
+NO_ENTRY = {"doctor", "ui", "app", "reading"}  # neither a stage nor an entry point: for a person in front of this folder
 HERE_ONLY = {"check": {"dry_run"}}  # options of the command line alone
 LOGGED = {"train": {"acquire", "pretrain"}}  # named in the run only: what they change arrives in data/split and data/pretrained
 UNREAD = {"profile"}  # of `explain`: it stands for the lists that it fills

@@ -21,7 +21,7 @@ from hilum.examples import EXAMPLES
 from hilum.exits import DONE, EXITS, FOUND, INTERRUPTED, MISUSED, REFUSED, FoundError
 from hilum.full_disk import ROOM, is_full
 from hilum.loading import loading
-from hilum.options import add_compare, add_evaluate, add_export, add_facts, add_predict, add_recalibrate
+from hilum.options import add_app, add_compare, add_evaluate, add_export, add_facts, add_predict, add_reading, add_recalibrate
 from hilum.progress import end_bar, escape_controls, lines_to, say
 
 CHAMPION = "models:/hilum@champion"
@@ -46,9 +46,11 @@ VERBS = {
     "publish": "add every run that the tracking store lacks",
     "verify": "read every file under DVC and compare its bytes with dvc.lock",
     "ui": "show the runs in a browser, with saved views of arms, maps and searches",
+    "app": "read films in a browser: a model's prediction and maps beside the film, and the reader's own mark",
     "predict": "predict every film of a folder",
     "recalibrate": "fit a model's calibration and threshold to a site's labelled films, as a model of its own",
     "export": "write a model for LiteRT or ONNX Runtime, which predict without TensorFlow",
+    "reading": "readers' marks as a source's annotations, readers against truth and model, references of training films",
     "experiment": "run the pipeline under changed parameters, leaving this folder as it is",
 }
 ARMED = {  # verbs that must be given an arm -> the sections of params.yaml that have it
@@ -57,7 +59,7 @@ ARMED = {  # verbs that must be given an arm -> the sections of params.yaml that
     **dict.fromkeys(("audit", "external"), "arms or ensembles"),
 }
 ALONE = (  # need no output of another verb
-    *("check", "doctor", "acquire", "verify", "ui", "predict", "recalibrate", "export", "experiment"),
+    *("check", "doctor", "acquire", "verify", "ui", "app", "predict", "recalibrate", "export", "reading", "experiment"),
 )
 SCRIPTED = ("check", "doctor", "evaluate", "compare", "verify", "predict", "recalibrate")  # verbs with the options of scripts
 OF_SCRIPTS = {  # option -> what it does; read here, unknown to stages
@@ -103,10 +105,12 @@ def build_parser() -> argparse.ArgumentParser:
     explain.add_argument("--target", default="predicted", help="the class that maps explain: predicted, or its name (predicted)")
     explain.add_argument("--out", default="explained", help="folder for panel, sheets and arrays (explained)")
     added["ui"].add_argument("--port", default="5000", help="of the server on this machine (5000)")
+    add_app(added["app"])
     add_predict(added["predict"])
     add_recalibrate(added["recalibrate"])
     add_export(added["export"])
-    for verb in ("evaluate", "explain", "predict", "recalibrate", "export"):
+    add_reading(added["reading"])
+    for verb in ("evaluate", "explain", "app", "predict", "recalibrate", "export"):
         add_facts(added[verb])
     add_compare(added["compare"])
     experiment = added["experiment"]

@@ -29,6 +29,11 @@ EXAMPLES = {
     "publish": ("MLFLOW_TRACKING_URI=http://localhost:5000 hilum publish",),
     "verify": ("hilum verify", "hilum verify --quiet && echo 'no byte differs from dvc.lock'"),
     "ui": ("hilum ui", "hilum ui --port 5001"),
+    "app": (
+        "hilum app                      # the champion, else the newest arm",
+        "hilum app --model models:/hilum/1 --beside models:/hilum/2 --films clinic",
+        "hilum app --model my.keras --classes well,ill --size 224 --square pad",
+    ),
     "predict": (
         "hilum predict --model exported/model.tflite --images films --out out.csv",
         "hilum predict --model models:/hilum@champion --images films --out out.csv",
@@ -40,5 +45,11 @@ EXAMPLES = {
         "hilum recalibrate --model runs:/3f2a --data films/north --register",
     ),
     "export": ("hilum export --model models:/hilum@champion --format litert --out exported",),
+    "reading": (
+        "hilum reading                # what readers marked and answered",
+        "hilum reading --marks films/clinic --table labels.csv",
+        "hilum reading --truth data/prepared/manifest.csv --predictions out.csv",
+        "hilum reading --references models:/hilum@champion",
+    ),
     "experiment": ("hilum experiment films=300 seed=7", "hilum experiment --recipe pediatric --set 'train.batch_size=16'"),
 }

@@ -13,6 +13,22 @@ def add_export(export: argparse.ArgumentParser) -> None:
     export.add_argument("--out", required=True, type=Path, help="a new folder for the model and its model.json")
 
 
+def add_app(app: argparse.ArgumentParser) -> None:
+    """Options of `app`."""
+    model = "a .keras file, a run (its id or runs:/ID) or models:/hilum@champion"
+    app.add_argument("--model", default="", help=f"{model} (the champion, else the newest arm in results/)")
+    app.add_argument("--beside", default="", help="a second model, predicting the same film")
+    app.add_argument("--films", default="", help="a folder of films to page through")
+    app.add_argument("--readings", default="", help="folder of readers' marks and of blinded readings (readings)")
+    app.add_argument("--port", default="8501", help="of the server on this machine (8501)")
+    app.add_argument("--address", default="127.0.0.1", help="where the server listens (127.0.0.1: only this machine reaches it)")
+    app.add_argument(
+        "--let-others-in",
+        action="store_true",
+        help="allow another --address: whoever reaches it sees films and predictions, without a password or encryption",
+    )
+
+
 def add_evaluate(evaluate: argparse.ArgumentParser) -> None:
     """Options of `evaluate`."""
     evaluate.add_argument(
@@ -84,6 +100,22 @@ def add_recalibrate(recalibrate: argparse.ArgumentParser) -> None:
     recalibrate.add_argument("--site", default="", help="the site's name, part of that of the model (the name of the films)")
     recalibrate.add_argument("--method", default="temperature", help="temperature or temperature_and_biases (temperature)")
     _add_yes(recalibrate, "--register", "register it as a new version in the tracking store, without the alias champion")
+
+
+def add_reading(reading: argparse.ArgumentParser) -> None:
+    """Options of `reading`; with none of the questions it lists what is there."""
+    reading.add_argument("--readings", default="readings", help="folder of readers' records (readings)")
+    reading.add_argument("--marks", default="", help="the root of a source: write its blind marks there as annotations")
+    reading.add_argument("--table", default="", help="of --marks: the source's own CSV below the root, if its reader is csv")
+    reading.add_argument("--column", default="path", help="of --table: the column with the film (path)")
+    reading.add_argument(
+        "--truth", default="", help="a CSV with films, classes and patients: measure readers, such as data/prepared/manifest.csv"
+    )
+    reading.add_argument("--predictions", default="", help="of --truth: a CSV of `predict`, or one with films and `predicted`")
+    reading.add_argument("--out", default="reading", help="of --truth: folder for the tables (reading)")
+    reading.add_argument(
+        "--references", default="", help="a .keras file, a run or a registered model: store references of its training films"
+    )
 
 
 def add_compare(compare: argparse.ArgumentParser) -> None:

@@ -22,6 +22,7 @@ PARTS = {  # module that is missing -> (package to install, what it is for, the 
     "distributed": ("distributed", "tune.executor dask", "dask"),
     "dask_jobqueue": ("dask-jobqueue", "a cluster of tune.dask.cluster", "dask"),
     "keras_hub": ("keras-hub", "a backbone hub:NAME", "hub"),
+    "streamlit": ("streamlit", "the reading room", "app"),
     "dvc_s3": ("dvc-s3", "a DVC remote in S3", "dvc-s3"),
     "dvc_gs": ("dvc-gs", "a DVC remote in Google Cloud Storage", "dvc-gs"),
     "dvc_ssh": ("dvc-ssh", "a DVC remote over SSH", "dvc-ssh"),

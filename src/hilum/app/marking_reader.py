@@ -1,0 +1,32 @@
+"""The reader's code, asked once in a session and shared by the pages on which marks are made."""
+
+import streamlit as st
+
+from hilum.reading.records import check_reader
+from hilum.reading.store import Readings
+
+READER = "hilum_reader"  # key of st.session_state
+
+
+def ask_reader() -> str:
+    """The reader's code; empty until a legal one is given."""
+    given = st.text_input(
+        "Reader code", value=st.session_state.get(READER, ""), max_chars=32, placeholder="R1", help="A code, never a name."
+    )
+    if not given:
+        return ""
+    try:
+        code = check_reader(given)
+    except ValueError as fault:
+        st.error(str(fault))
+        return ""
+    st.session_state[READER] = code
+    return code
+
+
+def warn_of_faults(readings: Readings) -> None:
+    """Say that lines cannot be read, and quote none: they may name films."""
+    if readings.faults:
+        st.warning(
+            f"Lines of your records that cannot be read: {len(readings.faults)}. `hilum reading` lists them; none is lost."
+        )

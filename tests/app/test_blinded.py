@@ -1,0 +1,190 @@
+"""Marks and blinded reading in a headless Chromium: what is drawn is what is kept, and nothing is told before the answer."""
+
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+from reading_room import REGISTERED, Room, started_room, train_registered, upload
+from real_browser import open_browser
+
+from hilum.app import blinded, marking
+from hilum.app.blinded_task import CONFIDENCE_KEYS, Task
+from hilum.app.main import PAGES
+from hilum.reading.store import blind_records, read_readings
+from hilum.results import file_sha256
+from hilum.workspace import Workspace
+
+PATIENCE = 120_000  # milliseconds for one interaction on a busy machine
+SECRET = "doe-jane"  # in the name of every film, and of no other file
+EVERYTHING = """() => {
+  const inside = (one) => (one.shadowRoot ? one.shadowRoot.innerHTML + below(one.shadowRoot) : "");
+  const below = (node) => [...node.querySelectorAll("*")].map(inside);
+  const values = [...document.querySelectorAll("input, textarea")].map((one) => one.value);
+  return [document.documentElement.outerHTML, ...below(document), ...values, document.title, location.href].join("\\n");
+}"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, make_project: Callable[..., Workspace]) -> Workspace:
+    workspace = train_registered(tmp_path_factory.mktemp("app") / "project", make_project)
+    films = sorted((workspace.root / "data" / "raw" / "phantom" / "films").glob("*.png"))[:3]
+    for k, film in enumerate(films):
+        place = workspace.root / "films" / f"ward-{SECRET}" / f"{SECRET}-{k}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(film.read_bytes())
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def room(project: Workspace) -> Iterator[Room]:
+    with started_room(project, "--model", REGISTERED) as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(room: Room) -> Iterator[Page]:
+    with open_browser(1500, 1300) as tab:
+        tab.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
+        room.open(tab)
+        yield tab
+
+
+def give_code(page: Page, code: str) -> None:
+    field = page.get_by_role("textbox", name="Reader code")
+    field.fill(code)
+    field.press("Enter")
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """From one place of the film to another; both as shares of its sides."""
+    box = page.get_by_label("Film to mark").bounding_box()
+    assert box
+    (x0, y0), (x1, y1) = ((box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in (start, end))
+    page.mouse.move(x0, y0)
+    page.mouse.down()
+    page.mouse.move((x0 + x1) / 2, (y0 + y1) / 2)
+    page.mouse.move(x1, y1)
+    page.mouse.up()
+
+
+def film_to_upload() -> bytes:
+    """A film that is wider than high and larger than what is sent to the browser."""
+    grey = np.random.default_rng(0).integers(60, 200, (1000, 2000), np.uint8)
+    stream = BytesIO()
+    Image.fromarray(grey).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_the_pages_are_those_of_the_app() -> None:
+    assert [module.__name__.rpartition(".")[2] for module in (marking, blinded)] == list(PAGES)
+    assert all(callable(module.show) for module in (marking, blinded))
+    assert not {"C", "R", "N"} & set(CONFIDENCE_KEYS.values())  # of Streamlit, and of the next film
+
+
+def test_what_stands_for_a_film_in_the_page_is_of_this_film_reader_and_folder_alone() -> None:
+    """Else a film would be shown with the marks, or in the place, of another one that had the same number."""
+    tasks = [Task(reader, Path(folder), ("a", "b"), {}) for reader in ("R1", "R2") for folder in ("one", "two")]
+    keys = {task.key(sha256 * 64) for task in tasks for sha256 in "01"}
+    assert len(keys) == 8 and not any("0000" in key or "1111" in key for key in keys)
+
+
+def test_marks_are_kept_in_pixels_of_the_films_own_size(project: Workspace, page: Page) -> None:
+    upload(page, "wide.png", film_to_upload())
+    expect(page.get_by_text("2000 x 1000")).to_be_visible()
+    page.get_by_role("link", name="Marks").click()
+    film = page.get_by_label("Film to mark")
+    film.wait_for()
+    give_code(page, "R7")
+    page.get_by_role("button", name="Save marks").and_(page.locator(":enabled")).wait_for()
+    drag(page, (0.25, 0.2), (0.5, 0.6))
+    expect(page.get_by_text("Box 1 drawn, 500 x 400 pixels")).to_be_visible()
+    film.press("p")
+    box = film.bounding_box()
+    assert box
+    for x, y in ((0.6, 0.1), (0.8, 0.1), (0.8, 0.5)):
+        page.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+    film.press("Enter")
+    expect(page.get_by_text("Polygon 2 drawn, 400 x 400 pixels")).to_be_visible()
+    film.press("b")
+    drag(page, (0.1, 0.1), (0.2, 0.2))
+    expect(page.get_by_text("Box 3 drawn")).to_be_visible()
+    film.press("Control+z")
+    expect(page.get_by_text("Undone")).to_be_visible()
+    expect(page.get_by_text("2 marks.")).to_be_visible()
+    page.get_by_role("textbox", name="Finding").fill("opacity")
+    page.get_by_role("button", name="Save marks").click()
+    expect(page.get_by_text("Saved 2 marks")).to_be_visible()
+    (record,) = read_readings(project.root / "readings", "R7").records
+    square, triangle = record.shapes
+    assert (record.film.width, record.film.height, record.finding) == (2000, 1000, "opacity") and record.seen.verdict
+    assert np.allclose(square.points, [(500, 200), (1000, 600)], atol=3) and square.kind == "box"
+    assert np.allclose(triangle.points, [(1200, 100), (1600, 100), (1600, 500)], atol=3) and triangle.kind == "polygon"
+    assert not blind_records(read_readings(project.root / "readings", "R7"))  # the prediction stood on the page Film
+
+
+def test_a_box_is_drawn_by_keyboard(page: Page) -> None:
+    upload(page, "wide.png", film_to_upload())
+    expect(page.get_by_text("2000 x 1000")).to_be_visible()
+    page.get_by_role("link", name="Marks").click()
+    film = page.get_by_label("Film to mark")
+    film.focus()
+    film.press("Space")
+    for key in ("Shift+ArrowRight", "Shift+ArrowDown", "Shift+ArrowDown", "Space"):
+        film.press(key)
+    expect(page.get_by_text("Box 1 drawn")).to_be_visible()
+    film.press("v")
+    page.get_by_label("Box 1,").focus()
+    page.get_by_label("Box 1,").press("Delete")
+    expect(page.get_by_text("Mark deleted")).to_be_visible()
+    expect(page.get_by_text("0 marks.")).to_be_visible()
+
+
+def test_a_queue_is_read_by_keyboard_and_nothing_is_told_before_the_answer(
+    project: Workspace, page: Page, tmp_path: Path
+) -> None:
+    page.get_by_role("link", name="Blinded reading").click()
+    give_code(page, "R1")
+    form = page.get_by_test_id("stForm")
+    form.get_by_role("textbox", name="Folder of films").fill(str(project.root / "films"))
+    form.get_by_role("button", name="Begin or go on").and_(page.locator(":enabled")).click()
+    answered = []
+    for k in range(3):
+        expect(page.get_by_text(f"{k} of 3 films answered as R1")).to_be_visible()
+        page.get_by_label("Film to mark").wait_for()
+        seen = page.evaluate(EVERYTHING)
+        unknown = [path for path in (project.root / "films").rglob("*.png") if path.name not in answered]
+        told = [word for path in unknown for word in (path.name, path.stem, file_sha256(path)[:12]) if word in seen]
+        assert not told and "Probability" not in seen and str(project.root / "films") not in seen and SECRET not in seen
+        if k == 0:
+            drag(page, (0.25, 0.25), (0.5, 0.5))
+            expect(page.get_by_text("1 marks on this film")).to_be_visible()
+        page.locator("body").press("2")
+        expect(page.get_by_test_id("stBaseButton-primary").filter(has_text="ill")).to_be_visible()
+        page.locator("body").press("f")
+        expect(page.get_by_test_id("stBaseButton-primary").filter(has_text="sure")).to_be_visible()
+        page.get_by_role("button", name="Final answer").and_(page.locator(":enabled")).wait_for()
+        page.locator("body").press("Enter")
+        expect(page.get_by_text("Your answer, final")).to_be_visible()
+        expect(page.get_by_text(SECRET).first).to_be_visible()
+        expect(page.get_by_text("Probability").first).to_be_visible()
+        if k == 0:
+            page.screenshot(path=tmp_path / "reveal.png")
+            page.reload()  # a second window, or a crash: it goes on with the next film
+            give_code(page, "R1")
+            form.get_by_role("textbox", name="Folder of films").fill(str(project.root / "films"))
+            form.get_by_role("button", name="Begin or go on").and_(page.locator(":enabled")).click()
+        else:
+            page.locator("body").press("n")
+        answered = [Path(record.film.name).name for record in read_readings(project.root / "readings", "R1").records]
+    expect(page.get_by_text("Every film of this folder is answered.")).to_be_visible()
+    readings = read_readings(project.root / "readings", "R1")
+    assert len(blind_records(readings)) == 3 and sorted(answered) == [f"{SECRET}-{k}.png" for k in range(3)]
+    assert {(one.answer.label, one.answer.confidence) for one in readings.records if one.answer} == {("ill", 4)}
+    first = readings.records[0]
+    side = first.film.width
+    assert len(first.shapes) == 1 and np.allclose(first.shapes[0].points, [(side / 4,) * 2, (side / 2,) * 2], atol=side / 100)

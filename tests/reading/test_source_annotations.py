@@ -1,0 +1,100 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_films import write_films, write_lines
+
+from hilum.data.annotations import load_annotations
+from hilum.data.burned_in.treatment import Treatment
+from hilum.data.manifest.building import build_manifest
+from hilum.data.manifest.prepared_set import write_prepared
+from hilum.data.readers.raw_films import read_films
+from hilum.reading.records import FilmFile, Record, Seen, make_record
+from hilum.reading.shapes import mask_shapes
+from hilum.reading.source_annotations import join_marks, write_annotations
+from hilum.results import file_sha256
+from hilum.settings.sources import CsvSource, FolderSource
+
+BOX = {"kind": "box", "points": [[4, 6], [20, 14]]}
+TRIANGLE = {"kind": "polygon", "points": [[2, 2], [30, 4], [16, 22]]}
+SIZE = (24, 40)  # height, width of the films
+
+
+def mark(root: Path, name: str, *shapes: dict, reader: str = "R1", told: str | None = None) -> Record:
+    film = FilmFile(name if told is None else told, file_sha256(root / name), SIZE[1], SIZE[0])
+    return make_record(reader, film, list(shapes), Seen())
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    names = ("ill/a.png", "ill/b.png", "ill/c.png", "normal/d.png", "normal/e.png")
+    return write_films(tmp_path / "films", *names, size=SIZE)
+
+
+def annotated(source: FolderSource | CsvSource, root: Path, tmp_path: Path) -> dict:
+    """Film -> annotations, as `prepare` reads them from the source and `explain` loads them."""
+    tables = {"clinic": read_films(source, root, root)}
+    labels = {"normal": ["normal"], "ill": ["ill"]}
+    treatment = Treatment("keep", "text", "keep")
+    prepared = build_manifest(tables, 32, "pad", labels, "stop", 0.1, treatment, workers=1)
+    write_prepared(prepared, tmp_path / "prepared")
+    ids = list(prepared.manifest["image_id"])
+    assert len(ids) == 5  # no mask has become a film
+    return dict(zip(ids, load_annotations(tmp_path / "prepared", ids), strict=True))
+
+
+@pytest.mark.parametrize("reader", ["folder", "csv"])
+def test_prepare_finds_boxes_and_masks_where_they_were_drawn(reader: str, root: Path, tmp_path: Path) -> None:
+    records = [mark(root, "ill/a.png", BOX), mark(root, "ill/b.png", TRIANGLE, told=""), mark(root, "ill/c.png", BOX, TRIANGLE)]
+    records.append(mark(root, "normal/d.png"))
+    if reader == "folder":
+        written = write_annotations(records, root)
+        assert written.settings == ("table: reader_marks.csv",)
+        source: FolderSource | CsvSource = FolderSource(reader="folder", root=str(root), table="reader_marks.csv")
+    else:
+        films = [f"{name},{(name[0] == 'n' and 'normal') or 'ill'}" for name in ("ill/a", "ill/b", "c.png", "normal/d.png")]
+        write_lines(root / "labels.csv", "Film,finding", *films, "e,normal")
+        written = write_annotations(records, root, "labels.csv", "Film")
+        given = dict(line.split(": ") for line in written.settings)
+        source = CsvSource(reader="csv", root=str(root), path="Film", finding="finding", **given)  # type: ignore[arg-type]
+    assert written.films == 3 and len(written.left_out) == 1 and "counts: 1;" in written.left_out[0]
+    found = annotated(source, root, tmp_path)
+    own = {name: mask_shapes(records[k].shapes, SIZE[1], SIZE[0]) for k, name in enumerate("abc")}
+    assert np.array_equal(found["clinic/ill/a"].at_raw_size("box"), own["a"]) and found["clinic/ill/a"].kinds == ["box"]
+    assert np.array_equal(found["clinic/ill/b"].at_raw_size("lesion"), own["b"]) and found["clinic/ill/b"].kinds == ["lesion"]
+    both = found["clinic/ill/c"]
+    assert np.array_equal(both.at_raw_size("lesion") | both.at_raw_size("box"), own["c"])
+    assert found["clinic/normal/d"].kinds == [] and found["clinic/normal/e"].kinds == []
+
+
+def test_several_readers_agree_where_half_of_them_marked(root: Path) -> None:
+    left, right = ({"kind": "box", "points": [[x, 0], [x + 10, 10]]} for x in (0, 5))
+    marks = [mark(root, "ill/a.png", shape, reader=name) for shape, name in ((left, "R1"), (right, "R2"))]
+    three = join_marks([*marks, mark(root, "ill/a.png", reader="R3")])
+    assert three.mask is not None and np.array_equal(np.flatnonzero(three.mask[0]), np.arange(5, 10)) and not three.boxes
+    two = join_marks(marks)
+    assert two.mask is not None and two.mask[0].sum() == 15
+
+
+def test_an_earlier_output_is_replaced(root: Path) -> None:
+    write_annotations([mark(root, "ill/a.png", TRIANGLE), mark(root, "ill/b.png", TRIANGLE)], root)
+    written = write_annotations([mark(root, "ill/b.png", TRIANGLE)], root)
+    assert [path.name for path in (root / "lesion_masks").rglob("*.png")] == ["b.png.png"]
+    assert written.table.read_text().count("\n") == 2
+
+
+def test_changed_films_and_rows_that_are_not_there_are_told(root: Path) -> None:
+    records = [mark(root, "ill/a.png", BOX), mark(root, "ill/b.png", BOX)]
+    write_lines(root / "labels.csv", "path,finding", "b.png,ill")
+    write_films(root, "other.png", "ill/a.png", size=(9, 9))  # a.png has other pixels now
+    (root / "other.png").unlink()
+    written = write_annotations(records, root, "labels.csv")
+    assert json.loads(written.table.read_text().splitlines()[1].split('"')[1]) == [[4, 6, 16, 8]]
+    assert len(written.left_out) == 1 and "ill/a.png" in written.left_out[0]
+    with pytest.raises(ValueError, match="none of 1"):
+        write_annotations(records[:1], root)
+    with pytest.raises(ValueError, match="path, finding"):
+        write_annotations(records, root, "labels.csv", "film")
+    with pytest.raises(ValueError, match="blind marks"):
+        write_annotations([], root)
