@@ -45,7 +45,7 @@ def run(
     if beside and not model:
         raise ValueError("--beside must have a --model beside it, got none; name one")
     if beside:
-        check_names({"model": beside})
+        check_names({"model": beside}, "app")
     if films:
         check_full_path(workspace.root, "--films", films)
         if not Path(films).is_dir():
