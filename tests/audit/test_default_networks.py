@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
@@ -28,3 +29,12 @@ def test_no_patient_is_both_trained_and_calibrated_on() -> None:
     train, held_out = default.draw_parts({"patient": patients}, np.random.default_rng(1))
     assert (len(train), len(held_out)) == (default.TRAINED, default.VALIDATION)
     assert not set(patients[train]) & set(patients[held_out])
+
+
+def test_the_table_holds_no_network_twice_and_the_page_quotes_its_rates(root: Path) -> None:
+    table = pd.read_csv(default.TABLE)
+    assert set(table["part"]) == {default.PART} and set(table["arm"]) == set(default.ARMS)
+    assert not table["seed"].duplicated().any()
+    told = (root / "docs" / "audit.md").read_text()
+    for arm, row in default.study.score(table, "arm", "exact").iterrows():
+        assert f"| {arm} | {' | '.join(str(value) for value in row)} |" in told
