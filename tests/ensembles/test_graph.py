@@ -84,7 +84,7 @@ def test_its_head_can_be_calibrated_and_its_logits_are_the_mean_of_the_members(m
     joined = join_members(members)
     before = read_logits(joined, FILMS)
     np.testing.assert_allclose(before, np.mean([read_logits(model, FILMS) for model in members.values()], axis=0), atol=1e-5)
-    joined = join_members(members, 2.0, np.array([1.0, 0.0, -1.0]))
+    joined = join_members(members, 2.0, [1.0, 0.0, -1.0])
     assert not any(layer.weights for layer in joined.layers if "." not in layer.name), "the gate permutes the members alone"
     np.testing.assert_allclose(read_logits(joined, FILMS), before / 2 + np.array([1.0, 0.0, -1.0]), atol=1e-5)
 

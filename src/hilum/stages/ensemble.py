@@ -96,7 +96,7 @@ def join(members: Sequence[Member], settings: Train, workspace: Workspace) -> Jo
     logits, patients = read_logits(model, as_images(val.examples.films)), val.table["patient_id"].to_numpy(str)
     calibration = calibrate(settings.calibration, logits, val.labels, patients, assumed, settings.seed)
     if calibration.scaling.fitted:
-        model = join_members(models, calibration.scaling.temperature, calibration.scaling.biases)
+        model = join_members(models, calibration.scaling.temperature, calibration.scaling.biases.tolist())
     return Joined(model, members, val, calibration, prior)
 
 
