@@ -22,7 +22,7 @@ from hilum.training.given import build_given
 FILMS = draw_films(6, 32)
 
 
-SMALL = {"blocks": 3, "filters": 8, "growth": 1.5, "kernel": 3, "pooling": "max", "batch_norm": True}
+SMALL: dict[str, Any] = {"blocks": 3, "filters": 8, "growth": 1.5, "kernel": 3, "pooling": "max", "batch_norm": True}
 
 
 def member(backbone: str, seed: int, classes: int = 3, size: int = 32, output: Any = "softmax") -> keras.Model:
