@@ -1,6 +1,6 @@
 """Several classifiers of one task as one flat graph with the mean of their logits, and that graph as its members again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,11 +15,13 @@ NAME = "ensemble"
 FEWEST = 2
 
 
-def join_members(members: Mapping[str, keras.Model]) -> keras.Model:
-    """A flat graph (S, S, 1) -> (K,) whose logits are the mean of the members' logits, their weights shared.
+def join_members(
+    members: Mapping[str, keras.Model], temperature: float = 1.0, biases: Sequence[float] | None = None
+) -> keras.Model:
+    """A flat graph (S, S, 1) -> (K,) whose logits are mean / temperature + biases of the members' logits, their weights shared.
 
     So its probabilities are the geometric mean of theirs, divided by its sum over the classes. The scaling of each member stays
-    inside, its layers are named `<member>.<graph>.<layer>`, and `change_logits` works on the head.
+    inside, and its layers are named `<member>.<graph>.<layer>`. The gate finds no weights above them.
     members: name (letters, digits, _ and -) -> classifier in any form that `flatten` takes, with the same classes in one order.
 
     Raises:
@@ -35,9 +37,8 @@ def join_members(members: Mapping[str, keras.Model]) -> keras.Model:
     ((film, classes),) = set(shapes.values())
     grey = keras.Input(film, name="grey")
     mean = keras.layers.Average(dtype="float32", name=MEAN)([_copy_logits(name, model, grey) for name, model in flat.items()])
-    head = keras.layers.Dense(classes, dtype="float32", name="logits")
-    logits = head(mean)
-    head.set_weights([np.eye(classes, dtype=np.float32), np.zeros(classes, np.float32)])
+    shift = [0.0] * classes if biases is None else [float(bias) for bias in biases]
+    logits = keras.layers.Rescaling(float(1 / temperature), shift, dtype="float32", name="logits")(mean)
     return keras.Model(grey, _softmax(logits), name=NAME)
 
 

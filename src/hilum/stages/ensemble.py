@@ -36,7 +36,6 @@ from hilum.evaluation.scoring.epochs import WATCHED
 from hilum.evaluation.scoring.metrics import score
 from hilum.models.classifier import load_classifier, model_sha256, save_classifier
 from hilum.models.forward import predictor
-from hilum.models.head import change_logits
 from hilum.progress import say
 from hilum.results import base_tags, flatten, read_json, run_key, write_json, write_table
 from hilum.runs import log_joined
@@ -83,7 +82,8 @@ def join(members: Sequence[Member], settings: Train, workspace: Workspace) -> Jo
         ValueError: a setting needs the prior, which is not known of a member.
     """
     classes = list(members[0].described["classes"])
-    model = join_members({member.name: load_classifier(member.folder / "model.keras") for member in members})
+    models = {member.name: load_classifier(member.folder / "model.keras") for member in members}
+    model = join_members(models)
     val = load_split(workspace.prepared, workspace.split, "val", classes)
     prior = join_priors(members)
     if prior is None and settings.decision == "balanced":
@@ -96,7 +96,7 @@ def join(members: Sequence[Member], settings: Train, workspace: Workspace) -> Jo
     logits, patients = read_logits(model, as_images(val.examples.films)), val.table["patient_id"].to_numpy(str)
     calibration = calibrate(settings.calibration, logits, val.labels, patients, assumed, settings.seed)
     if calibration.scaling.fitted:
-        change_logits(model, calibration.scaling.temperature, calibration.scaling.biases)
+        model = join_members(models, calibration.scaling.temperature, calibration.scaling.biases.tolist())
     return Joined(model, members, val, calibration, prior)
 
 
