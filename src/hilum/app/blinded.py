@@ -21,6 +21,8 @@ WORDS = "hilum_blinded_words"  # finding and comment
 def show() -> None:
     """Draw the page."""
     st.title("Blinded reading")
+    begun = session.startup()  # this page has no sidebar: opened first, it takes the models that the others would
+    st.session_state.setdefault(session.CHOSEN, list(begun.models or begun.offered[:1]))
     task = current()
     if task is None:
         _ask_task()
@@ -80,7 +82,7 @@ def _draw_film(task: Task, sha256: str) -> None:
         label, confidence = _ask_answer(task)
         finding = st.text_input("Finding", key=f"{WORDS} finding {task.key(sha256)}", max_chars=LONGEST["finding"])
         comment = st.text_input("Comment", key=f"{WORDS} comment {task.key(sha256)}", max_chars=LONGEST["comment"])
-        st.caption(f"{len(shapes)} marks on this film. Never write a patient's name.")
+        st.caption(f"Marks on this film: {len(shapes)}. Never write a patient's name.")
         ready = bool(label and confidence)
         if st.button("Final answer", type="primary", shortcut="Enter", disabled=not ready) and label and confidence:
             spoilt = st.session_state.get(session.SEEN, {}).get(sha256, set())

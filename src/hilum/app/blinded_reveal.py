@@ -27,7 +27,7 @@ def draw_reveal(task: Task, sha256: str) -> None:
             st.rerun()
         if record.answer:
             st.markdown("**Your answer, final**")
-            st.text(f"{record.answer.label}, {CONFIDENCES[record.answer.confidence]}; {len(record.shapes)} marks")
+            st.text(f"{record.answer.label}, {CONFIDENCES[record.answer.confidence]}; marks: {len(record.shapes)}")
         st.markdown("**The film**")
         st.text(task.films[sha256].relative_to(task.folder).as_posix())
         _draw_predictions(opened)

@@ -169,6 +169,7 @@ function draw(parent, data, send) {
     undo.disabled = state.disabled || !(state.undone.length || state.drawn);
     remove.disabled = state.disabled || state.chosen < 0;
     whole.disabled = state.zoom === 1;
+    bar.hidden = state.disabled;
     help.textContent = state.disabled ? "Marks of this film are final." : `${HELP[state.tool]} Wheel or + and - zoom.`;
   }
   function outline(shape, chosen, open) {

@@ -18,6 +18,7 @@ SENT = "hilum_canvas_picture"  # key of st.session_state: the last film's pictur
 CSS = """
 .canvas { font-family: var(--st-font, sans-serif); color: var(--st-text-color, inherit); }
 .tools { display: flex; flex-wrap: wrap; gap: .35rem; margin-bottom: .4rem; }
+.tools[hidden] { display: none; }
 button { font: inherit; font-size: .9rem; min-height: 2.2rem; padding: .2rem .8rem; border-radius: .4rem; cursor: pointer;
   border: 1px solid #80868f; background: transparent; color: inherit; }
 button[aria-pressed="true"] { background: #14518f; border-color: #14518f; color: #fff; }

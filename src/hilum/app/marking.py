@@ -59,8 +59,8 @@ def _ask_corrected(earlier: Sequence[Record]) -> Record | None:
 
 def _draw_measures(shapes: Sequence[Shape], maps: Sequence[FilmMap]) -> None:
     """A row per map of this film, by every model; nothing without marks or maps."""
+    st.caption(f"Marks: {len(shapes)}. Maps of this film that were made on the page Film are measured against them here.")
     if not shapes or not maps:
-        st.caption(f"{len(shapes)} marks. Maps of this film that were made on the page Film are measured against them here.")
         return
     rows = []
     for one in maps:
@@ -104,7 +104,7 @@ def _ask_and_save(reader: str, opened: OpenFilm, shapes: Sequence[Shape], correc
             replaces=corrected.id if corrected else "",
         )
         append_record(session.readings(), record)
-        st.session_state[SAVED] = (times + 1, f"Saved {len(shapes)} marks as record {record.id[:8]} of {reader}.")
+        st.session_state[SAVED] = (times + 1, f"Saved as record {record.id[:8]} of {reader}, marks: {len(shapes)}.")
         st.rerun()
     if told:
         st.caption(told)
