@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import signal
+import sys
 import threading
 import traceback
 import uuid
@@ -164,8 +165,9 @@ def _run_job(name: str, prepare: Prepare, shared: Any, job: Any) -> Any:
     with lines_to(None):
         if name not in _ready:
             _ready.clear()
-            _keep_draws_apart()
             _ready[name] = prepare(shared)
+            if "keras" in sys.modules:
+                _keep_draws_apart()
         return _ready[name](job)
 
 
