@@ -362,17 +362,6 @@ def test_an_arm_is_added_and_removed_in_params_alone(project: Project) -> None:
         project.hilum("check")
 
 
-def test_an_ensemble_is_added_in_params_alone_and_runs_no_stage_of_an_arm(project: Project) -> None:
-    before = (project.root / "params.yaml").read_text()
-    try:
-        project.set({"ensembles": {"both": {"members": list(ARMS)}}})
-        own = {f"{verb}-ensembles@both" for verb in ("evaluate", "explain", "audit", "external")}
-        dry = stages_run(project.run("dvc", "repro", "--dry").stdout)
-        assert dry - {"check"} == {"ensemble@both", *own, "compare"}
-    finally:
-        (project.root / "params.yaml").write_text(before)
-
-
 def test_folds_are_nested_runs_below_one_parent_and_the_test_part_stays_closed(project: Project) -> None:
     assert not runs_of(project, "tags.role = 'crossvalidation'"), "no folds, no run"
     assert "crossvalidate" not in project.run("dvc", "stage", "list").stdout, "no folds, no stage"

@@ -122,7 +122,7 @@ def test_what_files_of_earlier_versions_lack_is_refused_with_lines_that_give_wha
     """Pasted below the section that is named, the lines are what params.yaml says: nothing else is trained."""
     lacking = {key.replace(".", "__"): ... for key in ADDED if key.count(".") == 1}
     drawn = {f"acquire__sources__{name}__contrast": ... for name in DRAWN}
-    values = changed(train__augment__erase=..., ensembles=..., external=..., **lacking, **drawn)
+    values = changed(train__augment__erase=..., ensembles=..., external=..., workers=..., **lacking, **drawn)
     lines = [line for line in refusal(values).splitlines() if "paste" in line]
     assert len(lines) == len(ADDED) - 1 + len(DRAWN)
     for line in lines:

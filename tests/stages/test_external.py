@@ -278,7 +278,7 @@ def test_a_new_source_and_its_films_re_run_external_and_what_reads_it(north: Wor
         named = any(str(entry).split(".")[0] == "external" for entry in entries)
         return named or "external" in facts or any("data/external" in dep for dep in body.get("deps", []))
 
-    assert {name for name, body in stages.items() if watches(body)} == {"external"}
+    assert {name for name, body in stages.items() if watches(body)} == {"external", "external-ensembles"}
     out = stages["external"]["outs"][0].replace("${key}", "baseline")
     readers = {
         name

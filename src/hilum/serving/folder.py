@@ -51,10 +51,17 @@ def panels_beside(out: Path) -> Path:
     return out.with_name(f"{out.stem}_panels")
 
 
-def predict_batch(predict: Predict, described: Mapping[str, Any], panels: FilmPanels | None, batch: Batch) -> Done:
-    """Read a batch of films, predict those without a row, and draw all panels."""
+def predict_batch(
+    predict: Predict,
+    described: Mapping[str, Any],
+    panels: FilmPanels | None,
+    batch: Batch,
+    keep: Callable[[dict[str, Cells]], None] = lambda rows: None,
+) -> Done:
+    """Read a batch of films, predict those without a row, and draw all panels. keep: called with the rows before the drawing."""
     read, faults = prepare_films(batch.films, described)
     rows = predict_films(predict, described, [name for name in batch.films if name not in batch.known], read, faults)
+    keep(rows)
     drawn = {**rows, **batch.known}
     shown = [drawn[name] for name in read if drawn[name][1]]
     return Done(
@@ -98,11 +105,12 @@ def predict_folder(
             )
             for start in range(0, len(todo), BATCH)
         }
-        run_here = ((start, predict_batch(predict, described, panels, batch)) for start, batch in batches.items())
+        run_here = ((start, predict_batch(predict, described, panels, batch, table.add)) for start, batch in batches.items())
         report, made = bar("films predicted"), 0
         told = Done({}, {}, {}, {})
         for start, done in run_batches(batches) if run_batches else run_here:
-            table.add(done.rows)
+            if run_batches:
+                table.add(done.rows)
             for kept, new in ((told.unread, done.unread), (told.odd, done.odd), (told.unwritten, done.unwritten)):
                 kept.update(new)
             made += len(batches[start].films)
