@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_forms import NAME, PATIENT, describe, write
+from opened_room import REGISTERED, Room, started_room, train_registered, upload
 from own_models import save_own
 from PIL import Image
 from playwright.sync_api import Page, expect
-from reading_room import REGISTERED, Room, started_room, train_registered, upload
 from real_browser import open_browser
 
 from hilum.app.film import open_film, prepare

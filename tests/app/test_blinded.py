@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from opened_room import REGISTERED, Room, started_room, train_registered, upload
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
-from reading_room import REGISTERED, Room, started_room, train_registered, upload
 from real_browser import open_browser
 
 from hilum.app import blinded, marking
