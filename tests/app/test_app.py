@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_forms import NAME, PATIENT, describe, write
-from opened_room import REGISTERED, Room, started_room, train_registered, upload
+from opened_room import REGISTERED, Room, settle, started_room, train_registered, upload
 from own_models import save_own
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -84,8 +84,11 @@ def predicted_by(project: Workspace, model: str, film: Path, out: Path) -> dict[
 
 def shown_shares(page: Page, place: int = 0) -> dict[str, str]:
     """Class -> percentage of the bars of the first or the second model."""
-    bars = page.locator(".hilum-bars").nth(place)
-    return dict(zip(bars.locator("span").all_inner_texts(), bars.locator("em").all_inner_texts(), strict=True))
+    settle(page)
+    read = (
+        "bars => [...bars.querySelectorAll('span')].map((name, k) => [name.innerText, bars.querySelectorAll('em')[k].innerText])"
+    )
+    return dict(page.locator(".hilum-bars").nth(place).evaluate(read))  # at once: the page may draw them anew in between
 
 
 def expected_shares(row: dict[str, str]) -> dict[str, str]:
