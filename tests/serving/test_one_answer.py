@@ -18,7 +18,18 @@ import numpy as np
 import pytest
 import yaml
 from dicom_forms import deflate, describe, write
-from doors import Answers, by_any_evaluation, by_bytes, by_evaluate, by_explain, by_export, by_grey_levels, by_predict, serving
+from doors import (
+    Answers,
+    by_any_evaluation,
+    by_bytes,
+    by_evaluate,
+    by_explain,
+    by_export,
+    by_grey_levels,
+    by_predict,
+    by_reading_room,
+    serving,
+)
 from empty_store import VARIABLES
 from PIL import Image
 from sixteen_bits import png16
@@ -114,6 +125,7 @@ DOORS: dict[str, tuple[Door, float]] = {  # (the model, an empty folder) -> answ
     "predict": (lambda one, out: by_predict(one.model, one.films, out / "out.csv"), IN_PROCESS),
     "evaluate --data": (lambda one, out: by_any_evaluation(one.model, one.films, out, one.workspace), IN_PROCESS),
     "explain --image": (lambda one, out: by_explain(one.model, one.films, out / "maps", one.workspace), IN_PROCESS),
+    "app": (lambda one, out: by_reading_room(one.model, one.films, one.workspace), IN_PROCESS),
     "served, grey levels": (lambda one, out: by_served_grey_levels(one), IN_PROCESS),
     "served, bytes": (lambda one, out: by_served_bytes(one), IN_PROCESS),
     "litert": (lambda one, out: by_export(one.model, one.films, "litert", out / "litert"), EXPORTED),

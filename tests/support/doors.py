@@ -21,6 +21,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hilum.app.film import open_film
+from hilum.app.film_predictions import predict_film
+from hilum.app.served_models import open_model
 from hilum.data.prepared.examples import as_images
 from hilum.data.prepared.loading import load_split
 from hilum.results import read_predictions, read_table
@@ -70,6 +73,13 @@ def by_any_evaluation(model: str, films: Mapping[str, Path], out: Path, workspac
     table = read_table(out / "evaluated" / "predictions.csv").set_index("image_id")
     own = table.loc[[f"films/normal/{file.stem}" for file in films.values()]]
     return Answers(own[[name for name in own if name.startswith("p_")]].to_numpy(float), own["predicted"].tolist())
+
+
+def by_reading_room(model: str, films: Mapping[str, Path], workspace: Workspace) -> Answers:
+    """What the page of `hilum app` shows of each film that is handed to it."""
+    served = open_model(model, workspace, read_params(workspace.params))
+    found = [predict_film(served, open_film(file.read_bytes(), file.name), workspace) for file in films.values()]
+    return Answers(np.array([one.probabilities for one in found]), [one.name for one in found])
 
 
 def by_explain(model: str, films: Mapping[str, Path], out: Path, workspace: Workspace) -> Answers:
