@@ -74,8 +74,8 @@ def png():
 
 
 def summary(name, values=()):
-    return ArmSummary(name, "mobilenet_025", "pretrained", ["head, 20 epochs"], 912, "phase 1, epoch 14", "ab" * 32,
-                      "the most probable class decides", None,
+    return ArmSummary(name, "mobilenet_025", "pretrained", "initial weights", ["head, 20 epochs"], 912,
+                      "phase 1, epoch 14", "ab" * 32, "the most probable class decides", None,
                       [("train.batch_size", 32, "params"), *values], [])  # fmt: skip
 
 

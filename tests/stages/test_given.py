@@ -149,6 +149,7 @@ def test_its_maps_are_of_its_last_convolution_and_pass_or_fail_the_gate_and_the_
 def test_the_page_the_run_and_the_external_test_say_that_its_films_are_not_known(compared: Workspace) -> None:
     page = (compared.comparison / "comparison.html").read_text()
     assert "theirs is a given model (theirs.keras (sha256 " in page
+    assert page.count("<dt>initial weights</dt>") == 1 and page.count("<dt>model file</dt><dd>theirs.keras") == 1
     assert "it is not known whether it was trained on these films" in page
     assert "theirs differs from baseline in more than further phases" not in page
     assert "learning/theirs" not in page and not (compared.arm("theirs", "evaluation") / "curves.png").exists()

@@ -51,6 +51,7 @@ class ArmSummary:
     name: str
     backbone: str
     weights: str
+    weights_are: str  # initial weights, or the model file of a given model
     phases: list[str]
     films_trained_on: int
     kept: str  # which epoch, or which penalty of a solved head

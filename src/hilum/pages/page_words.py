@@ -130,6 +130,7 @@ def summarise_arm(name: str, arm: ArmResults, films: int) -> ArmSummary:
         name=name,
         backbone=model["backbone"],
         weights=str(logged["model" if given and not ensemble else "weights"]),
+        weights_are="model file" if given and not ensemble else "initial weights",
         phases=phases,
         films_trained_on=0 if given else films,
         kept=f"the mean of {tell_members(model)}" if ensemble else "the file as it was given" if given else tell_kept(arm),
