@@ -31,7 +31,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"data"},
     {"tracking"},
     {"results", "commit", "progress", "pictures", "code_version", "ownership", "packages", "masked_output"},
-    {"workspace", "addresses", "cells", "exits", "full_disk", "loading", "processors"},
+    {"workspace", "addresses", "cells", "exits", "full_disk", "loading", "processors", "whole_files"},
     {"settings", "records"},
 ]
 ROOMS = {  # the floors inside a part; "": the files that stand in no room of their own
