@@ -1,6 +1,6 @@
 """A search with random kills of its driver and its workers: what they leave in Optuna's database, in MLflow and in the files.
 
-Run: python benchmarks/search_under_kills.py [--kills 50] [--trials 30] [--seed 11] [--place FOLDER]
+Run: python benchmarks/search_under_kills.py [--kills 50] [--trials 30] [--seed 11] [--minutes 60] [--place FOLDER]
 
 A phantom project of 60 films; what trains a trial is a formula, so that searches take seconds. A search is killed and started
 again until it has ended, then the next one begins, until there were so many kills. Prints a table in Markdown.
@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--place", type=Path, default=None, help="folder for the project; a disk in memory is faster")
     given = parser.parse_args()
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
@@ -40,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=given.place) as temporary:
         project = make_project(Path(temporary) / "project", given.trials)
         with contextlib.chdir(project.root):
-            found = kill_searches(project, given.trials, given.kills, given.seed)
+            found = kill_searches(project, given.trials, given.kills, given.seed, given.minutes)
     print("| | |\n|---|---|")
     print(f"| kills of the driver, of a worker | {found.killed['driver']}, {found.killed['worker']} |")
     print(f"| searches, each killed and started again until it had ended | {found.searches} |")

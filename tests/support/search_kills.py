@@ -33,7 +33,7 @@ def begin(workspace: Workspace, seconds: float = 0.02, *die_at: str) -> subproce
 
 
 def finish(program: subprocess.Popen[str]) -> str:
-    out, _ = program.communicate(timeout=300)
+    out, _ = program.communicate(timeout=1800)
     assert program.returncode == 0, out[-4000:]
     return out
 
@@ -99,18 +99,22 @@ class Kills:
     whole: int = 0  # searches with each trial once, in both
 
 
-def kill_searches(project: Workspace, trials: int, kills: int, seed: int) -> Kills:
-    """Search undisturbed, then again and again with random kills, every second one of a worker, until there were so many."""
+def kill_searches(project: Workspace, trials: int, kills: int, seed: int, minutes: float = 60) -> Kills:
+    """Search undisturbed, then again and again with random kills, every second one of a worker, until there were so many.
+
+    minutes: after which no further kill is made.
+    """
+    end = time.monotonic() + 60 * minutes
     forget(project)
     begun = time.monotonic()
     finish(begin(project))
     seconds, alone = time.monotonic() - begun, folder_digest(project.arm("baseline", "tuning"))
     assert sum(ran(project).values()) == trials and stored(project) == (Counter(FINISHED=trials + 1), trials)
     rng, found = np.random.default_rng(seed), Kills()
-    while sum(found.killed.values()) < kills:
+    while sum(found.killed.values()) < kills and time.monotonic() < end:
         forget(project)
         program = begin(project)
-        while sum(found.killed.values()) < kills:
+        while sum(found.killed.values()) < kills and time.monotonic() < end:
             what = ("driver", "worker")[sum(found.killed.values()) % 2]
             if not kill_random(program, rng, seconds, what):
                 break
