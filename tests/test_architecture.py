@@ -31,7 +31,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"data"},
     {"tracking"},
     {"results", "commit", "progress", "pictures", "code_version", "ownership", "packages", "masked_output"},
-    {"workspace", "addresses", "cells", "exits", "full_disk", "loading", "processors"},
+    {"workspace", "addresses", "cells", "exits", "full_disk", "loading", "processors", "whole_files"},
     {"settings", "records"},
 ]
 ROOMS = {  # the floors inside a part; "": the files that stand in no room of their own
@@ -122,6 +122,7 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     "tracking.repeat_runs": {"log_measured_repeats", "log_repeat", "log_repeats", "repeat_tags"},
     "tracking.run_notes": {"COMMAND", "comparison_note"},  # the latter for a run's description
     "tracking.saved_views": {"find_views", "link_views", "save_views"},
+    "tracking.stage_keys": {"stage_key"},
     "tracking.store": {"Store"},
     "tracking.stored_models": {"fetch_model", "find_model"},
     "tracking.tensorboard": {"name_curves", "with_curves"},
