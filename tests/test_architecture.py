@@ -276,7 +276,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "data/burned_in/test_text.py": ("data/burned_in/strokes.py",),
     "data/burned_in/test_ocr.py": ("data/burned_in/search.py",),
     "data/decoding/test_bombs.py": ("data/decoding/codestream.py", "data/decoding/limits.py", "data/decoding/images.py"),
-    "data/decoding/test_dicom.py": ("data/decoding/dicom_header.py", "data/decoding/sandbox.py"),
+    "data/decoding/test_dicom.py": ("data/decoding/dicom_header.py",),
     "data/decoding/test_formats.py": (
         *("data/decoding/film_read.py", "data/decoding/kinds.py", "data/decoding/netpbm.py", "data/decoding/tiff.py"),
     ),
