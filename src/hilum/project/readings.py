@@ -47,12 +47,14 @@ def describe_readings(folder: Path) -> dict[str, Any]:
 
 
 def mark_source(folder: Path, root: Path, table: str, column: str) -> dict[str, Any]:
-    """Write blind marks as annotations of the source at `root`."""
+    """Write blind marks as annotations of the source at `root`; the first table's facts, and all tables under `tables`."""
     written = write_annotations(blind_records(_read(folder)), root, table, column)
-    for line in written.left_out:
-        say(line)
-    say(f"{written.films} films with marks in {written.table}; give the source in params.yaml: {', '.join(written.settings)}")
-    return {"table": str(written.table), "films": written.films, "settings": list(written.settings)}
+    for one in written:
+        for line in one.left_out:
+            say(line)
+        say(f"{one.films} films with marks in {one.table}; give the source in params.yaml: {', '.join(one.settings)}")
+    facts = [{"table": str(one.table), "films": one.films, "settings": list(one.settings)} for one in written]
+    return {**facts[0], "tables": facts}
 
 
 def compare_with_truth(folder: Path, truth: Path, predictions: Path | None, out: Path, settings: Evaluate) -> dict[str, Any]:
