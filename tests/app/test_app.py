@@ -229,7 +229,7 @@ def test_two_models_predict_one_film_side_by_side(page: Page, project: Workspace
     film = film_of(project)
     upload(page, film.name, film.read_bytes())
     own = project.root / "own" / "model.keras"
-    second = page.get_by_role("combobox", name=re.compile("Beside it"))
+    second = page.get_by_role("combobox", name=re.compile("Second model"))
     second.fill(str(own))
     second.press("Enter")
     expect(page.locator(".hilum-prediction")).to_have_count(2)
@@ -258,8 +258,8 @@ def test_a_folder_is_paged_through_by_keys(page: Page, project: Workspace) -> No
         expect(page.get_by_text(f"{place + 1} of 4")).to_be_visible()
         expect(page.locator(".hilum-prediction")).to_be_visible()
         if key:
-            page.get_by_text(f"{place + 1} of 4").click()  # out of the field, in which a key is a letter
-            page.keyboard.press(key)
+            settle(page)
+            page.keyboard.press(key)  # Enter has left the field, in which a key would be a letter
 
 
 def test_the_sheet_is_saved_as_a_page_and_as_pdf(page: Page, project: Workspace, room: Room, tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from hilum.app import session
 from hilum.app.blinded_reveal import draw_reveal
 from hilum.app.blinded_task import CONFIDENCE_KEYS, Task, begin, current, keep, kept_film, leave, leave_out
 from hilum.app.film_canvas import draw_canvas
-from hilum.app.marking_reader import ask_reader, warn_of_faults
+from hilum.app.marking_reader import ask_reader, save_record, warn_of_faults
+from hilum.app.styles import plain
 from hilum.reading.records import CONFIDENCES, LONGEST, Answer, FilmFile, Seen, make_record
 from hilum.reading.shapes import write_shapes
-from hilum.reading.store import append_record, read_readings
+from hilum.reading.store import read_readings
 
 LABEL, CONFIDENCE = "hilum_blinded_label", "hilum_blinded_confidence"  # keys of st.session_state: of the film that is shown
 WORDS = "hilum_blinded_words"  # finding and comment
@@ -52,7 +53,7 @@ def _ask_task() -> None:
     reader = ask_reader()
     models, begun = session.models(), session.startup()
     if begun.shared and not begun.films:
-        st.info("Others reach this app, so nobody can name a folder here: start it with `--films FOLDER`.")
+        st.info("Other machines reach this app, so a folder cannot be named here. Start it with `--films FOLDER`.")
         return
     with st.form("task", border=False):
         folder = begun.films if begun.shared else st.text_input("Folder of films", begun.films)
@@ -76,7 +77,7 @@ def _draw_film(task: Task, sha256: str) -> None:
             st.rerun()
         return
     left, right = st.columns([4, 3])
-    with left:
+    with left, st.container(key="hilum_canvas"):
         shapes = draw_canvas(task.key(sha256), opened.grey)
     with right:
         label, confidence = _ask_answer(task)
@@ -98,11 +99,13 @@ def _draw_film(task: Task, sha256: str) -> None:
                 model=models[0].described if models else None,
                 classes=task.classes,
             )
-            append_record(session.readings(), record)
-            keep(task, record)
+            saved = save_record(record)
             for key in (LABEL, CONFIDENCE):
                 st.session_state.pop(key, None)
-            st.rerun()
+            if saved:
+                keep(task, record)
+                st.rerun()
+            st.button("Go on")  # to the same film, unless another window has answered it
 
 
 def _ask_answer(task: Task) -> tuple[str, int]:
@@ -111,20 +114,20 @@ def _ask_answer(task: Task) -> tuple[str, int]:
     with st.container(horizontal=True, gap="small"):
         for number, name in enumerate(task.classes, 1):
             key = str(number) if number < 10 else None
-            st.button(name, f"class {number}", type=_kind(LABEL, name), shortcut=key, on_click=_choose, args=(LABEL, name))
+            told, kind = _look(LABEL, name, plain(name))
+            st.button(told, f"class {number}", type=kind, shortcut=key, on_click=_choose, args=(LABEL, name))
     st.markdown("**How sure**")
     with st.container(horizontal=True, gap="small"):
         for level, word in CONFIDENCES.items():
             key = CONFIDENCE_KEYS[level]
-            st.button(
-                word, f"sure {level}", type=_kind(CONFIDENCE, level), shortcut=key, on_click=_choose, args=(CONFIDENCE, level)
-            )
+            told, kind = _look(CONFIDENCE, level, word)
+            st.button(told, f"sure {level}", type=kind, shortcut=key, on_click=_choose, args=(CONFIDENCE, level))
     return st.session_state.get(LABEL, ""), st.session_state.get(CONFIDENCE, 0)
 
 
-def _kind(key: str, value: str | int) -> Literal["primary", "secondary"]:
-    """How a button looks: filled where it is chosen."""
-    return "primary" if st.session_state.get(key) == value else "secondary"
+def _look(key: str, value: str | int, words: str) -> tuple[str, Literal["primary", "secondary"]]:
+    """The words on a button and how it looks: with a tick and filled where it is chosen, so that colour is not all that tells."""
+    return (f"✓ {words}", "primary") if st.session_state.get(key) == value else (words, "secondary")
 
 
 def _choose(key: str, value: str | int) -> None:

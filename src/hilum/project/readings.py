@@ -4,11 +4,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hilum.data.prepared.loading import load_geometry, load_split
 from hilum.explain.explained_model import ExplainedModel
 from hilum.progress import bar, say
 from hilum.project.output_folder import check_out, filled_folder
-from hilum.reading.agreement import Bootstrap, compare_readers, list_differences
+from hilum.reading.agreement import EVERY, Bootstrap, compare_readers, list_differences
 from hilum.reading.answered_films import gather_answers
 from hilum.reading.features import make_features
 from hilum.reading.references import References, make_references, references_file, write_references
@@ -68,8 +70,12 @@ def compare_with_truth(folder: Path, truth: Path, predictions: Path | None, out:
         write_table(made / DIFFERENCES, differences)
     for note in answered.notes:
         say(note)
-    for row in figures[figures["metric"].isin(["accuracy", "kappa"])].itertuples():
-        say(f"{row.who} against {row.against}: {row.metric} {row.value:.2f} ({row.low:.2f} to {row.high:.2f}), {row.films} films")
+    for row in figures[figures["metric"].isin(["accuracy", "kappa"])].to_dict("records"):
+        interval = f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+        told = "undefined, as both name one class" if np.isnan(row["value"]) else interval
+        say(f"{row['who']} against {row['against']}: {row['metric']} {told}, {row['films']} films")
+    if len(answered.readers) > 1 and EVERY not in set(figures["who"]):
+        say(f"no figures of {EVERY}: there is no film with a known truth that each of {', '.join(answered.readers)} answered")
     say(f"{len(differences)} films on which they differ; tables in {out}")
     return {"films": len(answered.known), "differences": len(differences), "out": str(out)}
 
