@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from real_browser import open_browser
+from streamlit.testing.v1 import AppTest
 
 from hilum.app import blinded, marking
 from hilum.app.blinded_task import CONFIDENCE_KEYS, Task
@@ -194,7 +195,7 @@ def test_marks_are_drawn_moved_and_zoomed_by_touch(page: Page) -> None:
     whole.click()
     draw((0.605, 0.105))  # a finger is not exact: near the first corner
     expect(page.get_by_text("Polygon 2 drawn, 400 x 400 pixels")).to_be_visible()
-    page.get_by_role("button", name="Select").click()
+    page.get_by_role("button", name="Select (key v)").click()
     draw((0.3, 0.3), (0.2, 0.2), (0.05, 0.05))
     expect(page.get_by_text("Box moved")).to_be_visible()
     expect(page.get_by_label("Box 1, 500 x 400 pixels, selected")).to_be_attached()  # at the edge of the film, and whole
@@ -258,28 +259,29 @@ def begin_reading(page: Page, project: Workspace, code: str) -> None:
     settle(page)
 
 
-def answer(page: Page, keys: str) -> None:
+def choose(page: Page, keys: str) -> None:
     for key in keys:
         page.locator("body").press(key)
         page.wait_for_timeout(300)
         settle(page)
-    page.get_by_role("button", name="Final answer").and_(page.locator(":enabled")).click()
+    expect(page.get_by_role("button", name="Final answer")).to_be_enabled()
 
 
 def test_a_film_that_was_answered_in_another_window_keeps_that_answer(project: Workspace, room: Room, page: Page) -> None:
-    """Both windows stand at the first film; the second one's answer is refused in words, and it goes on with the next film."""
+    """Both windows stand at the first film. What the second one has chosen for it becomes no answer, least of all of the next."""
     begin_reading(page, project, "R2")
     other = page.context.new_page()
     room.open(other)
     begin_reading(other, project, "R2")
-    answer(page, "1f")
+    choose(other, "2d")
+    choose(page, "1f")
+    page.get_by_role("button", name="Final answer").click()
     expect(page.get_by_text("Your answer, final")).to_be_visible()
-    answer(other, "2d")
-    expect(other.get_by_text("Not saved: an answer must stay as it was given")).to_be_visible()
-    other.get_by_role("button", name="Go on").click()
+    other.locator("body").press("Enter")
+    expect(other.get_by_text("answered in another window")).to_be_visible()
     expect(other.get_by_text("1 of 3 films answered as R2")).to_be_visible()
     expect(other.get_by_role("button", name="Final answer")).to_be_disabled()
-    expect(other.get_by_test_id("stBaseButton-primary")).to_have_count(0)  # the last film's choice is gone
+    expect(other.get_by_test_id("stBaseButton-primary").and_(other.locator(":enabled"))).to_have_count(0)
     (record,) = read_readings(project.root / "readings", "R2").records
     assert record.answer and (record.answer.label, record.answer.confidence) == ("normal", 4)
 
@@ -298,3 +300,29 @@ def test_codes_and_classes_are_text_and_no_markup(project: Workspace, page: Page
     for name in ("*no* :red[finding]", "a_b_", "ill"):
         expect(page.get_by_role("button", name=name)).to_be_visible()
     expect(page.get_by_text("1 of 3 films answered as R2")).to_be_visible()
+
+
+def save_into(place: str) -> None:
+    """A script of Streamlit that saves a record into this folder."""
+    import sys
+
+    import streamlit as st
+
+    from hilum.app.marking_reader import save_record
+    from hilum.app.startup import Startup
+    from hilum.reading.records import FilmFile, Seen, make_record
+
+    sys.argv = ["main", Startup("", readings=place).as_argument()]
+    st.text(save_record(make_record("R1", FilmFile("", "a" * 64, 9, 9), [], Seen())))
+
+
+def test_a_record_that_cannot_be_written_is_told_and_not_taken_for_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["main"])
+    (tmp_path / "no-folder").write_text("a file")
+    page = AppTest.from_function(save_into, kwargs={"place": str(tmp_path / "no-folder")}).run(timeout=PATIENCE / 1000)
+    assert [one.value for one in page.error] == [
+        "Not saved, because the folder of readings cannot be written (File exists). Mend that, then save again."
+    ]
+    assert page.text[0].value == "False" and not page.exception
+    page = AppTest.from_function(save_into, kwargs={"place": str(tmp_path / "folder")}).run(timeout=PATIENCE / 1000)
+    assert page.text[0].value == "True" and not page.error and len(read_readings(tmp_path / "folder").records) == 1

@@ -79,7 +79,10 @@ def _draw_measures(shapes: Sequence[Shape], maps: Sequence[FilmMap]) -> None:
 def _ask_and_save(reader: str, opened: OpenFilm, shapes: Sequence[Shape], corrected: Record | None) -> None:
     seen = session.seen()
     if seen:
-        st.info("The prediction or a map of this film was shown to you, so these marks are kept but do not count as truth.")
+        st.info(
+            "The prediction or a map of this film was shown to you, so these marks are kept but do not count as truth. To make "
+            "marks that count, switch on *Hide predictions and maps* before a film is opened."
+        )
     else:
         st.success("Nothing of a model was shown for this film: these marks are blind and count as truth.")
     with st.form("mark", border=False):

@@ -22,7 +22,7 @@ CHILD_BYTES = 112 * 2**20  # beyond what the child's interpreter and libraries t
 CHILD_SECONDS = 10  # of processor time
 
 _SOURCE = Path(__file__).resolve().parents[3]
-_LIMITS = f"a doubtful film may take {CHILD_BYTES >> 20} MiB and {CHILD_SECONDS} s to decode"
+_LIMITS = f"a film that expands so much may take {CHILD_BYTES >> 20} MiB and {CHILD_SECONDS} s to decode"
 
 
 def read_in_sandbox(raw: bytes, order: Order) -> FilmRead:
