@@ -52,14 +52,14 @@ def _choose_models() -> None:
         help=how,
     )
     second = st.selectbox(
-        "Beside it",
+        "Second model",
         [NONE, *(one for one in offered if one != first)],
         index=1 if len(begun.models) > 1 and first == begun.models[0] else 0,
         format_func=name_model,
         accept_new_options=not begun.shared,
         key="hilum_second",
         persist_state="session",
-        help="A second model, predicting the same film.",
+        help="Predicts the same film, and its maps stand beside those of the first.",
     )
     chosen = [one.strip() for one in (first, second) if one and one.strip() and one != NONE]
     st.session_state[session.CHOSEN] = list(dict.fromkeys(chosen))

@@ -20,7 +20,7 @@ from hilum.settings.meaning import (
     trained_arms,
 )
 from hilum.settings.params import Params
-from hilum.settings.sources import PLACE
+from hilum.settings.sources import UNTRAINED
 from hilum.settings.training import AnyArm, Arm, GivenArm
 from hilum.training.learning.arms import Task, weights_of
 from hilum.training.learning.features import FEATURE_CODE, FEATURE_LIBRARIES
@@ -116,7 +116,7 @@ def given_params(params: Params, arm: GivenArm, sha256: str) -> dict[str, Any]:
 
 def _film_params(params: Params) -> dict[str, Any]:
     """What decides the films and their parts."""
-    sources = {name: params.acquire.sources[name].model_dump(exclude=PLACE) for name in params.prepare.sources}
+    sources = {name: params.acquire.sources[name].model_dump(exclude=UNTRAINED) for name in params.prepare.sources}
     shown = {"size", "square", "burned_in", "burned_in_reader", "labels", "labels_by_source"}
     return {
         **flatten(sources, "source"),
