@@ -57,7 +57,7 @@ def main() -> None:
     from hilum.training import executors
 
     fork = multiprocessing.get_context("fork")
-    executors.multiprocessing.get_context = lambda kind: fork  # type: ignore[assignment, attr-defined]
+    executors.multiprocessing.get_context = lambda *_: fork  # type: ignore[assignment, attr-defined]
     for line in sys.stdin:
         asked = json.loads(line)
         if "poll" in asked:
