@@ -108,13 +108,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--arm", default="", help="name in arms or ensembles: the films that `split` chose; or one film by the rest:"
     )
     explain.add_argument("--image", default="", help="a film")
-    explain.add_argument("--films", default="", help="or a folder of films: a panel of each, and predictions.csv; continued")
     explain.add_argument("--model", default=CHAMPION, help=f"a .keras file, a run or a registered model ({CHAMPION})")
     explain.add_argument(
         "--methods", default="", help="all, or methods and sheets separated by commas (those of explain.methods and .sheets)"
     )
     explain.add_argument("--target", default="predicted", help="the class that maps explain: predicted, or its name (predicted)")
     explain.add_argument("--out", default="explained", help="folder for panel, sheets and arrays (explained)")
+    explain.add_argument("--films", default="", help="or a folder of films: a panel of each, and predictions.csv; continued")
     add_workers(explain)
     added["ui"].add_argument("--port", default="5000", help="of the server on this machine (5000)")
     add_app(added["app"])

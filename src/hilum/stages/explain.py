@@ -56,15 +56,15 @@ def run(
     methods: str,
     target: str,
     out: str,
+    films: str = "",
+    workers: str = "",
+    executor: str = "",
+    threads: str = "",
     classes: str = "",
     size: str = "",
     square: str = "",
     scaling: str = "",
     threshold: str = "",
-    films: str = "",
-    workers: str = "",
-    executor: str = "",
-    threads: str = "",
 ) -> None:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
