@@ -53,7 +53,7 @@ def main() -> None:
                 server.close()
     print("| | |\n|---|---|")
     print(f"| kills of the driver, of a worker | {found.killed['driver']}, {found.killed['worker']} |")
-    print(f"| searches, each killed and started again until it had ended | {found.searches} |")
+    print(f"| searches, started again after each kill until they had ended | {found.searches} |")
     print(f"| searches with {given.trials} trials exactly, each once, in Optuna and in MLflow | {found.whole} |")
     print(f"| searches whose files are those of a search without kills, to the byte | {found.equal} |")
     print(f"| trials in Optuna by state | {', '.join(f'{n} {state}' for state, n in found.trials.items())} |")
