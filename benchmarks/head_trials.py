@@ -70,10 +70,8 @@ def search(root: Path) -> tuple[float, float]:
     (arm,) = yaml.safe_load((root / "params.yaml").read_text())["arms"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
     begun, before = time.monotonic(), used_by_children()
-    subprocess.run(
-        [sys.executable, str(ROOT / "src" / "hilum"), "tune", "--arm", arm],
-        **{"cwd": root, "env": environment, "stdout": sys.stderr, "check": True},
-    )
+    command = [sys.executable, str(ROOT / "src" / "hilum"), "tune", "--arm", arm]
+    subprocess.run(command, cwd=root, env=environment, stdout=sys.stderr, check=True)
     return time.monotonic() - begun, used_by_children() - before
 
 

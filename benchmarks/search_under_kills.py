@@ -2,12 +2,14 @@
 
 Run: python benchmarks/search_under_kills.py [--kills 50] [--trials 30] [--seed 11] [--minutes 60] [--place FOLDER]
 
-A phantom project of 60 films; what trains a trial is a formula, so that searches take seconds. A search is killed and started
-again until it has ended, then the next one begins, until there were so many kills. Prints a table in Markdown.
+A phantom project of 60 films; what trains a trial is a formula, and processes are forked from one that has imported all they
+need, so that searches take seconds. A search is killed and started again until it has ended, then the next one begins, until
+there were so many kills. Prints a table in Markdown.
 """
 
 import argparse
 import contextlib
+import functools
 import os
 import shutil
 import sys
@@ -19,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 import yaml
+from forked_searches import Forked, Server
 from search_kills import SETTINGS, kill_searches
 from stepping import take_steps
 
@@ -33,6 +36,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--seconds", type=float, default=0.05, help="of each of a trial's four epochs")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--place", type=Path, default=None, help="folder for the project; a disk in memory is faster")
     given = parser.parse_args()
@@ -41,14 +45,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=given.place) as temporary:
         project = make_project(Path(temporary) / "project", given.trials)
         with contextlib.chdir(project.root):
-            found = kill_searches(project, given.trials, given.kills, given.seed, given.minutes)
+            server = Server()
+            start = functools.partial(begin_forked, server, given.seconds)
+            try:
+                found = kill_searches(project, given.trials, given.kills, given.seed, given.minutes, start)
+            finally:
+                server.close()
     print("| | |\n|---|---|")
     print(f"| kills of the driver, of a worker | {found.killed['driver']}, {found.killed['worker']} |")
-    print(f"| searches, each killed and started again until it had ended | {found.searches} |")
+    print(f"| searches, started again after each kill until they had ended | {found.searches} |")
     print(f"| searches with {given.trials} trials exactly, each once, in Optuna and in MLflow | {found.whole} |")
     print(f"| searches whose files are those of a search without kills, to the byte | {found.equal} |")
     print(f"| trials in Optuna by state | {', '.join(f'{n} {state}' for state, n in found.trials.items())} |")
     print(f"| runs in MLflow by status, with the parents | {', '.join(f'{n} {state}' for state, n in found.runs.items())} |")
+
+
+def begin_forked(server: Server, seconds: float, project: Workspace) -> Forked:
+    return Forked(server, project.root, seconds)
 
 
 def make_project(root: Path, trials: int) -> Workspace:

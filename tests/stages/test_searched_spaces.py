@@ -104,7 +104,7 @@ def test_every_backbone_of_a_search_is_checked_and_pretrained(own_copy: Workspac
     write(own_copy, {**SPACES["backbone"], "weights": "pretrained"})
     check.run()
     assert [name.partition("-")[0] for name in read_json(own_copy.facts)["pretrain"]] == ["residual_cnn", "small_cnn"]
-    with pytest.raises(ValueError, match="backbone"):
+    with pytest.raises(ValueError, match=r"arms\.baseline\.backbone is no number, so it must be a value or \{choices"):
         check_params(write(own_copy, {"backbone": {"low": 1, "high": 2, "start": 1}}))
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from typing import Any
 import numpy as np
 import psutil
 from empty_store import make_store
+from forked_searches import Forked
 
 from hilum.results import folder_digest
 from hilum.workspace import Workspace
 
+Program = subprocess.Popen[str] | Forked
 PROGRAM = Path(__file__).resolve().parent / "killed_search.py"
 SETTINGS = {"batch": 4, "executor": "processes", "workers": 2, "threads": 1, "startup_trials": 4}  # of `tune`
 
@@ -32,7 +35,7 @@ def begin(workspace: Workspace, seconds: float = 0.02, *die_at: str) -> subproce
     )
 
 
-def finish(program: subprocess.Popen[str]) -> str:
+def finish(program: Program) -> str:
     out, _ = program.communicate(timeout=1800)
     assert program.returncode == 0, out[-4000:]
     return out
@@ -65,13 +68,14 @@ def stored(workspace: Workspace) -> tuple[Counter[str], int]:
     return Counter(status for _, status in runs), len({name for name, _ in runs if name.startswith("trial-")})
 
 
-def workers_of(program: subprocess.Popen[str]) -> list[psutil.Process]:
+def workers_of(program: Program) -> list[psutil.Process]:
     with contextlib.suppress(psutil.NoSuchProcess):
-        return [one for one in psutil.Process(program.pid).children() if "spawn_main" in " ".join(one.cmdline())]
+        children = [(one, " ".join(one.cmdline())) for one in psutil.Process(program.pid).children()]
+        return [one for one, command in children if "spawn_main" in command or "forked_searches" in command]
     return []
 
 
-def kill_random(program: subprocess.Popen[str], rng: np.random.Generator, whole: float, what: str) -> bool:
+def kill_random(program: Program, rng: np.random.Generator, whole: float, what: str) -> bool:
     """Wait a random while, and for a worker to be there, then kill the driver or a worker; returns whether it had not ended."""
     end = time.monotonic() + float(rng.uniform(0, whole))
     while program.poll() is None and (time.monotonic() < end or (what == "worker" and not workers_of(program))):
@@ -99,28 +103,30 @@ class Kills:
     whole: int = 0  # searches with each trial once, in both
 
 
-def kill_searches(project: Workspace, trials: int, kills: int, seed: int, minutes: float = 60) -> Kills:
+def kill_searches(
+    project: Workspace, trials: int, kills: int, seed: int, minutes: float = 60, start: Callable[[Workspace], Program] = begin
+) -> Kills:
     """Search undisturbed, then again and again with random kills, every second one of a worker, until there were so many.
 
-    minutes: after which no further kill is made.
+    minutes: after which no further kill is made. start: begins a search.
     """
     end = time.monotonic() + 60 * minutes
     forget(project)
     begun = time.monotonic()
-    finish(begin(project))
+    finish(start(project))
     seconds, alone = time.monotonic() - begun, folder_digest(project.arm("baseline", "tuning"))
     assert sum(ran(project).values()) == trials and stored(project) == (Counter(FINISHED=trials + 1), trials)
     rng, found = np.random.default_rng(seed), Kills()
     while sum(found.killed.values()) < kills and time.monotonic() < end:
         forget(project)
-        program = begin(project)
+        program = start(project)
         while sum(found.killed.values()) < kills and time.monotonic() < end:
             what = ("driver", "worker")[sum(found.killed.values()) % 2]
             if not kill_random(program, rng, seconds, what):
                 break
             found.killed[what] += 1
             if what == "driver":
-                program = begin(project)
+                program = start(project)
         finish(program)
         found.searches += 1
         found.equal += folder_digest(project.arm("baseline", "tuning")) == alone
