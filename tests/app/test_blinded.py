@@ -326,3 +326,27 @@ def test_a_record_that_cannot_be_written_is_told_and_not_taken_for_saved(tmp_pat
     assert page.text[0].value == "False" and not page.exception
     page = AppTest.from_function(save_into, kwargs={"place": str(tmp_path / "folder")}).run(timeout=PATIENCE / 1000)
     assert page.text[0].value == "True" and not page.error and len(read_readings(tmp_path / "folder").records) == 1
+
+
+def show_shared(films: str) -> None:
+    """A script of Streamlit with the page of blinded reading, as other machines see it."""
+    import sys
+
+    from hilum.app import blinded
+    from hilum.app.startup import Startup
+
+    sys.argv = ["main", Startup("", films=films, readings="none", shared=True).as_argument()]
+    blinded.show()
+
+
+def test_where_other_machines_reach_the_app_no_folder_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["main"])
+    bare, given = (
+        AppTest.from_function(show_shared, kwargs={"films": films}).run(timeout=PATIENCE / 1000) for films in ("", "/f")
+    )
+    assert bare.info[0].value == (
+        "Other machines reach this app, so a folder cannot be named here. Start it with `--films FOLDER`."
+    )
+    assert [field.label for field in bare.text_input] == ["Reader code"] and not bare.button
+    assert [field.label for field in given.text_input] == ["Reader code", "Classes, separated by commas"] and not given.info
+    assert not bare.exception and not given.exception
