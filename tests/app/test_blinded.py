@@ -268,7 +268,7 @@ def choose(page: Page, keys: str) -> None:
 
 
 def test_a_film_that_was_answered_in_another_window_keeps_that_answer(project: Workspace, room: Room, page: Page) -> None:
-    """Both windows stand at the first film. What the second one has chosen for it becomes no answer, least of all of the next."""
+    """Both windows show the first film. What the second one chose for it becomes no answer, nor that of the next film."""
     begin_reading(page, project, "R2")
     other = page.context.new_page()
     room.open(other)
@@ -321,7 +321,7 @@ def test_a_record_that_cannot_be_written_is_told_and_not_taken_for_saved(tmp_pat
     (tmp_path / "no-folder").write_text("a file")
     page = AppTest.from_function(save_into, kwargs={"place": str(tmp_path / "no-folder")}).run(timeout=PATIENCE / 1000)
     assert [one.value for one in page.error] == [
-        "Not saved, because the folder of readings cannot be written (File exists). Mend that, then save again."
+        "Not saved: the folder of readings cannot be written (File exists). Correct that, then save again."
     ]
     assert page.text[0].value == "False" and not page.exception
     page = AppTest.from_function(save_into, kwargs={"place": str(tmp_path / "folder")}).run(timeout=PATIENCE / 1000)

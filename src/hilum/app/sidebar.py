@@ -7,7 +7,7 @@ import streamlit as st
 
 from hilum.app import session
 from hilum.app.film import open_film, shorten_name
-from hilum.app.folder_films import list_films, read_listed
+from hilum.app.folder_films import PATH, list_films, read_listed
 from hilum.app.known_models import name_model
 from hilum.data.decoding.limits import MAX_FILE_BYTES
 
@@ -100,7 +100,7 @@ def _page_through() -> None:
             value=begun.films,
             key=FOLDER,
             persist_state="session",
-            placeholder="/path/on/this/machine",
+            placeholder=PATH,
             help="Its films are read one by one, from this machine.",
         )
     if not folder.strip():
