@@ -144,6 +144,9 @@ def test_marks_are_kept_in_pixels_of_the_films_own_size(project: Workspace, page
     assert np.allclose(square.points, [(500, 200), (1000, 600)], atol=3) and square.kind == "box"
     assert np.allclose(triangle.points, [(1200, 100), (1600, 100), (1600, 500)], atol=3) and triangle.kind == "polygon"
     assert not blind_records(read_readings(project.root / "readings", "R7"))  # the prediction stood on the page Film
+    upload(page, "other.png", next((project.root / "films").rglob("*.png")).read_bytes())
+    expect(page.get_by_text("these marks are blind and count as truth")).to_be_visible()  # of a film without a prediction so far
+    expect(page.get_by_text("Saved as record")).to_have_count(0)
 
 
 def test_a_box_is_drawn_by_keyboard(page: Page) -> None:
