@@ -196,9 +196,15 @@ def test_a_bad_file_gets_one_sentence(page: Page, project: Workspace, name: str,
     expect(alert).to_have_count(1)
     expect(alert).to_contain_text(re.compile(says))
     assert "Traceback" not in page.content() and "\n" not in alert.inner_text().strip()
+    page.get_by_role("button", name="Remove").click()
+    expect(alert).to_have_count(0)
     upload(page, "good.png", film_of(project).read_bytes())
     expect(page.locator(".hilum-prediction")).to_be_visible()
     expect(alert).to_have_count(0)
+    settle(page)
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("Open a film")).to_be_visible()
+    expect(page.locator(".hilum-prediction")).to_have_count(0)
 
 
 def test_the_last_layers_are_as_many_as_the_slider_says(page: Page, project: Workspace) -> None:

@@ -144,6 +144,9 @@ def test_marks_are_kept_in_pixels_of_the_films_own_size(project: Workspace, page
     assert np.allclose(square.points, [(500, 200), (1000, 600)], atol=3) and square.kind == "box"
     assert np.allclose(triangle.points, [(1200, 100), (1600, 100), (1600, 500)], atol=3) and triangle.kind == "polygon"
     assert not blind_records(read_readings(project.root / "readings", "R7"))  # the prediction stood on the page Film
+    upload(page, "other.png", next((project.root / "films").rglob("*.png")).read_bytes())
+    expect(page.get_by_text("these marks are blind and count as truth")).to_be_visible()  # of a film without a prediction so far
+    expect(page.get_by_text("Saved as record")).to_have_count(0)
 
 
 def test_a_box_is_drawn_by_keyboard(page: Page) -> None:
@@ -268,7 +271,7 @@ def choose(page: Page, keys: str) -> None:
 
 
 def test_a_film_that_was_answered_in_another_window_keeps_that_answer(project: Workspace, room: Room, page: Page) -> None:
-    """Both windows stand at the first film. What the second one has chosen for it becomes no answer, least of all of the next."""
+    """Both windows show the first film. What the second one chose for it becomes no answer, nor that of the next film."""
     begin_reading(page, project, "R2")
     other = page.context.new_page()
     room.open(other)
@@ -321,8 +324,32 @@ def test_a_record_that_cannot_be_written_is_told_and_not_taken_for_saved(tmp_pat
     (tmp_path / "no-folder").write_text("a file")
     page = AppTest.from_function(save_into, kwargs={"place": str(tmp_path / "no-folder")}).run(timeout=PATIENCE / 1000)
     assert [one.value for one in page.error] == [
-        "Not saved, because the folder of readings cannot be written (File exists). Mend that, then save again."
+        "Not saved: the folder of readings cannot be written (File exists). Correct that, then save again."
     ]
     assert page.text[0].value == "False" and not page.exception
     page = AppTest.from_function(save_into, kwargs={"place": str(tmp_path / "folder")}).run(timeout=PATIENCE / 1000)
     assert page.text[0].value == "True" and not page.error and len(read_readings(tmp_path / "folder").records) == 1
+
+
+def show_shared(films: str) -> None:
+    """A script of Streamlit with the page of blinded reading, as other machines see it."""
+    import sys
+
+    from hilum.app import blinded
+    from hilum.app.startup import Startup
+
+    sys.argv = ["main", Startup("", films=films, readings="none", shared=True).as_argument()]
+    blinded.show()
+
+
+def test_where_other_machines_reach_the_app_no_folder_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["main"])
+    bare, given = (
+        AppTest.from_function(show_shared, kwargs={"films": films}).run(timeout=PATIENCE / 1000) for films in ("", "/f")
+    )
+    assert bare.info[0].value == (
+        "Other machines reach this app, so a folder cannot be named here. Start it with `--films FOLDER`."
+    )
+    assert [field.label for field in bare.text_input] == ["Reader code"] and not bare.button
+    assert [field.label for field in given.text_input] == ["Reader code", "Classes, separated by commas"] and not given.info
+    assert not bare.exception and not given.exception

@@ -108,7 +108,7 @@ def mark_dicom(file: Path, *shapes: dict) -> Record:
     return make_record("R1", FilmFile("", film.sha256, film.width, film.height), list(shapes), Seen())
 
 
-def test_marks_on_dicom_films_are_annotations_of_their_source_and_name_nobody(tmp_path: Path) -> None:
+def test_marks_on_dicom_films_are_annotations_of_their_source_without_names(tmp_path: Path) -> None:
     root = tmp_path / "root"
     write_dicom_root(root)
     files = [root / f"Roentgen_Anna_{k // 2}/film{k}{('.dcm', '.DICOM', '')[k % 3]}" for k in range(6)]

@@ -9,6 +9,7 @@ from hilum.app import session
 from hilum.app.blinded_reveal import draw_reveal
 from hilum.app.blinded_task import CONFIDENCE_KEYS, Task, begin, current, keep, kept_film, leave, leave_out
 from hilum.app.film_canvas import draw_canvas
+from hilum.app.folder_films import PATH
 from hilum.app.marking_reader import ask_reader, save_record, warn_of_faults
 from hilum.app.styles import plain
 from hilum.reading.records import CONFIDENCES, LONGEST, Answer, FilmFile, Seen, make_record
@@ -61,7 +62,7 @@ def _ask_task() -> None:
         st.info("Other machines reach this app, so a folder cannot be named here. Start it with `--films FOLDER`.")
         return
     with st.form("task", border=False):
-        folder = begun.films if begun.shared else st.text_input("Folder of films", begun.films)
+        folder = begun.films if begun.shared else st.text_input("Folder of films", begun.films, placeholder=PATH)
         classes = st.text_input("Classes, separated by commas", ", ".join(models[0].described["classes"]) if models else "")
         asked = st.form_submit_button("Begin or go on", type="primary", disabled=not reader)
     if not reader:
@@ -129,7 +130,7 @@ def _ask_answer(task: Task, sha256: str) -> tuple[str, int]:
 
 
 def _look(key: str, value: Choice, words: str) -> tuple[str, Literal["primary", "secondary"]]:
-    """The words on a button and how it looks: with a tick and filled where it is chosen, so that colour is not all that tells."""
+    """The words on a button and how it looks: with a tick and filled where it is chosen, so that it is seen without colour."""
     return (f"✓ {words}", "primary") if st.session_state.get(key) == value else (words, "secondary")
 
 

@@ -19,7 +19,8 @@ from hilum.reading.shapes import Shape
 from hilum.reading.store import read_readings
 
 NEW = "a new mark"
-SAVED = "hilum_saved"  # key of st.session_state: what was saved last, and how many times
+NOTHING = 0, "", ""  # saved in this session
+SAVED = "hilum_saved"  # key of st.session_state: how many times was saved, what last, and the SHA-256 of its film
 
 
 def show() -> None:
@@ -34,7 +35,7 @@ def show() -> None:
         reader = ask_reader()
         earlier = _earlier(session.readings(), reader, opened) if reader else []
         corrected = _ask_corrected(earlier)
-    times = st.session_state.get(SAVED, (0, ""))[0]
+    times = st.session_state.get(SAVED, NOTHING)[0]
     with left, st.container(key="hilum_canvas"):
         name = hashlib.sha256(f"{opened.sha256} {corrected.id if corrected else ''} {times}".encode()).hexdigest()[:12]
         shapes = draw_canvas(name, opened.grey, corrected.shapes if corrected else ())
@@ -92,7 +93,7 @@ def _ask_and_save(reader: str, opened: OpenFilm, shapes: Sequence[Shape], correc
         asked = st.form_submit_button("Save marks", type="primary", disabled=not reader)
     if not reader:
         st.caption("Give a reader code to save.")
-    times, told = st.session_state.get(SAVED, (0, ""))
+    times, told, film_of = st.session_state.get(SAVED, NOTHING)
     if asked:
         film = FilmFile("" if opened.kind == DICOM else opened.name, opened.sha256, opened.width, opened.height)
         models = session.models()
@@ -107,7 +108,8 @@ def _ask_and_save(reader: str, opened: OpenFilm, shapes: Sequence[Shape], correc
             replaces=corrected.id if corrected else "",
         )
         if save_record(record):
-            st.session_state[SAVED] = (times + 1, f"Saved as record {record.id[:8]} of {reader}, marks: {len(shapes)}.")
+            told = f"Saved as record {record.id[:8]} of {reader}, marks: {len(shapes)}."
+            st.session_state[SAVED] = (times + 1, told, opened.sha256)
             st.rerun()
-    if told:
+    if told and film_of == opened.sha256:
         st.caption(told)

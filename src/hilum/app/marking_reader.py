@@ -33,7 +33,7 @@ def save_record(record: Record) -> bool:
     except ValueError as fault:
         st.warning(plain(f"Not saved: {fault}."))
     except OSError as fault:
-        st.error(f"Not saved, because the folder of readings cannot be written ({fault.strerror}). Mend that, then save again.")
+        st.error(f"Not saved: the folder of readings cannot be written ({fault.strerror}). Correct that, then save again.")
     else:
         return True
     return False

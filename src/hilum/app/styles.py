@@ -23,6 +23,7 @@ STYLE = """
   .stMain h2, .stMain h3 { font-size: 1.25rem; padding: .3rem 0 .7rem; }
   .stMain [data-testid="stBaseButton-primary"]:enabled, .stMain [data-testid="stBaseButton-primary"]:enabled kbd,
   .stMain [data-testid="stBaseButton-primaryFormSubmit"]:enabled { color: #0b1014; opacity: 1; }
+  [data-testid="stSidebarNavLink"]:focus-visible { outline: 3px solid #58a6ff; outline-offset: -1px; }
   .stElementContainer:has(#hilum-fields) { display: none; }
   [data-testid="stImage"] img { border-radius: 2px; background: #000; }
   .st-key-hilum_film [data-testid="stImage"] img { max-height: 74vh; object-fit: contain; }
