@@ -93,6 +93,7 @@ def test_a_long_step_is_a_line_with_its_time_in_a_log_and_a_quick_one_is_none(ca
 def test_the_time_left_is_by_the_last_step_also_where_an_earlier_process_did_the_others(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(progress, "_prepared", [0.0])
     clock = iter([0.0, 10.0, 40.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     with steps("finetuned", 12) as report:
@@ -101,9 +102,24 @@ def test_the_time_left_is_by_the_last_step_also_where_an_earlier_process_did_the
     assert [line.partition("  (")[2] for line in capsys.readouterr().out.splitlines()] == ["about 40 s left)", "about 30 s left)"]
 
 
+def test_a_job_within_a_step_such_as_activations_is_not_expected_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_prepared", [0.0])
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with steps("dense", 60) as report:
+        now[0] = 400.0
+        bar("dense: activations")(10, 10)
+        now[0] = 407.0
+        report(51, "phase 2 epoch 1")
+    assert capsys.readouterr().out.endswith("phase 2 epoch 1  (about 1 min 3 s left)\n")
+
+
 def test_what_comes_before_quick_steps_says_nothing_of_them(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(progress, "_prepared", [0.0])
     clock = iter([0.0, 60.0, 61.0, 66.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     with steps("baseline", 13) as report:

@@ -26,6 +26,7 @@ CONTROLS = re.compile(
 )  # of a terminal, and of the direction of text
 _shown: list[tqdm] = []  # the line on the terminal, at most one
 _silent: list[bool] = []
+_prepared = [0.0]  # when a job of `bar` last ended
 
 
 def bar(title: str) -> Callable[[int, int], None]:
@@ -33,6 +34,8 @@ def bar(title: str) -> Callable[[int, int], None]:
     line = _Line(title)
 
     def report(done: int, total: int) -> None:
+        if done >= total:
+            _prepared[0] = time.monotonic()
         if _silent:
             return
         if sys.stderr.isatty():
@@ -115,7 +118,7 @@ class _Steps:
             self.done, self.before, self.said = done, now, now
         if _silent or (quick and not sys.stderr.isatty() and now - self.said < PAUSE):
             return
-        spent = (now - self.before) / max(new, 1)
+        spent = (now - max(self.before, _prepared[0])) / max(new, 1)  # a job within a step, such as activations, comes once
         rest = f"about {tell_seconds(spent * (self.total - done))} left" if 0 < done < self.total else ""
         self.done, self.before = done, now
         if sys.stderr.isatty():
