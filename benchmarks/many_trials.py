@@ -4,7 +4,7 @@ Run: python benchmarks/many_trials.py [--trials 100 1000 10000] [--samples 20] [
 
 Trials are no work: the study is filled with random values and results, and then the next ones are timed one part at a time, with
 the functions of `tune`. Five spaces, ten epochs a trial. Workers are stand-ins: threads of one process that answer at once, in a
-real scheduler of Dask. Prints two tables in Markdown.
+real scheduler of Dask. Times are of processors, so that other work of the machine does not count. Prints two tables in Markdown.
 """
 
 import argparse
@@ -125,13 +125,13 @@ def quiet_study(folder: Path) -> Any:
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    begun = time.perf_counter()
+    begun = time.process_time()
     result = work()
-    return result, time.perf_counter() - begun
+    return result, time.process_time() - begun
 
 
 def schedule(workers: int, jobs: int) -> float:
-    """How long a scheduler of Dask takes for jobs that are no work."""
+    """How long processors work in a scheduler of Dask and its stand-ins for jobs that are no work."""
     from distributed import Client, LocalCluster, wait
 
     with (
@@ -141,9 +141,9 @@ def schedule(workers: int, jobs: int) -> float:
         Client(cluster) as client,
     ):
         client.wait_for_workers(workers)
-        begun = time.perf_counter()
+        begun = time.process_time()
         wait([client.submit(nothing, number, pure=False) for number in range(jobs)])
-        return time.perf_counter() - begun
+        return time.process_time() - begun
 
 
 def nothing(number: int) -> int:

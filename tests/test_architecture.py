@@ -31,7 +31,7 @@ FLOORS = [  # from the top; parts of one floor do not import each other
     {"data"},
     {"tracking"},
     {"results", "commit", "progress", "pictures", "code_version", "ownership", "packages", "masked_output"},
-    {"workspace", "addresses", "cells", "exits", "full_disk", "loading", "processors"},
+    {"workspace", "addresses", "cells", "exits", "full_disk", "loading", "processors", "whole_files"},
     {"settings", "records"},
 ]
 ROOMS = {  # the floors inside a part; "": the files that stand in no room of their own
@@ -122,6 +122,7 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     "tracking.repeat_runs": {"log_measured_repeats", "log_repeat", "log_repeats", "repeat_tags"},
     "tracking.run_notes": {"COMMAND", "comparison_note"},  # the latter for a run's description
     "tracking.saved_views": {"find_views", "link_views", "save_views"},
+    "tracking.stage_keys": {"stage_key"},
     "tracking.store": {"Store"},
     "tracking.stored_models": {"fetch_model", "find_model"},
     "tracking.tensorboard": {"name_curves", "with_curves"},
@@ -277,7 +278,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "data/burned_in/test_text.py": ("data/burned_in/strokes.py",),
     "data/burned_in/test_ocr.py": ("data/burned_in/search.py",),
     "data/decoding/test_bombs.py": ("data/decoding/codestream.py", "data/decoding/limits.py", "data/decoding/images.py"),
-    "data/decoding/test_dicom.py": ("data/decoding/dicom_header.py", "data/decoding/sandbox.py"),
+    "data/decoding/test_dicom.py": ("data/decoding/dicom_header.py",),
     "data/decoding/test_formats.py": (
         *("data/decoding/film_read.py", "data/decoding/kinds.py", "data/decoding/netpbm.py", "data/decoding/tiff.py"),
     ),
@@ -287,7 +288,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     ),
     "data/prepared/test_loading.py": ("data/masks.py", "data/prepared/whole_masks.py"),
     "data/quality/test_oddities.py": ("data/quality/lateral.py", "data/quality/trunk.py"),
-    "data/readers/test_dicom_folder.py": ("data/readers/dicom_listing.py",),
+    "data/readers/test_dicom_folder.py": ("data/readers/dicom_listing.py", "data/readers/dicom_marks.py"),
     "data/readers/test_folder.py": ("data/readers/sidecar.py",),
     "data/readers/test_found_files.py": ("data/readers/system_files.py",),
     "data/readers/test_registry.py": ("data/readers/kermany.py", "data/readers/listing.py"),
@@ -317,8 +318,8 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
         *("tracking/left_runs.py", "training/left_trials.py"),
     ),
     "app/test_app.py": (
-        *("app/export_buttons.py", "app/film_page.py", "app/known_models.py", "app/main.py", "app/map_section.py"),
-        *("app/prediction_bars.py", "app/session.py", "app/sidebar.py", "app/styles.py"),
+        *("app/export_buttons.py", "app/fields.py", "app/film_page.py", "app/known_models.py", "app/main.py"),
+        *("app/map_section.py", "app/prediction_bars.py", "app/session.py", "app/sidebar.py", "app/styles.py"),
     ),
     "app/test_film_maps.py": ("app/film_predictions.py", "app/served_models.py"),
     "app/test_server.py": ("app/startup.py",),

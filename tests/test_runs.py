@@ -23,6 +23,7 @@ from hilum.ownership import this_process
 from hilum.results import base_tags, epoch_metrics, folder_digest, run_key, write_json, write_table
 from hilum.runs import arm_run, code_tags, find_arm_run, fits, log_results, log_search
 from hilum.settings.params import Params, Tracking, check_params
+from hilum.tracking import stage_keys
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
 from hilum.tracking.store import Store
@@ -98,21 +99,35 @@ def test_a_folder_does_not_join_a_run_that_holds_one_of_its_name(store: Store) -
     assert find_arm_run(store, SETTINGS, "explanations").info.run_id == taken
 
 
-def test_a_stage_that_runs_again_opens_a_run_of_its_own_and_leaves_the_first_as_it_was(
-    workspace: Workspace, store: Store
+@pytest.mark.parametrize("change", ["settings", "code", "an earlier stage"])
+def test_a_stage_that_runs_again_for_a_reason_opens_a_run_of_its_own_and_leaves_the_first_as_it_was(
+    workspace: Workspace, store: Store, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it will write is not known when its run opens: to join the run of the folder that stood there would mix the two."""
     fake.write_results(workspace, ["baseline"])
-    first = log_evaluation(store, workspace)
+    first = log_evaluation(store, workspace, "explanations")
     known = store.client.get_run(first).data
-    shutil.rmtree(workspace.arm("baseline", "evaluation"))  # as the stage does before it opens its run
-    with arm_run(store, workspace, "baseline", "evaluation", "hilum", {}) as run:
-        fake.write_measured(workspace, "baseline", "evaluation", {"test/auroc_macro": 0.85, "test/mcc": None})
-        log_results(run, workspace.arm("baseline", "evaluation"), "evaluation")
+    if change == "code":
+        monkeypatch.setattr(stage_keys, "_code", lambda: "other")
+    if change == "an earlier stage":
+        fake.write_measured(workspace, "baseline", "evaluation", {"test/auroc_macro": 0.86})
+    decides = {"explain.seed": 2} if change == "settings" else {}
+    shutil.rmtree(workspace.arm("baseline", "explanations"))  # as the stage does before it opens its run
+    with arm_run(store, workspace, "baseline", "explanations", "hilum", decides) as run:
+        fake.write_measured(workspace, "baseline", "explanations", {"explain/gradcam/lung_share": 0.5})
+        log_results(run, workspace.arm("baseline", "explanations"), "explanations")
     assert run.id != first
     assert store.client.get_run(first).data.to_dictionary() == known.to_dictionary()
-    assert store.client.get_run(run.id).data.tags["digest.evaluation"] == known.tags["digest.evaluation"], "equal bytes"
-    assert log_evaluation(store, workspace, "explanations") == run.id, "what follows joins the newest"
+    assert store.client.get_run(run.id).data.tags["digest.explanations"] == known.tags["digest.explanations"], "equal bytes"
+    assert log_evaluation(store, workspace, "audit") == run.id, "what follows joins the newest"
+
+
+def test_a_stage_that_had_ended_before_dvc_noted_it_goes_on_in_its_run(workspace: Workspace, store: Store) -> None:
+    fake.write_results(workspace, ["baseline"])
+    first = log_evaluation(store, workspace)
+    assert log_evaluation(store, workspace) == first
+    points = store.client.get_metric_history(first, "test/auroc_macro")
+    assert [point.value for point in points] == [0.85]
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
@@ -133,22 +148,24 @@ def test_a_run_to_which_a_folder_was_not_added_whole_takes_other_folders(store: 
     assert find_arm_run(store, SETTINGS, "audit").info.run_id == first
 
 
-@pytest.mark.parametrize("decides", [{"evaluate.bootstrap": 1}, {"evaluate.bootstrap": 2}])
+@pytest.mark.parametrize("same", [True, False])
 def test_a_stage_goes_on_in_the_run_that_it_was_interrupted_in_unless_its_settings_are_others(
-    workspace: Workspace, store: Store, decides: dict[str, int]
+    workspace: Workspace, store: Store, same: bool
 ) -> None:
     """Also where that is one of its own, opened because the first holds an evaluation already."""
     fake.write_results(workspace, ["baseline"])
-    other, point = {"evaluate.bootstrap": 1}, {"test/probe": 0.25}
+    point = {"test/probe": 0.25}
     ids = [open_arm(store, SETTINGS)]
-    for _ in range(2):
+    for count in (10, 20):
+        other = {"evaluate.bootstrap": count}
+        decides = other if same else {"evaluate.bootstrap": count + 1}
         with pytest.raises(OSError), arm_run(store, workspace, "baseline", "evaluation", "hilum", other) as run:
             run.log_metrics(point)
             raise OSError
         with arm_run(store, workspace, "baseline", "evaluation", "hilum", decides) as again:
             again.log_metrics(point)
             log_results(again, workspace.arm("baseline", "evaluation"), "evaluation")
-        assert (again.id == run.id) == (decides == other)
+        assert (again.id == run.id) == same
         if again.id == run.id:
             ended = store.client.get_run(run.id)
             assert ended.info.status == "FINISHED" and "broken_off.evaluation" not in ended.data.tags
@@ -176,8 +193,8 @@ def test_a_run_whose_artifacts_are_in_another_project_is_not_joined(workspace: W
     assert find_arm_run(store, SETTINGS, "evaluation") is None
 
 
-def log_evaluation(store: Store, workspace: Workspace, name: str = "evaluation") -> str:
-    with arm_run(store, workspace, "baseline", name, "hilum", {}) as run:
+def log_evaluation(store: Store, workspace: Workspace, name: str = "evaluation", **decides: int) -> str:
+    with arm_run(store, workspace, "baseline", name, "hilum", decides) as run:
         log_results(run, workspace.arm("baseline", name), name)
     return run.id
 
@@ -189,7 +206,7 @@ def test_two_evaluations_of_one_model_are_two_runs_that_both_hold_the_training(
     first = log_evaluation(store, workspace)
     assert log_evaluation(store, workspace, "explanations") == first
     fake.write_measured(workspace, "baseline", "evaluation", {"test/auroc_macro": 0.84}, params={"evaluation.bootstrap": 200})
-    second = log_evaluation(store, workspace)
+    second = log_evaluation(store, workspace, bootstrap=200)
     assert second != first
     for run_id, count, value in ((first, 100, 0.85), (second, 200, 0.84)):
         run = store.client.get_run(run_id)

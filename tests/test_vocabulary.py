@@ -120,11 +120,12 @@ def test_dvc_calls_the_verb_of_its_stage(stage: str) -> None:
     command = body(stage)["cmd"].split()
     assert command[:3] == ["python", "src/hilum", stage]
     options = [word.removeprefix("--") for word in command if word.startswith("--")]
-    one_film = ["image", "model", "methods", "target", "out", "classes", "size", "square", "scaling", "threshold"]
-    any_films = ["model", "data", "labels", "columns", "pattern", "out", "explain", "audit", *one_film[-5:]]
-    outside = {  # any films, one film, and runs of any day
+    facts, workers = ["classes", "size", "square", "scaling", "threshold"], ["workers", "executor", "threads"]
+    other_films = ["image", "model", "methods", "target", "out", "films", *workers, *facts]
+    any_films = ["model", "data", "labels", "columns", "pattern", "out", "explain", "audit", *facts]
+    outside = {  # any films, films outside of the split, and runs of any day
         "evaluate": any_films,
-        "explain": one_film,
+        "explain": other_films,
         "compare": ["runs", "where", "reference", "out", "no_films"],
     }
     optional = outside.get(stage, [])

@@ -21,7 +21,17 @@ from hilum.examples import EXAMPLES
 from hilum.exits import DONE, EXITS, FOUND, INTERRUPTED, MISUSED, REFUSED, FoundError
 from hilum.full_disk import ROOM, is_full
 from hilum.loading import loading
-from hilum.options import add_app, add_compare, add_evaluate, add_export, add_facts, add_predict, add_reading, add_recalibrate
+from hilum.options import (
+    add_app,
+    add_compare,
+    add_evaluate,
+    add_export,
+    add_facts,
+    add_predict,
+    add_reading,
+    add_recalibrate,
+    add_workers,
+)
 from hilum.progress import end_bar, escape_controls, lines_to, say
 
 CHAMPION = "models:/hilum@champion"
@@ -39,7 +49,7 @@ VERBS = {
     "ensemble": "join the models of several arms, or the repeats of one, into one model",
     "evaluate": "measure one arm on validation and test films, or any model on any labelled films",
     "crossvalidate": "train and evaluate one arm on every fold of split.folds",
-    "explain": "explain one arm's predictions for the chosen films, or a model's for one film",
+    "explain": "explain one arm's predictions for the chosen films, or a model's for one film or a folder",
     "audit": "test whether one arm relies on something outside the lungs, and where",
     "external": "test one frozen arm on the films of external.sources",
     "compare": "compare every arm with the reference",
@@ -104,6 +114,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     explain.add_argument("--target", default="predicted", help="the class that maps explain: predicted, or its name (predicted)")
     explain.add_argument("--out", default="explained", help="folder for panel, sheets and arrays (explained)")
+    explain.add_argument("--films", default="", help="or a folder of films: a panel of each, and predictions.csv; continued")
+    add_workers(explain)
     added["ui"].add_argument("--port", default="5000", help="of the server on this machine (5000)")
     add_app(added["app"])
     add_predict(added["predict"])

@@ -18,7 +18,11 @@ EXAMPLES = {
         "hilum evaluate --model my.keras --classes well,ill --data films",
     ),
     "crossvalidate": ("hilum crossvalidate --arm baseline",),
-    "explain": ("hilum explain --arm baseline", "hilum explain --image film.png --methods gradcam,lime --out explained"),
+    "explain": (
+        "hilum explain --arm baseline",
+        "hilum explain --image film.png --methods gradcam,lime --out explained",
+        "hilum explain --films films --methods gradcam --workers 2",
+    ),
     "audit": ("hilum audit --arm baseline",),
     "external": ("hilum external --arm baseline",),
     "compare": (

@@ -79,11 +79,16 @@ def add_predict(predict: argparse.ArgumentParser) -> None:
     predict.add_argument("--out", required=True, type=Path, help="the CSV to write; continued if it is there")
     predict.add_argument("--explain", default="", metavar="METHODS", help="all, or methods separated by commas: panels")
     predict.add_argument("--engine", default="", help="keras, litert or onnx (that of the model's file)")
-    predict.add_argument("--workers", default="", metavar="N", help="how many predict at a time, each with the model (1)")
-    predict.add_argument(
+    add_workers(predict)
+
+
+def add_workers(verb: argparse.ArgumentParser) -> None:
+    """Options of verbs that share films out."""
+    verb.add_argument("--workers", default="", metavar="N", help="how many predict at a time, each with the model (1)")
+    verb.add_argument(
         "--executor", default="", help="serial (this process), processes, or dask where tune.dask says (by the number of workers)"
     )
-    predict.add_argument(
+    verb.add_argument(
         "--threads",
         default="",
         metavar="N",

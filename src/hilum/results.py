@@ -27,7 +27,12 @@ NOTES = {  # description on a run's page
 def write_json(path: Path, values: Any) -> None:
     """Sorted, indented, the same bytes for equal values; NaN becomes null."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(_plain(values), indent=1, sort_keys=True, allow_nan=False) + "\n")
+    path.write_text(as_json(values))
+
+
+def as_json(values: Any) -> str:
+    """What `write_json` writes."""
+    return json.dumps(_plain(values), indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 from hilum.commit import find_commit
-from hilum.results import digest, epoch_metrics, file_sha256, folder_digest, read_json, read_table, run_key
+from hilum.results import epoch_metrics, file_sha256, folder_digest, read_json, read_table, run_key
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
 from hilum.settings.tune import list_metrics
@@ -21,6 +21,7 @@ from hilum.tracking.open_run import Run
 from hilum.tracking.repeat_runs import log_measured_repeats, log_repeats
 from hilum.tracking.run_notes import MAPS, arm_note, comparison_note, headline, sanity_verdicts, search_note
 from hilum.tracking.run_tags import read_tag
+from hilum.tracking.stage_keys import stage_key
 from hilum.tracking.store import BROKEN_OFF, INPUTS, Store
 from hilum.tracking.views import CONFUSION
 from hilum.workspace import Workspace
@@ -192,15 +193,16 @@ def arm_run(
     """The run that a further folder of an arm belongs to: the newest of this training, unless it already holds this folder.
 
     Otherwise a new run is opened, with what led to the model and the folders of earlier stages that fit this training. The run
-    opens before its stage writes, when the folder's content is unknown, so a repeated stage never joins the run of its earlier
-    output, which would mix the two; equal folders may be in two runs, and `publish`, which has the folders, adds no third. What
-    was interrupted is continued in its run.
+    opens before its stage writes, when the folder's content is unknown, so a stage joins the run of an earlier output only if
+    all that decides both is equal; equal folders may be in two runs, and `publish`, which has the folders, adds no third. What
+    was interrupted is continued in its run, and so is what had ended before DVC noted it.
 
-    decides: settings of the stage. Under others, what an interrupted one left is no part of this.
+    decides: settings of the stage and content of files that no earlier stage wrote.
     """
     settings = read_json(workspace.arm(arm, "training") / "settings.json")
     store.close_left({"role": "arm", "arm": arm})
-    key = digest([run_key(settings), name, dict(decides)])
+    before = measured_before(workspace, arm, name, settings)
+    key = stage_key([run_key(settings), name, dict(decides)], [workspace.arm(arm, one) for one in before])
     found = find_arm_run(store, settings, name, key)
     if found is not None:
         store.link(found.info.run_id)
@@ -211,7 +213,7 @@ def arm_run(
         log_history(run, workspace, arm)
         log_training(store, run, workspace, arm, model_name)
         log_repeats(store, run, workspace, arm)
-        log_measured(store, run, workspace, arm, measured_before(workspace, arm, name, settings))
+        log_measured(store, run, workspace, arm, before)
         yield run
 
 
@@ -232,12 +234,15 @@ def log_measured(store: Store, run: Run, workspace: Workspace, arm: str, folders
 def find_arm_run(store: Store, settings: Mapping[str, Any], name: str, key: str = "") -> Any:
     """The newest finished run with the key of this training, if its artifacts are here and lack this folder; else None.
 
-    A run with an interrupted upload of this folder is taken only if that had this key: else that part may be of other settings.
+    A run that has this folder, or an interrupted upload of it, is taken only if that had this key: else it may be of other
+    settings.
     """
     runs = [run for run in store.find({"run_key": run_key(settings)}) if run.info.status not in INTERRUPTIONS]
-    if not runs or not store.keeps(runs[0]) or f"digest.{name}" in (tags := runs[0].data.tags):
+    if not runs or not store.keeps(runs[0]):
         return None
-    return runs[0] if f"{BROKEN_OFF}{name}" not in tags or (key and read_tag(tags, INPUTS) == key) else None
+    tags = runs[0].data.tags
+    has = {f"digest.{name}", f"{BROKEN_OFF}{name}"} & {*tags}
+    return runs[0] if not has or (key and read_tag(tags, INPUTS) == key) else None
 
 
 def fits(folder: Path, training: Mapping[str, Any]) -> bool:

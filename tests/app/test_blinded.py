@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from opened_room import REGISTERED, Room, started_room, train_registered, upload
+from opened_room import REGISTERED, Room, settle, started_room, train_registered, upload
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from real_browser import open_browser
+from streamlit.testing.v1 import AppTest
 
 from hilum.app import blinded, marking
 from hilum.app.blinded_task import CONFIDENCE_KEYS, Task
@@ -105,12 +106,17 @@ def test_what_stands_for_a_film_in_the_page_is_of_this_film_reader_and_folder_al
     assert len(keys) == 8 and not any("0000" in key or "1111" in key for key in keys)
 
 
-def test_marks_are_kept_in_pixels_of_the_films_own_size(project: Workspace, page: Page) -> None:
+def open_marks(page: Page) -> None:
     upload(page, "wide.png", film_to_upload())
     expect(page.get_by_text("2000 x 1000")).to_be_visible()
     page.get_by_role("link", name="Marks").click()
+    page.get_by_label("Film to mark").wait_for()
+    settle(page)
+
+
+def test_marks_are_kept_in_pixels_of_the_films_own_size(project: Workspace, page: Page) -> None:
+    open_marks(page)
     film = page.get_by_label("Film to mark")
-    film.wait_for()
     give_code(page, "R7")
     page.get_by_role("button", name="Save marks").and_(page.locator(":enabled")).wait_for()
     drag(page, (0.25, 0.2), (0.5, 0.6))
@@ -138,12 +144,13 @@ def test_marks_are_kept_in_pixels_of_the_films_own_size(project: Workspace, page
     assert np.allclose(square.points, [(500, 200), (1000, 600)], atol=3) and square.kind == "box"
     assert np.allclose(triangle.points, [(1200, 100), (1600, 100), (1600, 500)], atol=3) and triangle.kind == "polygon"
     assert not blind_records(read_readings(project.root / "readings", "R7"))  # the prediction stood on the page Film
+    upload(page, "other.png", next((project.root / "films").rglob("*.png")).read_bytes())
+    expect(page.get_by_text("these marks are blind and count as truth")).to_be_visible()  # of a film without a prediction so far
+    expect(page.get_by_text("Saved as record")).to_have_count(0)
 
 
 def test_a_box_is_drawn_by_keyboard(page: Page) -> None:
-    upload(page, "wide.png", film_to_upload())
-    expect(page.get_by_text("2000 x 1000")).to_be_visible()
-    page.get_by_role("link", name="Marks").click()
+    open_marks(page)
     film = page.get_by_label("Film to mark")
     film.focus()
     film.press("Space")
@@ -152,9 +159,52 @@ def test_a_box_is_drawn_by_keyboard(page: Page) -> None:
     expect(page.get_by_text("Box 1 drawn")).to_be_visible()
     film.press("v")
     page.get_by_label("Box 1,").focus()
-    page.get_by_label("Box 1,").press("Delete")
+    for key in ("ArrowLeft", "ArrowUp", "Delete"):  # the mark keeps the keyboard while it is drawn anew
+        page.keyboard.press(key)
     expect(page.get_by_text("Mark deleted")).to_be_visible()
     expect(page.get_by_text("Marks: 0.")).to_be_visible()
+
+
+def test_marks_are_drawn_moved_and_zoomed_by_touch(page: Page) -> None:
+    open_marks(page)
+    box = page.get_by_label("Film to mark").bounding_box()
+    fingers = page.context.new_cdp_session(page)
+    assert box
+
+    def touch(kind: str, *spots: tuple[float, float]) -> None:
+        """Fingers at places of the film, as shares of its sides."""
+        points = [
+            {"x": box["x"] + box["width"] * x, "y": box["y"] + box["height"] * y, "id": k} for k, (x, y) in enumerate(spots)
+        ]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def draw(*spots: tuple[float, float]) -> None:
+        touch("touchStart", spots[0])
+        for spot in spots[1:]:
+            touch("touchMove", spot)
+        touch("touchEnd")
+
+    draw((0.25, 0.2), (0.4, 0.4), (0.5, 0.6))
+    expect(page.get_by_text("Box 1 drawn, 500 x 400 pixels")).to_be_visible()
+    page.get_by_role("button", name="Polygon").click()
+    for spot in ((0.6, 0.1), (0.8, 0.1), (0.8, 0.5)):
+        draw(spot)
+    touch("touchStart", (0.6, 0.7))  # a second finger follows: this is no corner
+    touch("touchStart", (0.6, 0.7), (0.7, 0.7))
+    touch("touchMove", (0.5, 0.7), (0.8, 0.7))
+    touch("touchEnd")
+    whole = page.get_by_role("button", name="Show the whole film")
+    expect(whole).to_be_enabled()
+    whole.click()
+    draw((0.605, 0.105))  # a finger is not exact: near the first corner
+    expect(page.get_by_text("Polygon 2 drawn, 400 x 400 pixels")).to_be_visible()
+    page.get_by_role("button", name="Select (key v)").click()
+    draw((0.3, 0.3), (0.2, 0.2), (0.05, 0.05))
+    expect(page.get_by_text("Box moved")).to_be_visible()
+    expect(page.get_by_label("Box 1, 500 x 400 pixels, selected")).to_be_attached()  # at the edge of the film, and whole
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone")).to_be_visible()
+    expect(page.get_by_text("Marks: 2.")).to_be_visible()
 
 
 def test_a_queue_is_read_by_keyboard_and_nothing_is_told_before_the_answer(
@@ -200,3 +250,106 @@ def test_a_queue_is_read_by_keyboard_and_nothing_is_told_before_the_answer(
     first = readings.records[0]
     side = first.film.width
     assert len(first.shapes) == 1 and np.allclose(first.shapes[0].points, [(side / 4,) * 2, (side / 2,) * 2], atol=side / 100)
+
+
+def begin_reading(page: Page, project: Workspace, code: str) -> None:
+    page.get_by_role("link", name="Blinded reading").click()
+    give_code(page, code)
+    form = page.get_by_test_id("stForm")
+    form.get_by_role("textbox", name="Folder of films").fill(str(project.root / "films"))
+    form.get_by_role("button", name="Begin or go on").and_(page.locator(":enabled")).click()
+    page.get_by_text("How sure", exact=True).wait_for()
+    settle(page)
+
+
+def choose(page: Page, keys: str) -> None:
+    for key in keys:
+        page.locator("body").press(key)
+        page.wait_for_timeout(300)
+        settle(page)
+    expect(page.get_by_role("button", name="Final answer")).to_be_enabled()
+
+
+def test_a_film_that_was_answered_in_another_window_keeps_that_answer(project: Workspace, room: Room, page: Page) -> None:
+    """Both windows show the first film. What the second one chose for it becomes no answer, nor that of the next film."""
+    begin_reading(page, project, "R2")
+    other = page.context.new_page()
+    room.open(other)
+    begin_reading(other, project, "R2")
+    choose(other, "2d")
+    choose(page, "1f")
+    page.get_by_role("button", name="Final answer").click()
+    expect(page.get_by_text("Your answer, final")).to_be_visible()
+    other.locator("body").press("Enter")
+    expect(other.get_by_text("answered in another window")).to_be_visible()
+    expect(other.get_by_text("1 of 3 films answered as R2")).to_be_visible()
+    expect(other.get_by_role("button", name="Final answer")).to_be_disabled()
+    expect(other.get_by_test_id("stBaseButton-primary").and_(other.locator(":enabled"))).to_have_count(0)
+    (record,) = read_readings(project.root / "readings", "R2").records
+    assert record.answer and (record.answer.label, record.answer.confidence) == ("normal", 4)
+
+
+def test_codes_and_classes_are_text_and_no_markup(project: Workspace, page: Page) -> None:
+    page.get_by_role("link", name="Blinded reading").click()
+    for code in ("Jane Doe", "**R1**", "../R1", "R\u00f6ntgen", "model"):
+        give_code(page, code)
+        expect(page.get_by_role("alert")).to_contain_text("a reader's code must be 1 to 32 letters")
+        expect(page.get_by_role("alert")).to_contain_text(code)
+    give_code(page, "r2")  # a code in another case is the same reader, whose file is there
+    form = page.get_by_test_id("stForm")
+    form.get_by_role("textbox", name="Folder of films").fill(str(project.root / "films"))
+    form.get_by_role("textbox", name="Classes").fill("*no* :red[finding], a_b_, ill")
+    form.get_by_role("button", name="Begin or go on").and_(page.locator(":enabled")).click()
+    for name in ("*no* :red[finding]", "a_b_", "ill"):
+        expect(page.get_by_role("button", name=name)).to_be_visible()
+    expect(page.get_by_text("1 of 3 films answered as R2")).to_be_visible()
+
+
+def save_into(place: str) -> None:
+    """A script of Streamlit that saves a record into this folder."""
+    import sys
+
+    import streamlit as st
+
+    from hilum.app.marking_reader import save_record
+    from hilum.app.startup import Startup
+    from hilum.reading.records import FilmFile, Seen, make_record
+
+    sys.argv = ["main", Startup("", readings=place).as_argument()]
+    st.text(save_record(make_record("R1", FilmFile("", "a" * 64, 9, 9), [], Seen())))
+
+
+def test_a_record_that_cannot_be_written_is_told_and_not_taken_for_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["main"])
+    (tmp_path / "no-folder").write_text("a file")
+    page = AppTest.from_function(save_into, kwargs={"place": str(tmp_path / "no-folder")}).run(timeout=PATIENCE / 1000)
+    assert [one.value for one in page.error] == [
+        "Not saved: the folder of readings cannot be written (File exists). Correct that, then save again."
+    ]
+    assert page.text[0].value == "False" and not page.exception
+    page = AppTest.from_function(save_into, kwargs={"place": str(tmp_path / "folder")}).run(timeout=PATIENCE / 1000)
+    assert page.text[0].value == "True" and not page.error and len(read_readings(tmp_path / "folder").records) == 1
+
+
+def show_shared(films: str) -> None:
+    """A script of Streamlit with the page of blinded reading, as other machines see it."""
+    import sys
+
+    from hilum.app import blinded
+    from hilum.app.startup import Startup
+
+    sys.argv = ["main", Startup("", films=films, readings="none", shared=True).as_argument()]
+    blinded.show()
+
+
+def test_where_other_machines_reach_the_app_no_folder_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["main"])
+    bare, given = (
+        AppTest.from_function(show_shared, kwargs={"films": films}).run(timeout=PATIENCE / 1000) for films in ("", "/f")
+    )
+    assert bare.info[0].value == (
+        "Other machines reach this app, so a folder cannot be named here. Start it with `--films FOLDER`."
+    )
+    assert [field.label for field in bare.text_input] == ["Reader code"] and not bare.button
+    assert [field.label for field in given.text_input] == ["Reader code", "Classes, separated by commas"] and not given.info
+    assert not bare.exception and not given.exception

@@ -1,11 +1,13 @@
 """Films opened from bytes: under the limits, with the allow-list of a DICOM header, and as `predict` prepares them."""
 
 from io import BytesIO
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from dicom_forms import NAME, PATIENT, deflate, describe, write
+from dicom_forms import NAME, PATIENT, deflate, describe, write, write_code
 from PIL import Image
+from pydicom import uid
 
 from hilum.app.film import LONGEST_NAME, open_film, prepare, shorten_name
 from hilum.data.decoding.limits import MAX_FILE_BYTES
@@ -26,6 +28,63 @@ def test_a_film_has_its_own_grey_levels_and_size(kind: str) -> None:
     film = open_film(encoded(kind), "a.png")
     assert film.kind == kind and (film.width, film.height) == (40, 60)
     assert np.array_equal(film.grey, GREY) and not film.remarks and not film.header
+
+
+def rotated() -> bytes:
+    """A progressive JPEG that lies on its side and says so."""
+    stream, told = BytesIO(), Image.Exif()
+    told[0x0112] = 6  # orientation: turn clockwise
+    smooth = Image.fromarray(GREY).resize((400, 600), Image.Resampling.BICUBIC)
+    smooth.transpose(Image.Transpose.ROTATE_90).save(stream, "JPEG", progressive=True, quality=95, exif=told.tobytes())
+    return stream.getvalue()
+
+
+def converted(mode: str, kind: str) -> bytes:
+    stream = BytesIO()
+    Image.fromarray(GREY).resize((400, 600), Image.Resampling.BICUBIC).convert(mode).save(stream, kind, quality=95)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content", [rotated(), converted("CMYK", "JPEG"), converted("P", "PNG"), converted("RGBA", "PNG"), converted("L", "WEBP")]
+)
+def test_a_film_of_an_unusual_form_is_the_same_film(content: bytes) -> None:
+    expected = np.asarray(Image.fromarray(GREY).resize((400, 600), Image.Resampling.BICUBIC), float)
+    film = open_film(content, "a")
+    assert (film.width, film.height) == (400, 600)
+    assert np.corrcoef(film.grey.ravel(), expected.ravel())[0, 1] > 0.97 and abs(film.grey.mean() - expected.mean()) < 3
+
+
+def archive() -> bytes:
+    stream = BytesIO()
+    with ZipFile(stream, "w") as files:
+        files.writestr("a.png", encoded("PNG"))
+    return stream.getvalue()
+
+
+def frames() -> bytes:
+    film = describe(GREY)
+    film.NumberOfFrames, film.PixelData = 2, film.PixelData * 2
+    return write(film)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "got an empty file"),
+        (b"a text\n" * 99, "got text; convert it"),
+        (archive(), "got zip archive or Office document; convert it"),
+        (encoded("GIF"), "got GIF; convert it"),
+        (frames(), "one frame, got 2; export one frame per file"),
+        (write_code(describe(GREY), uid.MPEG2MPML, bytes(99)), "MPEG2 Main Profile / Main Level is not read; convert it to"),
+        (write(describe(GREY))[:-500], "damaged|pixels"),
+    ],
+    ids=["empty", "text", "zip", "GIF", "frames", "MPEG", "cut"],
+)
+def test_a_file_that_holds_no_film_gets_one_sentence(content: bytes, says: str) -> None:
+    with pytest.raises(ValueError, match=says) as fault:
+        open_film(content, "film.png")
+    assert "\n" not in str(fault.value) and len(str(fault.value)) < 250
 
 
 def test_it_is_prepared_as_predict_does() -> None:

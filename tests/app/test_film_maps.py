@@ -122,7 +122,8 @@ def test_the_sentence_names_threshold_or_rule(served: ServedModel, predicted: Pr
     share = predicted.probabilities[1]
     said = tell_prediction(predicted, served.described)
     assert f"{share:.1%} for ill" in said and "threshold of 40.0%" in said
-    assert ("reaches" in said) is (predicted.name == "ill") is (share >= 0.4)
+    assert ("reaches" in said) is ("is below" not in said) is (predicted.name == "ill") is (share >= 0.4)
+    assert said.count(f"{share:.1%}") == 1, "each number once"
     assert "the most probable of 2 classes" in tell_prediction(predicted, {**served.described, "threshold": None})
     factors = {"normal": 1.0, "ill": 3.0}
     assert "times its factor" in tell_prediction(predicted, {**served.described, "threshold": None, "decision_factors": factors})

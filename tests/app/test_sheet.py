@@ -1,6 +1,7 @@
 """The sheet of one film as a page by itself and as PDF."""
 
 import re
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
@@ -18,6 +19,12 @@ from hilum.app.served_models import open_model
 from hilum.app.sheet import WARNING, Reading, write_html, write_pdf
 from hilum.settings.params import read_params
 from hilum.workspace import Workspace
+
+
+def count_pictures(pdf: bytes) -> int:
+    """Pictures that are drawn on its pages."""
+    packed = re.findall(rb"/FlateDecode[^>]*>>\nstream\n(.*?)\nendstream", pdf, re.DOTALL)
+    return sum(len(re.findall(rb"/I\d+ Do\b", zlib.decompress(stream))) for stream in packed)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +63,13 @@ def test_the_pdf_has_a_page_for_each_model(reading: Reading) -> None:
     content = write_pdf(reading)
     assert content.startswith(b"%PDF") and len(re.findall(rb"/Type /Page\b(?!s)", content)) == 2
     assert b"/Title" in content and b"CreationDate" in content
+
+
+def test_the_pdf_has_the_pictures_of_the_page(reading: Reading) -> None:
+    """Film and Grad-CAM for each of two models; for the first also LIME's map and its three views."""
+    assert count_pictures(write_pdf(reading)) == write_html(reading).decode().count("data:image/png;base64,") + 1 == 8
+    alone = replace(reading, maps=[one for one in reading.maps if one.order.method == "lime"], pairs=reading.pairs[:1])
+    assert count_pictures(write_pdf(alone)) == 1 + 1 + 3
 
 
 def test_a_sheet_without_maps_can_be_made(reading: Reading) -> None:

@@ -3,8 +3,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_roots import SECRETS, write_dicom_root, write_film
 from small_films import write_films, write_lines
 
+from hilum.app.film import open_film
 from hilum.data.annotations import load_annotations
 from hilum.data.burned_in.treatment import Treatment
 from hilum.data.manifest.building import build_manifest
@@ -14,7 +16,7 @@ from hilum.reading.records import FilmFile, Record, Seen, make_record
 from hilum.reading.shapes import mask_shapes
 from hilum.reading.source_annotations import join_marks, write_annotations
 from hilum.results import file_sha256
-from hilum.settings.sources import CsvSource, FolderSource
+from hilum.settings.sources import CsvSource, DicomSource, FolderSource
 
 BOX = {"kind": "box", "points": [[4, 6], [20, 14]]}
 TRIANGLE = {"kind": "polygon", "points": [[2, 2], [30, 4], [16, 22]]}
@@ -49,13 +51,13 @@ def test_prepare_finds_boxes_and_masks_where_they_were_drawn(reader: str, root: 
     records = [mark(root, "ill/a.png", BOX), mark(root, "ill/b.png", TRIANGLE, told=""), mark(root, "ill/c.png", BOX, TRIANGLE)]
     records.append(mark(root, "normal/d.png"))
     if reader == "folder":
-        written = write_annotations(records, root)
+        (written,) = write_annotations(records, root)
         assert written.settings == ("table: reader_marks.csv",)
         source: FolderSource | CsvSource = FolderSource(reader="folder", root=str(root), table="reader_marks.csv")
     else:
         films = [f"{name},{(name[0] == 'n' and 'normal') or 'ill'}" for name in ("ill/a", "ill/b", "c.png", "normal/d.png")]
         write_lines(root / "labels.csv", "Film,finding", *films, "e,normal")
-        written = write_annotations(records, root, "labels.csv", "Film")
+        (written,) = write_annotations(records, root, "labels.csv", "Film")
         given = dict(line.split(": ") for line in written.settings)
         source = CsvSource(reader="csv", root=str(root), path="Film", finding="finding", **given)  # type: ignore[arg-type]
     assert written.films == 3 and len(written.left_out) == 1 and "counts: 1;" in written.left_out[0]
@@ -79,7 +81,7 @@ def test_several_readers_agree_where_half_of_them_marked(root: Path) -> None:
 
 def test_an_earlier_output_is_replaced(root: Path) -> None:
     write_annotations([mark(root, "ill/a.png", TRIANGLE), mark(root, "ill/b.png", TRIANGLE)], root)
-    written = write_annotations([mark(root, "ill/b.png", TRIANGLE)], root)
+    (written,) = write_annotations([mark(root, "ill/b.png", TRIANGLE)], root)
     assert [path.name for path in (root / "lesion_masks").rglob("*.png")] == ["b.png.png"]
     assert written.table.read_text().count("\n") == 2
 
@@ -89,7 +91,7 @@ def test_changed_films_and_rows_that_are_not_there_are_told(root: Path) -> None:
     write_lines(root / "labels.csv", "path,finding", "b.png,ill")
     write_films(root, "other.png", "ill/a.png", size=(9, 9))  # a.png has other pixels now
     (root / "other.png").unlink()
-    written = write_annotations(records, root, "labels.csv")
+    (written,) = write_annotations(records, root, "labels.csv")
     assert json.loads(written.table.read_text().splitlines()[1].split('"')[1]) == [[4, 6, 16, 8]]
     assert len(written.left_out) == 1 and "ill/a.png" in written.left_out[0]
     with pytest.raises(ValueError, match="none of 1"):
@@ -98,3 +100,51 @@ def test_changed_films_and_rows_that_are_not_there_are_told(root: Path) -> None:
         write_annotations(records, root, "labels.csv", "film")
     with pytest.raises(ValueError, match="blind marks"):
         write_annotations([], root)
+
+
+def mark_dicom(file: Path, *shapes: dict) -> Record:
+    """As the app records a mark on a film of DICOM: without its name."""
+    film = open_film(file.read_bytes(), file.name)
+    return make_record("R1", FilmFile("", film.sha256, film.width, film.height), list(shapes), Seen())
+
+
+def test_marks_on_dicom_films_are_annotations_of_their_source_without_names(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write_dicom_root(root)
+    files = [root / f"Roentgen_Anna_{k // 2}/film{k}{('.dcm', '.DICOM', '')[k % 3]}" for k in range(6)]
+    box, outline = ({"kind": BOX["kind"], "points": [[3.5, 2], [20, 14]]}, TRIANGLE)
+    records = [mark_dicom(files[0], box), mark_dicom(files[1], outline), mark_dicom(files[4], box, outline), mark_dicom(files[5])]
+    assert (records[0].film.width, records[0].film.height) == (24, 30)
+    (written,) = write_annotations(records, root)
+    assert written.settings == ("marks: reader_marks_dicom.csv",) and written.films == 3
+    assert len(written.left_out) == 1 and "counts: 1;" in written.left_out[0]
+    source = DicomSource(
+        reader="dicom", root=str(root), table="labels.csv", path="file", finding="finding", marks=written.table.name
+    )
+    folder, table = read_films(source, root, root)
+    labels = {"normal": ["normal"], "ill": ["pneumonia/viral"]}
+    prepared = build_manifest({"clinic": (folder, table)}, 32, "pad", labels, "stop", 0.1, Treatment("keep", "text", "keep"), 1)
+    write_prepared(prepared, tmp_path / "prepared")
+    ids = [f"clinic/{file_sha256(file)[:16]}" for file in files]
+    found = load_annotations(tmp_path / "prepared", ids)
+    assert [one.kinds for one in found] == [["box"], ["lesion"], [], [], ["lesion", "box"], []]
+    drawn = [mask_shapes(record.shapes, 24, 30) for record in records]
+    assert np.array_equal(found[0].boxes, [[3.5, 2, 16.5, 12]]) and np.array_equal(found[0].at_raw_size("box"), drawn[0])
+    assert np.array_equal(found[1].at_raw_size("lesion"), drawn[1])
+    assert np.array_equal(found[4].at_raw_size("lesion") | found[4].at_raw_size("box"), drawn[2])
+    assert not prepared.problems["problem"].str.contains("picture of another form|broken").any(), "a mask is no film"
+    told = written.table.read_text() + prepared.manifest.to_csv() + str(table.attrs["notes"]) + prepared.problems.to_csv()
+    masks = [str(path) for path in (root / "lesion_masks").rglob("*")]
+    assert len(masks) == 4 and not [secret for secret in SECRETS for text in (told, *masks) if secret in text]
+
+
+def test_a_folder_of_both_kinds_gets_a_table_for_each(root: Path) -> None:
+    write_film(root / "d" / "film.dcm", 1)
+    pair = [mark(root, "ill/a.png", TRIANGLE), mark_dicom(root / "d" / "film.dcm", TRIANGLE)]
+    pictures, dicoms = write_annotations(pair, root)
+    assert (pictures.table.name, dicoms.table.name) == ("reader_marks.csv", "reader_marks_dicom.csv")
+    assert len(list((root / "lesion_masks").rglob("*.png"))) == 2
+    write_annotations(pair[:1], root)
+    assert not dicoms.table.exists() and len(list((root / "lesion_masks").rglob("*.png"))) == 1
+    with pytest.raises(ValueError, match="--table must be of a source of pictures"):
+        write_annotations(pair[1:], root, "labels.csv")

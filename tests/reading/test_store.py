@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hilum.reading.records import Answer, FilmFile, Record, Seen, make_record, read_record
-from hilum.reading.store import append_record, blind_records, read_readings
+from hilum.reading.store import append_record, blind_records, known_code, read_readings
 
 FILM = FilmFile("ward/film.png", "a" * 64, 100, 80)
 BOX = [{"kind": "box", "points": [[10, 20], [30, 40]]}]
@@ -137,3 +137,9 @@ def test_texts_and_answers_are_limited() -> None:
 def test_another_line_is_no_record(line: str) -> None:
     with pytest.raises(ValueError, match="record"):
         read_record(line)
+
+
+def test_a_code_in_another_case_is_that_of_the_same_reader(tmp_path: Path) -> None:
+    (tmp_path / "Dr-A.jsonl").touch()
+    assert known_code(tmp_path, "dr-a") == "Dr-A" and known_code(tmp_path, "Dr-B") == "Dr-B"
+    assert known_code(tmp_path / "absent", "R1") == "R1"

@@ -36,7 +36,11 @@ def project(tmp_path_factory: pytest.TempPathFactory, make_project: Callable[...
 
 def begin(root: Path, out: str, *more: str, films: str = "films") -> subprocess.Popen[str]:
     """A call of `predict` in a group of its own."""
-    command = [sys.executable, "-m", "hilum", "predict", "--model", "model/model.keras", "--images", films, "--out", out, *more]
+    return begin_verb(root, "predict", "--model", "model/model.keras", "--images", films, "--out", out, *more)
+
+
+def begin_verb(root: Path, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "hilum", *words]
     return subprocess.Popen(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
@@ -89,6 +93,26 @@ def test_workers_draw_every_panel(project: Path) -> None:
         (few / f"{number:03d}.png").hardlink_to(project / "films" / f"{number:03d}.png")
     predict(project, "drawn.csv", "--workers", "2", "--explain", "gradcam", films="few")
     assert sorted(file.name for file in (project / "drawn_panels").iterdir()) == [f"{n:03d}.png.png" for n in range(BATCH + 1)]
+
+
+@pytest.mark.parametrize("executor", ["processes", pytest.param("dask", marks=pytest.mark.slow)])
+def test_explain_of_a_folder_by_workers_gives_what_predict_gives_alone(project: Path, executor: str) -> None:
+    few = project / "some"
+    few.mkdir(exist_ok=True)
+    for number in range(BATCH + 1):
+        if not (few / f"{number:03d}.png").exists():
+            (few / f"{number:03d}.png").hardlink_to(project / "films" / f"{number:03d}.png")
+    if not (project / "alone.csv").exists():
+        predict(project, "alone.csv", "--threads", "1", "--explain", "gradcam", films="some")
+    out = project / f"explained_{executor}"
+    words = ["--model", "model/model.keras", "--films", "some", "--methods", "gradcam", "--out", out.name]
+    call = begin_verb(project, "explain", *words, "--workers", "2", "--executor", executor)
+    told, _ = call.communicate(timeout=300)
+    assert call.returncode == 0, told
+    assert (out / "predictions.csv").read_bytes() == (project / "alone.csv").read_bytes()
+    panels, alone = (sorted(folder.iterdir()) for folder in (out / "predictions_panels", project / "alone_panels"))
+    assert [file.name for file in panels] == [file.name for file in alone] and len(panels) == BATCH + 1
+    assert [file.read_bytes() for file in panels] == [file.read_bytes() for file in alone]
 
 
 def test_a_killed_worker_and_a_killed_call_lose_one_batch_each_at_most(project: Path) -> None:

@@ -167,7 +167,10 @@ def test_a_space_may_stand_in_what_an_arm_names() -> None:
     [
         ({"arms__finetuned__train": {"averaging": 1.0}}, "arms.finetuned.train.averaging: Input should be less than 1"),
         ({"arms__finetuned__train": {"averagin": 0.9}}, "arms.finetuned.train.averagin is not a known key; did you mean"),
-        ({"arms__finetuned__train": {"select": "log_loss"}}, "Legal here: repeats, batch_size, patience, optimizer, schedule,"),
+        (
+            {"arms__finetuned__train": {"select": "log_loss"}},
+            "Legal here: repeats, batch_size, imbalance, patience, balance, augment, optimizer, schedule,",
+        ),
         ({"train__optimizer__name": "lion"}, "train.optimizer.name: Input should be 'adam', 'adamw' or 'sgd', got 'lion'"),
         ({"train__optimizer__layer_decay": 0.0}, "train.optimizer.layer_decay: Input should be greater than 0"),
         ({"train__optimizer__weight_decay": 0.1}, "weight_decay belongs to adamw and sgd, got 0.1 with adam"),
@@ -316,8 +319,8 @@ CSV = {"reader": "csv", "root": "films", "mode": "copy", "table": "t.csv", "path
         ),
         (
             {"arms__baseline__head__dropout": {"choices": [0.1, None], "start": 0.1}},
-            "arms.baseline.head.dropout.choices.1: Input should be a valid number, or a valid integer, or a valid string, "
-            "got null",
+            "arms.baseline.head.dropout.choices.1: Input should be a valid boolean, or a valid number, or a valid integer, or a "
+            "valid string, got null",
         ),
         (
             {"arms__baseline__head__dropout": {"start": 0.2}},

@@ -23,7 +23,7 @@ MINE = {"acquire": {"sources": {"mine": {"reader": "folder"}, "drawn": {"reader"
         ("train.augment.flip", [bool]),
         ("arms.baseline.phases.0.unfreeze", [int, str]),
         ("arms.any.head.dropout", [float, Range, Choices]),
-        ("arms.baseline.head.dropout.start", [float, float, int, str]),
+        ("arms.baseline.head.dropout.start", [float, bool, float, int, str]),
         ("prepare.labels.normal.7", [str]),
         ("explain.gradcam_layers.layers", [int, list[str]]),
         ("explain.lime.hide", [Literal["mean", "film"], int]),

@@ -46,6 +46,22 @@ def test_readers_are_listed(project: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["reading", "--readings", "nothing"]) == 0 and "hilum app" in capsys.readouterr().out
 
 
+def test_what_is_undefined_is_told_in_words(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for k in (1, 2):
+        name = f"ill/{k}.png"
+        film = FilmFile(name, file_sha256(project / "films" / name), 12, 10)
+        append_record(project / "readings", make_record("R3", film, [], Seen(), answer=Answer("ill", 3)))
+    assert main(["reading", "--truth", "truth.csv", "--predictions", "out.csv"]) == 0
+    told = capsys.readouterr().out
+    assert "R3 against R1: kappa undefined, as both name one class, 2 films" in told and "nan" not in told
+    assert "all readers against truth: accuracy" in told and "no figures of all readers" not in told
+    strange = FilmFile("strange.png", "f" * 64, 12, 10)
+    append_record(project / "readings", make_record("R4", strange, [], Seen(), answer=Answer("ill", 3)))
+    assert main(["reading", "--truth", "truth.csv", "--out", "again"]) == 0
+    told = capsys.readouterr().out
+    assert "no figures of all readers: there is no film with a known truth that each of R1, R2, R3, R4 answered" in told
+
+
 def test_readers_against_truth_and_model(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reading", "--truth", "truth.csv", "--predictions", "out.csv"]) == 0
     assert "R1 against truth: accuracy 0.88" in capsys.readouterr().out

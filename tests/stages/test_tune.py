@@ -150,6 +150,15 @@ def test_one_two_and_four_workers_give_the_same_trials_and_values(
         assert searched_by(own_copy, nursery, executor="processes", workers=workers) == alone, workers
 
 
+@pytest.mark.slow
+def test_workers_of_dask_give_the_same_trials_and_values(
+    own_copy: Workspace, nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget_environment(monkeypatch)
+    alone = searched_by(own_copy, nursery)
+    assert searched_by(own_copy, nursery, executor="dask", workers=2) == alone
+
+
 def test_a_trial_trains_past_a_solved_head_to_the_first_phase_that_reads_the_heads_spaces(own_copy: Workspace) -> None:
     values = take_steps(yaml.safe_load(own_copy.params.read_text()))
     arm = values["arms"]["finetuned"]

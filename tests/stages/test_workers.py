@@ -73,13 +73,14 @@ def test_workers_give_the_files_of_one_process_also_after_a_kill(project: Worksp
 
 
 @pytest.mark.slow
-def test_dask_gives_the_files_of_one_process(project: Workspace, nursery: Nursery) -> None:
-    given = {"project": str(project.root), "stage": "train", "arguments": ["baseline"]}
+@pytest.mark.parametrize("stage", FOLDERS)
+def test_dask_gives_the_files_of_one_process(project: Workspace, nursery: Nursery, stage: str) -> None:
+    given = {"project": str(project.root), "stage": stage, "arguments": ["baseline"]}
     found = []
     for executor, count in (("serial", 1), ("dask", 2)):
         by(project, executor=executor, count=count)
         nursery.finish("run_stage", **given)
-        found.append((folder_digest(project.arm("baseline", "training")), runs_of(project)))
+        found.append((folder_digest(project.arm("baseline", FOLDERS[stage])), runs_of(project)))
     assert found[0] == found[1]
 
 

@@ -21,6 +21,7 @@ class FailingDisk:
             patch.setattr(module, "open", self.open)
         for name in ("replace", "rename", "fsync"):
             patch.setattr(os, name, self._counted(name, getattr(os, name)))
+        patch.setattr(os, "pwrite", self._pwrite)
 
     @property
     def failed(self) -> bool:
@@ -34,6 +35,12 @@ class FailingDisk:
     def open(self, *arguments: Any, **named: Any) -> Opened:
         opened = self._open(*arguments, **named)
         return _Counted(opened, self) if opened.writable() else opened
+
+    def _pwrite(self, descriptor: int, content: bytes, place: int) -> int:
+        if self.step("write"):
+            os.writev(descriptor, [content[: len(content) // 2]])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.writev(descriptor, [content])
 
     def _counted(self, kind: str, call: Any) -> Any:
         def counted(*arguments: Any, **named: Any) -> Any:

@@ -17,7 +17,7 @@ from hilum import cli
 from hilum.models.classifier import model_sha256
 from hilum.settings.params import Tracking
 from hilum.settings.training import ConvexPhase
-from hilum.stages import crossvalidate, pretrain, train, tune
+from hilum.stages import audit, compare, crossvalidate, evaluate, explain, external, pretrain, train, tune
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
 from hilum.training.kept_trainings import keep_trainings
@@ -97,7 +97,11 @@ def plant_death(die_at: str, step: int) -> None:
     Path.replace = renamed  # type: ignore[method-assign]
 
 
-STAGES = {"train": train.run, "crossvalidate": crossvalidate.run, "pretrain": pretrain.run, "tune": tune.run}
+STAGES: dict[str, Callable[..., Any]] = {
+    **{"train": train.run, "crossvalidate": crossvalidate.run, "pretrain": pretrain.run, "tune": tune.run},
+    **{"evaluate": evaluate.run, "compare": compare.run, "audit": audit.run, "external": external.run},
+    "explain": lambda arm: explain.run(arm, "", "", "", "", ""),
+}
 
 
 def run_stage(project: str, stage: str, arguments: list[str], die_at: str = "", step: int = -1) -> None:

@@ -75,9 +75,9 @@ class Room:
         page.locator("#hilum-foot").wait_for()
 
     def written(self) -> list[str]:
-        """Every file that the server has opened to write so far; devices are left out."""
+        """Every file that the server has opened to write so far, without devices and descriptors that were open already."""
         lines = (self.root / WRITTEN).read_text().splitlines()
-        return [line for line in lines if not line.startswith("/dev/")]
+        return [line for line in lines if not line.startswith("/dev/") and not line.isdecimal()]
 
 
 @contextlib.contextmanager

@@ -49,6 +49,39 @@ def test_jobs_run_in_the_script_that_sbatch_gets(queue: Path) -> None:
     assert "tls://127.0.0.1" in script and "--tls-cert" in script and "--nthreads 1" in script and "--no-dashboard" in script
 
 
+def test_a_scheduler_of_the_site_is_reached_with_the_sites_keys_and_not_without(tmp_path: Path) -> None:
+    """Beyond loopback only such an address is legal; the keys are files, as a site has them."""
+    distributed = pytest.importorskip("distributed")
+    made = distributed.Security.temporary()
+    kept = {"ca": made.tls_ca_file, "certificate": made.tls_client_cert, "key": made.tls_client_key}
+    for name, text in kept.items():
+        (tmp_path / name).write_text(text)
+    given = {"processes": False, "protocol": "tls://", "host": "127.0.0.1", "dashboard_address": None, "silence_logs": 50}
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, security=made, **given) as cluster:
+        address = cluster.scheduler_address
+        where = Dask(cluster=address, memory="1GB", job={}, tls={name: str(tmp_path / name) for name in kept})
+        assert address.startswith("tls://")
+        with EXECUTORS["dask"](prepare_counting, str(tmp_path), 1, where) as run_jobs:
+            assert dict(run_jobs({number: {"number": number} for number in range(3)})) == {0: 0, 1: 1, 2: 4}
+        other = distributed.Security.temporary()
+        for name, text in {"ca": other.tls_ca_file, "certificate": other.tls_client_cert, "key": other.tls_client_key}.items():
+            (tmp_path / name).write_text(text)
+        with (
+            pytest.raises((OSError, TimeoutError)),
+            distributed.Client(
+                address,
+                timeout=2,
+                security=distributed.Security(
+                    tls_ca_file=str(tmp_path / "ca"),
+                    tls_client_cert=str(tmp_path / "certificate"),
+                    tls_client_key=str(tmp_path / "key"),
+                    require_encryption=True,
+                ),
+            ),
+        ):
+            pass
+
+
 @pytest.mark.parametrize("cluster", ["tcp://cluster:8786", "tls://cluster:8786", "10.0.0.1", "kubernetes"])
 def test_a_scheduler_elsewhere_needs_keys(cluster: str) -> None:
     with pytest.raises(ValidationError, match=r"by TLS|must be one of local, slurm"):

@@ -76,7 +76,7 @@ def test_the_job_of_a_killed_worker_runs_again(tmp_path: Path, capsys: pytest.Ca
 
 @pytest.mark.parametrize("executor", PARALLEL)
 def test_workers_that_are_killed_at_random_instants_change_no_result(executor: str, tmp_path: Path) -> None:
-    rng, killed, kills = np.random.default_rng(5), 0, 4 if executor == "dask" else 20  # Dask takes seconds for each
+    rng, killed, kills = np.random.default_rng(5), 0, 20  # of which each takes Dask seconds
     jobs = {number: {"number": number, "seconds": 0.1} for number in range(60)}
     found = {}
     with EXECUTORS[executor](prepare_counting, str(tmp_path), 2, LOCAL) as run_jobs:

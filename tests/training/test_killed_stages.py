@@ -41,7 +41,7 @@ def project(own_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 def run(nursery: Nursery, project: Workspace, stage: str, *deaths: tuple[str, int]) -> None:
     """Run a stage until it ends; each death kills one process, and the next one continues."""
-    arguments = [] if stage == "pretrain" else ["baseline"]
+    arguments = [] if stage in ("pretrain", "compare") else ["baseline"]
     given: dict[str, Any] = {"project": str(project.root), "stage": stage, "arguments": arguments}
     for die_at, step in deaths:
         code, _ = nursery.run("run_stage", die_at=die_at, step=step, **given)
@@ -93,6 +93,28 @@ def test_a_killed_train_goes_on_in_its_run(nursery: Nursery, project: Workspace)
         steps = Counter(point.step for point in client.get_metric_history(found.info.run_id, name))
         assert set(steps.values()) == {1}, name
     assert len(client.search_model_versions("name = 'hilum'")) == 1
+
+
+@pytest.mark.slow
+def test_later_stages_that_are_killed_go_on_in_their_runs(nursery: Nursery, project: Workspace) -> None:
+    """While their folder is uploaded, and after their run has ended but before the stage has."""
+    values = yaml.safe_load(project.params.read_text())
+    values["arms"] = {"baseline": values["arms"]["baseline"]}
+    values["split"]["folds"], values["crossvalidate"]["arms"] = 0, []
+    values["explain"].update(methods=["gradcam"], measures=["entropy"], sheets=[])
+    values["explain"]["sanity"].update(films=2, seeds=1)
+    values["audit"]["films"] = 20
+    project.params.write_text(yaml.safe_dump(values, sort_keys=False))
+    make_store(project.home)
+    made = {"evaluate": "evaluation", "explain": "explanations", "audit": "audit"}
+    run(nursery, project, "train")
+    run(nursery, project, "external")  # which has no sources
+    for stage, folder in {**{one: project.arm("baseline", made[one]) for one in made}, "compare": project.comparison}.items():
+        run(nursery, project, stage, ("upload", -1), ("ended", -1))
+        runs = {found.info.run_name: found for found in runs_of(project)}
+        assert sorted(runs) == ["baseline", "comparison"][: 1 + (stage == "compare")] and len(runs_of(project)) == len(runs)
+        tags = runs["comparison" if stage == "compare" else "baseline"].data.tags
+        assert tags[f"digest.{folder.name}"] == folder_digest(folder)
 
 
 def test_a_killed_cross_validation_goes_on_inside_its_folds(nursery: Nursery, project: Workspace) -> None:

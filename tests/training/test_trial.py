@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tiny_task import CLASSES, make_phase, make_rows, make_settings, score, silent
 
+from hilum.settings.meaning import settle
 from hilum.settings.search_space import Range
 from hilum.settings.training import Arm, Head
 from hilum.training.learning.arms import Task, train_arm
@@ -19,7 +20,7 @@ def test_a_trial_gives_the_metrics_of_the_epoch_whose_weights_stay(weights: Path
     for rate in (1e-3, 1e-1):
         seen: dict[int, dict[str, float]] = {}
         values = {f"phases.{i}.learning_rate": rate for i in (0, 1)}
-        found = train_trial(arm, values, task, 1, score, seen.__setitem__, silent)
+        found = train_trial(settle(arm, values), task, 1, score, seen.__setitem__, silent)
         assert list(seen) == [0, 1, 2], "one phase of two"
         settled = Arm(backbone=arm.backbone, weights=arm.weights, head=arm.head, phases=[make_phase(epochs=3, rate=rate)])
         _, fitted = train_arm(settled, task, 1, score, silent, silent)

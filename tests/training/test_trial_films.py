@@ -15,7 +15,8 @@ def tasks(workspace: Workspace, **tune: int) -> list:
     values = yaml.safe_load(workspace.params.read_text())
     values["tune"].update(tune)
     params, versions = check_params(values), read_json(workspace.split / "versions.json")
-    return [make() for make in make_tasks(params, params.arms["finetuned"], workspace, versions)]
+    arm = params.arms["finetuned"]
+    return [make(arm) for make in make_tasks(params, arm, workspace, versions)]
 
 
 def test_repeats_differ_in_their_seed_alone(split_project: Workspace) -> None:

@@ -9,13 +9,16 @@ from hilum.app import session
 from hilum.app.blinded_reveal import draw_reveal
 from hilum.app.blinded_task import CONFIDENCE_KEYS, Task, begin, current, keep, kept_film, leave, leave_out
 from hilum.app.film_canvas import draw_canvas
-from hilum.app.marking_reader import ask_reader, warn_of_faults
+from hilum.app.folder_films import PATH
+from hilum.app.marking_reader import ask_reader, save_record, warn_of_faults
+from hilum.app.styles import plain
 from hilum.reading.records import CONFIDENCES, LONGEST, Answer, FilmFile, Seen, make_record
 from hilum.reading.shapes import write_shapes
-from hilum.reading.store import append_record, read_readings
+from hilum.reading.store import read_readings
 
-LABEL, CONFIDENCE = "hilum_blinded_label", "hilum_blinded_confidence"  # keys of st.session_state: of the film that is shown
+LABEL, CONFIDENCE = "hilum_blinded_label", "hilum_blinded_confidence"  # keys of st.session_state: SHA-256 of a film, and choice
 WORDS = "hilum_blinded_words"  # finding and comment
+Choice = tuple[str, str | int]  # SHA-256 of the film that was shown, and what was chosen for it
 
 
 def show() -> None:
@@ -29,12 +32,16 @@ def show() -> None:
         return
     readings = read_readings(session.readings(), task.reader)
     warn_of_faults(readings)
-    left = task.left({record.film.sha256 for record in readings.records if record.answer})
+    answered = {record.film.sha256 for record in readings.records if record.answer}
+    left = task.left(answered)
     total = len(task.films)
     st.progress((total - len(left)) / total, f"{total - len(left)} of {total} films answered as {task.reader}")
     if task.revealed:
         draw_reveal(task, task.revealed)
     elif left:
+        if task.shown in answered - task.answers.keys():
+            st.warning("The film that was shown here was answered in another window. That answer stays; this is the next film.")
+        task.shown = left[0]
         _draw_film(task, left[0])
     else:
         st.success("Every film of this folder is answered.")
@@ -52,10 +59,10 @@ def _ask_task() -> None:
     reader = ask_reader()
     models, begun = session.models(), session.startup()
     if begun.shared and not begun.films:
-        st.info("Others reach this app, so nobody can name a folder here: start it with `--films FOLDER`.")
+        st.info("Other machines reach this app, so a folder cannot be named here. Start it with `--films FOLDER`.")
         return
     with st.form("task", border=False):
-        folder = begun.films if begun.shared else st.text_input("Folder of films", begun.films)
+        folder = begun.films if begun.shared else st.text_input("Folder of films", begun.films, placeholder=PATH)
         classes = st.text_input("Classes, separated by commas", ", ".join(models[0].described["classes"]) if models else "")
         asked = st.form_submit_button("Begin or go on", type="primary", disabled=not reader)
     if not reader:
@@ -76,15 +83,16 @@ def _draw_film(task: Task, sha256: str) -> None:
             st.rerun()
         return
     left, right = st.columns([4, 3])
-    with left:
+    with left, st.container(key="hilum_canvas"):
         shapes = draw_canvas(task.key(sha256), opened.grey)
     with right:
-        label, confidence = _ask_answer(task)
+        label, confidence = _ask_answer(task, sha256)
         finding = st.text_input("Finding", key=f"{WORDS} finding {task.key(sha256)}", max_chars=LONGEST["finding"])
         comment = st.text_input("Comment", key=f"{WORDS} comment {task.key(sha256)}", max_chars=LONGEST["comment"])
         st.caption(f"Marks on this film: {len(shapes)}. Never write a patient's name.")
         ready = bool(label and confidence)
-        if st.button("Final answer", type="primary", shortcut="Enter", disabled=not ready) and label and confidence:
+        key = f"final {task.key(sha256)}"  # so that Enter is for this film, even where another window has changed the queue
+        if st.button("Final answer", key, type="primary", shortcut="Enter", disabled=not ready) and label and confidence:
             spoilt = st.session_state.get(session.SEEN, {}).get(sha256, set())
             models = session.opened_models()
             record = make_record(
@@ -98,34 +106,33 @@ def _draw_film(task: Task, sha256: str) -> None:
                 model=models[0].described if models else None,
                 classes=task.classes,
             )
-            append_record(session.readings(), record)
-            keep(task, record)
-            for key in (LABEL, CONFIDENCE):
-                st.session_state.pop(key, None)
-            st.rerun()
+            if save_record(record):
+                keep(task, record)
+                st.rerun()
 
 
-def _ask_answer(task: Task) -> tuple[str, int]:
+def _ask_answer(task: Task, sha256: str) -> tuple[str, int]:
     """The class and the confidence that are chosen so far; empty and 0 where they are not."""
     st.markdown("**Class**")
     with st.container(horizontal=True, gap="small"):
         for number, name in enumerate(task.classes, 1):
             key = str(number) if number < 10 else None
-            st.button(name, f"class {number}", type=_kind(LABEL, name), shortcut=key, on_click=_choose, args=(LABEL, name))
+            told, kind = _look(LABEL, (sha256, name), plain(name))
+            st.button(told, f"class {number}", type=kind, shortcut=key, on_click=_choose, args=(LABEL, (sha256, name)))
     st.markdown("**How sure**")
     with st.container(horizontal=True, gap="small"):
         for level, word in CONFIDENCES.items():
             key = CONFIDENCE_KEYS[level]
-            st.button(
-                word, f"sure {level}", type=_kind(CONFIDENCE, level), shortcut=key, on_click=_choose, args=(CONFIDENCE, level)
-            )
-    return st.session_state.get(LABEL, ""), st.session_state.get(CONFIDENCE, 0)
+            told, kind = _look(CONFIDENCE, (sha256, level), word)
+            st.button(told, f"sure {level}", type=kind, shortcut=key, on_click=_choose, args=(CONFIDENCE, (sha256, level)))
+    label, confidence = (st.session_state.get(key, ("", 0)) for key in (LABEL, CONFIDENCE))
+    return label[1] if label[0] == sha256 else "", confidence[1] if confidence[0] == sha256 else 0
 
 
-def _kind(key: str, value: str | int) -> Literal["primary", "secondary"]:
-    """How a button looks: filled where it is chosen."""
-    return "primary" if st.session_state.get(key) == value else "secondary"
+def _look(key: str, value: Choice, words: str) -> tuple[str, Literal["primary", "secondary"]]:
+    """The words on a button and how it looks: with a tick and filled where it is chosen, so that it is seen without colour."""
+    return (f"✓ {words}", "primary") if st.session_state.get(key) == value else (words, "secondary")
 
 
-def _choose(key: str, value: str | int) -> None:
+def _choose(key: str, value: Choice) -> None:
     st.session_state[key] = value

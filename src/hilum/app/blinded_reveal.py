@@ -7,9 +7,10 @@ from hilum.app.blinded_task import Task, kept_film
 from hilum.app.film import OpenFilm
 from hilum.app.film_canvas import draw_canvas
 from hilum.app.film_predictions import predict_film, tell_prediction
+from hilum.app.marking_reader import save_record
+from hilum.app.styles import plain
 from hilum.reading.records import CONFIDENCES, LONGEST, Answer, Seen, make_record
 from hilum.reading.shapes import write_shapes
-from hilum.reading.store import append_record
 
 SECOND = "hilum_blinded_second"  # key of st.session_state: films with a second thought in this session
 
@@ -19,7 +20,7 @@ def draw_reveal(task: Task, sha256: str) -> None:
     record = task.answers[sha256]
     opened = kept_film(task, sha256)
     left, right = st.columns([4, 3])
-    with left:
+    with left, st.container(key="hilum_canvas"):
         draw_canvas(f"answered {task.key(sha256)}", opened.grey, record.shapes, disabled=True)
     with right:
         if st.button("Next film", type="primary", shortcut="N"):
@@ -40,13 +41,13 @@ def _draw_predictions(opened: OpenFilm) -> None:
     if not served:
         st.caption("No model is open, so there is no prediction to compare with.")
     for one in served:
-        st.markdown("**Prediction**")
+        st.markdown(f"**Prediction of {plain(one.title)}**")
         try:
             said = predict_film(one, opened, workspace)
         except ValueError as fault:
-            st.error(str(fault))
+            st.error(plain(f"{one.title}: {fault}"))
             continue
-        st.text(f"{said.name}. {tell_prediction(said, one.described)} ({one.address})")
+        st.text(f"{said.name}. {tell_prediction(said, one.described)}")
         st.session_state.setdefault(session.SEEN, {}).setdefault(opened.sha256, set()).add(session.PREDICTION)
 
 
@@ -74,6 +75,6 @@ def _ask_second_thought(task: Task, sha256: str) -> None:
                 model=first.model,
                 classes=task.classes,
             )
-            append_record(session.readings(), record)
-            given.add(sha256)
-            st.rerun()
+            if save_record(record):
+                given.add(sha256)
+                st.rerun()

@@ -19,13 +19,15 @@ CONFIDENCE_KEYS = {1: "A", 2: "S", 3: "D", 4: "F", 5: "G"}  # the home row from 
 @dataclass
 class Task:
     """films: SHA-256 -> file, in the reader's order. revealed: SHA-256 of the film whose answer was just given, or empty.
-    answers: what was answered in this session. unread: films that cannot be read."""
+    shown: SHA-256 of the last film that was to be answered. answers: what was answered in this session. unread: films that
+    cannot be read."""
 
     reader: str
     folder: Path
     classes: Sequence[str]
     films: Mapping[str, Path]
     revealed: str = ""
+    shown: str = ""
     answers: dict[str, Record] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
 

@@ -3,9 +3,9 @@
 const SVG = "http://www.w3.org/2000/svg";
 const COLOURS = ["#ffb000", "#4fc3f7"]; // not chosen, chosen
 const HELP = {
-  box: "Box: drag on the film. By keyboard: arrows move the cross, Space sets a corner, Space again the opposite one.",
+  box: "Box: drag on the film, by mouse or finger. By keyboard: arrows move the cross, Space sets a corner, Space again the opposite one.",
   polygon: "Polygon: click its corners; double-click, Enter or a click on the first corner closes it, Backspace takes one back.",
-  select: "Select: click a mark, or Tab to it; arrows move it, Delete removes it.",
+  select: "Select: click a mark, or Tab to it; drag it or use the arrows to move it, Delete removes it.",
 };
 
 export default function (component) {
@@ -26,7 +26,7 @@ function draw(parent, data, send) {
   root.replaceChildren();
   const state = {
     shapes: structuredClone(data.shapes || []), undone: [], tool: "box", drawn: null, chosen: -1, zoom: 1, x: 0, y: 0,
-    cross: [data.width / 2, data.height / 2], crossed: false, disabled: !!data.disabled, pointers: new Map(), pinch: null, pan: null,
+    cross: [data.width / 2, data.height / 2], crossed: false, disabled: !!data.disabled, pointers: new Map(), pinch: null, pan: null, pinched: false, held: null,
   };
   const bar = root.appendChild(document.createElement("div"));
   bar.className = "tools";
@@ -141,6 +141,7 @@ function draw(parent, data, send) {
     state.x = Math.min(Math.max(state.x, 0), data.width - part[0]);
     state.y = Math.min(Math.max(state.y, 0), data.height - part[1]);
     film.setAttribute("viewBox", `${state.x} ${state.y} ${part[0]} ${part[1]}`);
+    const focused = film.getRootNode().activeElement?.dataset.mark; // drawn anew, a mark would lose the keyboard
     layer.replaceChildren();
     state.shapes.forEach((shape, k) => {
       const node = outline(shape, k === state.chosen);
@@ -170,7 +171,8 @@ function draw(parent, data, send) {
     remove.disabled = state.disabled || state.chosen < 0;
     whole.disabled = state.zoom === 1;
     bar.hidden = state.disabled;
-    help.textContent = state.disabled ? "Marks of this film are final." : `${HELP[state.tool]} Wheel or + and - zoom.`;
+    if (focused !== undefined) (layer.querySelector(`[data-mark="${focused}"]`) ?? film).focus();
+    help.textContent = state.disabled ? "Marks of this film are final." : `${HELP[state.tool]} Wheel, two fingers, or + and - zoom.`;
   }
   function outline(shape, chosen, open) {
     const node = layer.appendChild(document.createElementNS(SVG, shape.kind === "box" ? "rect" : open ? "polyline" : "polygon"));
@@ -203,9 +205,12 @@ function draw(parent, data, send) {
     if (event.button > 0 && event.button !== 1) return;
     film.setPointerCapture(event.pointerId);
     state.pointers.set(event.pointerId, event);
+    state.pinched = state.pinched && state.pointers.size > 1; // until all fingers are off the film
     if (state.pointers.size === 2) { // two fingers zoom and move
       state.drawn = state.drawn?.kind === "box" ? null : state.drawn;
       state.pinch = span();
+      state.pinched = true;
+      putBack();
       return show();
     }
     if (event.button === 1) {
@@ -219,11 +224,13 @@ function draw(parent, data, send) {
     if (state.tool === "box") {
       state.drawn = { kind: "box", points: [spot, spot] };
     } else if (state.tool === "polygon") {
+      if (event.pointerType === "touch") return; // when the finger is lifted, as a second one may follow
       addCorner(spot);
     } else {
       const found = layer.querySelectorAll("[data-mark]");
       const under = [...found].filter((node) => within(Number(node.dataset.mark), spot)).pop();
       state.chosen = under ? Number(under.dataset.mark) : -1;
+      state.held = under ? { spot, shape: state.shapes[state.chosen] } : null;
     }
     show();
   }
@@ -231,15 +238,15 @@ function draw(parent, data, send) {
     const [left, top, width, height] = around(state.shapes[k]), edge = 4 * scale();
     return x >= left - edge && x <= left + width + edge && y >= top - edge && y <= top + height + edge;
   }
-  function addCorner(spot) {
+  function addCorner(spot, finger) {
     if (state.drawn?.kind !== "polygon") {
       state.drawn = { kind: "polygon", points: [spot] };
       return;
     }
-    const { points } = state.drawn, near = 8 * scale();
+    const { points } = state.drawn, near = (finger ? 24 : 8) * scale();
     const apart = (one) => Math.hypot(one[0] - spot[0], one[1] - spot[1]);
     if (points.length >= 3 && apart(points[0]) < near) return close();
-    if (apart(points[points.length - 1]) < 2 * scale()) return points.length >= 3 ? close() : undefined; // second of a double click
+    if (apart(points[points.length - 1]) < (finger ? 16 : 2) * scale()) return points.length >= 3 ? close() : undefined; // second of a double click
     points.push(spot);
     state.drawn.next = null;
   }
@@ -260,10 +267,31 @@ function draw(parent, data, send) {
       state.pan = [event.clientX, event.clientY];
       return show();
     }
+    if (state.held) return drag(place(event));
     if (state.drawn?.kind === "box") state.drawn.points = [state.drawn.points[0], place(event)];
     else if (state.drawn) state.drawn.next = place(event);
     else return;
     show();
+  }
+  function drag([x, y]) { // the mark that is held, without leaving the film; it counts as changed when it is let go
+    const { spot, shape } = state.held;
+    state.shapes = state.shapes.map((one, k) => (k === state.chosen ? shift(shape, [x - spot[0], y - spot[1]]) : one));
+    show();
+  }
+  function shift(shape, [x, y]) {
+    const [left, top, width, height] = around(shape);
+    const across = Math.min(Math.max(x, -left), data.width - left - width);
+    const down = Math.min(Math.max(y, -top), data.height - top - height);
+    return { ...shape, points: shape.points.map((point) => cut([point[0] + across, point[1] + down])) };
+  }
+  function putBack() {
+    if (state.held) state.shapes = state.shapes.map((one, k) => (k === state.chosen ? state.held.shape : one));
+    state.held = null;
+  }
+  function letGo() {
+    const moved = state.shapes;
+    putBack(); // what Undo goes back to
+    if (moved[state.chosen] !== state.shapes[state.chosen]) change(moved, `${name(moved[state.chosen])} moved`);
   }
   function span() {
     const [one, other] = [...state.pointers.values()];
@@ -274,9 +302,14 @@ function draw(parent, data, send) {
     state.pointers.delete(event.pointerId);
     if (state.pinch && state.pointers.size < 2) state.pinch = null;
     state.pan = null;
+    if (state.held) return letGo();
+    if (state.tool === "polygon" && event.pointerType === "touch" && event.type === "pointerup" && !state.pinched && !state.disabled) {
+      addCorner(place(event), true);
+      return show();
+    }
     if (state.drawn?.kind === "box" && event.type === "pointerup" && !state.crossed) {
       add({ kind: "box", points: [state.drawn.points[0], place(event)] });
-    } else if (event.type === "pointercancel") {
+    } else if (event.type === "pointercancel" && state.drawn?.kind === "box") {
       state.drawn = null;
       show();
     }
@@ -318,8 +351,7 @@ function draw(parent, data, send) {
   function moveBy([x, y]) {
     if (state.disabled) return;
     if (state.tool === "select" && state.chosen >= 0) {
-      const moved = structuredClone(state.shapes);
-      moved[state.chosen].points = moved[state.chosen].points.map((point) => cut([point[0] + x, point[1] + y]));
+      const moved = state.shapes.map((one, k) => (k === state.chosen ? shift(one, [x, y]) : one));
       return change(moved, `${name(moved[state.chosen])} moved`);
     }
     state.crossed = true;

@@ -85,8 +85,6 @@ def _draw_predictions(opened: OpenFilm, found: Sequence[Found]) -> None:
     warnings = _list_warnings(opened, found)
     for sentence in warnings:
         st.warning(plain(sentence))
-    for sentence in dict.fromkeys(_list_missing(found)):
-        st.caption(sentence)
     if hidden():
         return
     for column, (served, said) in zip(st.columns(max(len(found), 1), gap="medium"), found, strict=False):
@@ -96,6 +94,8 @@ def _draw_predictions(opened: OpenFilm, found: Sequence[Found]) -> None:
             else:
                 _draw_prediction(served, said)
                 session.note_seen(session.PREDICTION)
+    for sentence in dict.fromkeys(_list_missing(found)):
+        html("hilum-soft", sentence.replace("`", '"'))
 
 
 def _list_warnings(opened: OpenFilm, found: Sequence[Found]) -> list[str]:

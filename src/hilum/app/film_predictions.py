@@ -11,7 +11,7 @@ from hilum.app.film import OpenFilm, prepare
 from hilum.app.served_models import ServedModel
 from hilum.data.decoding.covered_film import CoveredFilm
 from hilum.evaluation.scoring.decisions import factors_of
-from hilum.explain.drawing.panels import FilmPrediction, describe_prediction, tell_rule
+from hilum.explain.drawing.panels import tell_rule
 from hilum.reading.unlike import describe_oddness
 from hilum.serving.predictions import probabilities_of
 from hilum.workspace import Workspace
@@ -63,15 +63,9 @@ def tell_prediction(predicted: Predicted, described: Mapping[str, Any]) -> str:
     share = f"{predicted.probabilities[predicted.predicted]:.1%}"
     if threshold is not None:
         of_second = predicted.probabilities[1]
-        side = "reaches" if predicted.predicted == 1 else "is below"
-        return f"Probability {share}: {of_second:.1%} for {predicted.classes[1]} {side} the threshold of {threshold:.1%}."
+        if predicted.predicted == 1:
+            return f"Probability {share} for {predicted.name}, which reaches the threshold of {threshold:.1%}."
+        return f"Probability {share}: {of_second:.1%} for {predicted.classes[1]} is below the threshold of {threshold:.1%}."
     if factors is None or np.ptp(factors) == 0:
         return f"Probability {share}, the most probable of {len(predicted.classes)} classes."
     return f"Probability {share}; {tell_rule(predicted.classes, threshold, factors)}."
-
-
-def name_prediction(predicted: Predicted, described: Mapping[str, Any], film: str, target: int) -> FilmPrediction:
-    """The same for pictures. film: its name. target: index of the class that maps explain."""
-    rule = described["threshold"], factors_of(described)
-    probabilities = np.array(predicted.probabilities)
-    return describe_prediction(film, predicted.classes, probabilities, predicted.predicted, target, rule[0], factors=rule[1])

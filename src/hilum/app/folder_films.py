@@ -8,6 +8,8 @@ from hilum.data.decoding.limits import read_bounded
 from hilum.data.decoding.links import name_no_file
 from hilum.data.readers.found_files import find_files
 
+PATH = "/path/on/this/machine"  # what stands in an empty field for a folder
+
 
 def list_films(folder: Path) -> list[Path]:
     """Every picture and DICOM below a folder by its content, sorted; masks, panels of hilum and other files are left out.

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from hilum.app import film_page, session
+from hilum.app.fields import leave_fields_on_enter
 from hilum.app.sidebar import draw_sidebar
 from hilum.app.styles import STYLE, draw_footer, plain
 
@@ -40,6 +41,7 @@ def main() -> None:
         st.error(f"This is a fault of hilum ({type(fault).__name__}). Open the film again; HILUM_DEBUG=1 prints where it is.")
         if os.environ.get("HILUM_DEBUG"):
             traceback.print_exc()
+    leave_fields_on_enter()
     draw_footer(session.opened_models())
 
 

@@ -31,7 +31,7 @@ from hilum.explain.methods.registry import METHODS
 from hilum.settings.explain import PREDICTED, Explain
 
 BY_METHOD, AT_THE_LAST, LIME = "Methods", "Last layers", "LIME"
-OWN_LAYER = "the method's own"
+OWN_LAYER = "own layer"
 QUICK = 2  # maps of one pass for each model that are made without a job
 DECLINED = "hilum_declined"  # key of st.session_state: maps that were cancelled
 ABREAST = 2  # pictures in a line
@@ -43,17 +43,21 @@ def draw_maps(pairs: Sequence[Pair], seen: NDArray[np.uint8]) -> None:
     _, params = session.project(session.startup().root)
     st.subheader("Maps", divider="gray")
     what = st.segmented_control(
-        "Show", [BY_METHOD, AT_THE_LAST, LIME], default=BY_METHOD, required=True, key="hilum_show", persist_state="session"
+        "Kind of maps",
+        [BY_METHOD, AT_THE_LAST, LIME],
+        default=BY_METHOD,
+        required=True,
+        key="hilum_show",
+        persist_state="session",
+        label_visibility="collapsed",
     )
     classes, layers, opacity = st.columns(3, gap="medium", vertical_alignment="bottom")
     names = list(dict.fromkeys(name for _, said in pairs for name in said.classes))
     target = classes.selectbox(
         "Explained class", [PREDICTED, *names], key="hilum_target", persist_state="session", help="The class that maps argue for."
     )
-    share = opacity.slider(
-        "Opacity of the maps", 0, 100, round(100 * OPACITY), 5, "%d %%", key="hilum_opacity", persist_state="session"
-    )
     targets = {one.address: _index(said, target) for one, said in pairs}
+    share = 100 if what == LIME else _choose_opacity(opacity)
     if what == AT_THE_LAST:
         orders = _choose_layers(pairs, targets)
     elif what == LIME:
@@ -69,6 +73,14 @@ def draw_maps(pairs: Sequence[Pair], seen: NDArray[np.uint8]) -> None:
         _draw_tiles(pairs, rows, seen, share / 100)
     if rows:
         session.note_seen(session.HEAT)
+
+
+def _choose_opacity(place: Any) -> int:
+    """The opacity of maps as a percentage; LIME's views have their own."""
+    share: int = place.slider(
+        "Opacity of the maps", 0, 100, round(100 * OPACITY), 5, "%d %%", key="hilum_opacity", persist_state="session"
+    )
+    return share
 
 
 def _index(said: Predicted, target: str) -> int:
@@ -171,10 +183,10 @@ def _draw_progress() -> None:
     job = session.current_job()
     if job is None:
         return
-    told, button = st.columns([6, 1], vertical_alignment="center")
+    line = st.container(horizontal=True, vertical_alignment="center")
     share, text = job.tell()
-    told.progress(share, text=text)
-    if button.button("Cancel", width="stretch"):
+    line.progress(share, text=text)
+    if line.button("Cancel"):
         st.session_state.setdefault(DECLINED, {}).setdefault(job.film, set()).update(job.cancel())
         st.rerun()
     there = {one.order for one in session.maps()}
@@ -204,9 +216,10 @@ def _draw_lime(pairs: Sequence[Pair], found: Sequence[FilmMap], seen: NDArray[np
         name = predicted.classes[one.order.target]
         html("hilum-soft", f"{served.title}: superpixels for {name} in red, against it in blue")
         views = view_lime(one, predicted, settings)
-        for column, kind in zip(st.columns(len(LIME_VIEWS), gap="small"), LIME_VIEWS, strict=True):
-            with column:
-                picture = lay_lime(seen, views, one.geometry, kind, one.attribution.sanity)
-                html("hilum-soft", kind)
-                show_picture(picture, f"LIME, {kind}, for {name}")
+        for start in range(0, len(LIME_VIEWS), ABREAST):
+            for column, kind in zip(st.columns(ABREAST, gap="small"), LIME_VIEWS[start : start + ABREAST], strict=False):
+                with column:
+                    picture = lay_lime(seen, views, one.geometry, kind, one.attribution.sanity)
+                    html("hilum-soft", kind)
+                    show_picture(picture, f"LIME, {kind}, for {name}")
         html("hilum-soft", tell_map(one))

@@ -11,15 +11,16 @@ from hilum.app import session
 from hilum.app.film import OpenFilm
 from hilum.app.film_canvas import draw_canvas
 from hilum.app.film_maps import FilmMap
-from hilum.app.marking_reader import ask_reader, warn_of_faults
+from hilum.app.marking_reader import ask_reader, save_record, warn_of_faults
 from hilum.data.decoding.kinds import DICOM
 from hilum.reading.marks import measure_marks
 from hilum.reading.records import LONGEST, FilmFile, Record, Seen, make_record
 from hilum.reading.shapes import Shape
-from hilum.reading.store import append_record, read_readings
+from hilum.reading.store import read_readings
 
 NEW = "a new mark"
-SAVED = "hilum_saved"  # key of st.session_state: what was saved last, and how many times
+NOTHING = 0, "", ""  # saved in this session
+SAVED = "hilum_saved"  # key of st.session_state: how many times was saved, what last, and the SHA-256 of its film
 
 
 def show() -> None:
@@ -34,8 +35,8 @@ def show() -> None:
         reader = ask_reader()
         earlier = _earlier(session.readings(), reader, opened) if reader else []
         corrected = _ask_corrected(earlier)
-    times = st.session_state.get(SAVED, (0, ""))[0]
-    with left:
+    times = st.session_state.get(SAVED, NOTHING)[0]
+    with left, st.container(key="hilum_canvas"):
         name = hashlib.sha256(f"{opened.sha256} {corrected.id if corrected else ''} {times}".encode()).hexdigest()[:12]
         shapes = draw_canvas(name, opened.grey, corrected.shapes if corrected else ())
     with right:
@@ -79,7 +80,10 @@ def _draw_measures(shapes: Sequence[Shape], maps: Sequence[FilmMap]) -> None:
 def _ask_and_save(reader: str, opened: OpenFilm, shapes: Sequence[Shape], corrected: Record | None) -> None:
     seen = session.seen()
     if seen:
-        st.info("The prediction or a map of this film was shown to you, so these marks are kept but do not count as truth.")
+        st.info(
+            "The prediction or a map of this film was shown to you, so these marks are kept but do not count as truth. To make "
+            "marks that count, switch on *Hide predictions and maps* before a film is opened."
+        )
     else:
         st.success("Nothing of a model was shown for this film: these marks are blind and count as truth.")
     with st.form("mark", border=False):
@@ -89,7 +93,7 @@ def _ask_and_save(reader: str, opened: OpenFilm, shapes: Sequence[Shape], correc
         asked = st.form_submit_button("Save marks", type="primary", disabled=not reader)
     if not reader:
         st.caption("Give a reader code to save.")
-    times, told = st.session_state.get(SAVED, (0, ""))
+    times, told, film_of = st.session_state.get(SAVED, NOTHING)
     if asked:
         film = FilmFile("" if opened.kind == DICOM else opened.name, opened.sha256, opened.width, opened.height)
         models = session.models()
@@ -103,8 +107,9 @@ def _ask_and_save(reader: str, opened: OpenFilm, shapes: Sequence[Shape], correc
             model=models[0].described if models else None,
             replaces=corrected.id if corrected else "",
         )
-        append_record(session.readings(), record)
-        st.session_state[SAVED] = (times + 1, f"Saved as record {record.id[:8]} of {reader}, marks: {len(shapes)}.")
-        st.rerun()
-    if told:
+        if save_record(record):
+            told = f"Saved as record {record.id[:8]} of {reader}, marks: {len(shapes)}."
+            st.session_state[SAVED] = (times + 1, told, opened.sha256)
+            st.rerun()
+    if told and film_of == opened.sha256:
         st.caption(told)

@@ -2,8 +2,10 @@
 
 import streamlit as st
 
-from hilum.reading.records import check_reader
-from hilum.reading.store import Readings
+from hilum.app import session
+from hilum.app.styles import plain
+from hilum.reading.records import Record, check_reader
+from hilum.reading.store import Readings, append_record, known_code
 
 READER = "hilum_reader"  # key of st.session_state
 
@@ -16,12 +18,25 @@ def ask_reader() -> str:
     if not given:
         return ""
     try:
-        code = check_reader(given)
+        code = known_code(session.readings(), check_reader(given))
     except ValueError as fault:
-        st.error(str(fault))
+        st.error(plain(str(fault)))
         return ""
     st.session_state[READER] = code
     return code
+
+
+def save_record(record: Record) -> bool:
+    """Append a record; where that cannot be done, say why on the page and return False."""
+    try:
+        append_record(session.readings(), record)
+    except ValueError as fault:
+        st.warning(plain(f"Not saved: {fault}."))
+    except OSError as fault:
+        st.error(f"Not saved: the folder of readings cannot be written ({fault.strerror}). Correct that, then save again.")
+    else:
+        return True
+    return False
 
 
 def warn_of_faults(readings: Readings) -> None:

@@ -7,12 +7,13 @@ import streamlit as st
 
 from hilum.app import session
 from hilum.app.film import open_film, shorten_name
-from hilum.app.folder_films import list_films, read_listed
+from hilum.app.folder_films import PATH, list_films, read_listed
 from hilum.app.known_models import name_model
 from hilum.data.decoding.limits import MAX_FILE_BYTES
 
 NONE = "none"
-FOLDER, LISTED, PLACE, UPLOADED = "hilum_folder", "hilum_listed", "hilum_place", "hilum_uploaded"  # keys of st.session_state
+FOLDER, LISTED, PLACE = "hilum_folder", "hilum_listed", "hilum_place"  # keys of st.session_state
+UPLOAD, UPLOADED = "hilum_upload", "hilum_uploaded"  # the field, and of its last file Streamlit's name and the film's SHA-256
 HIDDEN = "hilum_hidden"
 ANY_KIND = "PNG, JPEG, TIFF or DICOM, up to {} MB. It stays in memory: nothing of it is written anywhere."
 
@@ -52,28 +53,39 @@ def _choose_models() -> None:
         help=how,
     )
     second = st.selectbox(
-        "Beside it",
+        "Second model",
         [NONE, *(one for one in offered if one != first)],
         index=1 if len(begun.models) > 1 and first == begun.models[0] else 0,
         format_func=name_model,
         accept_new_options=not begun.shared,
         key="hilum_second",
         persist_state="session",
-        help="A second model, predicting the same film.",
+        help="Predicts the same film, and its maps stand beside those of the first.",
     )
     chosen = [one.strip() for one in (first, second) if one and one.strip() and one != NONE]
     st.session_state[session.CHOSEN] = list(dict.fromkeys(chosen))
 
 
 def _open_upload() -> None:
-    uploaded = st.file_uploader("Film", key="hilum_upload", help=ANY_KIND.format(MAX_FILE_BYTES >> 20))
-    if uploaded is None or st.session_state.get(UPLOADED) == uploaded.file_id:
+    uploaded = st.file_uploader("Film", key=UPLOAD, help=ANY_KIND.format(MAX_FILE_BYTES >> 20), on_change=_close_removed)
+    if uploaded is None or st.session_state.get(UPLOADED, ("", ""))[0] == uploaded.file_id:
         return
-    st.session_state[UPLOADED] = uploaded.file_id
+    sha256 = ""
     try:
-        session.show_film(open_film(uploaded.getvalue(), uploaded.name))
+        opened = open_film(uploaded.getvalue(), uploaded.name)
     except ValueError as fault:
         session.show_fault(f"{shorten_name(uploaded.name)}: {fault}")
+    else:
+        session.show_film(opened)
+        sha256 = opened.sha256
+    st.session_state[UPLOADED] = uploaded.file_id, sha256
+
+
+def _close_removed() -> None:
+    """The cross beside a file's name closes its film, and takes the sentence on a bad file away; a film of a folder stays."""
+    opened = session.film()
+    if st.session_state.get(UPLOAD) is None and (opened is None or opened.sha256 == st.session_state.get(UPLOADED, ("", ""))[1]):
+        session.show_film(None)
 
 
 def _page_through() -> None:
@@ -88,7 +100,7 @@ def _page_through() -> None:
             value=begun.films,
             key=FOLDER,
             persist_state="session",
-            placeholder="/path/on/this/machine",
+            placeholder=PATH,
             help="Its films are read one by one, from this machine.",
         )
     if not folder.strip():

@@ -19,12 +19,24 @@ STYLE = """
   .stMainBlockContainer { padding: 2.6rem 2rem 0; max-width: none; }
   .stMainBlockContainer > .stVerticalBlock { min-height: calc(100vh - 2.6rem); }
   .stAppHeader { background: transparent; }
+  .stMain h1 { font-size: 1.7rem; padding: 0 0 .3rem; }
+  .stMain h2, .stMain h3 { font-size: 1.25rem; padding: .3rem 0 .7rem; }
+  .stMain [data-testid="stBaseButton-primary"]:enabled, .stMain [data-testid="stBaseButton-primary"]:enabled kbd,
+  .stMain [data-testid="stBaseButton-primaryFormSubmit"]:enabled { color: #0b1014; opacity: 1; }
+  [data-testid="stSidebarNavLink"]:focus-visible { outline: 3px solid #58a6ff; outline-offset: -1px; }
+  .stElementContainer:has(#hilum-fields) { display: none; }
   [data-testid="stImage"] img { border-radius: 2px; background: #000; }
   .st-key-hilum_film [data-testid="stImage"] img { max-height: 74vh; object-fit: contain; }
   [data-testid="stColumn"]:has(.st-key-hilum_film) { position: sticky; top: 2.6rem; align-self: flex-start; }
   @media (max-width: 1150px) {
-    [data-testid="stHorizontalBlock"]:has(.st-key-hilum_film) { flex-wrap: wrap; }
-    [data-testid="stHorizontalBlock"]:has(.st-key-hilum_film) > [data-testid="stColumn"] { min-width: 100%; position: static; }
+    [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] .st-key-hilum_film) { flex-wrap: wrap; }
+    [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] .st-key-hilum_film) > [data-testid="stColumn"] {
+      min-width: 100%; position: static; }
+  }
+  @media (max-width: 1000px) {
+    [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] .st-key-hilum_canvas) { flex-wrap: wrap; }
+    [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] .st-key-hilum_canvas) > [data-testid="stColumn"] {
+      min-width: 100%; }
   }
   .stElementContainer:has(#hilum-foot) { position: sticky; bottom: 0; margin-top: auto; z-index: 9; }
   #hilum-foot { margin: 0 -2rem; padding: 5px 2rem; font-size: 13px; line-height: 1.4;

@@ -4,7 +4,7 @@ import json
 from functools import partial
 
 from hilum.doctor.finding import Examined, Project, remove
-from hilum.settings.meaning import pretrained_backbones, trained_arms
+from hilum.settings.meaning import list_networks, pretrained_backbones, trained_arms
 from hilum.settings.params import Params, read_params
 
 
@@ -41,7 +41,7 @@ def examine_inputs(project: Project) -> Examined:
 
     for fault in [*find_faults(params), *find_missing(params, project.workspace)]:
         found.add(fault, _remedy(fault))
-    for arm in trained_arms(params.arms).values():
+    for arm in [one for named in trained_arms(params.arms).values() for one in list_networks(named)]:
         if arm.weights == "imagenet" and packaged_weights(arm) is None:
             found.facts.append(f"{arm.backbone}: Keras downloads its ImageNet weights where they are not in its cache")
     _examine_pretrained(project, params, found)

@@ -1,9 +1,10 @@
 """The script that draws charts in a page, and how one chart stands in it."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from hilum.whole_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,8 @@ def load_bundle(cache: Path) -> str:
 
     file = cache / f"vega-{version('vl-convert-python')}.js"
     if not file.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
         import vl_convert
 
         made = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]  # None: all that a page needs; its stub lacks that
-        partial = file.with_suffix(f".{os.getpid()}")  # another process may make it too
-        partial.write_text(f"(()=>{{{made}\n}})();".replace("</script", "<\\/script"))
-        partial.replace(file)
+        write_whole(file, f"(()=>{{{made}\n}})();".replace("</script", "<\\/script"))
     return file.read_text()

@@ -35,6 +35,7 @@ from hilum.project.comparison_parts import (
     validation_of,
 )
 from hilum.settings.params import Params
+from hilum.whole_files import write_whole
 from hilum.workspace import Workspace
 
 KEPT = ("val/",)  # metrics of a run that do not depend on the test films
@@ -63,8 +64,7 @@ def write_page(
     measured = _measure(runs, shared, draws, settings.confidence)
     order = order_runs(validation_of(measured, params.train.select), params.train.select)
     page = _make_page(runs, {name: measured[name] for name in order}, shared, draws, told, params, workspace, films)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(render_comparison(page))
+    write_whole(out, render_comparison(page))
 
 
 def _measure(

@@ -18,7 +18,7 @@ from hilum.progress import say
 from hilum.project.given_models import given_faults
 from hilum.project.learning import learning_faults
 from hilum.project.own_backbones import try_own
-from hilum.settings.meaning import backbone_options, is_absolute, is_whole, spaces, trained_arms
+from hilum.settings.meaning import backbone_of, backbone_options, is_absolute, is_whole, list_networks, spaces, trained_arms
 from hilum.settings.params import Params
 from hilum.settings.roots import FILE, read_external_roots, read_roots
 from hilum.settings.search_space import Choices, Range
@@ -103,21 +103,27 @@ def _source_faults(params: Params) -> list[str]:
     return faults
 
 
+def _networks(params: Params) -> list[tuple[str, Arm]]:
+    """Each trained arm with each backbone that it may have."""
+    return [(name, one) for name, arm in trained_arms(params.arms).items() for one in list_networks(arm)]
+
+
 def _arm_faults(params: Params) -> list[str]:
     faults = []
-    for name, arm in trained_arms(params.arms).items():
-        if not is_backbone(arm.backbone):
-            faults.append(f"arms.{name}.backbone must be {tell_backbones()}, got {arm.backbone!r}")
+    for name, arm in _networks(params):
+        wanted = backbone_of(arm)
+        if not is_backbone(wanted):
+            faults.append(f"arms.{name}.backbone must be {tell_backbones()}, got {wanted!r}")
             continue
-        if arm.backbone.startswith(HUB) and importlib.util.find_spec("keras_hub") is None:
+        if wanted.startswith(HUB) and importlib.util.find_spec("keras_hub") is None:
             faults.append(f"arms.{name}.backbone: {tell_missing('keras_hub')}")
             continue
         try:
-            if is_own(arm.backbone):
-                try_own(arm.backbone, backbone_options(arm), params.prepare.size)
-            backbone = find_backbone(arm.backbone, backbone_options(arm))
+            if is_own(wanted):
+                try_own(wanted, backbone_options(arm), params.prepare.size)
+            backbone = find_backbone(wanted, backbone_options(arm))
         except ValueError as fault:
-            faults.append(f"arms.{name}.{'options' if arm.backbone in BACKBONES else 'backbone'}: {fault}")
+            faults.append(f"arms.{name}.{'options' if wanted in BACKBONES else 'backbone'}: {fault}")
             continue
         faults += _backbone_faults(name, arm, backbone, params)
         for i, phase in enumerate(arm.phases):
@@ -196,9 +202,9 @@ def find_missing(
             faults.append(f"{place}.root must be a folder, got {root}; put the films there, or name their folder in {FILE}")
         elif find := READERS[source.reader].faults:
             faults += [f"{place}: {fault}" for fault in find(root, **source.model_dump(exclude=NOT_READ))]
-    for name, arm in trained_arms(params.arms).items():
+    for name, arm in _networks(params):
         if arm.weights not in (*KNOWN_WEIGHTS, PRESET) and not workspace.at_home(arm.weights).is_file():
-            legal = (PRESET, "none") if arm.backbone.startswith(HUB) or is_own(arm.backbone) else KNOWN_WEIGHTS
+            legal = (PRESET, "none") if backbone_of(arm).startswith(HUB) or is_own(backbone_of(arm)) else KNOWN_WEIGHTS
             faults.append(
                 f"arms.{name}.weights must be {', '.join(legal)} or a file, got {workspace.at_home(arm.weights)}, which does not "
                 "exist"
@@ -212,6 +218,6 @@ def find_missing(
 
 
 def packaged_weights(arm: Arm) -> PackagedWeights | None:
-    """The package that an arm's `weights: imagenet` are read from, if any."""
-    backbone = BACKBONES.get(arm.backbone)
+    """The package that the `weights: imagenet` of an arm with one backbone are read from, if any."""
+    backbone = BACKBONES.get(backbone_of(arm))
     return backbone.imagenet if backbone is not None and arm.weights == "imagenet" else None

@@ -14,7 +14,7 @@ from hilum.project.champion import crown
 from hilum.project.clone import is_fetched
 from hilum.results import base_tags, digest, epoch_metrics, folder_digest, read_json, read_table, run_key
 from hilum.runs import MEASURED, fits, fold_metrics, log_history, log_measured, log_results, log_search, log_training
-from hilum.settings.meaning import name_backbone, spaces, trained_arm
+from hilum.settings.meaning import show_backbone, spaces, trained_arm
 from hilum.settings.params import Params
 from hilum.settings.tune import list_metrics
 from hilum.tracking.connection import is_server
@@ -131,7 +131,7 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
     tags = {
         **base_tags("tune", versions),
         "arm": arm,
-        "backbone": name_backbone(trained_arm(params.arms, arm).backbone),
+        "backbone": show_backbone(trained_arm(params.arms, arm)),
         "metric": ", ".join(metrics),
     }
     history = read_table(folder / "trial_history.csv")

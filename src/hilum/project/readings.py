@@ -4,11 +4,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hilum.data.prepared.loading import load_geometry, load_split
 from hilum.explain.explained_model import ExplainedModel
 from hilum.progress import bar, say
 from hilum.project.output_folder import check_out, filled_folder
-from hilum.reading.agreement import Bootstrap, compare_readers, list_differences
+from hilum.reading.agreement import EVERY, Bootstrap, compare_readers, list_differences
 from hilum.reading.answered_films import gather_answers
 from hilum.reading.features import make_features
 from hilum.reading.references import References, make_references, references_file, write_references
@@ -47,12 +49,14 @@ def describe_readings(folder: Path) -> dict[str, Any]:
 
 
 def mark_source(folder: Path, root: Path, table: str, column: str) -> dict[str, Any]:
-    """Write blind marks as annotations of the source at `root`."""
+    """Write blind marks as annotations of the source at `root`; the first table's facts, and all tables under `tables`."""
     written = write_annotations(blind_records(_read(folder)), root, table, column)
-    for line in written.left_out:
-        say(line)
-    say(f"{written.films} films with marks in {written.table}; give the source in params.yaml: {', '.join(written.settings)}")
-    return {"table": str(written.table), "films": written.films, "settings": list(written.settings)}
+    for one in written:
+        for line in one.left_out:
+            say(line)
+        say(f"{one.films} films with marks in {one.table}; give the source in params.yaml: {', '.join(one.settings)}")
+    facts = [{"table": str(one.table), "films": one.films, "settings": list(one.settings)} for one in written]
+    return {**facts[0], "tables": facts}
 
 
 def compare_with_truth(folder: Path, truth: Path, predictions: Path | None, out: Path, settings: Evaluate) -> dict[str, Any]:
@@ -66,8 +70,12 @@ def compare_with_truth(folder: Path, truth: Path, predictions: Path | None, out:
         write_table(made / DIFFERENCES, differences)
     for note in answered.notes:
         say(note)
-    for row in figures[figures["metric"].isin(["accuracy", "kappa"])].itertuples():
-        say(f"{row.who} against {row.against}: {row.metric} {row.value:.2f} ({row.low:.2f} to {row.high:.2f}), {row.films} films")
+    for row in figures[figures["metric"].isin(["accuracy", "kappa"])].to_dict("records"):
+        interval = f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+        told = "undefined, as both name one class" if np.isnan(row["value"]) else interval
+        say(f"{row['who']} against {row['against']}: {row['metric']} {told}, {row['films']} films")
+    if len(answered.readers) > 1 and EVERY not in set(figures["who"]):
+        say(f"no figures of {EVERY}: there is no film with a known truth that each of {', '.join(answered.readers)} answered")
     say(f"{len(differences)} films on which they differ; tables in {out}")
     return {"films": len(answered.known), "differences": len(differences), "out": str(out)}
 

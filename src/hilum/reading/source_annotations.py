@@ -1,4 +1,4 @@
-"""Blind marks as annotations of a source: a table and masks below its root, in the form that `folder` and `csv` read."""
+"""Blind marks as annotations of a source: a table and masks below its root, in the form that `folder`, `csv` and `dicom` read."""
 
 import json
 import shutil
@@ -6,12 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from hilum.data.prepared.whole_masks import encode_mask
+from hilum.data.readers.dicom_marks import COLUMNS as DICOM_COLUMNS
 from hilum.data.readers.found_files import find_files
 from hilum.data.readers.table_files import read_table
 from hilum.reading.records import Record
@@ -20,6 +22,7 @@ from hilum.results import file_sha256
 
 MASKS = PurePosixPath("lesion_masks/readers")  # below the root, where no reader of films takes a picture for a film
 TABLE = "reader_marks.csv"  # of a source of the reader `folder`
+DICOM_TABLE = "reader_marks_dicom.csv"  # of a source of the reader `dicom`; no path, which may hold a name, is in it
 COLUMNS = ("reader_boxes", "reader_mask")  # added to the table of a source of the reader `csv`
 
 
@@ -62,71 +65,103 @@ def join_marks(records: Sequence[Record]) -> FilmMarks:
     return FilmMarks(tuple(shape.box() for shape in own if shape.kind == "box"), mask)
 
 
-def write_annotations(records: Sequence[Record], root: Path, table: str = "", column: str = "path") -> Written:
+def write_annotations(records: Sequence[Record], root: Path, table: str = "", column: str = "path") -> list[Written]:
     """Write the marks of blind records below the root of a source; an earlier output of this function there is replaced.
 
+    One table for pictures and one for films of DICOM, whichever were marked.
     table: the source's own CSV file below the root, of which a copy with two more columns is written; empty for a source of the
-    reader `folder`, which gets a side-car table. column: of the table, with the film.
+    reader `folder`, which gets a side-car table, and for DICOM. column: of the table, with the film.
 
     Raises:
         ValueError: no record, no film of the records below the root, or no such table or column.
     """
     if not records:
         raise ValueError("blind marks must be there to be written, got none; a mark counts if nothing was seen before it")
-    places, left = _find_films(records, root)
-    by_film: dict[PurePosixPath, list[Record]] = defaultdict(list)
-    for record in records:
-        if record.film.sha256 in places:
-            by_film[places[record.film.sha256]].append(record)
-    if not by_film:
+    found = _find_films(records, root)
+    hashes = {record.film.sha256 for record in records}
+    if not found.pictures and not found.dicoms:
+        raise ValueError(f"marked films must lie below {root}, got none of {len(hashes)} there; {found.told[0]}")
+    if table and not found.pictures:
         raise ValueError(
-            f"marked films must lie below {root}, got none of {len({r.film.sha256 for r in records})} there; {left[0]}"
+            f"--table must be of a source of pictures, got {table} for films of DICOM, whose marks name hashes; leave it out"
         )
-    joined = {film: join_marks(own) for film, own in sorted(by_film.items())}
-    marked = {film: marks for film, marks in joined.items() if marks.boxes or marks.mask is not None}
-    if empty := len(joined) - len(marked):
+    joined = {sha256: join_marks([one for one in records if one.film.sha256 == sha256]) for sha256 in sorted(hashes)}
+    marked = {sha256: marks for sha256, marks in joined.items() if marks.boxes or marks.mask is not None}
+    left = [*found.told]
+    if empty := len((found.pictures.keys() | found.dicoms.keys()) - marked.keys()):
         left.append(f"films without a mark that counts: {empty}; readers marked nothing there, or not the same place")
     shutil.rmtree(root / MASKS, ignore_errors=True)
-    rows = {film: _write_film(film, marks, root) for film, marks in marked.items()}
+    (root / DICOM_TABLE).unlink(missing_ok=True)
+    written = []
+    if found.pictures:
+        films = {path: marked[sha256] for sha256, path in found.pictures.items() if sha256 in marked}
+        written.append(_write_pictures(dict(sorted(films.items())), root, table, column, left))
+    if found.dicoms:
+        films_of = {sha256: marks for sha256, marks in marked.items() if sha256 in found.dicoms}
+        written.append(_write_dicoms(films_of, root, [] if found.pictures else left))
+    return written
+
+
+def _write_pictures(
+    films: Mapping[PurePosixPath, FilmMarks], root: Path, table: str, column: str, left: Sequence[str]
+) -> Written:
+    rows = {film: _write_film(MASKS / f"{film}.png", marks, root) for film, marks in films.items()}
     if not table:
-        cells = [(str(film), boxes, mask) for film, (boxes, mask) in rows.items()]
-        pd.DataFrame(cells, columns=["path", "boxes", "lesion_mask"]).to_csv(root / TABLE, index=False, lineterminator="\n")
+        _write_table(root / TABLE, ("path", "boxes", "lesion_mask"), rows)
         return Written(root / TABLE, len(rows), (f"table: {TABLE}",), tuple(left))
     target = root / f"{PurePosixPath(table).stem}_marked.csv"
-    left += _add_columns(root / table, column, rows, root, target)
+    absent = _add_columns(root / table, column, rows, root, target)
     settings = (f"table: {target.name}", f"boxes: {COLUMNS[0]}", f"lesion_mask: {COLUMNS[1]}")
-    return Written(target, len(rows), settings, tuple(left))
+    return Written(target, len(rows), settings, (*left, *absent))
 
 
-def _write_film(film: PurePosixPath, marks: FilmMarks, root: Path) -> tuple[str, str]:
-    """The cells boxes and lesion_mask of one film."""
-    mask = ""
+def _write_dicoms(films: Mapping[str, FilmMarks], root: Path, left: Sequence[str]) -> Written:
+    rows = {sha256: _write_film(MASKS / "dicom" / f"{sha256}.png", marks, root) for sha256, marks in films.items()}
+    _write_table(root / DICOM_TABLE, DICOM_COLUMNS, rows)
+    return Written(root / DICOM_TABLE, len(rows), (f"marks: {DICOM_TABLE}",), tuple(left))
+
+
+def _write_table(file: Path, columns: Sequence[str], rows: Mapping[Any, tuple[str, str]]) -> None:
+    cells = [(str(film), boxes, mask) for film, (boxes, mask) in rows.items()]
+    pd.DataFrame(cells, columns=list(columns)).to_csv(file, index=False, lineterminator="\n")
+
+
+def _write_film(place: PurePosixPath, marks: FilmMarks, root: Path) -> tuple[str, str]:
+    """The cells boxes and lesion_mask of one film. place: of its mask, if it has one."""
     if marks.mask is not None:
-        place = MASKS / f"{film}.png"
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         (root / place).write_bytes(encode_mask(marks.mask))
-        mask = str(place)
-    return json.dumps([list(box) for box in marks.boxes]) if marks.boxes else "", mask
+    boxes = json.dumps([list(box) for box in marks.boxes]) if marks.boxes else ""
+    return boxes, str(place) if marks.mask is not None else ""
 
 
-def _find_films(records: Sequence[Record], root: Path) -> tuple[dict[str, PurePosixPath], list[str]]:
-    """SHA-256 -> film below the root: under its recorded name if the bytes are the same, else wherever these bytes lie."""
-    found: dict[str, PurePosixPath] = {}
+@dataclass(frozen=True)
+class _Found:
+    """The films of records below a root, by SHA-256. told: a sentence if some are not there."""
+
+    pictures: Mapping[str, PurePosixPath]
+    dicoms: Mapping[str, PurePosixPath]
+    told: tuple[str, ...]
+
+
+def _find_films(records: Sequence[Record], root: Path) -> _Found:
+    """Each under its recorded name if the bytes are the same, else wherever these bytes lie; DICOM has no recorded name."""
+    pictures: dict[str, PurePosixPath] = {}
     for film in {record.film.sha256: record.film for record in records}.values():
         path = root / film.name
         if film.name and path.is_file() and file_sha256(path) == film.sha256:
-            found[film.sha256] = PurePosixPath(film.name)
-    missing = {record.film.sha256: record.film.name for record in records if record.film.sha256 not in found}
+            pictures[film.sha256] = PurePosixPath(film.name)
+    missing = {record.film.sha256: record.film.name for record in records if record.film.sha256 not in pictures}
+    dicoms: dict[str, PurePosixPath] = {}
     if missing:
         files = find_files(root)
-        for picture in files.pictures:
-            if (sha256 := file_sha256(root / picture)) in missing:
-                found.setdefault(sha256, picture)
-    absent = [name or sha256[:12] for sha256, name in missing.items() if sha256 not in found]
-    told = (
-        f"{len(absent)} marked films are not below {root} with the same bytes as pictures, such as {absent[0]}" if absent else ""
-    )
-    return found, [told] if told else []
+        for places, found in ((files.pictures, pictures), (files.dicoms, dicoms)):
+            for place in places:
+                if (sha256 := file_sha256(root / place)) in missing:
+                    found.setdefault(sha256, place)
+    absent = [name or sha256[:12] for sha256, name in missing.items() if sha256 not in pictures and sha256 not in dicoms]
+    told = f"{len(absent)} marked films are not below {root} with the same bytes, such as {absent[0]}" if absent else ""
+    return _Found(pictures, dicoms, (told,) if told else ())
 
 
 def _add_columns(table: Path, column: str, rows: Mapping[PurePosixPath, tuple[str, str]], root: Path, target: Path) -> list[str]:

@@ -63,6 +63,12 @@ def read_readings(folder: Path, reader: str = "") -> Readings:
     return Readings(tuple(records), tuple(faults))
 
 
+def known_code(folder: Path, code: str) -> str:
+    """A reader's code as it was first written: one that differs in case alone is of the same reader."""
+    known = {path.stem.lower(): path.stem for path in sorted(folder.glob(f"*{ENDING}"))}
+    return known.get(code.lower(), code)
+
+
 def answers_of(records: Sequence[Record], film_sha256: str) -> list[Record]:
     """One reader's records of a film that hold an answer; the first is the final one."""
     return [record for record in records if record.answer and record.film.sha256 == film_sha256]

@@ -139,7 +139,7 @@ def _tell(done: Done, failed: Sequence[str], out: Path) -> None:
 
 def drop_partial(drawn: Path) -> None:
     """Delete the panels that a killed call left half written; to be called by the one process that holds the CSV."""
-    for file in drawn.glob(".partial*"):
+    for file in drawn.glob(".*.partial"):
         with suppress(OSError):
             file.unlink()
 

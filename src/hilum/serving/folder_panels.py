@@ -1,7 +1,5 @@
 """Panels of a folder's films, beside the CSV of their predictions: drawn where none shows the current prediction yet."""
 
-import os
-import platform
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
@@ -27,6 +25,7 @@ from hilum.progress import bar
 from hilum.results import digest
 from hilum.serving.prediction_table import Cells
 from hilum.settings.explain import Explain
+from hilum.whole_files import write_whole
 
 SEAL = "hilum-panel"  # keyword of the text in a PNG that says what the panel shows
 HEAD = 33  # bytes of a PNG before its second chunk: the signature and IHDR (PNG specification, 5.2 and 11.2.1)
@@ -72,14 +71,11 @@ class Panels:
             prediction = describe_prediction(
                 cells[0], classes, probabilities, int(predicted[i]), int(predicted[i]), threshold, factors=factors
             )
-            partial = self.folder / f".partial-{platform.node()}-{os.getpid()}"  # several workers may draw
             try:
                 figure = draw_panel(film.film, found, i, prediction, no_annotations(film.geometry))
-                partial.write_bytes(seal_png(png_bytes(figure), self._seal(cells)))
-                partial.replace(self._file(cells[0]))  # so that every file is complete
+                write_whole(self._file(cells[0]), seal_png(png_bytes(figure), self._seal(cells)))
             except (ValueError, OSError) as fault:  # OSError: its name is taken by a folder, or the disk is full
                 faults[cells[0]] = str(fault)
-                partial.unlink(missing_ok=True)
         return faults
 
     def _file(self, film: str) -> Path:

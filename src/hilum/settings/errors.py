@@ -84,6 +84,8 @@ def _tell_place(key: str, path: list[str], found: Sequence[Fault], values: Any, 
         return _tell_unknown_key(key, path, values, whole)
     if item["type"] == "union_tag_not_found":
         key, item = f"{key}.reader", {**item, "type": "missing"}
+    if item["type"] == "union_tag_invalid" and item["ctx"]["tag"] == "range":
+        return f"{key} is no number, so it must be a value or {{choices: [...], start: ...}}, got a range with low and high"
     if item["type"] == "union_tag_invalid":
         legal, got = str(item["ctx"]["expected_tags"]).replace("'", ""), str(item["ctx"]["tag"])
         near = difflib.get_close_matches(got, legal.split(", "), 1)

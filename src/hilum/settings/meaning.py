@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from hilum.settings.search_space import Choices, Range, Section
 from hilum.settings.training import SOLVERS, AnyArm, Arm, ConvexPhase, Phase, Train
 
-WHOLE = ("epochs", "units")  # last words of keys of spaces whose values are whole numbers
+WHOLE = ("epochs", "units", "views", "smote_neighbours")  # last words of keys of spaces whose values are whole numbers
 EXCLUDED = "excluded"  # in `prepare.labels`, instead of a class: findings to leave out
 
 
@@ -34,9 +34,23 @@ def trained_arm(arms: Mapping[str, AnyArm], name: str) -> Arm:
     return arm
 
 
+def list_networks(arm: Arm) -> list[Arm]:
+    """The arm with each backbone that it may have: several where a search chooses one."""
+    chosen = arm.backbone.choices if isinstance(arm.backbone, Choices) else [arm.backbone]
+    return [arm.model_copy(update={"backbone": str(one)}) for one in chosen]
+
+
+def backbone_of(arm: Arm) -> str:
+    """The backbone of an arm that has one. Raises ValueError: a search chooses it."""
+    if isinstance(arm.backbone, Choices):
+        raise ValueError(f"a network must have one backbone, got the choices {', '.join(map(str, arm.backbone.choices))}")
+    return arm.backbone
+
+
 def pretrained_backbones(arms: Mapping[str, AnyArm]) -> list[str]:
     """The backbones that some arm wants pretrained, sorted; with options by the name of `name_network`."""
-    return sorted({name_network(arm) for arm in trained_arms(arms).values() if arm.weights == "pretrained"})
+    wanted = [arm for arm in trained_arms(arms).values() if arm.weights == "pretrained"]
+    return sorted({name_network(one) for arm in wanted for one in list_networks(arm)})
 
 
 def backbone_options(arm: Arm) -> dict[str, Any]:
@@ -49,7 +63,12 @@ def name_network(arm: Arm) -> str:
     set_here = [
         f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in backbone_options(arm).items()
     ]
-    return "-".join([arm.backbone, *set_here])
+    return "-".join([backbone_of(arm), *set_here])
+
+
+def show_backbone(arm: Arm) -> str:
+    """The name of an arm's backbone in results; of several that a search chooses from, all of them."""
+    return " or ".join(name_backbone(backbone_of(one)) for one in list_networks(arm))
 
 
 def name_backbone(backbone: str) -> str:
@@ -92,7 +111,7 @@ def spaces(arm: AnyArm) -> dict[str, Range | Choices]:
     """The searched values of an arm, dotted key -> space, in their order in params.yaml; of a given model none."""
     if not isinstance(arm, Arm):
         return {}
-    found = _inside("head", arm.head)
+    found = {"backbone": arm.backbone} | _inside("head", arm.head)
     for i, phase in enumerate(arm.phases):
         found |= _inside(f"phases.{i}", phase)
     found |= _inside("train", arm.train)

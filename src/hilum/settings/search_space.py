@@ -18,7 +18,8 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-When = dict[str, list[float | int | str]]  # key of another space -> the values of it with which a space is searched
+Choice = bool | float | int | str
+When = dict[str, list[Choice]]  # key of another space -> the values of it with which a space is searched
 
 
 class Range(Section):
@@ -57,8 +58,8 @@ class Range(Section):
 class Choices(Section):
     """A searched value from a list; start is tried first. when: as in `Range`."""
 
-    choices: list[float | int | str]
-    start: float | int | str
+    choices: list[Choice]
+    start: Choice
     when: When = {}
 
     @model_validator(mode="after")
@@ -75,6 +76,7 @@ def kind_of_space(value: Any) -> str:
 
 
 T = TypeVar("T")
+Chosen = Annotated[Annotated[T, Tag("value")] | Annotated[Choices, Tag("list")], Discriminator(kind_of_space)]  # no number
 Searched = Annotated[
     Annotated[T, Tag("value")] | Annotated[Range, Tag("range")] | Annotated[Choices, Tag("list")], Discriminator(kind_of_space)
 ]

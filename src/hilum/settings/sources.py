@@ -9,6 +9,7 @@ from hilum.settings.search_space import Name, Positive, Section
 PINNED = "pinned.json"  # of a source in mode `reference`: the SHA-256 of every file, without paths if DICOM
 PLACE = {"root", "mode"}  # settings of location: the same films give the same results
 NOT_READ = {"reader", *PLACE}  # settings of a source that do not concern its reader
+UNTRAINED = {"marks", *PLACE}  # settings that decide no training: what readers marked is used by `explain` alone
 
 
 class Shortcut(Section):
@@ -103,6 +104,7 @@ class DicomSource(Section):
     uid: str = ""
     finding: Annotated[str, Field(min_length=1)]
     patient: str = ""
+    marks: str = ""
 
     @model_validator(mode="after")
     def _found_one_way(self) -> "DicomSource":

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from hilum.settings.schema import kind_of_phase
-from hilum.settings.search_space import Count, Name, Positive, Searched, Section, Seed, Share
+from hilum.settings.search_space import Chosen, Count, Name, Positive, Searched, Section, Seed, Share
 
 Extent = Annotated[int, Field(ge=1)] | str
 SOLVERS = ("gradient", "convex")  # of a phase
@@ -14,6 +14,13 @@ LayerDecay = Annotated[float, Field(gt=0, le=1)]
 PlateauFactor = Annotated[float, Field(gt=0, lt=1)]
 OptimizerName = Literal["adam", "adamw", "sgd"]
 Repeats = Annotated[int, Field(ge=1, le=100)]
+Imbalance = Literal["none", "class_weight", "oversample", "undersample", "smote", "focal"]
+AboveHead = Literal["none", "class_weight", "oversample", "undersample", "focal"]  # which SMOTE leaves to another method
+Views = Annotated[int, Field(ge=0, le=64)]
+Degrees = Annotated[float, Field(ge=0, le=30)]
+Shift = Annotated[float, Field(ge=0, le=0.3)]
+Half = Annotated[float, Field(ge=0, le=0.5)]
+Gamma = Annotated[float, Field(ge=0, le=10)]
 
 
 def read_number(value: Any) -> Any:
@@ -41,15 +48,15 @@ class Pretrain(Section):
 
 
 class Augment(Section):
-    views: Annotated[int, Field(ge=0, le=64)]
-    rotate: Annotated[float, Field(ge=0, le=30)]
-    shift: Annotated[float, Field(ge=0, le=0.3)]
-    zoom: Annotated[float, Field(ge=0, le=0.5)]
-    gamma: Annotated[float, Field(ge=0, lt=1)]
-    contrast: Annotated[float, Field(ge=0, lt=1)]
-    brightness: Annotated[float, Field(ge=0, lt=1)]
-    noise: Annotated[float, Field(ge=0, lt=1)]
-    erase: Annotated[float, Field(ge=0, le=0.5)]
+    views: Views
+    rotate: Degrees
+    shift: Shift
+    zoom: Half
+    gamma: Share
+    contrast: Share
+    brightness: Share
+    noise: Share
+    erase: Half
     flip: bool
 
 
@@ -58,8 +65,8 @@ class Balance(Section):
 
     multiplier: dict[Name, Positive]
     smote_neighbours: Count
-    smote_above_head: Literal["none", "class_weight", "oversample", "undersample", "focal"]
-    focal_gamma: Annotated[float, Field(ge=0, le=10)]
+    smote_above_head: AboveHead
+    focal_gamma: Gamma
 
 
 class Optimizer(Section):
@@ -96,7 +103,7 @@ class Train(Section):
     seed: Seed
     repeats: Repeats
     batch_size: Count
-    imbalance: Literal["none", "class_weight", "oversample", "undersample", "smote", "focal"]
+    imbalance: Imbalance
     select: str
     patience: Count
     calibration: Literal["temperature", "temperature_and_biases", "none"]
@@ -132,12 +139,39 @@ class ArmSchedule(Section):
     plateau_patience: Count | None = None
 
 
+class ArmAugment(Section):
+    """An arm's own values in place of `train.augment`."""
+
+    views: Searched[Views] | None = None
+    rotate: Searched[Degrees] | None = None
+    shift: Searched[Shift] | None = None
+    zoom: Searched[Half] | None = None
+    gamma: Searched[Share] | None = None
+    contrast: Searched[Share] | None = None
+    brightness: Searched[Share] | None = None
+    noise: Searched[Share] | None = None
+    erase: Searched[Half] | None = None
+    flip: Chosen[bool] | None = None
+
+
+class ArmBalance(Section):
+    """An arm's own values in place of `train.balance`."""
+
+    multiplier: dict[Name, Positive] | None = None
+    smote_neighbours: Searched[Count] | None = None
+    smote_above_head: Chosen[AboveHead] | None = None
+    focal_gamma: Searched[Gamma] | None = None
+
+
 class ArmTrain(Section):
     """An arm's own values in place of `train`; a missing key is taken from `train`."""
 
     repeats: Repeats | None = None
     batch_size: Count | None = None
+    imbalance: Chosen[Imbalance] | None = None
     patience: Count | None = None
+    balance: ArmBalance | None = None
+    augment: ArmAugment | None = None
     optimizer: ArmOptimizer | None = None
     schedule: ArmSchedule | None = None
     label_smoothing: Searched[Share] | None = None
@@ -230,12 +264,12 @@ AnyPhase = Annotated[Annotated[Phase, Tag("gradient")] | Annotated[ConvexPhase, 
 
 
 class Arm(Section):
-    """options: of the backbone, if it takes some. head: settings for phases of gradient steps; left out if there is none.
+    """backbone: a name, or choices. options: of the backbone, if it takes some. head: settings for phases of gradient steps.
 
     train: the arm's own values in place of `train`.
     """
 
-    backbone: str
+    backbone: Chosen[str]
     options: Options | None = None
     weights: str
     head: Head | None = None

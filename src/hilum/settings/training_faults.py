@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from hilum.settings.meaning import lay_over
+from hilum.settings.search_space import Choices
 from hilum.settings.training import AnyArm, Arm, ConvexPhase, Ensemble, GivenArm, Phase, Train
 
 
@@ -23,7 +24,8 @@ def find_stepping_faults(arms: Mapping[str, Arm]) -> list[str]:
                 f"arms.{name}.head must be linear, with one softmax output per class and no dense layers, where a phase says "
                 f"`solver: convex`, got {got}: only such a head has one best solution; remove it, or write `solver: gradient`"
             )
-        idle = {"head": arm.head, "train": arm.train and arm.train.model_dump(exclude={"repeats"}, exclude_none=True)}
+        stepwise = arm.train and arm.train.model_dump(exclude={"repeats", "imbalance", "balance"}, exclude_none=True)
+        idle = {"head": arm.head, "train": stepwise}
         faults += [
             f"arms.{name}.{key} belongs to phases of gradient steps, got one where each phase says `solver: convex`; remove "
             "it (a recipe or set removes a key with `null`)"
@@ -52,27 +54,42 @@ def find_imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, A
             f"train.prevalence must give every class ({named}) a share, with sum 1, got {train.prevalence}; {{}} leaves it"
         )
     faults += _decision_faults(train, classes)
-    strange = set(train.balance.multiplier) - set(classes)
-    if strange:
-        faults.append(f"train.balance.multiplier must name classes ({named}), got {', '.join(sorted(strange))}")
-    strategies = {train.imbalance} | ({train.balance.smote_above_head} if train.imbalance == "smote" else set())
-    if train.balance.multiplier and "class_weight" not in strategies:
-        faults.append(
-            f"train.balance.multiplier belongs to class_weight, got it with train.imbalance {train.imbalance}; make it {{}}"
-        )
-    solved = [name for name, arm in arms.items() if any(isinstance(phase, ConvexPhase) for phase in arm.phases)]
-    if train.imbalance in ("smote", "focal") and solved:
-        faults.append(
-            f"train.imbalance {train.imbalance} is not a weighting of films, which solver convex needs, in "
-            f"{', '.join(solved)}; use class_weight, oversample, undersample or none, or write `solver: gradient` there"
-        )
-    headless = [name for name, arm in arms.items() if all(phase.unfreeze != "head" for phase in arm.phases)]
-    if train.imbalance == "smote" and headless:
+    methods = {name: _methods_of(train, arm) for name, arm in arms.items()}
+    words = {train.imbalance, *(word for own in methods.values() for word in own)}
+    weighted = "class_weight" in words or ("smote" in words and train.balance.smote_above_head == "class_weight")
+    multipliers = {"train.balance": train.balance.multiplier}
+    for name, arm in arms.items():
+        if arm.train and arm.train.balance and arm.train.balance.multiplier:
+            multipliers[f"arms.{name}.train.balance"] = arm.train.balance.multiplier
+    for place, multiplier in multipliers.items():
+        if strange := set(multiplier) - set(classes):
+            faults.append(f"{place}.multiplier must name classes ({named}), got {', '.join(sorted(strange))}")
+        if multiplier and not weighted:
+            faults.append(
+                f"{place}.multiplier belongs to class_weight, got it with train.imbalance {train.imbalance}; make it {{}}"
+            )
+    convex = [name for name, arm in arms.items() if any(isinstance(phase, ConvexPhase) for phase in arm.phases)]
+    for word in ("smote", "focal"):
+        if solved := [name for name in convex if word in methods[name]]:
+            faults.append(
+                f"train.imbalance {word} is not a weighting of films, which solver convex needs, in "
+                f"{', '.join(solved)}; use class_weight, oversample, undersample or none, or write `solver: gradient` there"
+            )
+    headless = [
+        name for name, arm in arms.items() if "smote" in methods[name] and all(phase.unfreeze != "head" for phase in arm.phases)
+    ]
+    if headless:
         faults.append(
             "train.imbalance smote synthesises films in a phase that says `unfreeze: head`, but there is none in "
             f"{', '.join(headless)}; add one, or choose another train.imbalance"
         )
     return faults
+
+
+def _methods_of(train: Train, arm: Arm) -> list[str]:
+    """The methods for unequal classes that an arm may be trained with: several where a search chooses one."""
+    own = arm.train.imbalance if arm.train and arm.train.imbalance else train.imbalance
+    return [str(word) for word in own.choices] if isinstance(own, Choices) else [own]
 
 
 def find_given_faults(train: Train, classes: list[str], arms: Mapping[str, GivenArm]) -> list[str]:

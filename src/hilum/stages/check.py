@@ -16,11 +16,12 @@ from hilum.progress import bar, say, say_wrapped, tell_bytes, tell_seconds
 from hilum.project.dvc_lock import keep_lock
 from hilum.project.faults import KNOWN_WEIGHTS, PRESET, find_faults, find_missing, packaged_weights
 from hilum.project.plan import MAY, RUNS, Planned, plan_stages
-from hilum.results import file_sha256, folder_digest, write_json
-from hilum.settings.meaning import ignores_seed, lay_over, pretrained_backbones, spaces, trained_arms
+from hilum.results import as_json, file_sha256, folder_digest
+from hilum.settings.meaning import backbone_of, ignores_seed, lay_over, list_networks, pretrained_backbones, spaces, trained_arms
 from hilum.settings.params import Params, read_params
 from hilum.settings.roots import read_external_roots, read_roots
-from hilum.settings.training import AnyArm, GivenArm
+from hilum.settings.training import AnyArm, Arm, GivenArm
+from hilum.whole_files import write_whole
 from hilum.workspace import Workspace, find_workspace
 
 SHOWN = 4  # reasons of a stage that are printed; `--json` has all
@@ -40,7 +41,7 @@ def run(dry_run: bool = False) -> dict[str, Any]:
     keep_lock(workspace)
     set_unlisted_folds_aside(params, workspace)
     facts = gather_facts(params, workspace, workspace.hashes)
-    write_json(workspace.facts, facts)
+    write_whole(workspace.facts, as_json(facts))  # DVC refuses every call while it is cut
     ensembles = f"; ensembles: {', '.join(params.ensembles)}" if params.ensembles else ""
     say(f"params.yaml is valid; arms: {', '.join(params.arms)}{ensembles}; sources: {', '.join(params.prepare.sources)}")
     named = {"arms": list(params.arms), "ensembles": list(params.ensembles), "sources": list(params.prepare.sources)}
@@ -155,13 +156,22 @@ def gather_facts(params: Params, workspace: Workspace, memory: Path) -> dict[str
 
 
 def weights_fact(arm: AnyArm, workspace: Workspace) -> str:
-    """The SHA-256 of an arm's weights file, or given model; the setting itself where there is no file yet."""
+    """The SHA-256 of an arm's weights file, or given model; the setting itself where there is no file yet.
+
+    Of an arm with several backbones, one for each.
+    """
     if isinstance(arm, GivenArm):
         return file_sha256(workspace.at_home(arm.model))
+    return " ".join(_network_fact(one, workspace) for one in list_networks(arm))
+
+
+def _network_fact(arm: Arm, workspace: Workspace) -> str:
+    """The same of an arm with one backbone."""
+    backbone = backbone_of(arm)
     if (packaged := packaged_weights(arm)) is not None:
         return hash_packaged(packaged)
-    if is_hub(arm.backbone) or is_own(arm.backbone):  # whose network is in its files, whatever the weights are
+    if is_hub(backbone) or is_own(backbone):  # whose network is in its files, whatever the weights are
         named = arm.weights in (*KNOWN_WEIGHTS, PRESET)
-        made_of = hash_preset(arm.backbone) if is_hub(arm.backbone) else file_sha256(find_file(arm.backbone))
+        made_of = hash_preset(backbone) if is_hub(backbone) else file_sha256(find_file(backbone))
         return f"{arm.weights if named else file_sha256(workspace.at_home(arm.weights))} {made_of}"
     return arm.weights if arm.weights in KNOWN_WEIGHTS else file_sha256(workspace.at_home(arm.weights))

@@ -55,17 +55,17 @@ from hilum.project.comparison_parts import (
 from hilum.records import Predictions
 from hilum.results import (
     base_tags,
-    digest,
     flatten,
+    folder_digest,
     read_json,
     read_table,
-    run_key,
     write_json,
 )
 from hilum.runs import code_tags, log_results
 from hilum.settings.params import Compare, Params, read_params
 from hilum.tracking.opening import open_store
 from hilum.tracking.saved_views import save_views
+from hilum.tracking.stage_keys import stage_key
 from hilum.workspace import Workspace, find_workspace
 
 
@@ -101,9 +101,8 @@ def compare_arms_of_project(workspace: Workspace, params: Params, films: bool) -
     folder = workspace.comparison
     shutil.rmtree(folder, ignore_errors=True)
     tags = {**base_tags("comparison", versions), **code_tags(workspace), "reference": params.compare.reference}
-    of = {name: run_key(read_json(workspace.arm(name, "training") / "settings.json")) for name in arms}
-    key = digest([of, flatten(params.compare)])
-    with store.start("comparison", tags, key=key, finished=False) as opened:
+    key = comparison_key(arms, params, workspace, versions, films)
+    with store.start("comparison", tags, key=key) as opened:
         write_comparison(folder, arms, params, workspace, versions, films)
         log_results(opened, folder, "comparison")
     with store.contact.while_answered():  # else `publish` names the champion
@@ -116,6 +115,19 @@ def compare_arms_of_project(workspace: Workspace, params: Params, films: bool) -
         "metrics": {name: arm.metrics for name, arm in arms.items()},
         "differences": read_table(folder / "differences.csv").to_dict("records"),
     }
+
+
+def comparison_key(
+    arms: dict[str, ArmResults], params: Params, workspace: Workspace, versions: dict[str, Any], films: bool
+) -> str:
+    """Of all that the comparison's files follow from."""
+    read = {name: {one.name: folder_digest(one) for one in list_folders(workspace, name)} for name in arms}
+    return stage_key([read, params.model_dump(exclude={"tracking", "workers"}), versions, films])
+
+
+def list_folders(workspace: Workspace, arm: str) -> list[Path]:
+    """The folders of an arm's results."""
+    return sorted(folder for folder in workspace.arm(arm, "training").parent.iterdir() if folder.is_dir())
 
 
 def write_comparison(

@@ -37,7 +37,7 @@ from hilum.results import (
     write_table,
 )
 from hilum.runs import code_tags, fold_metrics, log_results
-from hilum.settings.meaning import name_backbone, settle, trained_arm
+from hilum.settings.meaning import settle, show_backbone, trained_arm
 from hilum.settings.params import Evaluate, Params, find_arm, read_params
 from hilum.settings.training import Arm
 from hilum.tracking.open_run import Run
@@ -98,7 +98,7 @@ def run(arm: str) -> None:
     versions = read_json(workspace.split / "versions.json")
     films = load_split(workspace.prepared, workspace.split, "folds", versions["classes"])
     names = fold_names(films.table)
-    tags = {**base_tags("crossvalidation", versions), "arm": arm, "backbone": name_backbone(settled.backbone)}
+    tags = {**base_tags("crossvalidation", versions), "arm": arm, "backbone": show_backbone(settled)}
     settings = describe_folds(arm, names, settled, params, workspace, tags)
     tags = {**tags, **code_tags(workspace)}
     begin_training(params.train.seed, params.workers.threads)

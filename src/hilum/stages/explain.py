@@ -1,6 +1,6 @@
 """explain: one arm's predictions for the chosen films: arrays, panels, sheets, grids, and the quality of the maps.
 
-With --image, a model's prediction for one film.
+With --image, a model's prediction for one film; with --films, its predictions and panels for a folder of films.
 """
 
 import shutil
@@ -36,6 +36,9 @@ from hilum.progress import bar, say
 from hilum.records import Attribution, Films, Labels, Predictions
 from hilum.results import flatten, pick_films, read_json, read_predictions, run_key, write_json, write_table
 from hilum.runs import arm_run, fits, log_results
+from hilum.serving.folder import panels_beside
+from hilum.serving.folder_workers import Workers, choose_workers
+from hilum.serving.keras_folder import predict_by_keras
 from hilum.serving.model_facts import Told
 from hilum.serving.one_film import explain_image
 from hilum.settings.explain import PREDICTED, TRUE, Explain
@@ -53,6 +56,10 @@ def run(
     methods: str,
     target: str,
     out: str,
+    films: str = "",
+    workers: str = "",
+    executor: str = "",
+    threads: str = "",
     classes: str = "",
     size: str = "",
     square: str = "",
@@ -61,18 +68,41 @@ def run(
 ) -> None:
     workspace = find_workspace(Path.cwd())
     params = read_params(workspace.params)
-    if bool(arm) == bool(image):
-        raise ValueError("explain takes either --arm (the films chosen by `split`) or --image (one film, with --model)")
+    if sum(map(bool, (arm, image, films))) != 1:
+        raise ValueError(
+            "explain takes one of --arm (the films chosen by `split`), --image (one film, with --model) and --films (a folder of "
+            "films, with --model)"
+        )
     told = Told(classes, size, square, scaling, threshold)
     if arm and told != Told():
         raise ValueError(
-            "--classes, --size, --square, --scaling and --threshold belong to --image; an arm's own model.json has them"
+            "--classes, --size, --square, --scaling and --threshold belong to --image and --films; an arm's own model.json has "
+            "them"
         )
+    if not films and (workers or executor or threads):
+        raise ValueError("--workers, --executor and --threads belong to --films, whose films are shared out among workers")
     if arm:
         explain_arm(arm, workspace, params)
+    elif films:
+        explain_folder(Path(films), model, told, methods, target, Path(out), choose_workers(executor, workers, threads), params)
     else:
         asked = methods or ",".join([*params.explain.methods, *params.explain.sheets])
         explain_image(Path(image), model, told, asked, target, Path(out), workspace, params)
+
+
+def explain_folder(
+    films: Path, model: str, told: Told, methods: str, target: str, out: Path, chosen: Workers, params: Params
+) -> None:
+    """A panel for each film below a folder, and predictions.csv, in the folder `out`; what is there already is kept."""
+    if not films.is_dir():
+        raise ValueError(f"--films must be a folder of films, got {films}")
+    if target != PREDICTED:
+        raise ValueError(
+            f"--target must be {PREDICTED} for --films, whose panels are of each film's predicted class, got {target!r}"
+        )
+    asked = methods or ",".join(params.explain.methods)
+    predict_by_keras(model, films, out / "predictions.csv", asked, told, chosen, "--methods")
+    say(f"panels: {panels_beside(out / 'predictions.csv')}")
 
 
 def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:

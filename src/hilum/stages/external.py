@@ -79,7 +79,7 @@ def run(arm: str) -> None:
         raise ValueError(f"{arm} must be evaluated before its external test, but its evaluation is of another training or lost; "
                          "run `dvc repro`")  # fmt: skip
     store = open_store(workspace, params.tracking)
-    with arm_run(store, workspace, arm, "external", params.tracking.model, flatten(params.external)) as opened:
+    with arm_run(store, workspace, arm, "external", params.tracking.model, decided_by(params, workspace)) as opened:
         predict = predictor(load_classifier(training / "model.keras"))
         predictions = workspace.arm(arm, "evaluation") / "predictions.csv"
         frozen = Frozen(arm, described, predict, read_predictions(predictions, "test", tuple(described["classes"])))
@@ -95,6 +95,13 @@ def run(arm: str) -> None:
         made_from = {"arm": arm, "model_sha256": described["model_sha256"], "run_key": run_key(trained)}
         write_json(folder / "settings.json", {**made_from, "params": flatten(params.external, "external")})
         log_results(opened, folder, "external")
+
+
+def decided_by(params: Params, workspace: Workspace) -> dict[str, Any]:
+    """What decides the external test besides the arm, with the content of its films."""
+    read = {"external", "prepare", "acquire", "evaluate"}
+    films = read_json(workspace.facts).get("external") if workspace.facts.is_file() else None
+    return {**params.model_dump(include=read), "films": films}
 
 
 def test_source(

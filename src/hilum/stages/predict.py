@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from hilum.loading import loading
 from hilum.project.clone import check_full_path
 from hilum.serving.engines import find_engine, open_exported
 from hilum.serving.folder import panels_beside, predict_folder
-from hilum.serving.folder_workers import Served, Workers, choose_workers, start_workers
+from hilum.serving.folder_workers import Served, choose_workers, start_workers
+from hilum.serving.keras_folder import predict_by_keras
 from hilum.serving.model_facts import Told
 from hilum.workspace import find_workspace
 
@@ -32,7 +32,7 @@ def run(
     if not images.is_dir():
         raise ValueError(f"--images must be a folder of films, got {images}")
     if (name := find_engine(engine, model)) == "keras":
-        return _predict_by_keras(model, images, out, explain, told, chosen)
+        return predict_by_keras(model, images, out, explain, told, chosen)
     if explain:
         raise ValueError(f"--explain must be given a .keras model, whose network the methods read, got --engine {name}")
     for option, path in {"--model": model, "--images": images, "--out": out}.items():
@@ -46,29 +46,3 @@ def run(
     served = Served(model, told, name, chosen.threads, workspace, None, {}, panels_beside(out))
     with start_workers(chosen, served, read_params(workspace.params).tune.dask) as run_batches:
         return predict_folder(predict, described, images, out, None, run_batches)
-
-
-def _predict_by_keras(model: str, images: Path, out: Path, explain: str, told: Told, chosen: Workers) -> dict[str, Any]:
-    with loading():  # here, because an exported model is predicted without TensorFlow
-        from hilum.explain.methods.registry import METHODS
-        from hilum.serving.folder_panels import Panels
-        from hilum.serving.opening import check_names, choose_methods, open_served
-        from hilum.serving.verdicts import read_verdicts
-        from hilum.settings.params import read_params
-        from hilum.training.learning.fit import begin_training
-
-    workspace = find_workspace(Path.cwd())
-    params = read_params(workspace.params)
-    check_names("--explain", explain, list(METHODS))
-    if chosen.threads:
-        begin_training(params.explain.seed, chosen.threads)
-    with open_served(model, workspace, params, told) as (explained, described):
-        methods, _ = choose_methods("--explain", explain, explained, params.explain, sheets=False)
-        panels, verdicts = None, {}
-        if methods:
-            known = read_verdicts(model, described, explained.background, params.explain, workspace, params.tracking)
-            verdicts = {name: known.get(name, "") for name in methods}
-            panels = Panels(panels_beside(out), explained, described, verdicts, params.explain, params.explain.seed)
-        served = Served(model, told, "keras", chosen.threads, workspace, params, verdicts, panels_beside(out))
-        with start_workers(chosen, served, params.tune.dask) as run_batches:
-            return predict_folder(explained.predict, described, images, out, panels, run_batches)

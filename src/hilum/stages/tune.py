@@ -17,7 +17,7 @@ from hilum.processors import usable_processors
 from hilum.progress import bar, say, steps
 from hilum.results import base_tags, digest, epoch_metrics, file_sha256, flatten, read_json, write_json, write_table
 from hilum.runs import code_tags, log_search
-from hilum.settings.meaning import name_backbone, name_weights, spaces, trained_arm
+from hilum.settings.meaning import name_weights, show_backbone, spaces, trained_arm
 from hilum.settings.params import Params, find_arm, read_params
 from hilum.settings.search_space import Choices, Range
 from hilum.settings.training import Arm, GivenArm, Phase
@@ -66,7 +66,7 @@ def run(arm: str) -> None:
         **base_tags("tune", versions),
         **code_tags(workspace),
         "arm": arm,
-        "backbone": name_backbone(trained_arm(params.arms, arm).backbone),
+        "backbone": show_backbone(trained_arm(params.arms, arm)),
         "metric": ", ".join(tune.metrics),
     }
     decides = fixed_part(params, arm, versions, workspace)
@@ -147,13 +147,19 @@ def decided_by(tune: Tune) -> dict[str, Any]:
 def searched_phases(arm: Arm) -> int:
     """The number of phases that a trial trains: up to the last one with a space.
 
-    The head's spaces belong to the first phase of gradient steps, those of `train` to all of these.
+    The head's spaces belong to the first phase of gradient steps, those of `train` to all of these; the backbone and the method
+    for unequal classes to every phase.
     """
     stepping = [i for i, phase in enumerate(arm.phases) if isinstance(phase, Phase)]
     places = []
     for key in spaces(arm):
-        place, _, rest = key.partition(".")
-        places.append({"head": stepping[0], "train": stepping[-1]}[place] if place != "phases" else int(rest.partition(".")[0]))
+        place, number, *_ = [*key.split("."), ""]
+        if place == "phases":
+            places.append(int(number))
+        elif place == "backbone" or number in ("imbalance", "balance"):
+            places.append(len(arm.phases) - 1)
+        else:
+            places.append(stepping[0] if place == "head" else stepping[-1])
     return max(places, default=0) + 1
 
 

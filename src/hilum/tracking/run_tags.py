@@ -1,5 +1,6 @@
 """The tags of runs in a store: those that a person reads under their names, digests behind one prefix."""
 
+import json
 from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 NOTE = "mlflow.note.content"  # MLflow's tag of a description
 COMMIT = "mlflow.source.git.commit"
 PREFIX = "digest."
+MOVING = "moving"  # tag of a run while its digests are written again: all of them
 DIGESTS = {  # what code and files call it -> its tag; runs of earlier versions have the first name as their tag
     "run_key": f"{PREFIX}run",
     "model_sha256": f"{PREFIX}model",
@@ -28,9 +30,20 @@ def move_digests_last(client: Any, run_id: str) -> None:
     digests = {key: value for key, value in tags.items() if key.startswith(PREFIX)}
     if list(tags)[len(tags) - len(digests) :] == list(digests):
         return
+    client.set_tag(run_id, MOVING, json.dumps(digests))
     for key, value in digests.items():
         client.delete_tag(run_id, key)
         client.set_tag(run_id, key, value)
+    client.delete_tag(run_id, MOVING)
+
+
+def restore_digests(client: Any, run: Any) -> None:
+    """Write the digest that a run lost because its process was killed while it moved them."""
+    for key, value in json.loads(run.data.tags.get(MOVING, "{}")).items():
+        if key not in run.data.tags:
+            client.set_tag(run.info.run_id, key, value)
+    if MOVING in run.data.tags:
+        client.delete_tag(run.info.run_id, MOVING)
 
 
 def read_tag(tags: Mapping[str, str], name: str) -> str | None:

@@ -13,7 +13,7 @@ from hilum.tracking.contact import Contact, tell
 from hilum.tracking.moved_store import local_folder
 from hilum.tracking.open_run import Point, Run
 from hilum.tracking.run_notes import ENDED, ended_note
-from hilum.tracking.run_tags import DIGESTS, NOTE, move_digests_last, questions, read_tag, stored
+from hilum.tracking.run_tags import DIGESTS, MOVING, NOTE, PREFIX, move_digests_last, questions, read_tag, restore_digests, stored
 
 OWNER = "owner"  # tag of an open run: the process that writes into it
 ADDING = "adding"  # tag of a finished run while more is written into it: what
@@ -65,13 +65,22 @@ class Store:
     def _find_earlier(self, name: str, wanted: Mapping[str, str], finished: bool) -> Any:
         """The newest run of that key, or below a parent the run of that name, unless a living process writes into it."""
         with self.contact.while_answered():
-            for run in self.find(wanted):
+            for run in self.find(wanted) or self._find_restored(wanted):
                 owner = read_owner(run.data.tags.get(OWNER, ""))
                 named = not name or run.info.run_name in {name, *(ended_name(name, status) for status in ENDED)}
                 free = run.info.status != "RUNNING" or (owner and has_ended(owner))
                 if named and free and (run.info.status != "FINISHED" or (finished and self.keeps(run))):
                     return run
         return None
+
+    def _find_restored(self, wanted: Mapping[str, str]) -> list[Any]:
+        """As `find`, after runs whose processes were killed while their digests were being moved have all of them again."""
+        with self.contact.asking("the runs left open"):
+            for run in self.client.search_runs([self.experiment], f"tags.`{MOVING}` LIKE '%'"):
+                owner = read_owner(run.data.tags.get(OWNER, ""))
+                if owner and has_ended(owner):
+                    restore_digests(self.client, run)
+        return self.find(wanted)
 
     @contextmanager
     def _go_on(self, left: Any, name: str, tags: Mapping[str, Any], parent: str | None) -> Iterator[Run]:
@@ -106,11 +115,11 @@ class Store:
             before = self.client.get_run(run_id)
             self.client.set_tag(run_id, OWNER, this_process().record())
             self.client.set_tag(run_id, ADDING, adding)
-            for tag in {INPUTS, DIGESTS[INPUTS]} & {*before.data.tags}:
-                self.client.delete_tag(run_id, tag)
-            if key:
+            if key:  # at no instant without one, by which a killed addition is found
                 self.client.set_tag(run_id, DIGESTS[INPUTS], key)
-            if f"{BROKEN_OFF}{adding}" in before.data.tags:
+            for tag in ({INPUTS} if key else {INPUTS, DIGESTS[INPUTS]}) & {*before.data.tags}:
+                self.client.delete_tag(run_id, tag)
+            if {f"{BROKEN_OFF}{adding}", f"{PREFIX}{adding}"} & {*before.data.tags}:
                 points = self._points_of(before)
                 say(f"run {before.info.run_name} of {run_id[:8]} is continued")
             self.client.update_run(run_id, status="RUNNING")
@@ -245,6 +254,7 @@ def end_run(client: Any, run_id: str, status: str, adding: str, reason: str = ""
     status: FINISHED, KILLED or FAILED, of the run or of what was added.
     """
     run = client.get_run(run_id)
+    restore_digests(client, run)
     if status != "FINISHED":
         client.set_tag(run_id, NOTE, ended_note(status, reason, adding, run.data.tags.get(NOTE, "")))
         if not adding:
@@ -254,8 +264,9 @@ def end_run(client: Any, run_id: str, status: str, adding: str, reason: str = ""
             client.set_tag(run_id, f"{BROKEN_OFF}{adding}", status)
         elif f"{BROKEN_OFF}{adding}" in run.data.tags:  # whole now
             client.delete_tag(run_id, f"{BROKEN_OFF}{adding}")
-        client.delete_tag(run_id, ADDING)
     client.set_terminated(run_id, "FINISHED" if adding else status)
+    if ADDING in run.data.tags:  # last: a run that is killed before has an addition that is closed, and is not closed itself
+        client.delete_tag(run_id, ADDING)
 
 
 def ended_name(name: str, status: str) -> str:

@@ -9,7 +9,7 @@ import yaml
 from hilum.data.prepared.loading import read_grey_bits
 from hilum.processors import usable_processors
 from hilum.results import base_tags, file_sha256, read_json
-from hilum.settings.meaning import name_backbone, seeds_of, settle, trained_arm
+from hilum.settings.meaning import seeds_of, settle, show_backbone, trained_arm
 from hilum.settings.params import Params, read_params
 from hilum.settings.training import Arm
 from hilum.training.task import file_digest, logged_params, params_of, weights_digest
@@ -58,7 +58,7 @@ def make_plan(arm: str) -> Plan:
     versions = read_json(workspace.split / "versions.json")
     logged = logged_params(params, settled, file_digest(params, arm, workspace))
     selected_by = {"selected_by": f"val/{params.train.select}"}
-    tags = {**base_tags("arm", versions), "arm": arm, "backbone": name_backbone(settled.backbone), **selected_by}
+    tags = {**base_tags("arm", versions), "arm": arm, "backbone": show_backbone(settled), **selected_by}
     return Plan(arm, wanted, settled, params, workspace, versions, logged, tags)
 
 

@@ -9,17 +9,18 @@ from hilum.results import file_sha256, flatten, read_json
 from hilum.settings.meaning import (
     is_absolute,
     lay_over,
-    name_backbone,
+    list_networks,
     name_file,
     name_network,
     name_weights,
+    show_backbone,
     spaces,
     train_of,
     trained_arm,
     trained_arms,
 )
 from hilum.settings.params import Params
-from hilum.settings.sources import PLACE
+from hilum.settings.sources import UNTRAINED
 from hilum.settings.training import AnyArm, Arm, GivenArm
 from hilum.training.learning.arms import Task, weights_of
 from hilum.training.learning.features import FEATURE_CODE, FEATURE_LIBRARIES
@@ -37,7 +38,8 @@ FIT_LIBRARIES = (*FEATURE_LIBRARIES, "imbalanced-learn", "pandas", "scikit-learn
 
 def find_network(params: Params, name: str) -> Arm:
     """An arm whose network has that name, which says all that is read of it: backbone and options."""
-    return next(arm for arm in trained_arms(params.arms).values() if name_network(arm) == name)
+    networks = [one for arm in trained_arms(params.arms).values() for one in list_networks(arm)]
+    return next(one for one in networks if name_network(one) == name)
 
 
 def params_of(params: Params, arm: Arm) -> Params:
@@ -55,11 +57,12 @@ def load_task(params: Params, arm: Arm, workspace: Workspace, versions: dict[str
 def weights_digest(params: Params, name: str, workspace: Workspace) -> str:
     """The hash of the initial weights of the arm of that name; `none`, and `imagenet` of Keras, are given as these words.
 
-    Of a given model, the hash of its file.
+    Of a given model, the hash of its file; of several backbones, all of them.
     """
     arm = params.arms[name]
     if isinstance(arm, Arm) and arm.weights == "pretrained":
-        return file_sha256(workspace.pretrained / f"{name_network(arm)}.weights.h5")
+        files = [workspace.pretrained / f"{name_network(one)}.weights.h5" for one in list_networks(arm)]
+        return " ".join(file_sha256(file) for file in files)
     return str(read_json(workspace.facts)["weights"][name])
 
 
@@ -90,7 +93,7 @@ def logged_params(params: Params, arm: Arm, weights_sha256: str = "") -> dict[st
     train = lay_over(params.train, arm)
     return {
         **flatten(arm.model_dump(exclude={"train"}, exclude_none=True)),
-        "backbone": name_backbone(arm.backbone),
+        "backbone": show_backbone(arm),
         "weights": name_weights(arm.weights, weights_sha256),
         **_film_params(params),
         **{key: value for key, value in flatten(train, "train").items() if key != "train.repeats" or value > 1},
@@ -113,7 +116,7 @@ def given_params(params: Params, arm: GivenArm, sha256: str) -> dict[str, Any]:
 
 def _film_params(params: Params) -> dict[str, Any]:
     """What decides the films and their parts."""
-    sources = {name: params.acquire.sources[name].model_dump(exclude=PLACE) for name in params.prepare.sources}
+    sources = {name: params.acquire.sources[name].model_dump(exclude=UNTRAINED) for name in params.prepare.sources}
     shown = {"size", "square", "burned_in", "burned_in_reader", "labels", "labels_by_source"}
     return {
         **flatten(sources, "source"),

@@ -21,12 +21,10 @@ TRIAL_CODE = (
 TRIAL_LIBRARIES = (*FIT_LIBRARIES, "optuna")
 
 
-def train_trial(
-    arm: Arm, values: Values, task: Task, phases: int, score: Score, on_epoch: OnEpoch, on_film: OnFilm
-) -> dict[str, float]:
+def train_trial(arm: Arm, task: Task, phases: int, score: Score, on_epoch: OnEpoch, on_film: OnFilm) -> dict[str, float]:
     """The best epoch's validation metrics, the selecting one also as `select` (higher is better).
 
-    arm: with its spaces, one value for each in `values`. phases: how many of its phases are trained.
+    arm: without spaces, from `settle`. phases: how many of its phases are trained.
     """
     seen: dict[int, dict[str, float]] = {}
 
@@ -34,7 +32,7 @@ def train_trial(
         seen[step] = metrics
         on_epoch(step, metrics)
 
-    _, fitted = train_arm(settle(arm, values), task, phases, score, note, on_film)
+    _, fitted = train_arm(arm, task, phases, score, note, on_film)
     best = seen[fitted.best_step]
     return {key: float(value) for key, value in best.items() if key.startswith("val/") or key == "select"}
 
@@ -42,7 +40,7 @@ def train_trial(
 def train_parts(
     arm: Arm,
     values: Values,
-    tasks: Sequence[Callable[[], Task]],
+    tasks: Sequence[Callable[[Arm], Task]],
     phases: int,
     score: Score,
     report: Report,
@@ -50,12 +48,14 @@ def train_parts(
 ) -> dict[str, float]:
     """The metrics of a trial: of its one training, or the means over several, such as repeats.
 
-    report: called with each epoch of one training, or with each of several as one step, with the metrics of its best epoch.
+    arm: with its spaces, one value for each in `values`. report: called with each epoch of one training, or with each of several
+    as one step, with the metrics of its best epoch.
     """
+    settled = settle(arm, values)
     if len(tasks) == 1:
-        return train_trial(arm, values, tasks[0](), phases, score, report, on_film)
+        return train_trial(settled, tasks[0](settled), phases, score, report, on_film)
     reached = []
     for step, task in enumerate(tasks):
-        reached.append(train_trial(arm, values, task(), phases, score, lambda *_: None, on_film))
+        reached.append(train_trial(settled, task(settled), phases, score, lambda *_: None, on_film))
         report(step, reached[-1])
     return {key: float(np.mean([metrics[key] for metrics in reached])) for key in reached[0]}

@@ -257,3 +257,45 @@ def test_a_table_of_a_hundred_thousand_films_is_looked_at_within_a_second(tmp_pa
     start = time.process_time()
     assert find_dicom_faults(tmp_path, "labels.csv", path="file", finding="finding") == []
     assert time.process_time() - start < 1
+
+
+def write_marks(root: Path, *lines: str) -> str:
+    (root / "marks.csv").write_text("\n".join(["sha256,boxes,lesion_mask", *lines]) + "\n")
+    return "marks.csv"
+
+
+def test_marks_are_found_by_the_hash_of_a_film_and_their_masks_are_named_after_it(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write_dicom_root(root)
+    Image.new("L", (24, 30), 255).save(root / "Roentgen_Anna_0" / "drawn.png")
+    first, second = (
+        hashlib.sha256((root / "Roentgen_Anna_0" / name).read_bytes()).hexdigest() for name in ("film0.dcm", "film1.DICOM")
+    )
+    marks = write_marks(root, f'{first},"[[1, 2, 3.5, 4]]",Roentgen_Anna_0/drawn.png', f"{second},,", f"{'0' * 64},,")
+    _, table = read_films(
+        DicomSource(reader="dicom", root=str(root), table="labels.csv", path="file", finding="finding", marks=marks), root, root
+    )
+    row = table.set_index("path").loc[f"{first}.dcm"]
+    assert row["boxes"] == "[[1.0, 2.0, 3.5, 4.0]]" and row["lesion_mask"] == f"{first}.lesion_mask.png"
+    assert table.attrs["files"][row["lesion_mask"]] == "Roentgen_Anna_0/drawn.png"
+    assert (table["lesion_mask"] != "").sum() == 1 and (table["boxes"] != "").sum() == 1
+    assert "marks of films that are not below the root: 1" in table.attrs["notes"]
+    assert not [row for row in table.attrs["left_out"] if "form" in row["problem"]], "the mask is not left out"
+    assert find_dicom_faults(root, "labels.csv", path="file", finding="finding", marks="absent.csv")
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (["Roentgen.dcm,,"], "64 digits from 0 to f, got something else on line 2"),
+        ([f"{'a' * 64},,", f"{'a' * 64},,"], "one row in marks.csv, got a second one on line 3"),
+        ([f"{'a' * 64},Roentgen,"], r"boxes must be a JSON list .* line 2"),
+        ([f"{'a' * 64},,../Roentgen.png"], "a file below the root, got none on line 2"),
+        ([f"{'a' * 64},,Roentgen.png"], "a file below the root, got none on line 2"),
+    ],
+)
+def test_invalid_marks_are_refused_by_their_line_without_a_name(lines: list[str], says: str, tmp_path: Path) -> None:
+    write_dicom_root(tmp_path / "root")
+    with pytest.raises(ValueError, match=says) as fault:
+        read_mapped(tmp_path / "root", marks=write_marks(tmp_path / "root", *lines))
+    assert "Roentgen" not in str(fault.value)

@@ -5,10 +5,11 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
+from contextlib import nullcontext
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -21,11 +22,11 @@ CHILD_BYTES = 112 * 2**20  # beyond what the child's interpreter and libraries t
 CHILD_SECONDS = 10  # of processor time
 
 _SOURCE = Path(__file__).resolve().parents[3]
-_LIMITS = f"a doubtful film may take {CHILD_BYTES >> 20} MiB and {CHILD_SECONDS} s to decode"
+_LIMITS = f"a film that expands so much may take {CHILD_BYTES >> 20} MiB and {CHILD_SECONDS} s to decode"
 
 
 def read_in_sandbox(raw: bytes, order: Order) -> FilmRead:
-    """What `levels.read_levels` gives for the bytes of a file, computed in a child process.
+    """What `levels.read_levels` gives for the bytes of a file, computed in a child process; nothing is written to a disk.
 
     Raises:
         ResourceLimitError: the child refused the film, exceeded its memory or time, or died; or this system has no such limits.
@@ -34,21 +35,36 @@ def read_in_sandbox(raw: bytes, order: Order) -> FilmRead:
         raise ResourceLimitError("a film that expands so much is only decoded where a process can be limited (Linux, macOS)")
     command = [sys.executable, "-m", "hilum.data.decoding.sandbox", json.dumps(asdict(order))]
     environment = {**os.environ, "PYTHONPATH": str(_SOURCE), "OPENBLAS_NUM_THREADS": "1"}
-    with tempfile.TemporaryFile() as answer:
+    with _open_memory() or nullcontext() as answer:
         try:
             done = subprocess.run(
-                command, input=raw, stdout=answer, stderr=subprocess.DEVNULL, env=environment, timeout=4 * CHILD_SECONDS
+                command,
+                input=raw,
+                stdout=answer or subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+                timeout=4 * CHILD_SECONDS,
             )
         except subprocess.TimeoutExpired:
             raise ResourceLimitError(f"{_LIMITS}; this one took longer") from None
-        answer.seek(0)
-        line = answer.readline()
-        if done.returncode or not line:
-            raise ResourceLimitError(f"{_LIMITS}; this one took more, or its decoder broke down")
-        facts = json.loads(line)
-        if "refused" in facts:
-            raise ResourceLimitError(facts["refused"])
-        return FilmRead(np.load(answer), facts["width"], facts["height"], facts["bits"], tuple(facts["remarks"]))
+        return _read_answer(answer or BytesIO(done.stdout), done.returncode)
+
+
+def _open_memory() -> BinaryIO | None:
+    """A file that lies in memory, so that no film reaches a disk; None where the system has none (macOS): the answer then comes
+    through a pipe, and is in memory twice while it is read."""
+    return os.fdopen(os.memfd_create("hilum-film"), "w+b") if hasattr(os, "memfd_create") else None
+
+
+def _read_answer(answer: BinaryIO, code: int) -> FilmRead:
+    answer.seek(0)
+    line = answer.readline()
+    if code or not line:
+        raise ResourceLimitError(f"{_LIMITS}; this one took more, or its decoder broke down")
+    facts = json.loads(line)
+    if "refused" in facts:
+        raise ResourceLimitError(facts["refused"])
+    return FilmRead(np.load(answer), facts["width"], facts["height"], facts["bits"], tuple(facts["remarks"]))
 
 
 def main() -> None:

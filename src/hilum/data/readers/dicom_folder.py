@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from hilum.data.readers.dicom_listing import DicomFile, find_label_faults, make_dicom_table, read_headers, read_labels
+from hilum.data.readers.dicom_marks import COLUMNS, read_dicom_marks
 from hilum.data.readers.identity import hide_patient, read_salt
 
 REMEDY = (
@@ -22,6 +23,7 @@ def read_dicom_folder(
     uid: str = "",
     finding: str = "",
     patient: str = "",
+    marks: str = "",
     keys: Path | None = None,
 ) -> pd.DataFrame:
     """Any folder of DICOM films with a CSV that gives each a finding.
@@ -34,6 +36,7 @@ def read_dicom_folder(
     Labels: the column `finding` of the table below the root, a row per film, found by the column `path` (path below the root or
         file name, with or without ending) or by the column `uid` (SOP Instance UID). Their error rate is unknown. A film
         without a row has an empty finding, which prepare reports.
+    Boxes, masks: those of the table `marks` below the root, such as `hilum reading --marks` writes (`dicom_marks`).
     Split: none. Licence: unknown.
     Privacy: the table names films by the hash of their content; only the allow-list of `film_header` is read from headers.
 
@@ -44,6 +47,7 @@ def read_dicom_folder(
             row that fits a film, or patients that cannot be distinguished.
     """
     _check_named(path, uid, finding)
+    drawn, masks = read_dicom_marks(root, marks) if marks else ({}, {})
     films, notes = read_headers(root, keys, burned_in=True)
     matched = uid or path
     wanted = [name for name in (matched, finding, patient) if name]
@@ -67,7 +71,9 @@ def read_dicom_folder(
         notes.append(f"rows of {table} that fit no film: {len(absent)}, the first on line {absent[0]}")
     if len(found) < len(films):
         notes.append(f"films without a row in {table}: {len(films) - len(found)}; their finding is empty")
-    return make_dicom_table(root, films, rows, notes, REMEDY)
+    result = make_dicom_table(root, films, rows, notes, REMEDY, drawn)
+    result.attrs["files"] |= {name: file for name, file in masks.items() if name in set(result["lesion_mask"])}
+    return result
 
 
 def find_dicom_faults(
@@ -77,9 +83,10 @@ def find_dicom_faults(
     uid: str = "",
     finding: str = "",
     patient: str = "",
+    marks: str = "",
     keys: Path | None = None,
 ) -> list[str]:
-    """Faults of the settings, found at once: no table, missing columns, invalid lines.
+    """Faults of the settings, found at once: no table of labels or marks, missing columns, invalid lines.
 
     keys: unused, as no patient is hashed here.
     """
@@ -87,7 +94,8 @@ def find_dicom_faults(
         _check_named(path, uid, finding)
     except ValueError as fault:
         return [str(fault)]
-    return find_label_faults(root, table, [name for name in (uid or path, finding, patient) if name])
+    faults = find_label_faults(root, table, [name for name in (uid or path, finding, patient) if name])
+    return [*faults, *(find_label_faults(root, marks, COLUMNS) if marks else [])]
 
 
 def _check_named(path: str, uid: str, finding: str) -> None:

@@ -1,8 +1,9 @@
 """Shared by the readers of DICOM: which files are DICOM films, the content of their headers, and a table without names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -57,10 +58,12 @@ def read_headers(root: Path, keys: Path | None, burned_in: bool) -> tuple[list[D
     return films, [f"DICOM files without an image (reports, directories): {others}, left out"] if others else []
 
 
-def list_unread_beside(root: Path) -> tuple[list[dict[str, str]], list[str]]:
+def list_unread_beside(root: Path, table: pd.DataFrame) -> tuple[list[dict[str, str]], list[str]]:
     """Files below a root that are no DICOM, as `name_left_out` has them, and notes on those that are clearly no films.
 
     Paths may contain patients' names, so a file is named by the SHA-256 of its bytes; the key beside the root says which it is.
+
+    table: the reader's table; the masks in it are not among these files.
     """
     found = find_files(root)
     masks = [*found.root_masks, *found.stray_masks, *(mask for of_kind in found.masks.values() for mask in of_kind.values())]
@@ -72,7 +75,8 @@ def list_unread_beside(root: Path) -> tuple[list[dict[str, str]], list[str]]:
         for path, kind in found.others.items()
         if kind not in NO_FILES
     }
-    files = sorted(why)
+    taken = {str(table.attrs["files"][mask]) for mask in table["lesion_mask"] if mask}
+    files = sorted(path for path in why if str(path) not in taken)
     left = [name_left_out(sha, *why[path]) for path, sha in zip(files, hash_films(root, files), strict=True)]
     excused = {"system files": found.system, "pictures drawn by hilum": found.drawn}
     return sorted(left, key=lambda row: row["path"]), [
@@ -81,13 +85,20 @@ def list_unread_beside(root: Path) -> tuple[list[dict[str, str]], list[str]]:
 
 
 def make_dicom_table(
-    root: Path, films: Sequence[DicomFile], rows: Sequence[dict[str, str]], notes: Sequence[str], remedy: str, **same: str
+    root: Path,
+    films: Sequence[DicomFile],
+    rows: Sequence[dict[str, str]],
+    notes: Sequence[str],
+    remedy: str,
+    marks: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    **same: str,
 ) -> pd.DataFrame:
     """The table that a reader of DICOM returns, a row per film in READ_COLUMNS, sorted by the films' hashes.
 
     image_id and path come from the content. rows: from the source's tables; a patient_id there is already hashed, and an empty
     one is replaced by the header's. `attrs`: notes; files (path in the table -> file below the root), which prepare opens and
-    writes nowhere; problems (image_id, problem, detail) for the user. remedy: where else patients may be named.
+    writes nowhere; problems (image_id, problem, detail) for the user. remedy: where else patients may be named. marks: by the
+    SHA-256 of a film, see `dicom_marks`.
 
     Raises:
         ValueError: the headers do not distinguish patients, see `check_patients`.
@@ -105,11 +116,12 @@ def make_dicom_table(
                 "age": film.header.age,
                 "sex": film.header.sex,
                 **row,
+                **marks.get(sha, {}),
                 "patient_id": row.get("patient_id") or film.header.patient,
                 "image_id": image_id,
                 "path": path,
             }
-            for (_, film, row), (image_id, path) in zip(ordered, names, strict=True)
+            for (sha, film, row), (image_id, path) in zip(ordered, names, strict=True)
         ]
     ).assign(**same)
     table = table.reindex(columns=list(READ_COLUMNS), fill_value="").fillna("").astype(str)
@@ -118,6 +130,8 @@ def make_dicom_table(
     table["patient_id"] = table["patient_id"].where(table["patient_id"] != "", table["image_id"])
     table.attrs["notes"] = [*notes, *more]
     table.attrs["files"] = {path: str(film.file) for (_, film, _), (_, path) in zip(ordered, names, strict=True)}
+    if absent := len(marks.keys() - set(hashes)):
+        table.attrs["notes"].append(f"marks of films that are not below the root: {absent}")
     table.attrs["problems"] = [
         (image_id, problem, detail)
         for (_, film, _), (image_id, _) in zip(ordered, names, strict=True)
@@ -151,9 +165,9 @@ def find_label_faults(root: Path, name: str, columns: Sequence[str]) -> list[str
 
 def _check_place(root: Path, name: str) -> None:
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-        raise ValueError(f"a table of labels must lie below the root, so that it is versioned with the films, got {name!r}")
+        raise ValueError(f"a table of a source must lie below the root, so that it is versioned with the films, got {name!r}")
     if not (root / name).is_file():
-        raise ValueError(f"a table of labels must be below the root, got no {name} below {root}; name it, or put it there")
+        raise ValueError(f"a table of a source must be below the root, got no {name} below {root}; name it, or put it there")
 
 
 def _check_columns(table: pd.DataFrame, name: str, columns: Sequence[str]) -> None:

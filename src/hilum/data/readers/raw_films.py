@@ -41,7 +41,7 @@ def read_films(source: Source, folder: Path, root: Path) -> tuple[Path, pd.DataF
     if isinstance(source, DICOM_SOURCES):
         options["keys"] = root  # the salt is beside the original films, not beside a copy
         table = READERS[source.reader].read(folder, **options)
-        table.attrs["left_out"], excused = list_unread_beside(folder)
+        table.attrs["left_out"], excused = list_unread_beside(folder, table)
         table.attrs["notes"] += [*count_left_out(table.attrs["left_out"]), *excused]
         return folder, table
     table = READERS[source.reader].read(folder, **options)

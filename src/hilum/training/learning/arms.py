@@ -14,7 +14,7 @@ from hilum.models.classifier import build_classifier
 from hilum.models.forward import compile_forward
 from hilum.models.head import change_logits
 from hilum.records import Films, Labels, Score
-from hilum.settings.meaning import backbone_options, name_network, plain_phases, train_of
+from hilum.settings.meaning import backbone_of, backbone_options, name_network, plain_phases, train_of
 from hilum.settings.training import Arm, ConvexPhase, Head, Phase, Train
 from hilum.training.learning.convex import PENALTIES
 from hilum.training.learning.fit import Fitted, OnEpoch, OnFilm, fit_phases
@@ -113,7 +113,7 @@ def train_arm(
     settings = train_of(task.settings, arm)
     shown = plan_phases(arm.phases[:phases], task.train.labels, task.classes, settings, task.seed)
     model = build_classifier(
-        arm.backbone,
+        backbone_of(arm),
         task.train.films.shape[1],
         len(task.classes),
         task.weights,

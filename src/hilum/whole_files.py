@@ -1,0 +1,23 @@
+"""A file that others read: it is there whole, as it was before or as it is written, whatever interrupts the writing."""
+
+import os
+import platform
+from pathlib import Path
+
+
+def write_whole(file: Path, content: str | bytes) -> None:
+    """Write a file beside its place, flush it, and move it there; text in UTF-8. Nothing else is left if that fails.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.{platform.node()}-{os.getpid()}.partial")  # several may write
+    try:
+        with partial.open("wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
