@@ -196,11 +196,11 @@ def train_arm_alone(arm: str, params: Params, workspace: Workspace) -> None:
     """Search, train, calibrate and test one arm as `tune`, `train` and `evaluate` do, without runs and figures."""
     from hilum.data.prepared.loading import load_split
     from hilum.evaluation.scoring.epochs import score_epoch
+    from hilum.finishing.model import describe_model, finish_model
     from hilum.models.forward import predictor
     from hilum.results import table_of, write_table
     from hilum.settings.meaning import settle, spaces, trained_arm
     from hilum.stages.evaluate import prediction
-    from hilum.stages.train import describe_model, finish_model
     from hilum.stages.tune import Shared, fixed_part, search_arm
     from hilum.training.learning.arms import train_arm
     from hilum.training.searching.search import Watch

@@ -1,6 +1,5 @@
 """What `train` writes beside the model; the stage itself runs in the pipeline's test."""
 
-import json
 import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,9 +14,8 @@ from empty_store import make_store
 from event_files import read_curves
 from hub_presets import write_preset
 from own_backbones import write_own
-from tiny_task import make_model
 
-from hilum.data.prepared.examples import Examples, as_images
+from hilum.data.prepared.examples import as_images
 from hilum.data.prepared.loading import load_split
 from hilum.evaluation.scoring import calibration
 from hilum.models.classifier import build_classifier, load_classifier, model_sha256
@@ -27,14 +25,10 @@ from hilum.pages.page_words import summarise_arm
 from hilum.results import file_sha256, read_json, read_predictions, read_table, write_json
 from hilum.settings.meaning import settle, spaces
 from hilum.settings.params import check_params, read_params
-from hilum.settings.training import Balance
 from hilum.stages import check, evaluate, train, tune
-from hilum.stages.train import assume_prevalence, tell_balance, write_training
 from hilum.stages.tune import fixed_part
 from hilum.training.learning.arms import read_logits, scale_logits
 from hilum.training.learning.convex import PENALTIES
-from hilum.training.learning.fit import Fitted
-from hilum.training.learning.imbalance import STRATEGIES
 from hilum.training.plan import decides, make_plan
 from hilum.training.searching.search import study_name
 from hilum.training.task import file_digest, logged_params, origins, params_of
@@ -42,41 +36,6 @@ from hilum.workspace import Workspace
 
 CLASSES = ["normal", "viral"]
 CLASSES3 = ["normal", "bacterial", "viral"]
-LABELS = np.repeat([0, 1], [9, 4])
-SETTINGS = Balance(multiplier={}, smote_neighbours=3, smote_above_head="oversample", focal_gamma=2.0)
-
-
-def fitted(best_step: int) -> Fitted:
-    """Two phases: SMOTE above the frozen backbone, copies above."""
-    history = pd.DataFrame({"step": [0, 1], "phase": [0, 1], "epoch": [0, 0], "val/auroc_macro": [0.7, 0.8]})
-    shown = [STRATEGIES[word](LABELS, CLASSES, SETTINGS, 0) for word in ("smote", "oversample")]
-    return Fitted(history, best_step, [["logits"], ["logits"]], ["pool", "pool"], shown)
-
-
-def rows() -> Examples:
-    films = np.random.default_rng(0).integers(0, 256, (13, 4, 4), np.uint8)
-    return Examples(films, LABELS, tuple(f"{i:064x}" for i in range(13)))
-
-
-def test_what_each_phase_showed_is_written_and_the_kept_phases_copies_are_metrics(tmp_path: Path) -> None:
-    write_training(tmp_path, fitted(best_step=1), rows(), CLASSES)
-    table = pd.read_csv(tmp_path / "imbalance.csv").set_index(["phase", "label"])
-    assert table["strategy"].tolist() == ["smote", "smote", "oversample", "oversample"]
-    assert table["made_up"].to_dict() == {(0, "normal"): 0, (0, "viral"): 5, (1, "normal"): 0, (1, "viral"): 0}
-    assert table["rows"].to_dict() == {(0, "normal"): 9, (0, "viral"): 4, (1, "normal"): 9, (1, "viral"): 9}
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert metrics["best/val/auroc_macro"] == 0.8
-    assert metrics["imbalance/mean_copies/viral"] == pytest.approx(9 / 4)
-    assert metrics["imbalance/most_copies/viral"] == table.loc[(1, "viral"), "most_copies"] > 1
-    assert metrics["imbalance/made_up/viral"] == 0
-
-
-def test_a_line_tells_what_the_kept_phase_showed() -> None:
-    told = tell_balance(fitted(best_step=0), LABELS, CLASSES)
-    assert told == (
-        "smote; normal 9 films in 9 rows (at most 1 of one), viral 4 films in 4 rows (at most 1 of one) and 5 synthesised"
-    )
-    assert tell_balance(fitted(best_step=1), LABELS, CLASSES).startswith("oversample; normal 9 films in 9 rows (at most 1")
 
 
 def test_logged_parameters_hold_what_an_arm_is_trained_with_under_the_keys_that_all_arms_share(root: Path) -> None:
@@ -143,7 +102,7 @@ def test_the_saved_model_is_calibrated_then_shifted_and_its_factors_decide(
         before.append((read_logits(model, films.examples.films), given))
         scale_logits(model, *given)
 
-    monkeypatch.setattr(train, "scale_logits", listen)
+    monkeypatch.setattr("hilum.finishing.model.scale_logits", listen)
     train.run("baseline")
     folder = own_copy.arm("baseline", "training")
     described, told = read_json(folder / "model.json"), read_json(folder / "calibration.json")
@@ -168,22 +127,6 @@ def test_the_saved_model_is_calibrated_then_shifted_and_its_factors_decide(
     points = read_table(folder / "calibration.csv")
     assert points.groupby("predictions")["films"].sum().to_dict() == {"before": told["films"], "after": told["films"]}
     assert (own_copy.arm("baseline", "evaluation") / "scaling.png").is_file()
-
-
-def test_a_prevalence_that_was_answered_shifts_nothing_more() -> None:
-    model, prevalence = make_model(), {"normal": 0.9, "bacterial": 0.06, "viral": 0.04}
-    first = assume_prevalence(model, dict.fromkeys(CLASSES3, 1 / 3), prevalence)
-    once = model.get_layer("logits").bias.numpy()
-    assert first == prevalence
-    assert assume_prevalence(model, first, prevalence) == prevalence
-    np.testing.assert_array_equal(model.get_layer("logits").bias.numpy(), once)
-    assert assume_prevalence(model, dict.fromkeys(CLASSES3, 1 / 3), {}) == dict.fromkeys(CLASSES3, 1 / 3)
-    np.testing.assert_array_equal(model.get_layer("logits").bias.numpy(), once)
-
-
-def test_the_stage_that_trains_is_alone_in_shifting_a_prior() -> None:
-    calling = {file.relative_to(PACKAGE).as_posix() for file in PACKAGE.rglob("*.py") if "correct_prior(" in file.read_text()}
-    assert calling == {"training/learning/arms.py", "stages/train.py"}
 
 
 def test_no_result_holds_where_weights_lie_on_this_machine(own_copy: Workspace, tmp_path: Path) -> None:

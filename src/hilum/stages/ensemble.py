@@ -23,17 +23,10 @@ from hilum.ensembles.members import (
     given_files,
     join_priors,
 )
-from hilum.evaluation.scoring.calibration import (
-    Calibration,
-    calibrate,
-    describe_calibration,
-    flat_calibration,
-    tabulate_reliability,
-    tell_calibration,
-)
-from hilum.evaluation.scoring.decisions import find_factors, find_threshold
-from hilum.evaluation.scoring.epochs import WATCHED
+from hilum.evaluation.scoring.calibration import Calibration, calibrate, tell_calibration
+from hilum.evaluation.scoring.decisions import describe_decision
 from hilum.evaluation.scoring.metrics import score
+from hilum.finishing.every_folder import write_calibration, write_no_epochs
 from hilum.models.classifier import load_classifier, model_sha256, save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import say
@@ -102,23 +95,20 @@ def join(members: Sequence[Member], settings: Train, workspace: Workspace) -> Jo
 
 def describe(arm: str, joined: Joined, settings: Train) -> dict[str, Any]:
     """What is needed to use the model, for model.json."""
-    first, rule = joined.members[0].described, settings.threshold_rule
-    classes = first["classes"]
-    shares = joined.prior or dict.fromkeys(classes, float("nan"))
+    first = joined.members[0].described
+    shares = joined.prior or dict.fromkeys(first["classes"], float("nan"))
     given = given_files(joined.members)
+    answers = predictor(joined.model)(as_images(joined.val.examples.films))
     return {
         **{key: first[key] for key in OF_FILMS if key in first},
         "arm": arm,
         "backbone": NAME,
         "ensemble": {"members": describe_members(joined.members), "mean": "of the members' logits"},
         **({"given": given} if given else {}),
-        "decision": settings.decision if len(classes) > 2 else "threshold",
-        "decision_factors": find_factors(settings.decision, shares, settings.costs),
         "model_sha256": model_sha256(joined.model),
         "prevalence": first["prevalence"],
+        **describe_decision(settings, shares, joined.val.labels, answers),
         "prior": joined.prior,
-        "threshold": find_threshold(rule, joined.val.labels, predictor(joined.model)(as_images(joined.val.examples.films))),
-        "threshold_rule": rule if len(classes) == 2 else "argmax",
     }
 
 
@@ -150,12 +140,10 @@ def write_tables(folder: Path, joined: Joined) -> None:
         known = {key: member.described[key] for key in ("backbone", "model_sha256")}
         rows.append({"member": member.name, **known, "val/log_loss": score("log_loss", joined.val.labels, found)})
     write_table(folder / "members.csv", pd.DataFrame(rows))
-    epochs = ["phase", "epoch", "step", "train/loss", *(f"val/{name}" for name in WATCHED)]
-    write_table(folder / "history.csv", pd.DataFrame(columns=epochs))
+    write_no_epochs(folder)
     shutil.copyfile(joined.members[0].folder / "mean_films.npz", folder / "mean_films.npz")
-    write_table(folder / "calibration.csv", pd.DataFrame(tabulate_reliability(joined.calibration)))
-    write_json(folder / "calibration.json", describe_calibration(joined.calibration, classes))
-    write_json(folder / "metrics.json", flat_calibration(joined.calibration, classes))
+    write_json(folder / "metrics.json", {})
+    write_calibration(folder, joined.calibration, classes)
 
 
 def tell_names(members: Sequence[Member]) -> str:

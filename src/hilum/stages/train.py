@@ -7,7 +7,7 @@ A given model is loaded instead, and calibrated if its arm says so.
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -15,25 +15,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from hilum.data.prepared.examples import Examples, as_images
+from hilum.data.prepared.examples import as_images
 from hilum.data.prepared.loading import load_split, read_grey_bits
-from hilum.evaluation.scoring.calibration import (
-    Calibration,
-    calibrate,
-    describe_calibration,
-    flat_calibration,
-    tabulate_reliability,
-    tell_calibration,
-)
-from hilum.evaluation.scoring.decisions import find_factors, find_threshold
-from hilum.evaluation.scoring.epochs import WATCHED, median_repeat, score_epoch, tell_epoch, watch_epochs
+from hilum.evaluation.scoring.calibration import tell_calibration
+from hilum.evaluation.scoring.epochs import median_repeat, score_epoch, tell_epoch, watch_epochs
 from hilum.evaluation.scoring.metrics import score
-from hilum.models.classifier import model_sha256, save_classifier
+from hilum.finishing.every_folder import write_calibration, write_no_epochs
+from hilum.finishing.model import adjust_given, describe_model, finish_model
+from hilum.finishing.training_folder import find_kept, tell_balance, write_means, write_training
+from hilum.models.classifier import save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say, steps, tell_time_left
-from hilum.records import GIVEN, Labels
+from hilum.records import GIVEN
 from hilum.results import (
     REPEATS,
     base_tags,
@@ -59,9 +53,8 @@ from hilum.training.executors import EXECUTORS
 from hilum.training.given import load_given
 from hilum.training.kept_repeats import KeptRepeats, keep_repeats
 from hilum.training.kept_trainings import keep_trainings
-from hilum.training.learning.arms import Task, correct_prior, count_steps, read_logits, scale_logits, train_arm
+from hilum.training.learning.arms import Task, count_steps, train_arm
 from hilum.training.learning.fit import Fitted, begin_training
-from hilum.training.learning.imbalance import copies_per_film, prior_shift, shown_prior
 from hilum.training.learning.kept_state import KeptState
 from hilum.training.plan import Plan, decides, make_plan, title
 from hilum.training.task import given_params, load_task, origins, weights_digest
@@ -258,105 +251,6 @@ def write_model(folder: Path, plan: Plan, number: int, trained: _Trained) -> Non
     say(f"{told}: {tell_calibration(calibration)}")
 
 
-def find_kept(fitted: Fitted, select: str) -> dict[str, float]:
-    """The row of the history whose weights were kept. Raises ValueError if the selection metric was never defined."""
-    kept = next(row for row in fitted.history.to_dict("records") if row["step"] == fitted.best_step)
-    if not np.isfinite(kept[f"val/{select}"]):
-        raise ValueError(f"val/{select} must be defined in at least one epoch, but it never was; lower the learning rate")
-    return {str(name): value for name, value in kept.items()}
-
-
-def finish_model(model: Any, fitted: Fitted, task: Task, workspace: Workspace) -> tuple[Calibration, dict[str, float]]:
-    """Calibrate a fitted model, then adjust it to `train.prevalence`; also returns class -> share, the prior it assumes."""
-    prior = shown_prior(fitted.shown[fitted.kept_phase], task.train.labels, len(task.classes))
-    calibration = calibrate_model(model, task, workspace, prior)
-    told = dict(zip(task.classes, prior.tolist(), strict=True))
-    return calibration, assume_prevalence(model, told, task.settings.prevalence)
-
-
-def calibrate_model(model: Any, task: Task, workspace: Workspace, prior: NDArray[np.float64]) -> Calibration:
-    """Fit `train.calibration` on the validation films, and fold it into the model's logits."""
-    settings, classes = task.settings, list(task.classes)
-    patients = load_split(workspace.prepared, workspace.split, "val", classes).table["patient_id"].to_numpy(str)
-    logits = read_logits(model, task.val.films)
-    found = calibrate(settings.calibration, logits, task.val.labels, patients, prior, task.seed)
-    if found.scaling.fitted:
-        scale_logits(model, found.scaling.temperature, found.scaling.biases)
-    return found
-
-
-def assume_prevalence(model: Any, prior: Mapping[str, float], prevalence: Mapping[str, float]) -> dict[str, float]:
-    """Shift a model from its prior to `train.prevalence`, if that is set; returns the prior that it assumes then.
-
-    A second call with that prior changes nothing. prior, prevalence: class -> share, the prior in class order.
-    """
-    if not prevalence:
-        return dict(prior)
-    correct_prior(model, prior_shift(np.array(list(prior.values())), prevalence, list(prior)))
-    return {name: prevalence[name] for name in prior}
-
-
-def describe_model(model: Any, task: Task, versions: dict[str, Any], prior: Mapping[str, float]) -> dict[str, Any]:
-    """What is needed to use the model, for model.json. prior: class -> share that it assumes, in class order."""
-    prevalence, rule = task.settings.prevalence, task.settings.threshold_rule
-    return {
-        "classes": versions["classes"],
-        "data_version": versions["data_version"],
-        "decision": task.settings.decision if len(prior) > 2 else "threshold",
-        "decision_factors": find_factors(task.settings.decision, prior, task.settings.costs),
-        "model_sha256": model_sha256(model),
-        "prevalence": [prevalence[name] for name in task.classes] if prevalence else None,  # in class order
-        "prior": dict(prior),
-        "scaling": "inside the model: give it grey levels 0-255",
-        "size": versions["size"],
-        "split_version": versions["split_version"],
-        "square": versions["square"],
-        **{name: versions[name] for name in ("burned_in", "burned_in_reader")},
-        "threshold": find_threshold(rule, task.val.labels, predictor(model)(as_images(task.val.films))),
-        "threshold_rule": rule if len(versions["classes"]) == 2 else "argmax",
-    }
-
-
-def tell_balance(fitted: Fitted, labels: Labels, classes: list[str]) -> str:
-    """`oversample; normal 41 films in 41 rows (at most 1 of one), ...`: the films of an epoch of the kept phase, in a line."""
-    shown = fitted.shown[fitted.kept_phase]
-    said = [
-        f"{row['label']} {row['films']} films in {row['rows']} rows (at most {row['most_copies']} of one)"
-        + (f" and {row['made_up']} synthesised" if row["made_up"] else "")
-        + (f" of weight {row['weight']:.2f}" if row["weight"] != 1 else "")
-        for row in copies_per_film(shown, labels, classes).to_dict("records")
-    ]
-    return f"{shown.strategy}; {', '.join(said)}"
-
-
-def write_training(folder: Path, fitted: Fitted, train: Examples, classes: list[str]) -> None:
-    """The history, the examples of each class in each phase, the kept epoch's metrics, and the mean film of each class."""
-    write_table(folder / "history.csv", fitted.history)
-    tables = [copies_per_film(shown, train.labels, classes).assign(phase=i) for i, shown in enumerate(fitted.shown)]
-    write_table(folder / "imbalance.csv", pd.concat(tables))
-    write_means(folder, train, classes)
-    best = fitted.history.set_index("step").loc[fitted.best_step]
-    metrics = {f"best/{key}": best[key] for key in best.index if key.startswith("val/")}
-    metrics |= {f"penalty/phases.{phase}": penalty for phase, penalty in fitted.penalties.items()}
-    for row in tables[fitted.kept_phase].to_dict("records"):
-        for key in ("mean_copies", "most_copies", "made_up", "weight"):
-            metrics[f"imbalance/{key}/{row['label']}"] = row[key]
-    write_json(folder / "metrics.json", metrics)
-
-
-def write_means(folder: Path, train: Examples, classes: list[str]) -> None:
-    """The mean film of each class: SHAP's background where patients' films must not be passed on."""
-    means = np.stack([train.films[train.labels == k].mean(axis=0) for k in range(len(classes))])  # (K, H, W)
-    np.savez(folder / "mean_films.npz", films=as_images(means.round().astype(np.uint8)), classes=np.array(classes))
-
-
-def write_calibration(folder: Path, calibration: Calibration, classes: list[str]) -> None:
-    """calibration.json, the points of its drawing, and its numbers among the metrics of the training."""
-    write_table(folder / "calibration.csv", pd.DataFrame(tabulate_reliability(calibration)))
-    write_json(folder / "calibration.json", describe_calibration(calibration, classes))
-    write_json(folder / "metrics.json", {**read_json(folder / "metrics.json"), **flat_calibration(calibration, classes)})
-
-
 def take_given(arm: str, given: GivenArm, params: Params, workspace: Workspace) -> None:
     """Load a given model instead of training one, and write the folder of a training, with a history without epochs."""
     versions, sha256 = read_json(workspace.split / "versions.json"), weights_digest(params, arm, workspace)
@@ -384,34 +278,13 @@ def take_given(arm: str, given: GivenArm, params: Params, workspace: Workspace) 
         told: dict[str, Any] = {"arm": arm, "params": logged, "origins": origins(logged, given), "model": described, "tags": tags}
         told |= {"model_sha256": described["model_sha256"], "trained": [], "cuts": [], "best_step": None}
         write_json(folder / "settings.json", {**told, "run_key": run_key(told)})
-        epochs = ["phase", "epoch", "step", "train/loss", *(f"val/{name}" for name in WATCHED)]
-        write_table(folder / "history.csv", pd.DataFrame(columns=epochs))
+        write_no_epochs(folder)
         write_means(folder, train.examples, versions["classes"])
         write_json(folder / "metrics.json", {})
         write_calibration(folder, calibration, versions["classes"])
         log_training(store, opened, workspace, arm, params.tracking.model)
     fitted = tell_calibration(calibration) if given.calibration else "not calibrated: its arm asks for none"
     say(f"{arm}: the given model {logged['model']}, {fitted}; it is not known which films it was trained on")
-
-
-def adjust_given(
-    arm: str, model: Any, task: Task, workspace: Workspace, versions: dict[str, Any]
-) -> tuple[Calibration, dict[str, Any]]:
-    """Calibrate a given model if its arm says so, then adjust it to `train.prevalence`; also returns the facts of model.json.
-
-    The prior of its probabilities is known only after biases were fitted: then it is that of the validation films.
-    Raises: ValueError if a setting needs that prior, and nothing could be fitted.
-    """
-    share = np.bincount(task.val.labels, minlength=len(task.classes)) / len(task.val.labels)  # (K,)
-    calibration = calibrate_model(model, task, workspace, share)
-    known = calibration.scaling.fitted and calibration.word == "temperature_and_biases"
-    if not known and (task.settings.prevalence or task.settings.decision == "balanced"):
-        raise ValueError(
-            f"train.prevalence and train.decision balanced must know the prior of {arm}, which is fitted on validation, but it "
-            f"was {calibration.scaling.note}; or take these settings back"
-        )
-    prior = assume_prevalence(model, dict(zip(task.classes, share.tolist(), strict=True)), task.settings.prevalence)
-    return calibration, {**describe_model(model, task, versions, prior), "prior": prior if known else None}
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from hilum.training.task import FIT_CODE, FIT_LIBRARIES
 
 REPEAT_CODE = (  # what decides the files of a repeat
     *(*FIT_CODE, "results.py", "stages/train.py", "training/plan.py", "training/kept_repeats.py", "training/sealed_folders.py"),
+    *("finishing/every_folder.py", "finishing/model.py", "finishing/training_folder.py"),
     *("evaluation/scoring/calibration.py", "evaluation/scoring/decisions.py", "evaluation/scoring/scaling.py"),
 )
 

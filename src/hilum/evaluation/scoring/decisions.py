@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.records import Labels, Predictions, Probabilities
+from hilum.settings.training import Train
 
 Counts = NDArray[np.float64]  # (C,) one per candidate threshold
 Factors = NDArray[np.float64]  # (K,) that the probabilities are multiplied by before the largest product decides
@@ -100,6 +101,22 @@ def find_factors(decision: str, prior: Mapping[str, float], costs: Mapping[str, 
         "costs": lambda name: float(costs[name]),
     }
     return {name: rules[decision](name) for name in prior}
+
+
+def describe_decision(
+    settings: Train, prior: Mapping[str, float], labels: Labels, probabilities: Probabilities
+) -> dict[str, Any]:
+    """How a class comes from a model's probabilities, for model.json: its factors, and of two classes the threshold.
+
+    prior: class -> share that the model assumes, in class order. labels: (N,) and probabilities: (N, K) of the validation films.
+    """
+    two = len(prior) == 2
+    return {
+        "decision": "threshold" if two else settings.decision,
+        "decision_factors": find_factors(settings.decision, prior, settings.costs),
+        "threshold": find_threshold(settings.threshold_rule, labels, probabilities),
+        "threshold_rule": settings.threshold_rule if two else "argmax",
+    }
 
 
 def factors_of(model: Mapping[str, Any]) -> Factors | None:
