@@ -15,6 +15,8 @@ def test_donors_are_of_the_wanted_class_and_of_other_patients() -> None:
     assert len(drawn.rows) == 400
     assert (labels[drawn.same] == labels[drawn.rows]).all() and (labels[drawn.other] != labels[drawn.rows]).all()
     assert (patients[drawn.same] != patients[drawn.rows]).all() and (patients[drawn.other] != patients[drawn.rows]).all()
+    one = draw_triples(labels, np.full(8, "a"), 5, np.random.default_rng(0))
+    assert (one.same != one.rows).all() and (labels[one.same] == labels[one.rows]).all(), "one patient: another film of the class"
     alone = draw_triples(np.array([0, 1, 1]), np.array(["a", "b", "c"]), 1, np.random.default_rng(0))
     assert alone.same[0] == 0, "no other film of its class: its own surroundings"
 

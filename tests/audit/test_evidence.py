@@ -101,3 +101,10 @@ def test_the_side_numbers_look_over_the_whole_table_which_names_sort_by_class() 
 def test_numbers_that_are_none_give_no_verdict() -> None:
     with pytest.raises(ValueError, match="a verdict must have finite numbers, got none for spread"):
         judge({**audit(0.2, 0.0).numbers, "spread": float("nan")})
+
+
+def test_films_of_unknown_patients_are_not_taken_for_one_patient() -> None:
+    films, labels = draw(60, 0, 0.8)
+    unknown = replace(surroundings(60), patients=np.full(60, ""))
+    numbers = measure(linear(0.0, 0.05), films, labels, unknown, PROBING, 0).numbers
+    assert numbers["mark_points"] > 20

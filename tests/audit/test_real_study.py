@@ -4,12 +4,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import audit_real as study
 import planted_marks as marks
+
+from hilum.audit.rule import INTERCEPT, RATES, WEIGHTS
 
 SIZE = 96
 LUNGS = np.zeros((SIZE, SIZE), bool)
@@ -63,3 +66,35 @@ def test_films_are_chosen_evenly_from_both_classes() -> None:
     assert len(some) == 100 and (labels[some] == 0).sum() == 30
     even = study.choose(np.repeat([0, 1], 100), 100, np.random.default_rng(0))
     assert len(even) == 100 and (np.repeat([0, 1], 100)[even] == 0).sum() == 50
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return pd.read_csv(study.TABLE)
+
+
+def test_the_committed_rule_is_the_one_that_the_first_part_gives(table: pd.DataFrame) -> None:
+    weights, intercept = study.freeze_rule(table[table["part"] == "freeze"])
+    assert weights == pytest.approx(WEIGHTS, rel=1e-2) and intercept == pytest.approx(INTERCEPT, rel=1e-2)
+
+
+def test_every_page_and_the_docs_give_the_rates_of_the_second_part(table: pd.DataFrame, root: Path) -> None:
+    assert study.rates(table) == RATES
+    own = table[table["part"] == "score"]
+    told = (root / "docs" / "audit.md").read_text()
+    for by in ("kind", "question"):
+        for value, row in study.score(own, study.truth_of(own), by).iterrows():
+            assert f"| {value} | {' | '.join(str(one) for one in row)} |" in told
+
+
+def test_the_table_holds_no_network_twice_and_the_parts_share_no_seed(table: pd.DataFrame) -> None:
+    assert not table.duplicated(["part", "number"]).any() and not table["seed"].duplicated().any()
+    planned = {(task.part, task.number): task for task in study.plan()}
+    for row in table.to_dict("records"):
+        task = planned[row["part"], row["number"]]
+        assert (task.seed, task.kind, task.backbone) == (row["seed"], row["kind"], row["backbone"])
+
+
+def test_a_network_is_called_by_what_it_does_with_the_mark() -> None:
+    some = pd.DataFrame({"gap": [25.0, 6.0, 1.0, -4.0, 1.0], "unmarked": [60.0, 60.0, 70.0, 70.0, 51.0]})
+    assert study.truth_of(some).tolist() == ["mark", "between", "none", "none", "weak"]

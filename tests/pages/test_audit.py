@@ -79,3 +79,18 @@ def test_an_audit_of_few_films_is_drawn_and_no_film_is_its_own_donor(count: int)
     assert (rows != high).all()
     around = surroundings(count).regions["made"].around
     assert to_png(audit_figure(films, evidence, around, judge(evidence.numbers), "ill", "Audit of arm"))
+
+
+def test_an_audit_by_the_earlier_rule_is_shown_as_such(audits: dict[str, ArmAudit]) -> None:
+    one = audits["finetuned"]
+    gone = ("mark_", "detail_", "class_", "seams")
+    numbers = {name: value for name, value in one.found["numbers"].items() if not name.startswith(gone)}
+    old = {key: value for key, value in one.found.items() if key != "questions"} | {"numbers": numbers}
+    shown = {
+        "first": ArmAudit({**old, "says": "honest"}, one.picture),
+        "second": ArmAudit({**old, "says": "shortcut"}, one.picture),
+    }
+    page = render_audit(shown)
+    assert ">not shown (earlier rule)</span>" in page and ">shortcut (earlier rule)</span>" in page and "undefined" in page
+    assert "honest" not in page
+    assert audit_warnings(shown) == ["second is a shortcut model according to the audit by its earlier rule; audit it again"]

@@ -42,5 +42,17 @@ def blame_map(
 
 def blamed_region(blame: NDArray[np.float32], around: Region, share: float) -> Region:
     """The pixels around the lungs whose smoothed blame is at least `share` of the strongest; none where no blame is positive."""
-    smooth = gaussian_filter(blame, SMOOTH * len(blame), mode="constant") * around
+    smooth = _smoothed(blame) * around
     return (smooth >= share * smooth.max()) & (smooth > 0)
+
+
+def agreement(first: NDArray[np.float32], second: NDArray[np.float32], around: Region) -> float:
+    """The correlation of two smoothed maps of blame over the pixels around the lungs, 0 where one is even."""
+    values = [_smoothed(one)[around] for one in (first, second)]
+    if min(one.std() for one in values) <= 0:
+        return 0.0
+    return float(np.corrcoef(values[0], values[1])[0, 1])
+
+
+def _smoothed(blame: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(gaussian_filter(blame, SMOOTH * len(blame), mode="constant"))

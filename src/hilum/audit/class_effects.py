@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.audit.auditee import Auditee, class_probabilities
-from hilum.audit.blame import blame_map, blamed_region
+from hilum.audit.blame import agreement, blame_map, blamed_region
 from hilum.audit.contrast import Effect, Predicted, Triples, draw_triples, effects, predict_exchanged, split_patients
 from hilum.audit.mixtures import Mixing, Mixtures
 from hilum.audit.regions import Blend, Region, Regions, soften
@@ -21,8 +21,9 @@ UNKNOWN = Effect(*[float("nan")] * 5)
 class Found:
     """numbers: `<part>_<name>` of every part of PARTS and every name of `contrast.Effect`, NaN where all films are of one class;
     least_films: of a class; seams: points of balanced accuracy that surroundings of the same class take; above_chance: points.
+    agreement: of the blame of both halves, a correlation; blamed_area: share of the film that is exchanged in some film.
 
-    blame: (H, W) log odds; blamed: (H, W) pixels, of both halves of the patients together.
+    blame: (H, W) log odds, of both halves; blamed: (H, W) pixels to show, with less blame too than those that are exchanged.
     """
 
     numbers: Mapping[str, float]
@@ -47,7 +48,7 @@ def measure_class_effects(
     """
     if len(np.unique(labels)) < 2:
         unknown = {f"{part}_{name}": value for part in PARTS for name, value in asdict(UNKNOWN).items()}
-        unknown |= {"seams": float("nan"), "above_chance": float("nan"), "least_films": 0.0}
+        unknown |= dict.fromkeys(("seams", "above_chance", "agreement", "blamed_area"), float("nan")) | {"least_films": 0.0}
         return Found(unknown, np.zeros(films.shape[1:], np.float32), np.zeros(films.shape[1:], bool))
     mixtures, margin = Mixtures(films, regions.around), soften(regions.margin)
     halves = split_patients(patients, rng)
@@ -65,13 +66,20 @@ def measure_class_effects(
     measured = {part: effects(labels, own, triples, some) for part, some in mixed.items()}
     pair = max(measured["mark"], key=lambda pair: measured["mark"][pair].odds)  # of classes, the one that a mark would tell apart
     numbers = {f"{part}_{name}": value for part in PARTS for name, value in asdict(measured[part][pair]).items()}
+    numbers |= _of_all_films(labels, own, triples, mixed["class"])
+    numbers |= {"agreement": agreement(maps[0], maps[1], regions.margin), "blamed_area": float((blamed[0] | blamed[1]).mean())}
+    blame = np.asarray(np.mean(maps, axis=0, dtype=np.float32))
+    return Found(numbers, blame, blamed_region(blame, regions.margin, probing.shown))
+
+
+def _of_all_films(labels: Labels, own: Predicted, triples: Triples, mixed: Predicted) -> dict[str, float]:
+    """`seams`, `above_chance` and `least_films`; mixed: with all surroundings of the donors."""
     classes = np.unique(labels)
-    right = [(own.classes == labels)[labels == k].mean() for k in classes]
-    kept = [(mixed["class"].classes[0] == labels[triples.rows])[labels[triples.rows] == k].mean() for k in classes]
-    numbers["seams"] = 100 * float(np.mean(right) - np.mean(kept))
-    numbers["above_chance"] = 100 * (float(np.mean(right)) - 1 / len(classes))
-    numbers["least_films"] = float(np.bincount(labels)[classes].min())
-    return Found(numbers, np.mean(maps, axis=0, dtype=np.float32), blamed[0] | blamed[1])
+    right = float(np.mean([(own.classes == labels)[labels == k].mean() for k in classes]))
+    truth = labels[triples.rows]
+    kept = float(np.mean([(mixed.classes[0] == truth)[truth == k].mean() for k in classes]))
+    least = float(np.bincount(labels)[classes].min())
+    return {"seams": 100 * (right - kept), "above_chance": 100 * (right - 1 / len(classes)), "least_films": least}
 
 
 def _predicted(auditee: Auditee, probabilities: NDArray[np.float64]) -> Predicted:

@@ -38,10 +38,13 @@ def draw_triples(labels: Labels, patients: NDArray[np.str_], repeats: int, rng: 
     same, other = rows.copy(), np.empty_like(rows)
     for i, row in enumerate(rows):
         stranger = patients != patients[row]
-        mates = np.flatnonzero((labels == labels[row]) & stranger)
+        of_class, others = labels == labels[row], labels != labels[row]
+        mates = np.flatnonzero(of_class & stranger)
+        if not len(mates):
+            mates = np.setdiff1d(np.flatnonzero(of_class), row)
         same[i] = rng.choice(mates) if len(mates) else row
-        rivals = np.flatnonzero((labels != labels[row]) & stranger)
-        other[i] = rng.choice(rivals if len(rivals) else np.flatnonzero(labels != labels[row]))
+        rivals = np.flatnonzero(others & stranger)
+        other[i] = rng.choice(rivals if len(rivals) else np.flatnonzero(others))
     return Triples(rows, same, other)
 
 

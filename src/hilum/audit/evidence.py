@@ -67,7 +67,9 @@ def measure(
     pairs = draw_pairs(ranking, len(films), 1, rng)
     whole = measure_shift(auditee, films, pairs, ranking.target, around)
     on_probe(2, 5)
-    patients = np.arange(len(films)).astype(str) if surroundings.patients is None else surroundings.patients
+    patients = each = np.array([f"film {i}" for i in range(len(films))])
+    if surroundings.patients is not None:
+        patients = np.where(surroundings.patients == "", each, surroundings.patients)  # unknown ones are not one patient
     found = measure_class_effects(auditee, films, labels, patients, regions, probing, rng)
     on_probe(3, 5)
     part = measure_shift(auditee, films, pairs, ranking.target, soften(found.blamed) * soften(regions.margin))

@@ -13,7 +13,7 @@ Region = NDArray[np.bool_]  # (H, W)
 Blend = NDArray[np.float32]  # (H, W) share of the other film, 0 to 1
 
 SELDOM = 0.02  # a pixel that is lung in at most this share of the masks counts as around the lungs
-MARGIN = 0.25  # and in at most this share of them as a place for a mark, which covers few pixels
+MARGIN = 0.10  # and in at most this share of them as a place for a mark, which covers few pixels
 NARROWER = 0.05  # of the side: what the rectangle is narrower by on each side where marks are looked for
 RING = 0.05  # of the side: the border that is blacked out
 FEATHER = 0.01  # of the side: width of the blend between two films

@@ -1,7 +1,7 @@
-"""The rule: from what was measured to an answer for each question, with the reason.
+"""The frozen rule: from what was measured to an answer for each question, with the reason.
 
-Does the model rest on a local mark outside the lungs? Does it rest on the surroundings as a whole? WEIGHTS were set by hand on
-the first networks of `benchmarks/audit_real.py`; that study is to freeze them on its part `freeze` and to score them on `score`.
+Does the model rest on a local mark outside the lungs? Does it rest on the surroundings as a whole? WEIGHTS were frozen by
+`benchmarks/audit_real.py` on networks whose behaviour is known, RATES are those on others; change them only by that study.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ class Probing:
     """donors: surroundings given to each film to rank them; repeats: pairs per film of a donor of its class and of another.
 
     pairs: of each half of the patients, steps: per path, of the map of blame; share: of the strongest blame, from which a pixel
-    is blamed.
+    is exchanged; shown: from which it is shown.
     """
 
     donors: int
@@ -24,26 +24,22 @@ class Probing:
     pairs: int
     steps: int
     share: float
+    shown: float
 
 
-PROBING = Probing(donors=4, repeats=2, pairs=96, steps=2, share=0.3)
+PROBING = Probing(donors=4, repeats=2, pairs=96, steps=2, share=0.3, shown=0.15)
 FILMS = 240  # of every audit in the study
 LEAST_FILMS = 20  # of a class
 LEAST_ABOVE = 5.0  # points of balanced accuracy above chance
 ERRORS = 1.645  # standard errors on each side of an interval of 90 %
-WEIGHTS = {
-    "mark_odds": 7.0,
-    "mark_points": 0.4,
-    "detail_odds": 10.0,
-    "detail_points": 0.4,
-}  # log odds per unit of the measured numbers
-INTERCEPT = -6.0
+WEIGHTS = {"mark_odds": 0.5195, "detail_odds": 23.81, "detail_points": 0.681}  # log odds per unit of the measured numbers
+INTERCEPT = -6.963
 UNSURE = (0.35, 0.65)  # probabilities of a mark between which the audit cannot tell
 AROUND = (1.0, 4.0)  # points of balanced accuracy: surroundings that surely move more than the first, or less than the second
 
 RATES = (
-    "The limits were set on five networks of real films whose behaviour is known, and have not been scored on others yet: "
-    "take every answer as a reason to look closer, not as a proof."
+    "On networks of real films that it was not fixed on, the audit showed a mark in 91 % [71, 99] of 22 that rest "
+    "on a planted one and in 2 % [0, 11] of 49 that do not; it could not tell in 6 % [2, 14] of all."
 )
 
 Shown = Literal["shown", "not shown", "cannot tell"]

@@ -80,8 +80,8 @@ def run(arm: str) -> None:
             },
         )
         log_results(opened, folder, "audit")
-    say(f"{arm}: {found.says}; a local mark outside the lungs: {found.mark.shown} ({found.mark.why}); ")
-    say(f"the surroundings as a whole: {found.surroundings.shown} ({found.surroundings.why})")
+    say(f"{arm}: {found.says}; a local mark outside the lungs: {found.mark.shown} ({found.mark.why})")
+    say(f"{arm}: the surroundings as a whole: {found.surroundings.shown} ({found.surroundings.why})")
 
 
 def draw_audit(
