@@ -38,8 +38,8 @@ UNSURE = (0.35, 0.65)  # probabilities of a mark between which the audit cannot 
 AROUND = (1.0, 4.0)  # points of balanced accuracy: surroundings that surely move more than the first, or less than the second
 
 RATES = (
-    "On networks of real films that it was not fixed on, the audit showed a mark in 91 % [71, 99] of 22 that rest "
-    "on a planted one and in 2 % [0, 11] of 49 that do not; it could not tell in 6 % [2, 14] of all."
+    "On networks of real films that it was not fixed on, the audit showed a mark in 89 % [75, 97] of 37 that rest "
+    "on a planted one and in 2 % [0, 9] of 57 that do not; it could not tell in 5 % [2, 12] of all."
 )
 
 Shown = Literal["shown", "not shown", "cannot tell"]
