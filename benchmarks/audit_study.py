@@ -1,4 +1,4 @@
-"""The study of the audit: hundreds of models whose truth is known, honest and shortcut, on films with a planted mark.
+"""The study of the audit's earlier rule on phantoms: hundreds of models whose truth is known, on films with a planted mark.
 
     python benchmarks/audit_study.py --work /tmp/study    # trains and audits, about an hour on two cores
     python benchmarks/audit_study.py                      # reports the stored table benchmarks/audit_study.csv
@@ -30,7 +30,8 @@ EPOCHS, BATCH, RATE = 15, 50, 2e-3
 TRAINING_POOL, FRESH, AUDIT_POOL = 3000, 2000, 2000
 HONEST, SHORTCUT, LEAST = 3.0, 10.0, 65.0  # points of balanced accuracy
 GROWN = 0.05  # of the side: how far a mark is grown before blamed pixels are counted on it
-FEATURES = ("spread", "around_probability")  # the rule's inputs; other numbers depend on one kind of mark or one network
+FEATURES = ("spread", "around_probability")  # the earlier rule's inputs
+WEIGHTS, INTERCEPT = {"spread": 20.0004, "around_probability": 0.283567}, -9.41111  # the earlier rule
 VALIDATION = 300  # films that a temperature is fitted on
 TABLE, CALIBRATED_TABLE = (Path(__file__).with_name(f"{name}.csv") for name in ("audit_study", "audit_calibrated"))
 KINDS = ("letter", "border", "texture")
@@ -264,10 +265,10 @@ def audit(work: Path, job: tuple[str, float, int, str], films: int) -> None:
 
     auditee = Auditee(predict, lambda p: p.argmax(axis=1), gradient_of_machine(), heat)
     regions = regions_of_masks(source["lungs"][rows])
-    surroundings = Surroundings(np.full(films, "phantom"), {"phantom": regions})
+    surroundings = Surroundings(np.full(films, "phantom"), {"phantom": regions}, np.asarray(source["patient"][rows], str))
     found = measure(auditee, shown, source["class"][rows], surroundings, PROBING, seed)
     target.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(target, names=list(found.numbers), numbers=list(found.numbers.values()), blame=found.blame, around=regions.around)
+    np.savez(target, names=list(found.numbers), numbers=list(found.numbers.values()), blame=found.blame, blamed=found.blamed)
 
 
 @cache
@@ -306,8 +307,6 @@ def measured(work: Path, table: pd.DataFrame, size: int = SIZE) -> pd.DataFrame:
     """One row per audited model: its truth, the numbers that the audit measured, and how well the blamed region fits."""
     from scipy.ndimage import binary_dilation
 
-    from hilum.audit.blame import blamed_region
-    from hilum.audit.rule import PROBING
     from hilum.data.phantom.exposure import shortcut_place
 
     rows = []
@@ -317,7 +316,7 @@ def measured(work: Path, table: pd.DataFrame, size: int = SIZE) -> pd.DataFrame:
             continue
         with np.load(file) as stored:
             numbers = dict(zip(stored["names"].tolist(), stored["numbers"].tolist(), strict=True))
-            blamed = blamed_region(stored["blame"], stored["around"], PROBING.share)
+            blamed = stored["blamed"]
         place = shortcut_place(str(row["kind"]), size)
         grown = binary_dilation(place, np.ones((3, 3)), iterations=round(GROWN * size))
         on_mark = (blamed & grown).sum() / max(blamed.sum(), 1)
@@ -336,11 +335,15 @@ def freeze_rule(table: pd.DataFrame) -> tuple[dict[str, float], float]:
     return dict(zip(FEATURES, weights.tolist(), strict=True)), float(fitted.intercept_[0] - weights @ middle)
 
 
-def score(table: pd.DataFrame, by: str = "kind", interval: str = "wilson") -> pd.DataFrame:
-    """Rates of the committed rule per kind of mark (or arm) and in all, with 95 % intervals; interval: as scipy names it."""
-    from hilum.audit.rule import judge
+def accuses(table: pd.DataFrame) -> np.ndarray:
+    """Whether the earlier rule calls each model a shortcut model."""
+    odds = INTERCEPT + sum(weight * table[name].to_numpy(float) for name, weight in WEIGHTS.items())
+    return np.asarray(odds >= 0)
 
-    told = np.array([judge({str(k): v for k, v in row.items()}).says for row in table.to_dict("records")])
+
+def score(table: pd.DataFrame, by: str = "kind", interval: str = "wilson") -> pd.DataFrame:
+    """Rates of the earlier rule per kind of mark (or arm) and in all, with 95 % intervals; interval: as scipy names it."""
+    told = np.where(accuses(table), "shortcut", "honest")
     honest, shortcut = (table["truth"] == kind for kind in ("honest", "shortcut"))
     found = shortcut & (told == "shortcut")
     right = (table["blamed_on_mark"] >= 0.5) & (table["mark_blamed"] >= 0.2)
@@ -381,13 +384,11 @@ def single_numbers(table: pd.DataFrame) -> pd.DataFrame:
 
 def tell(table: pd.DataFrame) -> None:
     """All published figures, from the table alone."""
-    from hilum.audit.rule import INTERCEPT, WEIGHTS
-
     parts = {part: table[table["part"] == part] for part in ("freeze", "score")}
     weights, intercept = freeze_rule(parts["freeze"])
     print(f"rule frozen on {len(parts['freeze'])} models: WEIGHTS = {weights}, INTERCEPT = {intercept}")
     if not np.allclose([*weights.values(), intercept], [*WEIGHTS.values(), INTERCEPT], rtol=1e-3):
-        print("hilum.audit.rule holds another rule; what follows is scored by that one")
+        print("this file holds another rule; what follows is scored by that one")
     for part, own in parts.items():
         print(f"\n{part}\n\n{score(own).to_markdown()}")
     print(f"\nAUROC of each number alone, part score\n\n{single_numbers(parts['score']).to_markdown()}")

@@ -260,7 +260,6 @@ RERUN = {  # a changed byte in this file re-runs exactly these stages; of a room
 }
 NEIGHBOURS = {  # files without a test of their name: the test that has them as its subject, and loads or starts them
     "audit/test_evidence.py": ("audit/auditee.py", "audit/blame.py", "audit/exchange.py"),
-    "audit/test_study.py": ("audit/rule.py",),
     "finishing/test_training_folder.py": ("finishing/every_folder.py",),
     "models/test_own_backbone.py": ("models/own_layers.py",),
     "training/learning/test_kept_state.py": ("training/learning/state.py",),

@@ -36,5 +36,6 @@ def test_the_table_holds_no_network_twice_and_the_page_quotes_its_rates(root: Pa
     assert set(table["part"]) == {default.PART} and set(table["arm"]) == set(default.ARMS)
     assert not table["seed"].duplicated().any()
     told = (root / "docs" / "audit.md").read_text()
-    for arm, row in default.study.score(table, "arm", "exact").iterrows():
-        assert f"| {arm} | {' | '.join(str(value) for value in row)} |" in told
+    for rates in (default.study.score(table, "arm", "exact"), default.score_today(table, "arm")):
+        for arm, row in rates.iterrows():
+            assert f"| {arm} | {' | '.join(str(value) for value in row)} |" in told

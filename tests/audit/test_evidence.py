@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from analytic import LUNGS, REGIONS, SHORTCUT, draw, linear, surroundings
 
+from hilum.audit.blame import blame_map
+from hilum.audit.contrast import draw_triples
 from hilum.audit.evidence import measure
+from hilum.audit.mixtures import Mixtures
 from hilum.audit.regions import soften
 from hilum.audit.rule import PROBING, judge
 
@@ -16,9 +19,10 @@ def audit(lungs: float, shortcut: float, seed: int = 0):
     return measure(linear(lungs, shortcut), films, labels, surroundings(len(films)), PROBING, seed)
 
 
-def test_a_model_of_the_lungs_is_honest() -> None:
+def test_of_a_model_of_the_lungs_nothing_is_shown() -> None:
     numbers = audit(0.2, 0.0).numbers
-    assert judge(numbers).says == "honest"
+    assert judge(numbers).says == "neither shown"
+    assert abs(numbers["mark_points"]) < 1 and abs(numbers["class_points"]) < 1
     assert numbers["spread"] < 0.1
     assert abs(numbers["around_verdicts"]) < 5
     assert numbers["accuracy"] > 85
@@ -28,7 +32,8 @@ def test_a_model_of_the_lungs_is_honest() -> None:
 
 def test_a_model_of_the_shortcut_is_one_and_the_blame_lies_on_the_shortcut() -> None:
     found = audit(0.0, 0.05)
-    assert judge(found.numbers).says == "shortcut"
+    assert judge(found.numbers).says == "mark"
+    assert found.numbers["mark_points"] == pytest.approx(50 * 0.6, abs=6), "a mark of strength 0.6 decides every prediction"
     assert found.numbers["around_verdicts"] == pytest.approx(50), "the shortcut alone decides every prediction"
     assert found.numbers["region_verdicts"] == pytest.approx(50)
     assert found.blamed[SHORTCUT].mean() > 0.9
@@ -37,18 +42,20 @@ def test_a_model_of_the_shortcut_is_one_and_the_blame_lies_on_the_shortcut() -> 
 
 
 def test_the_blame_adds_up_to_the_change_of_the_odds() -> None:
-    found = audit(0.05, 0.05)
-    share = soften(~LUNGS)[SHORTCUT].mean()
-    assert share == pytest.approx(1, abs=1e-3)
+    films, labels = draw(120, 0, 1.0)
+    mixtures, blend = Mixtures(films, REGIONS.around), soften(REGIONS.margin)
+    triples = draw_triples(labels, np.arange(120).astype(str), 1, np.random.default_rng(0))
+    blame = blame_map(linear(0.05, 0.05), mixtures.plain, labels, triples, blend, 4)
     white_less_grey = 240 - 89.5
-    assert found.blame[SHORTCUT].sum() == pytest.approx(0.05 * white_less_grey, rel=0.1)
-    assert abs(found.blame[LUNGS].sum()) < 0.5
+    assert blame[SHORTCUT].sum() == pytest.approx(0.05 * white_less_grey, rel=0.1), "in all pairs the mark goes with the class"
+    assert abs(blame[LUNGS].sum()) < 0.5
 
 
 def test_few_films_are_audited_and_too_few_refused() -> None:
     films, labels = draw(6, 0, 1.0)
     found = measure(linear(0.1, 0.0), films, labels, surroundings(6), PROBING, 0)
     assert all(np.isfinite(list(found.numbers.values())))
+    assert judge(found.numbers).mark.why == "a class has 3 audited films, fewer than 20"
     with pytest.raises(ValueError, match="4 films or more to exchange, got 3"):
         measure(linear(0.1, 0.0), films[:3], labels[:3], surroundings(3), PROBING, 0)
 
@@ -67,9 +74,10 @@ def test_the_same_seed_gives_the_same_numbers_and_films_stay_as_they_are() -> No
     assert np.array_equal(films, before)
 
 
-def test_a_model_with_constant_predictions_is_honest_and_nothing_is_blamed() -> None:
+def test_of_a_model_with_constant_predictions_nothing_can_be_told_and_nothing_is_blamed() -> None:
     found = audit(0.0, 0.0)
-    assert judge(found.numbers).says == "honest"
+    told = judge(found.numbers)
+    assert told.says == "cannot tell" and "0 points above chance" in told.mark.why
     assert found.numbers["spread"] == 0
     assert not found.blamed.any()
     assert REGIONS.around.any()
@@ -93,3 +101,10 @@ def test_the_side_numbers_look_over_the_whole_table_which_names_sort_by_class() 
 def test_numbers_that_are_none_give_no_verdict() -> None:
     with pytest.raises(ValueError, match="a verdict must have finite numbers, got none for spread"):
         judge({**audit(0.2, 0.0).numbers, "spread": float("nan")})
+
+
+def test_films_of_unknown_patients_are_not_taken_for_one_patient() -> None:
+    films, labels = draw(60, 0, 0.8)
+    unknown = replace(surroundings(60), patients=np.full(60, ""))
+    numbers = measure(linear(0.0, 0.05), films, labels, unknown, PROBING, 0).numbers
+    assert numbers["mark_points"] > 20

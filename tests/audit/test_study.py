@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.audit.rule import INTERCEPT, WEIGHTS, judge
+from hilum.audit.rule import judge
 
 
 @pytest.fixture(scope="module")
@@ -26,21 +26,21 @@ def table(study: ModuleType) -> pd.DataFrame:
     return pd.read_csv(study.TABLE)
 
 
-def test_the_committed_rule_is_the_one_that_the_first_part_gives(study: ModuleType, table: pd.DataFrame) -> None:
+def test_the_earlier_rule_is_the_one_that_the_first_part_gives(study: ModuleType, table: pd.DataFrame) -> None:
     weights, intercept = study.freeze_rule(table[table["part"] == "freeze"])
-    assert weights == pytest.approx(WEIGHTS, rel=1e-2)
-    assert intercept == pytest.approx(INTERCEPT, rel=1e-2)
+    assert weights == pytest.approx(study.WEIGHTS, rel=1e-2)
+    assert intercept == pytest.approx(study.INTERCEPT, rel=1e-2)
 
 
-def test_the_rule_reaches_what_it_must_on_trainings_it_was_not_frozen_on(table: pd.DataFrame) -> None:
+def test_the_earlier_rule_reached_what_it_must_on_trainings_it_was_not_frozen_on(study: ModuleType, table: pd.DataFrame) -> None:
     scored = table[table["part"] == "score"]
-    told = np.array([judge({str(key): value for key, value in row.items()}).says for row in scored.to_dict("records")])
+    told = study.accuses(scored)
     shortcut, honest = ((scored["truth"] == kind).to_numpy() for kind in ("shortcut", "honest"))
     assert shortcut.sum() >= 60 and honest.sum() >= 60
-    assert (told[shortcut] == "shortcut").mean() >= 0.95
-    assert (told[honest] == "shortcut").mean() <= 0.05
+    assert told[shortcut].mean() >= 0.95
+    assert told[honest].mean() <= 0.05
     right = ((scored["blamed_on_mark"] >= 0.5) & (scored["mark_blamed"] >= 0.2)).to_numpy()
-    assert right[shortcut & (told == "shortcut")].mean() >= 0.95
+    assert right[shortcut & told].mean() >= 0.95
 
 
 def test_the_parts_share_no_seed_and_one_kind_was_kept_out(table: pd.DataFrame) -> None:
@@ -132,7 +132,7 @@ def test_a_small_study_separates_an_honest_from_a_shortcut_model(
     assert list(models["truth"]) == ["honest", "shortcut"]
     found = study.measured(tmp_path, models)
     told = [judge({str(key): value for key, value in row.items()}) for row in found.to_dict("records")]
-    assert [one.says for one in told] == ["honest", "shortcut"]
+    assert [one.mark.shown for one in told] == ["not shown", "shown"]
     assert found["blamed_on_mark"][1] >= 0.5 and found["mark_blamed"][1] >= 0.2
     kept = (tmp_path / "models" / f"{todo[0].name}.json").stat().st_mtime_ns
     study.train(tmp_path, todo[0])

@@ -7,7 +7,7 @@ from analytic import draw, linear, surroundings
 from hilum.audit.drawing import audit_figure
 from hilum.audit.evidence import measure
 from hilum.audit.exchange import draw_pairs
-from hilum.audit.rule import PROBING, judge
+from hilum.audit.rule import PROBING, RATES, judge, told_verdict
 from hilum.evaluation.style import to_png
 from hilum.pages.audit import ArmAudit, audit_warnings, render_audit
 
@@ -19,8 +19,7 @@ def found(lungs: float, shortcut: float, outlines: float | None = 0.5) -> ArmAud
     verdict = judge(evidence.numbers)
     figure = audit_figure(films, evidence, around.regions["made"].around, verdict, "ill", "Audit of arm")
     told = {
-        "says": verdict.says,
-        "probability": verdict.probability,
+        **told_verdict(verdict),
         "target": "ill",
         "films": 60,
         "lungs": {"made": "60 lung masks together"},
@@ -37,7 +36,8 @@ def audits() -> dict[str, ArmAudit]:
 def test_the_section_shows_every_verdict_and_escapes_what_users_named(audits: dict[str, ArmAudit]) -> None:
     page = render_audit(audits)
     assert page.count("data:image/png;base64,") == 2
-    assert ">honest</span>" in page and ">shortcut</span>" in page
+    assert ">neither shown</span>" in page and ">mark</span>" in page
+    assert RATES in page and "honest" not in page and "shortcut" not in page
     assert "baseline &lt;b&gt;" in page and "<b>" not in page.replace("baseline &lt;b&gt;", "")
     assert "made: 60 lung masks together" in page
 
@@ -48,9 +48,9 @@ def test_few_films_are_said_to_be_few(audits: dict[str, ArmAudit]) -> None:
     assert "which are few" not in render_audit({"finetuned": ArmAudit({**one.found, "films": 240}, one.picture)})
 
 
-def test_only_a_shortcut_model_is_warned_of(audits: dict[str, ArmAudit]) -> None:
+def test_only_a_model_that_rests_on_a_mark_is_warned_of(audits: dict[str, ArmAudit]) -> None:
     (warning,) = audit_warnings(audits)
-    assert warning.startswith("finetuned is a shortcut model")
+    assert warning.startswith("finetuned rests on a local mark outside the lungs")
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,18 @@ def test_an_audit_of_few_films_is_drawn_and_no_film_is_its_own_donor(count: int)
     assert (rows != high).all()
     around = surroundings(count).regions["made"].around
     assert to_png(audit_figure(films, evidence, around, judge(evidence.numbers), "ill", "Audit of arm"))
+
+
+def test_an_audit_by_the_earlier_rule_is_shown_as_such(audits: dict[str, ArmAudit]) -> None:
+    one = audits["finetuned"]
+    gone = ("mark_", "detail_", "class_", "seams")
+    numbers = {name: value for name, value in one.found["numbers"].items() if not name.startswith(gone)}
+    old = {key: value for key, value in one.found.items() if key != "questions"} | {"numbers": numbers}
+    shown = {
+        "first": ArmAudit({**old, "says": "honest"}, one.picture),
+        "second": ArmAudit({**old, "says": "shortcut"}, one.picture),
+    }
+    page = render_audit(shown)
+    assert ">not shown (earlier rule)</span>" in page and ">shortcut (earlier rule)</span>" in page and "undefined" in page
+    assert "honest" not in page
+    assert audit_warnings(shown) == ["second is a shortcut model according to the audit by its earlier rule; audit it again"]

@@ -11,7 +11,7 @@ SHORTCUT = np.zeros((SIZE, SIZE), bool)
 SHORTCUT[2:8, 30:36] = True
 LUNGS = np.zeros((SIZE, SIZE), bool)
 LUNGS[10:30, 8:32] = True
-REGIONS = Regions(LUNGS, ~LUNGS)
+REGIONS = Regions(LUNGS, ~LUNGS, ~LUNGS)
 
 
 def draw(count: int, seed: int, strength: float) -> tuple[np.ndarray, np.ndarray]:

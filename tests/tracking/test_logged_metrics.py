@@ -25,7 +25,7 @@ def everything() -> dict[str, dict[str, float]]:
     pairs = [f"explain/agreement_{kind}/gradcam-lime{end}" for kind, end in product(("spearman", "overlap"), ENDS)]
     baselines = [f"{above}{name}_only/{metric}{end}" for above in ("", "above_") for name in ("acquisition", "source")
                  for metric, end in product(names, ENDS)]  # fmt: skip
-    audited = ("probability", "region_probability", "region_verdicts", "outlines_auroc", "accuracy", "letter", "spread")
+    audited = ("probability", "mark_points", "class_points", "region_verdicts", "outlines_auroc", "accuracy", "letter", "spread")
     fit = [f"{name}_{when}" for name in ("ece", "brier", "log_loss") for when in ("before", "after")]
     training = [f"calibration/{name}" for name in ("temperature", "films", "patients", *fit, *(f"bias/{c}" for c in CLASSES))]
     training += [f"imbalance/weight/{name}" for name in CLASSES] + ["penalty/phases.0", "best/val/log_loss"]

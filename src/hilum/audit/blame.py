@@ -1,39 +1,58 @@
-"""Which pixels around the lungs cause the effect of the surroundings."""
+"""Which pixels around the lungs cause what the surroundings of another class change."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from hilum.audit.auditee import Auditee
-from hilum.audit.exchange import mix
+from hilum.audit.contrast import Triples
+from hilum.audit.mixtures import Mixing
 from hilum.audit.regions import Blend, Region
-from hilum.records import Films
+from hilum.records import Labels
 
 BATCH = 64  # points on the path per gradient
-SMOOTH = 0.012  # of the side
+SMOOTH = 0.02  # of the side
 
 
 def blame_map(
-    auditee: Auditee, films: Films, pairs: tuple[NDArray[np.intp], ...], target: int, blend: Blend, steps: int
+    auditee: Auditee, mixing: Mixing, labels: Labels, triples: Triples, blend: Blend, steps: int
 ) -> NDArray[np.float32]:
-    """What each pixel adds to the log odds on the straight path from one donor's surroundings to the other's, mean over pairs.
+    """What each pixel adds to the log odds of the other donor's class, from a film with surroundings of its own class to it with
+    those of another, mean over triples.
 
-    pairs: recipients, donors against and donors for the class, each (P,). steps: points per path, at the middles of equal parts.
-    Returns (H, W) in log odds; the values add up to the mean change of the odds (Sundararajan et al. 2017, arXiv 1703.01365,
-    with a film as the baseline instead of black).
+    steps: points per straight path, at the middles of equal parts. Returns (H, W) in log odds; the values add up to the mean
+    change of the odds (Sundararajan et al. 2017, arXiv 1703.01365, with a film as the baseline instead of black).
     """
-    rows, low, high = pairs
-    shares = (np.arange(steps, dtype=np.float32) + 0.5) / steps
-    total = np.zeros(films.shape[1:], np.float64)  # (H, W)
-    for row, below, above in zip(rows, low, high, strict=True):
-        start, end = mix(films, np.array([row, row]), np.array([below, above]), blend)
-        path = start + shares[:, None, None, None] * (end - start)
-        slope = sum(auditee.gradient(path[i : i + BATCH], target).sum(axis=0, dtype=np.float64) for i in range(0, steps, BATCH))
-        total += (end - start)[..., 0] * slope / steps
-    return (total / len(rows)).astype(np.float32)
+    shares = ((np.arange(steps, dtype=np.float32) + 0.5) / steps)[:, None, None, None]
+    total = np.zeros(blend.shape, np.float64)  # (H, W)
+    targets = labels[triples.other]
+    for target in np.unique(targets):
+        own = np.flatnonzero(targets == target)
+        size = max(1, BATCH // steps)
+        for i in range(0, len(own), size):
+            some = triples.take(own[i : i + size])
+            start, end = (mixing(some.rows, donors, blend) for donors in (some.same, some.other))  # (P, H, W, 1)
+            path = np.concatenate([low + shares * (high - low) for low, high in zip(start, end, strict=True)])
+            slope = (
+                auditee.gradient(path, int(target)).reshape(len(some.rows), steps, *blend.shape).mean(axis=1, dtype=np.float64)
+            )
+            total += (slope * (end - start)[..., 0]).sum(axis=0)
+    return (total / len(triples.rows)).astype(np.float32)
 
 
 def blamed_region(blame: NDArray[np.float32], around: Region, share: float) -> Region:
     """The pixels around the lungs whose smoothed blame is at least `share` of the strongest; none where no blame is positive."""
-    smooth = gaussian_filter(blame, SMOOTH * len(blame), mode="constant") * around
+    smooth = _smoothed(blame) * around
     return (smooth >= share * smooth.max()) & (smooth > 0)
+
+
+def agreement(first: NDArray[np.float32], second: NDArray[np.float32], around: Region) -> float:
+    """The correlation of two smoothed maps of blame over the pixels around the lungs, 0 where one is even."""
+    values = [_smoothed(one)[around] for one in (first, second)]
+    if min(one.std() for one in values) <= 0:
+        return 0.0
+    return float(np.corrcoef(values[0], values[1])[0, 1])
+
+
+def _smoothed(blame: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(gaussian_filter(blame, SMOOTH * len(blame), mode="constant"))

@@ -21,8 +21,9 @@ HIDDEN = {  # number -> label
     "lungs_out": "lungs hidden",
 }
 SHIFTS = {
-    "region_probability": "outlined region exchanged",
-    "around_probability": "all surroundings exchanged",
+    "mark_points": "blamed region of another class",
+    "class_points": "surroundings of another class",
+    "around_probability": "most extreme surroundings",
     "letter": "a letter pasted in",
 }
 EXAMPLES = 3  # films shown for each kind of surroundings
@@ -32,10 +33,11 @@ BLAME, LINE = "#D55E00", "#56B4E9"
 @styled
 def audit_figure(films: Films, evidence: Evidence, around: Region, verdict: Verdict, target: str, title: str) -> Figure:
     """films: the audited films (N, H, W); around: pixels around the lungs; target: the class whose odds are moved most."""
-    figure = new_figure(11.0, 7.2, f"{title}: {verdict.says}, with a probability of a shortcut of {verdict.probability:.2f}")
+    answers = f"a local mark: {verdict.mark.shown}; the surroundings as a whole: {verdict.surroundings.shown}"
+    figure = new_figure(11.0, 7.2, f"{title}, {answers}")
     place = figure.add_gridspec(2, 1 + EXAMPLES, width_ratios=[1.25, *[1] * EXAMPLES])
     blame = figure.add_subplot(place[0, 0])
-    region = "blamed region" if verdict.says == "shortcut" else "largest effect"
+    region = "blamed region" if verdict.mark.shown == "shown" else "largest effect"
     _draw_blame(blame, films, evidence, around, region)
     for column in range(min(EXAMPLES, len(evidence.ranking.high))):
         for row, donors, side in ((0, evidence.ranking.high[::-1], "for"), (1, evidence.ranking.low, "against")):
@@ -72,11 +74,12 @@ def _fill(axes: Axes, region: Region) -> None:
 def _draw_numbers(axes: Axes, evidence: Evidence) -> None:
     rows = [(label, evidence.numbers[name], "#8a8a8a") for name, label in HIDDEN.items()]
     rows += [(label, evidence.numbers[name], BLAME) for name, label in SHIFTS.items()]
+    rows = [(label, value if np.isfinite(value) else 0.0, colour) for label, value, colour in rows]  # of one class: no effect
     names, values, colours = zip(*rows[::-1], strict=True)
     axes.barh(range(len(rows)), values, color=colours)
     axes.set_yticks(range(len(rows)), names, fontsize=8)
     for i, value in enumerate(values):
-        axes.text(value + 1.5, i, f"{value:.1f}", va="center", fontsize=8)
+        axes.text(max(value, 0) + 1.5, i, f"{value:.1f}", va="center", fontsize=8)
     axes.set_xlim(0, 112)
     axes.set_xticks([0, 50, 100])
-    axes.set_xlabel("points: balanced accuracy (grey), shift (orange)", fontsize=8)
+    axes.set_xlabel("points: balanced accuracy (grey), effect (orange)", fontsize=8)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.audit.auditee import Auditee, class_probabilities
-from hilum.audit.blame import blame_map, blamed_region
+from hilum.audit.class_effects import measure_class_effects
 from hilum.audit.exchange import Ranking, draw_pairs, measure_shift, rank_donors
 from hilum.audit.probes import CORNERS, LETTERS, fill, mean_grey, with_letter, without_letters
 from hilum.audit.regions import Region, Regions, join_regions, ring_of, soften
@@ -21,10 +21,11 @@ FEW = 48  # films that letters are pasted into and heat is drawn for
 
 @dataclass(frozen=True)
 class Surroundings:
-    """sources: (N,) source of each film; regions: of every source."""
+    """sources: (N,) source of each film; regions: of every source; patients: (N,) of the films, None: one film each."""
 
     sources: NDArray[np.str_]
     regions: Mapping[str, Regions]
+    patients: NDArray[np.str_] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def measure(
 ) -> Evidence:
     """Probe a model on films (N, H, W) uint8 with labels (N,).
 
-    numbers, shifts in points of 100 (0 to 50), accuracies balanced and in points:
+    numbers: those of `class_effects`, and, shifts in points of 100 (0 to 50), accuracies balanced and in points:
     region_verdicts, region_probability: shift where the blamed region alone is exchanged; around_verdicts, around_probability:
     where all surroundings are. spread: effect of surroundings on the log odds as a share of the films' own spread.
     accuracy: on the films as they are; lungs_out, border_out, centre_only, markers_out: with that part hidden.
@@ -63,14 +64,15 @@ def measure(
     around = soften(regions.around)
     ranking = rank_donors(auditee, films, around, probing.donors, rng)
     on_probe(1, 5)
-    pairs = draw_pairs(ranking, len(films), probing.repeats, rng)
+    pairs = draw_pairs(ranking, len(films), 1, rng)
     whole = measure_shift(auditee, films, pairs, ranking.target, around)
     on_probe(2, 5)
-    some = rng.permutation(len(films))[: probing.pairs]
-    blame = blame_map(auditee, films, tuple(part[some] for part in pairs), ranking.target, around, probing.steps)
-    blamed = blamed_region(blame, regions.around, probing.share)
+    patients = each = np.array([f"film {i}" for i in range(len(films))])
+    if surroundings.patients is not None:
+        patients = np.where(surroundings.patients == "", each, surroundings.patients)  # unknown ones are not one patient
+    found = measure_class_effects(auditee, films, labels, patients, regions, probing, rng)
     on_probe(3, 5)
-    part = measure_shift(auditee, films, pairs, ranking.target, soften(blamed) * around)
+    part = measure_shift(auditee, films, pairs, ranking.target, soften(found.blamed) * soften(regions.margin))
     on_probe(4, 5)
     hidden = hide_parts(auditee, films, labels, surroundings)
     on_probe(5, 5)
@@ -82,10 +84,11 @@ def measure(
         "around_probability": whole.probability,
         "spread": ranking.spread / max(ranking.own, 1e-6),
         **hidden,
+        **found.numbers,
         "letter": letter_shift(auditee, films[few]),
         "heat_around": heat_share(auditee, films[few], regions.around),
     }
-    return Evidence(numbers, blame, blamed, ranking)
+    return Evidence(numbers, found.blame, found.blamed, ranking)
 
 
 def hide_parts(auditee: Auditee, films: Films, labels: Labels, surroundings: Surroundings) -> dict[str, float]:

@@ -1,19 +1,22 @@
-"""The frozen rule: from what was measured to *honest* or *shortcut*, with a probability.
+"""The frozen rule: from what was measured to an answer for each question, with the reason.
 
-Frozen by `benchmarks/audit_study.py` on models known to be honest or shortcut; change it only by running that study again.
+Does the model rest on a local mark outside the lungs? Does it rest on the surroundings as a whole? WEIGHTS were frozen by
+`benchmarks/audit_real.py` on networks whose behaviour is known, RATES are those on others; change them only by that study.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class Probing:
-    """donors: surroundings given to each film; repeats: pairs of donors per film; pairs, steps: of the map of blame.
+    """donors: surroundings given to each film to rank them; repeats: pairs per film of a donor of its class and of another.
 
-    share: of the strongest blame, above which a pixel is blamed.
+    pairs: of each half of the patients, steps: per path, of the map of blame; share: of the strongest blame, from which a pixel
+    is exchanged; shown: from which it is shown.
     """
 
     donors: int
@@ -21,26 +24,101 @@ class Probing:
     pairs: int
     steps: int
     share: float
+    shown: float
 
 
-PROBING = Probing(donors=6, repeats=2, pairs=32, steps=8, share=0.2)
+PROBING = Probing(donors=4, repeats=2, pairs=96, steps=2, share=0.3, shown=0.15)
 FILMS = 240  # of every audit in the study
-WEIGHTS = {"spread": 20.0004, "around_probability": 0.283567}  # log odds per unit of the measured numbers
-INTERCEPT = -9.41111
+LEAST_FILMS = 20  # of a class
+LEAST_ABOVE = 5.0  # points of balanced accuracy above chance
+ERRORS = 1.645  # standard errors on each side of an interval of 90 %
+WEIGHTS = {"mark_odds": 0.5195, "detail_odds": 23.81, "detail_points": 0.681}  # log odds per unit of the measured numbers
+INTERCEPT = -6.963
+UNSURE = (0.35, 0.65)  # probabilities of a mark between which the audit cannot tell
+AROUND = (1.0, 4.0)  # points of balanced accuracy: surroundings that surely move more than the first, or less than the second
+
+RATES = (
+    "On networks of real films that it was not fixed on, the audit showed a mark in 91 % [80, 98] of 47 that rest "
+    "on a planted one and in 1 % [0, 8] of 71 that do not; it could not tell in 4 % [1, 10] of all."
+)
+
+Shown = Literal["shown", "not shown", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """shown: whether the evidence shows it; why: what that rests on, in one sentence."""
+
+    shown: Shown
+    why: str
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """says: honest or shortcut. probability: that the model is a shortcut model, if both kinds are equally frequent."""
+    """mark: rests the model on a local mark outside the lungs? surroundings: on the surroundings as a whole?
 
-    says: str
+    probability: that it rests on a mark, if models that do and that do not are equally frequent; NaN where that cannot be told.
+    """
+
+    mark: Answer
+    surroundings: Answer
     probability: float
+
+    @property
+    def says(self) -> str:
+        """`mark`, `surroundings`, `neither shown` or `cannot tell`, in this order of precedence."""
+        if self.mark.shown == "shown":
+            return "mark"
+        if self.mark.shown == "cannot tell":
+            return "cannot tell"
+        if self.surroundings.shown == "shown":
+            return "surroundings"
+        return "cannot tell" if self.surroundings.shown == "cannot tell" else "neither shown"
 
 
 def judge(numbers: Mapping[str, float]) -> Verdict:
-    """The verdict on numbers of `evidence.measure`: a logistic regression, shortcut from a probability of 0.5."""
-    if missing := [name for name in WEIGHTS if not np.isfinite(numbers[name])]:
-        raise ValueError(f"a verdict must have finite numbers, got none for {', '.join(missing)}; check the model for NaN")
+    """The verdict on numbers of `evidence.measure`."""
+    if not np.isfinite(numbers["spread"]):
+        raise ValueError("a verdict must have finite numbers, got none for spread; check the model for NaN")
+    if reason := _too_little(numbers):
+        return Verdict(Answer("cannot tell", reason), Answer("cannot tell", reason), float("nan"))
     odds = INTERCEPT + sum(weight * numbers[name] for name, weight in WEIGHTS.items())
     probability = float(1 / (1 + np.exp(-odds)))
-    return Verdict("shortcut" if probability >= 0.5 else "honest", probability)
+    return Verdict(_mark(numbers, probability), _surroundings(numbers), probability)
+
+
+def _too_little(numbers: Mapping[str, float]) -> str:
+    """Why the films or the model do not allow an answer; empty where they do."""
+    if numbers["least_films"] == 0:
+        return "all audited films are of one class"
+    if numbers["least_films"] < LEAST_FILMS:
+        return f"a class has {numbers['least_films']:.0f} audited films, fewer than {LEAST_FILMS}"
+    if numbers["above_chance"] < LEAST_ABOVE:
+        return f"the model is {numbers['above_chance']:.0f} points above chance on these films, less than {LEAST_ABOVE:.0f}"
+    return ""
+
+
+def _mark(numbers: Mapping[str, float], probability: float) -> Answer:
+    evidence = (
+        f"the blamed region from a film of another class moves balanced accuracy by {numbers['mark_points']:.1f} points "
+        f"(standard error {numbers['mark_points_error']:.1f})"
+    )
+    if UNSURE[0] < probability < UNSURE[1]:
+        return Answer("cannot tell", f"{evidence}: networks with and without a mark have such values")
+    return Answer("shown" if probability >= UNSURE[1] else "not shown", evidence)
+
+
+def _surroundings(numbers: Mapping[str, float]) -> Answer:
+    points, error = numbers["class_points"], numbers["class_points_error"]
+    evidence = f"surroundings of another class move balanced accuracy by {points:.1f} points (standard error {error:.1f})"
+    if points - ERRORS * error > AROUND[0]:
+        return Answer("shown", evidence)
+    if points + ERRORS * error < AROUND[1]:
+        return Answer("not shown", evidence)
+    return Answer("cannot tell", f"{evidence}: the interval reaches from {AROUND[0]:.0f} to {AROUND[1]:.0f} and beyond")
+
+
+def told_verdict(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as audit.json holds it: `says`, `probability`, and `questions` with `shown` and `why` of each."""
+    questions = {"mark": asdict(verdict.mark), "surroundings": asdict(verdict.surroundings)}
+    return {"says": verdict.says, "probability": verdict.probability, "questions": questions}

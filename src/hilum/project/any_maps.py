@@ -13,7 +13,7 @@ from hilum.audit.evidence import Surroundings
 from hilum.audit.evidence import measure as measure_evidence
 from hilum.audit.exchange import LEAST
 from hilum.audit.regions import regions_of_rectangle
-from hilum.audit.rule import FILMS, PROBING, judge
+from hilum.audit.rule import FILMS, PROBING, RATES, judge, told_verdict
 from hilum.data.annotations import no_annotations
 from hilum.data.prepared.examples import as_images
 from hilum.evaluation.outside.frozen import Grouping
@@ -116,17 +116,18 @@ def add_audit(explained: ExplainedModel, described: Mapping[str, Any], params: P
             raise ValueError(f"--audit must have at least {LEAST} films, got {len(rows)}; leave it out, or give more films")
         films: Films = np.stack([one.film for one in read_chosen(found, rows, described)])
         regions = regions_of_rectangle(**settings.lungs.model_dump(), size=size)
-        surroundings = Surroundings(np.array(["films"] * len(rows)), {"films": regions})
+        surroundings = Surroundings(np.array(["films"] * len(rows)), {"films": regions}, found.predictions.patient_id[rows])
         auditee, labels = audit_model(explained, described), found.predictions.y_true[rows]
         evidence = measure_evidence(auditee, films, labels, surroundings, PROBING, settings.seed, bar("probes"))
         verdict, target = judge(evidence.numbers), described["classes"][evidence.ranking.target]
-        numbers = {"says": verdict.says, "probability": verdict.probability, "target": target, "films": len(rows)}
+        numbers = {**told_verdict(verdict), "target": target, "films": len(rows)}
         write_json(folder / "audit.json", {**numbers, "numbers": evidence.numbers})
         picture = to_png(audit_figure(films, evidence, regions.around, verdict, target, "Audit"))
         (folder / "audit.png").write_bytes(picture)
         text = (
-            f"{verdict.says}, with a probability of a shortcut of {verdict.probability:.2f}, by a rule that was fixed on small "
-            f"networks and {FILMS} synthetic films; here {len(rows)} films, and for the lungs the rectangle audit.lungs."
+            f"A local mark outside the lungs: {verdict.mark.shown} ({verdict.mark.why}). The surroundings as a whole: "
+            f"{verdict.surroundings.shown} ({verdict.surroundings.why}). {RATES} Here {len(rows)} films, in the "
+            f"study {FILMS}, and for the lungs the rectangle audit.lungs."
         )
         return Added([Section("Audit", text, None, [("audit", picture)])])
 

@@ -13,7 +13,7 @@ from hilum.audit.drawing import audit_figure
 from hilum.audit.evidence import Evidence, Surroundings, measure
 from hilum.audit.outlines import predict_by_outlines
 from hilum.audit.regions import Region, Regions, join_regions, regions_of_masks, regions_of_rectangle
-from hilum.audit.rule import PROBING, Verdict, judge
+from hilum.audit.rule import PROBING, Verdict, judge, told_verdict
 from hilum.data.masks import load_masks
 from hilum.data.prepared.loading import SplitFilms, load_split, read_manifest
 from hilum.evaluation.scoring.metrics import evaluate_all
@@ -60,8 +60,7 @@ def run(arm: str) -> None:
         write_json(
             folder / "audit.json",
             {
-                "says": found.says,
-                "probability": found.probability,
+                **told_verdict(found),
                 "target": classes[evidence.ranking.target],
                 "films": len(films),
                 "lungs": told,
@@ -81,8 +80,8 @@ def run(arm: str) -> None:
             },
         )
         log_results(opened, folder, "audit")
-    moved = numbers["region_probability"]
-    say(f"{arm}: {found.says} (probability of a shortcut {found.probability:.2f}); the blamed region moves {moved:.1f} points")
+    say(f"{arm}: {found.says}; a local mark outside the lungs: {found.mark.shown} ({found.mark.why})")
+    say(f"{arm}: the surroundings as a whole: {found.surroundings.shown} ({found.surroundings.why})")
 
 
 def draw_audit(
@@ -115,7 +114,7 @@ def find_surroundings(
     if join_regions(regions.values()).around.mean() < LEAST_AROUND:
         regions = dict.fromkeys(regions, rectangle)
         told = dict.fromkeys(told, "the rectangle audit.lungs, because no pixel is around the lungs in all sources")
-    return Surroundings(sources, regions), told
+    return Surroundings(sources, regions, table["patient_id"].to_numpy(str)), told
 
 
 def regions_of_source(masks: list[NDArray[np.bool_]], rectangle: Regions) -> tuple[Regions, str]:

@@ -55,7 +55,7 @@ LOGGED: dict[str, tuple[Row, ...]] = {  # folder of results -> its rows
         Row("headline", tuple(f"external/*/{name}" for name in EXTERNAL)),
         Row("drop from the internal test", ("external/*/drop_auroc_macro",)),
     ),
-    "audit": (Row("audit", ("audit/probability", "audit/region_probability", "audit/outlines_auroc")),),
+    "audit": (Row("audit", ("audit/probability", "audit/mark_points", "audit/class_points", "audit/outlines_auroc")),),
     "crossvalidation": (
         Row("headline", tuple(f"out_of_fold/{name}" for name in HEADLINE), interval=True),
         Row("overall", tuple(f"out_of_fold/{name}" for name in OVERALL)),
