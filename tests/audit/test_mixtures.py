@@ -25,6 +25,12 @@ def test_a_film_as_it_is_takes_the_place_of_the_other() -> None:
     assert np.array_equal(mixed[0, ..., 0], given[1].astype(np.float32))
 
 
+@pytest.mark.parametrize("way", ["plain", "fitted", "detail"])
+def test_mixtures_are_films_as_models_take_them(way: str) -> None:
+    mixed = getattr(Mixtures(films(), EVERYWHERE), way)(np.array([0, 1]), np.array([1, 2]), WHERE)
+    assert mixed.dtype == np.float32 and mixed.shape == (2, SIDE, SIDE, 1)
+
+
 def test_a_film_of_another_exposure_is_fitted_to_the_film() -> None:
     given = films()
     mixed = Mixtures(given, EVERYWHERE).fitted(np.array([0]), np.array([1]), WHERE)

@@ -42,7 +42,7 @@ class Mixtures:
         own, other = self.films[rows].astype(np.float32), self.films[donors].astype(np.float32)
         factor = np.clip(self.width[rows] / self.width[donors], *SCALES)
         fitted = (other - self.middle[donors][:, None, None]) * factor[:, None, None] + self.middle[rows][:, None, None]
-        return (own + blend * (np.clip(fitted, 0, 255) - own))[..., None]
+        return (own + blend * (np.clip(fitted, 0, 255) - own))[..., None].astype(np.float32)
 
     def detail(self, rows: Rows, donors: Rows, blend: Blend) -> Images:
         """Only the detail of the donor: the film keeps what is smooth."""
