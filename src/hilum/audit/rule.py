@@ -38,8 +38,8 @@ UNSURE = (0.35, 0.65)  # probabilities of a mark between which the audit cannot 
 AROUND = (1.0, 4.0)  # points of balanced accuracy: surroundings that surely move more than the first, or less than the second
 
 RATES = (
-    "On networks of real films that it was not fixed on, the audit showed a mark in 91 % [80, 98] of 47 that rest "
-    "on a planted one and in 1 % [0, 8] of 71 that do not; it could not tell in 4 % [1, 10] of all."
+    "On networks of real films that it was not fixed on, the audit showed a mark in 92 % [83, 97] of 64 that rest "
+    "on a planted one and in 1 % [0, 6] of 97 that do not; it could not tell in 4 % [2, 9] of all."
 )
 
 Shown = Literal["shown", "not shown", "cannot tell"]
