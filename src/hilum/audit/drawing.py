@@ -43,7 +43,10 @@ def audit_figure(films: Films, evidence: Evidence, around: Region, verdict: Verd
         for row, donors, side in ((0, evidence.ranking.high[::-1], "for"), (1, evidence.ranking.low, "against")):
             axes = figure.add_subplot(place[row, 1 + column])
             draw_film(axes, films[donors[column]])
-            _fill(axes, evidence.blamed)
+            if verdict.mark.shown == "shown":
+                _fill(axes, evidence.blamed)
+            else:
+                _outline(axes, ~around, LINE)
             axes.set_title(wrapped(f"surroundings argue {side} {target}", 22), fontsize=9)
     _draw_numbers(figure.add_subplot(place[1, 0]), evidence)
     return figure
