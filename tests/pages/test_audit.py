@@ -1,5 +1,7 @@
 """The audit on the comparison page."""
 
+import itertools
+
 import numpy as np
 import pytest
 from analytic import draw, linear, surroundings
@@ -78,7 +80,14 @@ def test_an_audit_of_few_films_is_drawn_and_no_film_is_its_own_donor(count: int)
     assert (rows != low).all()
     assert (rows != high).all()
     around = surroundings(count).regions["made"].around
-    assert to_png(audit_figure(films, evidence, around, judge(evidence.numbers), "ill", "Audit of arm"))
+    figure = audit_figure(films, evidence, around, judge(evidence.numbers), "ill", "Audit of arm")
+    assert to_png(figure)
+    shown = [axes for axes in figure.axes if axes.images]
+    side = films.shape[1]
+    assert all(sorted(axes.get_xlim()) == sorted(axes.get_ylim()) == [-0.5, side - 0.5] for axes in shown), "the whole film"
+    assert {axes.get_aspect() for axes in shown} == {1.0}, "not stretched"
+    titles = [axes.title.get_window_extent() for axes in shown]
+    assert not [pair for pair in itertools.combinations(titles, 2) if pair[0].overlaps(pair[1])]
 
 
 def test_an_audit_by_the_earlier_rule_is_shown_as_such(audits: dict[str, ArmAudit]) -> None:

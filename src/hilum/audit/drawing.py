@@ -43,6 +43,7 @@ def audit_figure(films: Films, evidence: Evidence, around: Region, verdict: Verd
         for row, donors, side in ((0, evidence.ranking.high[::-1], "for"), (1, evidence.ranking.low, "against")):
             axes = figure.add_subplot(place[row, 1 + column])
             draw_film(axes, films[donors[column]])
+            axes.set_aspect("equal")
             if verdict.mark.shown == "shown":
                 _fill(axes, evidence.blamed)
             else:
@@ -58,11 +59,12 @@ def _draw_blame(axes: Axes, films: Films, evidence: Evidence, around: Region, re
     axes.imshow(heat(shown, strongest(shown), signed=False), interpolation="nearest")
     _outline(axes, ~around, LINE)
     _fill(axes, evidence.blamed)
-    axes.set_title(f"mean film, blame (heat), {region} (orange),\nlungs of all films (blue)", fontsize=9)
+    axes.set_title(wrapped(f"mean film, blame (heat), {region} (orange), lungs of all films (blue)", 30), fontsize=9)
 
 
 def _outline(axes: Axes, region: Region, colour: str) -> None:
     if region.any() and not region.all():
+        axes.autoscale(False)  # a contour would show its own extent instead of the film's
         axes.contour(np.pad(region, 1)[1:-1, 1:-1].astype(float), levels=[0.5], colors=colour, linewidths=1.2)
 
 
