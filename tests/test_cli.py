@@ -4,8 +4,10 @@ import gc
 import importlib
 import json
 import os
+import re
 import shlex
 import signal
+import string
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -249,6 +251,16 @@ def test_an_entry_point_hands_over_what_the_verb_does_by_itself(verb: str, monke
     command = entry["command"].format(**{name: shlex.quote(value) for name, value in values.items()})
     assert main(shlex.split(command)[2:]) == 0 and main([verb, *by_hand]) == 0
     assert stage.calls[0] == stage.calls[1]
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_the_command_of_an_entry_point_takes_each_of_its_parameters_once(name: str) -> None:
+    entry, text = ENTRIES[name], (ROOT / "MLproject").read_text()
+    own = re.split(r"^  (?=\S)", text[text.index(f"\n  {name}:") + 1 :], maxsplit=2, flags=re.MULTILINE)[1]
+    wanted = [part[1] for part in string.Formatter().parse(entry["command"]) if part[1]]
+    assert sorted(wanted) == sorted(entry.get("parameters", {}))
+    listed = re.findall(r"^      (\w+):", own, flags=re.MULTILINE)
+    assert len(listed) == len(set(listed)), "YAML would keep the last of two parameters of a name"
 
 
 @pytest.mark.parametrize("verb", VERBS)
