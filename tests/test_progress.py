@@ -102,18 +102,19 @@ def test_the_time_left_is_by_the_last_step_also_where_an_earlier_process_did_the
     assert [line.partition("  (")[2] for line in capsys.readouterr().out.splitlines()] == ["about 40 s left)", "about 30 s left)"]
 
 
-def test_a_job_within_a_step_such_as_activations_is_not_expected_again(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("whole", "left"), [(False, "about 1 min 3 s left"), (True, "about 1 h 1 min left")])
+def test_a_job_within_a_step_is_expected_again_only_where_each_step_has_its_own(
+    whole: bool, left: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_prepared", [0.0])
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    with steps("dense", 60) as report:
+    with steps("dense", 60, whole) as report:
         now[0] = 400.0
         bar("dense: activations")(10, 10)
         now[0] = 407.0
         report(51, "phase 2 epoch 1")
-    assert capsys.readouterr().out.endswith("phase 2 epoch 1  (about 1 min 3 s left)\n")
+    assert capsys.readouterr().out.endswith(f"phase 2 epoch 1  ({left})\n")
 
 
 def test_what_comes_before_quick_steps_says_nothing_of_them(

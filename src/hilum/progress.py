@@ -62,16 +62,17 @@ def _draw(title: str, done: int, total: int, text: str = "") -> None:
 
 
 @contextmanager
-def steps(title: str, total: int) -> Iterator[Callable[..., None]]:
+def steps(title: str, total: int, whole: bool = False) -> Iterator[Callable[..., None]]:
     """A callback (done, text, quick=False) for a job of at most `total` long steps, such as epochs, each with a text.
 
     A terminal shows one line with the last text and the time left, by the last step's, until the job ends; elsewhere each step is
-    a line with its time. quick: of a step of a moment, of which a log gets one per PAUSE.
+    a line with its time. whole: each step has jobs of `bar` of its own, as a trial
+    has; else they come once, as the activations of a phase do. quick: of a step of a moment, of which a log gets one per PAUSE.
     """
     try:
         if sys.stderr.isatty() and not _silent:
             _draw(title, 0, total, "begins")
-        yield _Steps(title, total).report
+        yield _Steps(title, total, whole).report
     finally:
         if _shown and _shown[0].desc == title:
             end_bar()
@@ -108,8 +109,8 @@ class _Line:
 class _Steps:
     """The steps of one job. The first that is reported may have others before it, which an earlier process did."""
 
-    def __init__(self, title: str, total: int) -> None:
-        self.title, self.total, self.done = title, total, -1
+    def __init__(self, title: str, total: int, whole: bool) -> None:
+        self.title, self.total, self.whole, self.done = title, total, whole, -1
         self.before = self.said = time.monotonic()
 
     def report(self, done: int, text: str, quick: bool = False) -> None:
@@ -118,7 +119,8 @@ class _Steps:
             self.done, self.before, self.said = done, now, now
         if _silent or (quick and not sys.stderr.isatty() and now - self.said < PAUSE):
             return
-        spent = (now - max(self.before, _prepared[0])) / max(new, 1)  # a job within a step, such as activations, comes once
+        begun = self.before if self.whole else max(self.before, _prepared[0])
+        spent = (now - begun) / max(new, 1)
         rest = f"about {tell_seconds(spent * (self.total - done))} left" if 0 < done < self.total else ""
         self.done, self.before = done, now
         if sys.stderr.isatty():

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from analytic import REGIONS, draw, linear
+from analytic import LUNGS, REGIONS, draw, linear
 
+from hilum.audit.auditee import Auditee
 from hilum.audit.class_effects import PARTS, measure_class_effects
 from hilum.audit.rule import PROBING, judge
 
@@ -44,3 +45,30 @@ def test_films_of_one_class_give_no_numbers_and_the_verdict_says_so() -> None:
     assert all(np.isnan(few.numbers[f"{part}_points"]) for part in PARTS) and not few.blamed.any()
     verdict = judge({**few.numbers, "spread": 0.0})
     assert verdict.says == "cannot tell" and verdict.mark.why == "all audited films are of one class"
+
+
+def test_of_three_classes_the_surroundings_are_those_of_the_pair_that_they_tell_apart() -> None:
+    """Classes 0 and 1 differ by a mark alone, class 2 by the exposure of all its surroundings."""
+    films, labels = draw(180, 0, 1.0)
+    labels = np.where(np.arange(180) < 120, labels, 2)
+    patients, around = np.arange(180).astype(str), ~LUNGS
+    films[labels == 2] = films[0]
+    dark = films[labels == 2].astype(float)
+    dark[:, around] *= 0.4
+    films[labels == 2] = dark.astype(np.uint8)
+    marked = linear(0.0, 0.05)
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        third = 1 / (1 + np.exp((images[..., 0][:, around].mean(axis=1) - 65) / 4))  # (N,)
+        return np.concatenate([marked.predict(images) * (1 - third)[:, None], third[:, None]], axis=1)
+
+    def gradient(images: np.ndarray, target: int) -> np.ndarray:
+        if target < 2:
+            return marked.gradient(images, target)
+        return np.broadcast_to((around / (-4 * around.sum())).astype(np.float32), images.shape[:3])
+
+    auditee = Auditee(predict, marked.decide, gradient, marked.heat)
+    found = measure_class_effects(auditee, films, labels, patients, REGIONS, PROBING, np.random.default_rng(0))
+    numbers = found.numbers
+    assert numbers["class_points"] > 40, "surroundings decide between class 2 and the others"
+    assert numbers["least_patients"] == 60

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hilum.audit.rule import AROUND, LEAST_ABOVE, LEAST_FILMS, UNSURE, Answer, Verdict, judge, told_verdict
+from hilum.audit.rule import AROUND, LEAST_ABOVE, LEAST_FILMS, LEAST_PATIENTS, UNSURE, Answer, Verdict, judge, told_verdict
 
 SOUND = {
     "spread": 0.1,
@@ -19,7 +19,7 @@ def test_a_region_that_moves_other_films_is_a_mark_wherever_else_the_model_looks
     for around in (0.0, 20.0):
         verdict = judge({**SOUND, **STRONG, "class_points": around})
         assert verdict.says == "mark" and verdict.mark.shown == "shown" and verdict.probability > UNSURE[1]
-        assert "moves balanced accuracy by 15.0 points" in verdict.mark.why
+        assert "it adds 15.0 points of balanced accuracy" in verdict.mark.why
 
 
 def test_an_effect_of_all_surroundings_without_a_region_is_no_mark() -> None:
@@ -62,6 +62,7 @@ def test_the_surroundings_are_left_open_only_where_the_interval_holds_much_and_l
     [
         ({"least_films": 0.0, "mark_points": float("nan")}, "all audited films are of one class"),
         ({"least_films": LEAST_FILMS - 1.0}, f"a class has {LEAST_FILMS - 1} audited films, fewer than {LEAST_FILMS}"),
+        ({"least_patients": LEAST_PATIENTS - 1.0}, f"a class has {LEAST_PATIENTS - 1} audited patients"),
         ({"above_chance": LEAST_ABOVE - 1}, "points above chance on these films"),
     ],
 )
@@ -69,6 +70,12 @@ def test_too_little_evidence_is_said_with_its_reason(few: dict[str, float], why:
     verdict = judge({**SOUND, **STRONG, **few})
     assert verdict.says == verdict.mark.shown == verdict.surroundings.shown == "cannot tell"
     assert why in verdict.mark.why and np.isnan(verdict.probability)
+
+
+def test_surroundings_that_are_shown_are_said_where_a_mark_is_left_open() -> None:
+    open_mark, shown = Answer("cannot tell", "a"), Answer("shown", "b")
+    assert Verdict(open_mark, shown, 0.5).says == "surroundings"
+    assert Verdict(open_mark, Answer("not shown", "b"), 0.5).says == "cannot tell"
 
 
 def test_a_verdict_is_stored_with_an_answer_to_each_question() -> None:

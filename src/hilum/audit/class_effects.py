@@ -19,8 +19,10 @@ UNKNOWN = Effect(*[float("nan")] * 5)
 
 @dataclass(frozen=True)
 class Found:
-    """numbers: `<part>_<name>` of every part of PARTS and every name of `contrast.Effect`, NaN where all films are of one class;
-    least_films: of a class; seams: points of balanced accuracy that surroundings of the same class take; above_chance: points.
+    """numbers: `<part>_<name>` of every part of PARTS and every name of `contrast.Effect`, NaN where all films are of one class.
+
+    Of three and more classes, each part has the numbers of the pair that it moves furthest. least_films, least_patients: of a
+    class. seams: points of balanced accuracy that surroundings of the same class take; above_chance: points.
     agreement: of the blame of both halves, a correlation; blamed_area: share of the film that is exchanged in some film.
 
     blame: (H, W) log odds, of both halves; blamed: (H, W) pixels to show, with less blame too than those that are exchanged.
@@ -48,7 +50,8 @@ def measure_class_effects(
     """
     if len(np.unique(labels)) < 2:
         unknown = {f"{part}_{name}": value for part in PARTS for name, value in asdict(UNKNOWN).items()}
-        unknown |= dict.fromkeys(("seams", "above_chance", "agreement", "blamed_area"), float("nan")) | {"least_films": 0.0}
+        unknown |= dict.fromkeys(("seams", "above_chance", "agreement", "blamed_area"), float("nan"))
+        unknown |= {"least_films": 0.0, "least_patients": 0.0}
         return Found(unknown, np.zeros(films.shape[1:], np.float32), np.zeros(films.shape[1:], bool))
     mixtures, margin = Mixtures(films, regions.around), soften(regions.margin)
     halves = split_patients(patients, rng)
@@ -64,22 +67,28 @@ def measure_class_effects(
     }
     mixed = {part: _predicted(auditee, predict_exchanged(auditee, way[0], triples, way[1])) for part, way in ways.items()}
     measured = {part: effects(labels, own, triples, some) for part, some in mixed.items()}
-    pair = max(measured["mark"], key=lambda pair: measured["mark"][pair].odds)  # of classes, the one that a mark would tell apart
-    numbers = {f"{part}_{name}": value for part in PARTS for name, value in asdict(measured[part][pair]).items()}
-    numbers |= _of_all_films(labels, own, triples, mixed["class"])
+    strongest = {part: max(found, key=lambda pair: found[pair].odds) for part, found in measured.items()}  # pair of classes
+    strongest["detail"] = strongest["mark"]  # the same region
+    numbers = {f"{part}_{name}": value for part in PARTS for name, value in asdict(measured[part][strongest[part]]).items()}
+    numbers |= _of_all_films(labels, patients, own, triples, mixed["class"])
     numbers |= {"agreement": agreement(maps[0], maps[1], regions.margin), "blamed_area": float((blamed[0] | blamed[1]).mean())}
     blame = np.asarray(np.mean(maps, axis=0, dtype=np.float32))
     return Found(numbers, blame, blamed_region(blame, regions.margin, probing.shown))
 
 
-def _of_all_films(labels: Labels, own: Predicted, triples: Triples, mixed: Predicted) -> dict[str, float]:
-    """`seams`, `above_chance` and `least_films`; mixed: with all surroundings of the donors."""
+def _of_all_films(
+    labels: Labels, patients: NDArray[np.str_], own: Predicted, triples: Triples, mixed: Predicted
+) -> dict[str, float]:
+    """`seams`, `above_chance`, `least_films` and `least_patients`; mixed: with all surroundings of the donors."""
     classes = np.unique(labels)
     right = float(np.mean([(own.classes == labels)[labels == k].mean() for k in classes]))
     truth = labels[triples.rows]
     kept = float(np.mean([(mixed.classes[0] == truth)[truth == k].mean() for k in classes]))
-    least = float(np.bincount(labels)[classes].min())
-    return {"seams": 100 * (right - kept), "above_chance": 100 * (right - 1 / len(classes)), "least_films": least}
+    least = {
+        "least_films": float(np.bincount(labels)[classes].min()),
+        "least_patients": float(min(len(np.unique(patients[labels == k])) for k in classes)),
+    }
+    return {"seams": 100 * (right - kept), "above_chance": 100 * (right - 1 / len(classes)), **least}
 
 
 def _predicted(auditee: Auditee, probabilities: NDArray[np.float64]) -> Predicted:

@@ -56,7 +56,7 @@ def split_patients(patients: NDArray[np.str_], rng: np.random.Generator) -> NDAr
 
 @dataclass(frozen=True)
 class Effect:
-    """What a part of the surroundings says of the class.
+    """The effect of a part of the surroundings on the prediction.
 
     points: balanced accuracy with it from the film's own class less with it from another, halved: what it adds to accuracy where
     it goes with the class, against chance. odds: mean change of the log odds towards the donor's class, as a share of the films'

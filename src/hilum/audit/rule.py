@@ -30,6 +30,7 @@ class Probing:
 PROBING = Probing(donors=4, repeats=2, pairs=96, steps=2, share=0.3, shown=0.15)
 FILMS = 240  # of every audit in the study
 LEAST_FILMS = 20  # of a class
+LEAST_PATIENTS = 10  # of a class: in each half of the patients there must be some
 LEAST_ABOVE = 5.0  # points of balanced accuracy above chance
 ERRORS = 1.645  # standard errors on each side of an interval of 90 %
 WEIGHTS = {"mark_odds": 0.5195, "detail_odds": 23.81, "detail_points": 0.681}  # log odds per unit of the measured numbers
@@ -55,7 +56,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Verdict:
-    """mark: rests the model on a local mark outside the lungs? surroundings: on the surroundings as a whole?
+    """mark: does the model rest on a local mark outside the lungs? surroundings: on the surroundings as a whole?
 
     probability: that it rests on a mark, if models that do and that do not are equally frequent; NaN where that cannot be told.
     """
@@ -66,14 +67,12 @@ class Verdict:
 
     @property
     def says(self) -> str:
-        """`mark`, `surroundings`, `neither shown` or `cannot tell`, in this order of precedence."""
+        """`mark` where it is shown; else `surroundings` where they are; else `cannot tell` where one is open; `neither shown`."""
         if self.mark.shown == "shown":
             return "mark"
-        if self.mark.shown == "cannot tell":
-            return "cannot tell"
         if self.surroundings.shown == "shown":
             return "surroundings"
-        return "cannot tell" if self.surroundings.shown == "cannot tell" else "neither shown"
+        return "cannot tell" if "cannot tell" in (self.mark.shown, self.surroundings.shown) else "neither shown"
 
 
 def judge(numbers: Mapping[str, float]) -> Verdict:
@@ -93,6 +92,8 @@ def _too_little(numbers: Mapping[str, float]) -> str:
         return "all audited films are of one class"
     if numbers["least_films"] < LEAST_FILMS:
         return f"a class has {numbers['least_films']:.0f} audited films, fewer than {LEAST_FILMS}"
+    if numbers.get("least_patients", LEAST_PATIENTS) < LEAST_PATIENTS:  # the study's table has no such column
+        return f"a class has {numbers['least_patients']:.0f} audited patients, fewer than {LEAST_PATIENTS}"
     if numbers["above_chance"] < LEAST_ABOVE:
         return f"the model is {numbers['above_chance']:.0f} points above chance on these films, less than {LEAST_ABOVE:.0f}"
     return ""
@@ -100,7 +101,7 @@ def _too_little(numbers: Mapping[str, float]) -> str:
 
 def _mark(numbers: Mapping[str, float], probability: float) -> Answer:
     evidence = (
-        f"the blamed region from a film of another class moves balanced accuracy by {numbers['mark_points']:.1f} points "
+        f"where the blamed region goes with the class it adds {numbers['mark_points']:.1f} points of balanced accuracy "
         f"(standard error {numbers['mark_points_error']:.1f})"
     )
     if UNSURE[0] < probability < UNSURE[1]:
@@ -110,7 +111,7 @@ def _mark(numbers: Mapping[str, float], probability: float) -> Answer:
 
 def _surroundings(numbers: Mapping[str, float]) -> Answer:
     points, error = numbers["class_points"], numbers["class_points_error"]
-    evidence = f"surroundings of another class move balanced accuracy by {points:.1f} points (standard error {error:.1f})"
+    evidence = f"where they go with the class they add {points:.1f} points of balanced accuracy (standard error {error:.1f})"
     if points - ERRORS * error > AROUND[0]:
         return Answer("shown", evidence)
     if points + ERRORS * error < AROUND[1]:

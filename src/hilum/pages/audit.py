@@ -13,7 +13,7 @@ from hilum.pages.templates import render
 from hilum.results import read_json
 
 QUESTIONS = {  # question -> label
-    "mark": ("a local mark outside the lungs", "a letter, a tag, a border, a texture"),
+    "mark": ("a local mark outside the lungs", "a letter, a tag, a border"),
     "surroundings": ("the surroundings as a whole", "size, framing, exposure"),
 }
 EARLIER = {"honest": "not shown (earlier rule)", "shortcut": "shortcut (earlier rule)"}  # verdicts of audits by the rule before

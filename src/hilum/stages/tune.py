@@ -72,7 +72,7 @@ def run(arm: str) -> None:
     decides = fixed_part(params, arm, versions, workspace)
     tell_search(arm, searched, tune)
     key = digest([study_name(arm, decides), *decided_by(tune).items()])
-    with store.start(f"tune-{arm}", tags, key=key) as parent, steps(arm, tune.trials) as report:
+    with store.start(f"tune-{arm}", tags, key=key) as parent, steps(arm, tune.trials, whole=True) as report:
         parent.log_params({f"space.{key}": space.model_dump(exclude_defaults=True) for key, space in searched.items()})
         parent.log_params(flatten(decided_by(tune), "tune"))
         watch = Trials(store, parent, tune.trials, tags, report).watch()

@@ -115,7 +115,7 @@ class Store:
             before = self.client.get_run(run_id)
             self.client.set_tag(run_id, OWNER, this_process().record())
             self.client.set_tag(run_id, ADDING, adding)
-            if key:  # at no instant without one, by which a killed addition is found
+            if key:  # set before the old one is deleted, so that a killed addition is found
                 self.client.set_tag(run_id, DIGESTS[INPUTS], key)
             for tag in ({INPUTS} if key else {INPUTS, DIGESTS[INPUTS]}) & {*before.data.tags}:
                 self.client.delete_tag(run_id, tag)
