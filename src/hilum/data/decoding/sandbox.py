@@ -1,4 +1,4 @@
-"""A film that expands a lot is decoded in a child process with resource limits: a decompression bomb only makes that film unreadable."""
+"""A film that expands a lot is decoded in a child process with limits: a decompression bomb only makes that film unreadable."""
 
 import importlib.util
 import json
