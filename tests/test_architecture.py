@@ -323,9 +323,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "app/test_film_maps.py": ("app/film_predictions.py", "app/served_models.py"),
     "app/test_server.py": ("app/startup.py",),
     "test_cli.py": ("options.py", "completion.py", "examples.py", "exits.py"),
-    "app/test_blinded.py": (
-        *("app/blinded_reveal.py", "app/blinded_task.py", "app/film_canvas.py", "app/marking.py", "app/marking_reader.py"),
-    ),
+    "app/test_blinded.py": (*("app/blinded_reveal.py", "app/blinded_task.py", "app/marking.py", "app/marking_reader.py"),),
     "reading/test_agreement.py": ("reading/answered_films.py",),
     "reading/test_references.py": ("reading/features.py", "reading/unlike.py"),
     "reading/test_store.py": ("reading/records.py",),

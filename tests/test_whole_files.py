@@ -20,3 +20,9 @@ def test_a_folder_in_its_place_is_refused_and_nothing_is_left(tmp_path: Path) ->
     with pytest.raises(OSError, match=r"page\.html"):
         write_whole(tmp_path / "page.html", "x")
     assert [entry.name for entry in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_name_as_long_as_the_file_system_takes_is_written(tmp_path: Path) -> None:
+    file = tmp_path / f"{'x' * 251}.png"  # 255 bytes, the limit of a name
+    write_whole(file, "panel")
+    assert file.read_text() == "panel" and list(tmp_path.iterdir()) == [file]

@@ -1,7 +1,7 @@
 """A file that others read: it is there whole, as it was before or as it is written, whatever interrupts the writing."""
 
 import os
-import platform
+import uuid
 from pathlib import Path
 
 
@@ -12,7 +12,7 @@ def write_whole(file: Path, content: str | bytes) -> None:
         OSError: the disk is full, or the folder cannot be written to.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{platform.node()}-{os.getpid()}.partial")  # several may write
+    partial = file.with_name(f".{uuid.uuid4().hex}.partial")  # several may write; not longer than any name of a file
     try:
         with partial.open("wb") as stream:
             stream.write(content.encode() if isinstance(content, str) else content)

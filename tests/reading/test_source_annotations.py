@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from dicom_roots import SECRETS, write_dicom_root, write_film
 from small_films import write_films, write_lines
@@ -144,7 +145,40 @@ def test_a_folder_of_both_kinds_gets_a_table_for_each(root: Path) -> None:
     pictures, dicoms = write_annotations(pair, root)
     assert (pictures.table.name, dicoms.table.name) == ("reader_marks.csv", "reader_marks_dicom.csv")
     assert len(list((root / "lesion_masks").rglob("*.png"))) == 2
-    write_annotations(pair[:1], root)
-    assert not dicoms.table.exists() and len(list((root / "lesion_masks").rglob("*.png"))) == 1
     with pytest.raises(ValueError, match="--table must be of a source of pictures"):
         write_annotations(pair[1:], root, "labels.csv")
+
+
+def masks_of(root: Path, column: str = "lesion_mask", table: str = "reader_marks.csv") -> list[bool]:
+    """For each mask that a table names, whether it is there."""
+    return [(root / mask).is_file() for mask in pd.read_csv(root / table)[column].dropna()]
+
+
+def test_each_kind_of_films_is_replaced_by_itself(root: Path) -> None:
+    """Films in a folder `dicom` too, beside whose masks those of DICOM lie."""
+    write_films(root, *(f"dicom/{name}.png" for name in "ghijkf"), size=SIZE)  # f: other bytes than those of any film
+    for seed in (1, 2):
+        write_film(root / "d" / f"{seed}.dcm", seed)
+    pictures = [mark(root, name, TRIANGLE) for name in ("ill/a.png", "dicom/f.png")]
+    dicoms = [mark_dicom(root / "d" / f"{seed}.dcm", TRIANGLE) for seed in (1, 2)]
+    write_annotations([*pictures, *dicoms], root)
+    write_annotations(dicoms[:1], root)
+    assert masks_of(root) == [True, True] and masks_of(root, table="reader_marks_dicom.csv") == [True]
+    write_annotations(pictures[1:], root)
+    assert masks_of(root) == [True] and masks_of(root, table="reader_marks_dicom.csv") == [True]
+    assert len([path for path in (root / "lesion_masks").rglob("*") if path.is_file()]) == 2
+
+
+def test_no_earlier_table_names_masks_that_are_gone(root: Path) -> None:
+    """The table of a source `folder` and copies of those of `csv`; a table of the user's own that ends alike stays."""
+    write_lines(root / "labels.csv", "path,finding", "a.png,ill", "b.png,ill")
+    write_lines(root / "own_marked.csv", "path,finding", "a.png,ill")
+    both = [mark(root, name, TRIANGLE) for name in ("ill/a.png", "ill/b.png")]
+    write_annotations(both, root)
+    write_annotations(both[:1], root, "labels.csv")
+    assert masks_of(root, "reader_mask", "labels_marked.csv") == [True] and not (root / "reader_marks.csv").exists()
+    write_annotations(both[1:], root, "labels_marked.csv")  # which is read, and so stays
+    assert masks_of(root, "reader_mask", "labels_marked_marked.csv") == [True] and (root / "labels_marked.csv").exists()
+    write_annotations(both, root)
+    assert masks_of(root) == [True, True]
+    assert sorted(path.name for path in root.glob("*.csv")) == ["labels.csv", "own_marked.csv", "reader_marks.csv"]

@@ -26,7 +26,7 @@ from hilum.models.classifier import save_classifier
 from hilum.models.forward import predictor
 from hilum.results import write_json
 from hilum.serving import folder_panels
-from hilum.serving.folder import panels_beside, predict_folder
+from hilum.serving.folder import drop_partial, panels_beside, predict_folder
 from hilum.serving.folder_panels import Panels
 from hilum.settings.params import Params, read_params
 from hilum.stages import predict
@@ -411,6 +411,15 @@ def test_a_film_of_any_name_has_a_row_and_a_panel(explain: Callable[..., int], f
     assert set(table) == {*GREYS, name.replace("\udcff", "\\udcff")}
     assert not any(row["error"] for row in table.values())
     assert len(panels(tmp_path)) == len(GREYS) + 1
+
+
+def test_panels_that_killed_calls_left_half_written_are_deleted(tmp_path: Path) -> None:
+    """Of every version; a panel of a film with such a name is whole and stays."""
+    left = [".partial", ".partial-host-12", ".a.png.png.host-12.partial", ".0123456789abcdef.partial"]
+    for name in [*left, "a.png.png", ".partial-a.png.png"]:
+        (tmp_path / name).write_bytes(b"")
+    drop_partial(tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".partial-a.png.png", "a.png.png"]
 
 
 def test_panels_among_the_films_are_no_films(films: Path, reader: ExplainedModel, params: Params) -> None:

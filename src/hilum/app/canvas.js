@@ -230,7 +230,8 @@ function draw(parent, data, send) {
       const found = layer.querySelectorAll("[data-mark]");
       const under = [...found].filter((node) => within(Number(node.dataset.mark), spot)).pop();
       state.chosen = under ? Number(under.dataset.mark) : -1;
-      state.held = under ? { spot, shape: state.shapes[state.chosen] } : null;
+      const far = event.pointerType === "touch" ? 10 : 3; // pixels of the screen, as a hand that only selects trembles
+      state.held = under ? { spot, shape: state.shapes[state.chosen], from: [event.clientX, event.clientY], far, dragged: false } : null;
     }
     show();
   }
@@ -267,14 +268,16 @@ function draw(parent, data, send) {
       state.pan = [event.clientX, event.clientY];
       return show();
     }
-    if (state.held) return drag(place(event));
+    if (state.held) return drag(event);
     if (state.drawn?.kind === "box") state.drawn.points = [state.drawn.points[0], place(event)];
     else if (state.drawn) state.drawn.next = place(event);
     else return;
     show();
   }
-  function drag([x, y]) { // the mark that is held, without leaving the film; it counts as changed when it is let go
-    const { spot, shape } = state.held;
+  function drag(event) { // the mark that is held, without leaving the film; it counts as changed when it is let go
+    const { spot, shape, from, far } = state.held, [x, y] = place(event);
+    state.held.dragged ||= Math.hypot(event.clientX - from[0], event.clientY - from[1]) > far;
+    if (!state.held.dragged) return;
     state.shapes = state.shapes.map((one, k) => (k === state.chosen ? shift(shape, [x - spot[0], y - spot[1]]) : one));
     show();
   }
@@ -291,7 +294,9 @@ function draw(parent, data, send) {
   function letGo() {
     const moved = state.shapes;
     putBack(); // what Undo goes back to
-    if (moved[state.chosen] !== state.shapes[state.chosen]) change(moved, `${name(moved[state.chosen])} moved`);
+    const points = (shapes) => JSON.stringify(shapes[state.chosen].points);
+    if (points(moved) !== points(state.shapes)) change(moved, `${name(moved[state.chosen])} moved`);
+    else show();
   }
   function span() {
     const [one, other] = [...state.pointers.values()];

@@ -1,7 +1,7 @@
 """Blind marks as annotations of a source: a table and masks below its root, in the form that `folder`, `csv` and `dicom` read."""
 
 import json
-import shutil
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +21,8 @@ from hilum.reading.shapes import mask_shapes
 from hilum.results import file_sha256
 
 MASKS = PurePosixPath("lesion_masks/readers")  # below the root, where no reader of films takes a picture for a film
+DICOM_MASKS = MASKS / "dicom"
+DICOM_MASK = re.compile(r"[0-9a-f]{64}\.png")  # a picture's mask has the ending of its film too, also that of a film in `dicom`
 TABLE = "reader_marks.csv"  # of a source of the reader `folder`
 DICOM_TABLE = "reader_marks_dicom.csv"  # of a source of the reader `dicom`; no path, which may hold a name, is in it
 COLUMNS = ("reader_boxes", "reader_mask")  # added to the table of a source of the reader `csv`
@@ -66,9 +68,9 @@ def join_marks(records: Sequence[Record]) -> FilmMarks:
 
 
 def write_annotations(records: Sequence[Record], root: Path, table: str = "", column: str = "path") -> list[Written]:
-    """Write the marks of blind records below the root of a source; an earlier output of this function there is replaced.
+    """Write the marks of blind records below the root of a source.
 
-    One table for pictures and one for films of DICOM, whichever were marked.
+    One table for pictures and one for films of DICOM, whichever were marked: it replaces earlier tables and masks of this kind.
     table: the source's own CSV file below the root, of which a copy with two more columns is written; empty for a source of the
     reader `folder`, which gets a side-car table, and for DICOM. column: of the table, with the film.
 
@@ -90,16 +92,33 @@ def write_annotations(records: Sequence[Record], root: Path, table: str = "", co
     left = [*found.told]
     if empty := len((found.pictures.keys() | found.dicoms.keys()) - marked.keys()):
         left.append(f"films without a mark that counts: {empty}; readers marked nothing there, or not the same place")
-    shutil.rmtree(root / MASKS, ignore_errors=True)
-    (root / DICOM_TABLE).unlink(missing_ok=True)
     written = []
     if found.pictures:
+        _drop_masks(root, dicom=False)
+        _drop_tables(root, table)
         films = {path: marked[sha256] for sha256, path in found.pictures.items() if sha256 in marked}
         written.append(_write_pictures(dict(sorted(films.items())), root, table, column, left))
     if found.dicoms:
+        _drop_masks(root, dicom=True)
         films_of = {sha256: marks for sha256, marks in marked.items() if sha256 in found.dicoms}
         written.append(_write_dicoms(films_of, root, [] if found.pictures else left))
     return written
+
+
+def _drop_masks(root: Path, dicom: bool) -> None:
+    """Delete the masks of an earlier call: those of DICOM, or those of pictures."""
+    for file in [path for path in (root / MASKS).rglob("*") if path.is_file()]:
+        if (file.parent == root / DICOM_MASKS and DICOM_MASK.fullmatch(file.name) is not None) == dicom:
+            file.unlink()
+
+
+def _drop_tables(root: Path, given: str) -> None:
+    """Delete the tables of an earlier call for pictures, whose masks are gone, but not the one given."""
+    ours = ",".join(COLUMNS).encode()
+    found = [file for file in root.glob("*_marked.csv") if file.is_file()]
+    copies = [file for file in found if file.read_bytes().partition(b"\n")[0].endswith(ours)]
+    for file in {root / TABLE, *copies} - {root / given}:
+        file.unlink(missing_ok=True)
 
 
 def _write_pictures(
@@ -116,7 +135,7 @@ def _write_pictures(
 
 
 def _write_dicoms(films: Mapping[str, FilmMarks], root: Path, left: Sequence[str]) -> Written:
-    rows = {sha256: _write_film(MASKS / "dicom" / f"{sha256}.png", marks, root) for sha256, marks in films.items()}
+    rows = {sha256: _write_film(DICOM_MASKS / f"{sha256}.png", marks, root) for sha256, marks in films.items()}
     _write_table(root / DICOM_TABLE, DICOM_COLUMNS, rows)
     return Written(root / DICOM_TABLE, len(rows), (f"marks: {DICOM_TABLE}",), tuple(left))
 

@@ -139,9 +139,10 @@ def _tell(done: Done, failed: Sequence[str], out: Path) -> None:
 
 def drop_partial(drawn: Path) -> None:
     """Delete the panels that a killed call left half written; to be called by the one process that holds the CSV."""
-    for file in drawn.glob(".*.partial"):
-        with suppress(OSError):
-            file.unlink()
+    for file in [*drawn.glob(".*.partial"), *drawn.glob(".partial*")]:  # the latter of earlier versions
+        if file.suffix != ".png":  # a panel of a film with such a name
+            with suppress(OSError):
+                file.unlink()
 
 
 def name_films(images: Path, drawn: Path) -> dict[str, Path]:
