@@ -26,6 +26,7 @@ from hilum.settings.params import Params, Tracking, check_params
 from hilum.tracking import stage_keys
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
+from hilum.tracking.stage_keys import READ
 from hilum.tracking.store import Store
 from hilum.workspace import Workspace
 from project import Project
@@ -120,6 +121,21 @@ def test_a_stage_that_runs_again_for_a_reason_opens_a_run_of_its_own_and_leaves_
     assert store.client.get_run(first).data.to_dictionary() == known.to_dictionary()
     assert store.client.get_run(run.id).data.tags["digest.explanations"] == known.tags["digest.explanations"], "equal bytes"
     assert log_evaluation(store, workspace, "audit") == run.id, "what follows joins the newest"
+
+
+@pytest.mark.parametrize(("name", "file"), [(name, file) for name, files in READ.items() for file in files])
+def test_a_stage_that_reads_other_files_of_the_same_training_has_a_run_of_its_own(
+    workspace: Workspace, store: Store, name: str, file: str
+) -> None:
+    """Films to explain and annotations are no part of a training's key; the earlier output is not joined, unless all is equal."""
+    fake.write_results(workspace, ["baseline"])
+    for one in READ[name]:
+        (workspace.root / one).parent.mkdir(parents=True, exist_ok=True)
+        (workspace.root / one).write_text("twelve films")
+    first = log_evaluation(store, workspace, name)
+    assert log_evaluation(store, workspace, name) == first
+    (workspace.root / file).write_text("six films")
+    assert log_evaluation(store, workspace, name) != first
 
 
 def test_a_stage_that_had_ended_before_dvc_noted_it_goes_on_in_its_run(workspace: Workspace, store: Store) -> None:

@@ -21,7 +21,7 @@ from hilum.tracking.open_run import Run
 from hilum.tracking.repeat_runs import log_measured_repeats, log_repeats
 from hilum.tracking.run_notes import MAPS, arm_note, comparison_note, headline, sanity_verdicts, search_note
 from hilum.tracking.run_tags import read_tag
-from hilum.tracking.stage_keys import stage_key
+from hilum.tracking.stage_keys import digests_read, stage_key
 from hilum.tracking.store import BROKEN_OFF, INPUTS, Store
 from hilum.tracking.views import CONFUSION
 from hilum.workspace import Workspace
@@ -197,12 +197,13 @@ def arm_run(
     all that decides both is equal; equal folders may be in two runs, and `publish`, which has the folders, adds no third. What
     was interrupted is continued in its run, and so is what had ended before DVC noted it.
 
-    decides: settings of the stage and content of files that no earlier stage wrote.
+    decides: settings of the stage and content of files that no earlier stage wrote; `stage_keys.READ` names the other files.
     """
     settings = read_json(workspace.arm(arm, "training") / "settings.json")
     store.close_left({"role": "arm", "arm": arm})
     before = measured_before(workspace, arm, name, settings)
-    key = stage_key([run_key(settings), name, dict(decides)], [workspace.arm(arm, one) for one in before])
+    read = digests_read(workspace.root, name)
+    key = stage_key([run_key(settings), name, dict(decides), read], [workspace.arm(arm, one) for one in before])
     found = find_arm_run(store, settings, name, key)
     if found is not None:
         store.link(found.info.run_id)

@@ -462,6 +462,58 @@ def test_a_multiplier_and_a_prevalence_may_stand_where_something_reads_them(imba
 
 
 @pytest.mark.parametrize(
+    "own",
+    [
+        {"imbalance": "smote", "balance": {"smote_above_head": "class_weight", "multiplier": {"viral": 2}}},
+        {"imbalance": "class_weight", "balance": {"multiplier": {"viral": 2}}},
+        {
+            "imbalance": {"choices": ["focal", "smote"], "start": "focal"},
+            "balance": {
+                "smote_above_head": {"choices": ["none", "class_weight"], "start": "none"},
+                "multiplier": {"viral": 2},
+            },
+        },
+    ],
+)
+def test_a_multiplier_stands_in_an_arm_that_uses_it_whatever_the_others_do(own: dict[str, Any]) -> None:
+    values = changed(train__imbalance="oversample", train__balance__smote_above_head="none", arms__finetuned__train=own)
+    assert trained_arm(check_params(values).arms, "finetuned").train is not None
+
+
+@pytest.mark.parametrize(
+    ("arm", "own", "got"),
+    [
+        ("finetuned", {"imbalance": "focal"}, "arms.finetuned.train.imbalance focal"),
+        ("finetuned", {"imbalance": "smote"}, "arms.finetuned.train.imbalance smote and smote_above_head none"),
+        ("finetuned", {"imbalance": "smote", "balance": {"smote_above_head": "oversample"}}, "smote_above_head oversample"),
+        ("baseline", {"imbalance": "smote"}, "arms.baseline.train.imbalance smote and no phase above the head"),
+    ],
+)
+def test_a_multiplier_of_an_arm_that_does_not_use_it_is_refused_though_another_arm_would(
+    arm: str, own: dict[str, Any], got: str
+) -> None:
+    """Under a global class_weight, and SMOTE with class weights above the head for the arm of the head alone."""
+    own = {**own, "balance": {**own.get("balance", {}), "multiplier": {"viral": 2}}}
+    above = "class_weight" if arm == "baseline" else "none"
+    told = refusal(
+        changed(train__imbalance="class_weight", train__balance__smote_above_head=above, **{f"arms__{arm}__train": own})
+    )
+    assert f"arms.{arm}.train.balance.multiplier belongs to class_weight, got it with " in told
+    assert f"{got}; make it {{}}" in told
+
+
+def test_a_shared_multiplier_is_refused_only_where_no_arm_uses_it() -> None:
+    shared = {"train__balance__multiplier": {"viral": 2}}
+    focal, weighted = {"imbalance": "focal"}, {"imbalance": "class_weight"}
+    check_params(changed(**shared, train__imbalance="oversample", arms__finetuned__train=weighted))
+    own = {"arms__baseline__train": focal, "arms__finetuned__train": focal}
+    assert (
+        "train.balance.multiplier belongs to class_weight, got it with arms.baseline.train.imbalance focal, "
+        "arms.finetuned.train.imbalance focal; make it {}"
+    ) in refusal(changed(**shared, train__imbalance="class_weight", **own))
+
+
+@pytest.mark.parametrize(
     ("changes", "rule"),
     [
         ({"prepare__labels": {"normal": ["normal"], "excluded": ["viral"]}}, "must hold two classes or more, got normal"),

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 from tiny_task import CLASSES, SIZE, make_rows, make_settings
 
 from hilum.evaluation import contact_sheet
 from hilum.evaluation.contact_sheet import GAP, LINE, MARGIN, choose_films
 from hilum.results import flatten
-from hilum.stages.evaluate import draw_augmented
+from hilum.settings.params import check_params
+from hilum.stages.evaluate import decided_by, draw_augmented
 from hilum.training.learning.augmentation import Changes, draw_views
 
 ROWS = make_rows(24, seed=1)
@@ -29,3 +31,11 @@ def test_views_are_the_very_ones_that_training_read(tmp_path: Path, monkeypatch:
         left = MARGIN + (1 + view) * (SIZE + GAP)
         shown = sheet[top : top + SIZE, left : left + SIZE, 0]
         np.testing.assert_array_equal(shown, draw_views(ROWS.take(first), view, 5, changes)[0])
+
+
+def test_the_age_groups_of_the_subgroups_decide_an_evaluation_too() -> None:
+    values = yaml.safe_load((Path(__file__).resolve().parents[2] / "params.yaml").read_text())
+    known = decided_by(check_params(values))
+    assert known.items() >= flatten(values["evaluate"]).items()
+    values["split"]["confounding"]["age_groups"] = [0.5, 70]
+    assert decided_by(check_params(values)) != known

@@ -3,18 +3,20 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import fake_results as fake
 import pandas as pd
 import pytest
+import yaml
 from mortal_store import Dead, make_mortal
 
 from hilum import runs
 from hilum.results import folder_digest, run_key
 from hilum.runs import arm_run, log_results
 from hilum.tracking.open_run import Run
-from hilum.tracking.stage_keys import stage_key
+from hilum.tracking.stage_keys import READ, stage_key
 from hilum.tracking.store import Store
 from hilum.workspace import Workspace
 
@@ -125,3 +127,16 @@ def test_a_stage_killed_after_any_write_of_its_runs_end_has_one_run(
         assert newest.data.tags[f"digest.{kind}"] == folder_digest(folder(workspace))
     assert 4 < deaths < MOST
     print(f"{name}: killed after each of {deaths - 1} writes")
+
+
+IN_TRAINING = {  # below data, with their content in the key of the training: by `data_version`, or by `split_version`
+    *("data/prepared/films.npy", "data/prepared/manifest.csv"),
+    *(f"data/split/{name}" for name in ("train.csv", "val.csv", "test.csv", "versions.json")),
+}
+
+
+@pytest.mark.parametrize(("stage", "name"), [("evaluate", "evaluation"), ("explain", "explanations"), ("audit", "audit")])
+def test_every_file_of_data_that_a_stage_declares_is_in_its_key(stage: str, name: str) -> None:
+    declared = yaml.safe_load((Path(__file__).resolve().parents[2] / "dvc.yaml").read_text())["stages"][stage]["do"]["deps"]
+    of_data = {one for one in declared if one.startswith("data/")}
+    assert of_data and of_data - IN_TRAINING == set(READ[name])

@@ -1,9 +1,9 @@
 """Settings of `train` and of arms that contradict each other, or that would have no effect."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from hilum.settings.meaning import lay_over
-from hilum.settings.search_space import Choices
 from hilum.settings.training import AnyArm, Arm, ConvexPhase, Ensemble, GivenArm, Phase, Train
 
 
@@ -54,20 +54,8 @@ def find_imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, A
             f"train.prevalence must give every class ({named}) a share, with sum 1, got {train.prevalence}; {{}} leaves it"
         )
     faults += _decision_faults(train, classes)
-    methods = {name: _methods_of(train, arm) for name, arm in arms.items()}
-    words = {train.imbalance, *(word for own in methods.values() for word in own)}
-    weighted = "class_weight" in words or ("smote" in words and train.balance.smote_above_head == "class_weight")
-    multipliers = {"train.balance": train.balance.multiplier}
-    for name, arm in arms.items():
-        if arm.train and arm.train.balance and arm.train.balance.multiplier:
-            multipliers[f"arms.{name}.train.balance"] = arm.train.balance.multiplier
-    for place, multiplier in multipliers.items():
-        if strange := set(multiplier) - set(classes):
-            faults.append(f"{place}.multiplier must name classes ({named}), got {', '.join(sorted(strange))}")
-        if multiplier and not weighted:
-            faults.append(
-                f"{place}.multiplier belongs to class_weight, got it with train.imbalance {train.imbalance}; make it {{}}"
-            )
+    faults += _multiplier_faults(train, classes, arms)
+    methods = {name: _words_of(lay_over(train, arm)["imbalance"]) for name, arm in arms.items()}
     convex = [name for name, arm in arms.items() if any(isinstance(phase, ConvexPhase) for phase in arm.phases)]
     for word in ("smote", "focal"):
         if solved := [name for name in convex if word in methods[name]]:
@@ -86,10 +74,48 @@ def find_imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, A
     return faults
 
 
-def _methods_of(train: Train, arm: Arm) -> list[str]:
-    """The methods for unequal classes that an arm may be trained with: several where a search chooses one."""
-    own = arm.train.imbalance if arm.train and arm.train.imbalance else train.imbalance
-    return [str(word) for word in own.choices] if isinstance(own, Choices) else [own]
+def _multiplier_faults(train: Train, classes: list[str], arms: Mapping[str, Arm]) -> list[str]:
+    """Multipliers of unknown classes, or that no arm that has them uses: that of `train` is each arm's without one of its own."""
+    own = {name: arm.train.balance.multiplier for name, arm in arms.items() if arm.train and arm.train.balance}
+    own = {name: multiplier for name, multiplier in own.items() if multiplier is not None}
+    shared = [name for name in arms if name not in own]
+    having = {"train.balance": (train.balance.multiplier, shared)} if train.balance.multiplier else {}
+    having |= {f"arms.{name}.train.balance": (multiplier, [name]) for name, multiplier in own.items() if multiplier}
+    faults = []
+    for place, (multiplier, names) in having.items():
+        if strange := set(multiplier) - set(classes):
+            faults.append(f"{place}.multiplier must name classes ({', '.join(classes)}), got {', '.join(sorted(strange))}")
+        methods = [_methods_of(train, arms[name]) for name in names]
+        if arms and not any("class_weight" in words for words in methods):
+            told = [_tell_methods(train, name, arms[name], words) for name, words in zip(names, methods, strict=True)]
+            got = ", ".join(dict.fromkeys(told)) or "one of its own in each arm"
+            faults.append(f"{place}.multiplier belongs to class_weight, got it with {got}; make it {{}}")
+    return faults
+
+
+def _methods_of(train: Train, arm: Arm) -> set[str]:
+    """The methods for unequal classes that phases of an arm may use, that of `smote_above_head` among them."""
+    laid = lay_over(train, arm)
+    words = {*_words_of(laid["imbalance"])}
+    above = any(phase.unfreeze != "head" for phase in arm.phases)
+    return words | {*_words_of(laid["balance"]["smote_above_head"])} if "smote" in words and above else words
+
+
+def _tell_methods(train: Train, name: str, arm: Arm, words: set[str]) -> str:
+    """Where the methods of an arm are set, and which they are. words: of `_methods_of`."""
+    laid = lay_over(train, arm)
+    place = f"arms.{name}.train.imbalance" if arm.train and arm.train.imbalance else "train.imbalance"
+    told = f"{place} {' or '.join(_words_of(laid['imbalance']))}"
+    if "smote" not in words:
+        return told
+    if all(phase.unfreeze == "head" for phase in arm.phases):
+        return f"{told} and no phase above the head"
+    return f"{told} and smote_above_head {' or '.join(_words_of(laid['balance']['smote_above_head']))}"
+
+
+def _words_of(value: Any) -> list[str]:
+    """The words that a value of `lay_over` may be: several where a search chooses one."""
+    return [str(word) for word in value["choices"]] if isinstance(value, Mapping) else [str(value)]
 
 
 def find_given_faults(train: Train, classes: list[str], arms: Mapping[str, GivenArm]) -> list[str]:

@@ -77,6 +77,11 @@ def run(
     return evaluate_films(model, told, asked, Path(out or "evaluated"), explain, audit, workspace, params)
 
 
+def decided_by(params: Params) -> dict[str, Any]:
+    """The settings that decide an evaluation besides the arm's."""
+    return {**flatten(params.evaluate), "age_groups": params.split.confounding.age_groups}
+
+
 def evaluate_arm(arm: str, workspace: Workspace, params: Params) -> dict[str, Any]:
     """The stage: one arm on the films of the split."""
     training = workspace.arm(arm, "training")
@@ -84,7 +89,7 @@ def evaluate_arm(arm: str, workspace: Workspace, params: Params) -> dict[str, An
     store = open_store(workspace, params.tracking)
     folder = workspace.arm(arm, "evaluation")
     shutil.rmtree(folder, ignore_errors=True)
-    with arm_run(store, workspace, arm, "evaluation", params.tracking.model, flatten(params.evaluate)) as opened:
+    with arm_run(store, workspace, arm, "evaluation", params.tracking.model, decided_by(params)) as opened:
         parts = {part: load_split(workspace.prepared, workspace.split, part, description["classes"]) for part in PARTS}
         by_part = predict_parts(training, parts)
         write_evaluation(folder, by_part, params.evaluate, params.evaluate.seed, description, workspace.split)
