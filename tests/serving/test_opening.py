@@ -206,7 +206,7 @@ def test_explain_takes_the_options_as_well(project: Workspace) -> None:
     assert main(command) == 1
     assert main([*command, *TELL]) == 0
     assert (project.root / "explained" / "saliency.npz").is_file()
-    with pytest.raises(ValueError, match=r"belong to --image; an arm's own model\.json has them"):
+    with pytest.raises(ValueError, match=r"belong to --image and --films; an arm's own model\.json has them"):
         explain.run(arm="baseline", image="", model="", methods="", target="", out="", size="32")
 
 

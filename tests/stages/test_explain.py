@@ -149,8 +149,8 @@ def test_a_sheet_alone_and_a_class_of_one_s_choice(project: Path) -> None:
 @pytest.mark.parametrize(
     ("facts", "changes", "told"),
     [
-        ({}, {"arm": "baseline"}, "either --arm .* or --image"),
-        ({}, {"image": ""}, "either --arm .* or --image"),
+        ({}, {"arm": "baseline"}, "takes one of --arm .* --image .* and --films"),
+        ({}, {"image": ""}, "takes one of --arm .* --image .* and --films"),
         ({}, {"methods": "lime,salience"}, "--methods takes all or names out of gradcam, .*, filters, got salience"),
         ({}, {"methods": "shap"}, r"--model must have mean_films\.npz beside it for shap"),
         ({}, {"target": "grey"}, r"--target must be predicted or a class of the model \(dark, bright\), got 'grey'"),
