@@ -4,14 +4,16 @@ As a program: reads a line of JSON for each command, {"begin": ROOT, "seconds": 
 the number of the driver's process, or {"poll": PID, "waits": BOOL} and answers with its exit code, null while it works.
 """
 
+import functools
 import json
 import multiprocessing
 import os
 import subprocess
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
+
+from killed_processes import end_after
 
 SUPPORT = Path(__file__).resolve().parent
 
@@ -66,30 +68,21 @@ def main() -> None:
             continue
         child = os.fork()
         if not child:
-            search(killed_search, asked["begin"], asked["seconds"], asked["log"])
+            end_after(functools.partial(search, killed_search, asked["begin"], asked["seconds"], asked["log"]))
         print(json.dumps(child), flush=True)
 
 
 def search(program: Any, root: str, seconds: float, log: str) -> None:
-    """In the driver's process, which this ends."""
-    code = 1
-    try:
-        os.setsid()
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        sys.argv = [program.__file__, root, str(seconds)]
-        os.chdir(root)
-        program.tune.prepare_trials = program.prepare_formula
-        program.tune.run("baseline")
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    """In the driver's process."""
+    os.setsid()
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.argv = [program.__file__, root, str(seconds)]
+    os.chdir(root)
+    program.tune.prepare_trials = program.prepare_formula
+    program.tune.run("baseline")
 
 
 if __name__ == "__main__":

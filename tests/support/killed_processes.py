@@ -4,6 +4,7 @@ As a program: reads a line of JSON for each process, {"work", "given", "after"},
 at all if that is null) and answers with {"code", "seconds"}; code is minus the number of the signal that ended it.
 """
 
+import functools
 import json
 import os
 import signal
@@ -11,8 +12,9 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 SUPPORT = Path(__file__).resolve().parent
 
@@ -56,19 +58,28 @@ def main() -> None:
         asked, begun = json.loads(line), time.monotonic()
         child = os.fork()
         if not child:
-            code = 1
-            try:
-                os.dup2(2, 1)
-                getattr(killed_work, asked["work"])(**asked["given"])
-                code = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(code)
+            end_after(functools.partial(work, getattr(killed_work, asked["work"]), asked["given"]))
         code = wait(child, begun, asked["after"])
         print(json.dumps({"code": code, "seconds": time.monotonic() - begun}), flush=True)
+
+
+def work(function: Callable[..., object], given: dict[str, Any]) -> None:
+    os.dup2(2, 1)
+    function(**given)
+
+
+def end_after(work: Callable[[], object]) -> NoReturn:
+    """Do the work of a forked process and end it, with 1 after an error, which is printed, and else with 0."""
+    code = 1
+    try:
+        work()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def wait(child: int, begun: float, after: float | None) -> int:

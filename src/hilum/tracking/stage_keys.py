@@ -1,7 +1,6 @@
 """The key of all that decides what a stage writes into its run: a retry under the same key goes on in that run."""
 
 import functools
-import hashlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,4 +46,4 @@ def _code() -> str:
 def _packages() -> str:
     """Of the names of their folders, such as `numpy-2.1.0.dist-info`, since reading their versions takes a second."""
     names = {folder.name for place in sys.path for folder in Path(place or ".").glob("*.dist-info")}
-    return hashlib.sha256(" ".join(sorted(names)).encode()).hexdigest()
+    return digest(sorted(names))
