@@ -29,7 +29,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import audit_study as study
 import numpy as np
 import pandas as pd
-from audit_real import fit_of, score
 
 from hilum.progress import bar
 from hilum.settings.params import Params, read_params
@@ -146,11 +145,9 @@ def audit(work: Path, name: str, strength: float, seed: int, kind: str, films: i
     import keras
 
     from hilum.audit.auditee import audit_model
-    from hilum.audit.class_effects import measure_class_effects
     from hilum.audit.evidence import Surroundings, measure
     from hilum.audit.regions import regions_of_masks
     from hilum.audit.rule import PROBING
-    from hilum.data.phantom.exposure import shortcut_place
     from hilum.explain.explained_model import ExplainedModel
     from hilum.models.classifier import load_classifier
     from hilum.models.forward import predictor
@@ -168,12 +165,9 @@ def audit(work: Path, name: str, strength: float, seed: int, kind: str, films: i
     labels, patients = np.asarray(source["class"][rows]), np.asarray(source["patient"][rows], str)
     regions = regions_of_masks(source["lungs"][rows])
     surroundings = Surroundings(np.full(films, "phantom"), {"phantom": regions}, patients)
-    earlier = measure(auditee, shown, labels, surroundings, PROBING, seed)
-    found = measure_class_effects(auditee, shown, labels, patients, regions, PROBING, rng)
-    fit = fit_of(found.blamed, shortcut_place(kind, shown.shape[1]))
-    numbers = {**earlier.numbers, **found.numbers, "shown_on_mark": fit["blamed_on_mark"], "mark_shown": fit["mark_blamed"]}
+    found = measure(auditee, shown, labels, surroundings, PROBING, seed)
     target.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(target, names=list(numbers), numbers=list(numbers.values()), blame=found.blame, blamed=found.blamed)
+    np.savez(target, names=list(found.numbers), numbers=list(found.numbers.values()), blame=found.blame, blamed=found.blamed)
 
 
 def settle_pair(work: Path, pair: tuple[Task, Task], films: int) -> None:
@@ -190,15 +184,9 @@ def tabulate(work: Path, todo: list[tuple[Task, Task]], size: int) -> pd.DataFra
     return study.measured(work, study.truths(work, done), size).round(4)
 
 
-def score_today(table: pd.DataFrame, by: str) -> pd.DataFrame:
-    """The rates of today's rule; honest networks are those without a mark."""
-    truth = table["truth"].map({"shortcut": "mark", "honest": "none"}).fillna("between").to_numpy(str)
-    return score(table.assign(blamed_on_mark=table["shown_on_mark"], mark_blamed=table["mark_shown"]), truth, by)
-
-
 def tell(table: pd.DataFrame) -> str:
     """The rates of today's and of the earlier rule by arm and by kind of mark, with exact 95 % intervals."""
-    today = "\n\n".join(score_today(table, by).to_markdown() for by in ("arm", "kind"))
+    today = "\n\n".join(study.score_today(table, by).to_markdown() for by in ("arm", "kind"))
     earlier = "\n\n".join(study.score(table, by, "exact").to_markdown() for by in ("arm", "kind"))
     return f"{today}\n\nthe earlier rule\n\n{earlier}"
 

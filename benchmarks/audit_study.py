@@ -360,6 +360,13 @@ def score(table: pd.DataFrame, by: str = "kind", interval: str = "wilson") -> pd
     return pd.DataFrame(rows).T.rename_axis("shortcut" if by == "kind" else by)
 
 
+def score_today(table: pd.DataFrame, by: str = "kind") -> pd.DataFrame:
+    """The rates of today's rule, as `audit_real.py` tells them; honest networks are those without a mark."""
+    from audit_real import score
+
+    return score(table, table["truth"].map({"shortcut": "mark", "honest": "none"}).fillna("between").to_numpy(str), by)
+
+
 def rate(hits: np.ndarray, interval: str = "wilson") -> str:
     """`98 % [92, 100]`."""
     from scipy.stats import binomtest
@@ -415,7 +422,8 @@ def main() -> None:
         settle(asked.work, "audit", list(film_sets(table)), asked.workers, asked.films)
         measured(asked.work, table).round(4).to_csv(path, index=False)
     if asked.calibrated:
-        print(score(pd.read_csv(path)).to_markdown())
+        table = pd.read_csv(path)
+        print(f"{score_today(table).to_markdown()}\n\nthe earlier rule\n\n{score(table, 'kind', 'exact').to_markdown()}")
     else:
         tell(pd.read_csv(path))
 

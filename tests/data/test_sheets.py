@@ -36,6 +36,7 @@ def test_films_with_most_to_draw_come_first() -> None:
     assert choose_annotated(manifest, 3) == ["s/1", "s/7", "s/0"]
     assert choose_annotated(manifest, 9) == ["s/1", "s/7", "s/0", "s/2", "s/3"]
     assert choose_annotated(manifest.assign(boxes="", lesion_mask="", lung_mask=""), 3) == []
+    assert choose_annotated(manifest.assign(boxes="[]", lesion_mask="", lung_mask=""), 3) == [], "an empty list is no box"
 
 
 def test_burned_in_text_is_framed_where_the_geometry_maps_it() -> None:

@@ -20,7 +20,6 @@ from hilum.project.annotated_maps import MOST
 from hilum.project.hit_rates import (
     AnnotatedFilms,
     flat_hits,
-    has_annotation,
     list_hits,
     read_annotations,
     summarise_hits,
@@ -115,8 +114,6 @@ def test_masks_are_read_and_one_that_cannot_be_is_told(tmp_path: Path) -> None:
     found, faults = read_annotations(row, fit_square(10, 10, 10, "pad"))
     assert found.kinds == ["lungs"] and len(faults) == 1 and "s/broken.png of a is not read" in faults[0]
     assert read_annotations({**row, "lung_mask_file": "black.png"}, fit_square(10, 10, 10, "pad"))[0].kinds == []
-    table = pd.DataFrame([row, {**row, "lung_mask": "", "lesion_mask": ""}])
-    assert has_annotation(table).tolist() == [True, False] and has_annotation(table, ["box"]).tolist() == [False, False]
 
 
 @pytest.mark.parametrize("columns", ["x,y,width,height", "Bbox [x,y,w,h]", "left,top,across,down"])

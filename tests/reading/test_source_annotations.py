@@ -182,3 +182,13 @@ def test_no_earlier_table_names_masks_that_are_gone(root: Path) -> None:
     write_annotations(both, root)
     assert masks_of(root) == [True, True]
     assert sorted(path.name for path in root.glob("*.csv")) == ["labels.csv", "own_marked.csv", "reader_marks.csv"]
+
+
+@pytest.mark.parametrize(("table", "column"), [("labels.csv", "film"), ("none.csv", "path")])
+def test_a_table_that_cannot_be_read_is_refused_before_earlier_marks_are_deleted(root: Path, table: str, column: str) -> None:
+    write_lines(root / "labels.csv", "path,finding", "a.png,ill", "b.png,ill")
+    marks = [mark(root, name, TRIANGLE) for name in ("ill/a.png", "ill/b.png")]
+    write_annotations(marks, root)
+    with pytest.raises(ValueError, match=r"--column must be one of path, finding|none\.csv"):
+        write_annotations(marks[:1], root, table, column)
+    assert masks_of(root) == [True, True]

@@ -752,6 +752,11 @@ def test_an_arm_may_begin_with_a_solved_head_and_go_on_by_steps() -> None:
             "class_weight, oversample, undersample or none, or write `solver: gradient` there",
         ),
         (
+            {**solved(), "arms__baseline__train": {"imbalance": "focal"}},
+            "arms.baseline.train.imbalance focal is not a weighting of films, which solver convex needs, in baseline; use "
+            "class_weight, oversample, undersample or none, or write `solver: gradient` there",
+        ),
+        (
             {**solved(), "train__imbalance": "smote"},
             "train.imbalance smote is not a weighting of films, which solver convex needs, in baseline; use "
             "class_weight, oversample, undersample or none, or write `solver: gradient` there",

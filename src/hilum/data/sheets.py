@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from hilum.data.annotated import annotated_kinds
 from hilum.data.prepared.geometry import Geometry
 from hilum.pictures import plain
 from hilum.records import Films
@@ -26,8 +27,8 @@ def choose_burned_in(table: pd.DataFrame, most: int) -> list[str]:
 
 def choose_annotated(manifest: pd.DataFrame, most: int) -> list[str]:
     """The image_ids of at most `most` films with boxes or masks: those with the most, spread evenly over the table."""
-    has = pd.DataFrame({name: manifest[name] != "" for name in ("boxes", "lesion_mask", "lung_mask")})
-    worth = has["boxes"] * 4 + has["lesion_mask"] * 2 + has["lung_mask"]
+    has = annotated_kinds(manifest)
+    worth = has["box"] * 4 + has["lesion"] * 2 + has["lungs"]
     chosen: list[str] = []
     for value in sorted(set(worth[worth > 0]), reverse=True):
         chosen += _spread(manifest.loc[worth == value, "image_id"].tolist(), most - len(chosen))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hilum.data.annotated import has_annotation
 from hilum.data.annotations import KINDS
 from hilum.evaluation.scoring.decisions import decide, factors_of
 from hilum.evaluation.signed_numbers import signed_interval
@@ -24,7 +25,6 @@ from hilum.project.hit_rates import (
     RANDOM,
     AnnotatedFilms,
     flat_hits,
-    has_annotation,
     list_hits,
     read_annotations,
     summarise_hits,

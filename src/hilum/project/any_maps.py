@@ -14,6 +14,7 @@ from hilum.audit.evidence import measure as measure_evidence
 from hilum.audit.exchange import LEAST
 from hilum.audit.regions import regions_of_rectangle
 from hilum.audit.rule import FILMS, PROBING, RATES, judge, told_verdict
+from hilum.data.annotated import has_annotation
 from hilum.data.annotations import no_annotations
 from hilum.data.prepared.examples import as_images
 from hilum.evaluation.outside.frozen import Grouping
@@ -32,7 +33,7 @@ from hilum.pages.any_evaluation import Section
 from hilum.progress import bar, say
 from hilum.project.annotated_maps import add_hit_rates
 from hilum.project.chosen_films import Added, Adding, Evaluated, choose_rows, read_chosen
-from hilum.project.hit_rates import has_annotation, read_annotations
+from hilum.project.hit_rates import read_annotations
 from hilum.records import Films, Labels, Predictions
 from hilum.results import write_json, write_table
 from hilum.serving.opening import choose_methods

@@ -1,7 +1,7 @@
 """Hit rates of maps on films from elsewhere: does a map for the true class have its maximum where an expert drew something?"""
 
 import json
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from hilum.data.annotations import KINDS, FilmAnnotations
+from hilum.data.annotations import KINDS, STORED, FilmAnnotations
 from hilum.data.decoding.images import read_mask
 from hilum.data.prepared.geometry import Geometry
 from hilum.data.prepared.whole_masks import encode_mask
@@ -21,7 +21,6 @@ from hilum.explain.measures.summary import patient_mean
 from hilum.explain.methods.registry import METHODS
 from hilum.records import Attribution
 
-MASKS = {"lesion": "lesion_mask", "lungs": "lung_mask"}  # kind of KINDS -> column of a film's row
 RANDOM, CENTRE = "random", "centre"  # what a place drawn at random and the middle of the film would hit
 FILMS = ("image_id", "patient_id", "target", "predicted", "annotation", "method", "hit")  # columns of hits.csv
 ENDS = ("", "_low", "_high")
@@ -45,19 +44,13 @@ class AnnotatedFilms:
     annotations: Sequence[FilmAnnotations]
 
 
-def has_annotation(rows: pd.DataFrame, kinds: Collection[str] = tuple(KINDS)) -> pd.Series:
-    """(N,) whether a film has an annotation of one of these kinds, of KINDS. rows: columns of the manifest."""
-    having = {"box": ~rows["boxes"].isin(["", "[]"])} | {kind: rows[column] != "" for kind, column in MASKS.items()}
-    return pd.concat([having[kind] for kind in kinds], axis=1).any(axis=1)
-
-
 def read_annotations(row: Mapping[Hashable, Any], geometry: Geometry) -> tuple[FilmAnnotations, list[str]]:
     """The annotations of a film that was prepared as `geometry` says, and why a mask could not be read.
 
     row: of `join_sources`. A mask without a pixel is none.
     """
     masks, whole, faults = {}, {}, []
-    for kind, column in MASKS.items():
+    for kind, column in STORED.items():
         if not row[column]:
             continue
         try:

@@ -87,6 +87,8 @@ def write_annotations(records: Sequence[Record], root: Path, table: str = "", co
         raise ValueError(
             f"--table must be of a source of pictures, got {table} for films of DICOM, whose marks name hashes; leave it out"
         )
+    if table:
+        _read_cells(root / table, column)  # refused before anything is deleted
     joined = {sha256: join_marks([one for one in records if one.film.sha256 == sha256]) for sha256 in sorted(hashes)}
     marked = {sha256: marks for sha256, marks in joined.items() if marks.boxes or marks.mask is not None}
     left = [*found.told]
@@ -185,9 +187,7 @@ def _find_films(records: Sequence[Record], root: Path) -> _Found:
 
 def _add_columns(table: Path, column: str, rows: Mapping[PurePosixPath, tuple[str, str]], root: Path, target: Path) -> list[str]:
     """Write the table with the two columns of COLUMNS; returns a sentence if films have no row in it."""
-    cells = read_table(table)
-    if column not in cells.columns:
-        raise ValueError(f"--column must be one of {', '.join(cells.columns)} of {table.name}, got {column!r}")
+    cells = _read_cells(table, column)
     names = Counter(name for path in find_files(root).pictures for name in _names(path))
     place = {_fold(cell): line for line, cell in reversed(list(cells[column].items()))}
     absent = []
@@ -201,6 +201,13 @@ def _add_columns(table: Path, column: str, rows: Mapping[PurePosixPath, tuple[st
             cells.loc[line, list(COLUMNS)] = list(added)
     cells.to_csv(target, index=False, lineterminator="\n")
     return [f"{len(absent)} marked films have no row in {table.name}, such as {absent[0]}"] if absent else []
+
+
+def _read_cells(table: Path, column: str) -> pd.DataFrame:
+    cells = read_table(table)
+    if column not in cells.columns:
+        raise ValueError(f"--column must be one of {', '.join(cells.columns)} of {table.name}, got {column!r}")
+    return cells
 
 
 def _names(path: PurePosixPath) -> list[str]:

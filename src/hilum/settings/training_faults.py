@@ -1,6 +1,6 @@
 """Settings of `train` and of arms that contradict each other, or that would have no effect."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hilum.settings.meaning import lay_over
@@ -58,20 +58,33 @@ def find_imbalance_faults(train: Train, classes: list[str], arms: Mapping[str, A
     methods = {name: _words_of(lay_over(train, arm)["imbalance"]) for name, arm in arms.items()}
     convex = [name for name, arm in arms.items() if any(isinstance(phase, ConvexPhase) for phase in arm.phases)]
     for word in ("smote", "focal"):
-        if solved := [name for name in convex if word in methods[name]]:
+        for place, solved in _by_place(arms, [name for name in convex if word in methods[name]]).items():
             faults.append(
-                f"train.imbalance {word} is not a weighting of films, which solver convex needs, in "
+                f"{place} {word} is not a weighting of films, which solver convex needs, in "
                 f"{', '.join(solved)}; use class_weight, oversample, undersample or none, or write `solver: gradient` there"
             )
     headless = [
         name for name, arm in arms.items() if "smote" in methods[name] and all(phase.unfreeze != "head" for phase in arm.phases)
     ]
-    if headless:
+    for place, without in _by_place(arms, headless).items():
         faults.append(
-            "train.imbalance smote synthesises films in a phase that says `unfreeze: head`, but there is none in "
-            f"{', '.join(headless)}; add one, or choose another train.imbalance"
+            f"{place} smote synthesises films in a phase that says `unfreeze: head`, but there is none in "
+            f"{', '.join(without)}; add one, or choose another {place}"
         )
     return faults
+
+
+def _place_of(name: str, arm: Arm) -> str:
+    """The key that decides an arm's method for unequal classes."""
+    return f"arms.{name}.train.imbalance" if arm.train and arm.train.imbalance else "train.imbalance"
+
+
+def _by_place(arms: Mapping[str, Arm], names: Sequence[str]) -> dict[str, list[str]]:
+    """These arms by the key that decides their method for unequal classes."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(_place_of(name, arms[name]), []).append(name)
+    return found
 
 
 def _multiplier_faults(train: Train, classes: list[str], arms: Mapping[str, Arm]) -> list[str]:
@@ -104,8 +117,7 @@ def _methods_of(train: Train, arm: Arm) -> set[str]:
 def _tell_methods(train: Train, name: str, arm: Arm, words: set[str]) -> str:
     """Where the methods of an arm are set, and which they are. words: of `_methods_of`."""
     laid = lay_over(train, arm)
-    place = f"arms.{name}.train.imbalance" if arm.train and arm.train.imbalance else "train.imbalance"
-    told = f"{place} {' or '.join(_words_of(laid['imbalance']))}"
+    told = f"{_place_of(name, arm)} {' or '.join(_words_of(laid['imbalance']))}"
     if "smote" not in words:
         return told
     if all(phase.unfreeze == "head" for phase in arm.phases):

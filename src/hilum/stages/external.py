@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hilum.data.annotated import has_annotation
 from hilum.data.manifest.building import build_manifest
 from hilum.data.manifest.prepared_set import Prepared, write_prepared
 from hilum.data.model_treatment import read_treatment
@@ -283,7 +284,7 @@ def describe_source(
 
 def tell_annotated(manifest: pd.DataFrame) -> list[str]:
     """Where the hit rate of maps on annotated films is found."""
-    having = ~manifest["boxes"].isin(["", "[]"]) | (manifest[["lung_mask", "lesion_mask"]] != "").any(axis=1)
+    having = has_annotation(manifest)
     if not having.any():
         return []
     return [
