@@ -166,8 +166,8 @@ def audit(work: Path, name: str, strength: float, seed: int, kind: str, films: i
     regions = regions_of_masks(source["lungs"][rows])
     surroundings = Surroundings(np.full(films, "phantom"), {"phantom": regions}, patients)
     found = measure(auditee, shown, labels, surroundings, PROBING, seed)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(target, names=list(found.numbers), numbers=list(found.numbers.values()), blame=found.blame, blamed=found.blamed)
+    fresh = study.pool(work, PART, "fresh")
+    study.keep_audit(target, found, study.truth_of_surroundings(auditee, fresh, kind, strength, regions, rng))
 
 
 def settle_pair(work: Path, pair: tuple[Task, Task], films: int) -> None:

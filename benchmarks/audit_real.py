@@ -380,20 +380,13 @@ def fit_of(blamed: NDArray[np.bool_], place: NDArray[np.bool_]) -> dict[str, flo
 
 def truth_of_surroundings(work: Path, task: Task, auditee: Any, regions: Any, rng: np.random.Generator) -> float:
     """Points of balanced accuracy that surroundings of the other class move, on unmarked films of other patients."""
-    from hilum.audit.contrast import Predicted, draw_triples, effects, predict_exchanged
-    from hilum.audit.mixtures import Mixtures
-    from hilum.audit.regions import soften
+    from audit_study import effect_of_surroundings
 
     rows, labels = rows_of(work, task, "truth")
     some = choose(labels, AROUND, rng)
     rows, labels = rows[some], labels[some]
     films, patients = stored(work)[f"films-{BACKBONES[task.backbone][0]}"][rows], stored(work)["patient"][rows]
-    triples = draw_triples(labels, patients, 1, rng)
-    around = soften(regions.around)
-    mixed = predict_exchanged(auditee, Mixtures(films, regions.around).plain, triples, around)
-    own = auditee.predict(films[..., None])
-    found = effects(labels, Predicted(own, own.argmax(axis=1)), triples, Predicted(mixed, mixed.argmax(axis=2)))
-    return found[0, 1].points
+    return effect_of_surroundings(auditee, films, labels, patients, regions, rng)
 
 
 def use_one_thread() -> None:
@@ -473,9 +466,13 @@ def rates(table: pd.DataFrame) -> str:
 
 def score_surroundings(table: pd.DataFrame) -> pd.DataFrame:
     """Answers on the surroundings as a whole against their effect on other, unmarked films, for networks without a mark."""
+    return answers_on_surroundings(table[truth_of(table) == "none"])
+
+
+def answers_on_surroundings(some: pd.DataFrame) -> pd.DataFrame:
+    """Numbers of networks by the points that surroundings add on other films and by the answer."""
     from hilum.audit.rule import judge
 
-    some = table[truth_of(table) == "none"]
     told = [judge({"spread": 0.0, **{str(k): v for k, v in row.items()}}).surroundings.shown for row in some.to_dict("records")]
     effect = pd.cut(some["truth_class_points"], [-np.inf, 1, 3, 5, 10, np.inf]).astype(str).to_numpy()
     return pd.crosstab(effect, np.array(told)).rename_axis("points of the truth")

@@ -29,6 +29,7 @@ SIZE = 64
 EPOCHS, BATCH, RATE = 15, 50, 2e-3
 TRAINING_POOL, FRESH, AUDIT_POOL = 3000, 2000, 2000
 HONEST, SHORTCUT, LEAST = 3.0, 10.0, 65.0  # points of balanced accuracy
+AROUND = 600  # other films, marked as the audited ones, that the effect of all surroundings is measured on
 GROWN = 0.05  # of the side: how far a mark is grown before blamed pixels are counted on it
 FEATURES = ("spread", "around_probability")  # the earlier rule's inputs
 WEIGHTS, INTERCEPT = {"spread": 20.0004, "around_probability": 0.283567}, -9.41111  # the earlier rule
@@ -267,8 +268,42 @@ def audit(work: Path, job: tuple[str, float, int, str], films: int) -> None:
     regions = regions_of_masks(source["lungs"][rows])
     surroundings = Surroundings(np.full(films, "phantom"), {"phantom": regions}, np.asarray(source["patient"][rows], str))
     found = measure(auditee, shown, source["class"][rows], surroundings, PROBING, seed)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(target, names=list(found.numbers), numbers=list(found.numbers.values()), blame=found.blame, blamed=found.blamed)
+    fresh = pool(work, name.split("-")[0], "fresh")
+    keep_audit(target, found, truth_of_surroundings(auditee, fresh, kind, strength, regions, rng))
+
+
+def keep_audit(file: Path, found: Any, truth: float) -> None:
+    """Write what `measure` found, and the truth on the surroundings."""
+    numbers = {**found.numbers, "truth_class_points": truth}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(file, names=list(numbers), numbers=list(numbers.values()), blame=found.blame, blamed=found.blamed)
+
+
+def truth_of_surroundings(
+    auditee: Any, fresh: dict[str, np.ndarray], kind: str, strength: float, regions: Any, rng: np.random.Generator
+) -> float:
+    """What all surroundings add where they go with the class, in points, on fresh films that are marked as the audited ones."""
+    some = np.sort(rng.choice(FRESH, AROUND, replace=False))
+    shown = mark_films(fresh, some, kind, strength, rng)
+    return effect_of_surroundings(
+        auditee, shown, np.asarray(fresh["class"][some]), np.asarray(fresh["patient"][some], str), regions, rng
+    )
+
+
+def effect_of_surroundings(
+    auditee: Any, films: np.ndarray, labels: np.ndarray, patients: np.ndarray, regions: Any, rng: np.random.Generator
+) -> float:
+    """Points of balanced accuracy, halved, between surroundings from the film's own class and from the other; of two classes."""
+    from hilum.audit.auditee import class_probabilities
+    from hilum.audit.contrast import Predicted, draw_triples, effects, predict_exchanged
+    from hilum.audit.mixtures import Mixtures
+    from hilum.audit.regions import soften
+
+    triples = draw_triples(labels, patients, 1, rng)
+    mixed = predict_exchanged(auditee, Mixtures(films, regions.around).plain, triples, soften(regions.around))  # (2, N, 2)
+    told = auditee.decide(mixed.reshape(-1, 2)).reshape(mixed.shape[:-1])
+    own = class_probabilities(auditee, films)
+    return float(effects(labels, Predicted(own, auditee.decide(own)), triples, Predicted(mixed, told))[0, 1].points)
 
 
 @cache
@@ -367,6 +402,13 @@ def score_today(table: pd.DataFrame, by: str = "kind") -> pd.DataFrame:
     return score(table, table["truth"].map({"shortcut": "mark", "honest": "none"}).fillna("between").to_numpy(str), by)
 
 
+def score_surroundings(table: pd.DataFrame) -> pd.DataFrame:
+    """Today's answers on the surroundings as a whole, of all networks, against what surroundings add on fresh films."""
+    from audit_real import answers_on_surroundings
+
+    return answers_on_surroundings(table)
+
+
 def rate(hits: np.ndarray, interval: str = "wilson") -> str:
     """`98 % [92, 100]`."""
     from scipy.stats import binomtest
@@ -423,7 +465,8 @@ def main() -> None:
         measured(asked.work, table).round(4).to_csv(path, index=False)
     if asked.calibrated:
         table = pd.read_csv(path)
-        print(f"{score_today(table).to_markdown()}\n\nthe earlier rule\n\n{score(table, 'kind', 'exact').to_markdown()}")
+        print(f"{score_today(table).to_markdown()}\n\n{score_surroundings(table).to_markdown()}")
+        print(f"\nthe earlier rule\n\n{score(table, 'kind', 'exact').to_markdown()}")
     else:
         tell(pd.read_csv(path))
 
