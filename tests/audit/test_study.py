@@ -119,7 +119,7 @@ def test_the_temperature_of_a_network_is_folded_into_its_logits(study: ModuleTyp
 def test_a_small_study_separates_an_honest_from_a_shortcut_model(
     study: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, films in (("TRAINING_POOL", 1000), ("FRESH", 400), ("AUDIT_POOL", 240)):
+    for name, films in (("TRAINING_POOL", 1000), ("FRESH", 400), ("AUDIT_POOL", 240), ("AROUND", 200)):
         monkeypatch.setattr(study, name, films)
     monkeypatch.setattr(study, "PARTS", {"freeze": ("letter",)})
     study.write_pools(tmp_path, ["freeze"])

@@ -31,7 +31,11 @@ def test_films_with_burned_in_text_are_chosen_evenly() -> None:
 
 
 def test_films_with_most_to_draw_come_first() -> None:
-    columns = {"boxes": ["", "[]", "", "", "", "", "", ""], "lesion_mask": [""] * 7 + ["m"], "lung_mask": ["m"] * 4 + [""] * 4}
+    columns = {
+        "boxes": ["", "[[1, 2, 3, 4]]", "", "", "", "", "", ""],
+        "lesion_mask": [""] * 7 + ["m"],
+        "lung_mask": ["m"] * 4 + [""] * 4,
+    }
     manifest = pd.DataFrame({"image_id": NAMES, **columns})
     assert choose_annotated(manifest, 3) == ["s/1", "s/7", "s/0"]
     assert choose_annotated(manifest, 9) == ["s/1", "s/7", "s/0", "s/2", "s/3"]

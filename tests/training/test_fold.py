@@ -65,3 +65,10 @@ def test_a_fold_answers_for_the_films_that_it_holds_out_and_chooses_by_those_tha
     np.testing.assert_allclose(probabilities, scaled / scaled.sum(axis=1, keepdims=True), atol=1e-6)
     assert rule == params.train.threshold_rule and (labels == FILMS.labels[val]).all() and probabilities.shape == (12, 3)
     assert history["fold"].tolist() == ["2", "2"]
+
+    def undefined(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
+        return {"val/log_loss": np.nan, "select": np.nan}
+
+    judging = Judging(undefined, calibrate, find_threshold, decide)
+    with pytest.raises(ValueError, match="must be defined in at least one epoch"):
+        predict_fold("2", films, arm, params, workspace, versions, judging, silent, silent)

@@ -33,14 +33,6 @@ def write_means(folder: Path, train: Examples, classes: list[str]) -> None:
     np.savez(folder / "mean_films.npz", films=as_images(means.round().astype(np.uint8)), classes=np.array(classes))
 
 
-def find_kept(fitted: Fitted, select: str) -> dict[str, float]:
-    """The row of the history whose weights were kept. Raises ValueError if the selection metric was never defined."""
-    kept = next(row for row in fitted.history.to_dict("records") if row["step"] == fitted.best_step)
-    if not np.isfinite(kept[f"val/{select}"]):
-        raise ValueError(f"val/{select} must be defined in at least one epoch, but it never was; lower the learning rate")
-    return {str(name): value for name, value in kept.items()}
-
-
 def tell_balance(fitted: Fitted, labels: Labels, classes: list[str]) -> str:
     """`oversample; normal 41 films in 41 rows (at most 1 of one), ...`: the films of an epoch of the kept phase, in a line."""
     shown = fitted.shown[fitted.kept_phase]

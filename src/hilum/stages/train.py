@@ -23,7 +23,7 @@ from hilum.evaluation.scoring.epochs import median_repeat, score_epoch, tell_epo
 from hilum.evaluation.scoring.metrics import score
 from hilum.finishing.every_folder import write_calibration, write_no_epochs
 from hilum.finishing.model import adjust_given, describe_model, finish_model
-from hilum.finishing.training_folder import find_kept, tell_balance, write_means, write_training
+from hilum.finishing.training_folder import tell_balance, write_means, write_training
 from hilum.models.classifier import save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say, steps, tell_time_left
@@ -54,7 +54,7 @@ from hilum.training.given import load_given
 from hilum.training.kept_repeats import KeptRepeats, keep_repeats
 from hilum.training.kept_trainings import keep_trainings
 from hilum.training.learning.arms import Task, count_steps, train_arm
-from hilum.training.learning.fit import Fitted, begin_training
+from hilum.training.learning.fit import Fitted, begin_training, find_kept
 from hilum.training.learning.kept_state import KeptState
 from hilum.training.plan import Plan, decides, make_plan, title
 from hilum.training.task import given_params, load_task, origins, weights_digest

@@ -16,7 +16,7 @@ from hilum.records import Labels, Predictions, Probabilities, Score
 from hilum.settings.params import Params
 from hilum.settings.training import Arm
 from hilum.training.learning.arms import read_logits, scale_logits, train_arm
-from hilum.training.learning.fit import OnEpoch, OnFilm
+from hilum.training.learning.fit import OnEpoch, OnFilm, find_kept
 from hilum.training.learning.imbalance import shown_prior
 from hilum.training.learning.kept_state import KeptState
 from hilum.training.task import make_task
@@ -57,6 +57,7 @@ def predict_fold(
     train, val, out = (films.take(rows[part]) for part in (TRAINS, VALIDATES, HELD_OUT))
     task = make_task(train, val, arm, params, workspace, versions)
     model, fitted = train_arm(arm, task, len(arm.phases), judging.score, on_epoch, on_film, kept)
+    find_kept(fitted, params.train.select)  # else the weights of no chosen epoch would predict
     prior = shown_prior(fitted.shown[fitted.kept_phase], train.labels, len(versions["classes"]))
     scale_logits(model, *judging.calibrate(read_logits(model, val.films), val.labels, prior))
     predict = predictor(model)

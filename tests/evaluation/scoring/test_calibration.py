@@ -156,7 +156,7 @@ def test_logits_that_are_no_numbers_are_refused() -> None:
     logits, labels = draw(60, EVEN, EVEN, 1.0, seed=2)
     logits[3, 1] = np.nan
     for word in ("temperature", "none"):
-        with pytest.raises(ValueError, match="got 1 of 60 validation films with others; the training diverged"):
+        with pytest.raises(ValueError, match="got 1 of 60 validation films with others; a training that diverged"):
             find_scaling(word, logits, labels, EVEN)
 
 

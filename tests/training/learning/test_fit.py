@@ -23,7 +23,7 @@ from hilum.records import Labels, Probabilities
 from hilum.settings.params import read_params
 from hilum.training.learning import augmentation
 from hilum.training.learning.augmentation import draw_view
-from hilum.training.learning.fit import read_ahead
+from hilum.training.learning.fit import Fitted, find_kept, read_ahead
 from hilum.training.learning.imbalance import Sampling
 from hilum.training.learning.learner import loss_of
 
@@ -260,6 +260,17 @@ def test_an_epoch_whose_metric_is_undefined_is_never_preferred(cache: Path) -> N
     assert fit(make_model(), [make_phase(epochs=3)], cache, score=Script(nan, 0.1, nan)).best_step == 1
     only = fit(make_model(), [make_phase(epochs=2)], cache, score=Script(nan, nan))
     assert only.best_step in only.history["step"].tolist()
+
+
+def test_a_training_whose_selecting_metric_was_never_defined_is_refused() -> None:
+    rows = {"step": [0, 1], "phase": [0, 0], "val/log_loss": [0.5, 0.4], "val/precision_macro": [np.nan, np.nan]}
+    fitted = Fitted(pd.DataFrame(rows), 0, [[]], [None], [])
+    assert find_kept(fitted, "log_loss")["val/log_loss"] == 0.5
+    with pytest.raises(ValueError, match=r"must be defined in at least one epoch.*or lower the learning rate"):
+        find_kept(fitted, "precision_macro")
+    solved = Fitted(pd.DataFrame(rows), 1, [[]], [None], [], {0: 0.01})
+    with pytest.raises(ValueError, match=r"at the penalty of least log loss \(0\.01\).*another train\.select, such as log_loss$"):
+        find_kept(solved, "precision_macro")
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, RuntimeError])

@@ -276,8 +276,22 @@ def test_a_search_whose_trials_were_all_stopped_is_refused(tmp_path: Path) -> No
         report(0, {"select": 0.1, "val/auroc": 0.1})
         raise Pruned
 
-    with pytest.raises(ValueError, match=r"all 3 of baseline-1 were pruned; raise tune\.startup_trials"):
+    told = r"all 3 of baseline-1 were pruned or had no value of auroc; raise tune\.startup_trials, or choose tune\.pruner none"
+    with pytest.raises(ValueError, match=told):
         run(tmp_path, 3, Diary(), train=train)
+    with pytest.raises(
+        ValueError, match=r"had no value of auroc; choose tune\.pruner none"
+    ):  # no other pruner reads startup_trials
+        run(tmp_path / "hyperband", 3, Diary(), train=train, pruner="hyperband")
+
+
+def test_a_search_without_a_pruner_whose_metric_was_never_defined_says_so(tmp_path: Path) -> None:
+    def train(values: Values, report: Report) -> dict[str, float]:
+        report(0, {"select": math.nan, "val/auroc": math.nan})
+        return {"select": math.nan, "val/auroc": math.nan}
+
+    with pytest.raises(ValueError, match=r"auroc was undefined in all 3 of baseline-1; choose log_loss as tune\.metric"):
+        run(tmp_path, 3, Diary(), train=train, pruner="none")
 
 
 def test_an_error_in_training_reaches_the_caller_and_the_trial_runs_again(tmp_path: Path) -> None:

@@ -71,8 +71,8 @@ def find_scaling(word: str, logits: Logits, labels: Labels, prior: Prior) -> Sca
     if not np.isfinite(logits).all():
         odd = int((~np.isfinite(logits)).any(axis=1).sum())
         raise ValueError(
-            f"logits must be finite to be calibrated, got {odd} of {len(logits)} validation films with others; the training "
-            "diverged: lower the learning rate"
+            f"logits must be finite to be calibrated, got {odd} of {len(logits)} validation films with others; a training "
+            "that diverged needs a lower learning rate, a given model other weights"
         )
     if word == "none":
         return keep_as_it_is(logits.shape[1])

@@ -57,6 +57,26 @@ class Fitted:
         return int(self.history["phase"][self.history["step"] == self.best_step].iloc[0])
 
 
+def find_kept(fitted: Fitted, select: str) -> dict[str, float]:
+    """The row of the history whose weights were kept, which has a value of val/<select>.
+
+    Raises:
+        ValueError: the metric was defined in no epoch, or not at the penalty of a solved head.
+    """
+    kept = next(row for row in fitted.history.to_dict("records") if row["step"] == fitted.best_step)
+    if not np.isfinite(kept[f"val/{select}"]):
+        if penalty := fitted.penalties.get(fitted.kept_phase):  # a solved head
+            raise ValueError(
+                f"val/{select} must be defined at the penalty of least log loss ({penalty:.3g}), but it was not; choose another "
+                "train.select, such as log_loss"
+            )
+        raise ValueError(
+            f"val/{select} must be defined in at least one epoch, but it never was; choose another train.select, such as "
+            "log_loss, or lower the learning rate"
+        )
+    return {str(name): value for name, value in kept.items()}
+
+
 def begin_training(seed: int, threads: int = 0) -> None:
     """Seed this process and run one operation at a time, so that equal seeds give equal bytes; call once, before any graph.
 

@@ -86,7 +86,8 @@ def check_smote(labels: Labels, classes: Sequence[str], neighbours: int) -> None
     if few:
         raise ValueError(
             f"smote with {neighbours} neighbours needs at least {neighbours + 1} training films of every class that it adds to, "
-            f"got {', '.join(few)}; lower train.balance.smote_neighbours, or use `train.imbalance: oversample`"
+            f"got {', '.join(few)}; lower train.balance.smote_neighbours, or use `train.imbalance: oversample`, "
+            "below the arm where it has a `train` of its own"
         )
 
 

@@ -86,12 +86,18 @@ def search(
         done = _run_batches(study, known, proposals, tune, run_batch, watch)
     complete = [i for i, trial in enumerate(done) if trial.state == TrialState.COMPLETE]
     if not complete:
-        raise ValueError(
-            f"a search must finish a trial, but all {len(done)} of {name} were pruned; raise tune.startup_trials, or choose "
-            "tune.pruner none"
-        )
+        raise ValueError(f"a search must finish a trial, but {_tell_unfinished(name, len(done), tune)}")
     best = complete[pick_from_front([done[i].values for i in complete])]
     return Found(proposals.complete_values(done[best]), _trials(done, best, proposals), _history(done))
+
+
+def _tell_unfinished(name: str, trials: int, tune: Tune) -> str:
+    """Why no trial has a value, and what helps."""
+    metrics = " and ".join(tune.metrics)
+    if tune.pruner == "none":
+        return f"{metrics} was undefined in all {trials} of {name}; choose log_loss as tune.metric, or lower the learning rate"
+    more = "raise tune.startup_trials, or " if tune.pruner == "median" else ""
+    return f"all {trials} of {name} were pruned or had no value of {metrics}; {more}choose tune.pruner none"
 
 
 def _run_batches(
