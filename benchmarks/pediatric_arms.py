@@ -1,13 +1,14 @@
 """Ways to train an arm compared on real films of children, over seeds and patients, on the same films; a cut run goes on.
 
 Run: python benchmarks/pediatric_arms.py --root FILMS --work FOLDER [--weights mobilenetv2=FILE] [--films 1500] [--seeds 2]
-     [--only WAY ...] [--reference WAY]
+     [--seeds-of WAY=0,3,4 ...] [--only WAY ...] [--reference WAY] [--calibration WORD ...] [--films-as changed]
 
 FILMS is a folder as the reader `kermany` takes it. The films of its training folders are split by patient and near duplicates
 into training, validation and test; --films draws so many of training (all without it). A backbone named in --weights starts from
 that file, any other from its ImageNet package. The ways are rows of `pediatric_ways.py`. Each way and seed is kept as one file
 in FOLDER, so that only what is missing is trained; epoch and calibration are chosen on validation, nothing on the test films.
-Prints Markdown: mean over the seeds, its 95 % interval over seeds and patients, and the difference from the reference.
+Prints Markdown: mean over the seeds, its 95 % interval over seeds and patients, and the difference from the reference under the
+first calibration that is named.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from pediatric_ways import WAYS, Way
 from seeds_and_patients import Outcome, write_table
 
 from hilum.data.prepared.examples import Examples
+from hilum.evaluation.scoring.calibration import FITS
 from hilum.evaluation.scoring.epochs import epoch_line, score_epoch
 from hilum.progress import bar, say
 from hilum.settings.params import read_params
@@ -56,27 +58,47 @@ class Bench:
 
 def main() -> None:
     """Train what is missing, then print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True, help="films of the pediatric set")
-    parser.add_argument("--work", type=Path, required=True, help="folder that keeps films, activations and results")
-    parser.add_argument("--weights", nargs="*", default=[], metavar="BACKBONE=FILE", help="files without top")
-    parser.add_argument("--films", type=int, default=0, help="of training, drawn by the split's seed; 0: all")
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--only", nargs="*", default=list(WAYS), choices=list(WAYS), metavar="WAY")
-    parser.add_argument("--reference", default=REFERENCE, choices=list(WAYS), metavar="WAY")
-    parser.add_argument("--calibration", default="temperature", help="a word of train.calibration")
-    parser.add_argument(
-        "--films-as", default="they are", choices=("they are", "changed"), help="test films: as taken or elsewhere"
-    )
-    parser.add_argument("--threads", type=int, default=0, help="of one operation, 0: one per processor")
-    asked = parser.parse_args()
+    asked = build_parser().parse_args()
     settings = read_params(Path(__file__).resolve().parents[1] / "params.yaml").train
     files = {name: Path(file) for name, _, file in (pair.partition("=") for pair in asked.weights)}
     bench = Bench(asked.root, asked.work, files, asked.films, settings)
     begin_training(SPLIT_SEED, asked.threads)
     part = "changed_logits" if asked.films_as == "changed" else "test_logits"
-    found = {way: [keep_outcome(bench, way, seed, part) for seed in seeds_of(WAYS[way], asked.seeds)] for way in asked.only}
+    own = dict(asked.seeds_of)
+    found = {
+        way: [keep_outcome(bench, way, seed, part) for seed in own.get(way, seeds_of(WAYS[way], asked.seeds))]
+        for way in asked.only
+    }
     print(write_table(found, asked.reference, asked.calibration, tuple(LABELS)))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="films of the pediatric set")
+    parser.add_argument("--work", type=Path, required=True, help="folder that keeps films, activations and results")
+    parser.add_argument("--weights", nargs="*", default=[], metavar="BACKBONE=FILE", help="files without top")
+    parser.add_argument("--films", type=int, default=0, help="of training, drawn by the split's seed; 0: all")
+    parser.add_argument("--seeds", type=int, default=2, help="of each way: the first so many, from 0")
+    parser.add_argument(
+        "--seeds-of", nargs="*", default=[], type=read_seeds, metavar="WAY=0,3,4", help="of this way: these instead"
+    )
+    parser.add_argument("--only", nargs="*", default=list(WAYS), choices=list(WAYS), metavar="WAY")
+    parser.add_argument("--reference", default=REFERENCE, choices=list(WAYS), metavar="WAY")
+    parser.add_argument("--calibration", nargs="+", default=["temperature"], choices=["none", *FITS], metavar="WORD")
+    parser.add_argument(
+        "--films-as", default="they are", choices=("they are", "changed"), help="test films: as taken or elsewhere"
+    )
+    parser.add_argument("--threads", type=int, default=0, help="of one operation, 0: one per processor")
+    return parser
+
+
+def read_seeds(text: str) -> tuple[str, list[int]]:
+    """A way and its seeds from `WAY=0,3,4`."""
+    way, _, numbers = text.rpartition("=")
+    if way not in WAYS or not all(number.isdecimal() for number in numbers.split(",")):
+        raise argparse.ArgumentTypeError(f"must be a way, `=` and its seeds with commas, such as {REFERENCE}=0,3, got {text!r}")
+    return way, [int(number) for number in numbers.split(",")]
 
 
 def seeds_of(way: Way, seeds: int) -> range:

@@ -22,7 +22,7 @@ from hilum.evaluation.scoring.calibration import find_scaling
 from hilum.settings.params import read_params
 from hilum.training.learning.fit import begin_training
 
-LITE, BEFORE = "224 px: lite0, block_6, batch 16", "today: mobilenetv2, head, block_13, 224 px"
+LITE, BEFORE = "224 px: lite0, block_6, batch 16", "before: mobilenetv2, head, block_13, 224 px"
 GAINS = ("accuracy", "macro-F1", "log loss")
 HEAD = ["networks", "in each", "of them", *SHOWN.values(), *(f"{name} minus first" for name in GAINS)]
 

@@ -42,7 +42,7 @@ def above(block: str, rate: float = 4e-4, epochs: int = 6) -> dict[str, Any]:
     return {"unfreeze": block, "epochs": epochs, "learning_rate": rate, "decay": "cosine", "batch_norm": "frozen"}
 
 
-TODAY = (HEAD, above("block_13", 2e-4, 8))
+BEFORE = (HEAD, above("block_13", 2e-4, 8))
 WAYS = {
     "mobilenet_025, head solved": Way(SMALL, 160, (SOLVED,)),
     "mobilenet_025, head by steps": Way(SMALL, 160, (HEAD,)),
@@ -59,7 +59,7 @@ WAYS = {
     "lite0, probe, plain": Way(LITE, 160, probe="plain"),
     "lite0, probe, balanced": Way(LITE, 160, probe="balanced"),
     "lite0, probe, discriminant": Way(LITE, 160, probe="discriminant"),
-    "mobilenetv2, head, block_13": Way(V2, 160, TODAY),
+    "mobilenetv2, head, block_13": Way(V2, 160, BEFORE),
     "lite0, block_6": Way(LITE, 160, (SOLVED, above("block_6")), AVERAGED),
     "lite0, block_6, rate 1e-4": Way(LITE, 160, (SOLVED, above("block_6", 1e-4)), AVERAGED),
     "lite0, block_6, no average": Way(LITE, 160, (SOLVED, above("block_6")), WARM),
@@ -101,5 +101,5 @@ WAYS = {
         LITE, 224, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}, "imbalance": "none"}
     ),
     "160 px: lite0, all, batch 16": Way(LITE, 160, (above("all"),), SMALL_BATCHES),
-    "today: mobilenetv2, head, block_13, 224 px": Way(V2, 224, TODAY),
+    "before: mobilenetv2, head, block_13, 224 px": Way(V2, 224, BEFORE),
 }

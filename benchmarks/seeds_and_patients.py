@@ -10,6 +10,7 @@ Source: Satterthwaite 1946, doi 10.2307/3002019; Field and Welsh 2007, doi 10.11
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,16 +86,27 @@ def interval(values: NDArray[np.float64], minus: NDArray[np.float64] | None = No
     return float(means[0]), float(means[0]) - reach, float(means[0]) + reach
 
 
-def write_table(found: Mapping[str, Sequence[Outcome]], reference: str, calibration: str, classes: tuple[str, ...]) -> str:
-    """A row per way: its figures, its difference from the reference if that is among them, accuracies by seed, seconds."""
+def write_table(
+    found: Mapping[str, Sequence[Outcome]], reference: str, calibration: Sequence[str], classes: tuple[str, ...]
+) -> str:
+    """A row per way and calibration: its figures, its difference from the reference under the first calibration if that way is
+    among them, accuracies by seed, seconds."""
     names = list(SHOWN)
-    values = {way: measure(outcomes, calibration, classes) for way, outcomes in found.items()}
-    head = ["way", *SHOWN.values(), *(f"{SHOWN[name]} minus reference" for name in COMPARED), "accuracy by seed", "s"]
+    values = {(way, word): measure(found[way], word, classes) for way, word in product(found, calibration)}
+    first = (reference, calibration[0])
+    head = [
+        "way",
+        "calibration",
+        *SHOWN.values(),
+        *(f"{SHOWN[name]} minus reference" for name in COMPARED),
+        "accuracy by seed",
+        "s",
+    ]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    for way, of_way in values.items():
-        cells = [way, *(write_interval(of_way[:, :, names.index(name)]) for name in names)]
+    for (way, word), of_way in values.items():
+        cells = [way, word, *(write_interval(of_way[:, :, names.index(name)]) for name in names)]
         for column in map(names.index, COMPARED):
-            other = values[reference][:, :, column] if reference in values and way != reference else None
+            other = values[first][:, :, column] if first in values and (way, word) != first else None
             cells.append("" if other is None else write_interval(of_way[:, :, column], other, "+"))
         cells.append(", ".join(f"{100 * one:.1f}" for one in of_way[0, :, 0]))
         cells.append(f"{np.mean([float(outcome.seconds) for outcome in found[way]]):.0f}")

@@ -1,5 +1,7 @@
 """The arithmetic of the benchmark of arms on real films: intervals, paired differences, results that are kept."""
 
+import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -51,8 +53,41 @@ def test_a_way_minus_itself_is_nothing_and_a_better_one_is_clearly_above() -> No
     assert mean == pytest.approx(high[0, :, 0].mean() - low[0, :, 0].mean()) and 0 < lower < mean < upper
     one, _, above = interval(high[:, :, 0], low[:, :1, 0])
     assert one == pytest.approx(high[0, :, 0].mean() - low[0, 0, 0]) and above > one, "a solved head has one seed"
-    table = write_table({"a": worse, "b": better}, "a", "none", CLASSES)
-    assert f"| b | {high[0, :, 0].mean():.3f} [" in table and f"| {mean:+.3f} [{lower:+.3f}, {upper:+.3f}]" in table
+    table = write_table({"a": worse, "b": better}, "a", ["none"], CLASSES)
+    assert f"| b | none | {high[0, :, 0].mean():.3f} [" in table and f"| {mean:+.3f} [{lower:+.3f}, {upper:+.3f}]" in table
+
+
+def test_every_row_of_a_table_is_compared_with_the_reference_under_the_first_calibration() -> None:
+    found = {name: [make_outcome(skill, seed) for seed in range(3)] for name, skill in (("a", 0.8), ("b", 1.6))}
+    rows = [line.split(" | ") for line in write_table(found, "a", ["none", "temperature_and_biases"], CLASSES).splitlines()[2:]]
+    assert [row[0].strip("| ") + ", " + row[1] for row in rows] == [
+        *("a, none", "a, temperature_and_biases", "b, none", "b, temperature_and_biases"),
+    ]
+    first = measure(found["a"], "none", CLASSES)[:, :, 0]
+    for row, name in zip(rows[1:], "abb", strict=True):
+        mean, low, high = interval(measure(found[name], row[1], CLASSES)[:, :, 0], first)
+        assert row[7] == f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+    assert rows[0][7] == ""
+
+
+def test_the_commands_of_the_page_can_be_given() -> None:
+    """Every command of docs/pediatric.md is read by the benchmark's parser, so that it names rows that exist."""
+    page = (Path(__file__).resolve().parents[1] / "docs" / "pediatric.md").read_text()
+    commands = re.findall(r"^python benchmarks/pediatric_arms\.py ((?:.*\\\n)*.*)$", page, re.MULTILINE)
+    asked = [
+        pediatric_arms.build_parser().parse_args(shlex.split(command.replace("\\\n", " "), comments=True)) for command in commands
+    ]
+    assert len(asked) >= 5
+    for one in asked:
+        assert one.reference in one.only, "else no difference is printed"
+        assert {way for way, _ in one.seeds_of} <= set(one.only)
+        assert "mobilenetv2=" in " ".join(one.weights)
+
+
+def test_seeds_of_a_way_that_does_not_exist_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        pediatric_arms.build_parser().parse_args(["--root", ".", "--work", ".", "--seeds-of", "lite1=0"])
+    assert "such as mobilenetv2, head, block_13=0,3, got 'lite1=0'" in capsys.readouterr().err
 
 
 def test_a_temperature_changes_no_prediction_and_mends_the_calibration() -> None:

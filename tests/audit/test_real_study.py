@@ -87,6 +87,20 @@ def test_every_page_and_the_docs_give_the_rates_of_the_second_part(table: pd.Dat
             assert f"| {value} | {' | '.join(str(one) for one in row)} |" in told
 
 
+def test_the_docs_say_how_the_networks_that_are_scored_were_trained(table: pd.DataFrame, root: Path) -> None:
+    own = table[table["part"] == "score"]
+    truth, by_class, shown = study.truth_of(own), own["strength"] > 0, own["shown"] > 0
+    none, mark = truth == "none", truth == "mark"
+    taught, audited, neither = (none & by_class).sum(), (none & ~by_class & shown).sum(), (none & ~by_class & ~shown).sum()
+    assert (mark & ~by_class).sum() == 1
+    told = " ".join((root / "docs" / "audit.md").read_text().split())
+    assert (
+        f"Of the {none.sum()} *without* that are scored, {taught} were trained with the mark on its class and did not take it "
+        f"up; for {audited} the mark goes with the class in the audited films alone, for {neither} in neither. "
+        f"One of the {mark.sum()} *with a mark* was trained with the mark at random."
+    ) in told
+
+
 def test_the_table_holds_no_network_twice_and_the_parts_share_no_seed(table: pd.DataFrame) -> None:
     assert not table.duplicated(["part", "number"]).any() and not table["seed"].duplicated().any()
     planned = {(task.part, task.number): task for task in study.plan()}

@@ -1,4 +1,4 @@
-"""Which metrics MLflow gets: for three classes and one external source at most 80 on an arm's run."""
+"""Which metrics MLflow gets: for three classes and one external source at most 80 on an arm's run, 8 more of repeats."""
 
 from itertools import product
 
@@ -9,11 +9,13 @@ from hilum.explain.measures.reference_maps import REFERENCES
 from hilum.explain.measures.registry import MEASURES, column
 from hilum.explain.methods.registry import METHODS
 from hilum.pages.headline import HEADLINE
+from hilum.results import REPEATED
 from hilum.tracking import logged_metrics
 from hilum.tracking.logged_metrics import LOGGED, logged
 
 CLASSES = ("normal", "bacterial", "viral")
 MOST = 80
+MEANS = ("auroc_macro", "balanced_accuracy")  # of repeats
 ENDS = ("", ".low", ".high", ".films", ".empty")
 
 
@@ -31,6 +33,7 @@ def everything() -> dict[str, dict[str, float]]:
     training += [f"imbalance/weight/{name}" for name in CLASSES] + ["penalty/phases.0", "best/val/log_loss"]
     evaluation = [f"{part}/{name}{end}" for part, name, end in product(("val", "test"), names, ENDS)]
     evaluation += ["subgroups/served_worse", "subgroups/measured"]
+    evaluation += [f"repeats/test/{name}{end}" for name, end in product(REPEATED, ("", ".sd", ".low", ".high"))]
     external = [f"external/south/{part}{name}{end}" for part, name, end in product(("", "drop_"), names, ENDS)]
     found = {"training": training, "evaluation": [*evaluation, *baselines, "flagged/acquisition_only", "majority/accuracy"]}
     found |= {"explanations": [*maps, *pairs], "audit": [f"audit/{name}" for name in audited], "tuning": []}
@@ -43,13 +46,25 @@ def test_an_arm_of_three_classes_carries_at_most_80_metrics(methods: tuple[str, 
     curves = {"train/loss", "val/log_loss", "val/auroc_macro", "val/balanced_accuracy", "val/mcc"}  # selected by mcc
     kept = {name for folder, metrics in everything().items() for name in logged(metrics, folder, methods)}
     without_boxes = {name for name in kept | curves if not name.startswith("explain/hit_rate_box/")}
-    assert 60 < len(without_boxes) <= MOST, sorted(without_boxes)
+    repeats = {name for name in without_boxes if name.startswith("repeats/")}
+    assert 60 < len(without_boxes - repeats) <= MOST, sorted(without_boxes)
+    assert repeats == {f"repeats/test/{name}{end}" for name in MEANS for end in ("", ".sd", ".low", ".high")}
 
 
-def test_the_headline_has_its_intervals_and_nothing_else_has() -> None:
+def test_a_comparison_carries_differences_of_means_over_repeats_with_their_intervals() -> None:
+    names = metric_names(CLASSES, METRICS)
+    pairs = [*product(("difference",), names), *product(("repeats/difference",), REPEATED)]
+    metrics = dict.fromkeys((f"{of}/finetuned/{name}{end}" for (of, name), end in product(pairs, ENDS[:3])), 0.5)
+    kept = set(logged(metrics, "comparison"))
+    wanted = [f"difference/finetuned/{name}" for name in logged_metrics.HEADLINE]
+    wanted += [f"repeats/difference/finetuned/{name}" for name in MEANS]
+    assert kept == {f"{name}{end}" for name in wanted for end in ENDS[:3]}
+
+
+def test_the_headline_and_means_of_repeats_have_their_intervals_and_nothing_else_has() -> None:
     kept = {name for folder, metrics in everything().items() for name in logged(metrics, folder)}
     bounded = {name.rpartition(".")[0] for name in kept if name.endswith((".low", ".high"))}
-    assert bounded == {f"test/{name}" for name in logged_metrics.HEADLINE}
+    assert bounded == {f"test/{name}" for name in logged_metrics.HEADLINE} | {f"repeats/test/{name}" for name in MEANS}
     assert {f"{name}{end}" for name in bounded for end in (".low", ".high")} <= kept
 
 

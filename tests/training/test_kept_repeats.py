@@ -123,6 +123,12 @@ def check_evaluation(project: Workspace, nested: list, served: int, capsys: pyte
         assert metrics[f"repeats/test/{name}"] == pytest.approx(means.loc[("test", name), "mean"])
         assert metrics[f"repeats/test/{name}.sd"] == pytest.approx(means.loc[("test", name), "sd"])
     assert not [key for key in metrics if key.startswith("repeats/val")], "few metrics of repeats go into runs"
+    arms = {run.info.run_id: run for run in runs_of(project, "tags.role = 'arm'")}
+    parent = arms[nested[0].data.tags["mlflow.parentRunId"]]
+    carried = {key: value for key, value in parent.data.metrics.items() if key.startswith("repeats/")}
+    ends = ("", ".sd", ".low", ".high")
+    assert set(carried) == {f"repeats/test/{name}{end}" for name in ("auroc_macro", "balanced_accuracy") for end in ends}
+    assert carried == pytest.approx({key: metrics[key] for key in carried})
     own = read_predictions(folder / "repeats" / f"{served + 1}.csv", "test", CLASSES)
     usual = read_predictions(folder / "predictions.csv", "test", CLASSES)
     np.testing.assert_array_equal(own.y_prob, usual.y_prob)

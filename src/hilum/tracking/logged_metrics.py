@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 HEADLINE = ("auroc_macro", "auprc_macro", "balanced_accuracy", "mcc", "brier", "ece")  # with intervals
 OVERALL = ("accuracy", "log_loss")  # without
+REPEATED = ("auroc_macro", "balanced_accuracy")  # means over repeats of a training, with intervals over seeds and patients
 PER_CLASS = ("auroc", "sensitivity", "specificity")
 ON_VALIDATION = ("log_loss", "auroc_macro", "balanced_accuracy", "accuracy", "brier", "ece")  # of the saved model
 CALIBRATION = ("temperature", "bias/*", "ece_before", "ece_after", "log_loss_before", "log_loss_after")
@@ -42,6 +43,8 @@ LOGGED: dict[str, tuple[Row, ...]] = {  # folder of results -> its rows
     "evaluation": (
         Row("headline", tuple(f"test/{name}" for name in HEADLINE), interval=True),
         Row("overall", tuple(f"test/{name}" for name in OVERALL)),
+        Row("mean of the repeats", tuple(f"repeats/test/{name}" for name in REPEATED), interval=True),
+        Row("standard deviation of the repeats", tuple(f"repeats/test/{name}.sd" for name in REPEATED)),
         Row("per class", tuple(f"test/{name}/*" for name in PER_CLASS)),
         Row("the saved model on validation films", tuple(f"val/{name}" for name in ON_VALIDATION)),
         Row("shortcut baselines", tuple(f"{name}/auroc_macro" for name in ABOVE)),
@@ -62,7 +65,10 @@ LOGGED: dict[str, tuple[Row, ...]] = {  # folder of results -> its rows
         Row("per class", tuple(f"out_of_fold/{name}/*" for name in PER_CLASS)),
         Row("doubtful labels", ("out_of_fold/contradicted_labels",)),
     ),
-    "comparison": (Row("differences from the reference", tuple(f"difference/*/{name}" for name in HEADLINE), interval=True),),
+    "comparison": (
+        Row("differences from the reference", tuple(f"difference/*/{name}" for name in HEADLINE), interval=True),
+        Row("the same of means of repeats", tuple(f"repeats/difference/*/{name}" for name in REPEATED), interval=True),
+    ),
 }  # fmt: skip
 
 
