@@ -1,4 +1,4 @@
-"""The audit's rule, and its earlier one, on networks of the default's own arms, calibrated, whose truth is known.
+"""The audit's rule on networks of the default's own arms, calibrated, whose truth is known.
 
     taskset -c 1 python benchmarks/audit_default.py --work FOLDER    # 20 networks of each arm, on one core
     python benchmarks/audit_default.py                               # reports the stored table benchmarks/audit_default.csv
@@ -36,7 +36,7 @@ from hilum.settings.sources import PhantomSource
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = Path(__file__).with_name("audit_default.csv")
-PART, CLASSES = "default", ("normal", "bacterial")
+PART, CLASSES = study.DEFAULT, ("normal", "bacterial")
 ARMS = ("baseline", "finetuned")
 TRAINED, VALIDATION = 600, 240  # films; the default's split leaves 900 and 240
 PROCESS = 2  # pairs that one process takes, before its memory is given back
@@ -185,10 +185,9 @@ def tabulate(work: Path, todo: list[tuple[Task, Task]], size: int) -> pd.DataFra
 
 
 def tell(table: pd.DataFrame) -> str:
-    """The rates of today's and of the earlier rule by arm and by kind of mark, with exact 95 % intervals."""
-    today = "\n\n".join(study.score_today(table, by).to_markdown() for by in ("arm", "kind"))
-    earlier = "\n\n".join(study.score(table, by, "exact").to_markdown() for by in ("arm", "kind"))
-    return f"{today}\n\nthe earlier rule\n\n{earlier}"
+    """The rates of the rule by arm and by kind of mark, and the answers on the surroundings."""
+    told = [study.rates(table, by) for by in ("arm", "kind")]
+    return "\n\n".join(found.to_markdown() for found in (*told, study.surroundings(table)))
 
 
 def main() -> None:
@@ -201,7 +200,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.work:
         params = read_params(ROOT / "params.yaml")
-        study.write_pools(asked.work, [PART], params.prepare.size, contrast_of(params))
+        study.write_pools(asked.work, PART, params.prepare.size, contrast_of(params))
         todo = pairs(asked.networks, tuple(asked.arms))
         show = bar("pairs of networks")
         with multiprocessing.get_context("spawn").Pool(1, study.use_one_thread, maxtasksperchild=PROCESS) as alone:

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import numpy as np
 import pandas as pd
+from audit_scores import answers_on_surroundings, effect_of_surroundings, fit_of, score
 from numpy.typing import NDArray
 from planted_marks import FREEZE, SCORE, Mark, draw_mark, plant
 
@@ -39,7 +40,6 @@ FURTHER = {"freeze": 0, "score": 60}  # further networks with the mark by class:
 SHARES = {"train": 0.45, "truth": 0.30, "audit": 0.25}  # of a part's patients
 FILMS = 240  # of an audit
 AROUND = 300  # films on which the effect of the surroundings is measured again
-GROWN = 0.05  # of the side: how far a mark is grown before blamed pixels are counted on it
 BATCH = 32
 PENALTIES = 10.0 ** np.arange(-4, 1)  # C of a solved head
 SPLIT_SEED = 21
@@ -367,21 +367,8 @@ def audit(work: Path, task: Task) -> None:
     np.savez(target, names=list(numbers), numbers=list(numbers.values()), blame=found.blame, blamed=found.blamed)
 
 
-def fit_of(blamed: NDArray[np.bool_], place: NDArray[np.bool_]) -> dict[str, float]:
-    """How much of the blamed region lies on the mark, grown a little, and of the mark in the blamed region."""
-    from scipy.ndimage import binary_dilation
-
-    grown = binary_dilation(place, np.ones((3, 3)), iterations=round(GROWN * len(place)))
-    return {
-        "blamed_on_mark": float((blamed & grown).sum() / max(blamed.sum(), 1)),
-        "mark_blamed": float((blamed & place).sum() / place.sum()),
-    }
-
-
 def truth_of_surroundings(work: Path, task: Task, auditee: Any, regions: Any, rng: np.random.Generator) -> float:
     """Points of balanced accuracy that surroundings of the other class move, on unmarked films of other patients."""
-    from audit_study import effect_of_surroundings
-
     rows, labels = rows_of(work, task, "truth")
     some = choose(labels, AROUND, rng)
     rows, labels = rows[some], labels[some]
@@ -427,32 +414,6 @@ def freeze_rule(table: pd.DataFrame) -> tuple[dict[str, float], float]:
     return dict(zip(FEATURES, weights.tolist(), strict=True)), float(fitted.intercept_[0] - weights @ middle)
 
 
-def score(table: pd.DataFrame, truth: NDArray[np.str_], by: str) -> pd.DataFrame:
-    """Rates of the committed rule by the values of one column and in all, with exact 95 % intervals; truth: see `truth_of`."""
-    from audit_study import rate
-
-    from hilum.audit.rule import judge
-
-    told = np.array(
-        [judge({"spread": 0.0, **{str(k): v for k, v in row.items()}}).mark.shown for row in table.to_dict("records")]
-    )
-    values = table[by].astype(str).to_numpy()
-    right = ((table["blamed_on_mark"] >= 0.5) & (table["mark_blamed"] >= 0.2)).to_numpy()
-    rows = {}
-    for value in [*sorted(set(values)), "in all"]:
-        own = (values == value) | (value == "in all")
-        mark, none = own & (truth == "mark"), own & (truth == "none")
-        rows[value] = {
-            "with a mark": int(mark.sum()),
-            "found": rate(told[mark] == "shown", "exact"),
-            "region right": rate(right[mark & (told == "shown")], "exact"),
-            "without": int(none.sum()),
-            "accused": rate(told[none] == "shown", "exact"),
-            "cannot tell": rate(told[mark | none] == "cannot tell", "exact"),
-        }
-    return pd.DataFrame(rows).T.rename_axis(by)
-
-
 def rates(table: pd.DataFrame) -> str:
     """What every page says of the rule, from the part that it is scored on."""
     own = table[table["part"] == "score"]
@@ -467,15 +428,6 @@ def rates(table: pd.DataFrame) -> str:
 def score_surroundings(table: pd.DataFrame) -> pd.DataFrame:
     """Answers on the surroundings as a whole against their effect on other, unmarked films, for networks without a mark."""
     return answers_on_surroundings(table[truth_of(table) == "none"])
-
-
-def answers_on_surroundings(some: pd.DataFrame) -> pd.DataFrame:
-    """Numbers of networks by the points that surroundings add on other films and by the answer."""
-    from hilum.audit.rule import judge
-
-    told = [judge({"spread": 0.0, **{str(k): v for k, v in row.items()}}).surroundings.shown for row in some.to_dict("records")]
-    effect = pd.cut(some["truth_class_points"], [-np.inf, 1, 3, 5, 10, np.inf]).astype(str).to_numpy()
-    return pd.crosstab(effect, np.array(told)).rename_axis("points of the truth")
 
 
 def single_numbers(table: pd.DataFrame) -> pd.DataFrame:

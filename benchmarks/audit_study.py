@@ -1,21 +1,19 @@
-"""The study of the audit's earlier rule on phantoms: hundreds of models whose truth is known, on films with a planted mark.
+"""The audit's rule on phantoms, of which it has seen none: small networks whose truth is known, on films with a planted mark.
 
-    python benchmarks/audit_study.py --work /tmp/study    # trains and audits, about an hour on two cores
     python benchmarks/audit_study.py                      # reports the stored table benchmarks/audit_study.csv
-    python benchmarks/audit_study.py --work /tmp/study --calibrated 14   # 42 networks with a temperature each
+    python benchmarks/audit_study.py --work FOLDER        # trains and audits, half an hour on two cores
 
-Every model is a small network trained on phantom films of 64 pixels whose mark agrees with the class to varying degrees above
-chance (strength 0 to 1, evenly). Its truth is its behaviour on 2,000 fresh films. The rule is frozen on one set of trainings
-(letter, border) and scored on another with other seeds, other patients and a further kind of mark (texture). Results are
-kept in --work: an interrupted study resumes. `--freeze 8 --score 8` makes it small. With --calibrated the logits of each network
-are divided by the temperature that `train.calibration` fits, on films that it did not learn from, before its truth is measured.
+Every network is trained on phantom films of 64 pixels whose mark hardly goes with the class (strength 0 to 0.05) or does (0.6 to
+1), and its logits are divided by the temperature that `train.calibration` fits, on films that it did not learn from. Its truth
+is its behaviour on 2,000 fresh films. One honest and one shortcut network make a pair, audited on the same films, marked as in
+the training of the second one. Results are kept in --work: an interrupted study goes on. `--networks 4` makes it small.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -24,19 +22,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from audit_scores import answers_on_surroundings, effect_of_surroundings, fit_of, score
 
 SIZE = 64
 EPOCHS, BATCH, RATE = 15, 50, 2e-3
 TRAINING_POOL, FRESH, AUDIT_POOL = 3000, 2000, 2000
 HONEST, SHORTCUT, LEAST = 3.0, 10.0, 65.0  # points of balanced accuracy
 AROUND = 600  # other films, marked as the audited ones, that the effect of all surroundings is measured on
-GROWN = 0.05  # of the side: how far a mark is grown before blamed pixels are counted on it
-FEATURES = ("spread", "around_probability")  # the earlier rule's inputs
-WEIGHTS, INTERCEPT = {"spread": 20.0004, "around_probability": 0.283567}, -9.41111  # the earlier rule
 VALIDATION = 300  # films that a temperature is fitted on
-TABLE, CALIBRATED_TABLE = (Path(__file__).with_name(f"{name}.csv") for name in ("audit_study", "audit_calibrated"))
+TABLE = Path(__file__).with_suffix(".csv")
 KINDS = ("letter", "border", "texture")
-PARTS = {"freeze": ("letter", "border"), "score": KINDS, "calibrated": KINDS, "default": KINDS}
+SMALL, DEFAULT = "small", "default"
+PARTS = {SMALL: 3, DEFAULT: 4}  # the part of the seeds' numbers; `default` is that of audit_default.py
 
 
 @dataclass(frozen=True)
@@ -52,20 +49,16 @@ class Task:
         return f"{self.part}-{self.kind}-{self.number:03d}"
 
 
-def tasks(models: dict[str, int]) -> list[Task]:
-    """This many trainings per kind of mark, each with a seed of its own; models: part -> number.
-
-    Strengths lie evenly from 0 to 1; of calibrated networks half near 0 and half from 0.6 to 1, as only clear ones are scored.
-    """
-    found = []
-    for p, part in enumerate(PARTS):
-        for kind in PARTS[part] if part in models else ():
-            place, half = KINDS.index(kind), models[part] // 2
-            strengths = np.linspace(0, 1, models[part])
-            if part == "calibrated":
-                strengths = np.append(np.linspace(0, 0.05, half), np.linspace(0.6, 1, models[part] - half))
-            found += [Task(part, kind, i, float(s), 100_000 * (p + 1) + 10_000 * place + i) for i, s in enumerate(strengths)]
-    return found
+def tasks(networks: int) -> list[Task]:
+    """This many trainings per kind of mark, each with a seed of its own; half near strength 0 and half from 0.6 to 1."""
+    half = networks // 2
+    strengths = np.append(np.linspace(0, 0.05, half), np.linspace(0.6, 1, networks - half)).tolist()
+    first = 100_000 * PARTS[SMALL]
+    return [
+        Task(SMALL, kind, i, strength, first + 10_000 * place + i)
+        for place, kind in enumerate(KINDS)
+        for i, strength in enumerate(strengths)
+    ]
 
 
 def draw_pool(films: int, kinds: tuple[str, ...], seed: int, size: int = SIZE, contrast: float = 1.0) -> dict[str, np.ndarray]:
@@ -98,17 +91,15 @@ def draw_pool(films: int, kinds: tuple[str, ...], seed: int, size: int = SIZE, c
     return pool
 
 
-def write_pools(work: Path, parts: Collection[str], size: int = SIZE, contrast: float = 1.0) -> None:
+def write_pools(work: Path, part: str, size: int = SIZE, contrast: float = 1.0) -> None:
     """Films of patients that no other part or purpose uses."""
-    for p, part in enumerate(PARTS):
-        kinds = PARTS[part]
-        for q, (purpose, films) in enumerate({"train": TRAINING_POOL, "fresh": FRESH, "audit": AUDIT_POOL}.items()):
-            folder = work / "films" / f"{part}-{purpose}"
-            if part in parts and not (folder / "done").exists():
-                folder.mkdir(parents=True, exist_ok=True)
-                for name, values in draw_pool(films, kinds, 1000 * (p + 1) + q, size, contrast).items():
-                    np.save(folder / f"{name}.npy", values)
-                (folder / "done").touch()
+    for q, (purpose, films) in enumerate({"train": TRAINING_POOL, "fresh": FRESH, "audit": AUDIT_POOL}.items()):
+        folder = work / "films" / f"{part}-{purpose}"
+        if not (folder / "done").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, values in draw_pool(films, KINDS, 1000 * PARTS[part] + q, size, contrast).items():
+                np.save(folder / f"{name}.npy", values)
+            (folder / "done").touch()
 
 
 @cache
@@ -187,7 +178,7 @@ def train(work: Path, task: Task) -> None:
             batch = order[i : i + BATCH]
             step(images[batch].astype(np.float32), labels[batch])
             done += 1
-    fitted = {"temperature": calibrate(model, predict, films, rows, task, rng)} if task.part == "calibrated" else {}
+    fitted = {"temperature": calibrate(model, predict, films, rows, task, rng)}
     target.parent.mkdir(parents=True, exist_ok=True)
     np.savez(target.with_suffix(".npz"), *model.get_weights())
     target.write_text(json.dumps({**asdict(task), **fitted, **truth(predict, pool(work, task.part, "fresh"), task.kind)}))
@@ -230,8 +221,8 @@ def truth(predict: Any, films: dict[str, np.ndarray], kind: str) -> dict[str, An
 
 def film_sets(table: pd.DataFrame) -> Iterator[tuple[str, float, int, str]]:
     """Pairs of one honest and one shortcut model of a kind; their films carry the mark as in the shortcut model's training."""
-    for (part, kind), rows in table.groupby(["part", "kind"], sort=True):
-        rng = np.random.default_rng([list(PARTS).index(str(part)) + 1, len(str(kind))])
+    for kind, rows in table.groupby("kind", sort=True):
+        rng = np.random.default_rng([PARTS[SMALL], len(str(kind))])
         honest, shortcut = (rng.permutation(rows.index[rows["truth"] == said].to_numpy()) for said in ("honest", "shortcut"))
         for a, b in zip(honest, shortcut, strict=False):
             seed = int(rng.integers(2**31))
@@ -290,22 +281,6 @@ def truth_of_surroundings(
     )
 
 
-def effect_of_surroundings(
-    auditee: Any, films: np.ndarray, labels: np.ndarray, patients: np.ndarray, regions: Any, rng: np.random.Generator
-) -> float:
-    """Points of balanced accuracy, halved, between surroundings from the film's own class and from the other; of two classes."""
-    from hilum.audit.auditee import class_probabilities
-    from hilum.audit.contrast import Predicted, draw_triples, effects, predict_exchanged
-    from hilum.audit.mixtures import Mixtures
-    from hilum.audit.regions import soften
-
-    triples = draw_triples(labels, patients, 1, rng)
-    mixed = predict_exchanged(auditee, Mixtures(films, regions.around).plain, triples, soften(regions.around))  # (2, N, 2)
-    told = auditee.decide(mixed.reshape(-1, 2)).reshape(mixed.shape[:-1])
-    own = class_probabilities(auditee, films)
-    return float(effects(labels, Predicted(own, auditee.decide(own)), triples, Predicted(mixed, told))[0, 1].points)
-
-
 @cache
 def gradient_of_machine() -> Any:
     from hilum.audit.auditee import odds_gradient
@@ -340,135 +315,46 @@ def truths(work: Path, todo: Sequence[Task]) -> pd.DataFrame:
 
 def measured(work: Path, table: pd.DataFrame, size: int = SIZE) -> pd.DataFrame:
     """One row per audited model: its truth, the numbers that the audit measured, and how well the blamed region fits."""
-    from scipy.ndimage import binary_dilation
-
     from hilum.data.phantom.exposure import shortcut_place
 
     rows = []
     for row in table.to_dict("records"):
         file = work / "audits" / f"{row['name']}.npz"
-        if not file.exists():
-            continue
-        with np.load(file) as stored:
-            numbers = dict(zip(stored["names"].tolist(), stored["numbers"].tolist(), strict=True))
-            blamed = stored["blamed"]
-        place = shortcut_place(str(row["kind"]), size)
-        grown = binary_dilation(place, np.ones((3, 3)), iterations=round(GROWN * size))
-        on_mark = (blamed & grown).sum() / max(blamed.sum(), 1)
-        rows.append({**row, **numbers, "blamed_on_mark": on_mark, "mark_blamed": (blamed & place).sum() / place.sum()})
+        if file.exists():
+            with np.load(file) as stored:
+                numbers = dict(zip(stored["names"].tolist(), stored["numbers"].tolist(), strict=True))
+                rows.append({**row, **numbers, **fit_of(stored["blamed"], shortcut_place(str(row["kind"]), size))})
     return pd.DataFrame(rows).drop(columns="name")
 
 
-def freeze_rule(table: pd.DataFrame) -> tuple[dict[str, float], float]:
-    """A logistic regression on FEATURES: weights and intercept for unscaled numbers."""
-    from sklearn.linear_model import LogisticRegression
-
-    values = table[list(FEATURES)].to_numpy(float)
-    middle, width = values.mean(axis=0), values.std(axis=0)
-    fitted = LogisticRegression(C=10.0, class_weight="balanced").fit((values - middle) / width, table["truth"] == "shortcut")
-    weights = fitted.coef_[0] / width
-    return dict(zip(FEATURES, weights.tolist(), strict=True)), float(fitted.intercept_[0] - weights @ middle)
-
-
-def accuses(table: pd.DataFrame) -> np.ndarray:
-    """Whether the earlier rule calls each model a shortcut model."""
-    odds = INTERCEPT + sum(weight * table[name].to_numpy(float) for name, weight in WEIGHTS.items())
-    return np.asarray(odds >= 0)
-
-
-def score(table: pd.DataFrame, by: str = "kind", interval: str = "wilson") -> pd.DataFrame:
-    """Rates of the earlier rule per kind of mark (or arm) and in all, with 95 % intervals; interval: as scipy names it."""
-    told = np.where(accuses(table), "shortcut", "honest")
-    honest, shortcut = (table["truth"] == kind for kind in ("honest", "shortcut"))
-    found = shortcut & (told == "shortcut")
-    right = (table["blamed_on_mark"] >= 0.5) & (table["mark_blamed"] >= 0.2)
-    rows = {}
-    for kind in [*sorted(set(table[by])), "all"]:
-        own = (table[by] == kind) | (kind == "all")
-        rows[kind] = {
-            "shortcut models": int((own & shortcut).sum()),
-            "found": rate(told[own & shortcut] == "shortcut", interval),
-            "region right": rate(right[own & found].to_numpy(), interval),
-            "honest models": int((own & honest).sum()),
-            "accused": rate(told[own & honest] == "shortcut", interval),
-        }
-    return pd.DataFrame(rows).T.rename_axis("shortcut" if by == "kind" else by)
-
-
-def score_today(table: pd.DataFrame, by: str = "kind") -> pd.DataFrame:
-    """The rates of today's rule, as `audit_real.py` tells them; honest networks are those without a mark."""
-    from audit_real import score
-
+def rates(table: pd.DataFrame, by: str) -> pd.DataFrame:
+    """The rates of the rule; honest networks are those without a mark."""
     return score(table, table["truth"].map({"shortcut": "mark", "honest": "none"}).fillna("between").to_numpy(str), by)
 
 
-def score_surroundings(table: pd.DataFrame) -> pd.DataFrame:
-    """Today's answers on the surroundings as a whole, of all networks, against what surroundings add on fresh films."""
-    from audit_real import answers_on_surroundings
-
-    return answers_on_surroundings(table)
-
-
-def rate(hits: np.ndarray, interval: str = "wilson") -> str:
-    """`98 % [92, 100]`."""
-    from scipy.stats import binomtest
-
-    if not len(hits):
-        return "none"
-    bounds = binomtest(int(hits.sum()), len(hits)).proportion_ci(method=interval)
-    return f"{100 * hits.mean():.0f} % [{100 * bounds.low:.0f}, {100 * bounds.high:.0f}]"
-
-
-def single_numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """How well each measured number alone separates shortcut from honest models: AUROC, 0.5 by chance, below it inverted."""
-    from sklearn.metrics import roc_auc_score
-
-    truth = table["truth"] == "shortcut"
-    columns = list(table.columns)
-    names = columns[columns.index("truth") + 1 : columns.index("blamed_on_mark")]
-    kinds = {kind: table["kind"] == kind for kind in sorted(set(table["kind"]))} | {"all": table["kind"] != ""}
-    found = {name: {kind: roc_auc_score(truth[own], table[name][own]) for kind, own in kinds.items()} for name in names}
-    return pd.DataFrame(found).T.sort_values("all", ascending=False).map("{:.3f}".format).rename_axis("number")
-
-
-def tell(table: pd.DataFrame) -> None:
-    """All published figures, from the table alone."""
-    parts = {part: table[table["part"] == part] for part in ("freeze", "score")}
-    weights, intercept = freeze_rule(parts["freeze"])
-    print(f"rule frozen on {len(parts['freeze'])} models: WEIGHTS = {weights}, INTERCEPT = {intercept}")
-    if not np.allclose([*weights.values(), intercept], [*WEIGHTS.values(), INTERCEPT], rtol=1e-3):
-        print("this file holds another rule; what follows is scored by that one")
-    for part, own in parts.items():
-        print(f"\n{part}\n\n{score(own).to_markdown()}")
-    print(f"\nAUROC of each number alone, part score\n\n{single_numbers(parts['score']).to_markdown()}")
+def surroundings(table: pd.DataFrame) -> pd.DataFrame:
+    """Answers on the surroundings as a whole of the honest networks, against what surroundings add on fresh films."""
+    return answers_on_surroundings(table[table["truth"] == "honest"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, help="films, models and audits are kept here; without it the table is reported")
-    parser.add_argument("--freeze", type=int, default=40, help="trainings per kind that the rule is frozen on")
-    parser.add_argument("--score", type=int, default=70, help="trainings per kind that it is scored on")
-    parser.add_argument("--calibrated", type=int, default=0, help="instead, this many calibrated networks per kind")
+    parser.add_argument("--networks", type=int, default=40, help="trainings per kind of mark")
     parser.add_argument("--films", type=int, default=240, help="films that an audit sees")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--table", type=Path, help="path of the table of audited models; by default beside this file")
+    parser.add_argument("--table", type=Path, default=TABLE, help="path of the table of audited models")
     asked = parser.parse_args()
-    path = asked.table or (CALIBRATED_TABLE if asked.calibrated else TABLE)
     if asked.work:
-        models = {"calibrated": asked.calibrated} if asked.calibrated else {"freeze": asked.freeze, "score": asked.score}
-        write_pools(asked.work, models)
-        todo = tasks(models)
+        write_pools(asked.work, SMALL)
+        todo = tasks(asked.networks)
         settle(asked.work, "train", todo, asked.workers)
         table = truths(asked.work, todo)
-        print(table.groupby(["part", "kind", "truth"]).size().unstack(fill_value=0).to_markdown())
+        print(table.groupby(["kind", "truth"]).size().unstack(fill_value=0).to_markdown())
         settle(asked.work, "audit", list(film_sets(table)), asked.workers, asked.films)
-        measured(asked.work, table).round(4).to_csv(path, index=False)
-    if asked.calibrated:
-        table = pd.read_csv(path)
-        print(f"{score_today(table).to_markdown()}\n\n{score_surroundings(table).to_markdown()}")
-        print(f"\nthe earlier rule\n\n{score(table, 'kind', 'exact').to_markdown()}")
-    else:
-        tell(pd.read_csv(path))
+        measured(asked.work, table).round(4).to_csv(asked.table, index=False)
+    table = pd.read_csv(asked.table)
+    print(f"{rates(table, 'kind').to_markdown()}\n\n{surroundings(table).to_markdown()}")
 
 
 if __name__ == "__main__":

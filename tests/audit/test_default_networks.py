@@ -20,7 +20,7 @@ def test_pairs_are_of_one_arm_and_mark_and_no_seed_is_that_of_another_study() ->
     networks = [task for pair in pairs for task in pair]
     assert len({task.seed for task in networks}) == len({task.name for task in networks}) == 40
     assert {task.kind for task in networks} == set(default.study.KINDS)
-    others = default.study.tasks({"freeze": 40, "score": 70, "calibrated": 14})
+    others = default.study.tasks(40)
     assert not {task.seed for task in networks} & {task.seed for task in others}
 
 
@@ -36,6 +36,5 @@ def test_the_table_holds_no_network_twice_and_the_page_quotes_its_rates(root: Pa
     assert set(table["part"]) == {default.PART} and set(table["arm"]) == set(default.ARMS)
     assert not table["seed"].duplicated().any()
     told = (root / "docs" / "audit.md").read_text()
-    for rates in (default.study.score(table, "arm", "exact"), default.score_today(table, "arm")):
-        for arm, row in rates.iterrows():
-            assert f"| {arm} | {' | '.join(str(value) for value in row)} |" in told
+    for arm, row in default.study.rates(table, "arm").iterrows():
+        assert f"| {arm} | {' | '.join(str(value) for value in row)} |" in told

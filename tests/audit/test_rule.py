@@ -9,10 +9,10 @@ SOUND = {
     "spread": 0.1,
     "least_films": 120.0,
     "above_chance": 40.0,
-    **dict.fromkeys(("mark_points", "mark_odds", "detail_points", "detail_odds", "class_points"), 0.0),
+    **dict.fromkeys(("mark_points", "mark_odds", "detail_points", "detail_odds", "class_points", "class_odds"), 0.0),
     **dict.fromkeys(("mark_points_error", "mark_odds_error", "class_points_error"), 0.5),
 }
-STRONG = {"mark_points": 15.0, "mark_odds": 0.6, "detail_points": 15.0, "detail_odds": 0.6}
+STRONG = {"mark_points": 15.0, "mark_odds": 0.6, "detail_points": 15.0, "detail_odds": 0.6, "class_odds": 0.6}
 
 
 def test_a_region_that_moves_other_films_is_a_mark_wherever_else_the_model_looks() -> None:
@@ -20,6 +20,16 @@ def test_a_region_that_moves_other_films_is_a_mark_wherever_else_the_model_looks
         verdict = judge({**SOUND, **STRONG, "class_points": around})
         assert verdict.says == "mark" and verdict.mark.shown == "shown" and verdict.probability > UNSURE[1]
         assert "it adds 15.0 points of balanced accuracy" in verdict.mark.why
+
+
+@pytest.mark.parametrize(("around", "shown"), [(-0.6, "cannot tell"), (0.0, "cannot tell"), (0.29, "cannot tell"), (0.31, "shown")])
+def test_what_all_surroundings_undo_is_not_called_a_mark(around: float, shown: str) -> None:
+    """They hold the region; a model that they do not move its way gains nothing from it."""
+    verdict = judge({**SOUND, **STRONG, "class_odds": around})
+    assert verdict.mark.shown == shown and verdict.probability > UNSURE[1]
+    assert ("all surroundings together, which hold it, hardly move the model that way" in verdict.mark.why) == (shown != "shown")
+    weak = {key: value / 10 for key, value in STRONG.items()}
+    assert judge({**SOUND, **weak, "class_odds": around}).mark.shown == "not shown"
 
 
 def test_an_effect_of_all_surroundings_without_a_region_is_no_mark() -> None:

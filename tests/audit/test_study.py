@@ -1,4 +1,4 @@
-"""The known-answer study: its table holds what the README says, and a small one comes out as the large one did."""
+"""The study of the rule on phantoms: its table holds what the page says, and a small one comes out as the large one did."""
 
 import importlib.util
 import json
@@ -26,33 +26,26 @@ def table(study: ModuleType) -> pd.DataFrame:
     return pd.read_csv(study.TABLE)
 
 
-def test_the_earlier_rule_is_the_one_that_the_first_part_gives(study: ModuleType, table: pd.DataFrame) -> None:
-    weights, intercept = study.freeze_rule(table[table["part"] == "freeze"])
-    assert weights == pytest.approx(study.WEIGHTS, rel=1e-2)
-    assert intercept == pytest.approx(study.INTERCEPT, rel=1e-2)
+def test_the_rule_reaches_what_it_must_on_small_networks_of_phantoms(study: ModuleType, table: pd.DataFrame) -> None:
+    told = np.array([judge(row).mark.shown for row in table.to_dict("records")])
+    shortcut, honest = ((table["truth"] == kind).to_numpy() for kind in ("shortcut", "honest"))
+    assert shortcut.sum() >= 40 and honest.sum() >= 40 and set(table["kind"]) == set(study.KINDS)
+    assert (told[shortcut] == "shown").mean() >= 0.95
+    assert (told[honest] == "shown").mean() <= 0.05
+    right = ((table["blamed_on_mark"] >= 0.5) & (table["mark_blamed"] >= 0.2)).to_numpy()
+    assert right[shortcut & (told == "shown")].mean() >= 0.9
 
 
-def test_the_earlier_rule_reached_what_it_must_on_trainings_it_was_not_frozen_on(study: ModuleType, table: pd.DataFrame) -> None:
-    scored = table[table["part"] == "score"]
-    told = study.accuses(scored)
-    shortcut, honest = ((scored["truth"] == kind).to_numpy() for kind in ("shortcut", "honest"))
-    assert shortcut.sum() >= 60 and honest.sum() >= 60
-    assert told[shortcut].mean() >= 0.95
-    assert told[honest].mean() <= 0.05
-    right = ((scored["blamed_on_mark"] >= 0.5) & (scored["mark_blamed"] >= 0.2)).to_numpy()
-    assert right[shortcut & told].mean() >= 0.95
-
-
-def test_the_parts_share_no_seed_and_one_kind_was_kept_out(table: pd.DataFrame) -> None:
-    freeze, scored = (table[table["part"] == part] for part in ("freeze", "score"))
-    assert not set(freeze["seed"]) & set(scored["seed"])
-    assert set(scored["kind"]) - set(freeze["kind"]) == {"texture"}
+def test_the_page_quotes_the_rates_of_the_table(root: Path, study: ModuleType, table: pd.DataFrame) -> None:
+    told = (root / "docs" / "audit.md").read_text()
+    for kind, row in study.rates(table, "kind").iterrows():
+        assert f"| {kind} | {' | '.join(str(value) for value in row)} |" in told
 
 
 def test_every_film_set_is_audited_with_an_honest_and_a_shortcut_model(study: ModuleType) -> None:
     truths = ["honest", "honest", "honest", "shortcut", "shortcut", "grey", "weak"]
-    models = pd.DataFrame({"part": "score", "kind": "letter", "truth": truths, "strength": np.linspace(0, 1, 7)})
-    models["name"] = [f"score-letter-{i}" for i in range(7)]
+    models = pd.DataFrame({"part": study.SMALL, "kind": "letter", "truth": truths, "strength": np.linspace(0, 1, 7)})
+    models["name"] = [f"small-letter-{i}" for i in range(7)]
     jobs = list(study.film_sets(models))
     assert len(jobs) == 4, "two pairs: the third honest model has no partner"
     for first, second in zip(jobs[::2], jobs[1::2], strict=True):
@@ -79,12 +72,11 @@ def test_truth_is_behaviour(study: ModuleType, gap: int, unmarked: int, said: st
     assert study.truth(predict, films, "letter")["truth"] == said
 
 
-def test_calibrated_networks_are_honest_and_shortcut_ones_in_equal_number_with_seeds_of_their_own(study: ModuleType) -> None:
-    todo = study.tasks({"calibrated": 14})
+def test_networks_are_honest_and_shortcut_ones_in_equal_number_with_seeds_of_their_own(study: ModuleType) -> None:
+    todo = study.tasks(40)
     strengths = np.array([task.strength for task in todo])
-    assert len(todo) == 42 and (strengths <= 0.05).sum() == (strengths >= 0.6).sum() == 21
-    others = study.tasks({"freeze": 40, "score": 70})
-    assert not {task.seed for task in todo} & {task.seed for task in others}
+    assert len(todo) == 120 and (strengths <= 0.05).sum() == (strengths >= 0.6).sum() == 60
+    assert len({task.seed for task in todo}) == len({task.name for task in todo}) == 120
 
 
 def test_the_temperature_of_a_network_is_folded_into_its_logits(study: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +96,7 @@ def test_the_temperature_of_a_network_is_folded_into_its_logits(study: ModuleTyp
     classes = np.where(np.arange(800) // 2 % 4 == 3, 1 - bright, bright)
     planes = np.broadcast_to(bright[:, None, None], (800, 2, 2)).astype(np.float32)
     films = {"class": classes, "none": planes, "letter": planes}
-    task = study.Task("calibrated", "letter", 0, 0.0, 1)
+    task = study.Task(study.SMALL, "letter", 0, 0.0, 1)
 
     def predict(images: np.ndarray) -> np.ndarray:
         return np.asarray(model(images), np.float64)
@@ -121,13 +113,13 @@ def test_a_small_study_separates_an_honest_from_a_shortcut_model(
 ) -> None:
     for name, films in (("TRAINING_POOL", 1000), ("FRESH", 400), ("AUDIT_POOL", 240), ("AROUND", 200)):
         monkeypatch.setattr(study, name, films)
-    monkeypatch.setattr(study, "PARTS", {"freeze": ("letter",)})
-    study.write_pools(tmp_path, ["freeze"])
-    todo = study.tasks({"freeze": 2})
-    assert [task.strength for task in todo] == [0, 1]
+    monkeypatch.setattr(study, "KINDS", ("letter",))
+    study.write_pools(tmp_path, study.SMALL)
+    todo = study.tasks(2)
+    assert [task.strength for task in todo] == [0, 0.6]
     for task in todo:
         study.train(tmp_path, task)
-        study.audit(tmp_path, (task.name, 1.0, 7, "letter"), 240)
+        study.audit(tmp_path, (task.name, 0.6, 7, "letter"), 240)
     models = study.truths(tmp_path, todo)
     assert list(models["truth"]) == ["honest", "shortcut"]
     found = study.measured(tmp_path, models)

@@ -36,6 +36,7 @@ ERRORS = 1.645  # standard errors on each side of an interval of 90 %
 WEIGHTS = {"mark_odds": 0.5195, "detail_odds": 23.81, "detail_points": 0.681}  # log odds per unit of the measured numbers
 INTERCEPT = -6.963
 UNSURE = (0.35, 0.65)  # probabilities of a mark between which the audit cannot tell
+UNDONE = 0.5  # of the log odds that the blamed region moves: what all surroundings, which hold it, must move the same way
 AROUND = (1.0, 4.0)  # points of balanced accuracy: surroundings that surely move more than the first, or less than the second
 
 RATES = (
@@ -104,6 +105,8 @@ def _mark(numbers: Mapping[str, float], probability: float) -> Answer:
         f"where the blamed region goes with the class it adds {numbers['mark_points']:.1f} points of balanced accuracy "
         f"(standard error {numbers['mark_points_error']:.1f})"
     )
+    if probability > UNSURE[0] and numbers["class_odds"] < UNDONE * numbers["mark_odds"]:
+        return Answer("cannot tell", f"{evidence}, but all surroundings together, which hold it, hardly move the model that way")
     if UNSURE[0] < probability < UNSURE[1]:
         return Answer("cannot tell", f"{evidence}: networks with and without a mark have such values")
     return Answer("shown" if probability >= UNSURE[1] else "not shown", evidence)
