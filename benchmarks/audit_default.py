@@ -9,7 +9,7 @@ patients as `train` does it. Films are phantoms of two classes with the default'
 `audit_study.py`, which also says what an honest and a shortcut model is. Half of the networks of an arm see a mark that hardly
 goes with the class (strength 0 to 0.05), half one that does (0.6 to 1); one of each is a pair, whose networks are audited on the
 same films, marked as those of the second one. Results are kept in --work, and the table is written after each pair: an
-interrupted run continues, and its networks so far are in the table.
+interrupted run continues, and what the table has is not computed again.
 """
 
 import argparse
@@ -196,18 +196,21 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=20, help="of each arm")
     parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=ARMS)
     parser.add_argument("--films", type=int, default=240, help="films that an audit sees")
+    parser.add_argument("--again", action="store_true", help="also the networks that the table has")
     parser.add_argument("--table", type=Path, default=TABLE, help="path of the table of audited networks")
     asked = parser.parse_args()
     if asked.work:
         params = read_params(ROOT / "params.yaml")
         study.write_pools(asked.work, PART, params.prepare.size, contrast_of(params))
-        todo = pairs(asked.networks, tuple(asked.arms))
+        known = pd.read_csv(asked.table) if asked.table.exists() and not asked.again else pd.DataFrame(columns=["seed"])
+        todo = [pair for pair in pairs(asked.networks, tuple(asked.arms)) if not {one.seed for one in pair} <= set(known["seed"])]
         show = bar("pairs of networks")
         with multiprocessing.get_context("spawn").Pool(1, study.use_one_thread, maxtasksperchild=PROCESS) as alone:
             calls = [alone.apply_async(settle_pair, (asked.work, pair, asked.films)) for pair in todo]
             for i, call in enumerate(calls):
                 call.get()
-                tabulate(asked.work, todo, params.prepare.size).to_csv(asked.table, index=False)
+                table = pd.concat([known, tabulate(asked.work, todo, params.prepare.size)])
+                table.sort_values("seed").to_csv(asked.table, index=False)
                 show(i + 1, len(todo))
     print(tell(pd.read_csv(asked.table)))
 
