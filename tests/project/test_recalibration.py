@@ -291,6 +291,20 @@ def test_factors_that_follow_from_the_prior_follow_that_of_the_site(
     assert status == 0 and found["decision_factors"] == pytest.approx(dict.fromkeys(names, 1.0)), "its prior is as it was"
 
 
+def test_where_every_film_is_right_the_models_own_shares_and_prevalence_stay(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(60):
+        ill = i % 4 == 0
+        draw_film(project.root / "north" / ("ill" if ill else "normal") / f"pat{i:03d}.png", (150.5 if ill else 100.5) + i / 10)
+    shares = {"normal": 0.9, "ill": 0.1}
+    save_reader(threshold=0.5, threshold_rule="half", prior=shares, prevalence=[0.9, 0.1])
+    status, found = recalibrate(capsys, "--method", "temperature_and_biases")
+    assert status == 0 and found["temperature"] == 1 and any(note.startswith("every film is on") for note in found["notes"])
+    facts = read_json(Path("recalibrated/model.json"))
+    assert (facts["prior"], facts["prevalence"]) == (shares, [0.9, 0.1])
+
+
 def joined() -> keras.Model:
     """An ensemble with a temperature and biases of its own."""
     return join_members({name: flatten(MODELS[name]()) for name in ("softmax", "ops_softmax")}, 1.7, [0.3, -0.3])
