@@ -7,7 +7,7 @@ import pytest
 
 from hilum.evaluation.scoring.calibration import FOLDS, deal_patients
 from hilum.evaluation.scoring.decisions import choose_threshold
-from hilum.evaluation.scoring.scaling import softmax
+from hilum.evaluation.scoring.scaling import SEPARATED, softmax
 from hilum.evaluation.site_calibration import (
     METHODS,
     Rule,
@@ -63,6 +63,15 @@ def test_the_prior_is_that_of_the_films_where_biases_are_fitted_and_factors_foll
     kept = fit_site("temperature", logits, labels, THREE)
     assert kept.prior == THREE.prior and kept.factors is not None
     np.testing.assert_allclose(kept.factors, 1)
+
+
+def test_where_every_film_is_right_prior_and_factors_stay_as_no_bias_was_fitted() -> None:
+    """Eight of ten films are of the first class, all of them right: factors of an even prior stay, and so do decisions."""
+    labels = np.repeat([0, 1, 2], [80, 10, 10])
+    logits = 4.0 * np.eye(3)[labels] + np.random.default_rng(4).normal(0, 0.3, (100, 3))
+    fit = fit_site("temperature_and_biases", logits, labels, THREE)
+    assert fit.scaling.note == SEPARATED and fit.prior == THREE.prior and fit.factors is THREE.factors
+    assert fit.predict(np.log([[0.7, 0.2, 0.1]]))[1].tolist() == [0]
 
 
 def test_each_film_is_predicted_by_a_fit_to_the_patients_of_the_other_folds() -> None:

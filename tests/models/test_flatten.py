@@ -143,6 +143,15 @@ def test_hilum_s_own_model_comes_as_it_is() -> None:
     assert flatten(model, float32=True) is model
 
 
+def test_a_layer_named_logits_below_a_dense_softmax_is_not_taken_for_the_logits() -> None:
+    film = keras.Input((32, 32, 1))
+    seen = L.Dense(4, name="logits")(L.GlobalAveragePooling2D()(film))
+    model = keras.Model(film, L.Dense(3, activation="softmax", name="probabilities")(seen))
+    flat = flatten(model)
+    logits = keras.Model(flat.input, flat.get_layer("logits").output)(FILMS)
+    np.testing.assert_allclose(keras.ops.softmax(logits), model(FILMS), atol=1e-6)
+
+
 def test_a_renewed_tail_answers_with_its_own_tensors() -> None:
     model = wake(build("mobilenet_025", 32))
     prefix, tail = cut(model, "conv_pw_11_relu")

@@ -12,19 +12,22 @@ import pandas as pd
 import pytest
 import yaml
 from dicom_forms import describe, write
-from own_models import MODELS, SIZE, save_own
+from own_models import MODELS, SIZE, save_own, write_facts
 from PIL import Image
 
 from hilum.cli import main
+from hilum.ensembles.graph import join_members
 from hilum.evaluation.outside.seen_films import DIGITS
 from hilum.evaluation.scoring.decisions import choose_threshold
 from hilum.evaluation.scoring.scaling import fit_temperature, softmax
-from hilum.models.classifier import load_classifier, model_sha256
+from hilum.models.classifier import load_classifier, model_sha256, save_classifier
+from hilum.models.flatten import flatten
 from hilum.models.forward import predictor
 from hilum.project.site_version import ROLE
 from hilum.results import read_json, read_table
 from hilum.settings.params import read_params
 from hilum.tracking.opening import open_store
+from hilum.training.given import build_given
 from hilum.workspace import Workspace
 
 L = keras.layers
@@ -288,10 +291,42 @@ def test_factors_that_follow_from_the_prior_follow_that_of_the_site(
     assert status == 0 and found["decision_factors"] == pytest.approx(dict.fromkeys(names, 1.0)), "its prior is as it was"
 
 
-@pytest.mark.parametrize("kind", ["softmax", "ops_softmax", "ops_sigmoid", "cast_softmax"])
-def test_models_of_any_form_keep_their_own_layers(project: Workspace, capsys: pytest.CaptureFixture[str], kind: str) -> None:
-    assert kind in MODELS
-    save_own(project.root, kind)
+def test_where_every_film_is_right_the_models_own_shares_and_prevalence_stay(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(60):
+        ill = i % 4 == 0
+        draw_film(project.root / "north" / ("ill" if ill else "normal") / f"pat{i:03d}.png", (150.5 if ill else 100.5) + i / 10)
+    shares = {"normal": 0.9, "ill": 0.1}
+    save_reader(threshold=0.5, threshold_rule="half", prior=shares, prevalence=[0.9, 0.1])
+    status, found = recalibrate(capsys, "--method", "temperature_and_biases")
+    assert status == 0 and found["temperature"] == 1 and any(note.startswith("every film is on") for note in found["notes"])
+    facts = read_json(Path("recalibrated/model.json"))
+    assert (facts["prior"], facts["prevalence"]) == (shares, [0.9, 0.1])
+
+
+def joined() -> keras.Model:
+    """An ensemble with a temperature and biases of its own."""
+    return join_members({name: flatten(MODELS[name]()) for name in ("softmax", "ops_softmax")}, 1.7, [0.3, -0.3])
+
+
+def pooled() -> keras.Model:
+    """A given model of one sigmoid above a mean of maps, as an arm without calibration has it."""
+    film = keras.Input((SIZE, SIZE, 1))
+    maps = L.Conv2D(1, 3)(L.Rescaling(1 / 255)(film))
+    own = keras.Model(film, L.Activation("sigmoid")(L.GlobalAveragePooling2D()(maps)))
+    return build_given(own, SIZE, ["normal", "ill"], ["normal", "ill"])
+
+
+@pytest.mark.parametrize("kind", ["softmax", "ops_softmax", "ops_sigmoid", "cast_softmax", joined, pooled])
+def test_models_of_any_form_keep_their_own_layers(
+    project: Workspace, capsys: pytest.CaptureFixture[str], kind: str | Callable[[], keras.Model]
+) -> None:
+    if isinstance(kind, str):
+        save_own(project.root, kind)
+    else:
+        save_classifier(kind(), project.root / "model.keras")
+        write_facts(project.root)
     draw_site(project.root / "north", 80, seed=8)
     status, found = recalibrate(capsys, "--method", "temperature_and_biases")
     assert status == 0

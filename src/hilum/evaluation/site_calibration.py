@@ -13,7 +13,6 @@ from hilum.evaluation.scoring.scaling import Logits, Scaling
 from hilum.records import Labels, Probabilities
 
 METHODS = tuple(FITS)
-FITS_PRIOR = "temperature_and_biases"  # the method after which the probabilities belong to the site's own class shares
 FEWEST_PATIENTS = 5  # of each class: one for each fold of the cross-fitted figures
 SMALLEST = 1e-37  # a probability that single precision rounded to 0
 
@@ -75,16 +74,18 @@ def read_logits(y_prob: Probabilities) -> Logits:
 def fit_site(method: str, logits: Logits, labels: Labels, rule: Rule) -> SiteFit:
     """The scaling with the least log loss on these films as they are, and then the threshold or the factors.
 
-    Films are not weighted: the site's own class shares are what its probabilities are for. method: of METHODS.
+    Films are not weighted: where biases were found, its probabilities are for the site's own class shares. Elsewhere prior and
+    factors stay as they are. method: of METHODS.
     """
     classes = len(rule.classes)
     scaling = FITS[method](logits, labels, np.ones(len(labels)))
     shares = np.bincount(labels, minlength=classes) / len(labels)
-    prior = dict(zip(rule.classes, shares.tolist(), strict=True)) if method == FITS_PRIOR else rule.prior
-    factors = rule.factors
-    if rule.balanced and prior is not None and min(prior.values()) > 0:
-        told = find_factors("balanced", prior, {})
-        factors = None if told is None else np.array([told[name] for name in rule.classes])
+    prior, factors = rule.prior, rule.factors
+    if scaling.prior_learnt:
+        prior = dict(zip(rule.classes, shares.tolist(), strict=True))
+        if rule.balanced and shares.min() > 0:
+            told = find_factors("balanced", prior, {})
+            factors = None if told is None else np.array([told[name] for name in rule.classes])
     threshold = find_threshold(rule.threshold_rule, labels, scaling.apply(logits)) if rule.threshold_rule else None
     return SiteFit(scaling, threshold, rule.threshold_rule, factors, prior)
 

@@ -32,15 +32,15 @@ def adjust_given(
     """Calibrate a given model if its arm says so, then adjust it to `train.prevalence`; also returns the facts of model.json.
 
     The prior of its probabilities is known only after biases were fitted: then it is that of the validation films.
-    Raises: ValueError if a setting needs that prior, and nothing could be fitted.
+    Raises: ValueError if a setting needs that prior, and no biases could be fitted.
     """
     share = np.bincount(task.val.labels, minlength=len(task.classes)) / len(task.val.labels)  # (K,)
     calibration = calibrate_model(model, task, workspace, share)
-    known = calibration.scaling.fitted and calibration.word == "temperature_and_biases"
+    known = calibration.scaling.prior_learnt
     if not known and (task.settings.prevalence or task.settings.decision == "balanced"):
         raise ValueError(
-            f"train.prevalence and train.decision balanced must know the prior of {arm}, which is fitted on validation, but it "
-            f"was {calibration.scaling.note}; or take these settings back"
+            f"train.prevalence and train.decision balanced must know the prior of {arm}, which biases fitted on validation "
+            f"give, got none: {calibration.scaling.note}; raise split.validation, or take these settings back"
         )
     prior = assume_prevalence(model, dict(zip(task.classes, share.tolist(), strict=True)), task.settings.prevalence)
     return calibration, {**describe_model(model, task, versions, prior), "prior": prior if known else None}

@@ -51,11 +51,13 @@ def renew(model: keras.Model) -> keras.Model:
 
 
 def is_flat(model: keras.Model) -> bool:
-    """Whether the model has hilum's form: one grey film in, no model inside, `logits` below `probabilities`."""
+    """Whether the model has hilum's form: one grey film in, no model inside, `logits` below the bare softmax `probabilities`."""
     if isinstance(model, keras.Sequential) or not hasattr(model, "operations") or len(model.inputs) != 1:
         return False
     names = [layer.name for layer in model.layers]
     if len(model.outputs) != 1 or _word_of(model.layers[-1]) != ("sigmoid" if "log_odds" in names else "softmax"):
+        return False
+    if not isinstance(model.layers[-1], keras.layers.Softmax | keras.layers.Activation):  # a dense layer's logits are its own
         return False
     nested = any(isinstance(layer, keras.Model) for layer in model.layers)
     return not nested and names[-2:] == ["logits", "probabilities"] and model.input_shape[-1] == 1

@@ -13,7 +13,7 @@ import pandas as pd
 from hilum.addresses import mask
 from hilum.evaluation.outside.seen_films import BEFORE, RECORD, keep_hashes
 from hilum.evaluation.outside.seen_people import PEOPLE, Namings, keep_people
-from hilum.evaluation.site_calibration import FITS_PRIOR, SiteFit, read_logits
+from hilum.evaluation.site_calibration import SiteFit, read_logits
 from hilum.explain.explained_model import ExplainedModel
 from hilum.models.classifier import load_classifier, model_sha256, save_classifier
 from hilum.models.forward import predictor
@@ -105,7 +105,7 @@ def describe_site_model(made: SiteModel, sha256: str) -> dict[str, Any]:
         facts["threshold_rule"] = fit.threshold_rule
     if fit.prior is not None:
         facts["prior"] = dict(fit.prior)
-    if made.method == FITS_PRIOR and facts.get("prevalence"):
+    if fit.scaling.prior_learnt and facts.get("prevalence"):
         facts["prevalence"] = None  # the site's own shares now
     return {**facts, "scaling": "inside the model: give it grey levels 0-255"}
 

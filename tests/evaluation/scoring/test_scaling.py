@@ -3,11 +3,21 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.optimize import linprog
 from sklearn.calibration import CalibratedClassifierCV, _TemperatureScaling
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from hilum.evaluation.scoring.scaling import HIGH, LOW, SEPARATED, fit_biases_too, fit_temperature, softmax
+from hilum.evaluation.scoring.scaling import (
+    HIGH,
+    LOW,
+    SEPARABLE,
+    SEPARATED,
+    fit_biases_too,
+    fit_temperature,
+    separates_with_biases,
+    softmax,
+)
 from hilum.records import Labels
 
 PRIOR = np.array([0.55, 0.35, 0.10])
@@ -80,8 +90,37 @@ def test_films_that_are_all_on_their_right_side_leave_the_model_as_it_is(fit) ->
     labels = np.tile([0, 1, 2], 20)
     logits = np.eye(3)[labels] + np.random.default_rng(9).normal(0, 0.05, (60, 3))
     found = fit(logits, labels, np.ones(60))
-    assert (found.temperature, found.note) == (1.0, SEPARATED) and not found.biases.any()
+    assert (found.temperature, found.note) == (1.0, SEPARATED) and not found.biases.any() and not found.prior_learnt
     np.testing.assert_array_equal(found.apply(logits), softmax(logits))
+
+
+def test_films_that_biases_alone_put_on_their_right_side_leave_the_temperature_open_too() -> None:
+    """Two of 25 films are just beyond the middle: with a bias of 1 none is, and the log loss falls down to a temperature of 0."""
+    rng, labels = np.random.default_rng(14), np.repeat([0, 1], [13, 12])
+    odds = np.where(labels == 1, 1.0, -1.0) * rng.uniform(0.5, 4.0, 25) + 0.4
+    odds[[0, 1]] = 0.3, 0.2
+    logits = np.stack([-odds / 2, odds / 2], axis=1)
+    plain, found = fit_temperature(logits, labels, np.ones(25)), fit_biases_too(logits, labels, np.ones(25))
+    assert plain.temperature > 0.3 and plain.note == "" and separates_with_biases(logits, labels)
+    assert found.temperature == plain.temperature and found.note == SEPARABLE and found.prior_learnt
+    np.testing.assert_allclose(found.apply(logits).mean(axis=0), [13 / 25, 12 / 25], atol=1e-6)
+    assert np.log(found.apply(logits)[np.arange(25), labels]).mean() > np.log(plain.apply(logits)[np.arange(25), labels]).mean()
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_whether_biases_can_separate_films_is_that_of_a_linear_programme(classes: int) -> None:
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        labels = np.resize(np.arange(classes), 16)
+        logits = rng.uniform(0.5, 5) * np.eye(classes)[labels] + rng.normal(size=(16, classes)) + 3 * rng.normal(size=classes)
+        rows = [np.eye(classes)[k] - np.eye(classes)[y] for y in labels for k in range(classes) if k != y]
+        margins = [own[y] - own[k] for own, y in zip(logits, labels, strict=True) for k in range(classes) if k != y]
+        gap = np.append(np.zeros(classes), -1.0)  # biases, and the margin that is left; all margins above it
+        solved = linprog(gap, np.c_[rows, np.ones(len(rows))], margins, bounds=[(None, None)] * classes + [(None, 1)])
+        assert separates_with_biases(logits, labels) == (-solved.fun > 0)
+        found.append(-solved.fun > 0)
+    assert 5 < sum(found) < 55, "both answers are tried"
 
 
 def test_a_temperature_stays_within_its_bounds_and_says_so() -> None:
