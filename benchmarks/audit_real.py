@@ -44,7 +44,7 @@ BATCH = 32
 PENALTIES = 10.0 ** np.arange(-4, 1)  # C of a solved head
 SPLIT_SEED = 21
 HONEST, SHORTCUT, LEAST = 3.0, 10.0, 55.0  # points of balanced accuracy
-FEATURES = ("mark_odds", "detail_odds", "detail_points")  # the rule's inputs
+FEATURES = ("mark_odds", "detail_odds")
 MOBILENET = "HILUM_MOBILENET"  # names the file of weights
 TABLE = Path(__file__).with_name("audit_real.csv")
 
@@ -409,7 +409,7 @@ def freeze_rule(table: pd.DataFrame) -> tuple[dict[str, float], float]:
     known = np.isin(truth, ("mark", "none"))
     values = table.loc[known, list(FEATURES)].to_numpy(float)
     middle, width = values.mean(axis=0), values.std(axis=0)
-    fitted = LogisticRegression(C=10.0, class_weight="balanced").fit((values - middle) / width, truth[known] == "mark")
+    fitted = LogisticRegression(class_weight="balanced").fit((values - middle) / width, truth[known] == "mark")
     weights = fitted.coef_[0] / width
     return dict(zip(FEATURES, weights.tolist(), strict=True)), float(fitted.intercept_[0] - weights @ middle)
 

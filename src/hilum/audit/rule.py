@@ -33,15 +33,15 @@ LEAST_FILMS = 20  # of a class
 LEAST_PATIENTS = 10  # of a class: in each half of the patients there must be some
 LEAST_ABOVE = 5.0  # points of balanced accuracy above chance
 ERRORS = 1.645  # standard errors on each side of an interval of 90 %
-WEIGHTS = {"mark_odds": 0.5195, "detail_odds": 23.81, "detail_points": 0.681}  # log odds per unit of the measured numbers
-INTERCEPT = -6.963
+WEIGHTS = {"mark_odds": 9.477, "detail_odds": 11.92}  # log odds per unit of the measured numbers
+INTERCEPT = -4.154
 UNSURE = (0.35, 0.65)  # probabilities of a mark between which the audit cannot tell
 UNDONE = 0.5  # of the log odds that the blamed region moves: what all surroundings, which hold it, must move the same way
 AROUND = (1.0, 4.0)  # points of balanced accuracy: surroundings that surely move more than the first, or less than the second
 
 RATES = (
-    "On networks of real films that it was not fixed on, the audit showed a mark in 92 % [83, 97] of 64 that rest "
-    "on a planted one and in 1 % [0, 6] of 97 that do not; it could not tell in 4 % [2, 9] of all."
+    "On networks of real films that it was not fixed on, the audit showed a mark in 91 % [81, 96] of 64 that rest "
+    "on a planted one and in 0 % [0, 4] of 97 that do not; it could not tell in 7 % [4, 13] of all."
 )
 
 Shown = Literal["shown", "not shown", "cannot tell"]
