@@ -185,9 +185,10 @@ def tabulate(work: Path, todo: list[tuple[Task, Task]], size: int) -> pd.DataFra
 
 
 def tell(table: pd.DataFrame) -> str:
-    """The rates of the rule by arm and by kind of mark, and the answers on the surroundings."""
-    told = [study.rates(table, by) for by in ("arm", "kind")]
-    return "\n\n".join(found.to_markdown() for found in (*told, study.surroundings(table)))
+    """The rates of the rule by arm and by kind of mark, and the answers on the surroundings where their truth was measured."""
+    known = table.dropna(subset=["truth_class_points"])
+    found = [*(study.rates(table, by) for by in ("arm", "kind")), study.answers_on_surroundings(known)]
+    return "\n\n".join(one.to_markdown() for one in found)
 
 
 def main() -> None:

@@ -332,11 +332,6 @@ def rates(table: pd.DataFrame, by: str) -> pd.DataFrame:
     return score(table, table["truth"].map({"shortcut": "mark", "honest": "none"}).fillna("between").to_numpy(str), by)
 
 
-def surroundings(table: pd.DataFrame) -> pd.DataFrame:
-    """Answers on the surroundings as a whole of the honest networks, against what surroundings add on fresh films."""
-    return answers_on_surroundings(table[table["truth"] == "honest"])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, help="films, models and audits are kept here; without it the table is reported")
@@ -354,7 +349,7 @@ def main() -> None:
         settle(asked.work, "audit", list(film_sets(table)), asked.workers, asked.films)
         measured(asked.work, table).round(4).to_csv(asked.table, index=False)
     table = pd.read_csv(asked.table)
-    print(f"{rates(table, 'kind').to_markdown()}\n\n{surroundings(table).to_markdown()}")
+    print(f"{rates(table, 'kind').to_markdown()}\n\n{answers_on_surroundings(table).to_markdown()}")
 
 
 if __name__ == "__main__":
