@@ -42,7 +42,6 @@ from hilum.settings.params import Evaluate, Params, find_arm, read_params
 from hilum.settings.training import Arm
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
-from hilum.training.executors import EXECUTORS
 from hilum.training.fold import Judging, predict_fold
 from hilum.training.kept_folds import KeptFolds, keep_folds
 from hilum.training.kept_trainings import keep_trainings
@@ -50,6 +49,7 @@ from hilum.training.learning.arms import count_steps
 from hilum.training.learning.fit import begin_training
 from hilum.training.learning.kept_state import KeptState
 from hilum.training.task import file_digest, logged_params, params_of, weights_digest
+from hilum.training.workers.executors import EXECUTORS
 from hilum.workspace import Workspace, find_workspace
 
 SHOWN = 24  # films on the contact sheet; contradictions.csv has all

@@ -49,7 +49,6 @@ from hilum.tracking.opening import open_store
 from hilum.tracking.repeat_runs import log_repeat, repeat_tags
 from hilum.tracking.store import Store
 from hilum.tracking.tensorboard import name_curves, with_curves
-from hilum.training.executors import EXECUTORS
 from hilum.training.given import load_given
 from hilum.training.kept_repeats import KeptRepeats, keep_repeats
 from hilum.training.kept_trainings import keep_trainings
@@ -58,6 +57,7 @@ from hilum.training.learning.fit import Fitted, begin_training
 from hilum.training.learning.kept_state import KeptState
 from hilum.training.plan import Plan, decides, make_plan, title
 from hilum.training.task import given_params, load_task, origins, weights_digest
+from hilum.training.workers.executors import EXECUTORS
 from hilum.workspace import Workspace, find_workspace
 
 REPEAT_LOSS = "repeat/val/log_loss"  # of the finished model: what the median is taken of
