@@ -77,7 +77,7 @@ def test_workers_give_the_files_of_one_process_also_after_a_kill(project: Worksp
     assert folder_digest(folder) == alone and runs_of(project) == logged
 
 
-def wait_until(true: Callable[[], Any], seconds: float = 120) -> None:
+def wait_until(true: Callable[[], Any], seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
