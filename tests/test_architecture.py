@@ -55,7 +55,7 @@ ROOMS = {  # the floors inside a part; "": the files that stand in no room of th
         {"schema"},
         {"search_space", "yaml_text"},
     ],
-    "training": [{""}, {"searching", "learning"}],
+    "training": [{""}, {"searching", "learning", "workers"}],
 }
 HOMES = {
     "mlflow": {"tracking"},

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hilum import ownership
-from hilum.ownership import Owner, has_ended, hold, read_owner, this_process
+from hilum.ownership import Owner, has_ended, hold, read_owner, share, this_process
 
 HOLDER = """
 import sys, time
@@ -139,6 +139,27 @@ def test_an_owner_on_another_host_is_reported_and_never_taken_over(tmp_path: Pat
     with pytest.raises(ValueError, match=f"process 41 on ward7 since .* run the same command on ward7, or delete {file}"):
         hold(file, never).__enter__()
     assert file.read_text() == kept and str(owner.pid) in kept
+
+
+def test_a_lock_alone_is_waited_for_and_a_record_without_one_is_not(tmp_path: Path, start: Start) -> None:
+    file, told = tmp_path / "a.lock", []
+    leave(file, host="ward7", boot="another", pid=41)
+    with hold(file, never, by_lock_alone=True):
+        assert json.loads(file.read_text())["pid"] == os.getpid()
+    other = start(file)
+    timer = threading.Timer(1.0, other.kill)
+    timer.start()
+    with hold(file, told.append, by_lock_alone=True):
+        assert [owner.pid for owner in told] == [other.pid] and not timer.is_alive()
+
+
+def test_a_file_is_shared_until_one_is_left_alone_with_it(tmp_path: Path) -> None:
+    with share(tmp_path / "a.lock") as last:
+        with share(tmp_path / "a.lock") as first:
+            assert not first()
+        assert last()
+    with share(tmp_path / "a.lock") as again:
+        assert again()
 
 
 def test_a_record_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:

@@ -78,12 +78,13 @@ def read_owner(text: str) -> Owner | None:
 
 
 @contextmanager
-def hold(file: Path, waits: Callable[[Owner], None]) -> Iterator[None]:
+def hold(file: Path, waits: Callable[[Owner], None], by_lock_alone: bool = False) -> Iterator[None]:
     """Hold the lock of a file and write this process's record into it; wait while another living process holds it.
 
     The file is created if absent, and stays, empty, when the lock is released. The lock of a process of this host that has ended
     is taken over.
-    waits: called once with each owner that is waited for.
+    waits: called once with each owner that is waited for. by_lock_alone: for a worker, whose driver holds another file by its
+    record: what record a killed worker left, of whichever host, says nothing.
 
     Raises:
         ValueError: a process of another host left its record, so that it cannot be known whether it lives; or the file cannot be
@@ -92,7 +93,7 @@ def hold(file: Path, waits: Callable[[Owner], None]) -> Iterator[None]:
     descriptor = _open(file)
     try:
         reported = None
-        while not _take(descriptor, file):
+        while not _take(descriptor, file, by_lock_alone):
             owner = _record(descriptor)
             if owner and owner != reported:
                 waits(owner)
@@ -108,6 +109,22 @@ def hold(file: Path, waits: Callable[[Owner], None]) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def share(file: Path) -> Iterator[Callable[[], bool]]:
+    """Share a file with other processes; yields what tells, once and at the end, whether this one is left alone with it.
+
+    Raises:
+        ValueError: the file cannot be written or locked.
+    """
+    descriptor = _open(file)
+    try:
+        _lock(descriptor, file, fcntl.LOCK_SH)
+        yield lambda: _lock(descriptor, file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
 def _open(file: Path) -> int:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -116,16 +133,26 @@ def _open(file: Path) -> int:
         raise ValueError(f"{file} must be a file that can be written, got: {error.strerror}; correct the rights there") from None
 
 
-def _take(descriptor: int, file: Path) -> bool:
-    """Whether the lock was taken and the old record cleared; not while a living process holds it."""
+def _lock(descriptor: int, file: Path, kind: int) -> bool:
+    """Whether the kernel gave that kind of lock."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind)
     except BlockingIOError:
         return False
     except OSError as error:
         raise ValueError(
             f"{file} must lie on a file system that supports locks, got: {error.strerror}; put the project on one that does"
         ) from None
+    return True
+
+
+def _take(descriptor: int, file: Path, by_lock_alone: bool) -> bool:
+    """Whether the lock was taken and the old record cleared; not while a living process holds it."""
+    if not _lock(descriptor, file, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        return False
+    if by_lock_alone:
+        os.ftruncate(descriptor, 0)
+        return True
     owner, here = _record(descriptor), this_process()
     if owner is None and os.fstat(descriptor).st_size:
         raise ValueError(f"{file} must name a process, got what cannot be read; delete it if no process of hilum works here")

@@ -1,9 +1,14 @@
 """Folds and repeats by workers: the files of one process with as many threads, also after kills, and each run in the store."""
 
+import json
 import re
 import shutil
 import sqlite3
+import threading
+import time
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,6 +75,67 @@ def test_workers_give_the_files_of_one_process_also_after_a_kill(project: Worksp
     nursery.run("run_stage", after=0.7 * seconds, **given)
     nursery.finish("run_stage", **given)
     assert folder_digest(folder) == alone and runs_of(project) == logged
+
+
+def wait_until(true: Callable[[], Any], seconds: float = 600) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("stage", FOLDERS)
+def test_an_experiment_beside_one_of_the_same_arm_waits_and_takes_what_that_one_trained(
+    project: Workspace, nursery: Nursery, tmp_path: Path, stage: str
+) -> None:
+    """The second is in a copy of the project, as `hilum experiment` makes one; both keep their parts in one place."""
+    by(project)
+    copy = project.home / ".dvc" / "tmp" / "exps" / "standalone" / "one"
+    left_out = shutil.ignore_patterns(".dvc", ".hilum", "mlflow.db*", "mlartifacts")
+    shutil.copytree(project.root, copy, ignore=left_out)
+    first = threading.Thread(
+        target=nursery.run,
+        args=("run_stage_and_pause",),
+        kwargs={"project": str(project.root), "stage": stage, "arguments": ["baseline"], "folder": str(tmp_path)},
+    )
+    first.start()
+    wait_until((tmp_path / "begun").exists)
+    other = Nursery(tmp_path / "log.txt")
+    try:
+        second = threading.Thread(
+            target=lambda: codes.append(other.run("run_stage", project=str(copy), stage=stage, arguments=["baseline"])[0])
+        )
+        codes: list[int] = []
+        second.start()
+        wait_until(lambda: "trains the same" in (tmp_path / "log.txt").read_text() or codes)
+        (tmp_path / "go").touch()
+        first.join()
+        second.join()
+        said = (tmp_path / "log.txt").read_text()
+    finally:
+        other.close()
+    assert codes == [0], said[-4000:]
+    assert re.search(r"baseline: process \d+ on", said) and said.count("trains the same") == 1
+    assert said.count("taken from an earlier") == PARTS and ": phase 1" not in said, "it trained nothing"
+    made = copy / project.arm("baseline", FOLDERS[stage]).relative_to(project.root)
+    assert folder_digest(made) == folder_digest(project.arm("baseline", FOLDERS[stage]))
+    assert not [file for place in ("repeats", "folds") for file in (project.cache / place).glob("baseline/*")]
+
+
+@pytest.mark.parametrize("stage", FOLDERS)
+def test_what_a_worker_left_that_was_killed_on_another_host_holds_up_nobody(
+    project: Workspace, nursery: Nursery, stage: str
+) -> None:
+    """The driver alone is answered for by a record; a worker's job runs again wherever there is another one."""
+    by(project)
+    given = {"project": str(project.root), "stage": stage, "arguments": ["baseline"]}
+    nursery.run("run_stage", die_at="stored", step=0, **given)
+    left = [file for file in project.cache.glob(f"trainings/{stage}/baseline/*/*.lock") if file.stat().st_size]
+    assert len(left) == 1, "of the first part"
+    left[0].write_text(json.dumps({**json.loads(left[0].read_text()), "host": "ward7", "boot": "another"}))
+    by(project, executor="processes", count=2)
+    nursery.finish("run_stage", **given)
+    assert len(runs_of(project)) == PARTS + 1
 
 
 @pytest.mark.slow

@@ -24,3 +24,18 @@ def prepare_counting(folder: str) -> Callable[[dict[str, Any]], int]:
         return int(number**2)
 
     return work
+
+
+def prepare_summing(threads: int) -> Callable[[object], int]:
+    """TensorFlow with so many threads; a job has it add numbers, and says how many threads it has."""
+    import tensorflow as tf
+
+    from hilum.training.learning.fit import begin_training
+
+    begin_training(1, threads)
+
+    def work(job: object) -> int:
+        tf.reduce_sum(tf.ones(8)).numpy()
+        return int(tf.config.threading.get_intra_op_parallelism_threads())
+
+    return work

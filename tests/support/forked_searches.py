@@ -56,7 +56,7 @@ def main() -> None:
     sys.path.insert(0, str(SUPPORT))
     import killed_search
 
-    from hilum.training import executors
+    from hilum.training.workers import executors
 
     fork = multiprocessing.get_context("fork")
     executors.multiprocessing.get_context = lambda *_: fork  # type: ignore[assignment, attr-defined]

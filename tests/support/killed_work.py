@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
@@ -114,6 +115,21 @@ def run_stage(project: str, stage: str, arguments: list[str], die_at: str = "", 
         STAGES[stage](*arguments)
     if die_at == "ended":
         die()
+
+
+def run_stage_and_pause(project: str, stage: str, arguments: list[str], folder: str) -> None:
+    """Run a stage that makes the file `begun` in a folder once it trains, and trains on when `go` is there."""
+    begun, go = Path(folder) / "begun", Path(folder) / "go"
+    write: Callable[..., None] = kept_state.write_state
+
+    def written(file: Path, state: Any, decides: Any) -> None:
+        write(file, state, decides)
+        begun.touch()
+        while not go.exists():
+            time.sleep(0.05)
+
+    kept_state.write_state = written
+    run_stage(project, stage, arguments)
 
 
 def open_new_store(folder: str) -> None:

@@ -147,7 +147,7 @@ def test_another_version_of_a_library_is_another_maker(monkeypatch: pytest.Monke
         ("training/searching/search.py", {"study"}),
         ("training/searching/proposals.py", {"study"}),
         ("training/trial_films.py", {"study"}),
-        ("training/executors.py", set()),
+        ("training/workers/executors.py", set()),
         ("training/trial.py", {"study"}),
         ("training/fold.py", {"fold"}),
         ("training/sealed_folders.py", {"fold", "repeat"}),

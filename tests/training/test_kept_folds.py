@@ -105,11 +105,11 @@ def test_an_interrupted_cross_validation_goes_on_and_ends_in_the_same_bytes(
     trained: list[str] = []
     real = crossvalidate.run_fold
 
-    def watched(name: str, *rest: object) -> object:
+    def watched(shared: object, films: object, name: str, *rest: object) -> object:
         if name in stops:
             raise KeyboardInterrupt
         trained.append(name)
-        return real(name, *rest)  # type: ignore[arg-type]
+        return real(shared, films, name, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(crossvalidate, "run_fold", watched)
     stops = {"2"}
@@ -120,7 +120,7 @@ def test_an_interrupted_cross_validation_goes_on_and_ends_in_the_same_bytes(
     stops = set()
     crossvalidate.run("baseline")
     assert trained == ["1", "2"]
-    assert "fold 1: taken from the interrupted cross-validation" in capsys.readouterr().out
+    assert "fold 1: taken from an earlier cross-validation" in capsys.readouterr().out
     continued = folder_digest(folder)
     assert not list((own_copy.cache / "folds" / "baseline").iterdir()), "the results hold all folds now"
     shutil.rmtree(folder)

@@ -163,7 +163,7 @@ def test_an_interrupted_training_goes_on_at_its_first_unfinished_repeat_and_ends
     stops = set()
     train.run("baseline")
     assert trained == [1, 2, 3]
-    assert "baseline, repeat 1 of 3: taken from the interrupted training" in capsys.readouterr().out
+    assert "baseline, repeat 1 of 3: taken from an earlier training" in capsys.readouterr().out
     assert not list((project.cache / "repeats" / "baseline").iterdir()), "the results hold all repeats now"
     continued = folder_digest(folder)
     train.run("baseline")
@@ -190,7 +190,7 @@ def test_a_killed_training_goes_on_at_its_first_unfinished_repeat(project: Works
     assert not project.arm("baseline", "training").exists()
     done = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "repeat 1 of 3: taken from the interrupted training" in done.stdout
+    assert "repeat 1 of 3: taken from an earlier training" in done.stdout
     assert "repeat 2 of 3: trained with seed" in done.stdout and "repeat 1 of 3: phase" not in done.stdout
     assert len(read_table(project.arm("baseline", "training") / "repeats.csv")) == 3
     states = [run.info.status for run in runs_of(project, "tags.role = 'repeat'")]

@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from killed_processes import Nursery
 
 from hilum import code_version
-from hilum.ownership import hold
+from hilum.ownership import hold, this_process
 from hilum.training import kept_trainings
 from hilum.training.kept_trainings import OTHERS, STALE, KeptTrainings, keep_trainings
 from hilum.training.learning.state import State
@@ -168,6 +169,43 @@ def test_one_process_at_a_time_has_a_training(tmp_path: Path, capsys: pytest.Cap
     other.join()
     assert order == ["this one ends", "the other begins"]
     assert f"baseline: process {os.getpid()} on" in capsys.readouterr().out
+
+
+def test_what_is_kept_of_parts_goes_with_the_last_stage_that_wants_it(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def work(name: str) -> None:
+        with keep_trainings(tmp_path, "train") as trainings:
+            trainings.hold("baseline", "key", lambda: order.append(f"{name} forgets"))
+            order.append(f"{name} ends")
+
+    with keep_trainings(tmp_path, "train") as trainings:
+        trainings.hold("baseline", "key", lambda: order.append("the first forgets"))
+        other = threading.Thread(target=work, args=("the second",))
+        other.start()
+        time.sleep(0.5)
+        order.append("the first ends")
+    other.join()
+    assert order == ["the first ends", "the second ends", "the second forgets"]
+    work("another")
+    assert order[3:] == ["another ends", "another forgets"]
+    with pytest.raises(RuntimeError), keep_trainings(tmp_path, "train") as trainings:
+        trainings.hold("baseline", "key", lambda: order.append("after an error"))
+        raise RuntimeError
+    assert order[5:] == []
+
+
+def test_a_record_of_another_host_stops_a_stage_and_not_the_training_of_a_part(tmp_path: Path) -> None:
+    with keep_trainings(tmp_path, "train") as trainings:
+        trainings.hold("baseline", "key", lambda: None)
+    with keep_trainings(tmp_path, "train/baseline", of_parts=True) as trainings:
+        trainings.keep("repeat-1", {"params": 1})
+    for lock in (tmp_path / "trainings").rglob("*.lock"):
+        lock.write_text(replace(this_process(), host="ward7", boot="another").record())
+    with keep_trainings(tmp_path, "train/baseline", of_parts=True) as trainings:
+        trainings.keep("repeat-1", {"params": 1})
+    with pytest.raises(ValueError, match="on ward7"), keep_trainings(tmp_path, "train") as trainings:
+        trainings.hold("baseline", "key", lambda: None)
 
 
 def hold_a_moment(trainings: KeptTrainings, order: list[str]) -> None:

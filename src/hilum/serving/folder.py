@@ -43,7 +43,7 @@ class Done:
     unwritten: dict[str, str]
 
 
-RunBatches = Callable[[Mapping[int, Batch]], Iterator[tuple[int, Done]]]  # as `training/executors.py` has it
+RunBatches = Callable[[Mapping[int, Batch]], Iterator[tuple[int, Done]]]  # as `training/workers/executors.py` has it
 
 
 def panels_beside(out: Path) -> Path:

@@ -59,7 +59,7 @@ def choose_workers(executor: str, workers: str, threads: str) -> Workers:
 
 def list_executors() -> list[str]:
     """Their names."""
-    from hilum.training.executors import EXECUTORS  # here: an exported model that one process predicts needs none of them
+    from hilum.training.workers.executors import EXECUTORS  # here: an exported model that one process predicts needs none of them
 
     return list(EXECUTORS)
 
@@ -78,7 +78,7 @@ def start_workers(chosen: Workers, served: Served, where: "Dask") -> Iterator[Ru
     if chosen.executor == "serial":
         yield None
         return
-    from hilum.training import executors  # here: an exported model that one process predicts needs none of it
+    from hilum.training.workers import executors  # here: an exported model that one process predicts needs none of it
 
     with executors.EXECUTORS[chosen.executor](open_in_worker, served, chosen.count, where) as run_batches:
         yield run_batches

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ from hilum.settings.params import Evaluate, Params, find_arm, read_params
 from hilum.settings.training import Arm
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
-from hilum.training.executors import EXECUTORS
+from hilum.tracking.store import Store
 from hilum.training.fold import Judging, predict_fold
 from hilum.training.kept_folds import KeptFolds, keep_folds
 from hilum.training.kept_trainings import keep_trainings
@@ -50,6 +50,7 @@ from hilum.training.learning.arms import count_steps
 from hilum.training.learning.fit import begin_training
 from hilum.training.learning.kept_state import KeptState
 from hilum.training.task import file_digest, logged_params, params_of, weights_digest
+from hilum.training.workers.executors import EXECUTORS
 from hilum.workspace import Workspace, find_workspace
 
 SHOWN = 24  # films on the contact sheet; contradictions.csv has all
@@ -107,25 +108,33 @@ def run(arm: str) -> None:
     kept = keep_folds(workspace.cache, arm, decided)
     key = digest([kept.folder.name, settings["params"]])
     shared = Shared(arm, settled, params, workspace, versions, kept, decided)
-    with store.start(f"crossvalidate-{arm}", tags, key=key) as parent:
-        found: dict[str, _Fold] = {}
-        earlier = {name for name in names if kept.load(name, tuple(versions["classes"]))}
-        begun = time.monotonic()
-        for name in folds_by_workers(shared, names, earlier) if params.workers.executor != "serial" else names:
-            fold_tags = {**tags, "role": "fold", "fold": name, "mlflow.note.content": ""}
-            with store.start(f"fold-{name}", fold_tags, parent.id, key) as run:
-                if (fold := take_back(name, kept, versions, params, run, name in earlier)) is None:
-                    fold = keep_fold(shared, films, name, run)
-                found[name] = fold
-                if made := len(found.keys() - earlier):
-                    told = tell_time_left(time.monotonic() - begun, made, len(names) - len(earlier))
-                    say(f"fold {name}, {len(found)} of {len(names)}, {told}")
-                run.log_metrics(fold_metrics(fold.measured))
-        write_folds(folder, [found[name] for name in names], params, films)
-        write_json(folder / "settings.json", settings)
-        log_results(parent, folder, "crossvalidation")
-    kept.forget()
+    with keep_trainings(workspace.cache, "crossvalidate") as trainings:
+        trainings.hold(arm, kept.folder.name, kept.forget)
+        with store.start(f"crossvalidate-{arm}", tags, key=key) as parent:
+            found = train_folds(shared, films, names, store, parent, tags, key)
+            write_folds(folder, [found[name] for name in names], params, films)
+            write_json(folder / "settings.json", settings)
+            log_results(parent, folder, "crossvalidation")
     tell_pooled(arm, read_json(folder / "metrics.json"), len(names))
+
+
+def train_folds(
+    shared: Shared, films: SplitFilms, names: Sequence[str], store: Store, parent: Run, tags: Mapping[str, str], key: str
+) -> dict[str, _Fold]:
+    """All folds by name, each with a nested run. key: of the parent, under which those below it are continued."""
+    classes, workers = tuple(shared.versions["classes"]), shared.params.workers
+    found: dict[str, _Fold] = {}
+    earlier = {name for name in names if shared.kept.load(name, classes)}
+    begun = time.monotonic()
+    for name in folds_by_workers(shared, names, earlier) if workers.executor != "serial" else names:
+        fold_tags = {**tags, "role": "fold", "fold": name, "mlflow.note.content": ""}
+        with store.start(f"fold-{name}", fold_tags, parent.id, key) as run:
+            found[name] = take_back(shared, name, run, name in earlier) or keep_fold(shared, films, name, run)
+            if made := len(found.keys() - earlier):
+                told = tell_time_left(time.monotonic() - begun, made, len(names) - len(earlier))
+                say(f"fold {name}, {len(found)} of {len(names)}, {told}")
+            run.log_metrics(fold_metrics(found[name].measured))
+    return found
 
 
 def folds_by_workers(shared: Shared, names: Sequence[str], earlier: Collection[str]) -> Iterator[str]:
@@ -152,11 +161,15 @@ def prepare_folds(shared: Shared) -> Callable[[str], str]:
 
 
 def keep_fold(shared: Shared, films: SplitFilms, name: str, run: Run | None) -> _Fold:
-    """Train a fold, or continue an interrupted training of it, and keep its predictions. run: where each epoch is logged."""
-    with keep_trainings(shared.workspace.cache, f"crossvalidate/{shared.arm}") as trainings:
+    """Train a fold, or continue an interrupted training of it, and keep its predictions. run: where each epoch is logged.
+
+    One that was waited for, which a worker whose stage had ended has kept, is taken as it is.
+    """
+    with keep_trainings(shared.workspace.cache, f"crossvalidate/{shared.arm}", of_parts=True) as trainings:
         before = trainings.keep(name, shared.decided)
-        fold = run_fold(name, films, shared.settled, shared.params, shared.workspace, shared.versions, run, before)
-        shared.kept.save(name, fold.predictions, fold.history)
+        if (fold := take_back(shared, name, run, earlier=False)) is None:
+            fold = run_fold(shared, films, name, run, before)
+            shared.kept.save(name, fold.predictions, fold.history)
     return fold
 
 
@@ -199,39 +212,29 @@ def decides(arm: str, settled: Arm, params: Params, workspace: Workspace, versio
     }
 
 
-def take_back(
-    name: str, kept: KeptFolds, versions: dict[str, Any], params: Params, run: Run, earlier: bool = True
-) -> _Fold | None:
+def take_back(shared: Shared, name: str, run: Run | None, earlier: bool) -> _Fold | None:
     """A fold that was trained before its run began, with its history in its run; None where there is none.
 
-    earlier: by an interrupted cross-validation, not by a worker of this one.
+    earlier: by an earlier cross-validation, not by a worker of this one.
     """
-    if (found := kept.load(name, tuple(versions["classes"]))) is None:
+    if (found := shared.kept.load(name, tuple(shared.versions["classes"]))) is None:
         return None
     predictions, history = found
-    if earlier:
-        say(f"fold {name}: taken from the interrupted cross-validation")
-        run.tag({"continued": "from an interrupted cross-validation"})
-    run.log_history(epoch_metrics(history))
-    return _Fold(name, predictions, history, measure_fold(name, predictions, params.evaluate))
+    if run and earlier:
+        say(f"fold {name}: taken from an earlier cross-validation")
+        run.tag({"continued": "from an earlier cross-validation"})
+    if run:
+        run.log_history(epoch_metrics(history))
+    return _Fold(name, predictions, history, measure_fold(name, predictions, shared.params.evaluate))
 
 
-def run_fold(
-    name: str,
-    films: SplitFilms,
-    arm: Arm,
-    params: Params,
-    workspace: Workspace,
-    versions: dict[str, Any],
-    run: Run | None,
-    before: KeptState | None = None,
-) -> _Fold:
+def run_fold(shared: Shared, films: SplitFilms, name: str, run: Run | None, before: KeptState | None = None) -> _Fold:
     """Train an arm without the films that a fold holds out, choose its threshold on the validation films, and predict them.
 
     run: None in a worker, whose epochs are logged when the fold has ended. before: the state that an interrupted training of this
     fold left.
     """
-    title = f"fold {name}"
+    title, arm, params, versions = f"fold {name}", shared.settled, shared.params, shared.versions
     if before and run:
         run.log_history(epoch_metrics(before.history))
 
@@ -240,7 +243,9 @@ def run_fold(
     on_film = bar(f"{title}: activations")
     with steps(title, sum(counts)) as report:
         on_epoch = watch_epochs(run.log_metrics if run else lambda *_: None, report, counts, params.train.select)
-        predictions, history = predict_fold(name, films, arm, params, workspace, versions, judging, on_epoch, on_film, before)
+        predictions, history = predict_fold(
+            name, films, arm, params, shared.workspace, versions, judging, on_epoch, on_film, before
+        )
     return _Fold(name, predictions, history, measure_fold(name, predictions, params.evaluate))
 
 
@@ -280,14 +285,8 @@ def write_folds(folder: Path, folds: list[_Fold], params: Params, films: SplitFi
     history = pd.concat([fold.history for fold in folds], ignore_index=True)
     write_table(folder / "history.csv", epoch_metrics(history).assign(fold=history["fold"]))
     settings = params.evaluate
-    found = patient_bootstrap(
-        pooled,
-        settings.bootstrap,
-        settings.confidence,
-        settings.seed,
-        with_bins(settings.calibration_bins),
-        bar("pooled: patients resampled"),
-    )
+    drawn = (settings.bootstrap, settings.confidence, settings.seed)
+    found = patient_bootstrap(pooled, *drawn, with_bins(settings.calibration_bins), bar("pooled: patients resampled"))
     contradicted = find_contradictions(pooled, fold_of)
     write_json(
         folder / "metrics.json", {**flat_metrics(found, "out_of_fold"), "out_of_fold/contradicted_labels": len(contradicted)}

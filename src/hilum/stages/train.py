@@ -13,17 +13,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from hilum.data.prepared.examples import as_images
 from hilum.data.prepared.loading import load_split, read_grey_bits
 from hilum.evaluation.scoring.calibration import tell_calibration
-from hilum.evaluation.scoring.epochs import median_repeat, score_epoch, tell_epoch, watch_epochs
+from hilum.evaluation.scoring.epochs import score_epoch, tell_epoch, watch_epochs
 from hilum.evaluation.scoring.metrics import score
 from hilum.finishing.every_folder import write_calibration, write_no_epochs
 from hilum.finishing.model import adjust_given, describe_model, finish_model
-from hilum.finishing.training_folder import tell_balance, write_means, write_training
+from hilum.finishing.training_folder import REPEAT_LOSS, serve_median, tell_balance, write_means, write_training
 from hilum.models.classifier import save_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say, steps, tell_time_left
@@ -39,7 +38,6 @@ from hilum.results import (
     read_table,
     run_key,
     write_json,
-    write_table,
 )
 from hilum.runs import code_tags, log_history, log_training
 from hilum.settings.params import Params, find_arm, read_params
@@ -49,7 +47,6 @@ from hilum.tracking.opening import open_store
 from hilum.tracking.repeat_runs import log_repeat, repeat_tags
 from hilum.tracking.store import Store
 from hilum.tracking.tensorboard import name_curves, with_curves
-from hilum.training.executors import EXECUTORS
 from hilum.training.given import load_given
 from hilum.training.kept_repeats import KeptRepeats, keep_repeats
 from hilum.training.kept_trainings import keep_trainings
@@ -58,9 +55,8 @@ from hilum.training.learning.fit import Fitted, begin_training, find_kept
 from hilum.training.learning.kept_state import KeptState
 from hilum.training.plan import Plan, decides, make_plan, title
 from hilum.training.task import given_params, load_task, origins, weights_digest
+from hilum.training.workers.executors import EXECUTORS
 from hilum.workspace import Workspace, find_workspace
-
-REPEAT_LOSS = "repeat/val/log_loss"  # of the finished model: what the median is taken of
 
 
 @dataclass(frozen=True)
@@ -83,6 +79,8 @@ def run(arm: str) -> None:
     begin_training(plan.seeds[0], plan.threads)  # states of interrupted trainings are kept by the threads
     kept = keep_repeats(plan.workspace.cache, arm, decides(plan)) if plan.params.train.repeats > 1 else None
     with keep_trainings(plan.workspace.cache, "train") as trainings:
+        if kept:
+            trainings.hold(arm, kept.folder.name, kept.forget)
         before = None if kept else trainings.keep(arm, decides(plan))
         made_of = kept.folder.name if kept else before and before.key
         key = digest([made_of, folder_digest(plan.workspace.arm(arm, "tuning"))])
@@ -97,14 +95,12 @@ def run(arm: str) -> None:
                 plan.folder.mkdir(parents=True)
                 write_model(plan.folder, plan, 1, trained)
             log_training(store, opened, plan.workspace, arm, plan.params.tracking.model)
-    if kept:
-        kept.forget()
 
 
 def train_repeats(plan: Plan, kept: KeptRepeats, store: Store, parent: Run, key: str) -> None:
     """Train the arm with each of its seeds as a nested run, and serve the repeat of median log loss on validation.
 
-    Finished repeats of an interrupted training are taken as they are. key: of the run, under which those below are continued.
+    Finished repeats of an earlier training are taken as they are. key: of the run, under which those below are continued.
     """
     count, begun, made = len(plan.seeds), time.monotonic(), 0
     earlier = {number for number in range(1, count + 1) if kept.find(number)}
@@ -112,14 +108,11 @@ def train_repeats(plan: Plan, kept: KeptRepeats, store: Store, parent: Run, key:
         seed = plan.seeds[number - 1]
         tags = {**repeat_tags(plan.tags, number, seed), **code_tags(plan.workspace)}
         with store.start(f"repeat-{number}", tags, parent.id, key) as run:
-            if (place := kept.find(number)) is None:
-                say(f"{title(plan, number)}: trained with seed {seed}")
-                keep_repeat(plan, kept, number, run)
-                place = kept.folder / str(number)
-            else:
+            place = kept.folder / str(number)
+            if kept.find(number) or not keep_repeat(plan, kept, number, run):
                 if number in earlier:
-                    say(f"{title(plan, number)}: taken from the interrupted training")
-                    run.tag({"continued": "from an interrupted training"})
+                    say(f"{title(plan, number)}: taken from an earlier training")
+                    run.tag({"continued": "from an earlier training"})
                 log_epochs(plan, number, run, read_table(place / "history.csv"))
             if number not in earlier:
                 made += 1
@@ -129,7 +122,7 @@ def train_repeats(plan: Plan, kept: KeptRepeats, store: Store, parent: Run, key:
     shutil.rmtree(plan.folder, ignore_errors=True)
     for number in range(1, count + 1):
         shutil.copytree(kept.folder / str(number), plan.folder / REPEATS / str(number))
-    serve_median(plan)
+    say(f"{plan.arm}: {serve_median(plan.folder, plan.seeds)}")
 
 
 def repeats_by_workers(plan: Plan, kept: KeptRepeats, earlier: Collection[int]) -> Iterator[int]:
@@ -143,20 +136,28 @@ def repeats_by_workers(plan: Plan, kept: KeptRepeats, earlier: Collection[int]) 
             yield number
 
 
-def prepare_repeats(shared: tuple[Plan, KeptRepeats]) -> Callable[[int], None]:
+def prepare_repeats(shared: tuple[Plan, KeptRepeats]) -> Callable[[int], bool]:
     """What trains one repeat in a worker, and keeps it."""
     plan, kept = shared
     begin_training(plan.seeds[0], plan.threads)
     return lambda number: keep_repeat(plan, kept, number, None)
 
 
-def keep_repeat(plan: Plan, kept: KeptRepeats, number: int, run: Run | None) -> None:
-    """Train a repeat, or continue an interrupted training of it, and keep its files. run: where each epoch is logged."""
-    with keep_trainings(plan.workspace.cache, f"train/{plan.arm}") as trainings:
-        before = trainings.keep(f"repeat-{number}", {**decides(plan), "seed": plan.seeds[number - 1]})
+def keep_repeat(plan: Plan, kept: KeptRepeats, number: int, run: Run | None) -> bool:
+    """Train a repeat, or continue an interrupted training of it, and keep its files. run: where each epoch is logged.
+
+    False where it was waited for: a worker whose stage had ended has kept it.
+    """
+    seed = plan.seeds[number - 1]
+    with keep_trainings(plan.workspace.cache, f"train/{plan.arm}", of_parts=True) as trainings:
+        before = trainings.keep(f"repeat-{number}", {**decides(plan), "seed": seed})
+        if kept.find(number):
+            return False
+        say(f"{title(plan, number)}: trained with seed {seed}")
         trained = train_model(plan, number, run, before)
         with kept.write(number) as place:
             write_model(place, plan, number, trained)
+    return True
 
 
 def log_epochs(plan: Plan, number: int, run: Run, history: pd.DataFrame) -> None:
@@ -165,21 +166,6 @@ def log_epochs(plan: Plan, number: int, run: Run, history: pd.DataFrame) -> None
     curves = folder_of_curves(plan, number, run) if plan.params.tracking.tensorboard else None
     with with_curves(lambda *_: None, curves, history):
         pass
-
-
-def serve_median(plan: Plan) -> None:
-    """Copy the repeat of median log loss to where the arm's model is expected, and list all repeats in repeats.csv."""
-    places = [plan.folder / REPEATS / str(number) for number in range(1, len(plan.seeds) + 1)]
-    losses = [read_json(place / "metrics.json")[REPEAT_LOSS] for place in places]
-    served = median_repeat([np.nan if loss is None else loss for loss in losses])
-    shutil.copytree(places[served], plan.folder, dirs_exist_ok=True)
-    described = [read_json(place / "model.json")["model_sha256"] for place in places]
-    rows = {"repeat": range(1, len(places) + 1), "seed": plan.seeds, "val/log_loss": losses, "model_sha256": described}
-    write_table(plan.folder / "repeats.csv", pd.DataFrame(rows).assign(served=[i == served for i in range(len(places))]))
-    say(
-        f"{plan.arm}: repeat {served + 1} of {len(places)}, seed {plan.seeds[served]}, is median by log loss on validation "
-        f"({losses[served]:.4f}) and is served"
-    )
 
 
 def train_model(plan: Plan, number: int, run: Run | None, before: KeptState | None) -> _Trained:

@@ -25,7 +25,6 @@ from hilum.settings.tune import Tune
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
 from hilum.tracking.store import Store
-from hilum.training.executors import EXECUTORS
 from hilum.training.learning.fit import begin_training
 from hilum.training.searching.pictures import log_pictures
 from hilum.training.searching.pruning import Ask, Outcome, Values, run_trial
@@ -33,6 +32,7 @@ from hilum.training.searching.search import Found, Watch, search, study_name, st
 from hilum.training.task import weights_digest
 from hilum.training.trial import TRIAL_CODE, TRIAL_LIBRARIES, train_parts
 from hilum.training.trial_films import make_tasks
+from hilum.training.workers.executors import EXECUTORS
 from hilum.workspace import Workspace, find_workspace
 
 DECIDE_NOTHING = {"executor", "workers", "dask"}  # of `tune`: who runs the trials

@@ -7,7 +7,7 @@ and the processor included. One process at a time works on a key; others wait.
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from hilum.code_version import made_by
-from hilum.ownership import Owner, hold
+from hilum.ownership import Owner, hold, share
 from hilum.processors import processor_name, usable_processors
 from hilum.progress import say
 from hilum.results import digest
@@ -32,11 +32,30 @@ SUFFIXES = (SUFFIX, ".writing")  # the second of a process that was killed while
 
 @dataclass(frozen=True)
 class KeptTrainings:
-    """The trainings that one stage works on. folder: of their states, a folder below it for each training."""
+    """The trainings that one stage works on. folder: of their states, a folder below it for each training.
+
+    of_parts: trainings of folds or repeats, whose stage holds all of them (`hold`), so that a lock alone counts for each. ended:
+    called when the results are written.
+    """
 
     folder: Path
     held: ExitStack
-    kept: list[KeptState] = field(default_factory=list)
+    of_parts: bool = False
+    ended: list[Callable[[], None]] = field(default_factory=list)
+
+    def hold(self, name: str, key: str, forget: Callable[[], None]) -> None:
+        """Let this stage alone work on its folds or repeats until it ends; it waits for another that does.
+
+        name: of the arm. key: of all that decides them. forget: deletes what is kept of them at the end, unless another stage
+        waits, which takes it.
+
+        Raises:
+            ValueError: a process of another host may work on them (see `ownership.hold`).
+        """
+        file = self.folder / name / f"{key}.lock"
+        alone = self.held.enter_context(share(file.with_suffix(".wanted.lock")))
+        self.held.enter_context(hold(file, lambda owner: _tell_owner(name, owner)))
+        self.ended.append(lambda: forget() if alone() else None)
 
     def keep(self, name: str, decides: Mapping[str, Any]) -> KeptState:
         """The state file of a training, with the state that an interrupted one left; held until the stage ends.
@@ -51,13 +70,9 @@ class KeptTrainings:
         whole = {**decides, "code or libraries": made_by(TRAINING_CODE, FIT_LIBRARIES), "threads or processor": machine()}
         digests = {part: digest(value) for part, value in whole.items()}
         file = self.folder / name / f"{digest(digests)[:32]}{SUFFIX}"
-
-        def wait(owner: Owner) -> None:
-            say(f"{name}: {owner} trains the same; this process goes on when that one has ended (Ctrl-C to stop waiting)")
-
-        self.held.enter_context(hold(file.with_suffix(".lock"), wait))
+        self.held.enter_context(hold(file.with_suffix(".lock"), lambda owner: _tell_owner(name, owner), self.of_parts))
         found = KeptState(file, digests)
-        self.kept.append(found)
+        self.ended.append(found.forget)
         if found.state:
             count, last = len(found.state.history), found.state.history[-1] if found.state.history else {}
             after = "its solved head" if "train/penalty" in last else f"epoch {count}"
@@ -81,13 +96,13 @@ class KeptTrainings:
 
 
 @contextmanager
-def keep_trainings(cache: Path, stage: str) -> Iterator[KeptTrainings]:
+def keep_trainings(cache: Path, stage: str, of_parts: bool = False) -> Iterator[KeptTrainings]:
     """The kept trainings of a stage; their states are deleted at the end, when the results are written, unless that fails."""
     with ExitStack() as held:
-        trainings = KeptTrainings(cache / "trainings" / stage, held)
+        trainings = KeptTrainings(cache / "trainings" / stage, held, of_parts)
         yield trainings
-        for kept in trainings.kept:
-            kept.forget()
+        for end in trainings.ended:
+            end()
 
 
 def machine() -> str:
@@ -95,6 +110,10 @@ def machine() -> str:
     threads = tf.config.threading.get_intra_op_parallelism_threads() or usable_processors()
     devices = [device.device_type for device in tf.config.list_physical_devices()]
     return json.dumps([threads, devices, processor_name(), os.environ.get("TF_ENABLE_ONEDNN_OPTS", "")])
+
+
+def _tell_owner(name: str, owner: Owner) -> None:
+    say(f"{name}: {owner} trains the same; this process goes on when that one has ended (Ctrl-C to stop waiting)")
 
 
 def _tell_other(name: str, own: Path, digests: dict[str, str]) -> None:

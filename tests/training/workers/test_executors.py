@@ -16,10 +16,10 @@ import pytest
 from counted_jobs import prepare_counting
 
 from hilum.settings.tune import Dask
-from hilum.training import executors
-from hilum.training.executors import DEATHS, EXECUTORS
+from hilum.training.workers import dask_workers
+from hilum.training.workers.executors import DEATHS, EXECUTORS
 
-SUPPORT = Path(__file__).resolve().parents[1] / "support"
+SUPPORT = Path(__file__).resolve().parents[2] / "support"
 
 
 LOCAL = Dask(cluster="local", memory="1GB", job={}, tls={})
@@ -96,7 +96,7 @@ def test_workers_that_are_killed_at_random_instants_change_no_result(executor: s
 @pytest.mark.slow
 def test_workers_of_dask_that_are_killed_while_they_start_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dask gives up a worker that ends before it has registered; killed for some seconds, none is left."""
-    monkeypatch.setattr(executors, "SILENCE", 2)
+    monkeypatch.setattr(dask_workers, "SILENCE", 2)
     jobs, found = {number: {"number": number, "seconds": 0.1} for number in range(12)}, {}
     with EXECUTORS["dask"](prepare_counting, str(tmp_path), 2, LOCAL) as run_jobs:
         for number, result in run_jobs(jobs):
@@ -109,7 +109,7 @@ def test_workers_of_dask_that_are_killed_while_they_start_are_replaced(tmp_path:
 @pytest.mark.slow
 def test_results_that_end_with_their_workers_of_dask_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers hold results until they are fetched; killed for some seconds, none is left that has them or makes them."""
-    monkeypatch.setattr(executors, "SILENCE", 2)
+    monkeypatch.setattr(dask_workers, "SILENCE", 2)
     jobs, found = {number: {"number": number} for number in range(6)}, {}
     with EXECUTORS["dask"](prepare_counting, str(tmp_path), 2, LOCAL) as run_jobs:
         for number, result in run_jobs(jobs):
@@ -149,7 +149,7 @@ def wait_until(true: Callable[[], Any], seconds: float = 60) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_the_process_that_started_them(number: signal.Signals, tmp_path: Path) -> None:
     code = (
-        "import signal; from counted_jobs import prepare_counting; from hilum.training.executors import EXECUTORS\n"
+        "import signal; from counted_jobs import prepare_counting; from hilum.training.workers.executors import EXECUTORS\n"
         "if __name__ == '__main__':\n"
         "    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore\n"
         f"    with EXECUTORS['processes'](prepare_counting, {str(tmp_path)!r}, 2, None) as run:\n"

@@ -13,7 +13,7 @@ from counted_jobs import prepare_counting
 from pydantic import ValidationError
 
 from hilum.settings.tune import Dask
-from hilum.training.executors import EXECUTORS
+from hilum.training.workers.executors import EXECUTORS
 
 SBATCH = """#!/bin/bash
 cp "${@: -1}" {folder}/job.sh
@@ -31,7 +31,7 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(stat.S_IRWXU)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    support = Path(__file__).resolve().parents[1] / "support"
+    support = Path(__file__).resolve().parents[2] / "support"
     monkeypatch.setenv("PYTHONPATH", f"{support}:{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.chdir(tmp_path)
     yield tmp_path

@@ -1,0 +1,1 @@
+"""Who runs the jobs of a stage: trials, folds, repeats, films of a folder."""
