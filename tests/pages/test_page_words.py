@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hilum.data.prepared.loading import read_manifest
-from hilum.evaluation.scoring.scaling import fit_biases_too
+from hilum.evaluation.scoring.scaling import SEPARABLE, fit_biases_too
 from hilum.pages.page_words import find_warnings, read_calibration, tell_limits, what_differs
 from hilum.results import write_json
 from hilum.settings.params import read_params
@@ -47,6 +47,8 @@ def test_a_fit_says_which_limit_it_reached(skill: float, scale: float, told: str
     assert said.startswith(told) and "films" not in said
     assert tell_limits("another note", fit.temperature, fit.biases.tolist()) == "another note"
     assert tell_limits(fit.note, 1.0, [-2.5, 2.5]).startswith("biases are as far apart as is allowed, 5")
+    both = tell_limits(f"{SEPARABLE}; {fit.note}", 1.0, [-2.5, 2.5])
+    assert both.startswith(f"{SEPARABLE}; biases are as far apart as is allowed, 5")
 
 
 def test_a_class_of_one_source_is_warned_of_beside_the_comparison(own_copy: Workspace) -> None:

@@ -12,7 +12,7 @@ from hilum.data.annotations import KINDS
 from hilum.data.prepared.loading import read_manifest
 from hilum.evaluation.scoring.decisions import factors_of
 from hilum.evaluation.scoring.epochs import tell_epoch
-from hilum.evaluation.scoring.scaling import HIGH, LOW, WIDEST
+from hilum.evaluation.scoring.scaling import BOUND, HIGH, LOW, WIDEST
 from hilum.evaluation.signed_numbers import signed
 from hilum.explain.drawing.panels import tell_rule
 from hilum.explain.measures.registry import MEASURES, QUESTIONS, column
@@ -174,7 +174,8 @@ def read_calibration(file: Path) -> CalibrationRow | None:
 
 def tell_limits(note: str, temperature: float, biases: Sequence[float]) -> str:
     """A fit's note; where it says that a bound was reached, which one. biases: one of each class."""
-    if not note.startswith("a bound was reached"):
+    before, bound, _ = note.partition(BOUND)
+    if not bound:
         return note
     reached = []
     if np.isclose(temperature, HIGH):
@@ -184,7 +185,7 @@ def tell_limits(note: str, temperature: float, biases: Sequence[float]) -> str:
         reached.append(f"the temperature is the lowest allowed, {LOW:g}: the model is far less sure than it is right")
     if max(biases) - min(biases) >= WIDEST * (1 - 1e-6):
         reached.append(f"biases are as far apart as is allowed, {WIDEST:g}: the films tell too little of a class")
-    return "; ".join(reached) or note
+    return "; ".join([*filter(None, [before.removesuffix("; ")]), *(reached or [BOUND])])
 
 
 def _or_nan(value: float | None) -> float:

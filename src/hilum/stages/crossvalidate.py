@@ -109,8 +109,8 @@ def run(arm: str) -> None:
     key = digest([kept.folder.name, settings["params"]])
     shared = Shared(arm, settled, params, workspace, versions, kept, decided)
     with keep_trainings(workspace.cache, "crossvalidate") as trainings:
-        trainings.hold(arm, kept.folder.name, kept.forget)
-        with store.start(f"crossvalidate-{arm}", tags, key=key) as parent:
+        waited = trainings.hold(arm, kept.folder.name, kept.forget)  # then the finished run is the other one's
+        with store.start(f"crossvalidate-{arm}", tags, key=key, finished=not waited) as parent:
             found = train_folds(shared, films, names, store, parent, tags, key)
             write_folds(folder, [found[name] for name in names], params, films)
             write_json(folder / "settings.json", settings)

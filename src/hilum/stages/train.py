@@ -79,12 +79,11 @@ def run(arm: str) -> None:
     begin_training(plan.seeds[0], plan.threads)  # states of interrupted trainings are kept by the threads
     kept = keep_repeats(plan.workspace.cache, arm, decides(plan)) if plan.params.train.repeats > 1 else None
     with keep_trainings(plan.workspace.cache, "train") as trainings:
-        if kept:
-            trainings.hold(arm, kept.folder.name, kept.forget)
+        waited = bool(kept and trainings.hold(arm, kept.folder.name, kept.forget))  # then the finished run is the other one's
         before = None if kept else trainings.keep(arm, decides(plan))
         made_of = kept.folder.name if kept else before and before.key
         key = digest([made_of, folder_digest(plan.workspace.arm(arm, "tuning"))])
-        with store.start(arm, {**plan.tags, **code_tags(plan.workspace)}, key=key) as opened:
+        with store.start(arm, {**plan.tags, **code_tags(plan.workspace)}, key=key, finished=not waited) as opened:
             opened.log_params(plan.logged)
             if kept:
                 train_repeats(plan, kept, store, opened, key)

@@ -43,8 +43,8 @@ class KeptTrainings:
     of_parts: bool = False
     ended: list[Callable[[], None]] = field(default_factory=list)
 
-    def hold(self, name: str, key: str, forget: Callable[[], None]) -> None:
-        """Let this stage alone work on its folds or repeats until it ends; it waits for another that does.
+    def hold(self, name: str, key: str, forget: Callable[[], None]) -> bool:
+        """Let this stage alone work on its folds or repeats until it ends; returns whether it waited for another that did.
 
         name: of the arm. key: of all that decides them. forget: deletes what is kept of them at the end, unless another stage
         waits, which takes it.
@@ -54,8 +54,15 @@ class KeptTrainings:
         """
         file = self.folder / name / f"{key}.lock"
         alone = self.held.enter_context(share(file.with_suffix(".wanted.lock")))
-        self.held.enter_context(hold(file, lambda owner: _tell_owner(name, owner)))
+        met: list[Owner] = []
+
+        def tell(owner: Owner) -> None:
+            met.append(owner)
+            _tell_owner(name, owner)
+
+        self.held.enter_context(hold(file, tell))
         self.ended.append(lambda: forget() if alone() else None)
+        return bool(met)
 
     def keep(self, name: str, decides: Mapping[str, Any]) -> KeptState:
         """The state file of a training, with the state that an interrupted one left; held until the stage ends.

@@ -58,14 +58,15 @@ def test_a_worker_that_works_for_another_call_is_left_at_it(scheduler: Dask, tmp
 
 def test_a_worker_of_other_code_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That nothing can start again; processes of this machine refuse it too, which start when the stage has run for hours."""
-    monkeypatch.setattr(dask_workers, "package_version", lambda: "edited")
-    monkeypatch.setattr(executors, "package_version", lambda: "edited")
-    told = "must have the code of the process it works for, got .* for edited: .* restart that worker"
+    for module in (dask_workers, executors):
+        monkeypatch.setattr(module, "loaded_code", lambda: {"records.py": "edited"})
+    told = "must have the code of the process it works for, got other records.py in .*; {}"
+    remedies = {"dask": "restart that worker", "processes": "it was edited while this command ran: run the same command again"}
     with pytest.importorskip("distributed").LocalCluster(n_workers=1, processes=False, **GIVEN) as cluster:
         for executor, where in (("dask", cluster.scheduler_address), ("processes", "local")):
             chosen = Dask(cluster=where, memory="1GB", job={}, tls={})
             with (
-                pytest.raises(ValueError, match=told),
+                pytest.raises(ValueError, match=told.format(remedies[executor])),
                 EXECUTORS[executor](prepare_counting, str(tmp_path), 1, chosen) as run_jobs,
             ):
                 list(run_jobs({0: {"number": 0}}))
@@ -77,9 +78,12 @@ def test_a_worker_that_tensorflow_has_settled_otherwise_is_refused_with_the_reme
         raise RuntimeError("Intra op parallelism cannot be modified after initialization.")
 
     monkeypatch.setattr(dask_workers, "_ready", {})
-    code = dask_workers.package_version()
+    monkeypatch.setattr(dask_workers, "_used", [])
+    code = dask_workers.loaded_code()
+    assert dask_workers._state(code) == (False, [])
     with pytest.raises(RuntimeError, match="Intra op"):
         _run_job("one", code, prepare, "", 0)
-    dask_workers._ready["one"] = abs
-    with pytest.raises(ValueError, match=r"must be new or fit its next call, got: Intra op .*; restart that worker"):
-        _run_job("two", code, prepare, "", 0)
+    for name in ("two", "three"):  # not ready, yet no new process either: the next call starts it anew
+        assert dask_workers._state(code) == (True, []) and not dask_workers._ready
+        with pytest.raises(ValueError, match=r"must be new or fit its next call, got: Intra op .*; restart that worker"):
+            _run_job(name, code, prepare, "", 0)

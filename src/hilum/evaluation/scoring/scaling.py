@@ -106,7 +106,7 @@ def fit_biases_too(logits: Logits, labels: Labels, weights: Weights) -> Scaling:
     found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=limits, options={"ftol": 1e-14, "gtol": 1e-9}).x
     biases = np.append(0.0, found[1:])
     edge = [limit for limit, value in zip(limits, found, strict=True) if limit[0] < limit[1] and value in limit]
-    note = "; ".join([*([] if free else [SEPARABLE]), *([BOUND] if edge else [])])
+    note = "; ".join([*([] if free else [SEPARABLE, *filter(None, [start.note])]), *([BOUND] if edge else [])])
     temperature = 1 / float(found[0]) if free else start.temperature
     return Scaling(temperature, biases - biases.mean(), note, prior_learnt=True)
 

@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from hilum.code_version import RESTART, check_code, package_version
 from hilum.progress import lines_to, say
 from hilum.settings.tune import Dask
+from hilum.training.workers.worker_code import RESTART, Code, check_code, differing, loaded_code
 
 Work = Callable[[Any], Any]  # job -> result
 Prepare = Callable[[Any], Work]  # called in a worker with what all jobs share
@@ -18,7 +18,8 @@ RunJobs = Callable[[Mapping[int, Any]], Iterator[tuple[int, Any]]]  # number -> 
 WAIT = 600  # seconds until a queue must have started a worker
 SILENCE = 30  # seconds without a result after which it is asked whether Dask has a worker left
 DEATHS = 5  # workers that one job may end before it is given up
-_ready: dict[str, Work] = {}  # of a worker: what it was made ready for
+_ready: dict[str, Work] = {}  # of a worker: what it is ready for
+_used: list[str] = []  # of a worker: what it was ever made ready for, perhaps in vain
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def dask(prepare: Prepare, shared: Any, workers: int, where: Dask) -> Iterator[R
     from distributed import wait as wait_for
     from distributed.scheduler import KilledWorker
 
-    name, code = uuid.uuid4().hex, package_version()
+    name, code = uuid.uuid4().hex, loaded_code()
     opened: list[tuple[Any, Callable[[], None]]] = []  # with the first jobs
     with ExitStack() as held:
 
@@ -71,7 +72,7 @@ def dask(prepare: Prepare, shared: Any, workers: int, where: Dask) -> Iterator[R
                             raise
                         left.append(future)  # its worker ended with the result: it is waited for again
                     else:
-                        yield sent[future], result
+                        yield sent.pop(future), result  # not kept: its worker is idle for other calls then
 
         yield run
 
@@ -129,27 +130,28 @@ def _start_anew(client: Any) -> None:
 
     A worker that works for another call, or keeps a result for it, or that nothing would start again, is left as it is.
     """
-    told = client.run(_state, on_error="return")
+    told = client.run(_state, loaded_code(), on_error="return")
     busy = {address for held in (client.processing(), client.has_what()) for address, keys in held.items() if keys}
     watched = {address for address, known in client.scheduler_info(n_workers=-1)["workers"].items() if known["nanny"]}
-    used = [address for address, state in told.items() if state != (False, package_version())]
+    used = [address for address, state in told.items() if state != (False, [])]
     if again := [address for address in used if address in watched - busy]:
         say(f"{len(again)} of {len(told)} workers of Dask have worked before and start anew")
         client.restart_workers(again, timeout=WAIT)
 
 
-def _state() -> tuple[bool, str]:
-    """Of a worker: whether it was made ready for a call, and its code."""
-    return bool(_ready), package_version()
+def _state(code: Code) -> tuple[bool, list[str]]:
+    """Of a worker: whether it has worked before, and the files of its code that are others."""
+    return bool(_used), differing(code)
 
 
-def _run_job(name: str, code: str, prepare: Prepare, shared: Any, job: Any) -> Any:
+def _run_job(name: str, code: Code, prepare: Prepare, shared: Any, job: Any) -> Any:
     """In a worker of Dask, which is made ready once. code: of the process whose job it is."""
     with lines_to(None):
-        check_code(code)
         if name not in _ready:
-            before = bool(_ready)
+            check_code(code, RESTART)
+            before = bool(_used)
             _ready.clear()
+            _used.append(name)
             try:
                 _ready[name] = prepare(shared)
             except RuntimeError as error:

@@ -16,10 +16,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from hilum.code_version import check_code, package_version
 from hilum.progress import lines_to, say
 from hilum.settings.tune import Dask
 from hilum.training.workers.dask_workers import DEATHS, Prepare, RunJobs, Work, dask
+from hilum.training.workers.worker_code import AGAIN, Code, check_code, loaded_code
 
 
 @contextmanager
@@ -109,7 +109,7 @@ class _Pool:
     def _start(self) -> _Worker:
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
         own, other = context.Pipe()
-        process = context.Process(target=_serve, args=(other, self.prepare, self.shared, package_version()), daemon=True)
+        process = context.Process(target=_serve, args=(other, self.prepare, self.shared, loaded_code()), daemon=True)
         process.start()
         other.close()
         self.workers.append(_Worker(process, own))
@@ -140,7 +140,7 @@ class _Pool:
             self._end(worker)
 
 
-def _serve(pipe: Connection, prepare: Prepare, shared: Any, code: str) -> None:
+def _serve(pipe: Connection, prepare: Prepare, shared: Any, code: Code) -> None:
     """The life of a worker: it runs jobs until the pipe closes, and ends at once with the process that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the starting process ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -153,8 +153,9 @@ def _serve(pipe: Connection, prepare: Prepare, shared: Any, code: str) -> None:
                 return
             answer: tuple[Any, Any]
             try:
-                check_code(code)
-                work = work or prepare(shared)
+                if work is None:
+                    check_code(code, AGAIN)
+                    work = prepare(shared)
                 answer = (work(job), None)
             except Exception as error:
                 answer = (None, (error, traceback.format_exc()))
