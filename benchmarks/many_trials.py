@@ -33,6 +33,12 @@ from hilum.training.searching.studies import open_study
 ROOT = Path(__file__).resolve().parents[1]
 EPOCHS = 10
 SPACES = {f"space{i}": Range(low=1e-4, high=1e-1, log=True, start=1e-2) for i in range(5)}
+WATCHES = {  # that each stand-in would have for itself, in one process
+    **{f"distributed.{name}": "1h" for name in ("admin.system-monitor.interval", "admin.tick.interval", "admin.tick.cycle")},
+    **{f"distributed.worker.{name}": "1h" for name in ("memory.monitor-interval", "profile.interval", "profile.cycle")},
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
+}
 WAYS = {  # sampler, pruner
     "tpe, no pruner": ("tpe", "none"),
     "tpe, median": ("tpe", "median"),
@@ -132,11 +138,13 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 def schedule(workers: int, jobs: int) -> float:
     """How long processors work in a scheduler of Dask and its stand-ins for jobs that are no work."""
+    import dask
     from distributed import Client, LocalCluster, wait
 
     with (
+        dask.config.set(WATCHES),
         LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50
+            n_workers=workers, threads_per_worker=1, processes=False, memory_limit=0, dashboard_address=None, silence_logs=50
         ) as cluster,
         Client(cluster) as client,
     ):
