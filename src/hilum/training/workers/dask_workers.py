@@ -70,6 +70,8 @@ def dask(prepare: Prepare, shared: Any, workers: int, where: Dask) -> Iterator[R
                     except TimeoutError:
                         if future.status == "error":  # of the job itself
                             raise
+                        if not client.nthreads():
+                            renew()  # none is left that could make it again
                         left.append(future)  # its worker ended with the result: it is waited for again
                     else:
                         yield sent.pop(future), result  # not kept: its worker is idle for other calls then
