@@ -1,7 +1,8 @@
 """The study of the rule on phantoms: its table holds what the page says, and a small one comes out as the large one did."""
 
-import importlib.util
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -11,14 +12,14 @@ import pytest
 
 from hilum.audit.rule import judge
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import audit_study
+
 
 @pytest.fixture(scope="module")
-def study(root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("audit_study", root / "benchmarks" / "audit_study.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def study() -> ModuleType:
+    return audit_study
 
 
 @pytest.fixture(scope="module")
@@ -111,15 +112,14 @@ def test_the_temperature_of_a_network_is_folded_into_its_logits(study: ModuleTyp
 def test_a_small_study_separates_an_honest_from_a_shortcut_model(
     study: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, films in (("TRAINING_POOL", 1000), ("FRESH", 400), ("AUDIT_POOL", 240), ("AROUND", 200)):
+    for name, films in (("TRAINING_POOL", 1300), ("FRESH", 400), ("AUDIT_POOL", 240), ("AROUND", 200)):
         monkeypatch.setattr(study, name, films)
     monkeypatch.setattr(study, "KINDS", ("letter",))
     study.write_pools(tmp_path, study.SMALL)
-    todo = study.tasks(2)
-    assert [task.strength for task in todo] == [0, 0.6]
+    todo = [replace(task, strength=strength) for task, strength in zip(study.tasks(2), (0.0, 1.0), strict=True)]
     for task in todo:
         study.train(tmp_path, task)
-        study.audit(tmp_path, (task.name, 0.6, 7, "letter"), 240)
+        study.audit(tmp_path, (task.name, 1.0, 7, "letter"), 240)
     models = study.truths(tmp_path, todo)
     assert list(models["truth"]) == ["honest", "shortcut"]
     found = study.measured(tmp_path, models)
