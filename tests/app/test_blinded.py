@@ -110,7 +110,7 @@ def open_marks(page: Page) -> None:
     upload(page, "wide.png", film_to_upload())
     expect(page.get_by_text("2000 x 1000")).to_be_visible()
     page.get_by_role("link", name="Marks").click()
-    page.get_by_label("Film to mark").wait_for()
+    expect(page.get_by_label("Film to mark")).to_have_count(1)
     settle(page)
 
 
@@ -218,7 +218,7 @@ def test_a_queue_is_read_by_keyboard_and_nothing_is_told_before_the_answer(
     answered = []
     for k in range(3):
         expect(page.get_by_text(f"{k} of 3 films answered as R1")).to_be_visible()
-        page.get_by_label("Film to mark").wait_for()
+        expect(page.get_by_label("Film to mark")).to_have_count(1)  # that of the last film is gone
         expect(page.get_by_text("Your answer, final")).to_have_count(0)  # the last film's reveal is gone
         expect(page.get_by_text("How sure", exact=True)).to_be_visible()
         seen = page.evaluate(EVERYTHING)
