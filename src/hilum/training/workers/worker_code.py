@@ -1,11 +1,12 @@
 """The code that a worker has, against that of the process whose jobs it runs: what is kept of them is kept under that code."""
 
-import hashlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[2]
+from hilum.code_version import PACKAGE
+from hilum.results import file_sha256
+
 RESTART = "restart that worker and run the same command again"
 AGAIN = "it was edited while this command ran: run the same command again"
 
@@ -18,7 +19,7 @@ def code_now() -> Code:
     for file in sorted(PACKAGE.rglob("*.py")):
         name = file.relative_to(PACKAGE)
         if file.is_file() and not any(part.startswith(".") for part in name.parts):
-            found[name.as_posix()] = hashlib.sha256(file.read_bytes()).hexdigest()
+            found[name.as_posix()] = file_sha256(file)
     return found
 
 
