@@ -284,13 +284,9 @@ def describe_source(
 
 def tell_annotated(manifest: pd.DataFrame) -> list[str]:
     """Where the hit rate of maps on annotated films is found."""
-    having = has_annotation(manifest)
-    if not having.any():
-        return []
-    return [
-        f"{having.sum()} films have an expert's boxes or masks: `hilum evaluate --model ... --data ... --explain gradcam` gives "
-        "the hit rate of maps on them"
-    ]
+    count = has_annotation(manifest).sum()
+    told = "films have an expert's boxes or masks: `hilum evaluate --model ... --data ... --explain gradcam` gives the hit rate"
+    return [f"{count} {told} of maps on them"] if count else []
 
 
 def tell_result(arm: str, name: str, result: ExternalResult) -> None:
