@@ -16,16 +16,19 @@ from hilum.audit.auditee import class_probabilities
 from hilum.audit.contrast import Predicted, draw_triples, effects, predict_exchanged
 from hilum.audit.mixtures import Mixtures
 from hilum.audit.regions import soften
-from hilum.audit.rule import judge
+from hilum.audit.rule import Verdict, judge
 
 GROWN = 0.05  # of the side: how far a mark is grown before blamed pixels are counted on it
 
 
+def judge_all(table: pd.DataFrame) -> list[Verdict]:
+    """The committed rule's verdict on each network; the rule asks of `spread` only that it is a number."""
+    return [judge({"spread": 0.0, **{str(name): value for name, value in row.items()}}) for row in table.to_dict("records")]
+
+
 def score(table: pd.DataFrame, truth: NDArray[np.str_], by: str) -> pd.DataFrame:
-    """Rates of the committed rule by the values of one column and in all, with exact 95 % intervals; truth: see `truth_of`."""
-    told = np.array(
-        [judge({"spread": 0.0, **{str(k): v for k, v in row.items()}}).mark.shown for row in table.to_dict("records")]
-    )
+    """Rates of the committed rule by the values of one column and in all, with exact 95 % intervals; truth: (N,) mark or none."""
+    told = np.array([verdict.mark.shown for verdict in judge_all(table)])
     values = table[by].astype(str).to_numpy()
     right = ((table["blamed_on_mark"] >= 0.5) & (table["mark_blamed"] >= 0.2)).to_numpy()
     rows = {}
@@ -45,7 +48,7 @@ def score(table: pd.DataFrame, truth: NDArray[np.str_], by: str) -> pd.DataFrame
 
 def answers_on_surroundings(some: pd.DataFrame) -> pd.DataFrame:
     """Numbers of networks by the points that surroundings add on other films and by the answer."""
-    told = [judge({"spread": 0.0, **{str(k): v for k, v in row.items()}}).surroundings.shown for row in some.to_dict("records")]
+    told = [verdict.surroundings.shown for verdict in judge_all(some)]
     effect = pd.cut(some["truth_class_points"], [-np.inf, 1, 3, 5, 10, np.inf]).astype(str).to_numpy()
     return pd.crosstab(effect, np.array(told)).rename_axis("points of the truth")
 
