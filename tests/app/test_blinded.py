@@ -1,6 +1,7 @@
 """Marks and blinded reading in a headless Chromium: what is drawn is what is kept, and nothing is told before the answer."""
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -307,6 +308,13 @@ def test_codes_and_classes_are_text_and_no_markup(project: Workspace, page: Page
     expect(page.get_by_text("1 of 3 films answered as R2")).to_be_visible()
 
 
+def run_script(monkeypatch: pytest.MonkeyPatch, script: Callable[..., None], **given: str) -> AppTest:
+    """A script of Streamlit in this process. It becomes `__main__`, which processes spawned by later tests would import."""
+    monkeypatch.setattr("sys.argv", ["main"])
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    return AppTest.from_function(script, kwargs=given).run(timeout=PATIENCE / 1000)
+
+
 def save_into(place: str) -> None:
     """A script of Streamlit that saves a record into this folder."""
     import sys
@@ -322,14 +330,13 @@ def save_into(place: str) -> None:
 
 
 def test_a_record_that_cannot_be_written_is_told_and_not_taken_for_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["main"])
     (tmp_path / "no-folder").write_text("a file")
-    page = AppTest.from_function(save_into, kwargs={"place": str(tmp_path / "no-folder")}).run(timeout=PATIENCE / 1000)
+    page = run_script(monkeypatch, save_into, place=str(tmp_path / "no-folder"))
     assert [one.value for one in page.error] == [
         "Not saved: the folder of readings cannot be written (File exists). Correct that, then save again."
     ]
     assert page.text[0].value == "False" and not page.exception
-    page = AppTest.from_function(save_into, kwargs={"place": str(tmp_path / "folder")}).run(timeout=PATIENCE / 1000)
+    page = run_script(monkeypatch, save_into, place=str(tmp_path / "folder"))
     assert page.text[0].value == "True" and not page.error and len(read_readings(tmp_path / "folder").records) == 1
 
 
@@ -345,10 +352,7 @@ def show_shared(films: str) -> None:
 
 
 def test_where_other_machines_reach_the_app_no_folder_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["main"])
-    bare, given = (
-        AppTest.from_function(show_shared, kwargs={"films": films}).run(timeout=PATIENCE / 1000) for films in ("", "/f")
-    )
+    bare, given = (run_script(monkeypatch, show_shared, films=films) for films in ("", "/f"))
     assert bare.info[0].value == (
         "Other machines reach this app, so a folder cannot be named here. Start it with `--films FOLDER`."
     )
