@@ -22,6 +22,7 @@ def test_the_points_of_the_blamed_region_are_what_the_mark_adds_to_accuracy(stre
     numbers = found(0.0, 0.05, strength).numbers
     assert numbers["mark_points"] == pytest.approx(50 * strength, abs=9), "the mark decides every prediction"
     assert numbers["class_points"] == pytest.approx(numbers["mark_points"], abs=3), "all surroundings hold the mark"
+    assert numbers["held_odds"] == numbers["class_odds"], "of two classes there is one pair"
 
 
 def test_a_mark_that_goes_with_no_class_has_no_effect_however_far_it_moves_the_odds() -> None:
@@ -48,7 +49,7 @@ def test_films_of_one_class_give_no_numbers_and_the_verdict_says_so() -> None:
 
 
 def test_of_three_classes_the_surroundings_are_those_of_the_pair_that_they_tell_apart() -> None:
-    """Classes 0 and 1 differ by a mark alone, class 2 by the exposure of all its surroundings."""
+    """Classes 0 and 1 differ by their lungs and a mark, class 2 by the exposure of all its surroundings."""
     films, labels = draw(180, 0, 1.0)
     labels = np.where(np.arange(180) < 120, labels, 2)
     patients, around = np.arange(180).astype(str), ~LUNGS
@@ -56,7 +57,7 @@ def test_of_three_classes_the_surroundings_are_those_of_the_pair_that_they_tell_
     dark = films[labels == 2].astype(float)
     dark[:, around] *= 0.4
     films[labels == 2] = dark.astype(np.uint8)
-    marked = linear(0.0, 0.05)
+    marked = linear(0.05, 0.01)
 
     def predict(images: np.ndarray) -> np.ndarray:
         third = 1 / (1 + np.exp((images[..., 0][:, around].mean(axis=1) - 65) / 4))  # (N,)
@@ -71,4 +72,6 @@ def test_of_three_classes_the_surroundings_are_those_of_the_pair_that_they_tell_
     found = measure_class_effects(auditee, films, labels, patients, REGIONS, PROBING, np.random.default_rng(0))
     numbers = found.numbers
     assert numbers["class_points"] > 40, "surroundings decide between class 2 and the others"
+    assert numbers["held_odds"] == pytest.approx(numbers["mark_odds"], abs=0.1), "of classes 0 and 1 they move what the mark does"
+    assert numbers["held_odds"] < 0.6 * numbers["class_odds"]
     assert numbers["least_patients"] == 60

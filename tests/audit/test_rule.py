@@ -32,6 +32,11 @@ def test_what_all_surroundings_undo_is_not_called_a_mark(around: float, shown: s
     assert judge({**SOUND, **weak, "class_odds": around}).mark.shown == "not shown"
 
 
+def test_of_three_classes_the_surroundings_count_for_the_pair_of_the_region() -> None:
+    assert judge({**SOUND, **STRONG, "held_odds": 0.1}).mark.shown == "cannot tell"
+    assert judge({**SOUND, **STRONG, "class_odds": 0.1, "held_odds": 0.6}).mark.shown == "shown"
+
+
 def test_an_effect_of_all_surroundings_without_a_region_is_no_mark() -> None:
     verdict = judge({**SOUND, "class_points": 20.0})
     assert verdict.says == "surroundings" and verdict.mark.shown == "not shown" and verdict.surroundings.shown == "shown"

@@ -21,8 +21,9 @@ UNKNOWN = Effect(*[float("nan")] * 5)
 class Found:
     """numbers: `<part>_<name>` of every part of PARTS and every name of `contrast.Effect`, NaN where all films are of one class.
 
-    Of three and more classes, each part has the numbers of the pair that it moves furthest. least_films, least_patients: of a
-    class. seams: points of balanced accuracy that surroundings of the same class take; above_chance: points.
+    Of three and more classes, each part has the numbers of the pair that it moves furthest; held_odds: what all surroundings,
+    which hold the blamed region, move of the region's pair. least_films, least_patients: of a class. seams: points of balanced
+    accuracy that surroundings of the same class take; above_chance: points.
     agreement: of the blame of both halves, a correlation; blamed_area: share of the film that is exchanged in some film.
 
     blame: (H, W) log odds, of both halves; blamed: (H, W) pixels to show, with less blame too than those that are exchanged.
@@ -50,7 +51,7 @@ def measure_class_effects(
     """
     if len(np.unique(labels)) < 2:
         unknown = {f"{part}_{name}": value for part in PARTS for name, value in asdict(UNKNOWN).items()}
-        unknown |= dict.fromkeys(("seams", "above_chance", "agreement", "blamed_area"), float("nan"))
+        unknown |= dict.fromkeys(("held_odds", "seams", "above_chance", "agreement", "blamed_area"), float("nan"))
         unknown |= {"least_films": 0.0, "least_patients": 0.0}
         return Found(unknown, np.zeros(films.shape[1:], np.float32), np.zeros(films.shape[1:], bool))
     mixtures, margin = Mixtures(films, regions.around), soften(regions.margin)
@@ -70,6 +71,7 @@ def measure_class_effects(
     strongest = {part: max(found, key=lambda pair: found[pair].odds) for part, found in measured.items()}  # pair of classes
     strongest["detail"] = strongest["mark"]  # the same region
     numbers = {f"{part}_{name}": value for part in PARTS for name, value in asdict(measured[part][strongest[part]]).items()}
+    numbers["held_odds"] = measured["class"][strongest["mark"]].odds
     numbers |= _of_all_films(labels, patients, own, triples, mixed["class"])
     numbers |= {"agreement": agreement(maps[0], maps[1], regions.margin), "blamed_area": float((blamed[0] | blamed[1]).mean())}
     blame = np.asarray(np.mean(maps, axis=0, dtype=np.float32))

@@ -105,7 +105,8 @@ def _mark(numbers: Mapping[str, float], probability: float) -> Answer:
         f"where the blamed region goes with the class it adds {numbers['mark_points']:.1f} points of balanced accuracy "
         f"(standard error {numbers['mark_points_error']:.1f})"
     )
-    if probability > UNSURE[0] and numbers["class_odds"] < UNDONE * numbers["mark_odds"]:
+    held = numbers.get("held_odds", numbers["class_odds"])  # the same in the study's tables, of two classes
+    if probability > UNSURE[0] and held < UNDONE * numbers["mark_odds"]:
         return Answer("cannot tell", f"{evidence}, but all surroundings together, which hold it, hardly move the model that way")
     if UNSURE[0] < probability < UNSURE[1]:
         return Answer("cannot tell", f"{evidence}: networks with and without a mark have such values")

@@ -22,7 +22,9 @@ def without(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_missing_extra_names_itself_and_how_to_get_it(without: None) -> None:
-    with pytest.raises(ValueError, match=r"got no rapidocr and no onnxruntime; install them with `pip install \"hilum\[ocr\]\"`"):
+    with pytest.raises(
+        ValueError, match=r"got no rapidocr and no onnxruntime; install them with `uv pip install -e '\.\[ocr\]'`"
+    ):
         check_installed()
     with pytest.raises(ValueError, match="needs the packages rapidocr and onnxruntime"):
         Treatment("inpaint", "ocr")

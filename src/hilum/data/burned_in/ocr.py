@@ -24,7 +24,7 @@ def check_installed() -> None:
     if missing:
         raise ValueError(
             f"`burned_in_reader: ocr` needs the packages {' and '.join(PACKAGES)}, got no {' and no '.join(missing)}; install "
-            'them with `pip install "hilum[ocr]"` (in a clone: `pip install -e ".[ocr]"`), or write `burned_in_reader: text`'
+            "them with `uv pip install -e '.[ocr]'`, or write `burned_in_reader: text`"
         )
 
 
