@@ -9,7 +9,9 @@ from typing import Any
 
 
 def prepare_counting(folder: str) -> Callable[[dict[str, Any]], int]:
-    """A job is {"number"}; with `fails` it raises, with `dies` its first so many workers are killed, with `seconds` it waits."""
+    """A job is {"number"}; with `fails` it raises, with `dies` its first so many workers are killed, with `ends` they exit
+    with code 1, with `seconds` it waits.
+    """
     file = Path(folder) / "begun.txt"
 
     def work(job: dict[str, Any]) -> int:
@@ -21,6 +23,8 @@ def prepare_counting(folder: str) -> Callable[[dict[str, Any]], int]:
             raise ValueError(f"of job {number}")
         if file.read_text().split().count(str(number)) <= job.get("dies", 0):
             os.kill(os.getpid(), signal.SIGKILL)
+        if job.get("ends"):
+            os._exit(1)
         return int(number**2)
 
     return work

@@ -133,9 +133,10 @@ def kill_all(seconds: float) -> None:
         time.sleep(0.05)
 
 
-def test_a_job_that_ends_every_worker_is_given_up(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"{DEATHS} in a row ended in number 1 .*SIGKILL.*fewer workers"):
-        run("processes", {1: {"number": 1, "dies": 99}}, tmp_path)
+@pytest.mark.parametrize(("how", "told"), [("dies", "SIGKILL.*use fewer workers"), ("ends", "exit code 1.*stands above")])
+def test_a_job_that_ends_every_worker_is_given_up(how: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"{DEATHS} in a row ended in number 1 .*{told}"):
+        run("processes", {1: {"number": 1, how: 99}}, tmp_path)
     assert begun(tmp_path) == [1] * DEATHS
 
 

@@ -122,8 +122,8 @@ class _Pool:
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         if deaths[worker.job] == DEATHS:
             raise ValueError(
-                f"a worker must finish its job, but {DEATHS} in a row ended in number {worker.job} (the last: {how}); if the "
-                "machine has too little memory, use fewer workers"
+                f"a worker must finish its job, but {DEATHS} in a row ended in number {worker.job} (the last: {how}); "
+                + ("if the machine has too little memory, use fewer workers" if code < 0 else "what it said itself stands above")
             )
         say(f"a worker ended in number {worker.job} ({how}); it runs again")
 
