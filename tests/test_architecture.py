@@ -97,6 +97,7 @@ EXEMPT = {  # decide no result, so an edit re-runs nothing
     ),
     *("settings/roots.py", "settings/schema.py", "settings/training_faults.py", "settings/yaml_text.py"),
     *("settings/search_space.py", "workspace.py", "cli.py", "runs.py", "progress.py"),
+    "pages/search.py",  # what it makes is logged in the run of a search, and is in no folder of results
     *(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "tracking").glob("*.py")),
 }
 ONLY_HERE = {  # what one file does for the whole house, by the words that would do it elsewhere
@@ -133,6 +134,7 @@ FROM_EXEMPT = {  # all that other files take from exempt ones that do more than 
     },
     "settings.yaml_text": {"FLOAT", "INT", "Loader", "read_int", "read_yaml"},
     "settings.roots": {"FILE", "VARIABLE", "check_roots", "read_external_roots", "read_roots"},
+    "pages.search": {"log_page"},
     "progress": {"bar", "lines_to", "say", "say_wrapped", "steps", "tell_bytes", "tell_seconds", "tell_time_left"},
     "workspace": {"Workspace", "find_workspace", "home"},
 }
@@ -145,7 +147,7 @@ BEYOND = {  # declared though not all of it is imported, so that the list can be
     "compare": {
         "evaluation": "figures of all arms, external tests; a few seconds",
         "explain/measures": "the page prints the registry of measures, whose rows lead to nearly all of the room",
-        "pages": "all but the data report's confounding, and the page of any model on any films",
+        "pages": "all but the data report's confounding, and the pages of any model on any films and of a search",
     },
 }
 JOINS = {"ensemble"}  # makes a model of models
@@ -269,6 +271,7 @@ NEIGHBOURS = {  # files without a test of their name: the test that has them as 
     "pages/data_report/test_film_sheet.py": ("pages/film_pictures.py", "pages/data_report/confounding_charts.py"),
     "project/test_chosen_runs.py": ("project/any_runs.py", "project/comparison_parts.py", "tracking/found_runs.py"),
     "pages/data_report/test_report.py": ("data/quality/pair_sheet.py",),
+    "pages/test_search.py": ("pages/parallel_axes.py", "pages/search_charts.py", "pages/searched_trials.py"),
     "pages/test_page_words.py": ("pages/arm_results.py",),
     "data/manifest/test_building.py": (
         *("data/manifest/film_problems.py", "data/manifest/joined_sources.py", "data/manifest/prepared_set.py"),

@@ -79,6 +79,9 @@ def test_another_number_of_trials_trains_what_is_missing_and_shows_the_first_so_
 def test_a_search_is_published_with_its_trials_and_pictures(own_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     forget_environment(monkeypatch)
     tuned(own_copy, 2)
+    (logged,) = (own_copy.home / "mlruns").rglob("pictures/search.html")
+    page = logged.read_bytes()
+    assert b"Search of baseline" in page
     shutil.rmtree(own_copy.home / "mlruns")
     make_store(own_copy.home)
     params = read_params(own_copy.params)
@@ -86,6 +89,8 @@ def test_a_search_is_published_with_its_trials_and_pictures(own_copy: Workspace,
     assert publish_search(store, own_copy, params, "baseline", read_json(own_copy.split / "versions.json")) == 1
     assert nested_runs(own_copy) == [2]
     assert list((own_copy.home / "mlruns").rglob("pictures/history.png"))
+    (published,) = (own_copy.home / "mlruns").rglob("pictures/search.html")
+    assert published.read_bytes() == page
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ def describe_project(store: Store, workspace: Workspace) -> None:
 
 def publish_search(store: Store, workspace: Workspace, params: Params, arm: str, versions: dict[str, Any]) -> int:
     """The parent run of a search and its trials."""
+    from hilum.pages.search import log_page
     from hilum.training.searching.pictures import log_pictures
 
     folder = workspace.arm(arm, "tuning")
@@ -137,7 +138,9 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
     history = read_table(folder / "trial_history.csv")
     with store.start(f"tune-{arm}", tags, key=key) as parent:
         log_search(parent, folder, params, arm)
-        log_pictures(parent.log_folder, trials, searched, {metric: sign_of(metric) for metric in metrics})
+        signs = {metric: sign_of(metric) for metric in metrics}
+        log_pictures(parent.log_folder, trials, searched, signs)
+        log_page(parent.log_folder, arm, trials, searched, signs, workspace.cache)
         for row in trials.to_dict("records"):
             trial_tags = {**tags, "role": "trial", "mlflow.note.content": "", "state": row["state"]}
             with store.start(f"trial-{row['number']:03d}", trial_tags, parent.id, key) as trial:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from hilum.settings.search_space import Choices, Range
-from hilum.training.searching.pictures import draw_search
+from hilum.training.searching.pictures import draw_search, measure_importance
 
 SPACES: dict[str, Range | Choices] = {
     "rate": Range(low=1e-4, high=1e-2, log=True, start=1e-3),
@@ -45,3 +45,11 @@ def test_too_little_to_draw_is_left_out(tmp_path: Path) -> None:
     assert draw_search(table(1), SPACES, {"log_loss": -1}, tmp_path) == []
     level = table(4).assign(**{"val/log_loss": 0.5})
     assert "importance" not in [file.stem for file in draw_search(level, SPACES, {"log_loss": -1}, tmp_path)]
+
+
+def test_importance_is_of_values_searched_in_every_trial_and_empty_where_nothing_differs() -> None:
+    signs = {"log_loss": -1, "auroc_macro": 1}
+    found = measure_importance(table(40).assign(**{"val/auroc_macro": 0.5}), SPACES, signs)
+    assert list(found) == list(signs) and found["auroc_macro"] == {}
+    assert next(iter(found["log_loss"])) == "rate" and set(found["log_loss"]) == {"rate", "name", "phases.0.epochs"}
+    assert found == measure_importance(table(40).assign(**{"val/auroc_macro": 0.5}), SPACES, signs)

@@ -67,6 +67,24 @@ def log_pictures(log_folder: Callable[[Path, str], Any], trials: pd.DataFrame, s
             log_folder(Path(place), "pictures")
 
 
+def measure_importance(trials: pd.DataFrame, spaces: Spaces, signs: Mapping[str, int]) -> dict[str, dict[str, float]]:
+    """Metric -> value searched in every complete trial -> share of the metric's variance that it explains, the largest first.
+
+    The shares of a metric sum to 1. Empty for fewer than two complete trials, and where all of them reached the same.
+    """
+    study, found = _study_of(trials, spaces, signs), dict[str, dict[str, float]]()
+    complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    for number, metric in enumerate(signs):
+
+        def target(trial: optuna.trial.FrozenTrial, place: int = number) -> float:
+            return float(trial.values[place])
+
+        measured = len({target(trial) for trial in complete}) > 1
+        evaluator = FanovaImportanceEvaluator(seed=SEED)
+        found[metric] = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target) if measured else {}
+    return found
+
+
 def _importance(study: optuna.Study, **given: Any) -> Any:
     return optuna.visualization.matplotlib.plot_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=SEED), **given)
 
@@ -93,8 +111,7 @@ def _study_of(trials: pd.DataFrame, spaces: Spaces, signs: Mapping[str, int]) ->
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=directions)
     for row in trials.to_dict("records"):
-        values = {key: _as_drawn(key, space, row[key]) for key, space in spaces.items()}
-        searched = {key: values[key] for key, space in spaces.items() if is_searched(space, values)}
+        searched = searched_values(row, spaces)
         complete = row["state"] == "COMPLETE"
         study.add_trial(
             create_trial(
@@ -105,6 +122,12 @@ def _study_of(trials: pd.DataFrame, spaces: Spaces, signs: Mapping[str, int]) ->
             )
         )
     return study
+
+
+def searched_values(row: Mapping[Any, Any], spaces: Spaces) -> dict[str, Any]:
+    """The values of a row of trials.csv that were searched in that trial: other spaces stood at their `start`."""
+    values = {key: _as_drawn(key, space, row[key]) for key, space in spaces.items()}
+    return {key: values[key] for key, space in spaces.items() if is_searched(space, values)}
 
 
 def _as_drawn(key: str, space: Range | Choices, value: Any) -> Any:
