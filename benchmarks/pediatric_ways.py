@@ -100,6 +100,23 @@ WAYS = {
     "224 px: lite0, block_6, batch 16, no class weights": Way(
         LITE, 224, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}, "imbalance": "none"}
     ),
+    "224 px: lite0, block_6, batch 16, smoothing .1": Way(
+        LITE, 224, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}, "label_smoothing": 0.1}
+    ),
+    "224 px: lite0, block_6, batch 16, exposure and framing x 2": Way(
+        LITE, 224, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}, "augment": WIDER}
+    ),
+    "288 px: lite0, block_6, batch 16": Way(LITE, 288, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}}),
+    "288 px: lite0, block_6, batch 16, prevalence": Way(
+        LITE, 288, (above("block_6"),), like="288 px: lite0, block_6, batch 16", prevalence=BETWEEN
+    ),
+    "224 px: lite0, block_6, batch 16, smoothing .1, prevalence": Way(
+        LITE, 224, (above("block_6"),), like="224 px: lite0, block_6, batch 16, smoothing .1", prevalence=BETWEEN
+    ),
+    "224 px: lite0, block_6, batch 16, exposure and framing x 2, prevalence": Way(
+        LITE, 224, (above("block_6"),), like="224 px: lite0, block_6, batch 16, exposure and framing x 2", prevalence=BETWEEN
+    ),
     "160 px: lite0, all, batch 16": Way(LITE, 160, (above("all"),), SMALL_BATCHES),
     "before: mobilenetv2, head, block_13, 224 px": Way(V2, 224, BEFORE),
+    "before, epoch by AUROC": Way(V2, 224, BEFORE, {"select": "auroc_macro"}),
 }
