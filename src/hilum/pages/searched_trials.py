@@ -44,7 +44,7 @@ def arrange_trials(trials: pd.DataFrame, spaces: Spaces, signs: Mapping[str, int
         state = "finished" if row["state"] == "COMPLETE" else "failed" if None in reached else "pruned"
         number = int(row["number"])
         made: dict[str, Any] = {"number": number, "state": state}
-        made |= {"chosen": bool(row["best"]), "front": bool(row.get("front", False))}
+        made |= {"chosen": bool(row.get("best", False)), "front": bool(row.get("front", False))}
         made |= {f"m{k}": value for k, value in enumerate(reached)}
         made |= {f"tm{k}": "no value" if value is None else f"{value:.4f}" for k, value in enumerate(reached)}
         made |= {f"p{k}": _shown(values[key]) if key in values else None for k, key in enumerate(spaces)}
