@@ -68,10 +68,11 @@ def test_every_chart_holds_the_trials_as_they_were(tmp_path: Path) -> None:
     charts = specs(page)
     assert list(charts) == ["history", "importance", "parallel", *(f"slice-{k}" for k in range(5))]
     rows = charts["history"]["datasets"]["rows"]
-    assert {row["state"] for row in rows} == {"finished", "pruned", "failed"} and len(rows) == 24
+    assert {row["state"] for row in rows} == {"finished", "pruned"} and len(rows) == 24
     complete = trials[trials["state"] == "COMPLETE"]
     assert [row["number"] for row in rows if row["state"] == "finished"] == complete["number"].tolist()
-    assert [row["m0"] for row in rows if row["state"] == "failed"] == [None] * sum(row["state"] == "failed" for row in rows)
+    bare = trials.loc[trials["val/log_loss"].isna(), "number"].tolist()
+    assert bare and [row["number"] for row in rows if row["m0"] is None] == bare and "without a value of the metric" in page
     best = complete.set_index("number")["val/log_loss"].cummin().reindex(range(24)).ffill()
     assert [row["b0"] for row in rows] == pytest.approx(best.tolist(), rel=1e-5)
     focal = complete["train.imbalance"] == "focal"
@@ -96,6 +97,25 @@ def test_a_trial_crosses_each_axis_at_its_value(tmp_path: Path) -> None:
         NOWHERE,
     ]
     assert sorted(row["y0"] for row in axes.rows)[:: len(axes.rows) - 1] == [0, 1]
+
+
+def test_axes_are_written_as_their_values_are() -> None:
+    spaces: dict[str, Range | Choices] = {
+        "train.clip": Choices(choices=[0, 1_000_000], start=0),
+        "phases.0.learning_rate": Range(low=1e-4, high=5e-3, log=True, start=1e-3),
+    }
+    trials = pd.DataFrame(
+        [
+            {"number": k, "state": "COMPLETE", "val/auroc_macro": auroc, "train.clip": clip, "phases.0.learning_rate": 1e-3}
+            for k, (auroc, clip) in enumerate([(0.9121, 0), (0.9124, 1_000_000)])
+        ]
+    )
+    found = arrange_trials(trials, spaces, {"auroc_macro": 1})
+    assert not any(row["taken"] for row in found.rows), "tables of earlier versions name no best trial"
+    axes = lay_axes(found)
+    texts = {name: [mark["text"] for mark in axes.marks if mark["axis"] == name] for name in axes.titles}
+    assert texts == {"y0": ["0.9121", "0.9124"], "y1": ["0", "1000000"], "y2": ["0.0001", "0.005"]}
+    assert [row["y1"] for row in axes.rows] == [0.25, 0.75]
 
 
 def test_several_metrics_have_their_front(tmp_path: Path) -> None:

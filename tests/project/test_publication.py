@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import fake_results as fake
+import pandas as pd
 import pytest
 import yaml
 from empty_store import forget_environment, make_store
@@ -212,6 +213,23 @@ def test_a_search_without_trials_is_no_run(workspace: Workspace, params: Params)
         (folder / name).write_text(f"{head}\n")
     publish(workspace, params)
     assert found(workspace, params, role="tune", arm="baseline") == []
+
+
+@pytest.mark.parametrize("how", ["removed", "added", "narrower"])
+def test_a_search_of_other_spaces_is_told_and_not_published(
+    how: str, workspace: Workspace, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = workspace.arm("finetuned", "tuning") / "trials.csv"
+    trials = pd.read_csv(file)
+    key = next(name for name in trials.columns if name.startswith(("head.", "phases.")))
+    if how == "narrower":
+        trials[key] = 1e6
+    else:
+        trials = trials.drop(columns=key) if how == "added" else trials.assign(**{"train.imbalance": "none"})
+    trials.to_csv(file, index=False)
+    publish(workspace, params)
+    assert found(workspace, params, role="tune", arm="finetuned") == []
+    assert "finetuned: its search was of other spaces than params.yaml has now" in capsys.readouterr().out
 
 
 def test_results_that_are_not_there_are_told(workspace: Workspace, params: Params) -> None:

@@ -1,7 +1,7 @@
 """Parallel coordinates of a search: an axis for each metric and each space, and where every finished trial crosses it."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ def lay_axes(found: SearchedTrials) -> ParallelAxes:
     for k, (key, space) in enumerate(found.spaces.items()):
         if isinstance(space, Choices):
             places = {setting(choice): (i + 0.5) / len(space.choices) for i, choice in enumerate(space.choices)}
-            _add(titles, rows, marks, f"p{k}", key, _place_among(places), places)
+            _add(titles, rows, marks, f"tp{k}", key, places.get, list(places.items()))
         else:
             _add(titles, rows, marks, f"p{k}", key, *_line(space.low, space.high, space.log, is_whole(key)))
     return ParallelAxes(titles, rows, marks)
@@ -44,29 +44,29 @@ def _add(
     marks: list[dict[str, Any]],
     field: str,
     title: str,
-    height: Callable[[Any], float],
-    ticks: dict[str, float],
+    height: Callable[[Any], float | None],
+    ticks: list[tuple[str, float]],
 ) -> None:
-    """Add an axis. height: of a value of `field`. ticks: text -> height."""
+    """Add an axis. height: of a value of `field`, None where it has none. ticks: texts and their heights."""
     name = f"y{len(titles)}"
     titles[name] = title
     for row in rows:
-        row[name] = NOWHERE if row[field] is None else round(height(row[field]), 4)
-    marks += [{"axis": name, "low": 0, "high": 1, "height": at, "text": text} for text, at in ticks.items()]
-    if any(row[field] is None for row in rows):
+        at = None if row[field] is None else height(row[field])
+        row[name] = NOWHERE if at is None else round(at, 4)
+    marks += [{"axis": name, "low": 0, "high": 1, "height": at, "text": text} for text, at in ticks]
+    if any(row[name] == NOWHERE for row in rows):
         marks.append({"axis": name, "height": NOWHERE, "text": "not searched"})
 
 
-def _place_among(places: Mapping[str, float]) -> Callable[[Any], float]:
-    """The height of a choice. places: its text -> height."""
-    return lambda choice: places[setting(choice)]
-
-
-def _line(low: float, high: float, log: bool = False, whole: bool = False) -> tuple[Callable[[Any], float], dict[str, float]]:
-    """The height of a number, and texts at the ends and, where it can be written exactly, in the middle."""
+def _line(
+    low: float, high: float, log: bool = False, whole: bool = False
+) -> tuple[Callable[[Any], float], list[tuple[str, float]]]:
+    """The height of a number, and texts at the ends and, where three digits say it, in the middle."""
     scale: Callable[[float], float] = math.log if log else float
     width = scale(high) - scale(low)
     if not width:
-        return (lambda value: 0.5), {f"{low:.3g}": 0.5}
-    middle = {} if whole else {f"{math.sqrt(low * high) if log else (low + high) / 2:.3g}": 0.5}
-    return (lambda value: (scale(value) - scale(low)) / width), {f"{low:.3g}": 0.0, **middle, f"{high:.3g}": 1.0}
+        return (lambda value: 0.5), [(f"{low:.6g}", 0.5)]
+    middle = math.sqrt(low * high) if log else (low + high) / 2
+    short = math.isclose(float(f"{middle:.3g}"), middle, rel_tol=1e-6) and not whole
+    ticks = [(f"{low:.6g}", 0.0), *([(f"{middle:.6g}", 0.5)] if short else []), (f"{high:.6g}", 1.0)]
+    return (lambda value: (scale(value) - scale(low)) / width), ticks

@@ -45,8 +45,8 @@ def render_search(arm: str, trials: pd.DataFrame, spaces: Spaces, signs: Mapping
             f"{title} ({'higher' if higher_is_better(metric) else 'lower'} is better)"
             for metric, title in zip(signs, found.titles, strict=True)
         ],
-        counts={state: sum(row["state"] == state for row in found.rows) for state in ("finished", "pruned", "failed")},
-        taken=next((row for row in found.rows if row["chosen"]), None),
+        counts={state: sum(row["state"] == state for row in found.rows) for state in ("finished", "pruned")},
+        taken=next((row for row in found.rows if row["taken"]), None),
         charts={kind: [chart for chart in charts if chart.name.split("-")[0] == kind] for kind in GROUPS},
         groups=GROUPS,
         left_out=left_out,
@@ -70,4 +70,4 @@ def _table_row(found: SearchedTrials, row: Mapping[str, Any]) -> dict[str, Any]:
     """Number, state and cells of a trial: what is sorted by, and the text."""
     names = [*(f"m{k}" for k in range(len(found.signs))), *(f"p{k}" for k in range(len(found.spaces)))]
     cells = [("" if row[name] is None else row[name], row[f"t{name}"]) for name in names]
-    return {"number": row["number"], "state": row["state"], "chosen": row["chosen"], "front": row["front"], "cells": cells}
+    return {"number": row["number"], "state": row["state"], "taken": row["taken"], "front": row["front"], "cells": cells}

@@ -15,7 +15,7 @@ from hilum.pages.searched_trials import SearchedTrials, shorten
 from hilum.settings.meaning import is_whole
 from hilum.settings.search_space import Choices, Range
 
-STATES = {"finished": (ARM_COLOURS[0], "circle"), "pruned": (GREY, "triangle-down"), "failed": (ARM_COLOURS[1], "cross")}
+STATES = {"finished": (ARM_COLOURS[0], "circle"), "pruned": (GREY, "triangle-down")}
 MARKED = "datum.number == chosen"  # `chosen` and `metric` (its place) are set by the page in all charts
 RING = ARM_COLOURS[4]
 MANY = 60  # finished trials, beyond which the best fifth stands out at first
@@ -63,11 +63,11 @@ def _history(found: SearchedTrials) -> ChartPart:
     best = base.transform_filter("isValid(datum.best)").mark_line(interpolate="step-after", color=ARM_COLOURS[2], strokeWidth=2)
     points = reached.mark_point(filled=True, opacity=0.8).encode(x=x, y=y, **look)
     layers = [best.encode(x=x, y=alt.Y("best:Q")), points]
-    if "failed" in states:
+    if unreached := any(row[f"m{k}"] is None for row in found.rows for k in range(len(found.signs))):
         edge = alt.value(HEIGHT - 6)
         layers.append(none.mark_point(filled=True).encode(x=x, y=edge, **look))
     says = "Each trial; line: the best so far of the finished ones."
-    says += " A failed one has no value and stands at the lower edge." if "failed" in states else ""
+    says += " One without a value of the metric stands at the lower edge." if unreached else ""
     return _part("history", "History", says, alt.layer(*layers), found.rows, wide=True)
 
 
@@ -174,7 +174,7 @@ def _pareto(found: SearchedTrials, i: int, k: int) -> ChartPart:
     import altair as alt
 
     words = ("not on the front", "on the front", "taken")
-    rows = [row | {"place": words[2] if row["chosen"] else words[row["front"]]} for row in found.finished]
+    rows = [row | {"place": words[2] if row["taken"] else words[row["front"]]} for row in found.finished]
     better = ["higher" if higher_is_better(metric) else "lower" for metric in found.signs]
     x, y = (
         kind(f"m{one}:Q", title=f"{found.titles[one]} ({better[one]} is better)", scale=alt.Scale(zero=False), axis=value_axis())

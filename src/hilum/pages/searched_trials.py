@@ -18,7 +18,7 @@ from hilum.training.searching.samplers import Spaces
 class SearchedTrials:
     """The trials of a search as charts and the page's table read them.
 
-    rows: of each trial number, state, chosen, front; of metric k its value `m{k}`, the best so far `b{k}` and its rank among
+    rows: of each trial number, state, taken, front; of metric k its value `m{k}`, the best so far `b{k}` and its rank among
     finished trials `r{k}`, 0 worst, 1 best; of space k its value `p{k}`; None where there is none. `m{k}` and `p{k}` as text
     are `tm{k}` and `tp{k}`. spread: a number from 0 to 1 that keeps points of one choice apart.
     """
@@ -41,10 +41,10 @@ def arrange_trials(trials: pd.DataFrame, spaces: Spaces, signs: Mapping[str, int
     rows = list[dict[str, Any]]()
     for row in trials.to_dict("records"):
         values, reached = searched_values(row, spaces), [shorten(row[f"val/{metric}"]) for metric in signs]
-        state = "finished" if row["state"] == "COMPLETE" else "failed" if None in reached else "pruned"
+        state = "finished" if row["state"] == "COMPLETE" else "pruned"
         number = int(row["number"])
         made: dict[str, Any] = {"number": number, "state": state}
-        made |= {"chosen": bool(row.get("best", False)), "front": bool(row.get("front", False))}
+        made |= {"taken": bool(row.get("best", False)), "front": bool(row.get("front", False))}
         made |= {f"m{k}": value for k, value in enumerate(reached)}
         made |= {f"tm{k}": "no value" if value is None else f"{value:.4f}" for k, value in enumerate(reached)}
         made |= {f"p{k}": _shown(values[key]) if key in values else None for k, key in enumerate(spaces)}

@@ -116,7 +116,7 @@ def describe_project(store: Store, workspace: Workspace) -> None:
 def publish_search(store: Store, workspace: Workspace, params: Params, arm: str, versions: dict[str, Any]) -> int:
     """The parent run of a search and its trials."""
     from hilum.pages.search import log_page
-    from hilum.training.searching.pictures import log_pictures
+    from hilum.training.searching.pictures import fit_spaces, log_pictures
 
     folder = workspace.arm(arm, "tuning")
     trials = read_table(folder / "trials.csv")
@@ -128,6 +128,9 @@ def publish_search(store: Store, workspace: Workspace, params: Params, arm: str,
         store.link(known[0].info.run_id)
         return 0
     searched = spaces(params.arms[arm])
+    if not fit_spaces(trials, searched):
+        say(f"{arm}: its search was of other spaces than params.yaml has now and is not published; run `dvc repro`")
+        return 0
     metrics = list_metrics(read_json(folder / "settings.json")["params"]["tune.metric"])
     tags = {
         **base_tags("tune", versions),

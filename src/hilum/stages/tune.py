@@ -13,7 +13,6 @@ from hilum.code_version import made_by
 from hilum.evaluation.scoring.epochs import score_epoch
 from hilum.evaluation.scoring.metrics import sign_of
 from hilum.ownership import Owner
-from hilum.pages.search import log_page
 from hilum.processors import usable_processors
 from hilum.progress import bar, say, steps
 from hilum.results import base_tags, digest, epoch_metrics, file_sha256, flatten, read_json, write_json, write_table
@@ -81,6 +80,8 @@ def run(arm: str) -> None:
         write_found(folder, found, params, arm)
         log_search(parent, folder, params, arm)
         log_pictures(parent.log_folder, found.trials, searched, sign_metrics(tune))
+        from hilum.pages.search import log_page  # after the trials: workers need not have the pages' code
+
         log_page(parent.log_folder, arm, found.trials, searched, sign_metrics(tune), workspace.cache)
     say(f"{arm}: best {', '.join(f'{key} = {tell_value(value)}' for key, value in found.best.items())}")
 

@@ -130,6 +130,18 @@ def searched_values(row: Mapping[Any, Any], spaces: Spaces) -> dict[str, Any]:
     return {key: values[key] for key, space in spaces.items() if is_searched(space, values)}
 
 
+def fit_spaces(trials: pd.DataFrame, spaces: Spaces) -> bool:
+    """Whether a table of trials is of a search of exactly these spaces: it has their values and no others, each in its space."""
+    drawn = {key for key in trials.columns if key == "backbone" or key.startswith(("head.", "phases.", "train."))}
+    return drawn == set(spaces) and all(_within(trials[key], space).all() for key, space in spaces.items())
+
+
+def _within(values: pd.Series, space: Range | Choices) -> pd.Series:
+    if isinstance(space, Choices):
+        return values.astype(str).isin([str(choice) for choice in space.choices]) | values.isin(space.choices)
+    return pd.to_numeric(values, errors="coerce").between(space.low, space.high)
+
+
 def _as_drawn(key: str, space: Range | Choices, value: Any) -> Any:
     """A value as it was proposed: a table holds whole numbers and choices as text or floats."""
     if isinstance(space, Choices):
