@@ -101,7 +101,11 @@ def test_search_shows_trials_below_their_arm_and_what_their_values_reach(page: P
     open_view(page, server, store, SEARCH, charts=True)
     expect(page.get_by_role("link", name="trial-001").first).to_be_visible(timeout=PATIENCE)
     area = page.locator(CHARTS)
-    expect(area).to_contain_text(re.compile(r"Searched values\s*\(1\)"), timeout=PATIENCE)
+    try:
+        expect(area).to_contain_text(re.compile(r"Searched values\s*\(1\)"), timeout=PATIENCE / 4)
+    except AssertionError:  # on a busy machine MLflow may draw its own charts before it has read the view
+        open_view(page, server, store, SEARCH, charts=True)
+        expect(area).to_contain_text(re.compile(r"Searched values\s*\(1\)"), timeout=PATIENCE)
     for axis in ("head.dropout", "phases.0.learning_rate", "best/val/log_loss"):
         expect(area).to_contain_text(axis, timeout=PATIENCE)
 
