@@ -32,6 +32,7 @@ WARM = {**ADAMW, "schedule": {"warmup": 0.5}}
 AVERAGED = {**WARM, "averaging": 0.98}
 SLOWLY = {**WARM, "averaging": 0.995}
 SMALL_BATCHES = {**SLOWLY, "batch_size": 16}
+SMALL_BATCHES_WARM = {**SMALL_BATCHES, "schedule": {"warmup": 1.0}}
 WIDER = {"zoom": 0.16, "shift": 0.1, "gamma": 0.3, "contrast": 0.16, "brightness": 0.16}
 BETWEEN = (0.3, 0.4, 0.3)  # an even prior and the shares of the training films, 0.26, 0.48 and 0.26
 LITE, V2, SMALL = "efficientnet_lite0", "mobilenetv2", "mobilenet_025"
@@ -83,30 +84,28 @@ WAYS = {
     ),
     "lite0, block_6, films as they are": Way(LITE, 160, (SOLVED, above("block_6")), {**AVERAGED, "augment": {"views": 0}}),
     "lite0, block_6, 224 px": Way(LITE, 224, (SOLVED, above("block_6")), AVERAGED),
-    "224 px: lite0, block_6, batch 16": Way(LITE, 224, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}}),
+    "224 px: lite0, block_6, batch 16": Way(LITE, 224, (above("block_6"),), SMALL_BATCHES_WARM),
     "224 px: lite0, block_6, batch 16, prevalence": Way(
         LITE, 224, (above("block_6"),), like="224 px: lite0, block_6, batch 16", prevalence=BETWEEN
     ),
-    "224 px: lite0, all, batch 16": Way(LITE, 224, (above("all"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}}),
+    "224 px: lite0, all, batch 16": Way(LITE, 224, (above("all"),), SMALL_BATCHES_WARM),
     "224 px: lite0, all, batch 16, prevalence": Way(
         LITE, 224, (above("all"),), like="224 px: lite0, all, batch 16", prevalence=BETWEEN
     ),
     "224 px: lite0, all, batch 16, exposure and framing x 2": Way(
-        LITE, 224, (above("all"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}, "augment": WIDER}
+        LITE, 224, (above("all"),), {**SMALL_BATCHES_WARM, "augment": WIDER}
     ),
-    "224 px: lite0, block_6, batch 16, mixup .2": Way(
-        LITE, 224, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}, "mixup": 0.2}
-    ),
+    "224 px: lite0, block_6, batch 16, mixup .2": Way(LITE, 224, (above("block_6"),), {**SMALL_BATCHES_WARM, "mixup": 0.2}),
     "224 px: lite0, block_6, batch 16, no class weights": Way(
-        LITE, 224, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}, "imbalance": "none"}
+        LITE, 224, (above("block_6"),), {**SMALL_BATCHES_WARM, "imbalance": "none"}
     ),
     "224 px: lite0, block_6, batch 16, smoothing .1": Way(
-        LITE, 224, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}, "label_smoothing": 0.1}
+        LITE, 224, (above("block_6"),), {**SMALL_BATCHES_WARM, "label_smoothing": 0.1}
     ),
     "224 px: lite0, block_6, batch 16, exposure and framing x 2": Way(
-        LITE, 224, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}, "augment": WIDER}
+        LITE, 224, (above("block_6"),), {**SMALL_BATCHES_WARM, "augment": WIDER}
     ),
-    "288 px: lite0, block_6, batch 16": Way(LITE, 288, (above("block_6"),), {**SMALL_BATCHES, "schedule": {"warmup": 1.0}}),
+    "288 px: lite0, block_6, batch 16": Way(LITE, 288, (above("block_6"),), SMALL_BATCHES_WARM),
     "288 px: lite0, block_6, batch 16, prevalence": Way(
         LITE, 288, (above("block_6"),), like="288 px: lite0, block_6, batch 16", prevalence=BETWEEN
     ),

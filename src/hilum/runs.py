@@ -26,12 +26,7 @@ from hilum.tracking.store import BROKEN_OFF, INPUTS, Store
 from hilum.tracking.views import CONFUSION
 from hilum.workspace import Workspace
 
-MEASURED = (
-    "evaluation",
-    "explanations",
-    "audit",
-    "external",
-)  # an arm's folders after its training, in the order of their stages
+MEASURED = ("evaluation", "explanations", "audit", "external")  # an arm's folders after its training, in the stages' order
 NARROW = 880  # pixels, of a picture in a description
 INTERRUPTIONS = ("KILLED", "FAILED")
 LED = ("training", "crossvalidation", "comparison")  # folders whose settings are parameters of a run; those of others measure it
@@ -115,15 +110,11 @@ def log_panel(run: Run, explanations: Path) -> None:
 
 def training_tags(settings: Mapping[str, Any]) -> dict[str, str]:
     """The tags of a run about its saved model."""
-    data = " and ".join(sources_of(settings["params"])) or "data"
+    sources = dict.fromkeys(key.split(".")[1] for key in settings["params"] if key.startswith("source."))
+    data = " and ".join(sources) or "data"
     version = str(settings["model"].get("data_version", ""))[:8]
     digests = {"run_key": run_key(settings), "model_sha256": settings["model_sha256"]}
     return {**settings["tags"], "data": f"{data} {version}", **digests}
-
-
-def sources_of(params: Mapping[str, Any]) -> list[str]:
-    """The sources of films that a training's parameters name."""
-    return list(dict.fromkeys(key.split(".")[1] for key in params if key.startswith("source.")))
 
 
 def log_training(store: Store, run: Run, workspace: Workspace, arm: str, model_name: str) -> None:

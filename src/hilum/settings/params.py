@@ -1,7 +1,6 @@
 """params.yaml as checked, frozen values. No defaults here: params.yaml holds them all."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +16,7 @@ from hilum.settings.sources import ExternalSource, Source
 from hilum.settings.training import AnyArm, Arm, Ensemble, GivenArm, Pretrain, Train
 from hilum.settings.training_faults import (
     find_ensemble_faults,
+    find_fold_faults,
     find_given_faults,
     find_imbalance_faults,
     find_output_faults,
@@ -218,7 +218,8 @@ class Params(Section):
         faults += find_given_faults(self.train, classes, given)
         faults += find_ensemble_faults(self.train, self.ensembles, self.arms)
         faults += _external_faults(self.external, classes, [*self.acquire.sources])
-        faults += _fold_faults(self.split, self.crossvalidate.arms, self.arms, self.compare.reference, self.prepare.sources)
+        folds, by = self.split.folds, self.split.fold_by
+        faults += find_fold_faults(folds, by, self.prepare.sources, self.arms, self.crossvalidate.arms, self.compare.reference)
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -241,33 +242,6 @@ def _external_faults(external: External, classes: list[str], own: list[str]) -> 
             faults.append(
                 f"external.sources.{name}.labels must name a finding of a class, got none; leave it out to use prepare.labels"
             )
-    return faults
-
-
-def _fold_faults(split: Split, chosen: list[str], every: Mapping[str, AnyArm], reference: str, sources: list[str]) -> list[str]:
-    """Impossible folds, or folds that do not fit the list of their arms: DVC makes a stage from a name, not from a number."""
-    faults, arms = [], list(trained_arms(every))
-    if given := [name for name in dict.fromkeys((*chosen, reference)) if name in every and name not in arms and split.folds]:
-        faults.append(
-            f"crossvalidate.arms and compare.reference must name arms that are trained while split.folds is {split.folds}, got "
-            f"{', '.join(given)}: a given model is trained on no fold; use {', '.join(arms) or 'another arm'}, or "
-            "split.folds: 0"
-        )
-        return faults
-    if split.folds == 1:
-        faults.append("split.folds must be 0 (none) or 2 and more, got 1")
-    if split.folds and split.fold_by == "source" and split.folds != len(sources):
-        faults.append(
-            f"split.folds must be the number of prepare.sources where split.fold_by is source, got {split.folds} folds "
-            f"and {len(sources)} sources"
-        )
-    if chosen and not split.folds:
-        faults.append(f"crossvalidate.arms must be [] while split.folds is 0, got {chosen}; set both or neither")
-    elif split.folds and (len(set(chosen)) < len(chosen) or not {reference} <= set(chosen) <= set(arms)):
-        faults.append(
-            f"crossvalidate.arms must name arms ({', '.join(arms)}), each once and {reference} (compare.reference) among them, "
-            f"while split.folds is {split.folds}, got {chosen}; for all: [{', '.join(arms)}]"
-        )
     return faults
 
 

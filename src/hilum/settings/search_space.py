@@ -3,13 +3,25 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]  # accepted by NumPy, Keras and scikit-learn
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]  # accepted as a key by DVC's overrides
+
+
+def read_number(value: Any) -> Any:
+    """The value; a fraction such as 1/255, which YAML has as text, as a number."""
+    above, slash, below = value.partition("/") if isinstance(value, str) else ("", "", "")
+    try:
+        return float(above) / float(below) if slash else value
+    except (ValueError, ZeroDivisionError):
+        return value
+
+
+TwoNumbers = Annotated[list[Annotated[float, BeforeValidator(read_number)]], Field(min_length=2, max_length=2)]
 
 
 class Section(BaseModel):

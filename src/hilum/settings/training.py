@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from hilum.settings.schema import kind_of_phase
-from hilum.settings.search_space import Chosen, Count, Name, Positive, Searched, Section, Seed, Share
+from hilum.settings.search_space import Chosen, Count, Name, Positive, Searched, Section, Seed, Share, TwoNumbers
 
 Extent = Annotated[int, Field(ge=1)] | str
 SOLVERS = ("gradient", "convex")  # of a phase
@@ -21,18 +21,6 @@ Degrees = Annotated[float, Field(ge=0, le=30)]
 Shift = Annotated[float, Field(ge=0, le=0.3)]
 Half = Annotated[float, Field(ge=0, le=0.5)]
 Gamma = Annotated[float, Field(ge=0, le=10)]
-
-
-def read_number(value: Any) -> Any:
-    """The value; a fraction such as 1/255, which YAML has as text, as a number."""
-    above, slash, below = value.partition("/") if isinstance(value, str) else ("", "", "")
-    try:
-        return float(above) / float(below) if slash else value
-    except (ValueError, ZeroDivisionError):
-        return value
-
-
-TwoNumbers = Annotated[list[Annotated[float, BeforeValidator(read_number)]], Field(min_length=2, max_length=2)]
 
 
 class Pretrain(Section):

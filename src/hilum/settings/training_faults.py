@@ -1,9 +1,9 @@
-"""Settings of `train` and of arms that contradict each other, or that would have no effect."""
+"""Settings of `train`, of arms and of folds that contradict each other, or that would have no effect."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hilum.settings.meaning import lay_over
+from hilum.settings.meaning import lay_over, trained_arms
 from hilum.settings.training import AnyArm, Arm, ConvexPhase, Ensemble, GivenArm, Phase, Train
 
 
@@ -222,4 +222,36 @@ def _decision_faults(train: Train, classes: list[str]) -> list[str]:
         )
     if train.decision != "costs" and train.costs:
         faults.append(f"train.costs belongs to train.decision costs, got it with {train.decision}; make it {{}}")
+    return faults
+
+
+def find_fold_faults(
+    folds: int, by: str, sources: Sequence[str], every: Mapping[str, AnyArm], chosen: Sequence[str], reference: str
+) -> list[str]:
+    """Impossible folds, or folds that do not fit the list of their arms: DVC makes a stage from a name, not from a number.
+
+    folds, by: `split.folds` and `fold_by`. chosen: `crossvalidate.arms`. reference: `compare.reference`.
+    """
+    faults, arms = [], list(trained_arms(every))
+    if given := [name for name in dict.fromkeys((*chosen, reference)) if name in every and name not in arms and folds]:
+        faults.append(
+            f"crossvalidate.arms and compare.reference must name arms that are trained while split.folds is {folds}, got "
+            f"{', '.join(given)}: a given model is trained on no fold; use {', '.join(arms) or 'another arm'}, or "
+            "split.folds: 0"
+        )
+        return faults
+    if folds == 1:
+        faults.append("split.folds must be 0 (none) or 2 and more, got 1")
+    if folds and by == "source" and folds != len(sources):
+        faults.append(
+            f"split.folds must be the number of prepare.sources where split.fold_by is source, got {folds} folds "
+            f"and {len(sources)} sources"
+        )
+    if chosen and not folds:
+        faults.append(f"crossvalidate.arms must be [] while split.folds is 0, got {chosen}; set both or neither")
+    elif folds and (len(set(chosen)) < len(chosen) or not {reference} <= set(chosen) <= set(arms)):
+        faults.append(
+            f"crossvalidate.arms must name arms ({', '.join(arms)}), each once and {reference} (compare.reference) among them, "
+            f"while split.folds is {folds}, got {chosen}; for all: [{', '.join(arms)}]"
+        )
     return faults
