@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from hilum.evaluation.scoring.metrics import higher_is_better
 from hilum.pages.chart_script import load_bundle
 from hilum.pages.search_charts import draw_search_charts
 from hilum.pages.searched_trials import SearchedTrials, arrange_trials
@@ -42,8 +41,8 @@ def render_search(arm: str, trials: pd.DataFrame, spaces: Spaces, signs: Mapping
         "search.html",
         arm=arm,
         metrics=[
-            f"{title} ({'higher' if higher_is_better(metric) else 'lower'} is better)"
-            for metric, title in zip(signs, found.titles, strict=True)
+            f"{title} ({'higher' if sign > 0 else 'lower'} is better)"
+            for sign, title in zip(signs.values(), found.titles, strict=True)
         ],
         counts={state: sum(row["state"] == state for row in found.rows) for state in ("finished", "pruned")},
         taken=next((row for row in found.rows if row["taken"]), None),

@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hilum.evaluation.scoring.metrics import higher_is_better
 from hilum.evaluation.style import ARM_COLOURS
 from hilum.pages.chart_parts import GREY, HEIGHT, ROWS, value_axis
 from hilum.pages.chart_script import ChartPart
@@ -175,7 +174,7 @@ def _pareto(found: SearchedTrials, i: int, k: int) -> ChartPart:
 
     words = ("not on the front", "on the front", "taken")
     rows = [row | {"place": words[2] if row["taken"] else words[row["front"]]} for row in found.finished]
-    better = ["higher" if higher_is_better(metric) else "lower" for metric in found.signs]
+    better = ["higher" if sign > 0 else "lower" for sign in found.signs.values()]
     x, y = (
         kind(f"m{one}:Q", title=f"{found.titles[one]} ({better[one]} is better)", scale=alt.Scale(zero=False), axis=value_axis())
         for kind, one in ((alt.X, i), (alt.Y, k))

@@ -37,10 +37,7 @@ def draw_search(trials: pd.DataFrame, spaces: Spaces, signs: Mapping[str, int], 
     if len(complete) < 2:
         return files
     for number, metric in enumerate(signs):
-
-        def target(trial: optuna.trial.FrozenTrial, place: int = number) -> float:
-            return float(trial.values[place])
-
+        target = _value_of(number)
         given = {"target": target, "target_name": metric} if len(signs) > 1 else {"target_name": metric}
         level = len({trial.values[number] for trial in complete}) == 1
         for name, draw in PICTURES.items():
@@ -75,14 +72,16 @@ def measure_importance(trials: pd.DataFrame, spaces: Spaces, signs: Mapping[str,
     study, found = _study_of(trials, spaces, signs), dict[str, dict[str, float]]()
     complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
     for number, metric in enumerate(signs):
-
-        def target(trial: optuna.trial.FrozenTrial, place: int = number) -> float:
-            return float(trial.values[place])
-
+        target = _value_of(number)
         measured = len({target(trial) for trial in complete}) > 1
         evaluator = FanovaImportanceEvaluator(seed=SEED)
         found[metric] = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target) if measured else {}
     return found
+
+
+def _value_of(number: int) -> Callable[[optuna.trial.FrozenTrial], float]:
+    """What a complete trial reached in the metric of this number."""
+    return lambda trial: float(trial.values[number])
 
 
 def _importance(study: optuna.Study, **given: Any) -> Any:
