@@ -33,6 +33,7 @@ AVERAGED = {**WARM, "averaging": 0.98}
 SLOWLY = {**WARM, "averaging": 0.995}
 SMALL_BATCHES = {**SLOWLY, "batch_size": 16}
 SMALL_BATCHES_WARM = {**SMALL_BATCHES, "schedule": {"warmup": 1.0}}
+AS_THEY_ARE = {"unchanged": 1}  # one of the four views
 WIDER = {"zoom": 0.16, "shift": 0.1, "gamma": 0.3, "contrast": 0.16, "brightness": 0.16}
 BETWEEN = (0.3, 0.4, 0.3)  # an even prior and the shares of the training films, 0.26, 0.48 and 0.26
 LITE, V2, SMALL = "efficientnet_lite0", "mobilenetv2", "mobilenet_025"
@@ -104,6 +105,12 @@ WAYS = {
     ),
     "224 px: lite0, block_6, batch 16, exposure and framing x 2": Way(
         LITE, 224, (above("block_6"),), {**SMALL_BATCHES_WARM, "augment": WIDER}
+    ),
+    "224 px: lite0, block_6, batch 16, one view unchanged": Way(
+        LITE, 224, (above("block_6"),), {**SMALL_BATCHES_WARM, "augment": AS_THEY_ARE}
+    ),
+    "224 px: lite0, block_6, batch 16, one view unchanged, prevalence": Way(
+        LITE, 224, (above("block_6"),), like="224 px: lite0, block_6, batch 16, one view unchanged", prevalence=BETWEEN
     ),
     "288 px: lite0, block_6, batch 16": Way(LITE, 288, (above("block_6"),), SMALL_BATCHES_WARM),
     "288 px: lite0, block_6, batch 16, prevalence": Way(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,22 @@ Masks = NDArray[np.bool_]  # (N, H, W)
 Labels = NDArray[np.int64]  # (N,) indices into the class order
 Probabilities = NDArray[np.float64]  # (N, K) rows sum to 1, columns in class order
 Score = Callable[[Labels, Probabilities], dict[str, float]]  # metrics of films; the selecting one (higher is better) as `select`
+
+T = TypeVar("T")
+
+
+class Keep(Protocol):
+    """Gives the value that `make` returns: now, or as it was kept under this name, if making it had taken long."""
+
+    def __call__(self, name: str, make: Callable[[], T], lasting: Callable[[T], bool] = ..., /) -> T:
+        """lasting: whether a value may be kept."""
+        ...
+
+
+def make_now(name: str, make: Callable[[], T], lasting: Callable[[T], bool] = bool, /) -> T:
+    """Keeps nothing."""
+    return make()
+
 
 MANIFEST = (
     "image_id",  # unique; <source>/<path of the raw film without its ending>

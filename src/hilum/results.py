@@ -129,6 +129,23 @@ def table_of(predictions: Predictions, split: str) -> pd.DataFrame:
     return table
 
 
+def has_predictions_of(file: Path, model: Mapping[str, Any]) -> bool:
+    """Whether the predictions in a file follow from a model's classes and threshold; also true if there is no file.
+
+    model: of model.json.
+    """
+    if not file.is_file():
+        return True
+    table, classes, threshold = read_table(file), np.array(model["classes"]), model["threshold"]
+    columns = [f"p_{name}" for name in classes]
+    if not set(columns) <= set(table):
+        return False
+    predictions = table[columns].to_numpy(np.float64)
+    # the rule of evaluation.scoring.decisions, which this module must not import
+    predicted = predictions.argmax(axis=1) if threshold is None else (predictions[:, 1] >= threshold).astype(int)
+    return bool((classes[predicted] == table["predicted"]).all())
+
+
 def read_predictions(path: Path, split: str, classes: tuple[str, ...]) -> Predictions:
     """The predictions of one split from a table of `table_of`."""
     table = read_table(path)

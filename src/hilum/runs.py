@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,10 +13,11 @@ import yaml
 from PIL import Image
 
 from hilum.commit import find_commit
-from hilum.results import epoch_metrics, file_sha256, folder_digest, read_json, read_table, run_key
+from hilum.results import epoch_metrics, file_sha256, folder_digest, has_predictions_of, read_json, read_table, run_key
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
 from hilum.settings.tune import list_metrics
+from hilum.tracking.kept_parts import keep_parts
 from hilum.tracking.logged_metrics import logged
 from hilum.tracking.open_run import Run
 from hilum.tracking.repeat_runs import log_measured_repeats, log_repeats
@@ -196,17 +198,18 @@ def arm_run(
     read = digests_read(workspace.root, name)
     key = stage_key([run_key(settings), name, dict(decides), read], [workspace.arm(arm, one) for one in before])
     found = find_arm_run(store, settings, name, key)
-    if found is not None:
-        store.link(found.info.run_id)
-        with store.resume(found.info.run_id, name, key) as run:
-            yield run
-        return
-    with store.start(arm, settings["tags"], key=key, finished=False) as run:
-        log_history(run, workspace, arm)
-        log_training(store, run, workspace, arm, model_name)
-        log_repeats(store, run, workspace, arm)
-        log_measured(store, run, workspace, arm, before)
-        yield run
+    with keep_parts(workspace.cache / "parts" / name / arm, key) as parts:
+        if found is not None:
+            store.link(found.info.run_id)
+            with store.resume(found.info.run_id, name, key) as run:
+                yield replace(run, keep=parts.keep)
+            return
+        with store.start(arm, settings["tags"], key=key, finished=False) as run:
+            log_history(run, workspace, arm)
+            log_training(store, run, workspace, arm, model_name)
+            log_repeats(store, run, workspace, arm)
+            log_measured(store, run, workspace, arm, before)
+            yield replace(run, keep=parts.keep)
 
 
 def measured_before(workspace: Workspace, arm: str, name: str, training: Mapping[str, Any]) -> list[str]:
@@ -253,23 +256,6 @@ def fits(folder: Path, training: Mapping[str, Any]) -> bool:
     if "run_key" in training or told["model_sha256"] != training["model_sha256"] or told.get("arm") != training["arm"]:
         return False
     return has_predictions_of(folder.parent / "evaluation" / "predictions.csv", training["model"])
-
-
-def has_predictions_of(file: Path, model: Mapping[str, Any]) -> bool:
-    """Whether the predictions in a file follow from a model's classes and threshold; also true if there is no file.
-
-    model: of model.json.
-    """
-    if not file.is_file():
-        return True
-    table, classes, threshold = read_table(file), np.array(model["classes"]), model["threshold"]
-    columns = [f"p_{name}" for name in classes]
-    if not set(columns) <= set(table):
-        return False
-    predictions = table[columns].to_numpy(np.float64)
-    # the rule of evaluation.scoring.decisions, which this module must not import
-    predicted = predictions.argmax(axis=1) if threshold is None else (predictions[:, 1] >= threshold).astype(int)
-    return bool((classes[predicted] == table["predicted"]).all())
 
 
 def log_history(run: Run, workspace: Workspace, arm: str) -> None:

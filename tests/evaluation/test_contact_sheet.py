@@ -48,3 +48,12 @@ def test_its_width_follows_the_views_up_to_a_bound(views: int) -> None:
     columns = 1 + min(views, VIEWS)
     assert sheet.width == 2 * MARGIN + columns * (contact_sheet.SIDE + GAP) - GAP
     assert sheet.tobytes() == draw_contact_sheet(ROWS, CLASSES, make_settings(views=views).augment, 5, darker).tobytes()
+
+
+def test_the_foot_says_how_many_views_are_unchanged() -> None:
+    def foot(views: int, unchanged: int) -> str:
+        return contact_sheet._describe(make_settings(views=views).augment.model_copy(update={"unchanged": unchanged}))
+
+    assert foot(4, 1).startswith("4 views of each film; 1 of them as it is; rotate")
+    assert "2 of them as it is" in foot(2, 9) and "as it is" not in foot(4, 0)
+    assert foot(0, 1) == "views: 0, so training sees the films as they are"

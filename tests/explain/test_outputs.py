@@ -1,5 +1,6 @@
 """What `explain` draws of its maps: a file for each film, method and class, whatever they are called."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from hilum.models.forward import predictor
 from hilum.results import read_table
 from hilum.settings.params import read_params
 from hilum.stages import explain
+from hilum.tracking import kept_parts
 
 NAMES = ["s/a/b", "s/a_b", "s/a__b", "s/a\nb", "s/" + 300 * "x", "s/" + 300 * "x" + "y", "s/\udcff"]
 CLASSES = ["layer/ill", "ill"]
@@ -86,6 +88,29 @@ def test_the_stage_tells_of_them_in_its_results(
     assert f"could not be drawn: 2, such as {NAMES[0]}: no glyph" in explain.draw_films(tmp_path, few, settings)
     table = read_table(tmp_path / outputs.NOT_DRAWN)
     assert table["image_id"].tolist() == NAMES[:2] and table["fault"].tolist() == ["no glyph"] * 2
+
+
+def test_pictures_are_kept_with_their_files_unless_there_were_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_parts, "LEAST", 0.0)
+    told = [{"a": "disk full"}, {}, {"b": "never"}]
+
+    def draw() -> dict[str, str]:
+        (folder / "panels" / "deep").mkdir(parents=True)
+        (folder / "panels" / "deep" / "x.png").write_bytes(b"\x89PNG" + bytes(len(told)))
+        return told.pop(0)
+
+    seen = []
+    for number in range(4):  # the first has a fault, the second has none and is taken by the others
+        folder = tmp_path / str(number)
+        (folder / "old").mkdir(parents=True)
+        (folder / "old" / "y.png").write_bytes(b"old")
+        with suppress(KeyboardInterrupt), kept_parts.keep_parts(tmp_path / "parts", "key") as parts:
+            seen.append(outputs.keep_files(parts.keep, "panels", folder, draw))
+            raise KeyboardInterrupt
+        assert (folder / "old" / "y.png").read_bytes() == b"old"
+    assert seen == [{"a": "disk full"}, {}, {}, {}]
+    sizes = [(tmp_path / str(number) / "panels" / "deep" / "x.png").stat().st_size for number in range(4)]
+    assert sizes == [4 + 3, 4 + 2, 4 + 2, 4 + 2] and told == [{"b": "never"}]
 
 
 def test_every_film_has_its_sheets(shown: SheetFilms, root: Path, tmp_path: Path) -> None:

@@ -122,7 +122,9 @@ def test_what_files_of_earlier_versions_lack_is_refused_with_lines_that_give_wha
     """Pasted below the section that is named, the lines are what params.yaml says: nothing else is trained."""
     lacking = {key.replace(".", "__"): ... for key in ADDED if key.count(".") == 1}
     drawn = {f"acquire__sources__{name}__contrast": ... for name in DRAWN}
-    values = changed(train__augment__erase=..., ensembles=..., external=..., workers=..., **lacking, **drawn)
+    values = changed(
+        train__augment__erase=..., train__augment__unchanged=..., ensembles=..., external=..., workers=..., **lacking, **drawn
+    )
     lines = [line for line in refusal(values).splitlines() if "paste" in line]
     assert len(lines) == len(ADDED) - 1 + len(DRAWN)
     for line in lines:
@@ -236,7 +238,7 @@ def test_a_seed_is_a_whole_number_that_every_library_takes(seed: float) -> None:
     [
         ("trian", "train", "tracking, acquire, prepare"),
         ("train__batchsize", "train.batch_size", "seed, repeats, batch_size, imbalance"),
-        ("train__augment__rotat", "train.augment.rotate", "views, rotate, shift"),
+        ("train__augment__rotat", "train.augment.rotate", "views, unchanged, rotate"),
         ("arms__baseline__backbon", "arms.baseline.backbone", "backbone, options, weights, head, phases"),
         (
             "arms__baseline__phases__0__epoch",

@@ -1,5 +1,6 @@
 """What `killed_processes` runs: trainings that are continued from a state, and where they kill themselves."""
 
+import itertools
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from hilum.models.classifier import model_sha256
 from hilum.settings.params import Tracking
 from hilum.settings.training import ConvexPhase
 from hilum.stages import audit, compare, crossvalidate, evaluate, explain, external, pretrain, train, tune
+from hilum.tracking import kept_parts
 from hilum.tracking.open_run import Run
 from hilum.tracking.opening import open_store
 from hilum.training.kept_trainings import keep_trainings
@@ -98,6 +100,18 @@ def plant_death(die_at: str, step: int) -> None:
     Path.replace = renamed  # type: ignore[method-assign]
 
 
+def plant_death_after_parts(count: int) -> None:
+    """Let this process die once it has stored so many parts."""
+    write, stored = kept_parts.write_value, itertools.count(1)
+
+    def written(file: Path, value: Any) -> None:
+        write(file, value)
+        if next(stored) == count:
+            die()
+
+    kept_parts.write_value = written
+
+
 STAGES: dict[str, Callable[..., Any]] = {
     **{"train": train.run, "crossvalidate": crossvalidate.run, "pretrain": pretrain.run, "tune": tune.run},
     **{"evaluate": evaluate.run, "compare": compare.run, "audit": audit.run, "external": external.run},
@@ -106,9 +120,14 @@ STAGES: dict[str, Callable[..., Any]] = {
 
 
 def run_stage(project: str, stage: str, arguments: list[str], die_at: str = "", step: int = -1) -> None:
-    """Run a stage in a project, storing the state of every epoch. die_at: also `upload`, of the results, and `ended`."""
-    kept_state.INTERVAL = 0.0
+    """Run a stage in a project, storing the state of every epoch and every part.
+
+    die_at: also `part` (once so many more are stored), `upload`, of the results, and `ended`.
+    """
+    kept_state.INTERVAL, kept_parts.LEAST = 0.0, 0.0
     plant_death(die_at, step)
+    if die_at == "part":
+        plant_death_after_parts(step)
     if die_at == "upload":
         Run.log_folder = lambda *_: die()  # type: ignore[method-assign]
     with chdir(project):

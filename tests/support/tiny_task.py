@@ -27,7 +27,7 @@ def make_rows(count: int, seed: int) -> Examples:
 
 def make_settings(**given: object) -> Train:
     augment = {"views": 2, "rotate": 7.0, "shift": 0.05, "zoom": 0.08, "gamma": 0.15, "contrast": 0.08}
-    augment |= {"brightness": 0.08, "noise": 0.01, "erase": 0.0}
+    augment |= {"unchanged": 0, "brightness": 0.08, "noise": 0.01, "erase": 0.0}
     usual = {"seed": 3, "batch_size": 7, "imbalance": "none", "select": "log_loss", "patience": 9, "threshold_rule": "half"}
     usual |= {"repeats": 1, "balance": BALANCE, "prevalence": {}, "calibration": "none", "decision": "probable", "costs": {}}
     usual |= {"schedule": {"warmup": 0.0, "plateau_factor": 0.5, "plateau_patience": 1}}
@@ -39,7 +39,9 @@ def make_settings(**given: object) -> Train:
 
 
 def no_augmentation() -> Augment:
-    return Augment(views=0, rotate=0, shift=0, zoom=0, gamma=0, contrast=0, brightness=0, noise=0, erase=0, flip=False)
+    return Augment(
+        views=0, unchanged=0, rotate=0, shift=0, zoom=0, gamma=0, contrast=0, brightness=0, noise=0, erase=0, flip=False
+    )
 
 
 def make_phase(

@@ -97,20 +97,33 @@ def test_a_killed_train_goes_on_in_its_run(nursery: Nursery, project: Workspace)
 
 @pytest.mark.slow
 def test_later_stages_that_are_killed_go_on_in_their_runs(nursery: Nursery, project: Workspace) -> None:
-    """While their folder is uploaded, and after their run has ended but before the stage has."""
+    """After some parts are stored, while their folder is uploaded, and after their run has ended but before the stage has.
+
+    The files are those of a stage that was not disturbed, and no part is left.
+    """
     values = yaml.safe_load(project.params.read_text())
     values["arms"] = {"baseline": values["arms"]["baseline"]}
     values["split"]["folds"], values["crossvalidate"]["arms"] = 0, []
-    values["explain"].update(methods=["gradcam"], measures=["entropy"], sheets=[])
+    values["explain"].update(methods=["gradcam", "lime"], measures=["entropy"], sheets=["activations"])
+    values["explain"]["lime"]["samples"] = 20
     values["explain"]["sanity"].update(films=2, seeds=1)
     values["audit"]["films"] = 20
     project.params.write_text(yaml.safe_dump(values, sort_keys=False))
     make_store(project.home)
     made = {"evaluate": "evaluation", "explain": "explanations", "audit": "audit"}
+    parts = {"evaluate": [("part", 3)], "explain": [("part", 3), ("part", 9)], "audit": [("part", 3)]}  # the second at the grids
     run(nursery, project, "train")
     run(nursery, project, "external")  # which has no sources
+    for stage in made:
+        run(nursery, project, stage)
+    whole = {stage: folder_digest(project.arm("baseline", folder)) for stage, folder in made.items()}
+    for folder in made.values():
+        shutil.rmtree(project.arm("baseline", folder))
+    make_store(project.home)
     for stage, folder in {**{one: project.arm("baseline", made[one]) for one in made}, "compare": project.comparison}.items():
-        run(nursery, project, stage, ("upload", -1), ("ended", -1))
+        run(nursery, project, stage, *parts.get(stage, ()), ("upload", -1), ("ended", -1))
+        assert folder_digest(folder) == whole.get(stage, folder_digest(folder))
+        assert not [file for file in (project.cache / "parts").rglob("*") if file.is_file()]
         runs = {found.info.run_name: found for found in runs_of(project)}
         assert sorted(runs) == ["baseline", "comparison"][: 1 + (stage == "compare")] and len(runs_of(project)) == len(runs)
         tags = runs["comparison" if stage == "compare" else "baseline"].data.tags

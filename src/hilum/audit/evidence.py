@@ -1,5 +1,6 @@
 """All that the audit measures of one model on one set of films, in the order in which the probes depend on each other."""
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from hilum.audit.probes import CORNERS, LETTERS, fill, mean_grey, with_letter, w
 from hilum.audit.regions import Region, Regions, join_regions, ring_of, soften
 from hilum.audit.rule import Probing
 from hilum.data.prepared.examples import as_images
-from hilum.records import Films, Labels
+from hilum.records import Films, Keep, Labels, T, make_now
 
 CENTRE = 0.2  # of the side, on each side: hidden in centre only
 FEW = 48  # films that letters are pasted into and heat is drawn for
@@ -49,6 +50,7 @@ def measure(
     probing: Probing,
     seed: int,
     on_probe: Callable[[int, int], None] = lambda done, total: None,
+    keep: Keep = make_now,
 ) -> Evidence:
     """Probe a model on films (N, H, W) uint8 with labels (N,).
 
@@ -60,22 +62,27 @@ def measure(
     heat_around: share of the heat that lies around the lungs, by that of the area: 1 for an even map.
     """
     rng = np.random.default_rng(seed)
+    done = itertools.count(1)
+
+    def probe(name: str, make: Callable[[], T]) -> T:
+        """What a probe found, and the random numbers where it has left them, so that the next goes on from there."""
+        found, state = keep(name, lambda: (make(), rng.bit_generator.state))
+        rng.bit_generator.state = state
+        on_probe(next(done), 5)
+        return found
+
     regions = join_regions(surroundings.regions.values())
     around = soften(regions.around)
-    ranking = rank_donors(auditee, films, around, probing.donors, rng)
-    on_probe(1, 5)
+    ranking = probe("donors", lambda: rank_donors(auditee, films, around, probing.donors, rng))
     pairs = draw_pairs(ranking, len(films), 1, rng)
-    whole = measure_shift(auditee, films, pairs, ranking.target, around)
-    on_probe(2, 5)
+    whole = probe("surroundings", lambda: measure_shift(auditee, films, pairs, ranking.target, around))
     patients = each = np.array([f"film {i}" for i in range(len(films))])
     if surroundings.patients is not None:
         patients = np.where(surroundings.patients == "", each, surroundings.patients)  # unknown ones are not one patient
-    found = measure_class_effects(auditee, films, labels, patients, regions, probing, rng)
-    on_probe(3, 5)
-    part = measure_shift(auditee, films, pairs, ranking.target, soften(found.blamed) * soften(regions.margin))
-    on_probe(4, 5)
-    hidden = hide_parts(auditee, films, labels, surroundings)
-    on_probe(5, 5)
+    found = probe("class-effects", lambda: measure_class_effects(auditee, films, labels, patients, regions, probing, rng))
+    blamed = soften(found.blamed) * soften(regions.margin)
+    part = probe("region", lambda: measure_shift(auditee, films, pairs, ranking.target, blamed))
+    hidden = probe("hidden-parts", lambda: hide_parts(auditee, films, labels, surroundings))
     few = np.unique(np.linspace(0, len(films) - 1, FEW).round().astype(int))  # spread over the table, which is sorted by class
     numbers = {
         "region_verdicts": part.verdicts,
@@ -85,8 +92,8 @@ def measure(
         "spread": ranking.spread / max(ranking.own, 1e-6),
         **hidden,
         **found.numbers,
-        "letter": letter_shift(auditee, films[few]),
-        "heat_around": heat_share(auditee, films[few], regions.around),
+        "letter": keep("letters", lambda: letter_shift(auditee, films[few])),
+        "heat_around": keep("heat", lambda: heat_share(auditee, films[few], regions.around)),
     }
     return Evidence(numbers, found.blame, found.blamed, ranking)
 

@@ -73,9 +73,12 @@ def _describe(augment: Augment) -> str:
         "brightness": f"{augment.brightness:.3g} of the grey range",
         "noise": f"{augment.noise:.3g}",
     }
+    unchanged = f"{min(augment.unchanged, augment.views)} of them as it is; " if augment.unchanged else ""
     ranges = [f"{name} ±{amounts[name]}" if getattr(augment, name) else f"{name} off" for name in amounts]
     ranges += [f"up to {augment.erase:.3g} of the area erased"] if augment.erase else []
-    return f"{augment.views} views of each film; {', '.join(ranges)}; left-right flip {'on' if augment.flip else 'off'}"
+    return (
+        f"{augment.views} views of each film; {unchanged}{', '.join(ranges)}; left-right flip {'on' if augment.flip else 'off'}"
+    )
 
 
 def _wrap(text: str, width: int) -> list[str]:

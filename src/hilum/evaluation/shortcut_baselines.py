@@ -1,12 +1,20 @@
-"""Shortcut baselines, classifiers that see no lung: their AUROC, and whether a model is far enough above it."""
+"""Shortcut baselines, classifiers that see no lung: their predictions, AUROC, and whether a model is far enough above it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from hilum.data.prepared.loading import load_films, read_manifest
+from hilum.evaluation.acquisition import acquisition_features, predict_by_features, source_features
+from hilum.evaluation.scoring.decisions import decide
 from hilum.evaluation.scoring.metrics import METRICS, evaluate_all
 from hilum.evaluation.statistics import Difference, Interval, paired_bootstrap, patient_bootstrap
 from hilum.records import Predictions
+from hilum.results import read_table
+from hilum.settings.params import Evaluate
+from hilum.workspace import Workspace
 
 SHORTCUT_BASELINES = {  # key in files and metrics -> label
     "acquisition_only": "acquisition only",
@@ -17,6 +25,34 @@ SEES = {  # key of SHORTCUT_BASELINES -> what it sees, and what could then expla
     "source_only": ("the source of the films", "Where the films come from"),
 }
 MEASURED = "auroc_macro"
+
+
+def predict_shortcut_baselines(
+    model: Predictions, settings: Evaluate, description: dict[str, Any], workspace: Workspace
+) -> dict[str, Predictions | None]:
+    """The predictions of both shortcut baselines on the test films; None for the sources where training has only one."""
+    manifest = read_manifest(workspace.prepared / "manifest.csv").set_index("image_id")
+    tables = {part: read_table(workspace.split / f"{part}.csv") for part in ("train", "test")}
+    rows = {part: manifest.loc[table["image_id"]] for part, table in tables.items()}
+    films = load_films(workspace.prepared)
+    ring, bins = settings.acquisition.ring, settings.acquisition.bins
+    square = description["square"]
+    taken = {
+        part: acquisition_features(
+            films, tables[part]["row"].tolist(), rows[part]["width"].tolist(), rows[part]["height"].tolist(), square, ring, bins
+        )
+        for part in tables
+    }
+    known = sorted(set(rows["train"]["source"]))
+    sources = {part: source_features(rows[part]["source"].tolist(), known) for part in tables}
+    classes = description["classes"]
+    labels = tables["train"]["label"].astype(str).map({name: k for k, name in enumerate(classes)}).to_numpy(np.int64)
+
+    def prediction(features: dict[str, Any]) -> Predictions:
+        found = predict_by_features(features["train"], labels, features["test"], len(classes))
+        return replace(model, y_prob=found, y_pred=decide(found, None))
+
+    return {"acquisition_only": prediction(taken), "source_only": prediction(sources) if len(known) > 1 else None}
 
 
 def measure_shortcut_baselines(

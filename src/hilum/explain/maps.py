@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hilum.explain.explained_model import ExplainedModel
 from hilum.explain.measures.evaluation_case import Remake
 from hilum.explain.methods.registry import METHODS
 from hilum.progress import bar
-from hilum.records import Attribution, Films, Labels
+from hilum.records import Attribution, Films, Images, Keep, Labels, make_now
 from hilum.settings.explain import Explain
 
 
@@ -34,16 +35,28 @@ def explain_films(
     settings: Explain,
     seed: int,
     on_method: Callable[[str, float], None] = lambda name, seconds: None,
+    keep: Keep = make_now,
+    part: str = "maps",
 ) -> dict[str, Attribution]:
-    """Every selected method on every film; on_method receives each one's name and seconds."""
+    """Every selected method on every film; on_method receives each one's name and seconds.
+
+    part: what `keep` calls the maps, with the method's name after it.
+    """
     images = as_images(films)
     found = {}
     for name in settings.methods:
-        own: Mapping[str, Any] = getattr(settings, name).model_dump()
-        start = time.perf_counter()
-        found[name] = METHODS[name].explain(explained, images, targets, own, seed, bar(METHODS[name].title))
-        on_method(name, time.perf_counter() - start)
+        found[name], seconds = keep(f"{part}-{name}", partial(_explain_timed, name, explained, images, targets, settings, seed))
+        on_method(name, seconds)
     return found
+
+
+def _explain_timed(
+    name: str, explained: ExplainedModel, images: Images, targets: Labels, settings: Explain, seed: int
+) -> tuple[Attribution, float]:
+    own: Mapping[str, Any] = getattr(settings, name).model_dump()
+    start = time.perf_counter()
+    found = METHODS[name].explain(explained, images, targets, own, seed, bar(METHODS[name].title))
+    return found, time.perf_counter() - start
 
 
 def remake(settings: Explain, name: str, targets: Labels) -> Remake:

@@ -1,12 +1,14 @@
 """What `explain` draws of its maps: panels, keys, sheets and grids."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from hilum.data.annotations import FilmAnnotations, load_annotations
 from hilum.data.prepared.examples import as_images
@@ -20,7 +22,7 @@ from hilum.explain.methods.registry import METHODS, origin_of, unit_of
 from hilum.explain.saved_maps import save_arrays
 from hilum.explain.sheets.registry import SHEETS, SheetFilms
 from hilum.progress import bar
-from hilum.records import Attribution, Films, Predictions
+from hilum.records import Attribution, Films, Keep, Predictions, make_now
 from hilum.results import write_table
 from hilum.settings.explain import Explain
 from hilum.workspace import Workspace
@@ -34,11 +36,22 @@ def draw_panels(
     found: Mapping[str, Attribution],
     predictions: Sequence[FilmPrediction],
     annotations: Sequence[FilmAnnotations],
+    keep: Keep = make_now,
 ) -> dict[str, str]:
     """One panel per film; and, for the first film of each class, one per method, which mlflow ui shows beside other runs'.
 
     Returns why the pictures of some films could not be drawn or written: by film. The others are there.
     """
+    return keep_files(keep, "panels", folder, partial(_draw_panels, folder, films, found, predictions, annotations))
+
+
+def _draw_panels(
+    folder: Path,
+    films: Films,
+    found: Mapping[str, Attribution],
+    predictions: Sequence[FilmPrediction],
+    annotations: Sequence[FilmAnnotations],
+) -> dict[str, str]:
     (folder / "panels").mkdir()
     (folder / "keys").mkdir()
     seen: set[str | None] = set()
@@ -67,7 +80,13 @@ def write_undrawn(folder: Path, faults: Mapping[str, str]) -> str:
 
 
 def draw_sheets(
-    folder: Path, shown: SheetFilms, films: Sequence[str], names: Sequence[str], settings: Explain, seed: int
+    folder: Path,
+    shown: SheetFilms,
+    films: Sequence[str],
+    names: Sequence[str],
+    settings: Explain,
+    seed: int,
+    keep: Keep = make_now,
 ) -> dict[str, str]:
     """The sheets of these films: pictures as sheets/<sheet>_<film>.png (<sheet>.png of the model alone), and their arrays.
 
@@ -75,18 +94,45 @@ def draw_sheets(
     film.
     """
     (folder / "sheets").mkdir(parents=True, exist_ok=True)
-    ids = [prediction.film for prediction in shown.predictions]
     faults: dict[str, str] = {}
     for name in names:
-        drawn = SHEETS[name].draw(shown, settings, seed, bar(SHEETS[name].title))
-        if SHEETS[name].per_film:
-            for film, image_id, figure in zip(films, ids, drawn.pictures, strict=True):
-                with note_fault(faults, image_id):
-                    write_picture(folder / "sheets" / f"{name}_{file_name(film)}.png", figure)
-        else:
-            (figure,) = drawn.pictures
-            write_picture(folder / "sheets" / f"{name}.png", figure)
-        save_arrays(folder / "sheets", {f"{name}_{i}": one for i, one in enumerate(drawn.maps, 1)}, ids)
+        draw = partial(_draw_sheet, folder / "sheets", shown, films, name, settings, seed)
+        faults = keep_files(keep, f"sheet-{name}", folder, draw) | faults
+    return faults
+
+
+def _draw_sheet(folder: Path, shown: SheetFilms, films: Sequence[str], name: str, settings: Explain, seed: int) -> dict[str, str]:
+    ids = [prediction.film for prediction in shown.predictions]
+    faults: dict[str, str] = {}
+    drawn = SHEETS[name].draw(shown, settings, seed, bar(SHEETS[name].title))
+    if SHEETS[name].per_film:
+        for film, image_id, figure in zip(films, ids, drawn.pictures, strict=True):
+            with note_fault(faults, image_id):
+                write_picture(folder / f"{name}_{file_name(film)}.png", figure)
+    else:
+        (figure,) = drawn.pictures
+        write_picture(folder / f"{name}.png", figure)
+    save_arrays(folder, {f"{name}_{i}": one for i, one in enumerate(drawn.maps, 1)}, ids)
+    return faults
+
+
+def keep_files(keep: Keep, part: str, folder: Path, draw: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """What `draw` returns, the faults of films, with the files that it adds to a folder; both are kept as one part.
+
+    Where there are faults, nothing is kept: what could not be drawn or written is tried again.
+    """
+
+    def drawn() -> tuple[dict[str, str], dict[str, NDArray[np.uint8]]]:
+        before = {*folder.rglob("*")}
+        faults = draw()
+        added = sorted(file for file in folder.rglob("*") if file not in before and file.is_file())
+        return faults, {file.relative_to(folder).as_posix(): np.frombuffer(file.read_bytes(), np.uint8) for file in added}
+
+    faults, files = keep(part, drawn, lambda value: not value[0])
+    for name, content in files.items():
+        if not (folder / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content.tobytes())
     return faults
 
 
@@ -120,9 +166,27 @@ def draw_grids(
     settings: Explain,
     seed: int,
     verdicts: Mapping[str, str],
+    keep: Keep = make_now,
 ) -> None:
     """Per class, Grad-CAM for that class on films drawn from its true and false positives and negatives."""
-    (folder / "grids").mkdir()
+
+    def draw() -> dict[str, str]:
+        _draw_grids(folder / "grids", explained, workspace, predictions, settings, seed, verdicts)
+        return {}
+
+    keep_files(keep, "grids", folder, draw)
+
+
+def _draw_grids(
+    folder: Path,
+    explained: ExplainedModel,
+    workspace: Workspace,
+    predictions: Predictions,
+    settings: Explain,
+    seed: int,
+    verdicts: Mapping[str, str],
+) -> None:
+    folder.mkdir()
     test = load_split(workspace.prepared, workspace.split, "test", list(predictions.classes))
     place = {name: row for row, name in enumerate(test.table["image_id"])}
     report = bar("grids drawn")
@@ -154,5 +218,5 @@ def draw_grids(
             ]
         title = f"Grad-CAM for {name}, test films" + (f", {of}" if of else "")
         figure = draw_grid(tiles, settings.grid_films, title, method.signed, unit, verdicts.get("gradcam", ""))
-        write_picture(folder / "grids" / f"{file_name(name)}.png", figure)
+        write_picture(folder / f"{file_name(name)}.png", figure)
         report(k + 1, len(predictions.classes))

@@ -24,6 +24,7 @@ ADDED: dict[str, Any] = {  # keys that files of earlier versions lack -> the val
     "train.calibration": "temperature",
     "train.decision": "probable",
     "train.costs": {},
+    "train.augment.unchanged": 0,
     "train.augment.erase": 0.0,
     "train.optimizer": {
         **{"name": "adam", "momentum": 0.9, "nesterov": False},

@@ -37,6 +37,7 @@ class Pretrain(Section):
 
 class Augment(Section):
     views: Views
+    unchanged: Views
     rotate: Degrees
     shift: Shift
     zoom: Half
@@ -131,6 +132,7 @@ class ArmAugment(Section):
     """An arm's own values in place of `train.augment`."""
 
     views: Searched[Views] | None = None
+    unchanged: Searched[Views] | None = None
     rotate: Searched[Degrees] | None = None
     shift: Searched[Shift] | None = None
     zoom: Searched[Half] | None = None

@@ -52,9 +52,9 @@ def run(arm: str) -> None:
         surroundings, told = find_surroundings(test.table.iloc[rows], workspace, settings, params.audit.seed)
         network = load_classifier(training / "model.keras")
         auditee = audit_model(ExplainedModel(predictor(network), network), description)
-        evidence = measure(auditee, films, labels, surroundings, PROBING, params.audit.seed, bar("probes"))
+        evidence = measure(auditee, films, labels, surroundings, PROBING, params.audit.seed, bar("probes"), opened.keep)
         found = judge(evidence.numbers)
-        outlines = outlines_auroc(test, workspace, classes)
+        outlines = opened.keep("outlines", lambda: outlines_auroc(test, workspace, classes))
         draw_audit(folder, films, evidence, join_regions(surroundings.regions.values()).around, found, classes, arm)
         numbers = {**evidence.numbers, "outlines_auroc": outlines}
         write_json(

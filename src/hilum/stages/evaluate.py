@@ -5,7 +5,7 @@ With --model and --data, any classifier on any labelled films.
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,22 @@ import numpy as np
 import pandas as pd
 
 from hilum.data.prepared.examples import Examples, as_images
-from hilum.data.prepared.loading import SplitFilms, load_films, load_split, read_burned_in, read_manifest
-from hilum.evaluation.acquisition import acquisition_features, predict_by_features, source_features
+from hilum.data.prepared.loading import SplitFilms, load_split, read_burned_in, read_manifest
 from hilum.evaluation.contact_sheet import draw_contact_sheet
 from hilum.evaluation.figures import confusion_figure
 from hilum.evaluation.repeat_figures import repeats_figure
 from hilum.evaluation.repeat_tables import flat_repeats, repeat_interval_table, repeat_table
-from hilum.evaluation.repeats import repeat_intervals, resample_repeats
+from hilum.evaluation.repeats import Resampled, repeat_intervals, resample_repeats
 from hilum.evaluation.scoring.decisions import decide, factors_of, majority_baseline, one_vs_rest_thresholds
 from hilum.evaluation.scoring.metrics import evaluate_all, with_bins
-from hilum.evaluation.shortcut_baselines import SEES, SHORTCUT_BASELINES, measure_shortcut_baselines, tell_flag
-from hilum.evaluation.statistics import flat_metrics, patient_bootstrap
+from hilum.evaluation.shortcut_baselines import (
+    SEES,
+    SHORTCUT_BASELINES,
+    measure_shortcut_baselines,
+    predict_shortcut_baselines,
+    tell_flag,
+)
+from hilum.evaluation.statistics import Interval, flat_metrics, patient_bootstrap
 from hilum.evaluation.style import to_png
 from hilum.evaluation.subgroups import SUBGROUPS, flat_subgroups, measure_subgroups, name_groups, tell_subgroups
 from hilum.evaluation.tables import class_table, confusion_matrix, interval_table
@@ -34,7 +39,7 @@ from hilum.pictures import save_png
 from hilum.progress import bar, say
 from hilum.project.any_evaluation import evaluate_films
 from hilum.project.labelled_films import AskedFilms
-from hilum.records import Films, Predictions
+from hilum.records import Films, Keep, Predictions
 from hilum.results import REPEATED, REPEATS, flatten, read_json, read_table, run_key, table_of, write_json, write_table
 from hilum.runs import arm_run, log_films, log_results
 from hilum.settings.params import Evaluate, Params, read_params
@@ -91,13 +96,14 @@ def evaluate_arm(arm: str, workspace: Workspace, params: Params) -> dict[str, An
     shutil.rmtree(folder, ignore_errors=True)
     with arm_run(store, workspace, arm, "evaluation", params.tracking.model, decided_by(params)) as opened:
         parts = {part: load_split(workspace.prepared, workspace.split, part, description["classes"]) for part in PARTS}
-        by_part = predict_parts(training, parts)
-        write_evaluation(folder, by_part, params.evaluate, params.evaluate.seed, description, workspace.split)
+        keep, settings = opened.keep, params.evaluate
+        by_part = predict_parts(training, parts, keep)
+        write_evaluation(folder, by_part, settings, settings.seed, description, workspace.split, keep)
         if (training / REPEATS).is_dir():
-            write_repeats(folder, training, parts, params.evaluate, params.evaluate.seed, arm)
+            write_repeats(folder, training, parts, settings, settings.seed, arm, keep)
         write_films(folder, workspace)
-        served_worse = write_subgroups(folder, by_part["test"], params, workspace)
-        flags = write_shortcut_baselines(folder, by_part["test"], params.evaluate, params.evaluate.seed, description, workspace)
+        served_worse = write_subgroups(folder, by_part["test"], params, workspace, keep)
+        flags = write_shortcut_baselines(folder, by_part["test"], settings, settings.seed, description, workspace, keep)
         trained = read_json(training / "settings.json")
         draw_learning(folder, read_table(training / "history.csv"), trained, arm)
         draw_scaling(folder, training, arm)
@@ -121,28 +127,30 @@ def evaluate_arm(arm: str, workspace: Workspace, params: Params) -> dict[str, An
     return {"arm": arm, "metrics": metrics, "flags": flags, "served_worse": served_worse}
 
 
-def predict_parts(training: Path, parts: Mapping[str, SplitFilms]) -> dict[str, Predictions]:
-    """The predictions of the model in a folder of training, on validation and test films."""
+def predict_parts(training: Path, parts: Mapping[str, SplitFilms], keep: Keep, of: str = "predictions") -> dict[str, Predictions]:
+    """The predictions of the model in a folder of training, on validation and test films. of: what `keep` calls them."""
     predict, description = predictor(load_classifier(training / "model.keras")), read_json(training / "model.json")
-    return {part: prediction(predict, films, description) for part, films in parts.items()}
+    return {part: keep(f"{of}-{part}", partial(prediction, predict, films, description)) for part, films in parts.items()}
 
 
-def write_repeats(folder: Path, training: Path, parts: Mapping[str, SplitFilms], settings: Evaluate, seed: int, arm: str) -> None:
+def write_repeats(
+    folder: Path, training: Path, parts: Mapping[str, SplitFilms], settings: Evaluate, seed: int, arm: str, keep: Keep
+) -> None:
     """repeats/<number>.csv with each repeat's predictions, repeats.csv, repeat_intervals.csv, repeats.png, and metrics."""
     listed = read_table(training / "repeats.csv")
     found: dict[str, list[Predictions]] = {part: [] for part in parts}
     for number in listed["repeat"]:
-        by_part = predict_parts(training / REPEATS / str(number), parts)
+        by_part = predict_parts(training / REPEATS / str(number), parts, keep, f"predictions-{number}")
         write_table(folder / REPEATS / f"{number}.csv", pd.concat([table_of(p, part) for part, p in by_part.items()]))
         for part, predictions in by_part.items():
             found[part].append(predictions)
     metrics = with_bins(settings.calibration_bins)
-    drawn = {
-        part: resample_repeats(
-            repeats, settings.bootstrap, seed, metrics, bar(f"{part}: patients resampled for {len(repeats)} repeats")
-        )
-        for part, repeats in found.items()
-    }
+
+    def resampled(part: str) -> Resampled:
+        told = f"{part}: patients resampled for {len(found[part])} repeats"
+        return resample_repeats(found[part], settings.bootstrap, seed, metrics, bar(told))
+
+    drawn = {part: keep(f"repeats-{part}", partial(resampled, part)) for part in found}
     intervals = {part: repeat_intervals(one, settings.confidence) for part, one in drawn.items()}
     served = listed["served"].tolist().index(True)
     write_table(folder / "repeats.csv", repeat_table(listed["seed"].tolist(), served, drawn))
@@ -185,6 +193,7 @@ def write_evaluation(
     seed: int,
     description: dict[str, Any],
     split: Path,
+    keep: Keep,
 ) -> None:
     """predictions.csv, metrics.json, intervals, per-class tables, matrices and figures."""
     metrics = with_bins(settings.calibration_bins)
@@ -192,10 +201,13 @@ def write_evaluation(
     counts = read_json(split / "versions.json")["train_counts"]
     majority = majority_baseline(np.repeat(np.arange(len(counts)), counts), by_part["test"])
     flat: dict[str, float] = {f"majority/{k}": v for k, v in evaluate_all(majority, metrics).items() if "/" not in k}
+
+    def resampled(part: str) -> dict[str, Interval]:
+        report = bar(f"{part}: patients resampled")
+        return patient_bootstrap(by_part[part], settings.bootstrap, settings.confidence, seed, metrics, report)
+
     for part, predictions in by_part.items():
-        found = patient_bootstrap(
-            predictions, settings.bootstrap, settings.confidence, seed, metrics, bar(f"{part}: patients resampled")
-        )
+        found = keep(f"intervals-{part}", partial(resampled, part))
         flat |= flat_metrics(found, part)
         write_table(folder / f"{part}_intervals.csv", interval_table(predictions, found))
         thresholds = one_vs_rest_thresholds("youden", by_part["val"].y_true, by_part["val"].y_prob)
@@ -220,59 +232,39 @@ def write_films(folder: Path, workspace: Workspace) -> None:
     write_table(folder / "films.csv", films.assign(sha256=films["image_id"].map(known)))
 
 
-def write_subgroups(folder: Path, test: Predictions, params: Params, workspace: Workspace) -> list[str]:
+def write_subgroups(folder: Path, test: Predictions, params: Params, workspace: Workspace, keep: Keep) -> list[str]:
     """subgroups.csv: every group of test films under each measure, and its gap; a sentence for each that is served worse."""
     manifest = read_manifest(workspace.prepared / "manifest.csv")
     groups = name_groups(manifest, read_burned_in(workspace.prepared), params.split.confounding.age_groups)
     of_films = groups.set_axis(manifest["image_id"]).loc[test.image_id.tolist()].reset_index(drop=True)
-    settings = params.evaluate
-    table = measure_subgroups(test, of_films, settings.bootstrap, settings.confidence, settings.seed)
+    resampling = params.evaluate.bootstrap, params.evaluate.confidence, params.evaluate.seed
+    table = keep("subgroups", lambda: measure_subgroups(test, of_films, *resampling))
     write_table(folder / SUBGROUPS, table)
     write_json(folder / "metrics.json", {**read_json(folder / "metrics.json"), **flat_subgroups(table)})
     return tell_subgroups(table)
 
 
 def write_shortcut_baselines(
-    folder: Path, model: Predictions, settings: Evaluate, seed: int, description: dict[str, Any], workspace: Workspace
+    folder: Path,
+    model: Predictions,
+    settings: Evaluate,
+    seed: int,
+    description: dict[str, Any],
+    workspace: Workspace,
+    keep: Keep,
 ) -> dict[str, str]:
     """Shortcut baselines on the test films, and how far the model is above them; returns the flags."""
-    shortcut_baselines = predict_shortcut_baselines(model, settings, description, workspace)
+    shortcut_baselines = keep("shortcut-baselines", lambda: predict_shortcut_baselines(model, settings, description, workspace))
     for name, by_part in shortcut_baselines.items():
         if by_part is not None:
             write_table(folder / f"{name}.csv", table_of(by_part, "test"))
-    found = measure_shortcut_baselines(
-        model, shortcut_baselines, settings.bootstrap, settings.confidence, seed, settings.acquisition.margin
+    resampling = settings.bootstrap, settings.confidence, seed
+    found = keep(
+        "above-shortcut-baselines",
+        lambda: measure_shortcut_baselines(model, shortcut_baselines, *resampling, settings.acquisition.margin),
     )
     write_json(folder / "metrics.json", {**read_json(folder / "metrics.json"), **found})
     return {name: tell_flag(found[f"flagged/{name}"]) for name in SHORTCUT_BASELINES}
-
-
-def predict_shortcut_baselines(
-    model: Predictions, settings: Evaluate, description: dict[str, Any], workspace: Workspace
-) -> dict[str, Predictions | None]:
-    """The predictions of both shortcut baselines on the test films; None for the sources where training has only one."""
-    manifest = read_manifest(workspace.prepared / "manifest.csv").set_index("image_id")
-    tables = {part: read_table(workspace.split / f"{part}.csv") for part in ("train", "test")}
-    rows = {part: manifest.loc[table["image_id"]] for part, table in tables.items()}
-    films = load_films(workspace.prepared)
-    ring, bins = settings.acquisition.ring, settings.acquisition.bins
-    square = description["square"]
-    taken = {
-        part: acquisition_features(
-            films, tables[part]["row"].tolist(), rows[part]["width"].tolist(), rows[part]["height"].tolist(), square, ring, bins
-        )
-        for part in tables
-    }
-    known = sorted(set(rows["train"]["source"]))
-    sources = {part: source_features(rows[part]["source"].tolist(), known) for part in tables}
-    classes = description["classes"]
-    labels = tables["train"]["label"].astype(str).map({name: k for k, name in enumerate(classes)}).to_numpy(np.int64)
-
-    def prediction(features: dict[str, Any]) -> Predictions:
-        found = predict_by_features(features["train"], labels, features["test"], len(classes))
-        return replace(model, y_prob=found, y_pred=decide(found, None))
-
-    return {"acquisition_only": prediction(taken), "source_only": prediction(sources) if len(known) > 1 else None}
 
 
 def draw_augmented(folder: Path, train: SplitFilms, classes: list[str], trained: Mapping[str, Any]) -> None:

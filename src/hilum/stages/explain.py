@@ -33,7 +33,7 @@ from hilum.explain.shown_films import save_shown_films
 from hilum.models.classifier import load_classifier
 from hilum.models.forward import predictor
 from hilum.progress import bar, say
-from hilum.records import Attribution, Films, Labels, Predictions
+from hilum.records import Attribution, Films, Keep, Labels, Predictions, make_now
 from hilum.results import flatten, pick_films, read_json, read_predictions, run_key, write_json, write_table
 from hilum.runs import arm_run, fits, log_results
 from hilum.serving.folder import panels_beside
@@ -127,13 +127,13 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         chosen = pick_films(predictions, list(listed.table["image_id"]))
         targets = choose_targets(settings.target, chosen)
         seconds: dict[str, float] = {}  # in the run, not in its files, whose bytes are the same each time
-        found = explain_films(explained, films, targets, settings, settings.seed, seconds.__setitem__)
+        found = explain_films(explained, films, targets, settings, settings.seed, seconds.__setitem__, opened.keep)
         save_arrays(folder, found, list(chosen.image_id))
         annotations = store_films(folder, films, list(chosen.image_id), workspace)
-        levels = tune_on_validation(explained, classes, settings, workspace, settings.seed)
-        metrics = measure(explained, films, found, chosen, annotations, levels, settings, folder, settings.seed)
+        levels = tune_on_validation(explained, classes, settings, workspace, settings.seed, opened.keep)
+        metrics = measure(explained, films, found, chosen, annotations, levels, settings, folder, settings.seed, opened.keep)
         start = time.perf_counter()
-        sanity = judge_sanity(explained, films, found, chosen, settings, folder, settings.seed)
+        sanity = judge_sanity(explained, films, found, chosen, settings, folder, settings.seed, opened.keep)
         seconds["sanity"] = time.perf_counter() - start
         write_json(folder / "metrics.json", {**metrics, **flat_sanity(sanity)})
         verdicts = verdicts_of(sanity)
@@ -141,8 +141,8 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         rule = description["threshold"], factors_of(description)
         predicted = [prediction_of(chosen, i, int(k), *rule) for i, k in enumerate(targets)]
         shown = SheetFilms(explained, films, as_images(films), targets, chosen.y_prob, classes, predicted, annotations, found)
-        undrawn = draw_films(folder, shown, settings)
-        draw_grids(folder, explained, workspace, predictions, settings, settings.seed, verdicts)
+        undrawn = draw_films(folder, shown, settings, opened.keep)
+        draw_grids(folder, explained, workspace, predictions, settings, settings.seed, verdicts, opened.keep)
         made_from = {
             "model_sha256": description["model_sha256"],
             "run_key": run_key(trained),
@@ -172,11 +172,12 @@ def check_evaluated(arm: str, workspace: Workspace, trained: Mapping[str, Any]) 
         )
 
 
-def draw_films(folder: Path, shown: SheetFilms, settings: Explain) -> str:
+def draw_films(folder: Path, shown: SheetFilms, settings: Explain, keep: Keep = make_now) -> str:
     """A panel per film, and the sheets of the first of them; which could not be drawn, as `write_undrawn` says."""
-    faults = draw_panels(folder, shown.films, shown.found, shown.predictions, shown.annotations)
+    faults = draw_panels(folder, shown.films, shown.found, shown.predictions, shown.annotations, keep)
     few = first_films(shown, settings.sheet_films)
-    faults = draw_sheets(folder, few, [one.film for one in few.predictions], settings.sheets, settings, settings.seed) | faults
+    names = [one.film for one in few.predictions]
+    faults = draw_sheets(folder, few, names, settings.sheets, settings, settings.seed, keep) | faults
     return write_undrawn(folder, faults)
 
 
@@ -195,6 +196,7 @@ def judge_sanity(
     settings: Explain,
     folder: Path,
     seed: int,
+    keep: Keep,
 ) -> pd.DataFrame:
     """A verdict per method on whether its maps depend on what the model learned; tables sanity.csv and sanity_maps.csv."""
     pairs = correlate_permuted(
@@ -206,6 +208,7 @@ def judge_sanity(
         settings.sanity,
         seed,
         bar("permutations of the weights"),
+        keep,
     )
     verdicts = judge(pairs, settings.sanity, settings.bootstrap, settings.confidence, seed)
     pairs.insert(1, "image_id", chosen.image_id[pairs["film"].to_numpy()])
@@ -215,14 +218,15 @@ def judge_sanity(
 
 
 def tune_on_validation(
-    explained: ExplainedModel, classes: list[str], settings: Explain, workspace: Workspace, seed: int
+    explained: ExplainedModel, classes: list[str], settings: Explain, workspace: Workspace, seed: int, keep: Keep
 ) -> pd.DataFrame:
     """The thresholds of `iou_tuned`, from maps of annotated validation films for their true class."""
     films = load_split(workspace.prepared, workspace.split, "explain_val", classes)
     if "iou_tuned" not in settings.measures or not len(films.table):
         return tune_levels({}, [])
     targets = films.labels
-    found = add_references(explain_films(explained, films.examples.films, targets, settings, seed), targets, seed)
+    maps = explain_films(explained, films.examples.films, targets, settings, seed, keep=keep, part="validation-maps")
+    found = add_references(maps, targets, seed)
     annotations = load_annotations(workspace.prepared, list(films.table["image_id"]))
     return tune_levels(found, annotations)
 
@@ -237,6 +241,7 @@ def measure(
     settings: Explain,
     folder: Path,
     seed: int,
+    keep: Keep,
 ) -> dict[str, float]:
     """Tables of every measure and of the agreement of methods; returns their means as metrics."""
     targets = next(iter(found.values())).targets
@@ -252,9 +257,10 @@ def measure(
         settings,
         seed,
         bar("maps measured"),
+        keep,
     )
     maps = {name: attribution.values for name, attribution in everything.items()}
-    pairs = compare_methods(maps, list(chosen.image_id), list(chosen.patient_id))
+    pairs = keep("agreement", lambda: compare_methods(maps, list(chosen.image_id), list(chosen.patient_id)))
     own = pairs[pairs["first"].isin(list(found)) & pairs["second"].isin(list(found))]
     chance = agreement_by_chance(films.shape[1:], seed)
     summary = summarise_measures(measured.films, settings.bootstrap, settings.confidence, seed)

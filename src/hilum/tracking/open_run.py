@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilum.addresses import mask
+from hilum.records import Keep, make_now
 from hilum.tracking.contact import Contact
 from hilum.tracking.logged_metrics import FILES_ONLY
 from hilum.tracking.logged_model import log_film_model, log_model
@@ -49,13 +50,15 @@ def _written(method: "Callable[Concatenate[Run, P], T]") -> "Callable[Concatenat
 class Run:
     """An open run: what a stage writes into. client is MLflow's; contact: whether its store still answers.
 
-    points: those of its curves that it had when it was opened again. They are not written a second time.
+    points: those of its curves that it had when it was opened again. They are not written a second time. keep: of what the stage
+    computes, as `KeptParts.keep`.
     """
 
     client: Any
     id: str
     contact: Contact
     points: frozenset[Point] = frozenset()
+    keep: Keep = make_now
 
     @_written
     def tag(self, tags: Mapping[str, Any]) -> None:

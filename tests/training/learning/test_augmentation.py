@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -197,6 +198,18 @@ def test_a_view_depends_on_pixels_number_and_seed_alone() -> None:
     assert not np.array_equal(draw_views(rows, 3, 5, USUAL)[0], all_of_them[0])
     assert not np.array_equal(draw_views(rows, 2, 6, USUAL)[0], all_of_them[0])
     assert draw_views(rows.take(np.array([], np.intp)), 2, 5, USUAL).shape == (0, 24, 24)
+
+
+def test_the_first_views_are_unchanged_where_that_is_asked_for_and_the_others_are_as_before() -> None:
+    rows = make_rows(4)
+    some = dataclasses.replace(USUAL, unchanged=2)
+    for number in (0, 1):
+        np.testing.assert_array_equal(draw_views(rows, number, 7, some), rows.films)
+        assert (draw_views(rows, number, 7, USUAL) != rows.films).any(axis=(1, 2)).all()
+    np.testing.assert_array_equal(draw_views(rows, 2, 7, some), draw_views(rows, 2, 7, USUAL))
+    mixed = draw_views(rows, np.array([0, 3, 1, 2]), 7, some)  # of each film another view
+    np.testing.assert_array_equal(mixed[[0, 2]], rows.films[[0, 2]])
+    np.testing.assert_array_equal(mixed[1], draw_views(rows, 3, 7, USUAL)[1])
 
 
 def test_two_films_of_equal_pixels_but_another_key_are_changed_differently() -> None:

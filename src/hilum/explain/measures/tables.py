@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from hilum.explain.measures.faithfulness import Numbers
 from hilum.explain.measures.localization import tune_level
 from hilum.explain.measures.reference_maps import centre_maps, random_maps
 from hilum.explain.measures.registry import MEASURES, column
-from hilum.records import Attribution, Images, Labels, Maps, Predictions
+from hilum.records import Attribution, Images, Keep, Labels, Maps, Predictions, make_now
 from hilum.settings.explain import Explain
 
 OF_CLASS = ("lesion", "box")  # annotations of the finding: used where the explained class is the true one
@@ -68,6 +69,7 @@ def measure_maps(
     settings: Explain,
     seed: int,
     on_film: OnFilm,
+    keep: Keep = make_now,
 ) -> MapMeasures:
     """Measure all methods.
 
@@ -77,8 +79,9 @@ def measure_maps(
     wanted = [name for name in MEASURES if name in settings.measures]
     known = {(str(row["method"]), str(row["annotation"])): float(row["level"]) for row in levels.to_dict("records")}
     costly = slice(0, settings.costly_films)
-    tables, curves = [], []
-    for done, (name, attribution) in enumerate(found.items(), 1):
+
+    def measure(name: str, attribution: Attribution) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        """The rows of one method, and of its maps of the randomised model, where they are asked for."""
         remake = remakes.get(name) or _reference_remake(name, seed)
         case = EvaluationCase(explained, images, attribution, remake, settings, seed)
         few = replace(case, images=images[costly], attribution=_first(attribution, costly))
@@ -89,10 +92,17 @@ def measure_maps(
             "method": name,
             "target": np.array(chosen.classes)[attribution.targets],
         }
-        tables.append(pd.DataFrame({**head, **columns}))
-        if any(MEASURES[measure].question == "model" for measure in wanted):
-            curve = few.randomisation.assign(method=name, image_id=lambda rows: chosen.image_id[rows["film"]])
-            curves.append(curve[["method", "image_id", "seed", "stop", "layer", "spearman", "ssim"]])
+        rows = pd.DataFrame({**head, **columns})
+        if not any(MEASURES[one].question == "model" for one in wanted):
+            return rows, None
+        curve = few.randomisation.assign(method=name, image_id=lambda rows: chosen.image_id[rows["film"]])
+        return rows, curve[["method", "image_id", "seed", "stop", "layer", "spearman", "ssim"]]
+
+    tables, curves = [], []
+    for done, (name, attribution) in enumerate(found.items(), 1):
+        rows, curve = keep(f"measures-{name}", partial(measure, name, attribution))
+        tables.append(rows)
+        curves += [] if curve is None else [curve]
         on_film(done, len(found))
     return MapMeasures(
         pd.concat(tables, ignore_index=True), levels, pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()

@@ -1,6 +1,7 @@
 """The sanity gate: a method whose maps stay similar when every weight of the model is permuted does not show what it learned."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from hilum.explain.measures.similarity import own_values, rank_correlation
 from hilum.explain.measures.summary import patient_mean
 from hilum.explain.methods.registry import METHODS
 from hilum.explain.sanity.verdicts import FAILS, NO_EVIDENCE, PASSES
-from hilum.records import Attribution, Images, Labels, Maps
+from hilum.records import Attribution, Images, Keep, Labels, Maps, make_now
 from hilum.settings.explain import Sanity
 
 RemakeOf = Callable[[str, Labels], Remake]  # a method and the classes to explain -> how its maps are made again
@@ -35,6 +36,7 @@ def correlate_permuted(
     settings: Sanity,
     seed: int,
     on_seed: OnSeed,
+    keep: Keep = make_now,
 ) -> pd.DataFrame:
     """Each method's maps against those of the same network with the values of every weight tensor permuted within it.
 
@@ -46,18 +48,38 @@ def correlate_permuted(
     Source: Adebayo et al. 2018, arXiv 1810.03292.
     """
     quick, costly = (choose_gate_films(patient_ids, count) for count in (settings.films, settings.costly_films))
+    permuted = _Permuted(explained)
+
+    def correlations(name: str, k: int, chosen: NDArray[np.int64]) -> list[float]:
+        attribution = found[name]
+        maps = remake_of(name, attribution.targets[chosen])(permuted.by(seed + k), images[chosen], seed)
+        again = np.zeros_like(attribution.values)  # at the films' positions, like regions
+        again[chosen] = maps
+        return [correlate(attribution, again, i) for i in chosen.tolist()]
+
     rows = []
-    other: ExplainedModel | None = None  # with a copy of the model, one for all seeds
     for k in range(settings.seeds):
-        ((_, other),) = permuted_models(explained, 1, seed + k, other)
-        for name, attribution in found.items():
+        for name in found:
             chosen = quick if METHODS[name].quick else costly
-            maps = remake_of(name, attribution.targets[chosen])(other, images[chosen], seed)
-            again = np.zeros_like(attribution.values)  # at the films' positions, like regions
-            again[chosen] = maps
-            rows += [(name, i, patient_ids[i], k, correlate(attribution, again, i)) for i in chosen.tolist()]
+            values = keep(f"sanity-{k}-{name}", partial(correlations, name, k, chosen))
+            rows += [(name, i, patient_ids[i], k, value) for i, value in zip(chosen.tolist(), values, strict=True)]
         on_seed(k + 1, settings.seeds)
     return pd.DataFrame(rows, columns=["method", "film", "patient_id", "seed", "spearman"])
+
+
+class _Permuted:
+    """A model with its weights permuted, made for a seed when it is first asked for; one copy of the model serves all seeds."""
+
+    def __init__(self, explained: ExplainedModel) -> None:
+        self.explained = explained
+        self.model: ExplainedModel | None = None
+        self.seed = -1
+
+    def by(self, seed: int) -> ExplainedModel:
+        if self.model is None or self.seed != seed:
+            ((_, self.model),) = permuted_models(self.explained, 1, seed, self.model)
+            self.seed = seed
+        return self.model
 
 
 def correlate(attribution: Attribution, again: Maps, index: int) -> float:

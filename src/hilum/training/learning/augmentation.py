@@ -17,7 +17,9 @@ class Changes:
     """How far a training film may be changed; 0 turns a change off.
 
     rotate: degrees; shift, zoom: share of the side; gamma: exponent 1 +- this; contrast: slope 1 +- this around mid grey;
-    brightness, noise: share of the grey range. erase: largest share of the film's area that a rectangle covers.
+    brightness, noise: share of the grey range. erase: largest share of the film's area that a rectangle covers. unchanged: so
+    many views of a film, the first, are the film as it is: resampling and grain change the finest detail of all others, and
+    films to be predicted have neither.
     """
 
     rotate: float
@@ -29,6 +31,7 @@ class Changes:
     noise: float
     erase: float
     flip: bool
+    unchanged: int = 0
 
 
 def draw_view(film: NDArray[np.uint8], rng: np.random.Generator, changes: Changes) -> NDArray[np.uint8]:
@@ -76,7 +79,10 @@ def draw_views(rows: Examples, views: NDArray[np.intp] | int, seed: int, changes
     """View number views[i] of film i: (N, H, W) uint8. A view depends only on the film's pixels, its number and the seed."""
     numbers = np.broadcast_to(views, len(rows.keys))
     streams = ([seed, int(view), int(key[:16], 16)] for view, key in zip(numbers, rows.keys, strict=True))
-    drawn = [draw_view(film, np.random.default_rng(s), changes) for film, s in zip(rows.films, streams, strict=True)]
+    drawn = [
+        film if number < changes.unchanged else draw_view(film, np.random.default_rng(s), changes)
+        for film, number, s in zip(rows.films, numbers, streams, strict=True)
+    ]
     return np.stack(drawn) if drawn else rows.films  # (N, H, W)
 
 

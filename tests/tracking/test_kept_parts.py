@@ -1,0 +1,106 @@
+"""A part that took long is taken from the interrupted stage of the same key; nothing is left once the stage has ended."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hilum.tracking import kept_parts
+from hilum.tracking.kept_parts import KeptParts, keep_parts
+
+
+class Made:
+    """Makes values, and counts how often."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self) -> np.ndarray:
+        self.times += 1
+        return np.arange(3) / 7
+
+
+@pytest.fixture
+def all_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_parts, "LEAST", 0.0)
+
+
+def interrupt(folder: Path, key: str, work: Callable[[KeptParts], object]) -> None:
+    with pytest.raises(KeyboardInterrupt), keep_parts(folder, key) as parts:
+        work(parts)
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_stage_leaves_its_parts(all_last: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = Made()
+    interrupt(tmp_path, "key", lambda parts: parts.keep("maps-lime", made))
+    with keep_parts(tmp_path, "key") as parts:
+        found = parts.keep("maps-lime", made)
+    assert made.times == 1 and found.tolist() == (np.arange(3) / 7).tolist()
+    assert "maps-lime: taken from the interrupted run, where it took 0 s" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())  # the stage has ended
+    with keep_parts(tmp_path, "key") as parts:
+        parts.keep("maps-lime", made)
+    assert made.times == 2
+
+
+def test_what_took_less_is_made_again(tmp_path: Path) -> None:
+    made = Made()
+    interrupt(tmp_path, "key", lambda parts: parts.keep("a", made))
+    interrupt(tmp_path, "key", lambda parts: parts.keep("a", made))
+    assert made.times == 2 and not list(tmp_path.rglob("*.part")) and kept_parts.LEAST == 30
+
+
+def test_another_key_name_or_processor_has_parts_of_its_own(
+    all_last: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Made()
+    interrupt(tmp_path, "key", lambda parts: parts.keep("a", made))
+    interrupt(tmp_path, "other", lambda parts: parts.keep("a", made))
+    interrupt(tmp_path, "key", lambda parts: parts.keep("b", made))
+    monkeypatch.setattr(kept_parts, "usable_processors", lambda: 77)
+    interrupt(tmp_path, "key", lambda parts: parts.keep("a", made))
+    assert made.times == 4 and len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_is_not_to_last_is_made_again(all_last: None, tmp_path: Path) -> None:
+    made = Made()
+    interrupt(tmp_path, "key", lambda parts: parts.keep("a", made, lambda value: len(value) > 3))
+    interrupt(tmp_path, "key", lambda parts: parts.keep("a", made, lambda value: len(value) == 3))
+    interrupt(tmp_path, "key", lambda parts: parts.keep("a", made))
+    assert made.times == 2
+
+
+def test_a_damaged_part_is_reported_and_made_again(all_last: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = Made()
+    interrupt(tmp_path, "key", lambda parts: parts.keep("a", made))
+    (file,) = tmp_path.rglob("*.part")
+    file.write_bytes(file.read_bytes()[:-1])
+    interrupt(tmp_path, "key", lambda parts: parts.keep("a", made))
+    assert "a.part is damaged: its bytes are not those that were written; it is made again" in capsys.readouterr().out
+    interrupt(tmp_path, "key", lambda parts: parts.keep("a", made))
+    assert made.times == 2
+
+
+def test_a_disk_that_refuses_is_told_once(all_last: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "parts").write_text("a file where the folder should be")
+    made = Made()
+    with keep_parts(tmp_path / "parts", "key") as parts:
+        assert len(parts.keep("a", made)) == len(parts.keep("b", made)) == 3
+    told = capsys.readouterr().out
+    assert told.count("the parts of this stage cannot be kept (Not a directory for") == 1 and "makes them again" in told
+
+
+def test_parts_of_other_keys_stay_for_a_while(all_last: None, tmp_path: Path) -> None:
+    for k in range(6):
+        interrupt(tmp_path, f"key {k}", lambda parts: parts.keep("a", Made()))
+        (newest,) = [one for one in tmp_path.iterdir() if one.stat().st_mtime > time.time() - 100]
+        os.utime(newest, (time.time() - 1000 + k,) * 2)
+    assert len(list(tmp_path.iterdir())) == 1 + kept_parts.OTHERS
+    for one in tmp_path.iterdir():
+        os.utime(one, (time.time() - kept_parts.STALE - 9,) * 2)
+    with keep_parts(tmp_path, "key 9"):
+        assert not list(tmp_path.iterdir())
