@@ -21,6 +21,7 @@ from hilum.reading.records import FilmFile, Seen, make_record
 from hilum.reading.store import append_record, read_readings
 from hilum.results import folder_digest
 from hilum.serving.prediction_table import open_table
+from hilum.tracking.kept_values import read_value, write_value
 from hilum.training.learning.kept_state import State, read_state, write_state
 from hilum.training.learning.sealed_arrays import open_array, write_array
 from hilum.training.sealed_folders import find_sealed, sealed_folder
@@ -169,6 +170,11 @@ WRITERS = {
         lambda f: write_training(f, 1),
         write_training,
         lambda f: read_state(f / "a.state").epoch,  # type: ignore[union-attr]
+    ),
+    "a part of a stage": Writer(
+        lambda f: write_value(f / "a.part", {"maps": [1]}),
+        lambda f: write_value(f / "a.part", {"maps": [2, 3]}),
+        lambda f: read_value(f / "a.part"),
     ),
     "the record of a stage": Writer(lambda f: None, write_record, read_record, silent=True),
     "the hashes of a root": Writer(
