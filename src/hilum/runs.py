@@ -13,7 +13,16 @@ import yaml
 from PIL import Image
 
 from hilum.commit import find_commit
-from hilum.results import epoch_metrics, file_sha256, folder_digest, has_predictions_of, read_json, read_table, run_key
+from hilum.results import (
+    REPEATS,
+    epoch_metrics,
+    file_sha256,
+    folder_digest,
+    has_predictions_of,
+    read_json,
+    read_table,
+    run_key,
+)
 from hilum.settings.meaning import spaces
 from hilum.settings.params import Params
 from hilum.settings.tune import list_metrics
@@ -196,9 +205,10 @@ def arm_run(
     store.close_left({"role": "arm", "arm": arm})
     before = measured_before(workspace, arm, name, settings)
     read = digests_read(workspace.root, name)
-    key = stage_key([run_key(settings), name, dict(decides), read], [workspace.arm(arm, one) for one in before])
+    folders = [workspace.arm(arm, "training") / REPEATS, *(workspace.arm(arm, one) for one in before)]
+    key = stage_key([run_key(settings), name, dict(decides), read], folders)
     found = find_arm_run(store, settings, name, key)
-    with keep_parts(workspace.cache / "parts" / name / arm, key) as parts:
+    with keep_parts(workspace.cache / "parts", f"{name}/{arm}", key) as parts:
         if found is not None:
             store.link(found.info.run_id)
             with store.resume(found.info.run_id, name, key) as run:

@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 
-def write_whole(file: Path, content: str | bytes) -> None:
+def write_whole(file: Path, content: str | bytes | memoryview) -> None:
     """Write a file beside its place, flush it, and move it there; text in UTF-8. Nothing else is left if that fails.
 
     Raises:

@@ -104,7 +104,7 @@ def test_pictures_are_kept_with_their_files_unless_there_were_faults(tmp_path: P
         folder = tmp_path / str(number)
         (folder / "old").mkdir(parents=True)
         (folder / "old" / "y.png").write_bytes(b"old")
-        with suppress(KeyboardInterrupt), kept_parts.keep_parts(tmp_path / "parts", "key") as parts:
+        with suppress(KeyboardInterrupt), kept_parts.keep_parts(tmp_path / "parts", "explanations/arm", "key") as parts:
             seen.append(outputs.keep_files(parts.keep, "panels", folder, draw))
             raise KeyboardInterrupt
         assert (folder / "old" / "y.png").read_bytes() == b"old"

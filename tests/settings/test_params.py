@@ -997,3 +997,21 @@ def test_a_file_of_before_ensembles_is_told_what_to_paste() -> None:
     values = changed()
     del values["ensembles"]
     assert "ensembles is missing; paste this line at the end, as a section of its own:  ensembles: {}" in refusal(values)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"train__augment__views": 4, "train__augment__unchanged": 4}, "train.augment.unchanged must be below its `views`"),
+        ({"train__augment__views": 1, "train__augment__unchanged": 2}, "got 2 of 1: nothing would be augmented"),
+        ({"arms__finetuned__train": {"augment": {"unchanged": 9}}}, "arms.finetuned.train.augment.unchanged must be below"),
+        ({"train__augment__views": 4, "train__augment__unchanged": 3}, ""),
+        ({"train__augment__views": 0, "train__augment__unchanged": 1}, ""),
+        ({"arms__finetuned__train": {"augment": {"unchanged": {"choices": [0, 1, 9], "start": 0}}}}, ""),
+    ],
+)
+def test_some_view_is_augmented_where_there_are_views(given: dict[str, Any], told: str) -> None:
+    if told:
+        assert told in refusal(changed(**given))
+    else:
+        check_params(changed(**given))

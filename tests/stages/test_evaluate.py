@@ -33,6 +33,13 @@ def test_views_are_the_very_ones_that_training_read(tmp_path: Path, monkeypatch:
         np.testing.assert_array_equal(shown, draw_views(ROWS.take(first), view, 5, changes)[0])
 
 
+def test_a_training_of_an_earlier_version_has_its_views_too(tmp_path: Path) -> None:
+    told = flatten(make_settings().augment, "train.augment")
+    del told["train.augment.erase"], told["train.augment.unchanged"]
+    draw_augmented(tmp_path, ROWS, list(CLASSES), {**told, "train.seed": 5})
+    assert (tmp_path / "views.png").is_file()
+
+
 def test_the_age_groups_of_the_subgroups_decide_an_evaluation_too() -> None:
     values = yaml.safe_load((Path(__file__).resolve().parents[2] / "params.yaml").read_text())
     known = decided_by(check_params(values))

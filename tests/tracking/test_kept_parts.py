@@ -29,7 +29,7 @@ def all_last(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def interrupt(folder: Path, key: str, work: Callable[[KeptParts], object]) -> None:
-    with pytest.raises(KeyboardInterrupt), keep_parts(folder, key) as parts:
+    with pytest.raises(KeyboardInterrupt), keep_parts(folder, "explanations/arm", key) as parts:
         work(parts)
         raise KeyboardInterrupt
 
@@ -37,12 +37,12 @@ def interrupt(folder: Path, key: str, work: Callable[[KeptParts], object]) -> No
 def test_an_interrupted_stage_leaves_its_parts(all_last: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = Made()
     interrupt(tmp_path, "key", lambda parts: parts.keep("maps-lime", made))
-    with keep_parts(tmp_path, "key") as parts:
+    with keep_parts(tmp_path, "explanations/arm", "key") as parts:
         found = parts.keep("maps-lime", made)
     assert made.times == 1 and found.tolist() == (np.arange(3) / 7).tolist()
     assert "maps-lime: taken from the interrupted run, where it took 0 s" in capsys.readouterr().out
-    assert not list(tmp_path.iterdir())  # the stage has ended
-    with keep_parts(tmp_path, "key") as parts:
+    assert not list(tmp_path.glob("*/*/*"))  # the stage has ended
+    with keep_parts(tmp_path, "explanations/arm", "key") as parts:
         parts.keep("maps-lime", made)
     assert made.times == 2
 
@@ -63,7 +63,11 @@ def test_another_key_name_or_processor_has_parts_of_its_own(
     interrupt(tmp_path, "key", lambda parts: parts.keep("b", made))
     monkeypatch.setattr(kept_parts, "usable_processors", lambda: 77)
     interrupt(tmp_path, "key", lambda parts: parts.keep("a", made))
-    assert made.times == 4 and len(list(tmp_path.iterdir())) == 3
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    interrupt(tmp_path, "key", lambda parts: parts.keep("a", made))
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "7")
+    interrupt(tmp_path, "key", lambda parts: parts.keep("a", made))
+    assert made.times == 5 and len(list(tmp_path.glob("*/*/*"))) == 4
 
 
 def test_what_is_not_to_last_is_made_again(all_last: None, tmp_path: Path) -> None:
@@ -88,7 +92,7 @@ def test_a_damaged_part_is_reported_and_made_again(all_last: None, tmp_path: Pat
 def test_a_disk_that_refuses_is_told_once(all_last: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "parts").write_text("a file where the folder should be")
     made = Made()
-    with keep_parts(tmp_path / "parts", "key") as parts:
+    with keep_parts(tmp_path / "parts", "explanations/arm", "key") as parts:
         assert len(parts.keep("a", made)) == len(parts.keep("b", made)) == 3
     told = capsys.readouterr().out
     assert told.count("the parts of this stage cannot be kept (Not a directory for") == 1 and "makes them again" in told
@@ -97,10 +101,19 @@ def test_a_disk_that_refuses_is_told_once(all_last: None, tmp_path: Path, capsys
 def test_parts_of_other_keys_stay_for_a_while(all_last: None, tmp_path: Path) -> None:
     for k in range(6):
         interrupt(tmp_path, f"key {k}", lambda parts: parts.keep("a", Made()))
-        (newest,) = [one for one in tmp_path.iterdir() if one.stat().st_mtime > time.time() - 100]
-        os.utime(newest, (time.time() - 1000 + k,) * 2)
-    assert len(list(tmp_path.iterdir())) == 1 + kept_parts.OTHERS
-    for one in tmp_path.iterdir():
+    folders = sorted(tmp_path.glob("*/*/*"))
+    assert len(folders) == 6  # young ones may be of living processes
+    for age, one in enumerate(folders):
+        os.utime(one, (time.time() - kept_parts.DAY - 100 * age - 9,) * 2)
+    with keep_parts(tmp_path, "explanations/arm", "key 9"):
+        assert sorted(tmp_path.glob("*/*/*")) == folders[: kept_parts.OTHERS]
+    for one in folders[: kept_parts.OTHERS]:
         os.utime(one, (time.time() - kept_parts.STALE - 9,) * 2)
-    with keep_parts(tmp_path, "key 9"):
-        assert not list(tmp_path.iterdir())
+    with keep_parts(tmp_path, "audit/an arm of today", "key"):  # those of arms that are no longer there go too
+        assert not list(tmp_path.glob("*/*/*"))
+
+
+def test_what_cannot_be_kept_does_not_end_the_stage(all_last: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with keep_parts(tmp_path, "explanations/arm", "key") as parts:
+        assert parts.keep("a", lambda: {1, 2}) == {1, 2}
+    assert "cannot be kept (a value that is kept must be of numbers" in capsys.readouterr().out

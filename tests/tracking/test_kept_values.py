@@ -126,6 +126,6 @@ def test_a_file_makes_nothing_but_records_of_the_house(tmp_path: Path) -> None:
         stream = io.BytesIO()
         np.savez(stream, outline=np.frombuffer(f'{{"record": "{told}", "fields": []}}'.encode(), np.uint8))
         content = stream.getvalue()
-        (tmp_path / "a.part").write_bytes(hashlib.sha256(content).digest() + content)
+        (tmp_path / "a.part").write_bytes(content + hashlib.sha256(content).digest())
         with pytest.raises(ValueError, match=f"must be of records of hilum, got {told}"):
             read_value(tmp_path / "a.part")

@@ -120,7 +120,10 @@ def keep_files(keep: Keep, part: str, folder: Path, draw: Callable[[], dict[str,
     """What `draw` returns, the faults of films, with the files that it adds to a folder; both are kept as one part.
 
     Where there are faults, nothing is kept: what could not be drawn or written is tried again.
+    Raises: OSError where kept files cannot be written: the stage ends, and can be run again.
     """
+    if keep is make_now:
+        return draw()
 
     def drawn() -> tuple[dict[str, str], dict[str, NDArray[np.uint8]]]:
         before = {*folder.rglob("*")}

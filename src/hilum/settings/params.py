@@ -21,6 +21,7 @@ from hilum.settings.training_faults import (
     find_imbalance_faults,
     find_output_faults,
     find_stepping_faults,
+    find_view_faults,
 )
 from hilum.settings.tune import Tune, Workers
 from hilum.settings.yaml_text import read_yaml
@@ -213,6 +214,7 @@ class Params(Section):
             )
         trained, given = trained_arms(self.arms), {n: arm for n, arm in self.arms.items() if isinstance(arm, GivenArm)}
         faults += find_stepping_faults(trained)
+        faults += find_view_faults(self.train, trained)
         faults += find_output_faults(classes, trained)
         faults += find_imbalance_faults(self.train, classes, trained)
         faults += find_given_faults(self.train, classes, given)

@@ -275,7 +275,8 @@ def draw_augmented(folder: Path, train: SplitFilms, classes: list[str], trained:
     prefix = "train.augment."
     if not any(key.startswith(prefix) for key in trained):
         return
-    augment = Augment.model_validate({k.removeprefix(prefix): v for k, v in trained.items() if k.startswith(prefix)})
+    told = {key.removeprefix(prefix): value for key, value in trained.items() if key.startswith(prefix)}
+    augment = Augment.model_validate({"erase": 0.0, "unchanged": 0, **told})  # which earlier versions did not have
     seed = trained["train.seed"] if "train.seed" in trained else trained["seed"]  # one seed for all in earlier versions
     changes = Changes(**augment.model_dump(exclude={"views"}))
 

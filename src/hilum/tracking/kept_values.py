@@ -1,6 +1,6 @@
 """Values as one file, to the bit: numbers, texts, lists, mappings, arrays, tables and records of hilum.
 
-A file is the SHA-256 of what follows, and a `.npz` with an outline in JSON and the arrays that it names. Reading one runs no code
+A file is a `.npz` with an outline in JSON and the arrays that it names, and the SHA-256 of all that. Reading one runs no code
 of the file, as a pickle would.
 """
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hilum.whole_files import write_whole
 
-SEAL = hashlib.sha256().digest_size  # bytes at a file's beginning
+SEAL = hashlib.sha256().digest_size  # bytes at a file's end
 HOUSE = "hilum."  # first part of the modules whose records are read
 
 
@@ -35,8 +35,8 @@ def write_value(file: Path, value: Any) -> None:
     stream = io.BytesIO()
     named: dict[str, Any] = {str(place): array for place, array in enumerate(arrays)}
     np.savez(stream, outline=np.frombuffer(outline, np.uint8), **named)
-    content = stream.getvalue()
-    write_whole(file, hashlib.sha256(content).digest() + content)
+    stream.write(hashlib.sha256(stream.getbuffer()).digest())
+    write_whole(file, stream.getbuffer())
 
 
 def read_value(file: Path) -> Any:
@@ -46,10 +46,10 @@ def read_value(file: Path) -> Any:
         OSError: there is no such file, or it cannot be read.
         ValueError: its bytes are not those that were written.
     """
-    content = file.read_bytes()
-    if hashlib.sha256(content[SEAL:]).digest() != content[:SEAL]:
+    content = memoryview(file.read_bytes())
+    if hashlib.sha256(content[:-SEAL]).digest() != content[-SEAL:]:
         raise ValueError(f"{file} is damaged: its bytes are not those that were written")
-    with np.load(io.BytesIO(content[SEAL:]), allow_pickle=False) as stored:
+    with np.load(io.BytesIO(content[:-SEAL]), allow_pickle=False) as stored:
         return _value(json.loads(stored["outline"].tobytes()), stored)
 
 
@@ -57,7 +57,7 @@ def _outline(value: Any, arrays: list[NDArray[Any]]) -> Any:
     """The value in JSON; arrays, which it names by their places, are added to the list."""
     if value is None or type(value) in (bool, int, float, str):
         return value
-    if isinstance(value, list | tuple):
+    if type(value) in (list, tuple):
         return {type(value).__name__: [_outline(item, arrays) for item in value]}
     if isinstance(value, Mapping):
         return {"mapping": [[_outline(key, arrays), _outline(item, arrays)] for key, item in value.items()]}

@@ -40,8 +40,11 @@ def test_grad_cam_at_several_layers_is_grad_cam_at_each(network):
     assert [one.layer for one in maps] == ["out_relu", "block_16_project_BN", "block_16_depthwise_relu"]
     for one in maps:
         alone = gradcam.explain(network, FILMS, TARGETS, {"layer": one.layer}, 7, silent)
-        assert one.values.tobytes() == alone.values.tobytes()
+        np.testing.assert_allclose(one.values, alone.values, rtol=1e-3, atol=1e-4 * alone.values.max())
     assert maps[0].values.tobytes() != maps[1].values.tobytes()
+    # to the bit whatever has been compiled before: a stage that goes on takes some maps from the disk and compiles less
+    again = gradcam_at_layers(network, FILMS, TARGETS, {"layers": 3}, 7, silent)
+    assert [one.values.tobytes() for one in again] == [one.values.tobytes() for one in maps]
 
 
 def test_layers_may_be_named_in_any_order_and_once(network):

@@ -26,9 +26,10 @@ def gradcam_at_layers(
     check_settings("gradcam_layers", settings, ["layers"])
     model = check_model("gradcam_layers", explained, targets)
     layers = choose_layers("gradcam_layers", model, settings["layers"])
+    own = ExplainedModel(explained.predict, model, explained.background, explained.fleeting)  # whatever others have compiled
     for layer in layers:
-        compile_cut(explained, model, layer, few=len(images) < BATCH)
-    return [gradcam.explain(explained, images, targets, {"layer": layer}, seed, on_film) for layer in layers]
+        compile_cut(own, model, layer, few=len(images) < BATCH)
+    return [gradcam.explain(own, images, targets, {"layer": layer}, seed, on_film) for layer in layers]
 
 
 def shap_at_layers(
