@@ -1,4 +1,4 @@
-"""A part that took long is taken from the interrupted stage of the same key; nothing is left once the stage has ended."""
+"""What an interrupted stage of the same key had finished is taken; nothing is left once the stage has ended."""
 
 import os
 import time
@@ -40,7 +40,7 @@ def test_an_interrupted_stage_leaves_its_parts(all_last: None, tmp_path: Path, c
     with keep_parts(tmp_path, "explanations/arm", "key") as parts:
         found = parts.keep("maps-lime", made)
     assert made.times == 1 and found.tolist() == (np.arange(3) / 7).tolist()
-    assert "maps-lime: taken from the interrupted run, where it took 0 s" in capsys.readouterr().out
+    assert "taken from the interrupted run, where it took 0 s: maps-lime\n" in capsys.readouterr().out
     assert not list(tmp_path.glob("*/*/*"))  # the stage has ended
     with keep_parts(tmp_path, "explanations/arm", "key") as parts:
         parts.keep("maps-lime", made)
@@ -52,6 +52,25 @@ def test_what_took_less_is_made_again(tmp_path: Path) -> None:
     interrupt(tmp_path, "key", lambda parts: parts.keep("a", made))
     interrupt(tmp_path, "key", lambda parts: parts.keep("a", made))
     assert made.times == 2 and not list(tmp_path.rglob("*.part")) and kept_parts.LEAST == 30
+
+
+def test_finished_work_is_written_once_it_has_taken_long_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter(range(0, 10**6, 12))  # every part takes 12 s
+    monkeypatch.setattr(kept_parts.time, "perf_counter", lambda: float(next(clock)))
+    made, seen = Made(), []
+
+    def work(parts: KeptParts) -> None:
+        for name in "abcdefgh"[: 1 + made.times]:
+            parts.keep(name, made)
+        seen.append(sorted(file.stem for file in parts.folder.glob("*")))
+
+    for count in range(3):
+        made.times = 4 * (count > 0) + 3 * (count > 1)
+        interrupt(tmp_path, "key", work)
+    assert seen == [[], ["a", "b", "c"], ["a", "b", "c", "d", "e", "f"]]
+    assert "taken from the interrupted run, where it took 36 s: a, b, c\n" in capsys.readouterr().out
 
 
 def test_another_key_name_or_processor_has_parts_of_its_own(

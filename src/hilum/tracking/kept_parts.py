@@ -1,6 +1,6 @@
 """What a stage of an unfinished run has computed so far, kept below `.hilum` until its run is complete.
 
-A stage that was killed goes on in its run, and takes from here what had taken long. The folder is named after the key of the run
+A stage that was killed goes on in its run, and takes from here what it had finished. The folder is named after the key of the run
 (`stage_keys`) and the machine, which decide every part; parts of other keys stay for a while.
 """
 
@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +19,7 @@ from hilum.records import T
 from hilum.results import digest
 from hilum.tracking.kept_values import read_value, write_value
 
-LEAST = 30.0  # seconds that a part took, if it is kept
+LEAST = 30.0  # seconds that parts took together when they are written: no more than that of finished work is lost
 OTHERS = 3  # folders of other keys that stay: of settings that a user may return to
 DAY = 24 * 3600  # seconds
 STALE = 7 * DAY  # since it was written, after which none stays
@@ -45,36 +45,57 @@ class KeptParts:
     """The kept parts of one stage. folder: of its key."""
 
     folder: Path
-    _refused: list[Path] = field(default_factory=list)
+    _taken: dict[str, float] = field(default_factory=dict)  # names of parts -> seconds that they took when they were made
+    _unwritten: list[tuple[Path, float, object]] = field(default_factory=list)
+    _refused: bool = False
 
     def keep(self, name: str, make: Callable[[], T], lasting: Callable[[T], bool] = lambda value: True) -> T:
         """The part of this name: the one that an interrupted run of the stage left, or else what `make` returns.
 
-        name: fits into a file's name. lasting: whether a value is to be kept. A part that took less than LEAST is made again. A
-        disk that refuses one is reported once, and the stage continues.
+        name: fits into a file's name. lasting: whether a value is to be kept. What was made since parts were last written is
+        written once it has taken LEAST together. A disk that refuses it is reported once, and the stage continues.
         """
         file = self.folder / f"{name}{ENDING}"
-        if file.is_file():
-            with suppress(OSError):
-                try:
-                    seconds, value = read_value(file)
-                except ValueError as fault:
-                    say(f"{fault}; it is made again")
-                except (AttributeError, KeyError, TypeError) as fault:
-                    say(f"{file} cannot be read ({fault}); it is made again")
-                else:
-                    say(f"{name}: taken from the interrupted run, where it took {tell_seconds(seconds)}")
-                    return cast(T, value)
+        found = self._read(file)
+        if found is not None:
+            self._taken[name] = found[0]
+            return cast(T, found[1])
+        self.tell_taken()
         start = time.perf_counter()
         value = make()
-        seconds = time.perf_counter() - start
-        if seconds >= LEAST and lasting(value):
-            self._write(file, (seconds, value))
+        if lasting(value):
+            self._unwritten.append((file, time.perf_counter() - start, value))
+        if sum(seconds for _, seconds, _ in self._unwritten) >= LEAST:
+            for place, seconds, one in self._unwritten:
+                self._write(place, (seconds, one))
+            self._unwritten.clear()
         return value
+
+    def tell_taken(self) -> None:
+        """Say which parts were taken since this was last said."""
+        if self._taken:
+            seconds = tell_seconds(sum(self._taken.values()))
+            say(f"taken from the interrupted run, where it took {seconds}: {', '.join(self._taken)}")
+            self._taken.clear()
 
     def forget(self) -> None:
         """Delete all parts once the results are complete."""
+        self.tell_taken()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _read(self, file: Path) -> tuple[float, Any] | None:
+        """Seconds and value; None where there is no such file or, with a message, where it is damaged."""
+        if not file.is_file():
+            return None
+        try:
+            seconds, value = read_value(file)
+        except ValueError as fault:
+            say(f"{fault}; it is made again")
+        except (OSError, AttributeError, KeyError, TypeError) as fault:
+            say(f"{file} cannot be read ({fault}); it is made again")
+        else:
+            return seconds, value
+        return None
 
     def _write(self, file: Path, value: object) -> None:
         try:
@@ -86,7 +107,7 @@ class KeptParts:
                     f"the parts of this stage cannot be kept ({why or type(error).__name__} for {file}): it continues, but makes "
                     f"them again if it is interrupted; make room on that disk or make {file.parent} writable"
                 )
-            self._refused.append(file)
+            self._refused = True
 
 
 @contextmanager
