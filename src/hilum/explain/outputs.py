@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from hilum.explain.methods.registry import METHODS, origin_of, unit_of
 from hilum.explain.saved_maps import save_arrays
 from hilum.explain.sheets.registry import SHEETS, SheetFilms
 from hilum.progress import bar
-from hilum.records import Attribution, Films, Keep, Predictions, make_now
+from hilum.records import Attribution, Films, Keep, Predictions
 from hilum.results import write_table
 from hilum.settings.explain import Explain
 from hilum.workspace import Workspace
@@ -36,22 +35,11 @@ def draw_panels(
     found: Mapping[str, Attribution],
     predictions: Sequence[FilmPrediction],
     annotations: Sequence[FilmAnnotations],
-    keep: Keep = make_now,
 ) -> dict[str, str]:
     """One panel per film; and, for the first film of each class, one per method, which mlflow ui shows beside other runs'.
 
     Returns why the pictures of some films could not be drawn or written: by film. The others are there.
     """
-    return keep_files(keep, "panels", folder, partial(_draw_panels, folder, films, found, predictions, annotations))
-
-
-def _draw_panels(
-    folder: Path,
-    films: Films,
-    found: Mapping[str, Attribution],
-    predictions: Sequence[FilmPrediction],
-    annotations: Sequence[FilmAnnotations],
-) -> dict[str, str]:
     (folder / "panels").mkdir()
     (folder / "keys").mkdir()
     seen: set[str | None] = set()
@@ -80,13 +68,7 @@ def write_undrawn(folder: Path, faults: Mapping[str, str]) -> str:
 
 
 def draw_sheets(
-    folder: Path,
-    shown: SheetFilms,
-    films: Sequence[str],
-    names: Sequence[str],
-    settings: Explain,
-    seed: int,
-    keep: Keep = make_now,
+    folder: Path, shown: SheetFilms, films: Sequence[str], names: Sequence[str], settings: Explain, seed: int
 ) -> dict[str, str]:
     """The sheets of these films: pictures as sheets/<sheet>_<film>.png (<sheet>.png of the model alone), and their arrays.
 
@@ -94,40 +76,31 @@ def draw_sheets(
     film.
     """
     (folder / "sheets").mkdir(parents=True, exist_ok=True)
-    faults: dict[str, str] = {}
-    for name in names:
-        draw = partial(_draw_sheet, folder / "sheets", shown, films, name, settings, seed)
-        faults = keep_files(keep, f"sheet-{name}", folder, draw) | faults
-    return faults
-
-
-def _draw_sheet(folder: Path, shown: SheetFilms, films: Sequence[str], name: str, settings: Explain, seed: int) -> dict[str, str]:
     ids = [prediction.film for prediction in shown.predictions]
     faults: dict[str, str] = {}
-    drawn = SHEETS[name].draw(shown, settings, seed, bar(SHEETS[name].title))
-    if SHEETS[name].per_film:
-        for film, image_id, figure in zip(films, ids, drawn.pictures, strict=True):
-            with note_fault(faults, image_id):
-                write_picture(folder / f"{name}_{file_name(film)}.png", figure)
-    else:
-        (figure,) = drawn.pictures
-        write_picture(folder / f"{name}.png", figure)
-    save_arrays(folder, {f"{name}_{i}": one for i, one in enumerate(drawn.maps, 1)}, ids)
+    for name in names:
+        drawn = SHEETS[name].draw(shown, settings, seed, bar(SHEETS[name].title))
+        if SHEETS[name].per_film:
+            for film, image_id, figure in zip(films, ids, drawn.pictures, strict=True):
+                with note_fault(faults, image_id):
+                    write_picture(folder / "sheets" / f"{name}_{file_name(film)}.png", figure)
+        else:
+            (figure,) = drawn.pictures
+            write_picture(folder / "sheets" / f"{name}.png", figure)
+        save_arrays(folder / "sheets", {f"{name}_{i}": one for i, one in enumerate(drawn.maps, 1)}, ids)
     return faults
 
 
-def keep_files(keep: Keep, part: str, folder: Path, draw: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """What `draw` returns, the faults of films, with the files that it adds to a folder; both are kept as one part.
+def keep_files(keep: Keep, part: str, folder: Path, draw: Callable[[], dict[str, str] | None]) -> dict[str, str]:
+    """What `draw` returns, the faults of films if any, with the files that it adds to a folder; both are kept as one part.
 
     Where there are faults, nothing is kept: what could not be drawn or written is tried again.
     Raises: OSError where kept files cannot be written: the stage ends, and can be run again.
     """
-    if keep is make_now:
-        return draw()
 
     def drawn() -> tuple[dict[str, str], dict[str, NDArray[np.uint8]]]:
         before = {*folder.rglob("*")}
-        faults = draw()
+        faults = draw() or {}
         added = sorted(file for file in folder.rglob("*") if file not in before and file.is_file())
         return faults, {file.relative_to(folder).as_posix(): np.frombuffer(file.read_bytes(), np.uint8) for file in added}
 
@@ -169,27 +142,9 @@ def draw_grids(
     settings: Explain,
     seed: int,
     verdicts: Mapping[str, str],
-    keep: Keep = make_now,
 ) -> None:
     """Per class, Grad-CAM for that class on films drawn from its true and false positives and negatives."""
-
-    def draw() -> dict[str, str]:
-        _draw_grids(folder / "grids", explained, workspace, predictions, settings, seed, verdicts)
-        return {}
-
-    keep_files(keep, "grids", folder, draw)
-
-
-def _draw_grids(
-    folder: Path,
-    explained: ExplainedModel,
-    workspace: Workspace,
-    predictions: Predictions,
-    settings: Explain,
-    seed: int,
-    verdicts: Mapping[str, str],
-) -> None:
-    folder.mkdir()
+    (folder / "grids").mkdir()
     test = load_split(workspace.prepared, workspace.split, "test", list(predictions.classes))
     place = {name: row for row, name in enumerate(test.table["image_id"])}
     report = bar("grids drawn")
@@ -221,5 +176,5 @@ def _draw_grids(
             ]
         title = f"Grad-CAM for {name}, test films" + (f", {of}" if of else "")
         figure = draw_grid(tiles, settings.grid_films, title, method.signed, unit, verdicts.get("gradcam", ""))
-        write_picture(folder / f"{file_name(name)}.png", figure)
+        write_picture(folder / "grids" / f"{file_name(name)}.png", figure)
         report(k + 1, len(predictions.classes))

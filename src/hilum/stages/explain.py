@@ -6,6 +6,7 @@ With --image, a model's prediction for one film; with --films, its predictions a
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from hilum.explain.measures.registry import wanted_measures
 from hilum.explain.measures.summary import summarise_measures, summarise_pairs
 from hilum.explain.measures.tables import add_references, measure_maps, tune_levels
 from hilum.explain.methods.shap_gradients import hash_films
-from hilum.explain.outputs import NOT_DRAWN, draw_grids, draw_panels, draw_sheets, write_undrawn
+from hilum.explain.outputs import NOT_DRAWN, draw_grids, draw_panels, draw_sheets, keep_files, write_undrawn
 from hilum.explain.sanity.gate import correlate_permuted, flat_sanity, judge
 from hilum.explain.sanity.verdicts import stamp_sanity, verdicts_of
 from hilum.explain.saved_maps import save_arrays
@@ -142,7 +143,8 @@ def explain_arm(arm: str, workspace: Workspace, params: Params) -> None:
         predicted = [prediction_of(chosen, i, int(k), *rule) for i, k in enumerate(targets)]
         shown = SheetFilms(explained, films, as_images(films), targets, chosen.y_prob, classes, predicted, annotations, found)
         undrawn = draw_films(folder, shown, settings, opened.keep)
-        draw_grids(folder, explained, workspace, predictions, settings, settings.seed, verdicts, opened.keep)
+        grids = partial(draw_grids, folder, explained, workspace, predictions, settings, settings.seed, verdicts)
+        keep_files(opened.keep, "grids", folder, grids)
         made_from = {
             "model_sha256": description["model_sha256"],
             "run_key": run_key(trained),
@@ -174,10 +176,12 @@ def check_evaluated(arm: str, workspace: Workspace, trained: Mapping[str, Any]) 
 
 def draw_films(folder: Path, shown: SheetFilms, settings: Explain, keep: Keep = make_now) -> str:
     """A panel per film, and the sheets of the first of them; which could not be drawn, as `write_undrawn` says."""
-    faults = draw_panels(folder, shown.films, shown.found, shown.predictions, shown.annotations, keep)
+    panels = partial(draw_panels, folder, shown.films, shown.found, shown.predictions, shown.annotations)
+    faults = keep_files(keep, "panels", folder, panels)
     few = first_films(shown, settings.sheet_films)
-    names = [one.film for one in few.predictions]
-    faults = draw_sheets(folder, few, names, settings.sheets, settings, settings.seed, keep) | faults
+    for name in settings.sheets:
+        sheet = partial(draw_sheets, folder, few, [one.film for one in few.predictions], [name], settings, settings.seed)
+        faults = keep_files(keep, f"sheet-{name}", folder, sheet) | faults
     return write_undrawn(folder, faults)
 
 
