@@ -37,7 +37,11 @@ def find_stepping_faults(arms: Mapping[str, Arm]) -> list[str]:
 
 def find_view_faults(train: Train, arms: Mapping[str, Arm]) -> list[str]:
     """Augmentation whose views would all be the film as it is, of `train` or of an arm's own; a search may draw it."""
-    own = {f"arms.{name}.train.augment": lay_over(train, arm)["augment"] for name, arm in arms.items() if arm.train}
+    own = {
+        f"arms.{name}.train.augment": lay_over(train, arm)["augment"]
+        for name, arm in arms.items()
+        if arm.train and arm.train.augment
+    }
     faults = []
     for place, augment in {"train.augment": train.augment.model_dump(), **own}.items():
         views, unchanged = augment["views"], augment["unchanged"]
@@ -46,7 +50,7 @@ def find_view_faults(train: Train, arms: Mapping[str, Arm]) -> list[str]:
                 f"{place}.unchanged must be below its `views`, of which so many are the film as it is, got {unchanged} of "
                 f"{views}: nothing would be augmented, which `views: 0` says"
             )
-    return [*dict.fromkeys(faults)]
+    return faults
 
 
 def find_output_faults(classes: list[str], arms: Mapping[str, Arm]) -> list[str]:
